@@ -1,0 +1,17 @@
+//! Events as Kafka carries them: the bytes of a record, the JSON envelope inside it, and the record we publish.
+//!
+//! Everything here is pure: bytes in, values or an error with the place of the fault out.
+
+mod dead_letter;
+mod decode;
+mod encode;
+mod envelope;
+mod record;
+mod time;
+
+pub use dead_letter::{DeadLetter, dead_letter};
+pub use decode::{DecodeError, decode};
+pub use encode::{Outgoing, encode};
+pub use envelope::Envelope;
+pub use record::{Header, OutRecord, Record, TopicPartition};
+pub use time::iso_millis;

@@ -1,0 +1,83 @@
+//! Records: what Kafka handed us and what we hand to Kafka.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// One partition of one topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The partition, from 0.
+    pub partition: i32,
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.topic, self.partition)
+    }
+}
+
+/// A header of a record. Kafka allows repeated names and absent values, so both are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The header's name.
+    pub name: String,
+    /// The header's bytes; `None` is Kafka's null.
+    pub value: Option<Vec<u8>>,
+}
+
+impl Header {
+    /// A header with a text value, as DreamScape's clients write them.
+    pub fn text(name: &str, value: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            value: Some(value.as_bytes().to_vec()),
+        }
+    }
+}
+
+/// A record as it came from Kafka, owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where it was read.
+    pub source: TopicPartition,
+    /// Its offset in the partition.
+    pub offset: i64,
+    /// Its key; `None` is Kafka's null.
+    pub key: Option<Vec<u8>>,
+    /// Its value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Its headers, in order.
+    pub headers: Vec<Header>,
+}
+
+impl Record {
+    /// About how many bytes of memory the record holds on to.
+    pub fn weight(&self) -> usize {
+        let bytes = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len);
+        let headers: usize = self.headers.iter().map(|h| h.name.len() + bytes(&h.value) + 64).sum();
+        bytes(&self.key) + bytes(&self.value) + headers + 256
+    }
+
+    /// The text of the first header of that name, if it is there and is UTF-8.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let header = self.headers.iter().find(|header| header.name == name)?;
+        std::str::from_utf8(header.value.as_deref()?).ok()
+    }
+}
+
+/// A record that the relay publishes; also the unit of storage in the outbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutRecord {
+    /// The topic to publish to.
+    pub topic: Arc<str>,
+    /// The key, which decides the partition; `None` is Kafka's null.
+    pub key: Option<Vec<u8>>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// The headers, in order.
+    pub headers: Vec<Header>,
+}

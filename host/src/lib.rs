@@ -1,0 +1,11 @@
+//! Sandman: a host for WebAssembly event handlers on Kafka.
+//!
+//! A handler is a pure function `(trigger, state, context) -> outcome`; the host alone touches the world. The modules
+//! stand in the order of the way of one event; `ARCHITECTURE.md` is their map.
+
+pub mod contract;
+pub mod event;
+pub mod limits;
+pub mod outcome;
+pub mod progress;
+pub mod store;

@@ -1,0 +1,88 @@
+//! Bounds of one invocation and the policy for trying again: values that the configuration gives each handler.
+
+use std::time::Duration;
+
+/// What one invocation of a guest may use. Exceeding any of them ends the invocation, never the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// CPU time of the invocation, 1 ms to 60 s.
+    pub time: Duration,
+    /// All linear memories together, in bytes, 64 KiB to 1 GiB.
+    pub memory: u64,
+    /// Everything the guest returns together, in bytes.
+    pub output: u64,
+    /// Events the guest returns.
+    pub events: u32,
+    /// Log text of one invocation, in bytes; what is over is cut, and the cut is logged.
+    pub log: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            time: Duration::from_millis(50),
+            memory: 16 << 20,
+            output: 1 << 20,
+            events: 32,
+            log: 16 << 10,
+        }
+    }
+}
+
+/// When a failed trigger is tried again. The defaults are those of DreamScape's events: 3 tries, after 1, 2, 4 seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    /// Tries in all, from 1.
+    pub attempts: u32,
+    /// The wait after the first failure.
+    pub first: Duration,
+    /// By how much each wait is longer than the one before, from 1.0.
+    pub factor: f64,
+    /// The longest wait.
+    pub max: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            first: Duration::from_secs(1),
+            factor: 2.0,
+            max: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Retry {
+    /// How long to wait after `failed` failures (from 1), or `None` if the trigger is to be given up.
+    pub fn wait_after(&self, failed: u32) -> Option<Duration> {
+        if failed >= self.attempts {
+            return None;
+        }
+        let exponent = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
+        let seconds = self.first.as_secs_f64() * self.factor.powi(exponent);
+        let wait = Duration::try_from_secs_f64(seconds).unwrap_or(self.max);
+        Some(wait.min(self.max))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_by_the_factor_up_to_the_bound_and_end_with_the_attempts() {
+        let retry = Retry {
+            attempts: 8,
+            ..Retry::default()
+        };
+        let waits: Vec<_> = (1..=8)
+            .map(|failed| retry.wait_after(failed).map(|wait| wait.as_secs()))
+            .collect();
+        assert_eq!(
+            waits,
+            [Some(1), Some(2), Some(4), Some(8), Some(16), Some(30), Some(30), None]
+        );
+        assert_eq!(Retry::default().wait_after(3), None);
+    }
+}

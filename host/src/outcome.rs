@@ -1,0 +1,144 @@
+//! What goes into a guest and what comes out of it, in the host's own words.
+//!
+//! The sandbox translates these from and to the WIT contract; nothing here knows of WebAssembly.
+
+use std::sync::Arc;
+
+/// What calls a handler, borrowed from the work in its lane.
+#[derive(Clone, Copy, Debug)]
+pub enum Trigger<'a> {
+    /// An event from a topic.
+    Event(EventView<'a>),
+    /// An HTTP request on a route.
+    Request(RequestView<'a>),
+}
+
+/// The event as a guest sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct EventView<'a> {
+    /// The key that orders it: the record's key.
+    pub key: &'a str,
+    /// The envelope's `eventId`.
+    pub event_id: &'a str,
+    /// The envelope's `eventType`.
+    pub event_type: &'a str,
+    /// The envelope's `version`.
+    pub version: &'a str,
+    /// The envelope's `timestamp`, as it was sent.
+    pub timestamp: &'a str,
+    /// The envelope's `source`.
+    pub source: &'a str,
+    /// The envelope's `correlationId`.
+    pub correlation_id: Option<&'a str>,
+    /// The envelope's `causationId`.
+    pub causation_id: Option<&'a str>,
+    /// The envelope's `metadata`, JSON text.
+    pub metadata: Option<&'a str>,
+    /// The envelope's `payload`, JSON text.
+    pub payload: &'a str,
+}
+
+/// The request as a guest sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestView<'a> {
+    /// The key that orders it.
+    pub key: &'a str,
+    /// The HTTP method, upper case.
+    pub method: &'a str,
+    /// The route's pattern, as configured.
+    pub route: &'a str,
+    /// The path's parameters, in order.
+    pub params: &'a [(String, String)],
+    /// The query's parameters, decoded, in order.
+    pub query: &'a [(String, String)],
+    /// The verified token's claims, a JSON object as text.
+    pub claims: Option<&'a str>,
+    /// The body, JSON text.
+    pub body: Option<&'a str>,
+    /// Uploaded files that the host has stored.
+    pub files: &'a [UploadedFile],
+    /// The request's correlation id.
+    pub correlation_id: &'a str,
+}
+
+/// A file of a multipart upload, as the guest sees it: never its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadedFile {
+    /// The form field's name.
+    pub field: String,
+    /// Where the file is served from.
+    pub url: String,
+    /// The media type, known by content.
+    pub media_type: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// SHA-256 of the content, lower-case hex.
+    pub digest: String,
+}
+
+/// What a pure handler may know of its surroundings.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The time as the host took it once for this invocation: milliseconds since 1970.
+    pub now_millis: i64,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// The handler's own settings, a JSON object as text.
+    pub settings: &'a str,
+}
+
+/// What a handler decided.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// What becomes of the key's state.
+    pub state: StateChange,
+    /// Events to publish, in order.
+    pub events: Vec<EmittedEvent>,
+    /// The answer to a request.
+    pub reply: Option<Reply>,
+}
+
+/// What becomes of the state of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum StateChange {
+    /// Nothing changes.
+    #[default]
+    Keep,
+    /// The new document, JSON text.
+    Put(Arc<str>),
+    /// The document goes.
+    Delete,
+}
+
+/// An event that a handler wants published; the host fills in the rest of the envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmittedEvent {
+    /// The event type, which must be granted.
+    pub event_type: String,
+    /// The payload's version.
+    pub version: String,
+    /// The payload, JSON text.
+    pub payload: String,
+    /// The record's key; the trigger's key when left out.
+    pub key: Option<String>,
+    /// The envelope's metadata, JSON object as text.
+    pub metadata: Option<String>,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status, 200 to 599.
+    pub status: u16,
+    /// The body, JSON text.
+    pub body: Option<String>,
+}
+
+/// A handler's own refusal: the `failure` of the contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Trying again will not help: the trigger becomes a dead letter.
+    Rejected(String),
+    /// Trying again may help.
+    Retry(String),
+}
