@@ -5,6 +5,7 @@
 
 pub mod contract;
 pub mod event;
+pub mod lanes;
 pub mod limits;
 pub mod outcome;
 pub mod progress;
