@@ -323,21 +323,20 @@ impl<W: Work> Lanes<W> {
         dropped
     }
 
-    /// Forgets the waiting work of a partition that is ours no more, and answers how much that was. Work that runs or
-    /// is ahead of the commit stays.
-    pub fn purge(&mut self, partition: PartitionIx) -> usize {
-        let mut purged = 0;
+    /// Takes out the waiting work of a partition that is ours no more. Work that runs or is ahead of the commit stays.
+    pub fn purge(&mut self, partition: PartitionIx) -> Vec<Arc<W>> {
+        let mut purged = Vec::new();
         let keys: Vec<LaneKey> = self.lanes.keys().cloned().collect();
         for key in keys {
             let Some(lane) = self.lanes.get_mut(&key) else { continue };
             let theirs = |queued: &Queued<W>| queued.work.partition() == Some(partition);
-            let before = lane.waiting.len();
             let head_goes = lane.waiting.front().is_some_and(theirs);
-            lane.waiting.retain(|queued| !theirs(queued));
-            let gone = before - lane.waiting.len();
-            purged += gone;
+            let (gone, stays) = lane.waiting.drain(..).partition::<VecDeque<_>, _>(theirs);
+            lane.waiting = stays;
+            let count = gone.len();
+            purged.extend(gone.into_iter().map(|queued| queued.work));
             if lane.due.is_some() {
-                self.parked.remove(partition, gone);
+                self.parked.remove(partition, count);
                 if head_goes {
                     self.wake(&key);
                 }

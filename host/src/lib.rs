@@ -3,10 +3,23 @@
 //! A handler is a pure function `(trigger, state, context) -> outcome`; the host alone touches the world. The modules
 //! stand in the order of the way of one event; `ARCHITECTURE.md` is their map.
 
+// The way of one event.
 pub mod contract;
 pub mod event;
+pub mod kafka;
 pub mod lanes;
-pub mod limits;
 pub mod outcome;
 pub mod progress;
+pub mod registry;
 pub mod store;
+pub mod unit;
+pub mod work;
+
+// What drives it.
+pub mod pipeline;
+
+// What it is made with.
+pub mod alarm;
+pub mod clock;
+pub mod limits;
+pub mod meters;
