@@ -1,6 +1,7 @@
 //! `[kafka]`: where the brokers are and how we speak to them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::environment::Environment;
 use super::kafka_options;
@@ -51,8 +52,8 @@ pub struct SaslConfig {
     pub password: Secret,
 }
 
-/// `[kafka]`.
-#[derive(Clone, Debug)]
+/// `[kafka]`. `Debug` shows the names of the options and not their values: some are passwords.
+#[derive(Clone)]
 pub struct KafkaConfig {
     /// Where Kafka is.
     pub brokers: Brokers,
@@ -66,6 +67,19 @@ pub struct KafkaConfig {
     pub partitions: i32,
     /// librdkafka's own settings, passed through.
     pub options: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaConfig")
+            .field("brokers", &self.brokers)
+            .field("ssl", &self.ssl)
+            .field("sasl", &self.sasl)
+            .field("topic_prefix", &self.topic_prefix)
+            .field("partitions", &self.partitions)
+            .field("options", &self.options.keys())
+            .finish()
+    }
 }
 
 impl KafkaConfig {

@@ -154,8 +154,9 @@ fn the_environment_sets_any_key() {
 
 #[test]
 fn dreamscapes_own_variables_mean_what_they_mean_there() {
+    let text = format!("{MINIMAL}\n[kafka.options]\nssl.key.password = 'hush-as-well'");
     let config = good(
-        MINIMAL,
+        &text,
         &[
             ("KAFKA_BROKERS", "k1:1,k2:2"),
             ("KAFKA_SSL", "true"),
