@@ -4,16 +4,16 @@
 //! stand in the order of the way of one event; `ARCHITECTURE.md` is their map.
 
 // The way of one event.
-pub mod contract;
-pub mod event;
 pub mod kafka;
-pub mod lanes;
-pub mod outcome;
-pub mod progress;
-pub mod registry;
-pub mod store;
-pub mod unit;
+pub mod event;
 pub mod work;
+pub mod lanes;
+pub mod registry;
+pub mod contract;
+pub mod outcome;
+pub mod unit;
+pub mod progress;
+pub mod store;
 
 // What drives it.
 pub mod pipeline;
@@ -21,5 +21,8 @@ pub mod pipeline;
 // What it is made with.
 pub mod alarm;
 pub mod clock;
+pub mod config;
 pub mod limits;
 pub mod meters;
+pub mod telemetry;
+pub mod cli;
