@@ -5,6 +5,7 @@
 
 pub mod contract;
 pub mod event;
+pub mod kafka;
 pub mod limits;
 pub mod outcome;
 pub mod progress;
