@@ -1,33 +1,33 @@
-//! stub
-use crate::event::{Record, TopicPartition};
-use crate::store::StoreError;
-/// x
-pub enum Start {
-    /// x
-    Beginning,
-    /// x
-    At(i64),
-}
-/// x
-#[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub enum Flow {
-    /// x
-    Go,
-    /// x
-    Pause,
-}
-/// x
-pub trait Intake: Send + Sync + 'static {
-    /// x
-    fn assigned(&self, partitions: &[TopicPartition]) -> Result<Vec<Start>, StoreError>;
-    /// x
-    fn revoked(&self, partitions: &[TopicPartition]);
-    /// x
-    fn record(&self, record: Record) -> Flow;
-    /// x
-    fn resumed(&self) -> Vec<TopicPartition>;
-    /// x
-    fn offsets(&self) -> Vec<(TopicPartition, i64)>;
-    /// x
-    fn high_watermarks(&self, ends: &[(TopicPartition, i64)]);
-}
+//! Everything that speaks to Kafka: one consumer per handler, the transactional publisher, its cursor, topics, health.
+//!
+//! The only module that names the client library. Every call that can block is made from a plain thread, never from an
+//! async runtime, and every wait has a deadline.
+//!
+//! Partitions: a keyed record goes to `(murmur2(key) & 0x7fffffff) mod partitions`, as the Java and Node.js clients
+//! place it; a record without a key goes anywhere. The library's own default would place keys differently, and two
+//! producers of one topic would tear the order of a key apart.
+
+mod assignment;
+mod client;
+mod consumer;
+mod cursor;
+mod delivery;
+mod embedded;
+mod health;
+mod publish_error;
+mod publisher;
+mod rebalance;
+mod record;
+mod settings;
+mod statistics;
+mod topics;
+mod wait;
+
+pub use consumer::{ConsumeError, ConsumerHandle, ConsumerOptions, Flow, Intake, Start, spawn_consumer};
+pub use cursor::{Cursor, CursorError, SHARD, read_cursor};
+pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use health::{ClientHealth, KafkaHealth};
+pub use publish_error::PublishError;
+pub use publisher::{Published, Publisher, PublisherOptions};
+pub use settings::{KafkaSettings, OptionError, Sasl, SaslMechanism, check_options};
+pub use topics::{TopicSpec, TopicsError, ensure_topics};
