@@ -3,6 +3,8 @@
 //! [`Store`] is the seam: SQLite implements it for one host; PostgreSQL will for a fleet. For that reason a state carries
 //! a revision, progress an assignment epoch and the outbox a shard, although the embedded store has one of each.
 
+mod sqlite;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use thiserror::Error;
 
 use crate::event::{OutRecord, TopicPartition};
 use crate::progress::Progress;
+
+pub use sqlite::{OpenError, SqliteStore};
 
 /// Number of a committed outbox batch: 1 for the first, without gaps, never used twice by one store.
 pub type BatchNo = u64;

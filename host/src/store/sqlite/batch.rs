@@ -1,0 +1,219 @@
+//! How outbox batches and progress lie in the file: one byte for the format, then postcard.
+
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::event::{Header, OutRecord};
+use crate::progress::Progress;
+
+/// The one format there is.
+const FORMAT: u8 = 1;
+
+/// Records as the bytes of a batch.
+pub(super) fn encode(records: &[OutRecord]) -> Result<Vec<u8>, String> {
+    let room = records.iter().map(|record| 64 + weight(record)).sum();
+    let mut bytes = Vec::with_capacity(room);
+    bytes.push(FORMAT);
+    postcard::to_extend(&Records(records), bytes).map_err(|error| error.to_string())
+}
+
+/// About how many bytes a record takes.
+fn weight(record: &OutRecord) -> usize {
+    let length = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len);
+    let headers = record.headers.iter();
+    let headers: usize = headers
+        .map(|header| header.name.len() + length(&header.value) + 8)
+        .sum();
+    record.topic.len() + length(&record.key) + length(&record.value) + headers
+}
+
+/// The records of a batch.
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
+    let records: Vec<RecordParts<'_>> = postcard::from_bytes(body(bytes)?).map_err(|error| error.to_string())?;
+    let mut topic: std::sync::Arc<str> = "".into();
+    Ok(records
+        .into_iter()
+        .map(|parts| {
+            // Neighbours mostly go to the same few topics: share the name with the record before.
+            if *topic != *parts.topic {
+                topic = parts.topic.into();
+            }
+            OutRecord {
+                topic: std::sync::Arc::clone(&topic),
+                key: parts.key.map(Bytes::owned),
+                value: parts.value.map(Bytes::owned),
+                headers: parts.headers.into_iter().map(HeaderParts::owned).collect(),
+            }
+        })
+        .collect())
+}
+
+/// Progress as bytes.
+pub(super) fn encode_progress(progress: &Progress) -> Result<Vec<u8>, String> {
+    postcard::to_extend(progress, vec![FORMAT]).map_err(|error| error.to_string())
+}
+
+/// Progress from its bytes.
+pub(super) fn decode_progress(bytes: &[u8]) -> Result<Progress, String> {
+    postcard::from_bytes(body(bytes)?).map_err(|error| error.to_string())
+}
+
+fn body(bytes: &[u8]) -> Result<&[u8], String> {
+    match bytes.split_first() {
+        Some((&FORMAT, body)) => Ok(body),
+        Some((format, _)) => Err(format!("it has format {format}, this Sandman knows {FORMAT} only")),
+        None => Err("it is empty".to_owned()),
+    }
+}
+
+/// Bytes that go in one piece; serde would take a `Vec<u8>` apart byte by byte.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn owned(self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+}
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Bytes<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrow;
+        impl<'de> Visitor<'de> for Borrow {
+            type Value = Bytes<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+                Ok(Bytes(bytes))
+            }
+            fn visit_bytes<E: serde::de::Error>(self, _: &[u8]) -> Result<Self::Value, E> {
+                Err(E::custom("bytes that can be borrowed"))
+            }
+        }
+        deserializer.deserialize_bytes(Borrow).map_err(D::Error::custom)
+    }
+}
+
+struct Records<'a>(&'a [OutRecord]);
+
+impl Serialize for Records<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|record| RecordWhole {
+            topic: &record.topic,
+            key: record.key.as_deref().map(Bytes),
+            value: record.value.as_deref().map(Bytes),
+            headers: Headers(&record.headers),
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct RecordWhole<'a> {
+    topic: &'a str,
+    key: Option<Bytes<'a>>,
+    value: Option<Bytes<'a>>,
+    headers: Headers<'a>,
+}
+
+struct Headers<'a>(&'a [Header]);
+
+impl Serialize for Headers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|header| HeaderParts {
+            name: &header.name,
+            value: header.value.as_deref().map(Bytes),
+        }))
+    }
+}
+
+/// A record as it lies in the file, field by field as in [`RecordWhole`].
+#[derive(Deserialize)]
+struct RecordParts<'a> {
+    topic: &'a str,
+    #[serde(borrow)]
+    key: Option<Bytes<'a>>,
+    #[serde(borrow)]
+    value: Option<Bytes<'a>>,
+    #[serde(borrow)]
+    headers: Vec<HeaderParts<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeaderParts<'a> {
+    name: &'a str,
+    #[serde(borrow)]
+    value: Option<Bytes<'a>>,
+}
+
+impl HeaderParts<'_> {
+    fn owned(self) -> Header {
+        Header {
+            name: self.name.to_owned(),
+            value: self.value.map(Bytes::owned),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::progress::Span;
+
+    fn bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
+        proptest::option::of(proptest::collection::vec(any::<u8>(), 0..300))
+    }
+
+    proptest! {
+        #[test]
+        fn records_come_back_as_they_went(
+            records in proptest::collection::vec(
+                ("[a-z.]{0,20}", bytes(), bytes(), proptest::collection::vec((".{0,8}", bytes()), 0..4)),
+                0..8,
+            )
+        ) {
+            let records: Vec<OutRecord> = records
+                .into_iter()
+                .map(|(topic, key, value, headers)| OutRecord {
+                    topic: topic.into(),
+                    key,
+                    value,
+                    headers: headers.into_iter().map(|(name, value)| Header { name, value }).collect(),
+                })
+                .collect();
+            prop_assert_eq!(decode(&encode(&records).unwrap()).unwrap(), records);
+        }
+
+        #[test]
+        fn progress_comes_back_as_it_went(next in 0i64.., ends in proptest::collection::vec(0i64..1 << 40, 0..20)) {
+            let mut progress = Progress::starting_at(next);
+            for end in ends {
+                progress.complete(Span { start: end, end: end + 1 });
+            }
+            prop_assert_eq!(decode_progress(&encode_progress(&progress).unwrap()).unwrap(), progress);
+        }
+    }
+
+    #[test]
+    fn another_format_and_torn_bytes_are_refused() {
+        assert!(decode(&[2, 0]).unwrap_err().contains("format 2"));
+        assert!(decode(&[]).is_err());
+        let record = OutRecord {
+            topic: "t".into(),
+            key: Some(vec![1; 50]),
+            value: None,
+            headers: Vec::new(),
+        };
+        let whole = encode(&[record]).unwrap();
+        for end in 1..whole.len() {
+            assert!(decode(&whole[..end]).is_err(), "cut at {end}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The tables, the settings of a connection, and every statement.
+
+use rusqlite::Connection;
+
+/// Marks the file as ours in its header: "Sndm".
+pub(super) const APPLICATION_ID: i32 = 0x536e_646d;
+
+/// Version of the tables; a file with a higher one is refused.
+pub(super) const VERSION: i32 = 1;
+
+/// Names are numbered, because they stand in every row. A state is found by row id when it is updated and by
+/// (handler, key) when it is not in the cache. The outbox has one row per batch. `ledger` is the store's own row.
+pub(super) const TABLES: &str = "
+    CREATE TABLE ledger (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        store TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        last_batch INTEGER NOT NULL,
+        published INTEGER NOT NULL,
+        next_row INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE handler (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE
+    ) STRICT;
+    CREATE TABLE state (
+        id INTEGER PRIMARY KEY,
+        handler INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        document TEXT NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX state_key ON state (handler, key);
+    CREATE TABLE progress (
+        handler INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        partition INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        done BLOB NOT NULL,
+        PRIMARY KEY (handler, topic, partition)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE attempts (
+        handler INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        partition INTEGER NOT NULL,
+        record INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
+        due INTEGER NOT NULL,
+        PRIMARY KEY (handler, topic, partition, record)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE outbox (
+        number INTEGER PRIMARY KEY,
+        committed INTEGER NOT NULL,
+        records BLOB NOT NULL
+    ) STRICT;
+";
+
+pub(super) const ADD_LEDGER: &str = "INSERT INTO ledger VALUES (1, ?1, 0, 0, 0, 1)";
+pub(super) const OPEN_LEDGER: &str = "UPDATE ledger SET generation = generation + 1 RETURNING *";
+pub(super) const SET_LEDGER: &str =
+    "UPDATE ledger SET last_batch = ?1, published = ?2, next_row = ?3 WHERE one = 1 AND generation = ?4";
+
+pub(super) const HANDLERS: &str = "SELECT name, id FROM handler";
+pub(super) const ADD_HANDLER: &str = "INSERT INTO handler (name) VALUES (?1)";
+
+pub(super) const STATE: &str = "SELECT id, revision, document FROM state WHERE handler = ?1 AND key = ?2";
+pub(super) const ADD_STATE: &str =
+    "INSERT INTO state (id, handler, key, revision, document) VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT DO NOTHING";
+pub(super) const SET_STATE: &str =
+    "UPDATE state SET revision = revision + 1, document = ?3 WHERE id = ?1 AND revision = ?2";
+pub(super) const DROP_STATE: &str = "DELETE FROM state WHERE id = ?1 AND revision = ?2";
+
+pub(super) const PROGRESS: &str = "SELECT topic, partition, done FROM progress WHERE handler = ?1";
+pub(super) const SET_PROGRESS: &str = "
+    INSERT INTO progress (handler, topic, partition, generation, epoch, done) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT DO UPDATE SET generation = excluded.generation, epoch = excluded.epoch, done = excluded.done
+    WHERE (excluded.generation, excluded.epoch) >= (progress.generation, progress.epoch)";
+
+pub(super) const ATTEMPTS: &str =
+    "SELECT record, failed, due FROM attempts WHERE handler = ?1 AND topic = ?2 AND partition = ?3 ORDER BY record";
+pub(super) const SET_ATTEMPTS: &str = "
+    INSERT INTO attempts (handler, topic, partition, record, failed, due) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT DO UPDATE SET failed = excluded.failed, due = excluded.due";
+pub(super) const DROP_ATTEMPTS: &str =
+    "DELETE FROM attempts WHERE handler = ?1 AND topic = ?2 AND partition = ?3 AND record = ?4";
+
+pub(super) const OUTBOX: &str =
+    "SELECT number, committed, length(records), records FROM outbox WHERE number > ?1 ORDER BY number";
+pub(super) const OUTBOX_SIZES: &str = "SELECT number, length(records) FROM outbox ORDER BY number";
+pub(super) const ADD_BATCH: &str = "INSERT INTO outbox (number, committed, records) VALUES (?1, ?2, ?3)";
+pub(super) const MOVE_BATCH: &str = "UPDATE outbox SET number = ?2 WHERE number = ?1";
+pub(super) const DROP_BATCHES: &str = "DELETE FROM outbox WHERE number <= ?1";
+
+pub(super) const FORGET: &str = "DELETE FROM progress; DELETE FROM attempts; DELETE FROM outbox;";
+
+/// Bytes of a page, fixed when the file is made: SQLite's own default; a changed state puts one whole page into the log.
+const PAGE: u32 = 4096;
+
+/// Settings that the file keeps. Before the tables are made, for a page size changes only while the file is empty.
+pub(super) fn shape_file(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "page_size", PAGE)
+}
+
+/// Settings of the connection that writes.
+pub(super) fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
+    set_up(connection)?;
+    // A commit is on the disk when it returns; NORMAL loses the newest ones when the power goes.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // On macOS only the full barrier reaches the disk; no effect elsewhere.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    // KiB, negative by SQLite's convention: the pages of a large commit and the states that change most.
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    // Pages in the log before it is written back into the file: a page that changed in many commits is written back
+    // once. 64 MiB of log; reading it after a crash takes well under a second.
+    connection.pragma_update(None, "wal_autocheckpoint", 16_384)?;
+    // The log keeps its space for reuse, but gives back what a backlog made it grow beyond.
+    connection.pragma_update(None, "journal_size_limit", 128 << 20)
+}
+
+/// Settings of a connection that reads.
+pub(super) fn set_up_reader(connection: &Connection) -> rusqlite::Result<()> {
+    set_up(connection)?;
+    connection.pragma_update(None, "query_only", true)?;
+    // A reader forgets its pages at every commit of the writer, so a large cache would only be filled again and again.
+    connection.pragma_update(None, "cache_size", -1_024)
+}
+
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    // A backup may hold the file for a moment; longer than this the committer had better say so.
+    connection.busy_timeout(std::time::Duration::from_secs(2))?;
+    // No mapped memory: a failing disk must be an error, not a SIGBUS.
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // The file is data: nothing in its schema may call functions.
+    connection.pragma_update(None, "trusted_schema", false)
+}

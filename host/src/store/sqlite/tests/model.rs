@@ -1,0 +1,149 @@
+//! Random histories against a plain map: the store agrees after every commit, every refusal and every restart.
+
+use std::collections::{BTreeMap, HashMap};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// One step of a history.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Writes to some keys, and as many records as the number says.
+    Commit(BTreeMap<u8, Option<String>>, u8),
+    /// The same, but one write stands on a revision that is not there.
+    Stale(BTreeMap<u8, Option<String>>),
+    /// So many of the batches that wait are on Kafka.
+    Publish(u8),
+    Full(BTreeMap<u8, Option<String>>),
+    Reopen,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let writes = || proptest::collection::btree_map(0u8..12, proptest::option::of(".{0,40}"), 0..8);
+    let step = prop_oneof![
+        6 => (writes(), 0u8..4).prop_map(|(writes, records)| Step::Commit(writes, records)),
+        1 => writes().prop_map(Step::Stale),
+        2 => (0u8..4).prop_map(Step::Publish),
+        1 => writes().prop_map(Step::Full),
+        1 => Just(Step::Reopen),
+    ];
+    proptest::collection::vec(step, 1..25)
+}
+
+/// What the store should hold.
+#[derive(Default)]
+struct Model {
+    states: HashMap<u8, (RowId, u64, String)>,
+    waiting: BTreeMap<BatchNo, Vec<OutRecord>>,
+    last: BatchNo,
+    published: BatchNo,
+}
+
+impl Model {
+    fn commit(&self, writes: &BTreeMap<u8, Option<String>>) -> Commit {
+        states(
+            writes
+                .iter()
+                .map(|(key, document)| StateWrite {
+                    handler: "profile".into(),
+                    key: key.to_string().into(),
+                    base: self.states.get(key).map(|(row, revision, _)| (*row, *revision)),
+                    document: document.as_deref().map(Into::into),
+                })
+                .collect(),
+        )
+    }
+
+    fn apply(&mut self, writes: &BTreeMap<u8, Option<String>>, commit: &Commit, committed: &Committed) {
+        for ((key, document), row) in writes.iter().zip(&committed.rows) {
+            match (document, row) {
+                (Some(document), Some((row, revision))) => {
+                    self.states.insert(*key, (*row, *revision, document.clone()));
+                }
+                (None, None) => {
+                    self.states.remove(key);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        if let Some((number, _)) = committed.batch {
+            assert_eq!(number, self.last + 1);
+            self.last = number;
+            self.waiting.insert(number, commit.outbox.clone());
+        }
+    }
+
+    fn check(&self, store: &SqliteStore) {
+        for key in 0u8..12 {
+            let stored = store.state("profile", &key.to_string()).unwrap();
+            let stored = stored.map(|state| (state.row, state.revision, state.document.to_string()));
+            assert_eq!(stored.as_ref(), self.states.get(&key));
+        }
+        let batches = store.outbox(0, u64::MAX).unwrap();
+        let bytes = batches.iter().map(|batch| batch.bytes).sum();
+        let held: BTreeMap<_, _> = batches.into_iter().map(|batch| (batch.number, batch.records)).collect();
+        assert_eq!(held, self.waiting);
+        let size = OutboxSize {
+            batches: held.len() as u64,
+            bytes,
+            last: self.last,
+            published: self.published,
+        };
+        assert_eq!(store.outbox_size().unwrap(), size);
+    }
+}
+
+fn take(scene: &mut Scene, model: &mut Model, step: Step) {
+    match step {
+        Step::Commit(writes, records) => {
+            let mut commit = model.commit(&writes);
+            commit.outbox = (0..records)
+                .map(|number| record(&format!("{number} of {}", model.last)))
+                .collect();
+            let committed = scene.store().commit(&commit, 7).unwrap();
+            model.apply(&writes, &commit, &committed);
+        }
+        Step::Stale(writes) => {
+            let mut commit = model.commit(&writes);
+            commit.outbox = vec![record("never")];
+            commit.states.push(put("no such key", Some((RowId(1 << 40), 1)), "x"));
+            scene.store().commit(&commit, 7).unwrap_err();
+        }
+        Step::Publish(count) => {
+            let newest = model.waiting.keys().copied().take(count.into()).max();
+            scene
+                .store()
+                .commit(
+                    &Commit {
+                        published: newest,
+                        ..Commit::default()
+                    },
+                    7,
+                )
+                .unwrap();
+            model.published = model.published.max(newest.unwrap_or(0));
+            model.waiting.retain(|number, _| *number > model.published);
+        }
+        Step::Full(writes) => {
+            scene.disk_full(true);
+            let mut commit = model.commit(&writes);
+            commit.outbox = vec![record(&"x".repeat(5 << 20))];
+            scene.store().commit(&commit, 7).unwrap_err();
+            scene.disk_full(false);
+        }
+        Step::Reopen => scene.reopen(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #[test]
+    fn the_store_is_a_map_and_a_queue(steps in steps()) {
+        let (mut scene, mut model) = (Scene::new(), Model::default());
+        for step in steps {
+            take(&mut scene, &mut model, step);
+            model.check(scene.store());
+        }
+    }
+}
