@@ -8,4 +8,5 @@ pub mod event;
 pub mod limits;
 pub mod outcome;
 pub mod progress;
+pub mod sandbox;
 pub mod store;
