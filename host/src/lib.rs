@@ -13,6 +13,7 @@ pub mod contract;
 pub mod outcome;
 pub mod unit;
 pub mod progress;
+pub mod sandbox;
 pub mod store;
 
 // What drives it.
