@@ -9,6 +9,7 @@ pub mod event;
 pub mod work;
 pub mod lanes;
 pub mod registry;
+pub mod sandbox;
 pub mod contract;
 pub mod outcome;
 pub mod unit;
@@ -16,8 +17,11 @@ pub mod progress;
 pub mod sandbox;
 pub mod store;
 
+pub mod relay;
+
 // What drives it.
 pub mod pipeline;
+pub mod run;
 
 // What it is made with.
 pub mod alarm;

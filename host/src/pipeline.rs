@@ -211,16 +211,9 @@ impl Pipeline {
     }
 
     /// The relay has put everything up to this batch on Kafka; it leaves the outbox with the next commit.
-    pub fn published(&self, up_to: BatchNo, bytes: u64) {
-        let mut desk = self.desk.lock();
-        desk.published = Some(up_to);
-        desk.outbox.published = up_to;
-        desk.outbox.bytes = desk.outbox.bytes.saturating_sub(bytes);
-        desk.outbox.batches = desk.outbox.last.saturating_sub(up_to);
-        self.meters.outbox(&desk.outbox);
+    pub fn published(&self, up_to: BatchNo) {
+        self.desk.lock().published = Some(up_to);
         self.committable.notify_one();
-        drop(desk);
-        self.may_resume();
     }
 
     /// Waits until every trigger in memory is committed, but for the parked ones. Answers whether that was so in time.

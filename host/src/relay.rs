@@ -14,7 +14,8 @@ use thiserror::Error;
 
 use crate::alarm::Alarm;
 use crate::kafka::{
-    Cursor, CursorError, KafkaHealth, KafkaSettings, PublishError, Published, Publisher, PublisherOptions, read_cursor,
+    Cursor, CursorError, KafkaHealth, KafkaSettings, PublishError, Published, Publisher, PublisherOptions, TopicSpec,
+    TopicsError, ensure_topics, read_cursor,
 };
 use crate::meters::RelayMeters;
 use crate::pipeline::Pipeline;
@@ -42,6 +43,9 @@ pub enum RelayError {
     /// The cursor cannot be read.
     #[error(transparent)]
     Cursor(#[from] CursorError),
+    /// Topics are missing.
+    #[error(transparent)]
+    Topics(#[from] TopicsError),
     /// Kafka did not take something.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -56,6 +60,7 @@ impl RelayError {
         match self {
             Self::Refused(_) => false,
             Self::Cursor(error) => matches!(error, CursorError::Unreachable { .. }),
+            Self::Topics(error) => matches!(error, TopicsError::Unreachable { .. }),
             // A missing topic, a record that is too large and a missing permission are mended outside; nothing is lost
             // meanwhile. Being fenced means that another host owns the deployment now.
             Self::Publish(error) => !matches!(error, PublishError::Fenced { .. } | PublishError::Settings(_)),
@@ -70,6 +75,8 @@ pub struct Relay {
     pub settings: KafkaSettings,
     /// `[host] deployment`: names the cursor's topic and the transactional id.
     pub deployment: String,
+    /// Topics that must exist before the first record is read or published.
+    pub topics: Vec<TopicSpec>,
     /// Take over a deployment whose cursor does not belong to the store.
     pub adopt: bool,
     /// The store whose outbox is published.
@@ -150,13 +157,12 @@ impl Relay {
         let Some(last) = batches.last().map(|batch| batch.number) else {
             return Ok(Step::Idle);
         };
-        let bytes = batches.iter().map(|batch| batch.bytes).sum();
         let began = Instant::now();
         let records = batches.iter().flat_map(|batch| &batch.records);
         let published = publisher.publish(records, &self.cursor(last))?;
         *after = last;
         meters.published(began.elapsed(), batches.iter().flat_map(|batch| &batch.records));
-        self.pipeline.published(last, bytes);
+        self.pipeline.published(last);
         if published == Published::Reopen {
             tracing::info!(batch = last, "the connection was troubled; the publisher is opened anew");
             *open = None;
@@ -172,6 +178,10 @@ impl Relay {
     /// else can move it any more.
     fn open(&self) -> Result<Open, RelayError> {
         self.resume()?;
+        let created = ensure_topics(&self.settings, &self.topics, &self.health, PATIENCE)?;
+        if !created.is_empty() {
+            tracing::info!(topics = created.join(", "), "topics created");
+        }
         let options = PublisherOptions {
             transactional_id: format!("{}-relay-0", self.deployment),
             cursor_topic: self.cursor_topic(),
@@ -195,7 +205,7 @@ impl Relay {
         let covered = self.store.outbox_size()?.published;
         if after > covered {
             // Published before a crash that came before the store heard of it.
-            self.pipeline.published(after, 0);
+            self.pipeline.published(after);
         }
         Ok(Open { publisher, after })
     }

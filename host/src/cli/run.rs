@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use super::ConfigArgs;
@@ -42,6 +42,6 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    // The engine joins here: `crate::run::run(config, Options { adopt: args.adopt })?`.
-    bail!("the engine is not part of this build yet (adopt: {})", args.adopt)
+
+    crate::run::run(&config, crate::run::Options { adopt: args.adopt })
 }

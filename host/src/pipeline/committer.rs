@@ -92,10 +92,11 @@ impl Pipeline {
         for unit in &batch.units {
             self.release(&mut desk, unit, now);
         }
-        if let Some((number, bytes)) = committed.batch {
-            desk.outbox.last = number;
-            desk.outbox.batches += 1;
-            desk.outbox.bytes += bytes;
+        if committed.batch.is_some() || batch.commit.published.is_some() {
+            // A store that cannot say fails the next commit; until then the old size will do.
+            if let Ok(size) = self.store.outbox_size() {
+                desk.outbox = size;
+            }
             self.meters.outbox(&desk.outbox);
         }
         let (lanes, parked, cached) = desk.lanes.sizes();
