@@ -14,9 +14,7 @@ pub mod contract;
 pub mod outcome;
 pub mod unit;
 pub mod progress;
-pub mod sandbox;
 pub mod store;
-
 pub mod relay;
 
 // What drives it.

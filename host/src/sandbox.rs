@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
 use crate::contract::Contract;
-use crate::limits::Limits;
+use crate::limits::{Instances, Limits};
 use cell::Terms;
 use compiled::Compiled;
 use guest::Pool;
@@ -58,16 +58,6 @@ impl SandboxOptions {
             component: 64 << 20,
         }
     }
-}
-
-/// Where each invocation of a guest takes its instance from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Instances {
-    /// A new one each time: nothing of a call is left for the next.
-    #[default]
-    Fresh,
-    /// One that an earlier call has left: faster, and the guest may see what it kept in memory itself.
-    Reused,
 }
 
 /// The engine, its pool of instances and its compiled code. One per process.
