@@ -3,6 +3,7 @@
 //! A handler is a pure function `(trigger, state, context) -> outcome`; the host alone touches the world. The modules
 //! stand in the order of the way of one event; `ARCHITECTURE.md` is their map.
 
+pub mod build_guest;
 pub mod contract;
 pub mod event;
 pub mod limits;
