@@ -9,14 +9,14 @@ use sandman::outcome::{Context, EventView, Outcome, Trigger};
 use sandman::sandbox::{Guest, Instances, InvokeError, Label, Sandbox, SandboxOptions};
 use serde_json::Value;
 
-pub const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 
-pub fn guests_dir() -> PathBuf {
+pub(crate) fn guests_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guests")
 }
 
 /// The options that all tests build with: a target directory of their own, since cargo locks the one it runs tests from.
-pub fn build_options() -> BuildOptions {
+pub(crate) fn build_options() -> BuildOptions {
     let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
     BuildOptions {
         target_dir: Some(target_dir),
@@ -29,32 +29,32 @@ fn built(name: &str) -> Vec<u8> {
     std::fs::read(built.path).unwrap()
 }
 
-pub static ECHO: LazyLock<Vec<u8>> = LazyLock::new(|| built("echo"));
-pub static HOSTILE: LazyLock<Vec<u8>> = LazyLock::new(|| built("hostile"));
+pub(crate) static ECHO: LazyLock<Vec<u8>> = LazyLock::new(|| built("echo"));
+pub(crate) static HOSTILE: LazyLock<Vec<u8>> = LazyLock::new(|| built("hostile"));
 
 /// One sandbox for the whole run, as in the host.
-pub static SANDBOX: LazyLock<Arc<Sandbox>> = LazyLock::new(|| {
+pub(crate) static SANDBOX: LazyLock<Arc<Sandbox>> = LazyLock::new(|| {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     Sandbox::new(SandboxOptions::new(dir, 16, 64 * MIB)).unwrap()
 });
 
-pub fn label(handler: &str) -> Label {
+pub(crate) fn label(handler: &str) -> Label {
     Label {
         handler: handler.into(),
         version: 7,
     }
 }
 
-pub fn hostile(limits: Limits, instances: Instances) -> Guest {
+pub(crate) fn hostile(limits: Limits, instances: Instances) -> Guest {
     SANDBOX.load(label("hostile"), &HOSTILE, limits, instances).unwrap()
 }
 
 /// Calls the guest with one event of the key `k`.
-pub fn tell(guest: &Guest, event_type: &str, payload: &str, state: Option<&str>) -> Result<Outcome, InvokeError> {
+pub(crate) fn tell(guest: &Guest, event_type: &str, payload: &str, state: Option<&str>) -> Result<Outcome, InvokeError> {
     tell_attempt(guest, (event_type, payload), state, 1)
 }
 
-pub fn tell_attempt(
+pub(crate) fn tell_attempt(
     guest: &Guest,
     (event_type, payload): (&str, &str),
     state: Option<&str>,
@@ -81,6 +81,6 @@ pub fn tell_attempt(
 }
 
 /// Tells the hostile guest to do something.
-pub fn order(guest: &Guest, payload: &Value) -> Result<Outcome, InvokeError> {
+pub(crate) fn order(guest: &Guest, payload: &Value) -> Result<Outcome, InvokeError> {
     tell(guest, "hostile.told", &payload.to_string(), None)
 }
