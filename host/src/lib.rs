@@ -28,4 +28,5 @@ pub mod config;
 pub mod limits;
 pub mod meters;
 pub mod telemetry;
+pub mod build_guest;
 pub mod cli;
