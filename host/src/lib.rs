@@ -8,6 +8,7 @@ pub mod config;
 pub mod contract;
 pub mod event;
 pub mod limits;
+pub mod meters;
 pub mod outcome;
 pub mod progress;
 pub mod store;
