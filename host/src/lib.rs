@@ -7,6 +7,8 @@ pub mod cli;
 pub mod config;
 pub mod contract;
 pub mod event;
+pub mod health;
+pub mod http;
 pub mod limits;
 pub mod meters;
 pub mod outcome;
