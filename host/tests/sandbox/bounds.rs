@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandman::limits::Limits;
-use sandman::sandbox::{Bound, Guest, Instances, InvokeError, Panic};
+use sandman::limits::{Instances, Limits};
+use sandman::sandbox::{Bound, Guest, InvokeError, Panic};
 use serde_json::json;
 
 use crate::support::{MIB, hostile, order, tell};
