@@ -50,7 +50,12 @@ pub(crate) fn hostile(limits: Limits, instances: Instances) -> Guest {
 }
 
 /// Calls the guest with one event of the key `k`.
-pub(crate) fn tell(guest: &Guest, event_type: &str, payload: &str, state: Option<&str>) -> Result<Outcome, InvokeError> {
+pub(crate) fn tell(
+    guest: &Guest,
+    event_type: &str,
+    payload: &str,
+    state: Option<&str>,
+) -> Result<Outcome, InvokeError> {
     tell_attempt(guest, (event_type, payload), state, 1)
 }
 
