@@ -20,6 +20,7 @@ pub mod relay;
 // What drives it.
 pub mod pipeline;
 pub mod run;
+pub mod load;
 
 // What it is made with.
 pub mod alarm;

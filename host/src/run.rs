@@ -1,7 +1,6 @@
 //! The host: builds every part from the configuration, runs them, and ends them in the right order.
 
 mod admin;
-mod handlers;
 mod kafka;
 mod threads;
 
@@ -19,6 +18,7 @@ use crate::clock;
 use crate::config::{Brokers, Config, StoreUrl};
 use crate::health::HealthView;
 use crate::kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings};
+use crate::load;
 use crate::meters::Meters;
 use crate::pipeline::{self, Pipeline};
 use crate::registry::Registry;
@@ -27,8 +27,6 @@ use crate::store::{SqliteStore, Store};
 
 use admin::Admin;
 use threads::Threads;
-
-pub use handlers::{load_handlers, open_sandbox};
 
 /// How long the start waits for Kafka before it says that it serves without it.
 const KAFKA_WAIT: Duration = Duration::from_secs(10);
@@ -85,7 +83,7 @@ impl Host {
     fn start(config: &Config, options: Options) -> Result<Self> {
         let store = open_store(config)?;
         let meters = Arc::new(Meters::new());
-        let registry = Arc::new(load_handlers(config, &open_sandbox(config)?, &meters)?);
+        let registry = Arc::new(load::registry(config, &load::sandbox(config)?, &meters)?);
         let topics = kafka::topics(config);
         let broker = match &config.kafka.brokers {
             Brokers::Servers(_) => None,

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
+
+use super::output;
+use crate::build_guest::{self, BuildOptions, Built};
 
 const AFTER: &str = "\
 The component is written to target/sandman/<name>.wasm. The Rust target wasm32-unknown-unknown is
@@ -33,11 +36,20 @@ pub(super) struct BuildArgs {
 }
 
 pub(super) fn run(args: &BuildArgs) -> Result<ExitCode> {
-    // `crate::build_guest::build(dir, options)` joins here.
-    bail!(
-        "building guests is not part of this version yet: {} (out: {:?}, json: {})",
-        args.dir.display(),
-        args.out,
-        args.json
-    )
+    let options = BuildOptions {
+        out_dir: args.out.clone(),
+        target_dir: None,
+        show: true,
+    };
+    let built = build_guest::build(&args.dir, &options)?;
+    let path = built.path.display().to_string();
+    if args.json {
+        let Built {
+            name, digest, bytes, ..
+        } = &built;
+        output::json(&serde_json::json!({ "name": name, "path": path, "digest": digest, "bytes": bytes }))?;
+    } else {
+        output::line(&format!("{path}: {} bytes, sha256 {}", built.bytes, built.digest));
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,5 @@
 //! `sandman check`: every mistake in a configuration and its components, without a broker.
 
-use std::fs;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -9,6 +8,7 @@ use serde::Serialize;
 
 use super::{ConfigArgs, output};
 use crate::config::{Config, Problem};
+use crate::load;
 use crate::telemetry;
 
 const AFTER: &str = "\
@@ -46,7 +46,7 @@ struct Checked {
 struct CheckedHandler {
     name: String,
     component: String,
-    bytes: u64,
+    digest: String,
 }
 
 pub(super) fn run(args: &CheckArgs) -> Result<ExitCode> {
@@ -87,25 +87,29 @@ fn check(args: &CheckArgs) -> Checked {
     }
 }
 
-/// Looks at every handler's component. The sandbox joins here: load, describe, compare with `Config::grant`.
+/// Loads every handler's component into a sandbox, as `sandman run` would, and compares it with what it is granted.
 fn check_components(config: &Config) -> (Vec<CheckedHandler>, Vec<Problem>) {
     let mut handlers = Vec::new();
     let mut problems = Vec::new();
+    let problem = |key: String, error: &anyhow::Error| Problem {
+        key,
+        problem: format!("{error:#}"),
+        allowed: None,
+        nearest: None,
+        variable: None,
+    };
+    let sandbox = match load::sandbox(config) {
+        Ok(sandbox) => sandbox,
+        Err(error) => return (handlers, vec![problem("host.compiled".to_owned(), &error)]),
+    };
     for handler in &config.handlers {
-        let component = handler.component.display().to_string();
-        match fs::read(&handler.component) {
-            Ok(bytes) => handlers.push(CheckedHandler {
+        match load::version(config, handler, &sandbox) {
+            Ok(version) => handlers.push(CheckedHandler {
                 name: handler.name.to_string(),
-                component,
-                bytes: bytes.len() as u64,
+                component: handler.component.display().to_string(),
+                digest: version.digest.to_string(),
             }),
-            Err(error) => problems.push(Problem {
-                key: format!("handlers.{}.component", handler.name),
-                problem: format!("{component} cannot be read: {error}; make it with `sandman build DIR`"),
-                allowed: None,
-                nearest: None,
-                variable: None,
-            }),
+            Err(error) => problems.push(problem(format!("handlers.{}.component", handler.name), &error)),
         }
     }
     (handlers, problems)
@@ -120,8 +124,8 @@ fn print(checked: &Checked) {
     }
     for handler in &checked.handlers {
         output::line(&format!(
-            "handler {}: {}, {} bytes",
-            handler.name, handler.component, handler.bytes
+            "handler {}: {}, sha256 {}",
+            handler.name, handler.component, handler.digest
         ));
     }
     if checked.ok {

@@ -10,13 +10,13 @@ use crate::contract::{Grant, Terms};
 use crate::meters::Meters;
 use crate::outcome::{self, Failure, Fault, Outcome, Trigger};
 use crate::registry::{Handler, Registry, Version};
-use crate::sandbox::{self, InvokeError, Label, Sandbox, SandboxOptions};
+use crate::sandbox::{Guest, InvokeError, Label, Sandbox, SandboxOptions};
 
 /// The sandbox, sized for the configured handlers.
 ///
 /// # Errors
 /// If the folder of compiled code cannot be used, or the engine not be made.
-pub fn open_sandbox(config: &Config) -> Result<Arc<Sandbox>> {
+pub fn sandbox(config: &Config) -> Result<Arc<Sandbox>> {
     let memory = config
         .handlers
         .iter()
@@ -35,11 +35,11 @@ pub fn open_sandbox(config: &Config) -> Result<Arc<Sandbox>> {
 ///
 /// # Errors
 /// Every handler that cannot serve, with all that is wrong with it.
-pub fn load_handlers(config: &Config, sandbox: &Arc<Sandbox>, meters: &Meters) -> Result<Registry> {
+pub fn registry(config: &Config, sandbox: &Arc<Sandbox>, meters: &Meters) -> Result<Registry> {
     let mut handlers = Vec::new();
     let mut problems = Vec::new();
     for handler in &config.handlers {
-        match load_version(config, handler, sandbox) {
+        match version(config, handler, sandbox) {
             Ok(version) => {
                 tracing::info!(
                     handler = &*handler.name,
@@ -59,7 +59,11 @@ pub fn load_handlers(config: &Config, sandbox: &Arc<Sandbox>, meters: &Meters) -
     Ok(Registry::new(handlers))
 }
 
-fn load_version(config: &Config, handler: &HandlerConfig, sandbox: &Arc<Sandbox>) -> Result<Version> {
+/// Loads one handler's component as version 1 and checks it against what the configuration grants it.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn version(config: &Config, handler: &HandlerConfig, sandbox: &Arc<Sandbox>) -> Result<Version> {
     let wasm = read(&handler.component)?;
     let label = Label {
         handler: Arc::clone(&handler.name),
@@ -103,7 +107,7 @@ fn grant(config: &Config, handler: &HandlerConfig) -> Grant {
 }
 
 /// The sandbox's guest, as the pipeline calls it.
-struct Called(sandbox::Guest);
+struct Called(Guest);
 
 impl outcome::Guest for Called {
     fn invoke(
