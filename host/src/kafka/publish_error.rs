@@ -100,6 +100,17 @@ fn fenced(code: RDKafkaErrorCode) -> bool {
     matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
 }
 
+/// Classifies the error that ended a producer for good.
+pub(super) fn fatal_fault(code: RDKafkaErrorCode, reason: &str, transactional_id: &str) -> Fault {
+    if fenced(code) {
+        return Fault::Final(PublishError::Fenced {
+            transactional_id: transactional_id.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+    Fault::Broken(reason.to_owned())
+}
+
 /// Classifies an answer to a call about the transaction as a whole.
 pub(super) fn transaction_fault(error: &KafkaError, transactional_id: &str) -> Fault {
     use RDKafkaErrorCode as Code;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -12,7 +13,7 @@ use super::client::Monitor;
 use super::cursor::{Cursor, SHARD};
 use super::delivery::{Deliveries, Undelivered};
 use super::health::KafkaHealth;
-use super::publish_error::{Fault, PublishError, record_fault, transaction_fault};
+use super::publish_error::{Fault, PublishError, fatal_fault, record_fault, transaction_fault};
 use super::settings::KafkaSettings;
 use super::wait::{Deadline, drop_apart};
 use crate::event::OutRecord;
@@ -23,6 +24,10 @@ const SLICE: Duration = Duration::from_millis(500);
 const SLOW: Duration = Duration::from_secs(5);
 /// How long an abort may take before the producer is thrown away instead.
 const ABORT: Duration = Duration::from_secs(5);
+/// How long a queue may stay full although nothing is under way.
+const FULL: Duration = Duration::from_secs(1);
+/// How long the library may take to let go of what is delivered.
+const MOMENT: Duration = Duration::from_millis(50);
 /// How long closing the producer may take.
 const CLOSE: Duration = Duration::from_secs(3);
 
@@ -88,7 +93,7 @@ impl Publisher {
             let Err(error) = self.producer()?.init_transactions(deadline.slice(SLICE)) else {
                 return Ok(());
             };
-            match transaction_fault(&error, &self.options.transactional_id) {
+            match self.fault(&error) {
                 Fault::Final(error) => return Err(error),
                 Fault::Passing(_) if !self.over(deadline) => {}
                 Fault::Passing(reason) | Fault::Broken(reason) => {
@@ -111,7 +116,7 @@ impl Publisher {
         let troubles = self.deliveries()?.monitor().health().errors();
         self.deliveries()?.reset();
         if let Err(error) = self.producer()?.begin_transaction() {
-            return Err(match transaction_fault(&error, &self.options.transactional_id) {
+            return Err(match self.fault(&error) {
                 Fault::Final(error) => error,
                 Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Aborted { reason, reopen: true },
             });
@@ -155,31 +160,54 @@ impl Publisher {
         attempt.key = record.key.as_deref();
         attempt.payload = record.value.as_deref();
         attempt.headers = headers(record);
+        let patient = Deadline::after(FULL);
         loop {
             let (error, refused) = match self.alive()?.send(attempt) {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
-            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
             let done = self.deliveries_or_fault()?.done();
-            if code != RDKafkaErrorCode::QueueFull || done == index {
-                // A queue that is full although nothing is under way is smaller than the record.
-                let full = code == RDKafkaErrorCode::QueueFull;
-                let undelivered = Undelivered {
-                    topic: record.topic.to_string(),
-                    index,
-                    bytes: record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len),
-                    code: if full {
-                        RDKafkaErrorCode::MessageSizeTooLarge
-                    } else {
-                        code
-                    },
-                };
-                return Err(record_fault(&undelivered, &self.options.transactional_id));
+            match error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown) {
+                RDKafkaErrorCode::QueueFull if done < index => {
+                    self.delivered(done + (index - done).div_ceil(2), deadline)?;
+                }
+                // All is delivered; the library frees the room a moment later.
+                RDKafkaErrorCode::QueueFull if !patient.passed() => thread::park_timeout(Duration::from_millis(1)),
+                // A queue that stays full although nothing is under way is smaller than the record.
+                RDKafkaErrorCode::QueueFull => {
+                    return Err(self.refused(record, index, RDKafkaErrorCode::MessageSizeTooLarge));
+                }
+                code => return Err(self.refused(record, index, code)),
             }
             attempt = refused;
-            let room = done + (index - done).div_ceil(2);
-            self.delivered(room, deadline)?;
+        }
+    }
+
+    fn refused(&self, record: &OutRecord, index: usize, code: RDKafkaErrorCode) -> Fault {
+        self.explained(record_fault(
+            &Undelivered {
+                topic: record.topic.to_string(),
+                index,
+                bytes: record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len),
+                code,
+            },
+            &self.options.transactional_id,
+        ))
+    }
+
+    fn fault(&self, error: &KafkaError) -> Fault {
+        self.explained(transaction_fault(error, &self.options.transactional_id))
+    }
+
+    /// A producer that failed for good purges its records; why it failed is kept apart.
+    fn explained(&self, fault: Fault) -> Fault {
+        match self
+            .producer()
+            .ok()
+            .and_then(|producer| producer.client().fatal_error())
+        {
+            Some((code, reason)) => fatal_fault(code, &reason, &self.options.transactional_id),
+            None => fault,
         }
     }
 
@@ -191,26 +219,32 @@ impl Publisher {
                     return Err(Fault::Passing("the brokers did not acknowledge in time".to_owned()));
                 }
                 Ok(false) => {}
-                Err(undelivered) => return Err(record_fault(&undelivered, &self.options.transactional_id)),
+                Err(undelivered) => {
+                    return Err(self.explained(record_fault(&undelivered, &self.options.transactional_id)));
+                }
             }
         }
     }
 
     fn commit(&self, deadline: Deadline, sent: usize) -> Result<(), PublishError> {
+        // A record is delivered a moment before the library lets go of it; a commit in that moment waits for 100 ms.
+        let moment = Deadline::after(MOMENT);
+        while self.producer()?.in_flight_count() > 0 && !moment.passed() {
+            thread::park_timeout(Duration::from_micros(100));
+        }
         loop {
             let Err(error) = self.producer()?.commit_transaction(deadline.slice(SLICE)) else {
                 return Ok(());
             };
             match &error {
                 KafkaError::Transaction(answer) if answer.txn_requires_abort() => {
-                    let fault = transaction_fault(&error, &self.options.transactional_id);
-                    return Err(self.abort(fault, sent));
+                    return Err(self.abort(self.fault(&error), sent));
                 }
                 // The same call with the same arguments goes on where the last one stopped.
                 KafkaError::Transaction(answer) if answer.is_retriable() && !self.over(deadline) => {}
                 KafkaError::Flush(_) if !self.over(deadline) => {}
                 _ => {
-                    return Err(match transaction_fault(&error, &self.options.transactional_id) {
+                    return Err(match self.fault(&error) {
                         Fault::Final(error) => error,
                         Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Unknown { reason },
                     });

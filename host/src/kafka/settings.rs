@@ -238,6 +238,8 @@ impl KafkaSettings {
             ("queued.min.messages", "1000"),
             ("fetch.max.bytes", "4194304"),
             ("fetch.message.max.bytes", "1048576"),
+            // The end of the topic is told after one empty answer; that need not take half a second.
+            ("fetch.wait.max.ms", "10"),
         ];
         let fixed = [
             // The library wants a name; nothing is joined or committed under it.
@@ -264,7 +266,7 @@ impl KafkaSettings {
             // 100 ms before it asks again.
             ("retry.backoff.ms", "1"),
             ("retry.backoff.max.ms", "20"),
-            ("topic.metadata.refresh.fast.interval.ms", "100"),
+            ("topic.metadata.refresh.fast.interval.ms", "20"),
             ("topic.metadata.propagation.max.ms", "10000"),
             // A killed relay's open transaction holds up readers for no longer than this.
             ("transaction.timeout.ms", "30000"),
