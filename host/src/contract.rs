@@ -1,8 +1,13 @@
 //! What a handler says of itself (`describe`), and whether that fits what the configuration grants it.
 //!
-//! Pure: the sandbox fills a [`Contract`], the configuration gives the [`Grant`], and [`check`] compares the two.
+//! Pure: the sandbox fills a [`Contract`], the configuration gives the [`Grant`], and [`Terms`] is what fits of the two.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jsonschema::Validator;
+use serde_json::Value;
+use thiserror::Error;
 
 /// What a component declares: what it consumes, emits and serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,4 +62,285 @@ pub struct Grant {
     pub has_topics: bool,
     /// Routes (method, path) that name the handler.
     pub routes: BTreeSet<(String, String)>,
+}
+
+/// How a component's contract does not fit what the configuration grants, or contradicts itself.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ContractError {
+    /// The handler may publish something it was not granted.
+    #[error("it emits `{0}`, which `emits` of the handler does not list; add it there, or take it out of the contract")]
+    NotGranted(String),
+    /// The handler is given topics, but says that it consumes nothing.
+    #[error("it is given topics but consumes no event type; name what it consumes in its contract, or remove `topics`")]
+    ConsumesNothing,
+    /// The handler is given a route that it does not serve.
+    #[error("it is given the route `{0}`, which its contract does not serve")]
+    RouteNotServed(String),
+    /// A schema is no JSON Schema.
+    #[error("the schema of `{event_type}` {version} is no JSON Schema: {message}")]
+    BadSchema {
+        /// The event type.
+        event_type: String,
+        /// Its version.
+        version: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// Why an event that comes in or goes out is against the contract. The text goes into the dead letter.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum TermsError {
+    /// The version of an incoming event is not one the handler reads.
+    #[error("version `{version}` of `{event_type}` is not consumed; the handler reads {known}")]
+    UnknownVersion {
+        /// The event type.
+        event_type: String,
+        /// The version it has.
+        version: String,
+        /// The versions the handler reads.
+        known: String,
+    },
+    /// The handler emitted what its contract does not have.
+    #[error("the handler emitted `{event_type}` {version}, which its contract does not declare")]
+    NotDeclared {
+        /// The event type.
+        event_type: String,
+        /// Its version.
+        version: String,
+    },
+    /// A payload does not fit its schema.
+    #[error("the payload of `{event_type}` {version} does not fit its schema at `{place}`: {message}")]
+    Payload {
+        /// The event type.
+        event_type: String,
+        /// Its version.
+        version: String,
+        /// JSON pointer to the value that is wrong; empty for the payload itself.
+        place: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// A contract that fits, in the form the pipeline asks: what comes in, what may go out, and where to.
+#[derive(Debug, Default)]
+pub struct Terms {
+    consumes: HashMap<String, HashMap<String, Shape>>,
+    emits: HashMap<String, Emission>,
+}
+
+#[derive(Debug)]
+struct Emission {
+    topic: Arc<str>,
+    versions: HashMap<String, Shape>,
+}
+
+/// The schema of a payload, compiled; `None` takes everything.
+#[derive(Debug, Default)]
+struct Shape(Option<Validator>);
+
+/// What the contract says of an incoming event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// It is for the handler.
+    Consumed,
+    /// The topic carries it, the handler has no interest in it.
+    Ignored,
+}
+
+impl Terms {
+    /// Compares a component's contract with what the configuration grants. `topic` names the topic of an event type.
+    ///
+    /// # Errors
+    /// Every way in which the two do not fit.
+    pub fn new(
+        contract: &Contract,
+        grant: &Grant,
+        topic: impl Fn(&str) -> Arc<str>,
+    ) -> Result<Self, Vec<ContractError>> {
+        let mut terms = Self::default();
+        let mut errors = Vec::new();
+        if grant.has_topics && contract.consumes.is_empty() {
+            errors.push(ContractError::ConsumesNothing);
+        }
+        for (method, path) in &grant.routes {
+            if !contract
+                .routes
+                .iter()
+                .any(|route| route.method == *method && route.path == *path)
+            {
+                errors.push(ContractError::RouteNotServed(format!("{method} {path}")));
+            }
+        }
+        for Consumes {
+            event_type,
+            versions,
+            schema,
+        } in &contract.consumes
+        {
+            for version in versions {
+                match Shape::new(event_type, version, schema.as_deref()) {
+                    Ok(shape) => {
+                        let known = terms.consumes.entry(event_type.clone()).or_default();
+                        known.insert(version.clone(), shape);
+                    }
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        for Emits {
+            event_type,
+            version,
+            schema,
+        } in &contract.emits
+        {
+            if !grant.emits.contains(event_type) {
+                errors.push(ContractError::NotGranted(event_type.clone()));
+            }
+            match Shape::new(event_type, version, schema.as_deref()) {
+                Ok(shape) => {
+                    let emission = terms.emits.entry(event_type.clone()).or_insert_with(|| Emission {
+                        topic: topic(event_type),
+                        versions: HashMap::new(),
+                    });
+                    emission.versions.insert(version.clone(), shape);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(terms) } else { Err(errors) }
+    }
+
+    /// Whether an incoming event is for the handler, and fits.
+    ///
+    /// # Errors
+    /// [`TermsError`] if the handler consumes the event type, but not like this.
+    pub fn incoming(&self, event_type: &str, version: &str, payload: &str) -> Result<Incoming, TermsError> {
+        let Some(versions) = self.consumes.get(event_type) else {
+            return Ok(Incoming::Ignored);
+        };
+        let Some(shape) = versions.get(version) else {
+            let mut known: Vec<&str> = versions.keys().map(String::as_str).collect();
+            known.sort_unstable();
+            return Err(TermsError::UnknownVersion {
+                event_type: event_type.to_owned(),
+                version: version.to_owned(),
+                known: known.join(", "),
+            });
+        };
+        shape.check(event_type, version, payload)?;
+        Ok(Incoming::Consumed)
+    }
+
+    /// The topic of an event that the handler emitted.
+    ///
+    /// # Errors
+    /// [`TermsError`] if the contract does not have it like this.
+    pub fn outgoing(&self, event_type: &str, version: &str, payload: &str) -> Result<Arc<str>, TermsError> {
+        let declared = self.emits.get(event_type);
+        let Some((emission, shape)) = declared.and_then(|emission| Some((emission, emission.versions.get(version)?)))
+        else {
+            return Err(TermsError::NotDeclared {
+                event_type: event_type.to_owned(),
+                version: version.to_owned(),
+            });
+        };
+        shape.check(event_type, version, payload)?;
+        Ok(Arc::clone(&emission.topic))
+    }
+}
+
+impl Shape {
+    fn new(event_type: &str, version: &str, schema: Option<&str>) -> Result<Self, ContractError> {
+        let Some(text) = schema else { return Ok(Self(None)) };
+        let bad = |message: String| ContractError::BadSchema {
+            event_type: event_type.to_owned(),
+            version: version.to_owned(),
+            message,
+        };
+        let schema: Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+        let validator = jsonschema::validator_for(&schema).map_err(|error| bad(error.to_string()))?;
+        Ok(Self(Some(validator)))
+    }
+
+    fn check(&self, event_type: &str, version: &str, payload: &str) -> Result<(), TermsError> {
+        let Some(validator) = &self.0 else { return Ok(()) };
+        let wrong = |place: String, message: String| TermsError::Payload {
+            event_type: event_type.to_owned(),
+            version: version.to_owned(),
+            place,
+            message,
+        };
+        let value: Value = serde_json::from_str(payload).map_err(|error| wrong(String::new(), error.to_string()))?;
+        validator
+            .validate(&value)
+            .map_err(|error| wrong(error.instance_path().to_string(), error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contract() -> Contract {
+        let schema = r#"{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}"#;
+        Contract {
+            consumes: vec![Consumes {
+                event_type: "a".into(),
+                versions: vec!["1.0".into(), "1.1".into()],
+                schema: Some(schema.into()),
+            }],
+            emits: vec![Emits {
+                event_type: "b".into(),
+                version: "1.0".into(),
+                schema: None,
+            }],
+            ..Contract::default()
+        }
+    }
+
+    fn terms(contract: &Contract, emits: &[&str]) -> Result<Terms, Vec<ContractError>> {
+        let grant = Grant {
+            emits: emits.iter().map(|event_type| (*event_type).to_owned()).collect(),
+            has_topics: true,
+            ..Grant::default()
+        };
+        Terms::new(contract, &grant, |event_type| format!("t.{event_type}").into())
+    }
+
+    #[test]
+    fn everything_that_does_not_fit_is_said_at_once() {
+        let mut contract = contract();
+        contract.emits.push(Emits {
+            event_type: "c".into(),
+            version: "1.0".into(),
+            schema: Some("{".into()),
+        });
+        contract.consumes.clear();
+        let errors = terms(&contract, &["b"]).unwrap_err();
+        assert_eq!(errors.len(), 3, "{errors:?}");
+    }
+
+    #[test]
+    fn incoming_events_are_checked_by_type_version_and_schema() {
+        let terms = terms(&contract(), &["b"]).unwrap();
+        assert_eq!(terms.incoming("a", "1.1", r#"{"n":1}"#), Ok(Incoming::Consumed));
+        assert_eq!(terms.incoming("x", "9", "not json"), Ok(Incoming::Ignored));
+        let error = terms.incoming("a", "2.0", "{}").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "version `2.0` of `a` is not consumed; the handler reads 1.0, 1.1"
+        );
+        let error = terms.incoming("a", "1.0", r#"{"n":"x"}"#).unwrap_err();
+        assert!(error.to_string().contains("at `/n`"), "{error}");
+    }
+
+    #[test]
+    fn outgoing_events_must_be_declared() {
+        let terms = terms(&contract(), &["b"]).unwrap();
+        assert_eq!(terms.outgoing("b", "1.0", "{}").as_deref(), Ok("t.b"));
+        assert!(terms.outgoing("b", "1.1", "{}").is_err());
+        assert!(terms.outgoing("a", "1.0", "{}").is_err());
+    }
 }

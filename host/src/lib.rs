@@ -3,9 +3,31 @@
 //! A handler is a pure function `(trigger, state, context) -> outcome`; the host alone touches the world. The modules
 //! stand in the order of the way of one event; `ARCHITECTURE.md` is their map.
 
-pub mod contract;
+// The way of one event.
+pub mod kafka;
 pub mod event;
-pub mod limits;
+pub mod work;
+pub mod lanes;
+pub mod registry;
+pub mod sandbox;
+pub mod contract;
 pub mod outcome;
+pub mod unit;
 pub mod progress;
+pub mod sandbox;
 pub mod store;
+
+pub mod relay;
+
+// What drives it.
+pub mod pipeline;
+pub mod run;
+
+// What it is made with.
+pub mod alarm;
+pub mod clock;
+pub mod config;
+pub mod limits;
+pub mod meters;
+pub mod telemetry;
+pub mod cli;

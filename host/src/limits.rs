@@ -29,6 +29,16 @@ impl Default for Limits {
     }
 }
 
+/// Whether an invocation gets an instance of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Instances {
+    /// A new instance for every invocation: nothing of one is left for the next.
+    #[default]
+    Fresh,
+    /// Instances are kept for the next invocation of the same version, and dropped after a trap.
+    Reused,
+}
+
 /// When a failed trigger is tried again. The defaults are those of DreamScape's events: 3 tries, after 1, 2, 4 seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {

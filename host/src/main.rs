@@ -1,1 +1,7 @@
-fn main() {}
+//! The `sandman` command: see `sandman --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sandman::cli::main()
+}

@@ -142,3 +142,28 @@ pub enum Failure {
     /// Trying again may help.
     Retry(String),
 }
+
+/// Why an invocation gave no outcome, in what the pipeline needs to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The handler said that trying again will not help, or broke its contract.
+    Rejected(String),
+    /// The handler asked for another try.
+    Retry(String),
+    /// The guest was stopped or trapped; counts as a retry.
+    Broken {
+        /// The kind of fault, for the metrics: `trap`, `time`, `memory`, …
+        kind: &'static str,
+        /// What happened: handler, version, kind, the guest's own words.
+        message: String,
+    },
+}
+
+/// The guest side of the pipeline: one version of a handler, ready to be called from any thread.
+pub trait Guest: Send + Sync {
+    /// Runs the handler once.
+    ///
+    /// # Errors
+    /// [`Fault`] if there is no outcome.
+    fn invoke(&self, trigger: Trigger<'_>, state: Option<&str>, context: Context<'_>) -> Result<Outcome, Fault>;
+}

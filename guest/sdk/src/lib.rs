@@ -1,1 +1,111 @@
+//! What a Sandman handler in Rust depends on.
+//!
+//! A handler is two or three plain functions: one that says what it consumes and emits, one for events and, where it
+//! serves routes, one for requests. [`export!`] makes them a component; natively they stay plain functions, tested with
+//! `cargo test` and [`testing`], without WebAssembly, Kafka or the host.
+//!
+//! ```
+//! use sandman_sdk::prelude::*;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Deserialize)]
+//! #[serde(rename_all = "camelCase")]
+//! struct Created { user_id: String }
+//!
+//! #[derive(Serialize, Deserialize, Default)]
+//! struct Seen { times: u64 }
+//!
+//! fn describe() -> Contract {
+//!     Contract::new().consumes("user.created", ["1.0"]).emits("user.seen", "1.0")
+//! }
+//!
+//! fn on_event(event: Event, state: Option<Seen>, _: Context) -> Result<Outcome<Seen>, Failure> {
+//!     let Created { user_id } = event.payload()?;
+//!     let times = state.unwrap_or_default().times + 1;
+//!     let payload = serde_json::json!({ "userId": user_id, "times": times });
+//!     Ok(Outcome::new().emit("user.seen", "1.0", &payload).put(Seen { times }))
+//! }
+//!
+//! sandman_sdk::export!(describe, event = on_event);
+//!
+//! # use sandman_sdk::testing::Call;
+//! let outcome = Call::event("user.created", "1.0", &serde_json::json!({ "userId": "u1" })).run(on_event)?;
+//! assert_eq!(outcome.state.document().map(|seen| seen.times), Some(1));
+//! # Ok::<(), Failure>(())
+//! ```
+//!
+//! The crate of a handler is a `cdylib` (and an `rlib` for its tests); `sandman build DIR` makes it a component.
+//!
+//! **A handler is pure.** The same trigger, state and context must give the same outcome, to the byte: the host may run
+//! a trigger again, on another version or another machine. There is no clock (`Context::now_millis` is the time) and no
+//! random source. Do not let the order of a `HashMap` or `HashSet` reach a state, a payload or the order of events: it
+//! differs from one instance to the next; use `BTreeMap`, `BTreeSet` or `Vec`. Keep nothing in a `static`.
 
+#[doc(hidden)]
+pub mod bindings;
+mod contract;
+mod locate;
+pub mod log;
+mod outcome;
+pub mod testing;
+mod trigger;
+#[doc(hidden)]
+pub mod wire;
+
+pub use bindings::sandman::handler::event_types::{
+    ConsumedType, Context, Contract, EmittedType, Event, Failure, Request, ServedRoute, UploadedFile,
+};
+pub use outcome::{Answer, Change, Emitted, Outcome, rejected, retry};
+
+/// The names that a handler uses; import all of it.
+pub mod prelude {
+    pub use crate::log;
+    pub use crate::{Context, Contract, Emitted, Event, Failure, Outcome, Request, rejected, retry};
+}
+
+/// Makes plain functions a component.
+///
+/// `export!(describe, event = on_event)`, `export!(describe, request = on_request)`, or both:
+/// `export!(describe, event = on_event, request = on_request)`. The functions are
+///
+/// - `fn describe() -> Contract`
+/// - `fn on_event(Event, Option<State>, Context) -> Result<Outcome<State>, Failure>`
+/// - `fn on_request(Request, Option<State>, Context) -> Result<Outcome<State>, Failure>`
+///
+/// with any `State` that serde can read and write. On other targets than WebAssembly the macro only checks their types.
+#[macro_export]
+macro_rules! export {
+    ($describe:path, event = $event:path $(,)?) => {
+        $crate::export!(@component $describe, $event, $crate::wire::no_requests::<()>);
+    };
+    ($describe:path, request = $request:path $(,)?) => {
+        $crate::export!(@component $describe, $crate::wire::no_events::<()>, $request);
+    };
+    ($describe:path, event = $event:path, request = $request:path $(,)?) => {
+        $crate::export!(@component $describe, $event, $request);
+    };
+    (@component $describe:path, $event:path, $request:path) => {
+        const _: () = {
+            struct Component;
+            impl $crate::wire::Guest for Component {
+                fn describe() -> $crate::Contract {
+                    $crate::wire::ready();
+                    $describe()
+                }
+                fn handle(
+                    trigger: $crate::wire::Trigger,
+                    state: ::core::option::Option<::std::string::String>,
+                    context: $crate::Context,
+                ) -> ::core::result::Result<$crate::wire::Outcome, $crate::Failure> {
+                    $crate::wire::ready();
+                    match trigger {
+                        $crate::wire::Trigger::Event(event) => $crate::wire::run($event, event, state, context),
+                        $crate::wire::Trigger::Request(request) => $crate::wire::run($request, request, state, context),
+                    }
+                }
+            }
+            #[cfg(target_family = "wasm")]
+            $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+        };
+    };
+}

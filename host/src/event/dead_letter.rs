@@ -75,6 +75,7 @@ mod tests {
                 },
                 Header::text("sandman.reason", "old"),
             ],
+            timestamp_millis: None,
         };
         let letter = DeadLetter {
             handler: "h",

@@ -52,6 +52,8 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
     /// Its headers, in order.
     pub headers: Vec<Header>,
+    /// When it was produced, milliseconds since 1970, if the broker says.
+    pub timestamp_millis: Option<i64>,
 }
 
 impl Record {

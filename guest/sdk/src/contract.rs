@@ -1,0 +1,80 @@
+//! Building what a handler says of itself.
+
+use crate::{ConsumedType, Contract, EmittedType, ServedRoute};
+
+impl Contract {
+    /// A contract that names nothing yet.
+    pub fn new() -> Self {
+        Self {
+            consumes: Vec::new(),
+            emits: Vec::new(),
+            routes: Vec::new(),
+            state_version: 0,
+        }
+    }
+
+    /// The handler consumes these payload versions of an event type.
+    #[must_use]
+    pub fn consumes<const N: usize>(self, event_type: &str, versions: [&str; N]) -> Self {
+        self.consume(event_type, &versions, None)
+    }
+
+    /// As [`consumes`](Self::consumes), with the payload's JSON Schema: the host turns away what does not fit.
+    #[must_use]
+    pub fn consumes_schema<const N: usize>(self, event_type: &str, versions: [&str; N], schema: &str) -> Self {
+        self.consume(event_type, &versions, Some(schema))
+    }
+
+    fn consume(mut self, event_type: &str, versions: &[&str], schema: Option<&str>) -> Self {
+        self.consumes.push(ConsumedType {
+            event_type: event_type.to_owned(),
+            versions: versions.iter().map(|version| (*version).to_owned()).collect(),
+            schema: schema.map(str::to_owned),
+        });
+        self
+    }
+
+    /// The handler may publish this event type in this version.
+    #[must_use]
+    pub fn emits(self, event_type: &str, version: &str) -> Self {
+        self.emit(event_type, version, None)
+    }
+
+    /// As [`emits`](Self::emits), with the payload's JSON Schema: the host refuses an outcome that does not fit.
+    #[must_use]
+    pub fn emits_schema(self, event_type: &str, version: &str, schema: &str) -> Self {
+        self.emit(event_type, version, Some(schema))
+    }
+
+    fn emit(mut self, event_type: &str, version: &str, schema: Option<&str>) -> Self {
+        self.emits.push(EmittedType {
+            event_type: event_type.to_owned(),
+            version: version.to_owned(),
+            schema: schema.map(str::to_owned),
+        });
+        self
+    }
+
+    /// The handler serves this route.
+    #[must_use]
+    pub fn serves(mut self, method: &str, path: &str) -> Self {
+        self.routes.push(ServedRoute {
+            method: method.to_owned(),
+            path: path.to_owned(),
+        });
+        self
+    }
+
+    /// The version of the format of the state documents, from 0.
+    #[must_use]
+    pub fn state_version(mut self, version: u32) -> Self {
+        self.state_version = version;
+        self
+    }
+}
+
+impl Default for Contract {
+    fn default() -> Self {
+        Self::new()
+    }
+}

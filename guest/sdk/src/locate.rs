@@ -1,0 +1,163 @@
+//! Names the field of a JSON text that serde could not read.
+//!
+//! serde_json says the line and column only. The path is found by walking the text a second time, after the fault, so
+//! that reading a good text costs nothing more and a handler carries no second deserializer per type.
+
+/// The fault with the path of the innermost value that it lies in: ``payload.address.zip: invalid type: …``.
+pub(crate) fn describe_fault(what: &str, text: &str, fault: &serde_json::Error) -> String {
+    let message = fault.to_string();
+    let bare = message.split(" at line ").next().unwrap_or_default();
+    let path = if fault.is_data() {
+        path_at(text.as_bytes(), offset_of(text, fault))
+    } else {
+        String::new()
+    };
+    format!("{what}{path}: {bare}")
+}
+
+/// serde_json's line and column (in bytes, of the last byte it read) as an offset into the text.
+fn offset_of(text: &str, fault: &serde_json::Error) -> usize {
+    let lines: usize = text
+        .split_inclusive('\n')
+        .take(fault.line().saturating_sub(1))
+        .map(str::len)
+        .sum();
+    lines + fault.column()
+}
+
+/// The path of the innermost member or element of a well-formed text that the first `end` bytes reach into.
+fn path_at(text: &[u8], end: usize) -> String {
+    let mut walk = Walk { open: Vec::new() };
+    let mut rest = text
+        .get(..end.min(text.len()))
+        .unwrap_or(text)
+        .iter()
+        .copied()
+        .enumerate();
+    while let Some((at, byte)) = rest.next() {
+        match byte {
+            b'{' => walk.open.push(Step::Key(String::new())),
+            b'[' => walk.open.push(Step::Index(0)),
+            b'}' | b']' if at + 1 < end => drop(walk.open.pop()),
+            b',' => walk.next(),
+            b'"' => {
+                let start = at;
+                let mut stop = text.len();
+                let mut escaped = false;
+                for (at, byte) in rest.by_ref() {
+                    match byte {
+                        _ if escaped => escaped = false,
+                        b'\\' => escaped = true,
+                        b'"' => {
+                            stop = at + 1;
+                            break;
+                        }
+                        _ => {}
+                    }
+                }
+                walk.string(text.get(start..stop).unwrap_or_default());
+            }
+            _ => {}
+        }
+        // A fault at the closing byte lies in the whole value, not in its last member.
+        if matches!(byte, b'}' | b']') && at + 1 == end {
+            walk.open.pop();
+        }
+    }
+    walk.path()
+}
+
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+struct Walk {
+    open: Vec<Step>,
+}
+
+impl Walk {
+    fn next(&mut self) {
+        match self.open.last_mut() {
+            Some(Step::Index(index)) => *index += 1,
+            Some(Step::Key(key)) => key.clear(),
+            None => {}
+        }
+    }
+
+    /// A string is a member's name where none has been read since the last brace or comma.
+    fn string(&mut self, quoted: &[u8]) {
+        if let Some(Step::Key(key)) = self.open.last_mut()
+            && key.is_empty()
+        {
+            *key = serde_json::from_slice(quoted).unwrap_or_default();
+        }
+    }
+
+    fn path(&self) -> String {
+        self.open.iter().map(Step::text).collect()
+    }
+}
+
+impl Step {
+    fn text(&self) -> String {
+        match self {
+            Self::Key(key) if key.is_empty() => String::new(),
+            Self::Key(key) => format!(".{key}"),
+            Self::Index(index) => format!("[{index}]"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::describe_fault;
+    use serde::Deserialize;
+
+    #[derive(Deserialize, Debug)]
+    #[expect(dead_code, reason = "only read by serde")]
+    struct Outer {
+        name: String,
+        inner: Vec<Inner>,
+    }
+
+    #[derive(Deserialize, Debug)]
+    #[expect(dead_code, reason = "only read by serde")]
+    struct Inner {
+        count: u8,
+    }
+
+    fn fault(text: &str) -> String {
+        describe_fault("payload", text, &serde_json::from_str::<Outer>(text).unwrap_err())
+    }
+
+    #[test]
+    fn the_path_names_the_field_that_does_not_fit() {
+        assert_eq!(
+            fault(r#"{"name":"a,\"}","inner":[{"count":1},{"x":{"y":[1,2]},"count":"many"}]}"#),
+            r#"payload.inner[1].count: invalid type: string "many", expected u8"#
+        );
+        assert_eq!(
+            fault("{\n  \"name\": 7,\n  \"inner\": []\n}"),
+            "payload.name: invalid type: integer `7`, expected a string"
+        );
+        assert_eq!(
+            fault(r#"{"name":"a","inner":[{"count":300}]}"#),
+            "payload.inner[0].count: invalid value: integer `300`, expected u8"
+        );
+    }
+
+    #[test]
+    fn a_missing_field_is_named_with_the_object_that_lacks_it() {
+        assert_eq!(fault(r#"{"name":"a"}"#), "payload: missing field `inner`");
+        assert_eq!(
+            fault(r#"{"name":"a","inner":[{"count":1},{}]}"#),
+            "payload.inner[1]: missing field `count`"
+        );
+    }
+
+    #[test]
+    fn text_that_is_no_json_is_said_to_be_so() {
+        assert_eq!(fault(r#"{"name":"#), "payload: EOF while parsing a value");
+    }
+}

@@ -1,0 +1,132 @@
+//! The commands of `sandman`: arguments in, an exit code out. Each command has a module.
+
+mod build;
+mod check;
+mod output;
+mod run;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigErrors};
+
+const AFTER: &str = "\
+Exit codes:
+  0  it worked
+  1  it failed; the reason is on stderr
+  2  the command line was wrong
+
+Environment:
+  SANDMAN_<SECTION>__<KEY>  sets any key of the configuration, such as SANDMAN_HOST__WORKERS=16
+                            or SANDMAN_HANDLERS__PROFILE__LIMITS__TIME=100ms
+  SANDMAN_ADMIN_TOKEN       bearer token of the admin listener
+  SANDMAN_LOG               which logs are written: error, warn, info (default), debug, trace,
+                            or by module, such as info,sandman::relay=debug
+  KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD, KAFKA_SASL_MECHANISM,
+  JWT_SECRET, PORT          as in DreamScape's services
+
+A first round:
+  sandman build guest/profile              make the component
+  sandman check --config sandman.toml      find every mistake before it costs anything
+  sandman run --config sandman.toml        serve";
+
+/// A host for WebAssembly event handlers on Kafka.
+///
+/// A handler is a pure function in a WebAssembly component: an event and the state of its key go in, a new state and
+/// new events come out. Sandman runs it in a sandbox, commits state and progress together, and publishes each event
+/// exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "sandman", version, after_long_help = AFTER, arg_required_else_help = true, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Check(check::CheckArgs),
+    Build(build::BuildArgs),
+}
+
+/// Where the configuration is; shared by the commands that need it.
+#[derive(Args, Debug)]
+struct ConfigArgs {
+    /// The configuration; relative paths in it start from its folder.
+    #[arg(long, value_name = "FILE", default_value = "sandman.toml")]
+    config: PathBuf,
+}
+
+impl ConfigArgs {
+    fn load(&self) -> Result<Config, ConfigErrors> {
+        load(&self.config)
+    }
+}
+
+fn load(file: &Path) -> Result<Config, ConfigErrors> {
+    // A variable that is not UTF-8 is none of ours.
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Config::load(file, variables)
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Build(args) => build::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&format!("sandman: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself_with_an_example() {
+        for command in Cli::command().get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Examples:"), "{name}:\n{help}");
+        }
+    }
+
+    #[test]
+    fn commands_are_read() {
+        let cli = Cli::try_parse_from(["sandman", "run", "--config", "x.toml", "--adopt"]).expect("a run");
+        assert!(matches!(cli.command, Command::Run(_)));
+        let cli = Cli::try_parse_from(["sandman", "build", "guest/profile", "--json"]).expect("a build");
+        assert!(matches!(cli.command, Command::Build(_)));
+        for wrong in [
+            &["sandman", "rnu"][..],
+            &["sandman", "build"],
+            &["sandman", "check", "x.toml"],
+        ] {
+            assert_eq!(
+                Cli::try_parse_from(wrong)
+                    .expect_err("a wrong command line")
+                    .exit_code(),
+                2,
+                "{wrong:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `sandman check`: every mistake in a configuration and its components, without a broker.
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::{ConfigArgs, output};
+use crate::config::{Config, Problem};
+use crate::telemetry;
+
+const AFTER: &str = "\
+All mistakes are reported at once, each with its key, what is allowed, and the nearest known name. Kafka is not needed.
+The same environment variables count as for `sandman run`.
+
+Examples:
+  sandman check
+  sandman check --config staging/sandman.toml
+  sandman check --json | jq '.problems[].key'";
+
+/// Check a configuration and the components it names.
+#[derive(Args, Debug)]
+#[command(after_long_help = AFTER)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The result, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Checked {
+    ok: bool,
+    file: String,
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+    handlers: Vec<CheckedHandler>,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedHandler {
+    name: String,
+    component: String,
+    bytes: u64,
+}
+
+pub(super) fn run(args: &CheckArgs) -> Result<ExitCode> {
+    telemetry::install(crate::config::LogFormat::Text, "warn")?;
+    let checked = check(args);
+    if args.json {
+        output::json(&checked)?;
+    } else {
+        print(&checked);
+    }
+    Ok(if checked.ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn check(args: &CheckArgs) -> Checked {
+    let file = args.config.config.display().to_string();
+    match args.config.load() {
+        Ok(config) => {
+            let (handlers, problems) = check_components(&config);
+            Checked {
+                ok: problems.is_empty(),
+                file,
+                problems,
+                warnings: config.warnings(),
+                handlers,
+            }
+        }
+        Err(errors) => Checked {
+            ok: false,
+            file,
+            problems: errors.problems,
+            warnings: Vec::new(),
+            handlers: Vec::new(),
+        },
+    }
+}
+
+/// Looks at every handler's component. The sandbox joins here: load, describe, compare with `Config::grant`.
+fn check_components(config: &Config) -> (Vec<CheckedHandler>, Vec<Problem>) {
+    let mut handlers = Vec::new();
+    let mut problems = Vec::new();
+    for handler in &config.handlers {
+        let component = handler.component.display().to_string();
+        match fs::read(&handler.component) {
+            Ok(bytes) => handlers.push(CheckedHandler {
+                name: handler.name.to_string(),
+                component,
+                bytes: bytes.len() as u64,
+            }),
+            Err(error) => problems.push(Problem {
+                key: format!("handlers.{}.component", handler.name),
+                problem: format!("{component} cannot be read: {error}; make it with `sandman build DIR`"),
+                allowed: None,
+                nearest: None,
+                variable: None,
+            }),
+        }
+    }
+    (handlers, problems)
+}
+
+fn print(checked: &Checked) {
+    for warning in &checked.warnings {
+        output::error(&format!("warning: {warning}"));
+    }
+    for problem in &checked.problems {
+        output::error(&format!("{}: {problem}", checked.file));
+    }
+    for handler in &checked.handlers {
+        output::line(&format!(
+            "handler {}: {}, {} bytes",
+            handler.name, handler.component, handler.bytes
+        ));
+    }
+    if checked.ok {
+        output::line(&format!("{}: no mistakes", checked.file));
+    } else {
+        let count = checked.problems.len();
+        let noun = if count == 1 { "mistake" } else { "mistakes" };
+        output::error(&format!("{}: {count} {noun}", checked.file));
+    }
+}

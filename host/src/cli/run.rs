@@ -1,0 +1,47 @@
+//! `sandman run`: the host itself.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::ConfigArgs;
+use crate::telemetry;
+
+const AFTER: &str = "\
+Once everything is up, one line on stdout names the addresses:
+  sandman ready: admin http://127.0.0.1:3902
+
+SIGTERM or SIGINT stops gracefully within host.grace: intake stops, lanes drain, everything is committed and
+published. A second signal ends at once, and loses nothing: what was not committed is done again at the next start.
+
+Examples:
+  sandman run
+  sandman run --config /etc/sandman/sandman.toml
+  KAFKA_BROKERS=kafka1:9092,kafka2:9092 SANDMAN_LOG=debug sandman run
+  sandman run --adopt        after a backup of the store was restored on purpose";
+
+/// Run the host: consume, call the handlers, commit, publish.
+#[derive(Args, Debug)]
+#[command(after_long_help = AFTER)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+
+    /// Take over a deployment whose relay cursor names another store, or is ahead of this one.
+    ///
+    /// Without it the host refuses to start in that case, because a second host may be running or the store may be an
+    /// old backup. Events that the other store had committed and not published are not known here.
+    #[arg(long)]
+    adopt: bool,
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
+    let config = args.config.load()?;
+    telemetry::install(config.host.log, "info")?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+
+    crate::run::run(&config, crate::run::Options { adopt: args.adopt })
+}

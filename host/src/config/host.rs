@@ -1,0 +1,90 @@
+//! `[host]`: who we are, and how much of the machine we use.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use super::kind::{Kind, duration, integer, kafka_name, one_of, size, text};
+use super::section::{Section, resolve};
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[host]`.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// The `source` of every event we publish.
+    pub source: String,
+    /// Names the relay's topic `<deployment>.relay`, its transactional id, and the default groups.
+    pub deployment: String,
+    /// Worker threads that run guests.
+    pub workers: usize,
+    /// How long a graceful stop may take.
+    pub grace: Duration,
+    /// Bytes of states kept in memory, for all handlers together.
+    pub cache: u64,
+    /// How logs are written.
+    pub log: LogFormat,
+    /// Triggers of one handler held in memory at once.
+    pub in_flight: usize,
+    /// Triggers of one partition that wait behind a back-off before the partition pauses.
+    pub parked: usize,
+    /// Units of one group commit.
+    pub batch: usize,
+    /// Folder of the compiled components.
+    pub compiled: PathBuf,
+}
+
+const LOG: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+pub(super) fn read(mut section: Section<'_>) -> HostConfig {
+    // Leaves room for a handler's name or `.relay` in what Kafka takes as a name, 249 characters.
+    let source = section.required("source", &kafka_name(180)).unwrap_or_default();
+    let deployment = section.optional("deployment", &kafka_name(180));
+    let in_flight = section.or("in_flight", &count(1_000_000), 10_000);
+    let parked = section.or("parked", &count(1_000_000), in_flight.min(1_000));
+    if parked > in_flight {
+        let problem =
+            format!("{parked} is more than in_flight ({in_flight}), so the partition would never pause for it");
+        section.refuse("parked", problem);
+    }
+    let compiled = section.or("compiled", &text(), "data/compiled".to_owned());
+    let config = HostConfig {
+        deployment: deployment.unwrap_or_else(|| source.clone()),
+        source,
+        workers: section.or("workers", &count(1_024), default_workers()),
+        grace: section.or(
+            "grace",
+            &duration(Duration::from_millis(100)..=Duration::from_secs(600)),
+            Duration::from_secs(20),
+        ),
+        cache: section.or("cache", &size(64 << 10..=1 << 40), 64 << 20),
+        log: section.or("log", &one_of(LOG), LogFormat::Text),
+        in_flight,
+        parked,
+        batch: section.or("batch", &count(100_000), 2_000),
+        compiled: resolve(&section.report.folder, &compiled),
+    };
+    section.finish();
+    config
+}
+
+fn count(most: i64) -> Kind<usize> {
+    let whole = integer(1..=most);
+    Kind::value(whole.allowed.clone(), move |value| {
+        usize::try_from(whole.read(value)?).ok()
+    })
+}
+
+/// More workers than cores: a guest at its time limit then holds up nobody else.
+fn default_workers() -> usize {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    cores.saturating_mul(4).clamp(8, 1_024)
+}

@@ -1,0 +1,211 @@
+//! `[kafka]`: where the brokers are and how we speak to them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::environment::Environment;
+use super::kafka_options;
+use super::kind::{Kind, integer, is_kafka_name};
+use super::problem::Report;
+use super::secret::Secret;
+use super::section::Section;
+
+/// Where Kafka is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Brokers {
+    /// An in-process broker on a loopback port, for development only.
+    Embedded,
+    /// `host:port`, comma separated.
+    Servers(String),
+}
+
+/// How a password is proven to the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaslMechanism {
+    /// The password itself.
+    Plain,
+    /// SCRAM with SHA-256.
+    ScramSha256,
+    /// SCRAM with SHA-512.
+    ScramSha512,
+}
+
+impl SaslMechanism {
+    /// The name in Kafka's protocol.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
+}
+
+/// Credentials for the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaslConfig {
+    /// How the password is proven.
+    pub mechanism: SaslMechanism,
+    /// The user.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// `[kafka]`. `Debug` shows the names of the options and not their values: some are passwords.
+#[derive(Clone)]
+pub struct KafkaConfig {
+    /// Where Kafka is.
+    pub brokers: Brokers,
+    /// Whether connections are encrypted.
+    pub ssl: bool,
+    /// Credentials, if the broker wants any.
+    pub sasl: Option<SaslConfig>,
+    /// What stands before the event type in a topic's name.
+    pub topic_prefix: String,
+    /// Partitions of topics that we make.
+    pub partitions: i32,
+    /// librdkafka's own settings, passed through.
+    pub options: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaConfig")
+            .field("brokers", &self.brokers)
+            .field("ssl", &self.ssl)
+            .field("sasl", &self.sasl)
+            .field("topic_prefix", &self.topic_prefix)
+            .field("partitions", &self.partitions)
+            .field("options", &self.options.keys())
+            .finish()
+    }
+}
+
+impl KafkaConfig {
+    /// The topic of an event type.
+    pub fn topic(&self, event_type: &str) -> String {
+        format!("{}{event_type}", self.topic_prefix)
+    }
+}
+
+const DEFAULT_BROKERS: &str = "localhost:9092";
+const DEFAULT_PREFIX: &str = "dreamscape.";
+const IN_ENVIRONMENT: [(&str, &str); 5] = [
+    ("ssl", "is set by the variable KAFKA_SSL"),
+    (
+        "sasl",
+        "is set by the variables KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM",
+    ),
+    ("username", "is set by the variable KAFKA_SASL_USERNAME"),
+    (
+        "password",
+        "is set by the variable KAFKA_SASL_PASSWORD, so that it stands in no file",
+    ),
+    ("mechanism", "is set by the variable KAFKA_SASL_MECHANISM"),
+];
+
+pub(super) fn read(mut section: Section<'_>, environment: Environment) -> KafkaConfig {
+    for (key, place) in IN_ENVIRONMENT {
+        section.elsewhere(key, place);
+    }
+    let brokers = section.or("brokers", &brokers(), Brokers::Servers(DEFAULT_BROKERS.to_owned()));
+    let embedded = brokers == Brokers::Embedded;
+    let ssl = ssl(environment.kafka_ssl.as_deref(), section.report);
+    let sasl = sasl(environment, section.report);
+    let config = KafkaConfig {
+        // The embedded broker is ours: it knows neither encryption nor users.
+        ssl: ssl && !embedded,
+        sasl: sasl.filter(|_| !embedded),
+        brokers,
+        topic_prefix: section.or("topic_prefix", &prefix(), DEFAULT_PREFIX.to_owned()),
+        partitions: section.or("partitions", &integer(1..=10_000), 3),
+        options: kafka_options::read(section.free("options"), section.report),
+    };
+    section.finish();
+    config
+}
+
+fn brokers() -> Kind<Brokers> {
+    Kind::value(
+        "\"embedded\", or one or more of host:port separated by commas, such as \"kafka1:9092,kafka2:9092\"",
+        |value| {
+            let servers: Vec<&str> = match value {
+                toml::Value::String(text) if text == "embedded" => return Some(Brokers::Embedded),
+                toml::Value::String(text) => text.split(',').map(str::trim).collect(),
+                other => other
+                    .as_array()?
+                    .iter()
+                    .map(toml::Value::as_str)
+                    .collect::<Option<_>>()?,
+            };
+            let good = !servers.is_empty() && servers.iter().all(|server| is_server(server));
+            good.then(|| Brokers::Servers(servers.join(",")))
+        },
+    )
+}
+
+fn is_server(server: &str) -> bool {
+    let Some((host, port)) = server.rsplit_once(':') else {
+        return false;
+    };
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let named = is_kafka_name(host, 253);
+    let host = address.map_or(named, |address| address.parse::<std::net::Ipv6Addr>().is_ok());
+    host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn prefix() -> Kind<String> {
+    Kind::text("up to 100 letters, digits, dots, underscores or dashes", |text| {
+        (text.is_empty() || is_kafka_name(text, 100)).then(|| text.to_owned())
+    })
+}
+
+fn ssl(value: Option<&str>, report: &Report) -> bool {
+    match value {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => {
+            let problem = format!("{other:?} is not allowed");
+            report.add("KAFKA_SSL", problem, Some("\"true\" or \"false\"".to_owned()), None);
+            false
+        }
+    }
+}
+
+fn sasl(environment: Environment, report: &Report) -> Option<SaslConfig> {
+    let mechanism = environment.sasl_mechanism.as_deref().unwrap_or("plain");
+    let mechanism = match mechanism.to_lowercase().as_str() {
+        "plain" => Some(SaslMechanism::Plain),
+        "scram-sha-256" => Some(SaslMechanism::ScramSha256),
+        "scram-sha-512" => Some(SaslMechanism::ScramSha512),
+        _ => {
+            let problem = format!("{mechanism:?} is not allowed");
+            let allowed = "\"plain\", \"scram-sha-256\", \"scram-sha-512\"".to_owned();
+            report.add("KAFKA_SASL_MECHANISM", problem, Some(allowed), None);
+            None
+        }
+    };
+    match (environment.sasl_username, environment.sasl_password) {
+        (Some(username), Some(password)) => Some(SaslConfig {
+            mechanism: mechanism?,
+            username,
+            password,
+        }),
+        (Some(_), None) => {
+            report.refuse(
+                "KAFKA_SASL_PASSWORD",
+                "is missing; KAFKA_SASL_USERNAME is set and needs it",
+            );
+            None
+        }
+        (None, Some(_)) => {
+            report.refuse(
+                "KAFKA_SASL_USERNAME",
+                "is missing; KAFKA_SASL_PASSWORD is set and needs it",
+            );
+            None
+        }
+        (None, None) => None,
+    }
+}

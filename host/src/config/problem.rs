@@ -1,0 +1,149 @@
+//! What is wrong with a configuration: every mistake, with its place, what is allowed and the nearest known name.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use thiserror::Error;
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The key's path, for example `handlers.profile.limits.memory`; a variable's name if it names no key; empty for
+    /// the file as a whole.
+    pub key: String,
+    /// What is wrong, and what to do where that is not plain.
+    pub problem: String,
+    /// What the key may hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<String>,
+    /// The known name nearest to the one that was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<String>,
+    /// The environment variable that set the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.problem)?;
+        if let Some(allowed) = &self.allowed {
+            write!(f, "; allowed: {allowed}")?;
+        }
+        if let Some(nearest) = &self.nearest {
+            write!(f, "; did you mean `{nearest}`?")?;
+        }
+        if let Some(variable) = &self.variable {
+            write!(f, " (set by {variable})")?;
+        }
+        Ok(())
+    }
+}
+
+/// All mistakes of one configuration.
+#[derive(Clone, Debug, Error)]
+pub struct ConfigErrors {
+    /// The file.
+    pub file: PathBuf,
+    /// The mistakes, at least one.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len();
+        let noun = if count == 1 { "mistake" } else { "mistakes" };
+        write!(f, "{count} {noun} in the configuration {}", self.file.display())?;
+        for problem in &self.problems {
+            write!(f, "\n  {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects mistakes while the sections are read.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    problems: RefCell<Vec<Problem>>,
+    /// Which variable set which key.
+    pub(super) variables: BTreeMap<String, String>,
+    /// The folder that relative paths start from.
+    pub(super) folder: PathBuf,
+}
+
+impl Report {
+    /// An empty report for a file in `folder`.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Notes a mistake at a key.
+    pub(super) fn refuse(&self, key: &str, problem: impl Into<String>) {
+        self.add(key, problem.into(), None, None);
+    }
+
+    /// Notes a mistake with what is allowed and the nearest known name.
+    pub(super) fn add(&self, key: &str, problem: String, allowed: Option<String>, nearest: Option<String>) {
+        self.problems.borrow_mut().push(Problem {
+            key: key.to_owned(),
+            problem,
+            allowed,
+            nearest,
+            variable: self.variable(key).map(str::to_owned),
+        });
+    }
+
+    /// The variable that set the key.
+    pub(super) fn variable(&self, key: &str) -> Option<&str> {
+        self.variables.get(key).map(String::as_str)
+    }
+
+    /// Whether nothing was wrong so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+
+    /// Whether something was wrong at the key or inside it.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.problems
+            .borrow()
+            .iter()
+            .any(|problem| problem.key.starts_with(key))
+    }
+
+    /// The mistakes.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems.into_inner()
+    }
+}
+
+/// The candidate nearest to `name`, if it is near enough to be meant.
+pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let name = name.to_lowercase();
+    let bound = (name.chars().count() / 3).max(2);
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(&name, candidate), candidate))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, _)| *distance <= bound)
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// Edits from one name to the other; a name that was cut short or carries a suffix counts as one edit.
+fn distance(name: &str, candidate: &str) -> usize {
+    let candidate = candidate.to_lowercase();
+    let longer = name.len().min(candidate.len()) >= 3;
+    if name != candidate && longer && (candidate.starts_with(name) || name.starts_with(&candidate)) {
+        return 1;
+    }
+    strsim::damerau_levenshtein(name, &candidate)
+}

@@ -1,0 +1,33 @@
+//! Everything that speaks to Kafka: one consumer per handler, the transactional publisher, its cursor, topics, health.
+//!
+//! The only module that names the client library. Every call that can block is made from a plain thread, never from an
+//! async runtime, and every wait has a deadline.
+//!
+//! Partitions: a keyed record goes to `(murmur2(key) & 0x7fffffff) mod partitions`, as the Java and Node.js clients
+//! place it; a record without a key goes anywhere. The library's own default would place keys differently, and two
+//! producers of one topic would tear the order of a key apart.
+
+mod assignment;
+mod client;
+mod consumer;
+mod cursor;
+mod delivery;
+mod embedded;
+mod health;
+mod publish_error;
+mod publisher;
+mod rebalance;
+mod record;
+mod settings;
+mod statistics;
+mod topics;
+mod wait;
+
+pub use consumer::{ConsumeError, ConsumerHandle, ConsumerOptions, Flow, Intake, Start, spawn_consumer};
+pub use cursor::{Cursor, CursorError, SHARD, read_cursor};
+pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use health::{ClientHealth, KafkaHealth};
+pub use publish_error::PublishError;
+pub use publisher::{Published, Publisher, PublisherOptions};
+pub use settings::{KafkaSettings, OptionError, Sasl, SaslMechanism, check_options};
+pub use topics::{TopicSpec, TopicsError, ensure_topics};

@@ -1,0 +1,80 @@
+//! What every client does with the library's log lines, errors and statistics.
+
+use std::sync::Arc;
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::health::ClientHealth;
+use super::statistics::Statistics;
+
+/// Sends a client's log to `tracing` and its troubles to its health.
+pub(super) struct Monitor {
+    health: Arc<ClientHealth>,
+}
+
+impl Monitor {
+    pub(super) fn new(health: Arc<ClientHealth>) -> Self {
+        Self { health }
+    }
+
+    pub(super) fn health(&self) -> &ClientHealth {
+        &self.health
+    }
+
+    pub(super) fn on_log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        let client = self.health.name();
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+                tracing::error!(target: "sandman::kafka", client, facility, "{line}");
+            }
+            RDKafkaLogLevel::Warning => tracing::warn!(target: "sandman::kafka", client, facility, "{line}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!(target: "sandman::kafka", client, facility, "{line}");
+            }
+            RDKafkaLogLevel::Debug => tracing::debug!(target: "sandman::kafka", client, facility, "{line}"),
+        }
+    }
+
+    /// Notes the error; `false` for what is no trouble at all.
+    pub(super) fn on_error(&self, error: &KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        if code == RDKafkaErrorCode::PartitionEOF {
+            return;
+        }
+        tracing::debug!(target: "sandman::kafka", client = self.health.name(), ?code, "{reason}");
+        self.health.error(code, reason);
+    }
+
+    /// Notes whether there is a broker; gives the statistics back for those who want more of them.
+    pub(super) fn on_statistics(&self, json: &[u8]) -> Option<Statistics> {
+        match Statistics::parse(json) {
+            Ok(statistics) => {
+                self.health.set_connected(statistics.connected());
+                Some(statistics)
+            }
+            Err(error) => {
+                tracing::debug!(target: "sandman::kafka", %error, "the client library's statistics cannot be read");
+                None
+            }
+        }
+    }
+}
+
+/// The context of clients that do nothing else: readers and admin clients.
+impl ClientContext for Monitor {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.on_log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.on_error(&error, reason);
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        self.on_statistics(json);
+    }
+}
+
+impl rdkafka::consumer::ConsumerContext for Monitor {}

@@ -1,0 +1,184 @@
+//! The relay's cursor: the last published batch, as a record that Kafka commits together with the batch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::client::Monitor;
+use super::health::KafkaHealth;
+use super::settings::KafkaSettings;
+use super::wait::{Deadline, drop_apart};
+use crate::store::BatchNo;
+
+/// The key of the cursor of the embedded store's only shard.
+pub const SHARD: &str = "0";
+
+const POLL: Duration = Duration::from_millis(100);
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// Where the relay of a deployment stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// The store whose outbox was published.
+    pub store: String,
+    /// The last of its batches that is visible.
+    pub batch: BatchNo,
+}
+
+impl Cursor {
+    pub(super) fn to_json(&self) -> String {
+        serde_json::json!({ "store": self.store, "batch": self.batch }).to_string()
+    }
+}
+
+/// Why the cursor is not known.
+#[derive(Debug, Error)]
+pub enum CursorError {
+    /// The cluster did not answer in time.
+    #[error("the relay's cursor on topic `{topic}` cannot be read: {reason}")]
+    Unreachable {
+        /// The cursor's topic.
+        topic: String,
+        /// What Kafka said.
+        reason: String,
+    },
+    /// The cluster does not allow it.
+    #[error("not allowed to read the relay's cursor on topic `{topic}`; grant READ and DESCRIBE on it")]
+    NotAllowed {
+        /// The cursor's topic.
+        topic: String,
+    },
+    /// Somebody wrote something else there.
+    #[error(
+        "the record at {topic}[{partition}] offset {offset} is no cursor of a relay: {reason}; \
+         somebody else writes to this topic"
+    )]
+    Malformed {
+        /// The cursor's topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Reads where the relay of a deployment stands, as a read-committed consumer sees it; `None` where nothing was ever
+/// published, or the topic does not exist. Fences nobody.
+///
+/// While a transaction of another relay is open, the answer is the one before it. After [`super::Publisher::open`] there
+/// is none, and the answer is final.
+///
+/// # Errors
+/// [`CursorError`] if the topic cannot be read within `patience`, or holds something else.
+pub fn read_cursor(
+    settings: &KafkaSettings,
+    topic: &str,
+    health: &Arc<KafkaHealth>,
+    patience: Duration,
+) -> Result<Option<Cursor>, CursorError> {
+    let context = Monitor::new(health.passer_by("cursor"));
+    let reader: BaseConsumer<Monitor> = settings
+        .reader()
+        .create_with_context(context)
+        .map_err(|error| unreachable(topic, &error))?;
+    let cursor = read(&reader, topic, Deadline::after(patience));
+    drop_apart("cursor", reader, CLOSE);
+    cursor
+}
+
+fn read(reader: &BaseConsumer<Monitor>, topic: &str, deadline: Deadline) -> Result<Option<Cursor>, CursorError> {
+    let mut unread = partitions(reader, topic, deadline)?;
+    let mut assignment = TopicPartitionList::new();
+    for partition in &unread {
+        assignment
+            .add_partition_offset(topic, *partition, Offset::Beginning)
+            .map_err(|error| unreachable(topic, &error))?;
+    }
+    if unread.is_empty() {
+        return Ok(None);
+    }
+    reader.assign(&assignment).map_err(|error| unreachable(topic, &error))?;
+    let mut cursor = None;
+    while !unread.is_empty() {
+        match reader.poll(deadline.slice(POLL)) {
+            Some(Ok(message)) if message.key() == Some(SHARD.as_bytes()) => cursor = parse(&message)?,
+            Some(Err(KafkaError::PartitionEOF(partition))) => unread.retain(|unread| *unread != partition),
+            Some(Err(error)) => match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                    return Err(CursorError::NotAllowed {
+                        topic: topic.to_owned(),
+                    });
+                }
+                // The library retries by itself, until the time is over.
+                _ if deadline.passed() => return Err(unreachable(topic, &error)),
+                _ => {}
+            },
+            _ if deadline.passed() => {
+                let reason = reader.context().health().last_words();
+                return Err(CursorError::Unreachable {
+                    topic: topic.to_owned(),
+                    reason,
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(cursor)
+}
+
+fn partitions(reader: &BaseConsumer<Monitor>, topic: &str, deadline: Deadline) -> Result<Vec<i32>, CursorError> {
+    let metadata = reader
+        .fetch_metadata(Some(topic), deadline.left())
+        .map_err(|error| unreachable(topic, &error))?;
+    let Some(found) = metadata.topics().first() else {
+        return Ok(Vec::new());
+    };
+    match found.error().map(RDKafkaErrorCode::from) {
+        None => Ok(found
+            .partitions()
+            .iter()
+            .map(rdkafka::metadata::MetadataPartition::id)
+            .collect()),
+        Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(Vec::new()),
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => Err(CursorError::NotAllowed {
+            topic: topic.to_owned(),
+        }),
+        Some(code) => Err(CursorError::Unreachable {
+            topic: topic.to_owned(),
+            reason: code.to_string(),
+        }),
+    }
+}
+
+/// A record without a value takes the cursor back: compaction may show one where an operator removed the cursor.
+fn parse(message: &BorrowedMessage<'_>) -> Result<Option<Cursor>, CursorError> {
+    let Some(value) = message.payload() else {
+        return Ok(None);
+    };
+    match serde_json::from_slice(value) {
+        Ok(cursor) => Ok(Some(cursor)),
+        Err(error) => Err(CursorError::Malformed {
+            topic: message.topic().to_owned(),
+            partition: message.partition(),
+            offset: message.offset(),
+            reason: error.to_string(),
+        }),
+    }
+}
+
+fn unreachable(topic: &str, error: &KafkaError) -> CursorError {
+    CursorError::Unreachable {
+        topic: topic.to_owned(),
+        reason: error.to_string(),
+    }
+}

@@ -1,0 +1,121 @@
+//! What became of the records handed to the producer.
+
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+use rdkafka::{ClientContext, Statistics};
+
+use super::client::Monitor;
+
+/// A record that Kafka did not take.
+#[derive(Clone, Debug)]
+pub(super) struct Undelivered {
+    pub(super) topic: String,
+    /// Its place among the records of the transaction.
+    pub(super) index: usize,
+    pub(super) bytes: usize,
+    pub(super) code: RDKafkaErrorCode,
+}
+
+/// Counts deliveries; the producer's context.
+pub(super) struct Deliveries {
+    monitor: Monitor,
+    count: Mutex<Count>,
+    reached: Condvar,
+}
+
+#[derive(Default)]
+struct Count {
+    done: usize,
+    /// The waiter wants to be woken at this count, or at the first failure.
+    wanted: usize,
+    failed: Option<Undelivered>,
+}
+
+impl Deliveries {
+    pub(super) fn new(monitor: Monitor) -> Self {
+        Self {
+            monitor,
+            count: Mutex::default(),
+            reached: Condvar::new(),
+        }
+    }
+
+    pub(super) fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// Starts to count anew, for the next transaction.
+    pub(super) fn reset(&self) {
+        *self.count.lock() = Count::default();
+    }
+
+    /// Deliveries so far, failed ones included.
+    pub(super) fn done(&self) -> usize {
+        self.count.lock().done
+    }
+
+    /// Waits until `wanted` deliveries are done, one failed, or the time is over; says whether all are done well.
+    pub(super) fn wait(&self, wanted: usize, patience: Duration) -> Result<bool, Undelivered> {
+        let mut count = self.count.lock();
+        count.wanted = wanted;
+        if count.done < wanted && count.failed.is_none() {
+            self.reached.wait_for(&mut count, patience);
+        }
+        match &count.failed {
+            Some(failed) => Err(failed.clone()),
+            None => Ok(count.done >= wanted),
+        }
+    }
+
+    /// Waits until `wanted` deliveries are done, well or not, or the time is over.
+    pub(super) fn settle(&self, wanted: usize, patience: Duration) -> bool {
+        let mut count = self.count.lock();
+        count.wanted = wanted;
+        self.reached
+            .wait_while_for(&mut count, |count| count.done < wanted, patience);
+        count.done >= wanted
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.monitor.on_log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.monitor.on_error(&error, reason);
+    }
+
+    fn stats(&self, _: Statistics) {}
+
+    fn stats_raw(&self, json: &[u8]) {
+        self.monitor.on_statistics(json);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
+        let mut count = self.count.lock();
+        count.done += 1;
+        if let Err((error, message)) = result
+            && count.failed.is_none()
+        {
+            count.failed = Some(Undelivered {
+                topic: message.topic().to_owned(),
+                index,
+                bytes: message.key_len() + message.payload_len(),
+                code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown),
+            });
+        }
+        if count.done >= count.wanted || count.failed.is_some() {
+            self.reached.notify_all();
+        }
+    }
+}

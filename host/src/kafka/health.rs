@@ -1,0 +1,211 @@
+//! Whether Kafka can be reached, as the clients of this host see it.
+//!
+//! Each signal alone misses failures that the others catch: the error callback tells of a lost cluster at once but says
+//! nothing when it comes back; the statistics tell both, two seconds late; the poll watch sees a consumer that hangs in
+//! our own code, of which the library can only complain to the thread that hangs.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::error::RDKafkaErrorCode;
+
+/// A consumer that has not polled for this long is in trouble; the group throws it out after twice as long.
+const POLL_LIMIT: Duration = Duration::from_secs(30);
+
+/// The health of all clients of this host.
+#[derive(Default)]
+pub struct KafkaHealth {
+    clients: Mutex<Vec<Weak<ClientHealth>>>,
+    last_error: Mutex<Option<String>>,
+    breaches: AtomicU64,
+}
+
+/// The health of one client, fed by the client itself; gone from [`KafkaHealth`] when dropped.
+pub struct ClientHealth {
+    name: String,
+    all: Arc<KafkaHealth>,
+    up: AtomicBool,
+    born: Instant,
+    /// Milliseconds after `born` of the last poll plus one; 0 for a client that need not poll.
+    polled: AtomicU64,
+    breached: AtomicBool,
+    errors: AtomicU64,
+}
+
+impl fmt::Debug for KafkaHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "KafkaHealth(connected: {}, last error: {:?})",
+            self.connected(),
+            self.last_error()
+        )
+    }
+}
+
+impl KafkaHealth {
+    /// Health without clients.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    fn clients(&self) -> Vec<Arc<ClientHealth>> {
+        let mut clients = self.clients.lock();
+        clients.retain(|client| client.strong_count() > 0);
+        clients.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Whether there are clients and each of them has a broker.
+    pub fn connected(&self) -> bool {
+        let clients = self.clients();
+        !clients.is_empty() && clients.iter().all(|client| client.up.load(Ordering::Relaxed))
+    }
+
+    /// The names of the clients that have no broker.
+    pub fn disconnected(&self) -> Vec<String> {
+        let down = |client: &Arc<ClientHealth>| !client.up.load(Ordering::Relaxed);
+        self.clients()
+            .into_iter()
+            .filter(down)
+            .map(|client| client.name.clone())
+            .collect()
+    }
+
+    /// What the library last complained of, by any client.
+    pub fn last_error(&self) -> Option<String> {
+        self.last_error.lock().clone()
+    }
+
+    /// A consumer that has not polled for too long, or was thrown out of its group for that and is not back yet.
+    pub fn poll_breach(&self) -> Option<String> {
+        self.clients().iter().find_map(|client| client.breach())
+    }
+
+    /// How often a consumer was thrown out of its group because it did not poll.
+    pub fn poll_breaches(&self) -> u64 {
+        self.breaches.load(Ordering::Relaxed)
+    }
+
+    /// A client that lives as long as the host does; [`KafkaHealth::connected`] counts it in.
+    pub(super) fn client(self: &Arc<Self>, name: &str) -> Arc<ClientHealth> {
+        let client = self.passer_by(name);
+        self.clients.lock().push(Arc::downgrade(&client));
+        client
+    }
+
+    /// A client that asks one thing and goes: only its errors are kept.
+    pub(super) fn passer_by(self: &Arc<Self>, name: &str) -> Arc<ClientHealth> {
+        Arc::new(ClientHealth {
+            name: name.to_owned(),
+            all: Arc::clone(self),
+            up: AtomicBool::new(false),
+            born: Instant::now(),
+            polled: AtomicU64::new(0),
+            breached: AtomicBool::new(false),
+            errors: AtomicU64::new(0),
+        })
+    }
+}
+
+impl ClientHealth {
+    /// Who the client is, for logs and the health page.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The client is talking to a broker, or has none.
+    pub(super) fn set_connected(&self, up: bool) {
+        let was = self.up.swap(up, Ordering::Relaxed);
+        if was && !up {
+            tracing::warn!(client = %self.name, "kafka is out of reach; what is consumed and published waits");
+        } else if !was && up {
+            tracing::info!(client = %self.name, "connected to kafka");
+        }
+    }
+
+    /// The library complained.
+    pub(super) fn error(&self, code: RDKafkaErrorCode, reason: &str) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        *self.all.last_error.lock() = Some(format!("{}: {reason}", self.name));
+        match code {
+            RDKafkaErrorCode::AllBrokersDown => self.set_connected(false),
+            RDKafkaErrorCode::PollExceeded => {
+                self.breached.store(true, Ordering::Relaxed);
+                self.all.breaches.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+
+    /// What the library last complained of, for an error that says only "timed out".
+    pub(super) fn last_words(&self) -> String {
+        self.all.last_error().unwrap_or_else(|| "no answer in time".to_owned())
+    }
+
+    /// How often the library complained; a change across a commit means that the connection was troubled.
+    pub(super) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    /// The consumer polls; to be called about every second.
+    pub(super) fn polled(&self) {
+        let millis = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.polled.store(millis + 1, Ordering::Relaxed);
+    }
+
+    /// The group gave the consumer its partitions.
+    pub(super) fn joined(&self) {
+        self.breached.store(false, Ordering::Relaxed);
+    }
+
+    fn breach(&self) -> Option<String> {
+        if self.breached.load(Ordering::Relaxed) {
+            return Some(format!(
+                "{} was thrown out of its group: it did not poll in time",
+                self.name
+            ));
+        }
+        let polled = self.polled.load(Ordering::Relaxed).checked_sub(1)?;
+        let silent = self.born.elapsed().saturating_sub(Duration::from_millis(polled));
+        (silent > POLL_LIMIT).then(|| format!("{} has not polled for {} s", self.name, silent.as_secs()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connected_means_every_client() {
+        let health = KafkaHealth::new();
+        assert!(!health.connected(), "without clients");
+        let one = health.client("one");
+        let two = health.client("two");
+        one.set_connected(true);
+        assert!(!health.connected());
+        assert_eq!(health.disconnected(), ["two"]);
+        two.set_connected(true);
+        assert!(health.connected());
+        two.error(RDKafkaErrorCode::AllBrokersDown, "1/1 brokers are down");
+        assert!(!health.connected());
+        assert_eq!(health.last_error().as_deref(), Some("two: 1/1 brokers are down"));
+        drop(two);
+        assert!(health.connected(), "a client that is gone does not count");
+    }
+
+    #[test]
+    fn a_breach_shows_until_the_consumer_is_back() {
+        let health = KafkaHealth::new();
+        let client = health.client("consumer profile");
+        client.polled();
+        assert_eq!(health.poll_breach(), None);
+        client.error(RDKafkaErrorCode::PollExceeded, "maximum poll interval exceeded");
+        assert!(health.poll_breach().unwrap().contains("consumer profile"));
+        client.joined();
+        assert_eq!(health.poll_breach(), None);
+        assert_eq!(health.poll_breaches(), 1);
+    }
+}

@@ -1,0 +1,187 @@
+//! What a consumer does when partitions come and go; the consumer's context.
+//!
+//! The library's own handling ignores whether assigning worked, and starts from the group's offsets. Ours starts from the
+//! store's progress and turns a failure into a stop.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::util::Timeout;
+use rdkafka::{ClientContext, Statistics, TopicPartitionList};
+
+use super::assignment::{Assignment, Topics, list};
+use super::client::Monitor;
+use super::consumer::{ConsumeError, Intake, POLL};
+use crate::event::TopicPartition;
+
+/// The context of a consumer: everything that its callbacks and its loop share. All of it runs on the consumer's thread.
+pub(super) struct Member {
+    pub(super) monitor: Monitor,
+    pub(super) intake: Arc<dyn Intake>,
+    pub(super) topics: Topics,
+    pub(super) assignment: Mutex<Assignment>,
+    /// Why the consumer must end; the loop looks after each poll.
+    pub(super) fault: Mutex<Option<ConsumeError>>,
+    /// What the library said with the last error, where there is more of it than a code.
+    pub(super) last_reason: Mutex<String>,
+    /// Commits of the group's offsets under way.
+    pub(super) commits: Mutex<usize>,
+    /// Set when nothing may be handed over any more.
+    pub(super) quiet: std::sync::atomic::AtomicBool,
+    /// Who commits, for those who look at the group's offsets.
+    pub(super) signature: String,
+}
+
+impl Member {
+    fn fail(&self, error: ConsumeError) {
+        self.fault.lock().get_or_insert(error);
+    }
+
+    fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
+        let partitions = self.topics.partitions(list);
+        let starts = match self.intake.assigned(&partitions) {
+            Ok(starts) if starts.len() == partitions.len() => starts,
+            Ok(_) => {
+                self.fail(ConsumeError::Rebalance(
+                    "the intake did not say where each partition starts".to_owned(),
+                ));
+                Vec::new()
+            }
+            Err(error) => {
+                self.fail(ConsumeError::Store(error));
+                Vec::new()
+            }
+        };
+        // Without starts nothing is taken, but the library must be answered all the same, or closing hangs.
+        let mut taken = TopicPartitionList::new();
+        for (partition, start) in partitions.iter().zip(&starts) {
+            if let Err(error) = taken.add_partition_offset(&partition.topic, partition.partition, start.offset()) {
+                self.fail(ConsumeError::Rebalance(format!(
+                    "{partition} cannot start at {start:?}: {error}"
+                )));
+            }
+        }
+        let answer = match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_assign(&taken),
+            _ => consumer.assign(&taken),
+        };
+        if let Err(error) = answer {
+            return self.fail(ConsumeError::Rebalance(format!("partitions cannot be taken: {error}")));
+        }
+        let mut assignment = self.assignment.lock();
+        for (partition, start) in partitions.into_iter().zip(starts) {
+            tracing::info!(%partition, ?start, "partition assigned");
+            assignment.add(partition, start);
+        }
+        drop(assignment);
+        self.monitor.health().joined();
+        self.monitor.health().set_connected(true);
+        if self.quiet.load(std::sync::atomic::Ordering::Relaxed)
+            && let Err(error) = consumer.pause(&taken)
+        {
+            tracing::debug!(%error, "partitions cannot be paused");
+        }
+    }
+
+    fn revoke(&self, consumer: &BaseConsumer<Self>, revoked: &mut TopicPartitionList) {
+        let mut partitions = self.topics.partitions(revoked);
+        {
+            let mut assignment = self.assignment.lock();
+            // From here on no late record of them is handed over.
+            partitions.retain(|partition| assignment.remove(partition));
+        }
+        self.intake.revoked(&partitions);
+        let lost = consumer.assignment_lost();
+        for partition in &partitions {
+            tracing::info!(%partition, lost, "partition revoked");
+        }
+        if !lost {
+            self.tell_group(consumer, |partition| partitions.contains(partition));
+        }
+        let given = list(&partitions);
+        let answer = match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_unassign(&given),
+            _ => consumer.unassign(),
+        };
+        if let Err(error) = answer {
+            self.fail(ConsumeError::Rebalance(format!(
+                "partitions cannot be given back: {error}"
+            )));
+        }
+    }
+
+    /// Tells the group how far the partitions are, without waiting. Only lag tools and foreign members look at it, so a
+    /// failure is no more than a log line.
+    pub(super) fn tell_group(&self, consumer: &BaseConsumer<Self>, of: impl Fn(&TopicPartition) -> bool) {
+        let mut offsets = TopicPartitionList::new();
+        for (partition, offset) in self.intake.offsets() {
+            if !of(&partition) || offset < 0 {
+                continue;
+            }
+            let mut element = offsets.add_partition(&partition.topic, partition.partition);
+            element.set_metadata(&self.signature);
+            if let Err(error) = element.set_offset(rdkafka::Offset::Offset(offset)) {
+                tracing::debug!(%partition, offset, %error, "offset cannot be committed");
+            }
+        }
+        if offsets.count() == 0 {
+            return;
+        }
+        match consumer.commit(&offsets, CommitMode::Async) {
+            Ok(()) => *self.commits.lock() += 1,
+            Err(error) => tracing::debug!(%error, "the group's offsets cannot be committed now"),
+        }
+    }
+}
+
+impl ClientContext for Member {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.monitor.on_log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        reason.clone_into(&mut self.last_reason.lock());
+        self.monitor.on_error(&error, reason);
+    }
+
+    fn stats(&self, _: Statistics) {}
+
+    fn stats_raw(&self, json: &[u8]) {
+        let Some(statistics) = self.monitor.on_statistics(json) else {
+            return;
+        };
+        let mut assignment = self.assignment.lock();
+        let ends: Vec<_> = statistics
+            .ends()
+            .filter_map(|(topic, partition, end)| Some((assignment.find(topic, partition)?.partition.clone(), end)))
+            .collect();
+        drop(assignment);
+        self.intake.high_watermarks(&ends);
+    }
+}
+
+impl ConsumerContext for Member {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, partitions),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => self.revoke(consumer, partitions),
+            other => self.fail(ConsumeError::Rebalance(format!("the group failed: {other:?}"))),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        let mut commits = self.commits.lock();
+        *commits = commits.saturating_sub(1);
+        if let Err(error) = result {
+            tracing::debug!(%error, "the group's offsets were not committed; progress in the store is what counts");
+        }
+    }
+
+    fn main_queue_min_poll_interval(&self) -> Timeout {
+        Timeout::After(POLL)
+    }
+}

@@ -1,0 +1,342 @@
+//! How to reach Kafka, and what each kind of client is set to.
+//!
+//! Every buffer has a bound here: left to themselves, a consumer takes up to 64 MiB and a producer up to 1 GiB.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use thiserror::Error;
+
+/// How to reach a Kafka cluster.
+#[derive(Clone, Debug, Default)]
+pub struct KafkaSettings {
+    /// The bootstrap brokers, `host:port` separated by commas.
+    pub brokers: String,
+    /// Whether to speak TLS.
+    pub ssl: bool,
+    /// The login, if the cluster asks for one.
+    pub sasl: Option<Sasl>,
+    /// Settings of librdkafka that are passed through; [`check_options`] says which are refused.
+    pub options: BTreeMap<String, String>,
+}
+
+/// A login at the cluster.
+#[derive(Clone)]
+pub struct Sasl {
+    /// How the password is proven.
+    pub mechanism: SaslMechanism,
+    /// The user.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+impl fmt::Debug for Sasl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sasl({:?}, {:?}, password hidden)", self.mechanism, self.username)
+    }
+}
+
+/// How a password is proven to the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaslMechanism {
+    /// `PLAIN`: the password itself; only over TLS.
+    Plain,
+    /// `SCRAM-SHA-256`.
+    ScramSha256,
+    /// `SCRAM-SHA-512`.
+    ScramSha512,
+}
+
+impl SaslMechanism {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
+}
+
+/// A setting of `[kafka.options]` that cannot be used.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum OptionError {
+    /// The guarantees of the host hang on this setting.
+    #[error("`{0}` is set by the host itself and cannot be changed")]
+    Reserved(String),
+    /// librdkafka does not know the name.
+    #[error("`{0}` is not a setting of librdkafka")]
+    Unknown(String),
+    /// librdkafka does not take the value.
+    #[error("`{name}` cannot be `{value}`: {reason}")]
+    Invalid {
+        /// The setting.
+        name: String,
+        /// The value.
+        value: String,
+        /// What librdkafka says.
+        reason: String,
+    },
+}
+
+/// Settings that the host's guarantees, its connection keys or its callbacks hang on.
+const RESERVED: &[&str] = &[
+    "acks",
+    "allow.auto.create.topics",
+    "auto.commit.enable",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.gapless.guarantee",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "enabled_events",
+    "group.id",
+    "group.protocol",
+    "group.remote.assignor",
+    "isolation.level",
+    "log.queue",
+    "metadata.broker.list",
+    "partition.assignment.strategy",
+    "partitioner",
+    "queuing.strategy",
+    "request.required.acks",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.password",
+    "sasl.username",
+    "security.protocol",
+    "test.mock.num.brokers",
+    "transactional.id",
+];
+
+/// Finds every setting of `[kafka.options]` that is refused, unknown or has a wrong value.
+pub fn check_options(options: &BTreeMap<String, String>) -> Vec<OptionError> {
+    options
+        .iter()
+        .filter_map(|(name, value)| check_option(name, value))
+        .collect()
+}
+
+fn check_option(name: &str, value: &str) -> Option<OptionError> {
+    if RESERVED.contains(&name) {
+        return Some(OptionError::Reserved(name.to_owned()));
+    }
+    let mut config = ClientConfig::new();
+    config.set(name, value);
+    match config.create_native_config() {
+        Ok(_) => None,
+        Err(KafkaError::ClientConfig(_, reason, ..)) if reason.contains("No such configuration property") => {
+            Some(OptionError::Unknown(name.to_owned()))
+        }
+        Err(error) => Some(OptionError::Invalid {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            reason: match error {
+                KafkaError::ClientConfig(_, reason, ..) => reason,
+                other => other.to_string(),
+            },
+        }),
+    }
+}
+
+impl KafkaSettings {
+    /// Settings for brokers that ask for neither TLS nor a login.
+    pub fn plain(brokers: &str) -> Self {
+        Self {
+            brokers: brokers.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// What every client has; `defaults` may be changed by the operator, `fixed` may not.
+    fn config(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("client.id", "sandman")
+            .set("allow.auto.create.topics", "false")
+            // A broker that comes back is found within about a second instead of ten.
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("socket.keepalive.enable", "true")
+            // Brokers close idle connections; that is no news.
+            .set("log.connection.close", "false")
+            // The source of the high watermarks and of the brokers' states.
+            .set("statistics.interval.ms", "2000");
+        for (name, value) in defaults {
+            config.set(*name, *value);
+        }
+        for (name, value) in &self.options {
+            config.set(name, value);
+        }
+        config.set("bootstrap.servers", &self.brokers);
+        config.set("security.protocol", self.protocol());
+        if let Some(sasl) = &self.sasl {
+            config
+                .set("sasl.mechanism", sasl.mechanism.name())
+                .set("sasl.username", &sasl.username)
+                .set("sasl.password", &sasl.password);
+        }
+        for (name, value) in fixed {
+            config.set(*name, *value);
+        }
+        let verbose = self.options.contains_key("debug");
+        config.set_log_level(if verbose {
+            RDKafkaLogLevel::Debug
+        } else {
+            RDKafkaLogLevel::Info
+        });
+        config
+    }
+
+    fn protocol(&self) -> &'static str {
+        match (self.ssl, self.sasl.is_some()) {
+            (false, false) => "plaintext",
+            (true, false) => "ssl",
+            (false, true) => "sasl_plaintext",
+            (true, true) => "sasl_ssl",
+        }
+    }
+
+    /// A member of a consumer group that starts where it is told and never skips.
+    pub(super) fn consumer(&self, group: &str) -> ClientConfig {
+        let defaults = [
+            // At most about 16 MiB of records, and one answer more, wait in the client; 8 MiB come in one answer.
+            ("queued.max.messages.kbytes", "16384"),
+            ("queued.min.messages", "10000"),
+            ("fetch.max.bytes", "8388608"),
+            ("fetch.message.max.bytes", "1048576"),
+            // The default waits a second after the queue was full, while workers have long emptied it.
+            ("fetch.queue.backoff.ms", "50"),
+            // A killed host's partitions are free after ten seconds instead of 45.
+            ("session.timeout.ms", "10000"),
+            ("heartbeat.interval.ms", "2000"),
+            ("max.poll.interval.ms", "60000"),
+        ];
+        let fixed = [
+            ("group.id", group),
+            // The newer group protocol has a fatal fault in librdkafka 2.12 after a breach of the poll interval.
+            ("group.protocol", "classic"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("isolation.level", "read_committed"),
+            // An offset that is gone is an error, never a silent jump.
+            ("auto.offset.reset", "error"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("enable.partition.eof", "false"),
+        ];
+        self.config(&defaults, &fixed)
+    }
+
+    /// A reader of a whole small topic, outside of any group.
+    pub(super) fn reader(&self) -> ClientConfig {
+        let defaults = [
+            ("queued.max.messages.kbytes", "4096"),
+            ("queued.min.messages", "1000"),
+            ("fetch.max.bytes", "4194304"),
+            ("fetch.message.max.bytes", "1048576"),
+        ];
+        let fixed = [
+            // The library wants a name; nothing is joined or committed under it.
+            ("group.id", "sandman-reader"),
+            ("isolation.level", "read_committed"),
+            ("auto.offset.reset", "earliest"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("enable.partition.eof", "true"),
+        ];
+        self.config(&defaults, &fixed)
+    }
+
+    /// A transactional producer.
+    pub(super) fn producer(&self, transactional_id: &str) -> ClientConfig {
+        let defaults = [
+            ("queue.buffering.max.messages", "20000"),
+            ("queue.buffering.max.kbytes", "32768"),
+            // What a broker takes by default, so that an oversized record is refused here, by name.
+            ("message.max.bytes", "1048588"),
+            // Records are handed over in bulk; waiting for more would only delay the commit.
+            ("linger.ms", "0"),
+            // The broker answers "concurrent transactions" for some milliseconds after each commit; the default waits
+            // 100 ms before it asks again.
+            ("retry.backoff.ms", "1"),
+            ("retry.backoff.max.ms", "20"),
+            ("topic.metadata.refresh.fast.interval.ms", "100"),
+            ("topic.metadata.propagation.max.ms", "10000"),
+            // A killed relay's open transaction holds up readers for no longer than this.
+            ("transaction.timeout.ms", "30000"),
+            ("message.timeout.ms", "25000"),
+        ];
+        let fixed = [
+            ("transactional.id", transactional_id),
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            ("partitioner", "murmur2_random"),
+        ];
+        self.config(&defaults, &fixed)
+    }
+
+    /// A client that looks at topics and makes them.
+    pub(super) fn admin(&self) -> ClientConfig {
+        self.config(&[], &[("statistics.interval.ms", "0")])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn every_bad_option_is_named() {
+        let found = check_options(&options(&[
+            ("acks", "1"),
+            ("fetch.max.bytes", "1000000"),
+            ("fetch.wait.max.ms", "soon"),
+            ("no.such.thing", "1"),
+        ]));
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(found[0], OptionError::Reserved("acks".to_owned()));
+        assert!(matches!(&found[1], OptionError::Invalid { name, .. } if name == "fetch.wait.max.ms"));
+        assert_eq!(found[2], OptionError::Unknown("no.such.thing".to_owned()));
+    }
+
+    #[test]
+    fn options_change_defaults_but_never_what_is_fixed() {
+        let settings = KafkaSettings {
+            options: options(&[("session.timeout.ms", "6000"), ("isolation.level", "read_uncommitted")]),
+            ..KafkaSettings::plain("localhost:9092")
+        };
+        let config = settings.consumer("g");
+        assert_eq!(config.get("session.timeout.ms"), Some("6000"));
+        assert_eq!(config.get("isolation.level"), Some("read_committed"));
+    }
+
+    #[test]
+    fn the_library_accepts_what_each_client_is_set_to() {
+        let settings = KafkaSettings {
+            ssl: true,
+            sasl: Some(Sasl {
+                mechanism: SaslMechanism::ScramSha512,
+                username: "u".to_owned(),
+                password: "p".to_owned(),
+            }),
+            ..KafkaSettings::plain("localhost:9092")
+        };
+        for config in [
+            settings.consumer("g"),
+            settings.reader(),
+            settings.producer("t"),
+            settings.admin(),
+        ] {
+            config.create_native_config().unwrap();
+        }
+        assert!(!format!("{settings:?}").contains("\"p\""), "the password shows");
+    }
+}

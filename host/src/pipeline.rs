@@ -1,0 +1,248 @@
+//! The way of one event, without Kafka and without WebAssembly in it.
+//!
+//! ```text
+//! consumer -> [accept: decode -> lane] -> [worker: guest -> unit] -> [committer: fold -> store] -> relay
+//! ```
+//!
+//! Threads meet at the [`Desk`], behind one lock that is held for microseconds: a consumer thread per handler calls
+//! [`Pipeline::accept`], worker threads run [`Pipeline::work`], one thread runs [`Pipeline::commit`].
+
+mod committer;
+mod fold;
+mod intake;
+mod partitions;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::alarm::Alarm;
+use crate::clock;
+use crate::lanes::{HandlerIx, Job, Lanes, Millis};
+use crate::meters::PipelineMeters;
+use crate::registry::Registry;
+use crate::store::{BatchNo, OutboxSize, Store, StoreError};
+use crate::unit::Unit;
+use crate::work::EventWork;
+
+use partitions::Partitions;
+use worker::{Ran, Try};
+
+pub use intake::HandlerIntake;
+
+/// How long a job rests whose state could not be read.
+const STORE_PAUSE: Millis = 1000;
+
+/// The bounds of the pipeline; all of them hold per host.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `source` of the envelopes that are published.
+    pub source: String,
+    /// Bytes of cached states of idle keys.
+    pub cache_bytes: usize,
+    /// Records in memory per handler; at the bound reading is held, and goes on at half of it.
+    pub in_flight: usize,
+    /// Bytes of records in memory per handler; held likewise.
+    pub in_flight_bytes: usize,
+    /// Records of one partition that may wait behind a back-off; held likewise.
+    pub parked: usize,
+    /// Units in one commit.
+    pub batch: usize,
+    /// Bytes in the outbox at which reading is held.
+    pub outbox_bytes: u64,
+    /// The pause after a commit that the store could not do.
+    pub store_pause: Duration,
+}
+
+/// Everything that the threads share, behind the pipeline's lock.
+struct Desk {
+    lanes: Lanes<EventWork>,
+    /// Units in the order in which they were produced, which per lane is the order of their triggers.
+    units: VecDeque<Unit>,
+    partitions: Partitions,
+    /// Records and their bytes in memory, per handler.
+    load: Vec<(usize, usize)>,
+    outbox: OutboxSize,
+    /// What the relay has published since the last commit.
+    published: Option<BatchNo>,
+    /// A revocation could not wait any longer: the committer is to drop what is not committed.
+    revert: bool,
+    stopping: bool,
+}
+
+/// The engine: see the module's text.
+pub struct Pipeline {
+    options: Options,
+    registry: Arc<Registry>,
+    store: Arc<dyn Store>,
+    alarm: Alarm,
+    meters: PipelineMeters,
+    desk: Mutex<Desk>,
+    runnable: Condvar,
+    committable: Condvar,
+    /// Rung after every commit.
+    settled: Condvar,
+    /// Per handler: reading that is held may perhaps go on.
+    resumable: Vec<AtomicBool>,
+    bell: Sender<()>,
+}
+
+impl Pipeline {
+    /// A pipeline over `store`, and the bell that rings when there is something to publish.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub fn new(
+        options: Options,
+        registry: Arc<Registry>,
+        store: Arc<dyn Store>,
+        alarm: Alarm,
+    ) -> Result<(Arc<Self>, Receiver<()>), StoreError> {
+        let handlers = registry.iter().count();
+        let (bell, rung) = crossbeam_channel::bounded(1);
+        let mut partitions = Partitions::default();
+        for (ix, handler) in registry.iter() {
+            for (name, progress) in store.progress(&handler.name)? {
+                partitions.enter(ix, &name, Some(progress));
+            }
+        }
+        let desk = Desk {
+            lanes: Lanes::new(options.cache_bytes),
+            units: VecDeque::new(),
+            partitions,
+            load: vec![(0, 0); handlers],
+            outbox: store.outbox_size()?,
+            published: None,
+            revert: false,
+            stopping: false,
+        };
+        let pipeline = Self {
+            options,
+            registry,
+            store,
+            alarm,
+            meters: PipelineMeters::new(),
+            desk: Mutex::new(desk),
+            runnable: Condvar::new(),
+            committable: Condvar::new(),
+            settled: Condvar::new(),
+            resumable: (0..handlers).map(|_| AtomicBool::new(false)).collect(),
+            bell,
+        };
+        Ok((Arc::new(pipeline), rung))
+    }
+
+    /// A worker's life: takes triggers whose lanes are free and runs them, until the pipeline stops.
+    pub fn work(&self) {
+        while let Some(job) = self.take() {
+            let Some(handler) = self.registry.get(job.work.handler) else {
+                continue;
+            };
+            let store = &*self.store;
+            let ran = Try {
+                source: &self.options.source,
+                store,
+                handler,
+            }
+            .run(&job);
+            self.hand_back(job, ran);
+        }
+    }
+
+    fn take(&self) -> Option<Job<EventWork>> {
+        let mut desk = self.desk.lock();
+        loop {
+            if desk.stopping {
+                return None;
+            }
+            let now = clock::monotonic_millis();
+            if let Some(job) = desk.lanes.take(now) {
+                if desk.lanes.has_ready() {
+                    self.runnable.notify_one();
+                }
+                return Some(job);
+            }
+            match desk.lanes.next_due() {
+                Some(due) => {
+                    let wait = Duration::from_millis(due.saturating_sub(now).max(1));
+                    self.runnable.wait_for(&mut desk, wait);
+                }
+                None => self.runnable.wait(&mut desk),
+            }
+        }
+    }
+
+    fn hand_back(&self, job: Job<EventWork>, ran: Result<Ran, StoreError>) {
+        let mut desk = self.desk.lock();
+        match ran {
+            Ok(Ran::Done(change, unit)) => {
+                if desk.lanes.ran(job, vec![change]) {
+                    self.queue(&mut desk, unit);
+                }
+            }
+            Ok(Ran::Again { failed, due, unit }) => {
+                if desk.lanes.park(job, failed, due) {
+                    self.queue(&mut desk, unit);
+                }
+                // Another worker may be waiting for a later time than this one.
+                self.runnable.notify_one();
+            }
+            Err(error) => {
+                tracing::error!(%error, "a state could not be read; its key waits");
+                let (failed, due) = (job.failed, clock::monotonic_millis() + STORE_PAUSE);
+                desk.lanes.park(job, failed, due);
+                if matches!(error, StoreError::Failed(_)) {
+                    self.alarm.raise(&error);
+                }
+            }
+        }
+    }
+
+    fn queue(&self, desk: &mut MutexGuard<'_, Desk>, unit: Unit) {
+        desk.units.push_back(unit);
+        self.committable.notify_one();
+    }
+
+    /// The relay has put everything up to this batch on Kafka; it leaves the outbox with the next commit.
+    pub fn published(&self, up_to: BatchNo) {
+        self.desk.lock().published = Some(up_to);
+        self.committable.notify_one();
+    }
+
+    /// Waits until every trigger in memory is committed, but for the parked ones. Answers whether that was so in time.
+    pub fn drain(&self, deadline: Instant) -> bool {
+        let mut desk = self.desk.lock();
+        loop {
+            if desk.units.is_empty() && desk.lanes.is_settled() {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            self.settled.wait_for(&mut desk, Duration::from_millis(20));
+        }
+    }
+
+    /// Ends the workers and, once what is queued is committed, the committer.
+    pub fn stop(&self) {
+        self.desk.lock().stopping = true;
+        self.runnable.notify_all();
+        self.committable.notify_all();
+    }
+
+    /// The outbox as this process sees it.
+    pub fn outbox(&self) -> OutboxSize {
+        self.desk.lock().outbox
+    }
+
+    fn load(desk: &Desk, handler: HandlerIx) -> (usize, usize) {
+        desk.load.get(usize::from(handler)).copied().unwrap_or_default()
+    }
+}

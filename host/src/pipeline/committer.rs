@@ -1,0 +1,181 @@
+//! The group commit: the one place where something starts to count.
+
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::store::{Committed, StoreError};
+use crate::unit::{Finish, Unit};
+
+use super::fold::{Batch, fold};
+use super::{Desk, Pipeline};
+
+/// How long the relay's news may wait for units to be committed with, rather than cost a commit of their own.
+const NEWS_WAIT: Duration = Duration::from_millis(100);
+
+/// A commit ends early when its records hold this much: what the relay sends in one transaction stays within reason.
+const BATCH_BYTES: usize = 8 << 20;
+
+impl Pipeline {
+    /// The committer's life: commits what the workers produced, all that is there at once, until the pipeline stops.
+    pub fn commit(&self) {
+        while let Some(batch) = self.next_batch() {
+            let began = Instant::now();
+            match self.store.commit(&batch.commit, clock::wall_millis()) {
+                Ok(committed) => {
+                    self.meters.committed(batch.units.len(), began.elapsed());
+                    self.settle(batch, committed);
+                }
+                Err(error @ StoreError::Unavailable(_)) => {
+                    tracing::error!(%error, units = batch.units.len(), "commit failed; what stood on it is run again");
+                    self.fail(batch);
+                }
+                Err(error) => {
+                    self.fail(batch);
+                    self.alarm.raise(&error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn next_batch(&self) -> Option<Batch> {
+        let mut desk = self.desk.lock();
+        loop {
+            if desk.revert {
+                self.revert(&mut desk, Vec::new());
+            }
+            if !desk.units.is_empty() {
+                break;
+            }
+            if desk.stopping {
+                desk.published?;
+                break;
+            }
+            if desk.published.is_some() {
+                if self.committable.wait_for(&mut desk, NEWS_WAIT).timed_out() {
+                    break;
+                }
+            } else {
+                self.committable.wait(&mut desk);
+            }
+        }
+        let desk = &mut *desk;
+        let mut bytes = 0;
+        let fits = |unit: &&Unit| {
+            bytes += unit
+                .records
+                .iter()
+                .map(|record| record.value.as_ref().map_or(0, Vec::len))
+                .sum::<usize>();
+            bytes <= BATCH_BYTES
+        };
+        let count = desk
+            .units
+            .iter()
+            .take(self.options.batch)
+            .take_while(fits)
+            .count()
+            .max(1);
+        let units = desk.units.drain(..count.min(desk.units.len())).collect();
+        let mut batch = fold(units, &desk.lanes, &desk.partitions, &self.registry);
+        batch.commit.published = desk.published.take();
+        Some(batch)
+    }
+
+    /// The batch is durable: lanes, progress and bounds follow, and those who wait for it hear of it.
+    fn settle(&self, batch: Batch, committed: Committed) {
+        let now = clock::wall_millis();
+        let mut desk = self.desk.lock();
+        for (lane, row) in batch.states.iter().zip(committed.rows) {
+            desk.lanes.rebase(lane, row);
+        }
+        for unit in &batch.units {
+            self.release(&mut desk, unit, now);
+        }
+        if committed.batch.is_some() || batch.commit.published.is_some() {
+            // A store that cannot say fails the next commit; until then the old size will do.
+            if let Ok(size) = self.store.outbox_size() {
+                desk.outbox = size;
+            }
+            self.meters.outbox(&desk.outbox);
+        }
+        let (lanes, parked, cached) = desk.lanes.sizes();
+        self.meters.lanes(lanes, parked, cached);
+        if desk.lanes.has_ready() {
+            self.runnable.notify_one();
+        }
+        drop(desk);
+        self.settled.notify_all();
+        self.may_resume();
+        if committed.batch.is_some() {
+            // A full channel means that the relay has been told already.
+            self.bell.try_send(()).ok();
+        }
+    }
+
+    fn release(&self, desk: &mut Desk, unit: &Unit, now: i64) {
+        for (lane, _) in &unit.changes {
+            desk.lanes.committed(lane);
+        }
+        let Finish::Done {
+            partition,
+            span,
+            weight,
+            produced_millis,
+            ..
+        } = &unit.finish
+        else {
+            return;
+        };
+        let Some(partition) = desk.partitions.get_mut(*partition) else {
+            return;
+        };
+        if let Some(progress) = &mut partition.progress {
+            progress.complete(*span);
+        }
+        partition.in_flight = partition.in_flight.saturating_sub(1);
+        if let Some(load) = desk.load.get_mut(usize::from(partition.handler)) {
+            *load = (load.0.saturating_sub(1), load.1.saturating_sub(*weight));
+        }
+        if let (Some(produced), Some(handler)) = (produced_millis, self.registry.get(partition.handler)) {
+            let lag = u64::try_from(now - produced).unwrap_or(0);
+            handler.meters.lag(Duration::from_millis(lag));
+        }
+    }
+
+    fn fail(&self, batch: Batch) {
+        let mut desk = self.desk.lock();
+        // What the relay published is told again with the next commit.
+        desk.published = desk.published.max(batch.commit.published);
+        let mut units = batch.units;
+        let mut records = batch.commit.outbox.into_iter();
+        for (unit, count) in units.iter_mut().zip(batch.counts) {
+            unit.records = records.by_ref().take(count).collect();
+        }
+        self.revert(&mut desk, units);
+        if !desk.stopping {
+            // New units gather meanwhile; only a stop cuts the pause short.
+            let until = Instant::now() + self.options.store_pause;
+            while !desk.stopping && !self.committable.wait_until(&mut desk, until).timed_out() {}
+        }
+    }
+
+    /// Drops what is not committed and runs it again: it stood on a commit that failed, or a revocation cannot wait.
+    /// Units that nothing stands on are kept.
+    fn revert(&self, desk: &mut Desk, failed: Vec<Unit>) {
+        desk.revert = false;
+        let queued = std::mem::take(&mut desk.units);
+        desk.units = failed
+            .into_iter()
+            .chain(queued)
+            .filter(|unit| unit.changes.is_empty())
+            .collect();
+        desk.lanes.revert();
+        let revoked = desk.partitions.iter_mut().filter(|(_, partition)| !partition.assigned);
+        let revoked: Vec<_> = revoked.map(|(ix, _)| ix).collect();
+        for ix in revoked {
+            self.purge(desk, ix);
+        }
+        self.runnable.notify_all();
+    }
+}

@@ -1,0 +1,305 @@
+//! From the consumer into the lanes, and the bounds that hold the consumer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::event::{DeadLetter, Record, TopicPartition, dead_letter, decode, iso_millis};
+use crate::kafka::{Flow, Intake, Start};
+use crate::lanes::{HandlerIx, LaneKey, PartitionIx};
+use crate::progress::Span;
+use crate::store::StoreError;
+use crate::unit::{Finish, Unit};
+use crate::work::EventWork;
+
+use super::partitions::Arrival;
+use super::{Desk, Pipeline};
+
+/// How long a revocation waits for what runs to be committed before it is dropped, to be run again elsewhere. Far below
+/// the group's rebalance time-out, far above an invocation and a commit.
+const REVOKE_WAIT: Duration = Duration::from_secs(3);
+
+/// The pipeline as one handler's consumer sees it.
+pub struct HandlerIntake {
+    pipeline: Arc<Pipeline>,
+    handler: HandlerIx,
+}
+
+impl HandlerIntake {
+    /// The intake of the handler at `handler`.
+    pub fn new(pipeline: Arc<Pipeline>, handler: HandlerIx) -> Self {
+        Self { pipeline, handler }
+    }
+}
+
+impl Intake for HandlerIntake {
+    fn assigned(&self, partitions: &[TopicPartition]) -> Result<Vec<Start>, StoreError> {
+        self.pipeline.assigned(self.handler, partitions)
+    }
+
+    fn revoked(&self, partitions: &[TopicPartition]) {
+        self.pipeline.revoked(self.handler, partitions);
+    }
+
+    fn record(&self, record: Record) -> Flow {
+        self.pipeline.accept(self.handler, record)
+    }
+
+    fn resumed(&self) -> Vec<TopicPartition> {
+        self.pipeline.resumed(self.handler)
+    }
+
+    fn offsets(&self) -> Vec<(TopicPartition, i64)> {
+        let desk = self.pipeline.desk.lock();
+        let assigned = desk
+            .partitions
+            .of(self.handler)
+            .filter(|(_, partition)| partition.assigned);
+        assigned
+            .filter_map(|(_, partition)| Some((partition.name.clone(), partition.progress.as_ref()?.next())))
+            .collect()
+    }
+
+    fn high_watermarks(&self, ends: &[(TopicPartition, i64)]) {
+        let mut desk = self.pipeline.desk.lock();
+        for (name, end) in ends {
+            let Some(ix) = desk.partitions.find(self.handler, name) else {
+                continue;
+            };
+            let Some(partition) = desk.partitions.get_mut(ix) else {
+                continue;
+            };
+            partition.end = Some(*end);
+        }
+        let Some(handler) = self.pipeline.registry.get(self.handler) else {
+            return;
+        };
+        let mut behind = std::collections::BTreeMap::new();
+        for (_, partition) in desk
+            .partitions
+            .of(self.handler)
+            .filter(|(_, partition)| partition.assigned)
+        {
+            *behind.entry(Arc::clone(&partition.name.topic)).or_insert(0) += partition.behind().unwrap_or(0);
+        }
+        for (topic, behind) in behind {
+            handler.meters.behind(&topic, behind);
+        }
+    }
+}
+
+impl Pipeline {
+    fn assigned(&self, handler: HandlerIx, names: &[TopicPartition]) -> Result<Vec<Start>, StoreError> {
+        let mut starts = Vec::with_capacity(names.len());
+        for name in names {
+            let attempts = match self.registry.get(handler) {
+                Some(handler) => self.store.attempts(&handler.name, name)?,
+                None => Vec::new(),
+            };
+            let mut desk = self.desk.lock();
+            let ix = desk.partitions.enter(handler, name, None);
+            let Some(partition) = desk.partitions.get_mut(ix) else {
+                continue;
+            };
+            partition.assign(attempts);
+            starts.push(
+                partition
+                    .progress
+                    .as_ref()
+                    .map_or(Start::Beginning, |progress| Start::At(progress.next())),
+            );
+        }
+        Ok(starts)
+    }
+
+    /// Takes a record in: decodes it and puts it into its lane. Bytes that are no event become a dead letter at once.
+    pub fn accept(&self, handler: HandlerIx, record: Record) -> Flow {
+        let decoded = decode(record.value.as_deref()).map_err(|error| error.to_string());
+        let decoded = decoded.and_then(|envelope| {
+            let key = match record.key.as_deref() {
+                None => Ok(envelope.event_id.as_str()),
+                Some(bytes) => std::str::from_utf8(bytes).map_err(|_| "the record's key is not UTF-8".to_owned()),
+            };
+            Ok((key?.into(), envelope))
+        });
+        let mut desk = self.desk.lock();
+        let Some(ix) = desk.partitions.find(handler, &record.source) else {
+            return Flow::Go;
+        };
+        let Some(partition) = desk.partitions.get_mut(ix) else {
+            return Flow::Go;
+        };
+        let Arrival::New(span) = partition.arrive(record.offset) else {
+            return Flow::Go;
+        };
+        let attempts = partition.attempts.remove(&record.offset);
+        if let Some((records, bytes)) = desk.load.get_mut(usize::from(handler)) {
+            *records += 1;
+            *bytes += record.weight();
+        }
+        match decoded {
+            Ok((key, envelope)) => {
+                let lane = LaneKey {
+                    handler,
+                    key: Arc::clone(&key),
+                };
+                let failed = attempts.as_ref().map_or(0, |attempts| attempts.failed);
+                let due = attempts.map(|attempts| self.due(handler, attempts.due_millis));
+                let work = EventWork {
+                    handler,
+                    partition: ix,
+                    span,
+                    key,
+                    envelope,
+                    record,
+                };
+                desk.lanes.offer(lane, Arc::new(work), failed, due);
+                self.runnable.notify_one();
+            }
+            Err(reason) => {
+                let unit = self.undecodable(handler, ix, (span, &record), &reason);
+                self.queue(&mut desk, unit);
+            }
+        }
+        self.flow(&mut desk, handler, ix)
+    }
+
+    /// When a record that failed before a restart is due, by the monotonic clock. The wall clock may have jumped since:
+    /// the wait is at most the longest that the policy knows.
+    fn due(&self, handler: HandlerIx, due_millis: i64) -> u64 {
+        let left = u64::try_from(due_millis - clock::wall_millis()).unwrap_or(0);
+        let longest = self
+            .registry
+            .get(handler)
+            .map_or(0, |handler| handler.retry.max.as_millis());
+        clock::monotonic_millis() + left.min(u64::try_from(longest).unwrap_or(u64::MAX))
+    }
+
+    fn undecodable(
+        &self,
+        handler: HandlerIx,
+        partition: PartitionIx,
+        (span, record): (Span, &Record),
+        reason: &str,
+    ) -> Unit {
+        let mut records = Vec::new();
+        if let Some(handler) = self.registry.get(handler) {
+            let (topic, offset) = (&record.source.topic, record.offset);
+            tracing::error!(handler = &*handler.name, %topic, partition = record.source.partition, offset, reason, "no event, dead letter");
+            handler.meters.dead_letter(topic);
+            let version = handler.active();
+            let letter = DeadLetter {
+                handler: &handler.name,
+                version: version.number,
+                digest: &version.digest,
+                attempts: 0,
+                reason,
+                time: &iso_millis(clock::wall_millis()),
+            };
+            records.push(dead_letter(record, &letter));
+        }
+        let finish = Finish::Done {
+            partition,
+            span,
+            failed: 0,
+            produced_millis: record.timestamp_millis,
+            weight: record.weight(),
+        };
+        Unit {
+            changes: Vec::new(),
+            records,
+            finish,
+        }
+    }
+
+    /// Whether the consumer may go on with the partition, now that a record of it came in.
+    fn flow(&self, desk: &mut Desk, handler: HandlerIx, ix: PartitionIx) -> Flow {
+        let (records, bytes) = Self::load(desk, handler);
+        let options = &self.options;
+        let full = records >= options.in_flight
+            || bytes >= options.in_flight_bytes
+            || desk.lanes.parked(ix) >= options.parked
+            || desk.outbox.bytes >= options.outbox_bytes;
+        if full && let Some(partition) = desk.partitions.get_mut(ix) {
+            partition.held = true;
+            return Flow::Pause;
+        }
+        Flow::Go
+    }
+
+    /// Partitions whose reading was held and may go on.
+    fn resumed(&self, handler: HandlerIx) -> Vec<TopicPartition> {
+        let hint = self.resumable.get(usize::from(handler));
+        if !hint.is_some_and(|hint| hint.swap(false, Ordering::Relaxed)) {
+            return Vec::new();
+        }
+        let desk = &mut *self.desk.lock();
+        let (records, bytes) = Self::load(desk, handler);
+        let options = &self.options;
+        if records > options.in_flight / 2
+            || bytes > options.in_flight_bytes / 2
+            || desk.outbox.bytes >= options.outbox_bytes
+        {
+            return Vec::new();
+        }
+        let mut resumed = Vec::new();
+        for (ix, partition) in desk.partitions.iter_mut() {
+            let theirs = partition.handler == handler && partition.held && partition.assigned;
+            if theirs && desk.lanes.parked(ix) <= options.parked / 2 {
+                partition.held = false;
+                resumed.push(partition.name.clone());
+            }
+        }
+        resumed
+    }
+
+    pub(super) fn may_resume(&self) {
+        for hint in &self.resumable {
+            hint.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives partitions up: forgets what waits, and waits for what runs until it is committed, or until it is dropped.
+    fn revoked(&self, handler: HandlerIx, names: &[TopicPartition]) {
+        let mut desk = self.desk.lock();
+        let found = names.iter().filter_map(|name| desk.partitions.find(handler, name));
+        let found: Vec<PartitionIx> = found.collect();
+        for ix in &found {
+            if let Some(partition) = desk.partitions.get_mut(*ix) {
+                partition.assigned = false;
+            }
+            self.purge(&mut desk, *ix);
+        }
+        let busy = |desk: &Desk| {
+            let partitions = found.iter().filter_map(|ix| desk.partitions.get(*ix));
+            partitions.map(|partition| partition.in_flight).sum::<usize>() > 0
+        };
+        let deadline = Instant::now() + REVOKE_WAIT;
+        while busy(&desk) && !desk.stopping {
+            if Instant::now() >= deadline && !desk.revert {
+                desk.revert = true;
+                self.committable.notify_one();
+            }
+            self.settled.wait_for(&mut desk, Duration::from_millis(100));
+            for ix in &found {
+                // A trigger that failed meanwhile waits again.
+                self.purge(&mut desk, *ix);
+            }
+        }
+    }
+
+    /// Forgets the waiting records of a partition that is not assigned any more; they will be received again.
+    pub(super) fn purge(&self, desk: &mut Desk, ix: PartitionIx) {
+        let purged = desk.lanes.purge(ix);
+        let records = purged.len();
+        let bytes: usize = purged.iter().map(|work| work.record.weight()).sum();
+        let Some(partition) = desk.partitions.get_mut(ix) else {
+            return;
+        };
+        partition.in_flight = partition.in_flight.saturating_sub(records);
+        if let Some(load) = desk.load.get_mut(usize::from(partition.handler)) {
+            *load = (load.0.saturating_sub(records), load.1.saturating_sub(bytes));
+        }
+    }
+}

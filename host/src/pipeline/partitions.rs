@@ -1,0 +1,166 @@
+//! The partitions of all handlers: what is done in each, what is in memory, and whether its reading is held.
+//!
+//! Pure: a table behind the pipeline's lock.
+
+use std::collections::HashMap;
+
+use crate::event::TopicPartition;
+use crate::lanes::{HandlerIx, PartitionIx};
+use crate::progress::{Progress, Span};
+use crate::store::Attempts;
+
+/// One partition of one handler.
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) handler: HandlerIx,
+    pub(super) name: TopicPartition,
+    /// Raised with each assignment.
+    pub(super) epoch: u64,
+    pub(super) assigned: bool,
+    /// What is committed; `None` until the first record of a partition that was never read.
+    pub(super) progress: Option<Progress>,
+    /// The end of the last record that was received.
+    received: Option<i64>,
+    /// Failures of records that are not done, from before they were received again.
+    pub(super) attempts: HashMap<i64, Attempts>,
+    /// Records in memory, from received to committed.
+    pub(super) in_flight: usize,
+    /// The consumer holds its reading.
+    pub(super) held: bool,
+    /// The partition's end on the broker, as far as is known.
+    pub(super) end: Option<i64>,
+}
+
+/// What to do with a record that was received.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// Not ours any more, or received before: nothing.
+    Stale,
+    /// Done in an earlier run; its offsets are accounted for.
+    Known,
+    /// New work that accounts for this span.
+    New(Span),
+}
+
+impl Partition {
+    pub(super) fn assign(&mut self, attempts: Vec<Attempts>) {
+        self.epoch += 1;
+        self.assigned = true;
+        self.held = false;
+        self.received = self.progress.as_ref().map(Progress::next);
+        self.attempts = attempts
+            .into_iter()
+            .map(|attempts| (attempts.offset, attempts))
+            .collect();
+    }
+
+    pub(super) fn arrive(&mut self, offset: i64) -> Arrival {
+        if !self.assigned || self.received.is_some_and(|end| offset < end) {
+            return Arrival::Stale;
+        }
+        let start = self.received.unwrap_or(offset);
+        let span = Span { start, end: offset + 1 };
+        self.received = Some(span.end);
+        let progress = self.progress.get_or_insert_with(|| Progress::starting_at(offset));
+        if progress.contains(offset) {
+            progress.complete(span);
+            return Arrival::Known;
+        }
+        self.in_flight += 1;
+        Arrival::New(span)
+    }
+
+    /// Messages between what is committed and the partition's end.
+    pub(super) fn behind(&self) -> Option<i64> {
+        Some((self.end? - self.progress.as_ref()?.next()).max(0))
+    }
+}
+
+/// All partitions this process has met.
+#[derive(Debug, Default)]
+pub(super) struct Partitions {
+    list: Vec<Partition>,
+    index: HashMap<(HandlerIx, TopicPartition), PartitionIx>,
+}
+
+impl Partitions {
+    /// The partition's index; an unknown one is entered with what the store knew of it.
+    pub(super) fn enter(
+        &mut self,
+        handler: HandlerIx,
+        name: &TopicPartition,
+        progress: Option<Progress>,
+    ) -> PartitionIx {
+        if let Some(ix) = self.find(handler, name) {
+            return ix;
+        }
+        let ix = PartitionIx::try_from(self.list.len()).unwrap_or(PartitionIx::MAX);
+        self.list.push(Partition {
+            handler,
+            name: name.clone(),
+            epoch: 0,
+            assigned: false,
+            progress,
+            received: None,
+            attempts: HashMap::new(),
+            in_flight: 0,
+            held: false,
+            end: None,
+        });
+        self.index.insert((handler, name.clone()), ix);
+        ix
+    }
+
+    pub(super) fn find(&self, handler: HandlerIx, name: &TopicPartition) -> Option<PartitionIx> {
+        self.index.get(&(handler, name.clone())).copied()
+    }
+
+    pub(super) fn get(&self, ix: PartitionIx) -> Option<&Partition> {
+        self.list.get(usize::try_from(ix).ok()?)
+    }
+
+    pub(super) fn get_mut(&mut self, ix: PartitionIx) -> Option<&mut Partition> {
+        self.list.get_mut(usize::try_from(ix).ok()?)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (PartitionIx, &mut Partition)> {
+        (0..).zip(&mut self.list)
+    }
+
+    pub(super) fn of(&self, handler: HandlerIx) -> impl Iterator<Item = (PartitionIx, &Partition)> {
+        (0..)
+            .zip(&self.list)
+            .filter(move |(_, partition)| partition.handler == handler)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_that_comes_back_starts_where_it_was_committed_and_skips_what_was_done_early() {
+        let mut partitions = Partitions::default();
+        let name = TopicPartition {
+            topic: "t".into(),
+            partition: 0,
+        };
+        let ix = partitions.enter(0, &name, None);
+        let partition = partitions.get_mut(ix).unwrap();
+        assert_eq!(partition.arrive(5), Arrival::Stale, "not assigned");
+        partition.assign(Vec::new());
+        let Arrival::New(first) = partition.arrive(5) else {
+            panic!("new")
+        };
+        let Arrival::New(second) = partition.arrive(8) else {
+            panic!("new")
+        };
+        assert_eq!((first.start, first.end, second.start, second.end), (5, 6, 6, 9));
+        assert_eq!(partition.arrive(8), Arrival::Stale, "received before");
+        partition.progress.as_mut().unwrap().complete(second);
+        partition.assign(Vec::new());
+        assert!(matches!(partition.arrive(5), Arrival::New(_)));
+        assert_eq!(partition.arrive(8), Arrival::Known);
+        assert!(matches!(partition.arrive(9), Arrival::New(Span { start: 9, end: 10 })));
+    }
+}

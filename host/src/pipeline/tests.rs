@@ -1,0 +1,396 @@
+//! The pipeline with its real threads, a handler in Rust and a store that fails now and then.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::contract::{Consumes, Contract, Emits, Grant, Terms};
+use crate::event::{OutRecord, Record, TopicPartition};
+use crate::kafka::{Flow, Intake, Start};
+use crate::limits::Retry;
+use crate::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
+use crate::progress::Progress;
+use crate::registry::{Handler, Version};
+use crate::store::{Attempts, Commit, Committed, OutboxBatch, RowId, StoreId, Stored};
+
+/// A store in memory that refuses every third commit.
+struct Flaky {
+    id: StoreId,
+    tables: Mutex<Tables>,
+    commits: AtomicU64,
+}
+
+#[derive(Default)]
+struct Tables {
+    states: HashMap<String, (RowId, u64, Arc<str>)>,
+    progress: HashMap<TopicPartition, Progress>,
+    attempts: HashMap<(TopicPartition, i64), Attempts>,
+    outbox: Vec<OutRecord>,
+    batches: BatchNo,
+}
+
+impl Flaky {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            id: StoreId("test".into()),
+            tables: Mutex::default(),
+            commits: AtomicU64::new(0),
+        })
+    }
+}
+
+impl Store for Flaky {
+    fn id(&self) -> &StoreId {
+        &self.id
+    }
+
+    fn state(&self, _: &str, key: &str) -> Result<Option<Stored>, StoreError> {
+        let tables = self.tables.lock();
+        Ok(tables.states.get(key).map(|(row, revision, document)| Stored {
+            row: *row,
+            revision: *revision,
+            document: document.clone(),
+        }))
+    }
+
+    fn progress(&self, _: &str) -> Result<Vec<(TopicPartition, Progress)>, StoreError> {
+        Ok(self.tables.lock().progress.clone().into_iter().collect())
+    }
+
+    fn attempts(&self, _: &str, partition: &TopicPartition) -> Result<Vec<Attempts>, StoreError> {
+        let tables = self.tables.lock();
+        let theirs = tables.attempts.iter().filter(|((name, _), _)| name == partition);
+        Ok(theirs.map(|(_, attempts)| attempts.clone()).collect())
+    }
+
+    fn commit(&self, commit: &Commit, _: i64) -> Result<Committed, StoreError> {
+        if self.commits.fetch_add(1, Ordering::Relaxed) % 3 == 1 {
+            return Err(StoreError::Unavailable("planted".into()));
+        }
+        let mut tables = self.tables.lock();
+        let mut committed = Committed::default();
+        for write in &commit.states {
+            let stored = tables
+                .states
+                .get(&*write.key)
+                .map(|(row, revision, _)| (*row, *revision));
+            assert_eq!(
+                stored, write.base,
+                "a write stands on another state than the stored one"
+            );
+            let row = RowId(i64::try_from(tables.states.len()).unwrap());
+            let (row, revision) = stored.map_or((row, 1), |(row, revision)| (row, revision + 1));
+            match &write.document {
+                Some(document) => tables
+                    .states
+                    .insert(write.key.to_string(), (row, revision, document.clone())),
+                None => tables.states.remove(&*write.key),
+            };
+            committed.rows.push(write.document.as_ref().map(|_| (row, revision)));
+        }
+        tables.outbox.extend(commit.outbox.iter().cloned());
+        for write in &commit.progress {
+            tables.progress.insert(write.partition.clone(), write.progress.clone());
+        }
+        for write in &commit.attempts {
+            let at = (write.partition.clone(), write.offset);
+            match &write.attempts {
+                Some(attempts) => tables.attempts.insert(at, attempts.clone()),
+                None => tables.attempts.remove(&at),
+            };
+        }
+        if !commit.outbox.is_empty() {
+            tables.batches += 1;
+            committed.batch = Some((tables.batches, 1));
+        }
+        Ok(committed)
+    }
+
+    fn outbox(&self, _: BatchNo, _: u64) -> Result<Vec<OutboxBatch>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn outbox_size(&self) -> Result<OutboxSize, StoreError> {
+        Ok(OutboxSize::default())
+    }
+
+    fn forget_kafka(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn adopt(&self, _: BatchNo) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A handler whose state is the list of the payloads it saw; payload 13 is rejected, 7 fails at its first try.
+struct Lister;
+
+impl Guest for Lister {
+    fn invoke(&self, trigger: Trigger<'_>, state: Option<&str>, context: Context<'_>) -> Result<Outcome, Fault> {
+        let Trigger::Event(event) = trigger else {
+            panic!("events only")
+        };
+        match (event.payload, context.attempt) {
+            ("13", _) => return Err(Fault::Rejected("unlucky".into())),
+            ("7", 1) => return Err(Fault::Retry("not yet".into())),
+            _ => {}
+        }
+        let document: Arc<str> = format!("{} {}", state.unwrap_or_default(), event.payload).trim().into();
+        Ok(Outcome {
+            state: StateChange::Put(Arc::clone(&document)),
+            events: vec![EmittedEvent {
+                event_type: "listed".into(),
+                version: "1.0".into(),
+                payload: format!("\"{document}\""),
+                key: None,
+                metadata: None,
+            }],
+            reply: None,
+        })
+    }
+}
+
+fn registry() -> Arc<Registry> {
+    let contract = Contract {
+        consumes: vec![Consumes {
+            event_type: "happened".into(),
+            versions: vec!["1.0".into()],
+            schema: None,
+        }],
+        emits: vec![Emits {
+            event_type: "listed".into(),
+            version: "1.0".into(),
+            schema: None,
+        }],
+        ..Contract::default()
+    };
+    let grant = Grant {
+        emits: ["listed".to_owned()].into(),
+        has_topics: true,
+        ..Grant::default()
+    };
+    let terms = Terms::new(&contract, &grant, |name| Arc::from(name)).unwrap();
+    let version = Version {
+        number: 1,
+        digest: "d".into(),
+        terms,
+        guest: Box::new(Lister),
+    };
+    let retry = Retry {
+        first: Duration::from_millis(5),
+        ..Retry::default()
+    };
+    Arc::new(Registry::new(vec![Handler::new(
+        "lister".into(),
+        "{}".into(),
+        retry,
+        version,
+    )]))
+}
+
+fn record(key: u8, payload: u32, partition: i32, offset: i64) -> Record {
+    let envelope = format!(
+        r#"{{"eventId":"{key}-{payload}","eventType":"happened","timestamp":"t","version":"1.0","source":"s","payload":{payload}}}"#
+    );
+    Record {
+        source: TopicPartition {
+            topic: "t".into(),
+            partition,
+        },
+        offset,
+        key: Some(key.to_string().into_bytes()),
+        value: Some(envelope.into_bytes()),
+        headers: Vec::new(),
+        timestamp_millis: None,
+    }
+}
+
+struct Running {
+    pipeline: Arc<Pipeline>,
+    intake: HandlerIntake,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(store: &Arc<Flaky>, options: Options) -> Self {
+        let (alarm, _) = Alarm::new();
+        let (pipeline, _) = Pipeline::new(options, registry(), Arc::clone(store) as Arc<dyn Store>, alarm).unwrap();
+        let mut threads = Vec::new();
+        for _ in 0..4 {
+            let pipeline = Arc::clone(&pipeline);
+            threads.push(std::thread::spawn(move || pipeline.work()));
+        }
+        let committer = Arc::clone(&pipeline);
+        threads.push(std::thread::spawn(move || committer.commit()));
+        Self {
+            intake: HandlerIntake::new(Arc::clone(&pipeline), 0),
+            pipeline,
+            threads,
+        }
+    }
+
+    fn settle(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let (_, parked, _) = loop {
+            assert!(self.pipeline.drain(deadline), "the pipeline does not come to rest");
+            let sizes = self.pipeline.desk.lock().lanes.sizes();
+            if sizes.1 == 0 || Instant::now() > deadline {
+                break sizes;
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(parked, 0);
+    }
+
+    fn stop(self) {
+        self.pipeline.stop();
+        for thread in self.threads {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn options() -> Options {
+    Options {
+        source: "test".into(),
+        cache_bytes: 2_000,
+        in_flight: 100_000,
+        in_flight_bytes: usize::MAX,
+        parked: 100_000,
+        batch: 7,
+        outbox_bytes: u64::MAX,
+        store_pause: Duration::from_millis(1),
+    }
+}
+
+fn partition(number: i32) -> TopicPartition {
+    TopicPartition {
+        topic: "t".into(),
+        partition: number,
+    }
+}
+
+const KEYS: u8 = 10;
+const EACH: u32 = 30;
+
+/// Feeds every record from where the pipeline wants to start, as the consumer would.
+fn feed(running: &Running, log: &BTreeMap<i32, Vec<Record>>) {
+    let names: Vec<_> = log.keys().map(|number| partition(*number)).collect();
+    let starts = running.intake.assigned(&names).unwrap();
+    for ((_, records), start) in log.iter().zip(starts) {
+        let from = match start {
+            Start::Beginning => 0,
+            Start::At(offset) => offset,
+        };
+        for record in records.iter().filter(|record| record.offset >= from) {
+            assert_eq!(running.intake.record(record.clone()), Flow::Go);
+        }
+    }
+}
+
+/// A log of three partitions with gaps between the offsets, as transactions and compaction leave them.
+fn log() -> BTreeMap<i32, Vec<Record>> {
+    let mut log: BTreeMap<i32, Vec<Record>> = BTreeMap::new();
+    for payload in 0..EACH {
+        for key in 0..KEYS {
+            let number = i32::from(key % 3);
+            let records = log.entry(number).or_default();
+            let offset = records
+                .last()
+                .map_or(3, |last| last.offset + 1 + i64::from(payload % 2));
+            records.push(record(key, payload, number, offset));
+        }
+    }
+    log
+}
+
+fn check(store: &Flaky, log: &BTreeMap<i32, Vec<Record>>) {
+    let tables = store.tables.lock();
+    let expected: Vec<String> = (0..EACH)
+        .filter(|payload| *payload != 13)
+        .map(|payload| payload.to_string())
+        .collect();
+    for key in 0..KEYS {
+        let (_, _, document) = &tables.states[&key.to_string()];
+        assert_eq!(&**document, expected.join(" "), "state of key {key}");
+        let published = tables
+            .outbox
+            .iter()
+            .filter(|record| record.key.as_deref() == Some(key.to_string().as_bytes()));
+        let (letters, events): (Vec<_>, Vec<_>) = published.partition(|record| &*record.topic == "t.dlq");
+        assert_eq!(letters.len(), 1, "dead letters of key {key}");
+        assert_eq!(events.len(), expected.len(), "events of key {key}");
+        let lengths: Vec<_> = events.iter().map(|event| event.value.as_ref().unwrap().len()).collect();
+        assert!(lengths.is_sorted(), "events of key {key} out of order");
+    }
+    for (number, records) in log {
+        let progress = &tables.progress[&partition(*number)];
+        assert_eq!(
+            (progress.next(), progress.gaps()),
+            (records.last().unwrap().offset + 1, 0)
+        );
+    }
+    assert!(tables.attempts.is_empty(), "attempts of records that are done");
+}
+
+#[test]
+fn every_event_counts_once_and_in_order_although_commits_fail() {
+    let (store, log) = (Flaky::new(), log());
+    let running = Running::start(&store, options());
+    feed(&running, &log);
+    running.settle();
+    running.stop();
+    check(&store, &log);
+}
+
+#[test]
+fn partitions_taken_away_and_given_back_lose_and_repeat_nothing() {
+    let (store, log) = (Flaky::new(), log());
+    let running = Running::start(&store, options());
+    let names: Vec<_> = log.keys().map(|number| partition(*number)).collect();
+    for _ in 0..5 {
+        feed(&running, &log);
+        running.intake.revoked(&names);
+        let desk = running.pipeline.desk.lock();
+        assert!(desk.partitions.of(0).all(|(_, partition)| partition.in_flight == 0));
+    }
+    feed(&running, &log);
+    running.settle();
+    running.stop();
+    check(&store, &log);
+}
+
+#[test]
+fn a_host_that_stops_anywhere_goes_on_where_it_was() {
+    let (store, log) = (Flaky::new(), log());
+    for _ in 0..4 {
+        let running = Running::start(&store, options());
+        feed(&running, &log);
+        running.stop();
+    }
+    let running = Running::start(&store, options());
+    feed(&running, &log);
+    running.settle();
+    running.stop();
+    check(&store, &log);
+}
+
+#[test]
+fn reading_is_held_at_the_bound_and_goes_on_below_it() {
+    let store = Flaky::new();
+    let running = Running::start(
+        &store,
+        Options {
+            in_flight: 4,
+            ..options()
+        },
+    );
+    running.intake.assigned(&[partition(0)]).unwrap();
+    let held = (0..1000).any(|offset| running.intake.record(record(1, 1, 0, offset)) == Flow::Pause);
+    assert!(held, "a thousand records at once were never too many");
+    running.settle();
+    assert_eq!(running.intake.resumed(), [partition(0)]);
+    assert!(running.intake.resumed().is_empty(), "resumed once per hold");
+    running.stop();
+}

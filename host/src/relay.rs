@@ -1,0 +1,238 @@
+//! The relay: publishes the outbox to Kafka, in commit order, each batch exactly once for a read-committed consumer.
+//!
+//! Each Kafka transaction carries whole batches and the cursor that names the last of them. After a crash, or when the
+//! outcome of a transaction is not known, the cursor tells what is visible; the relay goes on behind it.
+
+mod reconcile;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use thiserror::Error;
+
+use crate::alarm::Alarm;
+use crate::kafka::{
+    Cursor, CursorError, KafkaHealth, KafkaSettings, PublishError, Published, Publisher, PublisherOptions, TopicSpec,
+    TopicsError, ensure_topics, read_cursor,
+};
+use crate::meters::RelayMeters;
+use crate::pipeline::Pipeline;
+use crate::store::{BatchNo, Store, StoreError};
+
+pub use reconcile::Refusal;
+use reconcile::{Resume, reconcile};
+
+/// What one transaction carries at most, in bytes of the outbox, unless a single batch is larger.
+const TRANSACTION_BYTES: u64 = 4 << 20;
+
+/// The waits after a failure, each twice the one before.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// How long opening a publisher, reading the cursor, and one transaction may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why the relay cannot go on.
+#[derive(Debug, Error)]
+pub enum RelayError {
+    /// The deployment's cursor and the store do not belong together.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The cursor cannot be read.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+    /// Topics are missing.
+    #[error(transparent)]
+    Topics(#[from] TopicsError),
+    /// Kafka did not take something.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The outbox cannot be read, or the store not be taken over.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RelayError {
+    /// Whether waiting and trying again may help. If not, the host must stop.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Refused(_) => false,
+            Self::Cursor(error) => matches!(error, CursorError::Unreachable { .. }),
+            Self::Topics(error) => matches!(error, TopicsError::Unreachable { .. }),
+            // A missing topic, a record that is too large and a missing permission are mended outside; nothing is lost
+            // meanwhile. Being fenced means that another host owns the deployment now.
+            Self::Publish(error) => !matches!(error, PublishError::Fenced { .. } | PublishError::Settings(_)),
+            Self::Store(error) => matches!(error, StoreError::Unavailable(_)),
+        }
+    }
+}
+
+/// What the relay works with.
+pub struct Relay {
+    /// How to reach Kafka.
+    pub settings: KafkaSettings,
+    /// `[host] deployment`: names the cursor's topic and the transactional id.
+    pub deployment: String,
+    /// Topics that must exist before the first record is read or published.
+    pub topics: Vec<TopicSpec>,
+    /// Take over a deployment whose cursor does not belong to the store.
+    pub adopt: bool,
+    /// The store whose outbox is published.
+    pub store: Arc<dyn Store>,
+    /// Hears what is published.
+    pub pipeline: Arc<Pipeline>,
+    /// Rings when something was committed.
+    pub bell: Receiver<()>,
+    /// Told about the connection.
+    pub health: Arc<KafkaHealth>,
+    /// Raised when the relay cannot go on.
+    pub alarm: Alarm,
+    /// Ends the relay once the outbox is empty.
+    pub drain: Arc<AtomicBool>,
+    /// Ends the relay at once.
+    pub give_up: Arc<AtomicBool>,
+    /// Told once, when the deployment is known to be ours and consuming may begin.
+    pub ready: Sender<()>,
+}
+
+impl Relay {
+    /// The relay's life: takes the deployment over and publishes until it is told to stop.
+    pub fn run(self) {
+        let meters = RelayMeters::new();
+        let mut open: Option<Open> = None;
+        let mut wait = FIRST_WAIT;
+        let mut told = false;
+        while !self.give_up.load(Ordering::Relaxed) {
+            match self.step(&mut open, &meters) {
+                Ok(Step::Published) => wait = FIRST_WAIT,
+                Ok(Step::Idle) => {
+                    if !told {
+                        told = true;
+                        self.ready.try_send(()).ok();
+                    }
+                    if self.drain.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    self.bell.recv_timeout(Duration::from_millis(200)).ok();
+                }
+                Err(error) if error.passes() => {
+                    meters.failed();
+                    tracing::warn!(%error, ?wait, "publishing waits");
+                    if let RelayError::Publish(error) = &error
+                        && !error.reopen()
+                    {
+                        // The same publisher tries again.
+                    } else {
+                        open = None;
+                    }
+                    self.rest(wait);
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                Err(error) => {
+                    meters.failed();
+                    self.alarm.raise(&error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits, but not past the order to give up.
+    fn rest(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        while !self.give_up.load(Ordering::Relaxed) && Instant::now() < until {
+            // The bell is left to ring: there is something to publish anyhow.
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    fn step(&self, open: &mut Option<Open>, meters: &RelayMeters) -> Result<Step, RelayError> {
+        let Open { publisher, after } = match open {
+            Some(open) => open,
+            None => open.insert(self.open()?),
+        };
+        let batches = self.store.outbox(*after, TRANSACTION_BYTES)?;
+        let Some(last) = batches.last().map(|batch| batch.number) else {
+            return Ok(Step::Idle);
+        };
+        let began = Instant::now();
+        let records = batches.iter().flat_map(|batch| &batch.records);
+        let published = publisher.publish(records, &self.cursor(last))?;
+        *after = last;
+        meters.published(began.elapsed(), batches.iter().flat_map(|batch| &batch.records));
+        self.pipeline.published(last);
+        if published == Published::Reopen {
+            tracing::info!(batch = last, "the connection was troubled; the publisher is opened anew");
+            *open = None;
+        }
+        Ok(Step::Published)
+    }
+
+    fn cursor(&self, batch: BatchNo) -> Cursor {
+        Cursor { store: self.store.id().to_string(), batch }
+    }
+
+    /// Takes the deployment over: looks at the cursor first, so as not to fence its rightful owner, and again when nobody
+    /// else can move it any more.
+    fn open(&self) -> Result<Open, RelayError> {
+        self.resume()?;
+        let created = ensure_topics(&self.settings, &self.topics, &self.health, PATIENCE)?;
+        if !created.is_empty() {
+            tracing::info!(topics = created.join(", "), "topics created");
+        }
+        let options = PublisherOptions {
+            transactional_id: format!("{}-relay-0", self.deployment),
+            cursor_topic: self.cursor_topic(),
+            patience: PATIENCE,
+            give_up: Arc::clone(&self.give_up),
+        };
+        let mut publisher = Publisher::open(&self.settings, options, &self.health)?;
+        let after = match self.resume()? {
+            Resume::Behind(batch) => batch,
+            Resume::Claim { batch, raise } => {
+                if raise {
+                    self.store.adopt(batch)?;
+                }
+                tracing::info!(deployment = self.deployment, store = %self.store.id(), batch, "this store takes the deployment");
+                if publisher.publish([], &self.cursor(batch))? == Published::Reopen {
+                    return self.open();
+                }
+                batch
+            }
+        };
+        let covered = self.store.outbox_size()?.published;
+        if after > covered {
+            // Published before a crash that came before the store heard of it.
+            self.pipeline.published(after);
+        }
+        Ok(Open { publisher, after })
+    }
+
+    fn resume(&self) -> Result<Resume, RelayError> {
+        let cursor = read_cursor(&self.settings, &self.cursor_topic(), &self.health, PATIENCE)?;
+        let size = self.store.outbox_size()?;
+        Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, self.adopt)?)
+    }
+
+    fn cursor_topic(&self) -> String {
+        cursor_topic(&self.deployment)
+    }
+}
+
+/// The topic of a deployment's cursor.
+pub fn cursor_topic(deployment: &str) -> String {
+    format!("{deployment}.relay")
+}
+
+struct Open {
+    publisher: Publisher,
+    /// The last batch that is visible.
+    after: BatchNo,
+}
+
+enum Step {
+    Published,
+    Idle,
+}

@@ -1,0 +1,224 @@
+//! The host: builds every part from the configuration, runs them, and ends them in the right order.
+
+mod handlers;
+mod kafka;
+mod threads;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use crossbeam_channel::{Receiver, select};
+
+use crate::alarm::Alarm;
+use crate::config::{Brokers, Config, StoreUrl};
+use crate::kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings};
+use crate::pipeline::{self, Pipeline};
+use crate::registry::Registry;
+use crate::relay::Relay;
+use crate::store::{SqliteStore, Store};
+
+use threads::Threads;
+
+pub use handlers::{load_handlers, open_sandbox};
+
+/// How long the start waits for Kafka before it says that it serves without it.
+const KAFKA_WAIT: Duration = Duration::from_secs(10);
+
+/// What the command line adds to the configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Take over a deployment whose cursor names another store, or is ahead of this one.
+    pub adopt: bool,
+}
+
+/// Runs the host until a signal ends it (success) or a part of it cannot go on (an error).
+///
+/// # Errors
+/// Why the host could not start, or had to stop.
+pub fn run(config: &Config, options: Options) -> Result<ExitCode> {
+    let signals = threads::signals()?;
+    let mut host = Host::start(config, options)?;
+    let verdict = host.serve(config, &signals);
+    let in_time = host.stop(verdict.is_ok().then_some(config.host.grace));
+    verdict?;
+    if !in_time {
+        bail!("stopped, but not everything was finished within host.grace; the next start goes on where this one was");
+    }
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The parts of a running host.
+struct Host {
+    registry: Arc<Registry>,
+    pipeline: Arc<Pipeline>,
+    settings: KafkaSettings,
+    health: Arc<KafkaHealth>,
+    store: Arc<dyn Store>,
+    consumers: Vec<ConsumerHandle>,
+    threads: Threads,
+    alarm: Alarm,
+    alarmed: Receiver<String>,
+    relay_ready: Receiver<()>,
+    drain_relay: Arc<AtomicBool>,
+    give_up: Arc<AtomicBool>,
+    /// Dropped last: everything else speaks to it.
+    _broker: Option<EmbeddedBroker>,
+}
+
+impl Host {
+    fn start(config: &Config, options: Options) -> Result<Self> {
+        let store = open_store(config)?;
+        let registry = Arc::new(load_handlers(config, &open_sandbox(config)?)?);
+        let topics = kafka::topics(config);
+        let broker = match &config.kafka.brokers {
+            Brokers::Servers(_) => None,
+            Brokers::Embedded => {
+                store.forget_kafka().context("the store")?;
+                Some(EmbeddedBroker::start(&topics)?)
+            }
+        };
+        let settings = kafka::settings(&config.kafka, broker.as_ref());
+        let (alarm, alarmed) = Alarm::new();
+        let (pipeline, bell) =
+            Pipeline::new(pipeline_options(config), Arc::clone(&registry), Arc::clone(&store), alarm.clone())
+                .context("the store")?;
+        let mut threads = Threads::new(alarm.clone());
+        for number in 0..config.host.workers {
+            let pipeline = Arc::clone(&pipeline);
+            threads.spawn(format!("worker-{number}"), move || pipeline.work())?;
+        }
+        let committer = Arc::clone(&pipeline);
+        threads.spawn("committer".to_owned(), move || committer.commit())?;
+        let health = KafkaHealth::new();
+        let (ready, relay_ready) = crossbeam_channel::bounded(1);
+        let (drain_relay, give_up) = (Arc::default(), Arc::default());
+        let relay = Relay {
+            settings: settings.clone(),
+            deployment: config.host.deployment.clone(),
+            topics,
+            adopt: options.adopt,
+            store: Arc::clone(&store),
+            pipeline: Arc::clone(&pipeline),
+            bell,
+            health: Arc::clone(&health),
+            alarm: alarm.clone(),
+            drain: Arc::clone(&drain_relay),
+            give_up: Arc::clone(&give_up),
+            ready,
+        };
+        threads.spawn("relay".to_owned(), move || relay.run())?;
+        Ok(Self {
+            registry,
+            pipeline,
+            settings,
+            health,
+            store,
+            consumers: Vec::new(),
+            threads,
+            alarm,
+            alarmed,
+            relay_ready,
+            drain_relay,
+            give_up,
+            _broker: broker,
+        })
+    }
+
+    /// Says that the host is ready, consumes once the deployment is ours, and returns when the host is to stop.
+    fn serve(&mut self, config: &Config, signals: &Receiver<&'static str>) -> Result<()> {
+        let mut announce = Some(Instant::now() + KAFKA_WAIT);
+        loop {
+            let tick = announce.map_or(Duration::from_secs(3600), |until| until.saturating_duration_since(Instant::now()));
+            select! {
+                recv(self.alarmed) -> reason => bail!("{}", reason.unwrap_or_default()),
+                recv(signals) -> signal => {
+                    tracing::info!(signal = signal.unwrap_or_default(), "stopping; a second signal ends at once");
+                    return Ok(());
+                }
+                recv(self.relay_ready) -> ready => {
+                    if ready.is_ok() {
+                        self.consume(config)?;
+                    } else {
+                        // The relay has ended, and the alarm says why.
+                        self.relay_ready = crossbeam_channel::never();
+                        continue;
+                    }
+                }
+                default(tick) => tracing::warn!("kafka cannot be reached yet; consuming begins when it can"),
+            }
+            if announce.take().is_some() {
+                self.announce()?;
+            }
+        }
+    }
+
+    fn consume(&mut self, config: &Config) -> Result<()> {
+        for (ix, _) in self.registry.iter() {
+            let Some(handler) = config.handlers.get(usize::from(ix)) else { continue };
+            if handler.topics.is_empty() {
+                continue;
+            }
+            let consumer = kafka::consumer(handler, ix, &self.pipeline, (&self.settings, &self.health, &self.alarm))?;
+            self.consumers.push(consumer);
+        }
+        Ok(())
+    }
+
+    fn announce(&self) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "sandman ready: store {}", self.store.id())?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Ends the parts in the order of the flow, so that each can finish what the one before it gave: no more records,
+    /// lanes empty, outbox empty, group left. Without `grace` everything ends at once. Answers whether all was finished.
+    fn stop(mut self, grace: Option<Duration>) -> bool {
+        let deadline = Instant::now() + grace.unwrap_or_default();
+        for consumer in &self.consumers {
+            consumer.quiesce();
+        }
+        let mut finished = self.pipeline.drain(deadline);
+        self.drain_relay.store(true, Ordering::Relaxed);
+        finished &= self.threads.join("relay", deadline);
+        self.give_up.store(true, Ordering::Relaxed);
+        for consumer in &self.consumers {
+            consumer.stop();
+        }
+        let patience = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(2));
+        for consumer in self.consumers.drain(..) {
+            if let Err(error) = consumer.join(patience) {
+                tracing::warn!(%error, "a consumer did not end well");
+            }
+        }
+        self.pipeline.stop();
+        self.threads.join_all(Instant::now() + Duration::from_secs(5));
+        finished
+    }
+}
+
+fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+    let store = match &config.store.url {
+        StoreUrl::Sqlite(path) => SqliteStore::open(path)?,
+        StoreUrl::Memory => SqliteStore::in_memory()?,
+    };
+    Ok(Arc::new(store))
+}
+
+fn pipeline_options(config: &Config) -> pipeline::Options {
+    pipeline::Options {
+        source: config.host.source.clone(),
+        cache_bytes: usize::try_from(config.host.cache).unwrap_or(usize::MAX),
+        in_flight: config.host.in_flight,
+        in_flight_bytes: 64 << 20,
+        parked: config.host.parked,
+        batch: config.host.batch,
+        outbox_bytes: config.store.outbox,
+        store_pause: Duration::from_secs(1),
+    }
+}

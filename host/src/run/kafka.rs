@@ -1,0 +1,69 @@
+//! From the configuration to the Kafka side: settings, topics, consumers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use crate::alarm::Alarm;
+use crate::config::{Brokers, Config, HandlerConfig, KafkaConfig, SaslMechanism};
+use crate::kafka::{self, ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaHealth, KafkaSettings, Sasl, TopicSpec};
+use crate::lanes::HandlerIx;
+use crate::pipeline::{HandlerIntake, Pipeline};
+use crate::relay::cursor_topic;
+
+pub(super) fn settings(config: &KafkaConfig, broker: Option<&EmbeddedBroker>) -> KafkaSettings {
+    let brokers = match (&config.brokers, broker) {
+        (_, Some(broker)) => broker.brokers().to_owned(),
+        (Brokers::Servers(servers), None) => servers.clone(),
+        (Brokers::Embedded, None) => String::new(),
+    };
+    let sasl = config.sasl.as_ref().map(|sasl| Sasl {
+        mechanism: match sasl.mechanism {
+            SaslMechanism::Plain => kafka::SaslMechanism::Plain,
+            SaslMechanism::ScramSha256 => kafka::SaslMechanism::ScramSha256,
+            SaslMechanism::ScramSha512 => kafka::SaslMechanism::ScramSha512,
+        },
+        username: sasl.username.clone(),
+        password: sasl.password.expose().to_owned(),
+    });
+    KafkaSettings { brokers, ssl: config.ssl, sasl, options: config.options.clone() }
+}
+
+/// Every topic the host touches: what the handlers read, their dead letters, what they emit, and the relay's cursor.
+pub(super) fn topics(config: &Config) -> Vec<TopicSpec> {
+    let mut topics = BTreeMap::new();
+    let mut add = |name: String, partitions: i32, compacted: bool| {
+        topics.insert(name.clone(), TopicSpec { name, partitions, compacted });
+    };
+    for handler in &config.handlers {
+        for topic in &handler.topics {
+            add(topic.to_string(), config.kafka.partitions, false);
+            add(format!("{topic}.dlq"), config.kafka.partitions, false);
+        }
+        for event_type in &handler.emits {
+            add(format!("{}{event_type}", config.kafka.topic_prefix), config.kafka.partitions, false);
+        }
+    }
+    add(cursor_topic(&config.host.deployment), 1, true);
+    topics.into_values().collect()
+}
+
+/// Starts the consumer of a handler.
+pub(super) fn consumer(
+    handler: &HandlerConfig,
+    ix: HandlerIx,
+    pipeline: &Arc<Pipeline>,
+    (settings, health, alarm): (&KafkaSettings, &Arc<KafkaHealth>, &Alarm),
+) -> Result<ConsumerHandle> {
+    let (alarm, name) = (alarm.clone(), Arc::clone(&handler.name));
+    let options = ConsumerOptions {
+        handler: Arc::clone(&handler.name),
+        group: handler.group.clone(),
+        topics: handler.topics.clone(),
+        signature: "sandman".to_owned(),
+        on_fatal: Box::new(move |error| alarm.raise(&format!("handler `{name}`: {error}"))),
+    };
+    let intake = Arc::new(HandlerIntake::new(Arc::clone(pipeline), ix));
+    Ok(kafka::spawn_consumer(settings, options, intake, health)?)
+}

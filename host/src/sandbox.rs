@@ -1,0 +1,160 @@
+//! The sandbox: components in, guests out that can be called and cannot escape.
+//!
+//! Only this module names wasmtime. [`Sandbox::load`] checks and compiles a component; [`Guest::invoke`] runs one
+//! trigger of one key within the handler's [`Limits`] and gives back an outcome that is JSON where it must be.
+
+mod bindings;
+mod cell;
+mod check;
+mod compiled;
+mod convert;
+mod engine;
+mod error;
+mod guest;
+mod invoke;
+mod limiter;
+mod load;
+mod notes;
+mod ticker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+
+use crate::contract::Contract;
+use crate::limits::Limits;
+use cell::Terms;
+use compiled::Compiled;
+use guest::Pool;
+use ticker::Ticker;
+
+pub use error::{Bound, InvokeError, Label, LoadError, Panic, SandboxError};
+pub use guest::Guest;
+
+/// What the sandbox needs to know once.
+#[derive(Clone, Debug)]
+pub struct SandboxOptions {
+    /// Where compiled code is kept. Made if it is not there; must belong to this user, and is closed to all others.
+    pub cache_dir: PathBuf,
+    /// How many threads may be inside [`Guest::invoke`] at one time; each has its instance. From 1.
+    pub instances: u32,
+    /// The largest memory limit of any handler, in bytes.
+    pub memory: u64,
+    /// The largest component that is loaded, in bytes.
+    pub component: usize,
+}
+
+impl SandboxOptions {
+    /// Options with the usual bound on components, 64 MiB.
+    pub fn new(cache_dir: PathBuf, instances: u32, memory: u64) -> Self {
+        Self {
+            cache_dir,
+            instances,
+            memory,
+            component: 64 << 20,
+        }
+    }
+}
+
+/// Where each invocation of a guest takes its instance from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Instances {
+    /// A new one each time: nothing of a call is left for the next.
+    #[default]
+    Fresh,
+    /// One that an earlier call has left: faster, and the guest may see what it kept in memory itself.
+    Reused,
+}
+
+/// The engine, its pool of instances and its compiled code. One per process.
+pub struct Sandbox {
+    engine: Engine,
+    ticker: Ticker,
+    compiled: Compiled,
+    options: SandboxOptions,
+    /// Instances kept for reuse, of all guests.
+    idle: AtomicUsize,
+}
+
+impl Sandbox {
+    /// Makes the engine and reserves address space for its instances.
+    ///
+    /// # Errors
+    ///
+    /// If the engine, its thread or the directory of compiled code cannot be had.
+    pub fn new(options: SandboxOptions) -> Result<Arc<Self>, SandboxError> {
+        let engine = engine::engine(&options).map_err(|fault| SandboxError::Engine(format!("{fault:#}")))?;
+        let ticker = Ticker::start(engine.clone()).map_err(SandboxError::Ticker)?;
+        let compiled = Compiled::open(&options.cache_dir, &engine).map_err(|source| SandboxError::Cache {
+            path: options.cache_dir.clone(),
+            source,
+        })?;
+        Ok(Arc::new(Self {
+            engine,
+            ticker,
+            compiled,
+            options,
+            idle: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Checks, compiles (or takes from the cache) and asks a component what it is. Takes seconds for a large component
+    /// that is new: not for a thread that others wait for.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no component, want what is not granted, are no handler, or do not fit the bounds.
+    pub fn load(
+        self: &Arc<Self>,
+        label: Label,
+        wasm: &[u8],
+        limits: Limits,
+        instances: Instances,
+    ) -> Result<Guest, LoadError> {
+        load::inspect(&label, wasm, self.options.component)?;
+        let component = load::component(self, &label, wasm)?;
+        let terms = Terms { label, limits };
+        let prepared = load::prepare(self, &terms, &component)?;
+        let mut guest = Guest {
+            sandbox: Arc::clone(self),
+            terms: Arc::new(terms),
+            prepared,
+            pool: match instances {
+                Instances::Fresh => Pool::Fresh,
+                Instances::Reused => Pool::Reused(Mutex::new(Vec::new())),
+            },
+            digest: digest(wasm),
+            contract: Contract::default(),
+        };
+        guest.contract = guest.describe().map_err(LoadError::Describe)?;
+        Ok(guest)
+    }
+
+    /// Whether one more instance may be kept. At most half of the slots are idle, so that the other half is always
+    /// there for the threads that call.
+    fn idle_kept(&self) -> bool {
+        let bound = usize::try_from(self.options.instances).unwrap_or(usize::MAX);
+        let more = |idle| (idle < bound).then_some(idle + 1);
+        self.idle
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
+    }
+
+    fn idle_taken(&self) {
+        self.idle.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Slots of the pool: one for each caller, as many for idle instances, and one for a component that is being loaded.
+fn slots(options: &SandboxOptions) -> u32 {
+    options.instances.saturating_mul(2).saturating_add(1)
+}
+
+/// The SHA-256 of a component, lower-case hex: the name of a version.
+pub fn digest(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}

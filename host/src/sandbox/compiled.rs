@@ -1,0 +1,115 @@
+//! Compiled code kept on disk, so that a start compiles nothing twice.
+//!
+//! Loading compiled code runs it: whoever can write these files owns the host. So the directory belongs to us alone
+//! (0700), a file's name says what it was made from and with (the component's digest, wasmtime's version and settings),
+//! and its content is checked against its own SHA-256 before it is loaded. Nothing that comes from outside is ever
+//! loaded this way.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::hash::{Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+use tracing::{debug, warn};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// The length of the digest that stands before the code.
+const DIGEST: usize = 32;
+
+/// The directory of compiled code.
+pub(super) struct Compiled {
+    dir: PathBuf,
+    /// What makes code of one engine useless for another.
+    engine: String,
+}
+
+impl Compiled {
+    /// Opens the directory, which is made if it is not there.
+    pub(super) fn open(dir: &Path, engine: &Engine) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let found = fs::metadata(dir)?;
+        if found.uid() != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "it belongs to another user",
+            ));
+        }
+        if found.mode() & 0o077 != 0 {
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+        }
+        let mut settings = Settings(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut settings);
+        Ok(Self {
+            dir: dir.to_owned(),
+            engine: format!("{:x}", settings.0.finalize()).chars().take(16).collect(),
+        })
+    }
+
+    fn path(&self, digest: &str) -> PathBuf {
+        self.dir.join(format!("{digest}-{}.compiled", self.engine))
+    }
+
+    /// The component from its compiled code; `None` if there is none that can be used.
+    pub(super) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        let path = self.path(digest);
+        let bytes = fs::read(&path).ok()?;
+        let (stored, code) = bytes.split_at_checked(DIGEST)?;
+        if stored != Sha256::digest(code).as_slice() {
+            warn!(path = %path.display(), "compiled code is damaged; the component is compiled again");
+            return None;
+        }
+        // SAFETY: the code was written by `store` below from `Engine::precompile_component`: the directory is ours
+        // alone, the name binds component and engine, the digest shows that the file is whole, and the bytes cannot
+        // change any more since they are in our own memory.
+        #[expect(unsafe_code, reason = "the only way to load compiled code; see the comment above")]
+        let component = unsafe { Component::deserialize(engine, code) };
+        match component {
+            Ok(component) => Some(component),
+            Err(fault) => {
+                debug!(path = %path.display(), %fault, "compiled code does not fit; the component is compiled again");
+                None
+            }
+        }
+    }
+
+    /// Keeps compiled code. A file appears whole or not at all.
+    pub(super) fn store(&self, digest: &str, code: &[u8]) -> io::Result<()> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let path = self.path(digest);
+        let unique = format!("tmp-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let partial = path.with_extension(unique);
+        let written = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&partial)
+            .and_then(|mut file| {
+                file.write_all(&Sha256::digest(code))?;
+                file.write_all(code)?;
+                file.sync_all()?;
+                fs::rename(&partial, &path)
+            });
+        if written.is_err() {
+            // Nothing more can be done for a file that could not be written.
+            let _ = fs::remove_file(&partial);
+        }
+        written
+    }
+}
+
+/// Feeds wasmtime's version and settings, which can only be hashed, into a digest.
+struct Settings(Sha256);
+
+impl Hasher for Settings {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}

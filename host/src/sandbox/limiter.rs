@@ -1,0 +1,78 @@
+//! Bounds on what the instances of one store hold together.
+
+use wasmtime::ResourceLimiter;
+
+use super::engine::{CORE_INSTANCES, MEMORIES, TABLE_ELEMENTS, TABLES};
+
+/// Counts the linear memories of a store, all together. wasmtime's own `StoreLimits` bounds each by itself only.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    memory: u64,
+    limit: u64,
+    refused: bool,
+}
+
+impl Bounds {
+    pub(super) fn new(limit: u64) -> Self {
+        Self {
+            memory: 0,
+            limit,
+            refused: false,
+        }
+    }
+
+    /// Whether memory has been refused since the last time this was asked.
+    pub(super) fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
+    }
+}
+
+impl ResourceLimiter for Bounds {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
+        let total = self.memory.saturating_add(more);
+        if total > self.limit {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.memory = total;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused = true;
+        Ok(())
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bounds;
+    use wasmtime::ResourceLimiter;
+
+    #[test]
+    fn memories_are_bounded_together() {
+        let mut bounds = Bounds::new(100);
+        assert!(bounds.memory_growing(0, 60, None).unwrap());
+        assert!(!bounds.memory_growing(0, 41, None).unwrap());
+        assert!(bounds.take_refused());
+        assert!(bounds.memory_growing(0, 40, None).unwrap());
+        assert!(!bounds.take_refused());
+    }
+}

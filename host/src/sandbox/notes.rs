@@ -1,0 +1,76 @@
+//! The one interface that a guest may import: its log.
+//!
+//! Linked by hand rather than through the generated trait, so that a message is looked at where it lies in the guest's
+//! memory: a guest that logs without end makes the host copy nothing.
+
+use tracing::{debug, error, info, trace, warn};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, WasmStr};
+
+use super::bindings::sandman::handler::log::Level;
+use super::cell::Cell;
+use super::error::Panic;
+
+/// The longest panic text that is kept, in bytes.
+const PANIC_TEXT: usize = 4 << 10;
+
+/// Links what the world `event-handler` imports.
+pub(super) fn add_to_linker(linker: &mut Linker<Cell>) -> wasmtime::Result<()> {
+    linker.instance("sandman:handler/event-types@0.1.0")?;
+    let mut log = linker.instance("sandman:handler/log@0.1.0")?;
+    log.func_wrap(
+        "log",
+        |mut store: StoreContextMut<'_, Cell>, (level, message): (Level, WasmStr)| {
+            let left = store.data().log_left;
+            if left > 0 {
+                let text = message.to_str(&store)?;
+                let kept = cut(&text, left);
+                note(store.data(), level, kept);
+                let (used, whole) = (kept.len(), text.len());
+                store.data_mut().logged(used, whole);
+            }
+            Ok(())
+        },
+    )?;
+    log.func_wrap(
+        "panicked",
+        |mut store: StoreContextMut<'_, Cell>, (message, place): (WasmStr, WasmStr)| {
+            let panic = Panic {
+                message: cut(&message.to_str(&store)?, PANIC_TEXT).to_owned(),
+                place: cut(&place.to_str(&store)?, PANIC_TEXT).to_owned(),
+            };
+            store.data_mut().panic = Some(panic);
+            Ok(())
+        },
+    )?;
+    Ok(())
+}
+
+fn note(cell: &Cell, level: Level, text: &str) {
+    let label = cell.label();
+    let (handler, version) = (&*label.handler, label.version);
+    match level {
+        Level::Trace => trace!(target: "sandman::guest", handler, version, "{text}"),
+        Level::Debug => debug!(target: "sandman::guest", handler, version, "{text}"),
+        Level::Info => info!(target: "sandman::guest", handler, version, "{text}"),
+        Level::Warn => warn!(target: "sandman::guest", handler, version, "{text}"),
+        Level::Error => error!(target: "sandman::guest", handler, version, "{text}"),
+    }
+}
+
+/// At most `limit` bytes of the text, whole characters only.
+fn cut(text: &str, limit: usize) -> &str {
+    text.get(..text.floor_char_boundary(limit)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn a_cut_never_splits_a_character() {
+        assert_eq!(cut("aéb", 2), "a");
+        assert_eq!(cut("aéb", 3), "aé");
+        assert_eq!(cut("aéb", 9), "aéb");
+    }
+}

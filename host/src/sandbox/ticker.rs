@@ -1,0 +1,96 @@
+//! Advances the engine's epoch once a millisecond while guests run.
+//!
+//! On a thread of its own, since a guest that loops may hold every worker. While no guest runs it sleeps.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
+
+use wasmtime::Engine;
+
+/// The length of an epoch.
+pub(super) const TICK: Duration = Duration::from_millis(1);
+/// Ticks without a guest before the thread goes to sleep: waking it costs more than a tick.
+const LINGER: u32 = 50;
+
+#[derive(Default)]
+struct Shared {
+    running: AtomicUsize,
+    asleep: AtomicBool,
+    stop: AtomicBool,
+}
+
+/// The thread that ticks; ends when dropped.
+pub(super) struct Ticker {
+    shared: Arc<Shared>,
+    thread: Thread,
+    join: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    pub(super) fn start(engine: Engine) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let join = thread::Builder::new().name("sandman-epochs".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || tick(&shared, &engine)
+        })?;
+        Ok(Self {
+            shared,
+            thread: join.thread().clone(),
+            join: Some(join),
+        })
+    }
+
+    /// A guest runs for as long as the answer lives.
+    pub(super) fn running(&self) -> Running<'_> {
+        // Sequentially consistent with the thread's store and load: one of the two sees the other.
+        self.shared.running.fetch_add(1, Ordering::SeqCst);
+        if self.shared.asleep.load(Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+        Running(&self.shared.running)
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+        if let Some(join) = self.join.take() {
+            // A thread that panicked has nothing more to tell here.
+            let _ = join.join();
+        }
+    }
+}
+
+/// Says that a guest runs.
+pub(super) struct Running<'a>(&'a AtomicUsize);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn tick(shared: &Shared, engine: &Engine) {
+    let mut idle = 0;
+    while !shared.stop.load(Ordering::SeqCst) {
+        thread::park_timeout(TICK);
+        engine.increment_epoch();
+        idle = if shared.running.load(Ordering::SeqCst) == 0 {
+            idle + 1
+        } else {
+            0
+        };
+        if idle < LINGER {
+            continue;
+        }
+        shared.asleep.store(true, Ordering::SeqCst);
+        if shared.running.load(Ordering::SeqCst) == 0 && !shared.stop.load(Ordering::SeqCst) {
+            thread::park();
+        }
+        shared.asleep.store(false, Ordering::SeqCst);
+        idle = 0;
+    }
+}

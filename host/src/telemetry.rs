@@ -1,0 +1,47 @@
+//! Logs: to stderr, as text or JSON, filtered by `SANDMAN_LOG`.
+
+use std::env;
+use std::io::{IsTerminal, stderr};
+
+use thiserror::Error;
+use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::config::LogFormat;
+
+/// The variable that filters logs: a level, or `target=level` pairs separated by commas.
+const VARIABLE: &str = "SANDMAN_LOG";
+
+/// Why logs could not be set up.
+#[derive(Debug, Error)]
+pub enum TelemetryError {
+    /// `SANDMAN_LOG` is no filter.
+    #[error("SANDMAN_LOG is {filter:?}, which is no filter: {source}; use a level (error, warn, info, debug, trace)")]
+    Filter {
+        /// What it holds.
+        filter: String,
+        /// What is wrong with it.
+        source: ParseError,
+    },
+    /// Logs were set up before.
+    #[error("logs are already set up in this process: {0}")]
+    Installed(#[from] TryInitError),
+}
+
+/// Sends the process's logs to stderr, from `default` (a level) up where `SANDMAN_LOG` does not say otherwise.
+///
+/// # Errors
+/// [`TelemetryError`] if `SANDMAN_LOG` cannot be understood or logs are set up already.
+pub fn install(format: LogFormat, default: &str) -> Result<(), TelemetryError> {
+    let filter = env::var(VARIABLE).ok().filter(|filter| !filter.is_empty());
+    let filter = filter.unwrap_or_else(|| default.to_owned());
+    let directives = EnvFilter::try_new(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(directives)
+        .with_writer(stderr);
+    match format {
+        LogFormat::Text => logs.with_ansi(stderr().is_terminal()).finish().try_init()?,
+        LogFormat::Json => logs.json().flatten_event(true).finish().try_init()?,
+    }
+    Ok(())
+}

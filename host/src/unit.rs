@@ -1,0 +1,223 @@
+//! The unit: everything that one trigger decided, as data. Nothing of it acts before it is committed.
+//!
+//! Pure: the time and the random ids come in through [`Mint`].
+
+use uuid::Uuid;
+
+use crate::contract::{Terms, TermsError};
+use crate::event::{Envelope, OutRecord, Outgoing, encode, iso_millis};
+use crate::lanes::{LaneKey, PartitionIx};
+use crate::outcome::{EmittedEvent, StateChange};
+use crate::progress::Span;
+use crate::store::Attempts;
+
+/// What one trigger produced; it commits whole or not at all.
+#[derive(Debug)]
+pub struct Unit {
+    /// The lanes that run ahead on it, and what becomes of their states; empty if nothing stands on it.
+    pub changes: Vec<(LaneKey, StateChange)>,
+    /// Records to publish, in order.
+    pub records: Vec<OutRecord>,
+    /// What it means for the trigger.
+    pub finish: Finish,
+}
+
+/// What a unit means for its trigger.
+#[derive(Clone, Debug)]
+pub enum Finish {
+    /// The record is done, by an outcome or a dead letter.
+    Done {
+        /// The record's partition.
+        partition: PartitionIx,
+        /// The offsets it accounts for.
+        span: Span,
+        /// How often it failed before; its attempts are forgotten.
+        failed: u32,
+        /// When it was produced, milliseconds since 1970, if that is known.
+        produced_millis: Option<i64>,
+        /// About how many bytes it held in memory.
+        weight: usize,
+    },
+    /// The record failed and will be tried again.
+    Attempt {
+        /// The record's partition.
+        partition: PartitionIx,
+        /// What is kept of it over a restart.
+        attempts: Attempts,
+    },
+}
+
+/// What an envelope takes from the host and from the trigger.
+pub struct Mint<'a> {
+    /// `[host] source`.
+    pub source: &'a str,
+    /// The time of this unit, milliseconds since 1970.
+    pub now_millis: i64,
+    /// Carried over from the trigger.
+    pub correlation_id: Option<&'a str>,
+    /// The trigger's `eventId`.
+    pub causation_id: Option<&'a str>,
+    /// The trigger's W3C trace context.
+    pub traceparent: Option<&'a str>,
+    /// A new random UUID v4.
+    pub id: fn() -> Uuid,
+}
+
+/// The records of the events that a handler emitted, each checked against its terms; `key` is the trigger's.
+///
+/// # Errors
+/// [`EmitError`] names the event that is against the contract; then nothing of the outcome counts.
+pub fn records(
+    events: Vec<EmittedEvent>,
+    key: &str,
+    terms: &Terms,
+    mint: &Mint<'_>,
+) -> Result<Vec<OutRecord>, EmitError> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let timestamp = iso_millis(mint.now_millis);
+    let traceparent = child_span(mint.traceparent, mint.id);
+    let mut records = Vec::with_capacity(events.len());
+    for event in events {
+        let topic = terms.outgoing(&event.event_type, &event.version, &event.payload)?;
+        let envelope = Envelope {
+            event_id: (mint.id)().hyphenated().to_string(),
+            event_type: event.event_type,
+            timestamp: timestamp.clone(),
+            version: event.version,
+            source: mint.source.to_owned(),
+            correlation_id: mint.correlation_id.map(str::to_owned),
+            causation_id: mint.causation_id.map(str::to_owned),
+            metadata: event.metadata.map(raw).transpose()?,
+            payload: raw(event.payload)?,
+        };
+        let key = event.key.as_deref().unwrap_or(key);
+        records.push(encode(&Outgoing {
+            topic,
+            key,
+            envelope: &envelope,
+            traceparent: &traceparent,
+        })?);
+    }
+    Ok(records)
+}
+
+/// Why what a handler emitted cannot be published.
+#[derive(Debug, thiserror::Error)]
+pub enum EmitError {
+    /// Against the contract.
+    #[error(transparent)]
+    Terms(#[from] TermsError),
+    /// Not JSON.
+    #[error("an emitted payload or metadata is not JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+fn raw(text: String) -> Result<Box<serde_json::value::RawValue>, serde_json::Error> {
+    serde_json::value::RawValue::from_string(text)
+}
+
+/// The trace context of what a trigger set off: the same trace, a span of its own. Without a usable context, a new trace.
+fn child_span(parent: Option<&str>, id: fn() -> Uuid) -> String {
+    let span = id().simple().to_string();
+    let span = span.get(..16).unwrap_or_default();
+    let known = parent.and_then(|parent| {
+        let hex = |text: &&str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let mut parts = parent.split('-');
+        let _version = parts.next().filter(|version| hex(version, 2))?;
+        let trace = parts.next().filter(|trace| hex(trace, 32))?;
+        let flags = parts.nth(1).filter(|flags| hex(flags, 2))?;
+        Some((trace, flags))
+    });
+    match known {
+        Some((trace, flags)) => format!("00-{trace}-{span}-{flags}"),
+        None => format!("00-{}-{span}-01", id().simple()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Contract, Emits, Grant};
+
+    fn terms() -> Terms {
+        let contract = Contract {
+            emits: vec![Emits {
+                event_type: "b".into(),
+                version: "1.0".into(),
+                schema: None,
+            }],
+            ..Contract::default()
+        };
+        let grant = Grant {
+            emits: ["b".to_owned()].into(),
+            ..Grant::default()
+        };
+        Terms::new(&contract, &grant, |event_type| format!("t.{event_type}").into()).unwrap()
+    }
+
+    fn event(event_type: &str, payload: &str) -> EmittedEvent {
+        EmittedEvent {
+            event_type: event_type.into(),
+            version: "1.0".into(),
+            payload: payload.into(),
+            key: None,
+            metadata: None,
+        }
+    }
+
+    fn mint() -> Mint<'static> {
+        Mint {
+            source: "user-service",
+            now_millis: 1_765_535_400_000,
+            correlation_id: None,
+            causation_id: Some("cause"),
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            id: || Uuid::from_u128(0x1234_5678_9abc_4def_8123_4567_89ab_cdef),
+        }
+    }
+
+    #[test]
+    fn the_host_fills_in_the_envelope_and_the_headers() {
+        let records = records(vec![event("b", r#"{"x": 1}"#)], "k", &terms(), &mint()).unwrap();
+        let value = String::from_utf8(records[0].value.clone().unwrap()).unwrap();
+        assert_eq!(
+            value,
+            "{\"eventId\":\"12345678-9abc-4def-8123-456789abcdef\",\"eventType\":\"b\",\
+             \"timestamp\":\"2025-12-12T10:30:00.000Z\",\"version\":\"1.0\",\"source\":\"user-service\",\
+             \"causationId\":\"cause\",\"payload\":{\"x\": 1}}"
+        );
+        let headers: Vec<_> = records[0]
+            .headers
+            .iter()
+            .map(|h| (h.name.as_str(), h.value.as_deref().unwrap()))
+            .collect();
+        assert_eq!(headers[3], ("correlationId", &b""[..]));
+        assert_eq!(
+            headers[5],
+            (
+                "traceparent",
+                &b"00-0af7651916cd43dd8448eb211c80319c-123456789abc4def-01"[..]
+            )
+        );
+    }
+
+    #[test]
+    fn what_is_against_the_contract_or_no_json_is_refused() {
+        for bad in [event("x", "{}"), event("b", "{"), event("b", "")] {
+            assert!(records(vec![event("b", "1"), bad], "k", &terms(), &mint()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_broken_trace_context_starts_a_new_trace() {
+        let id = mint().id;
+        for parent in [None, Some(""), Some("00-xyz-1-01"), Some("nonsense")] {
+            assert_eq!(
+                child_span(parent, id),
+                "00-123456789abc4def8123456789abcdef-123456789abc4def-01"
+            );
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Counts and folds what happened to a key and publishes two events for each: the guest of the torture tests and
+//! benchmarks. A lost, doubled or reordered input shows in `count`, `sum` or `fold`.
+
+use sandman_sdk::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+#[derive(Deserialize)]
+struct Thing {
+    n: u64,
+}
+
+/// What is known of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many inputs.
+    pub count: u64,
+    /// The sum of their `n`.
+    pub sum: u64,
+    /// `fold * 31 + n` over them, wrapping at 53 bits: differs as soon as two change places.
+    pub fold: u64,
+    /// The last `n`.
+    pub last: u64,
+}
+
+impl Tally {
+    /// The tally after one more input.
+    #[must_use]
+    pub fn after(self, n: u64) -> Self {
+        Self {
+            count: self.count + 1,
+            sum: self.sum.wrapping_add(n),
+            fold: self.fold.wrapping_mul(31).wrapping_add(n) % (1 << 53),
+            last: n,
+        }
+    }
+}
+
+/// What the handler consumes and emits.
+pub fn describe() -> Contract {
+    Contract::new()
+        .consumes("thing.happened", ["1.0"])
+        .emits("thing.counted", "1.0")
+        .emits("thing.echoed", "1.0")
+}
+
+/// Publishes the tally and the payload as it came.
+///
+/// # Errors
+///
+/// Rejected where the payload has no `n`.
+pub fn on_event(event: Event, state: Option<Tally>, _: Context) -> Result<Outcome<Tally>, Failure> {
+    let thing: Thing = event.payload()?;
+    let as_it_came: Box<RawValue> = event.payload()?;
+    let tally = state.unwrap_or_default().after(thing.n);
+    Ok(Outcome::new()
+        .emit("thing.counted", "1.0", &tally)
+        .emit("thing.echoed", "1.0", &as_it_came)
+        .put(tally))
+}
+
+sandman_sdk::export!(describe, event = on_event);
+
+#[cfg(test)]
+mod tests {
+    use super::{Tally, on_event};
+    use sandman_sdk::rejected;
+    use sandman_sdk::testing::Call;
+    use serde_json::json;
+
+    #[test]
+    fn every_input_is_counted_and_echoed_as_it_came() {
+        let call =
+            Call::event("thing.happened", "1.0", &json!({"n": 7, "text": "é"})).state(&Tally::default().after(3));
+        let outcome = call.run(on_event).unwrap();
+        let expected = Tally {
+            count: 2,
+            sum: 10,
+            fold: 100,
+            last: 7,
+        };
+        assert_eq!(outcome.state.document(), Some(&expected));
+        assert_eq!(outcome.events[0].payload(), Ok(expected));
+        assert_eq!(outcome.events[1].payload_json(), Some(r#"{"n":7,"text":"é"}"#));
+    }
+
+    #[test]
+    fn a_payload_that_does_not_fit_is_rejected_with_its_field() {
+        let refused = Call::event("thing.happened", "1.0", &json!({"n": "seven"})).run(on_event);
+        let reason = "thing.happened 1.0: payload.n: invalid type: string \"seven\", expected u64";
+        assert_eq!(refused.unwrap_err(), rejected(reason));
+    }
+}
