@@ -14,9 +14,7 @@ pub mod contract;
 pub mod outcome;
 pub mod unit;
 pub mod progress;
-pub mod sandbox;
 pub mod store;
-
 pub mod relay;
 
 // What drives it.
@@ -30,4 +28,5 @@ pub mod config;
 pub mod limits;
 pub mod meters;
 pub mod telemetry;
+pub mod build_guest;
 pub mod cli;

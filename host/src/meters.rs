@@ -29,4 +29,10 @@ impl PipelineMeters {
     pub fn lanes(&self, a: usize, b: usize, c: usize) {}
 }
 pub struct RelayMeters;
-impl RelayMeters { pub fn new() -> Self { Self } pub fn failed(&self) {} pub fn published<'a>(&self, d: Duration, r: impl Iterator<Item = &'a crate::event::OutRecord>) {} }
+impl RelayMeters {
+    pub fn new() -> Self {
+        Self
+    }
+    pub fn failed(&self) {}
+    pub fn published<'a>(&self, d: Duration, r: impl Iterator<Item = &'a crate::event::OutRecord>) {}
+}

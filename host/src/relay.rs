@@ -164,14 +164,20 @@ impl Relay {
         meters.published(began.elapsed(), batches.iter().flat_map(|batch| &batch.records));
         self.pipeline.published(last);
         if published == Published::Reopen {
-            tracing::info!(batch = last, "the connection was troubled; the publisher is opened anew");
+            tracing::info!(
+                batch = last,
+                "the connection was troubled; the publisher is opened anew"
+            );
             *open = None;
         }
         Ok(Step::Published)
     }
 
     fn cursor(&self, batch: BatchNo) -> Cursor {
-        Cursor { store: self.store.id().to_string(), batch }
+        Cursor {
+            store: self.store.id().to_string(),
+            batch,
+        }
     }
 
     /// Takes the deployment over: looks at the cursor first, so as not to fence its rightful owner, and again when nobody

@@ -84,9 +84,13 @@ impl Host {
         };
         let settings = kafka::settings(&config.kafka, broker.as_ref());
         let (alarm, alarmed) = Alarm::new();
-        let (pipeline, bell) =
-            Pipeline::new(pipeline_options(config), Arc::clone(&registry), Arc::clone(&store), alarm.clone())
-                .context("the store")?;
+        let (pipeline, bell) = Pipeline::new(
+            pipeline_options(config),
+            Arc::clone(&registry),
+            Arc::clone(&store),
+            alarm.clone(),
+        )
+        .context("the store")?;
         let mut threads = Threads::new(alarm.clone());
         for number in 0..config.host.workers {
             let pipeline = Arc::clone(&pipeline);
@@ -133,7 +137,9 @@ impl Host {
     fn serve(&mut self, config: &Config, signals: &Receiver<&'static str>) -> Result<()> {
         let mut announce = Some(Instant::now() + KAFKA_WAIT);
         loop {
-            let tick = announce.map_or(Duration::from_secs(3600), |until| until.saturating_duration_since(Instant::now()));
+            let tick = announce.map_or(Duration::from_secs(3600), |until| {
+                until.saturating_duration_since(Instant::now())
+            });
             select! {
                 recv(self.alarmed) -> reason => bail!("{}", reason.unwrap_or_default()),
                 recv(signals) -> signal => {
@@ -159,7 +165,9 @@ impl Host {
 
     fn consume(&mut self, config: &Config) -> Result<()> {
         for (ix, _) in self.registry.iter() {
-            let Some(handler) = config.handlers.get(usize::from(ix)) else { continue };
+            let Some(handler) = config.handlers.get(usize::from(ix)) else {
+                continue;
+            };
             if handler.topics.is_empty() {
                 continue;
             }
@@ -190,7 +198,9 @@ impl Host {
         for consumer in &self.consumers {
             consumer.stop();
         }
-        let patience = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(2));
+        let patience = deadline
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_secs(2));
         for consumer in self.consumers.drain(..) {
             if let Err(error) = consumer.join(patience) {
                 tracing::warn!(%error, "a consumer did not end well");

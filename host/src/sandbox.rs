@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
 use crate::contract::Contract;
-use crate::limits::Limits;
+use crate::limits::{Instances, Limits};
 use cell::Terms;
 use compiled::Compiled;
 use guest::Pool;
@@ -58,16 +58,6 @@ impl SandboxOptions {
             component: 64 << 20,
         }
     }
-}
-
-/// Where each invocation of a guest takes its instance from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Instances {
-    /// A new one each time: nothing of a call is left for the next.
-    #[default]
-    Fresh,
-    /// One that an earlier call has left: faster, and the guest may see what it kept in memory itself.
-    Reused,
 }
 
 /// The engine, its pool of instances and its compiled code. One per process.
@@ -130,7 +120,11 @@ impl Sandbox {
             digest: digest(wasm),
             contract: Contract::default(),
         };
-        guest.contract = guest.describe().map_err(LoadError::Describe)?;
+        guest.contract = guest.describe().map_err(|fault| match fault {
+            // The first instance is also where the shape of the exports is compared with the contract.
+            InvokeError::NoInstance { label, reason } => LoadError::Unfit { label, reason },
+            fault => LoadError::Describe(fault),
+        })?;
         Ok(guest)
     }
 
@@ -157,4 +151,17 @@ fn slots(options: &SandboxOptions) -> u32 {
 /// The SHA-256 of a component, lower-case hex: the name of a version.
 pub fn digest(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
+}
+
+/// Whether a component is a handler that imports nothing but what every handler gets. Compiles nothing.
+///
+/// # Errors
+///
+/// If it is no component, no handler, or wants what is not granted.
+pub fn inspect(handler: &str, wasm: &[u8]) -> Result<(), LoadError> {
+    let label = Label {
+        handler: handler.into(),
+        version: 0,
+    };
+    load::inspect(&label, wasm, usize::MAX)
 }

@@ -16,6 +16,7 @@ pub(super) fn owned(message: &BorrowedMessage<'_>, source: TopicPartition) -> Re
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
         headers: headers(message),
+        timestamp_millis: message.timestamp().to_millis(),
     }
 }
 

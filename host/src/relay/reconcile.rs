@@ -55,27 +55,30 @@ pub enum Refusal {
 }
 
 /// Compares the cursor with the store. With `adopt`, what does not belong together is made to.
-pub(super) fn reconcile(
-    cursor: Option<&Cursor>,
-    ours: &str,
-    size: OutboxSize,
-    adopt: bool,
-) -> Result<Resume, Refusal> {
+pub(super) fn reconcile(cursor: Option<&Cursor>, ours: &str, size: OutboxSize, adopt: bool) -> Result<Resume, Refusal> {
     let OutboxSize { last, published, .. } = size;
-    let claim = Resume::Claim { batch: published, raise: false };
+    let claim = Resume::Claim {
+        batch: published,
+        raise: false,
+    };
     let (refusal, adopted) = match cursor {
         None if published == 0 => return Ok(claim),
         None => (lost(published, "is gone".to_owned()), claim),
         Some(Cursor { store, .. }) if store != ours => {
-            let refusal = Refusal::OtherStore { theirs: store.clone(), ours: ours.to_owned() };
+            let refusal = Refusal::OtherStore {
+                theirs: store.clone(),
+                ours: ours.to_owned(),
+            };
             (refusal, claim)
         }
-        Some(Cursor { batch, .. }) if *batch > last => {
-            (Refusal::OlderStore { last, cursor: *batch }, Resume::Claim { batch: *batch, raise: true })
-        }
-        Some(Cursor { batch, .. }) if *batch < published => {
-            (lost(published, format!("is at batch {batch}")), claim)
-        }
+        Some(Cursor { batch, .. }) if *batch > last => (
+            Refusal::OlderStore { last, cursor: *batch },
+            Resume::Claim {
+                batch: *batch,
+                raise: true,
+            },
+        ),
+        Some(Cursor { batch, .. }) if *batch < published => (lost(published, format!("is at batch {batch}")), claim),
         Some(Cursor { batch, .. }) => return Ok(Resume::Behind(*batch)),
     };
     if adopt { Ok(adopted) } else { Err(refusal) }
@@ -90,17 +93,30 @@ mod tests {
     use super::*;
 
     fn size(published: BatchNo, last: BatchNo) -> OutboxSize {
-        OutboxSize { last, published, ..OutboxSize::default() }
+        OutboxSize {
+            last,
+            published,
+            ..OutboxSize::default()
+        }
     }
 
     fn cursor(store: &str, batch: BatchNo) -> Cursor {
-        Cursor { store: store.into(), batch }
+        Cursor {
+            store: store.into(),
+            batch,
+        }
     }
 
     #[test]
     fn a_cursor_that_is_ours_is_followed_although_the_store_heard_less() {
-        assert_eq!(reconcile(Some(&cursor("us", 7)), "us", size(5, 9), false), Ok(Resume::Behind(7)));
-        assert_eq!(reconcile(None, "us", size(0, 3), false), Ok(Resume::Claim { batch: 0, raise: false }));
+        assert_eq!(
+            reconcile(Some(&cursor("us", 7)), "us", size(5, 9), false),
+            Ok(Resume::Behind(7))
+        );
+        assert_eq!(
+            reconcile(None, "us", size(0, 3), false),
+            Ok(Resume::Claim { batch: 0, raise: false })
+        );
     }
 
     #[test]

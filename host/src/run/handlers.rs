@@ -16,9 +16,18 @@ use crate::sandbox::{self, InvokeError, Label, Sandbox, SandboxOptions};
 /// # Errors
 /// If the folder of compiled code cannot be used, or the engine not be made.
 pub fn open_sandbox(config: &Config) -> Result<Arc<Sandbox>> {
-    let memory = config.handlers.iter().map(|handler| handler.limits.memory).max().unwrap_or(16 << 20);
+    let memory = config
+        .handlers
+        .iter()
+        .map(|handler| handler.limits.memory)
+        .max()
+        .unwrap_or(16 << 20);
     let instances = u32::try_from(config.host.workers).unwrap_or(u32::MAX);
-    Ok(Sandbox::new(SandboxOptions::new(config.host.compiled.clone(), instances, memory))?)
+    Ok(Sandbox::new(SandboxOptions::new(
+        config.host.compiled.clone(),
+        instances,
+        memory,
+    ))?)
 }
 
 /// Loads every handler's component and checks it against what the configuration grants it.
@@ -31,7 +40,12 @@ pub fn load_handlers(config: &Config, sandbox: &Arc<Sandbox>) -> Result<Registry
     for handler in &config.handlers {
         match load_version(config, handler, sandbox) {
             Ok(version) => {
-                tracing::info!(handler = &*handler.name, version = version.number, digest = &*version.digest, "loaded");
+                tracing::info!(
+                    handler = &*handler.name,
+                    version = version.number,
+                    digest = &*version.digest,
+                    "loaded"
+                );
                 handlers.push(Handler::new(
                     Arc::clone(&handler.name),
                     handler.settings.to_string(),
@@ -50,7 +64,10 @@ pub fn load_handlers(config: &Config, sandbox: &Arc<Sandbox>) -> Result<Registry
 
 fn load_version(config: &Config, handler: &HandlerConfig, sandbox: &Arc<Sandbox>) -> Result<Version> {
     let wasm = read(&handler.component)?;
-    let label = Label { handler: Arc::clone(&handler.name), version: 1 };
+    let label = Label {
+        handler: Arc::clone(&handler.name),
+        version: 1,
+    };
     let guest = sandbox.load(label, &wasm, handler.limits, handler.instances)?;
     let topic = |event_type: &str| format!("{}{event_type}", config.kafka.topic_prefix).into();
     let terms = Terms::new(guest.contract(), &grant(config, handler), topic).map_err(|errors| {
@@ -66,16 +83,25 @@ fn load_version(config: &Config, handler: &HandlerConfig, sandbox: &Arc<Sandbox>
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path)
-        .with_context(|| format!("component {} cannot be read; make it with `sandman build DIR`", path.display()))
+    std::fs::read(path).with_context(|| {
+        format!(
+            "component {} cannot be read; make it with `sandman build DIR`",
+            path.display()
+        )
+    })
 }
 
 fn grant(config: &Config, handler: &HandlerConfig) -> Grant {
-    let theirs = config.routes.iter().filter(|route| route.handlers.contains(&handler.name));
+    let theirs = config
+        .routes
+        .iter()
+        .filter(|route| route.handlers.contains(&handler.name));
     Grant {
         emits: handler.emits.clone(),
         has_topics: !handler.topics.is_empty(),
-        routes: theirs.map(|route| (route.method.to_owned(), route.path.to_string())).collect(),
+        routes: theirs
+            .map(|route| (route.method.to_owned(), route.path.to_string()))
+            .collect(),
     }
 }
 
@@ -83,14 +109,28 @@ fn grant(config: &Config, handler: &HandlerConfig) -> Grant {
 struct Called(sandbox::Guest);
 
 impl outcome::Guest for Called {
-    fn invoke(&self, trigger: Trigger<'_>, state: Option<&str>, context: outcome::Context<'_>) -> Result<Outcome, Fault> {
+    fn invoke(
+        &self,
+        trigger: Trigger<'_>,
+        state: Option<&str>,
+        context: outcome::Context<'_>,
+    ) -> Result<Outcome, Fault> {
         self.0.invoke(trigger, state, context).map_err(|error| match &error {
             InvokeError::Refused(Failure::Rejected(reason)) => Fault::Rejected(reason.clone()),
             InvokeError::Refused(Failure::Retry(reason)) => Fault::Retry(reason.clone()),
             InvokeError::Invalid { .. } => Fault::Rejected(error.to_string()),
-            InvokeError::Trap { .. } => Fault::Broken { kind: "trap", message: error.to_string() },
-            InvokeError::Exceeded { .. } => Fault::Broken { kind: "exceeded", message: error.to_string() },
-            InvokeError::NoInstance { .. } => Fault::Broken { kind: "no-instance", message: error.to_string() },
+            InvokeError::Trap { .. } => Fault::Broken {
+                kind: "trap",
+                message: error.to_string(),
+            },
+            InvokeError::Exceeded { .. } => Fault::Broken {
+                kind: "exceeded",
+                message: error.to_string(),
+            },
+            InvokeError::NoInstance { .. } => Fault::Broken {
+                kind: "no-instance",
+                message: error.to_string(),
+            },
         })
     }
 }

@@ -7,7 +7,9 @@ use anyhow::Result;
 
 use crate::alarm::Alarm;
 use crate::config::{Brokers, Config, HandlerConfig, KafkaConfig, SaslMechanism};
-use crate::kafka::{self, ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaHealth, KafkaSettings, Sasl, TopicSpec};
+use crate::kafka::{
+    self, ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaHealth, KafkaSettings, Sasl, TopicSpec,
+};
 use crate::lanes::HandlerIx;
 use crate::pipeline::{HandlerIntake, Pipeline};
 use crate::relay::cursor_topic;
@@ -27,14 +29,26 @@ pub(super) fn settings(config: &KafkaConfig, broker: Option<&EmbeddedBroker>) ->
         username: sasl.username.clone(),
         password: sasl.password.expose().to_owned(),
     });
-    KafkaSettings { brokers, ssl: config.ssl, sasl, options: config.options.clone() }
+    KafkaSettings {
+        brokers,
+        ssl: config.ssl,
+        sasl,
+        options: config.options.clone(),
+    }
 }
 
 /// Every topic the host touches: what the handlers read, their dead letters, what they emit, and the relay's cursor.
 pub(super) fn topics(config: &Config) -> Vec<TopicSpec> {
     let mut topics = BTreeMap::new();
     let mut add = |name: String, partitions: i32, compacted: bool| {
-        topics.insert(name.clone(), TopicSpec { name, partitions, compacted });
+        topics.insert(
+            name.clone(),
+            TopicSpec {
+                name,
+                partitions,
+                compacted,
+            },
+        );
     };
     for handler in &config.handlers {
         for topic in &handler.topics {
@@ -42,7 +56,11 @@ pub(super) fn topics(config: &Config) -> Vec<TopicSpec> {
             add(format!("{topic}.dlq"), config.kafka.partitions, false);
         }
         for event_type in &handler.emits {
-            add(format!("{}{event_type}", config.kafka.topic_prefix), config.kafka.partitions, false);
+            add(
+                format!("{}{event_type}", config.kafka.topic_prefix),
+                config.kafka.partitions,
+                false,
+            );
         }
     }
     add(cursor_topic(&config.host.deployment), 1, true);

@@ -21,7 +21,10 @@ pub(super) struct Threads {
 
 impl Threads {
     pub(super) fn new(alarm: Alarm) -> Self {
-        Self { alarm, running: Vec::new() }
+        Self {
+            alarm,
+            running: Vec::new(),
+        }
     }
 
     /// Starts a thread; a panic in it stops the host.
@@ -38,7 +41,9 @@ impl Threads {
 
     /// Waits for the thread of that name; answers whether it ended in time.
     pub(super) fn join(&mut self, name: &str, deadline: Instant) -> bool {
-        let Some(at) = self.running.iter().position(|(running, _)| running == name) else { return true };
+        let Some(at) = self.running.iter().position(|(running, _)| running == name) else {
+            return true;
+        };
         let (_, handle) = self.running.swap_remove(at);
         while !handle.is_finished() {
             if Instant::now() >= deadline {

@@ -77,13 +77,16 @@ impl Guest {
 
     fn fresh(&self) -> Result<Live, InvokeError> {
         let mut store = store(&self.sandbox.engine, &self.terms);
-        match self.prepared.instantiate(&mut store) {
-            Ok(handler) => Ok(Live { store, handler }),
-            Err(fault) if fault.is::<wasmtime::PoolConcurrencyLimitError>() => Err(InvokeError::NoInstance {
-                label: self.terms.label.clone(),
-                reason: format!("{fault:#}"),
-            }),
-            Err(fault) => Err(self.explain(&fault, &mut store)),
+        let fault = match self.prepared.instantiate(&mut store) {
+            Ok(handler) => return Ok(Live { store, handler }),
+            Err(fault) => fault,
+        };
+        match self.explain(&fault, &mut store) {
+            // Not the guest's code went wrong, but making an instance of it.
+            InvokeError::Trap { label, kind, .. } if !fault.is::<Trap>() => {
+                Err(InvokeError::NoInstance { label, reason: kind })
+            }
+            explained => Err(explained),
         }
     }
 
@@ -106,11 +109,8 @@ impl Guest {
             let bound = Bound::Time(limits.time);
             return InvokeError::Exceeded { label, bound };
         }
-        let text = fault.to_string();
         // wasmtime's error for this has no public type.
-        if text.contains("fuel allocated for hostcalls")
-            || format!("{fault:#}").contains("fuel allocated for hostcalls")
-        {
+        if format!("{fault:#}").contains("fuel allocated for hostcalls") {
             let bound = Bound::Transfer(self.terms.transfer());
             return InvokeError::Exceeded { label, bound };
         }

@@ -1,0 +1,144 @@
+//! Runs cargo and listens to it.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use serde::Deserialize;
+
+use super::package::{Package, cargo};
+use super::progress::Progress;
+use super::{BuildError, TARGET};
+
+/// The release profile of a guest: small, since every instance maps it, and without the text of symbols. The host's own
+/// instances start faster the less there is to map; speed hardly differs, Cranelift optimises once more.
+const PROFILE: [(&str, &str); 6] = [
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
+    ("CARGO_PROFILE_RELEASE_LTO", "fat"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
+    ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "false"),
+    ("CARGO_PROFILE_RELEASE_STRIP", "symbols"),
+];
+
+/// One line of cargo's `--message-format=json`.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    message: Option<Diagnostic>,
+    target: Option<Named>,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+    manifest_path: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Diagnostic {
+    level: String,
+    rendered: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+/// What was heard from cargo.
+#[derive(Default)]
+struct Heard {
+    errors: String,
+    module: Option<PathBuf>,
+}
+
+/// Compiles the crate to a core module and says where it is.
+pub(super) fn compile(
+    package: &Package,
+    target_dir: Option<&Path>,
+    progress: &Progress,
+) -> Result<PathBuf, BuildError> {
+    progress.step("compiling", &package.name);
+    let failed = |source| BuildError::Tool {
+        tool: "cargo".to_owned(),
+        source,
+    };
+    let mut child = command(package, target_dir, progress).spawn().map_err(failed)?;
+    let stderr = child.stderr.take();
+    // Both pipes are read at once: cargo would wait for the one that nobody empties.
+    let said = thread::spawn(move || {
+        let mut text = String::new();
+        stderr
+            .map_or(Ok(0), |mut stderr| stderr.read_to_string(&mut text))
+            .map(|_| text)
+    });
+    let heard = match child.stdout.take() {
+        Some(stdout) => listen(package, stdout, progress).map_err(failed)?,
+        None => Heard::default(),
+    };
+    let status = child.wait().map_err(failed)?;
+    let said = said.join().ok().and_then(Result::ok).unwrap_or_default();
+    let output = if heard.errors.is_empty() { said } else { heard.errors };
+    match heard.module {
+        Some(module) if status.success() => Ok(module),
+        _ => Err(BuildError::Compile {
+            package: package.name.clone(),
+            output,
+        }),
+    }
+}
+
+fn command(package: &Package, target_dir: Option<&Path>, progress: &Progress) -> Command {
+    let format = if progress.coloured() {
+        "json-diagnostic-rendered-ansi"
+    } else {
+        "json"
+    };
+    let mut command = cargo();
+    command
+        .args(["build", "--release", "--lib", "--target", TARGET, "--manifest-path"])
+        .arg(&package.manifest)
+        .args(["--message-format", format])
+        .envs(PROFILE)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    // The crate's own rust-toolchain.toml and .cargo/config.toml count, not those of where we were called.
+    if let Some(dir) = package.manifest.parent() {
+        command.current_dir(dir);
+    }
+    if let Some(dir) = target_dir {
+        command
+            .arg("--target-dir")
+            .arg(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));
+    }
+    command
+}
+
+fn listen(package: &Package, stdout: impl Read, progress: &Progress) -> io::Result<Heard> {
+    let mut heard = Heard::default();
+    for line in BufReader::new(stdout).lines() {
+        // A build script may print lines that are no messages.
+        let Ok(message) = serde_json::from_str::<Message>(&line?) else {
+            continue;
+        };
+        match (message.reason.as_str(), message.message, message.target) {
+            ("compiler-message", Some(diagnostic), _) => {
+                let text = diagnostic.rendered.unwrap_or_default();
+                if diagnostic.level.starts_with("error") {
+                    heard.errors.push_str(&text);
+                } else {
+                    progress.say(text.trim_end());
+                }
+            }
+            ("compiler-artifact", _, Some(target)) => {
+                progress.step("compiled", &target.name);
+                if message.manifest_path.as_ref() == Some(&package.manifest) {
+                    let wasm = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "wasm");
+                    heard.module = message.filenames.into_iter().find(wasm).or(heard.module);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(heard)
+}

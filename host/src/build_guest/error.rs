@@ -1,0 +1,82 @@
+//! Why a guest was not built.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a guest was not built.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    /// There is no crate.
+    #[error("there is no Cargo.toml in {dir}; name the directory of a guest crate")]
+    NoCrate {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// cargo could not read the crate.
+    #[error("cargo cannot read the crate in {dir}:\n{output}")]
+    Metadata {
+        /// The directory.
+        dir: PathBuf,
+        /// What cargo said.
+        output: String,
+    },
+    /// The crate makes no WebAssembly module.
+    #[error(
+        "`{package}` has no library of the type cdylib; add `[lib] crate-type = [\"cdylib\", \"rlib\"]` to {manifest}"
+    )]
+    NoCdylib {
+        /// The package.
+        package: String,
+        /// Its manifest.
+        manifest: PathBuf,
+    },
+    /// A tool did not start.
+    #[error("`{tool}` cannot be started: {source}; install Rust from https://rustup.rs")]
+    Tool {
+        /// The tool.
+        tool: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The Rust target is missing and there is no rustup to add it.
+    #[error(
+        "the Rust toolchain in {sysroot} lacks the target wasm32-unknown-unknown, and there is no rustup to add it; \
+         install the target with what installed Rust"
+    )]
+    NoTarget {
+        /// Where the toolchain is.
+        sysroot: String,
+    },
+    /// rustup could not add the target.
+    #[error("rustup could not add the target wasm32-unknown-unknown:\n{output}")]
+    Rustup {
+        /// What rustup said.
+        output: String,
+    },
+    /// The compiler's errors, as they are.
+    #[error("`{package}` does not compile\n\n{output}")]
+    Compile {
+        /// The package.
+        package: String,
+        /// What the compiler, or cargo, said.
+        output: String,
+    },
+    /// The module is no handler.
+    #[error("`{package}` compiles but is no handler: {reason}; does it call `sandman_sdk::export!`?")]
+    Component {
+        /// The package.
+        package: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,222 @@
+//! Each bound ends the invocation that goes over it, with its name, and nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandman::limits::Limits;
+use sandman::sandbox::{Bound, Guest, Instances, InvokeError, Panic};
+use serde_json::json;
+
+use crate::support::{MIB, hostile, order, tell};
+
+fn exceeded(guest: &Guest, payload: serde_json::Value) -> Bound {
+    match order(guest, &payload).unwrap_err() {
+        InvokeError::Exceeded { bound, label } => {
+            assert_eq!(label.to_string(), "hostile version 7");
+            bound
+        }
+        other => panic!("{payload}: {other}"),
+    }
+}
+
+fn text(guest: &Guest, payload: serde_json::Value) -> String {
+    order(guest, &payload).unwrap_err().to_string()
+}
+
+/// After whatever it did, the same guest serves the next.
+fn still_serves(guest: &Guest) {
+    let outcome = order(guest, &json!({"do": "nothing"})).unwrap();
+    assert_eq!(outcome.events.len(), 1);
+}
+
+#[test]
+fn a_loop_ends_with_its_cpu_time() {
+    let limit = Duration::from_millis(20);
+    for instances in [Instances::Fresh, Instances::Reused] {
+        let guest = hostile(
+            Limits {
+                time: limit,
+                ..Limits::default()
+            },
+            instances,
+        );
+        assert_eq!(exceeded(&guest, json!({"do": "loop"})), Bound::Time(limit));
+        assert_eq!(
+            text(&guest, json!({"do": "loop"})),
+            "hostile version 7 used more than its 20 ms of CPU time"
+        );
+        still_serves(&guest);
+    }
+}
+
+#[test]
+fn time_is_cpu_time_and_not_the_wall_clock() {
+    // Far more threads than cores: by the wall clock each takes many times its own work, and all of them finish.
+    let guest = Arc::new(hostile(
+        Limits {
+            time: Duration::from_secs(2),
+            ..Limits::default()
+        },
+        Instances::Fresh,
+    ));
+    let threads: Vec<_> = (0..12)
+        .map(|_| {
+            let guest = Arc::clone(&guest);
+            std::thread::spawn(move || order(&guest, &json!({"do": "burn", "n": 20})).map(drop))
+        })
+        .collect();
+    for thread in threads {
+        assert_eq!(thread.join().unwrap(), Ok(()));
+    }
+}
+
+#[test]
+fn memory_is_bounded_and_named() {
+    for instances in [Instances::Fresh, Instances::Reused] {
+        let limits = Limits {
+            memory: 8 * MIB,
+            time: Duration::from_secs(5),
+            ..Limits::default()
+        };
+        let guest = hostile(limits, instances);
+        assert_eq!(exceeded(&guest, json!({"do": "allocate"})), Bound::Memory(8 * MIB));
+        still_serves(&guest);
+    }
+}
+
+#[test]
+fn endless_recursion_is_a_trap_by_name() {
+    let guest = hostile(
+        Limits {
+            time: Duration::from_secs(5),
+            ..Limits::default()
+        },
+        Instances::Fresh,
+    );
+    let text = text(&guest, json!({"do": "recurse"}));
+    assert_eq!(
+        text,
+        "hostile version 7 trapped: its stack is exhausted (recursion without end?)"
+    );
+    still_serves(&guest);
+}
+
+#[test]
+fn output_is_bounded_before_it_is_copied() {
+    let limits = Limits {
+        memory: 64 * MIB,
+        time: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    let guest = hostile(limits, Instances::Fresh);
+    let over = |n: u64| exceeded(&guest, json!({"do": "return-much", "n": n}));
+    // Within what may be handed over at once, but more than what may be returned.
+    assert_eq!(over(MIB + 1), Bound::Output(MIB));
+    assert_eq!(over(5 * MIB), Bound::Transfer(2 * 1024 * 1024 + 64 * 1024));
+    // 100 MB do not even fit into the guest's own memory.
+    assert_eq!(over(100_000_000), Bound::Memory(64 * MIB));
+    still_serves(&guest);
+}
+
+#[test]
+fn events_are_bounded() {
+    let guest = hostile(
+        Limits {
+            events: 3,
+            ..Limits::default()
+        },
+        Instances::Fresh,
+    );
+    let many = |n| order(&guest, &json!({"do": "many-events", "n": n}));
+    assert_eq!(many(3).unwrap().events.len(), 3);
+    assert_eq!(
+        exceeded(&guest, json!({"do": "many-events", "n": 4})),
+        Bound::Events { got: 4, limit: 3 }
+    );
+    assert!(matches!(many(10_000), Err(InvokeError::Exceeded { .. })));
+}
+
+#[test]
+fn a_log_that_floods_is_cut_and_the_outcome_stands() {
+    let limits = Limits {
+        log: 1000,
+        memory: 32 * MIB,
+        time: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    let guest = hostile(limits, Instances::Fresh);
+    assert!(order(&guest, &json!({"do": "flood-log", "n": 10_000})).is_ok());
+    assert!(order(&guest, &json!({"do": "long-log", "n": 1_000_000})).is_ok());
+    assert!(matches!(
+        exceeded(&guest, json!({"do": "long-log", "n": 8_000_000})),
+        Bound::Transfer(_)
+    ));
+    still_serves(&guest);
+}
+
+#[test]
+fn a_panic_is_named_with_its_text_and_place() {
+    let guest = hostile(Limits::default(), Instances::Reused);
+    let fault = order(&guest, &json!({"do": "panic", "text": "the sky fell: ä"})).unwrap_err();
+    let InvokeError::Trap {
+        panic: Some(Panic { message, place }),
+        ..
+    } = &fault
+    else {
+        panic!("{fault}")
+    };
+    assert_eq!(message, "the sky fell: ä");
+    assert!(place.contains("lib.rs:"), "{place}");
+    assert_eq!(
+        fault.to_string(),
+        format!("hostile version 7 panicked at {place}: the sky fell: ä")
+    );
+    still_serves(&guest);
+}
+
+#[test]
+fn a_trap_is_named_by_its_kind() {
+    let guest = hostile(Limits::default(), Instances::Reused);
+    let expected = "hostile version 7 trapped: wasm `unreachable` instruction executed";
+    assert_eq!(text(&guest, json!({"do": "trap"})), expected);
+    still_serves(&guest);
+}
+
+#[test]
+fn what_is_no_outcome_is_not_taken() {
+    let guest = hostile(Limits::default(), Instances::Reused);
+    let status = text(&guest, json!({"do": "bad-status"}));
+    assert_eq!(
+        status,
+        "hostile version 7 returned a reply with status 99, which is not within 200 to 599"
+    );
+    let metadata = text(&guest, json!({"do": "bad-metadata"}));
+    assert_eq!(
+        metadata,
+        "hostile version 7 returned metadata of hostile.done that is not a JSON object"
+    );
+    still_serves(&guest);
+}
+
+#[test]
+fn a_guest_at_its_bounds_disturbs_no_other() {
+    let bad = Arc::new(hostile(
+        Limits {
+            time: Duration::from_millis(300),
+            ..Limits::default()
+        },
+        Instances::Fresh,
+    ));
+    let good = hostile(Limits::default(), Instances::Fresh);
+    let threads: Vec<_> = ["loop", "allocate", "recurse", "panic"]
+        .into_iter()
+        .map(|deed| {
+            let bad = Arc::clone(&bad);
+            std::thread::spawn(move || (0..3).all(|_| order(&bad, &json!({ "do": deed })).is_err()))
+        })
+        .collect();
+    while threads.iter().any(|thread| !thread.is_finished()) {
+        assert!(tell(&good, "hostile.told", r#"{"do":"nothing"}"#, Some(r#"{"count":1}"#)).is_ok());
+    }
+    assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
+}
