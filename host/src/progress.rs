@@ -52,10 +52,10 @@ impl Progress {
         self.above.len()
     }
 
-    /// Marks a span as done, in any order; a span that is done already changes nothing.
+    /// Marks a span as done, in any order; a span that is done already, or holds no offset, changes nothing.
     pub fn complete(&mut self, span: Span) {
         let Span { mut start, mut end } = span;
-        if end <= self.next {
+        if end <= self.next || end <= start {
             return;
         }
         if let Some((&before, &before_end)) = self.above.range(..=start).next_back()
@@ -74,5 +74,97 @@ impl Progress {
         } else {
             self.above.insert(start, end);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn span(start: i64, end: i64) -> Span {
+        Span { start, end }
+    }
+
+    /// Spans of neighbouring records, as a consumer makes them from offsets with gaps, in any order.
+    fn received() -> impl Strategy<Value = (i64, Vec<Span>)> {
+        (0i64..1_000, proptest::collection::vec(0i64..5, 0..40)).prop_flat_map(|(first, gaps)| {
+            let spans = gaps.into_iter().scan(first, |start, gap| {
+                let whole = span(*start, *start + gap + 1);
+                *start = whole.end;
+                Some(whole)
+            });
+            (Just(first), Just(spans.collect::<Vec<_>>()).prop_shuffle())
+        })
+    }
+
+    /// What `progress` says must be what the set of done offsets says.
+    fn check(progress: &Progress, first: i64, done: &BTreeSet<i64>) {
+        let is_done = |offset: i64| offset < first || done.contains(&offset);
+        let next = (first..).find(|offset| !is_done(*offset)).unwrap();
+        assert_eq!(progress.next(), next);
+        let last = done.last().map_or(first, |last| last + 2);
+        for offset in first - 3..last {
+            assert_eq!(progress.contains(offset), is_done(offset), "offset {offset}");
+        }
+        let runs = (next..last)
+            .filter(|offset| is_done(*offset) && !is_done(offset - 1))
+            .count();
+        assert_eq!(progress.gaps(), runs);
+    }
+
+    proptest! {
+        #[test]
+        fn spans_of_records_in_any_order_equal_a_set_of_offsets((first, spans) in received()) {
+            let (mut progress, mut done) = (Progress::starting_at(first), BTreeSet::new());
+            check(&progress, first, &done);
+            let end = spans.iter().map(|span| span.end).max().unwrap_or(first);
+            for span in spans {
+                progress.complete(span);
+                done.extend(span.start..span.end);
+                check(&progress, first, &done);
+            }
+            prop_assert_eq!(progress, Progress::starting_at(end));
+        }
+
+        #[test]
+        fn any_spans_even_overlapping_ones_equal_a_set_of_offsets(
+            first in 0i64..20,
+            spans in proptest::collection::vec((0i64..60, -3i64..12), 0..30),
+        ) {
+            let (mut progress, mut done) = (Progress::starting_at(first), BTreeSet::new());
+            for (start, length) in spans {
+                progress.complete(span(start, start + length));
+                done.extend(start.max(first)..start + length);
+                check(&progress, first, &done);
+            }
+        }
+
+        #[test]
+        fn the_record_of_it_says_the_same((first, spans) in received(), keep in 0usize..40) {
+            let mut progress = Progress::starting_at(first);
+            for span in spans.into_iter().take(keep) {
+                progress.complete(span);
+            }
+            let bytes = postcard::to_stdvec(&progress).unwrap();
+            prop_assert_eq!(postcard::from_bytes::<Progress>(&bytes).unwrap(), progress);
+        }
+    }
+
+    #[test]
+    fn a_record_again_or_from_before_the_start_changes_nothing() {
+        let mut progress = Progress::starting_at(10);
+        for again in [span(3, 5), span(9, 10), span(12, 12), span(15, 12)] {
+            progress.complete(again);
+        }
+        assert_eq!(progress, Progress::starting_at(10));
+        progress.complete(span(12, 14));
+        let before = progress.clone();
+        progress.complete(span(12, 14));
+        progress.complete(span(13, 14));
+        assert_eq!(progress, before);
     }
 }

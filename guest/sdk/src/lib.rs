@@ -44,10 +44,12 @@
 #[doc(hidden)]
 pub mod bindings;
 mod contract;
+pub mod form;
 mod locate;
 pub mod log;
 mod outcome;
 pub mod testing;
+pub mod time;
 mod trigger;
 #[doc(hidden)]
 pub mod wire;

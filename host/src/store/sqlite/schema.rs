@@ -94,7 +94,8 @@ pub(super) const DROP_BATCHES: &str = "DELETE FROM outbox WHERE number <= ?1";
 
 pub(super) const FORGET: &str = "DELETE FROM progress; DELETE FROM attempts; DELETE FROM outbox;";
 
-/// Bytes of a page, fixed when the file is made: SQLite's own default; a changed state puts one whole page into the log.
+/// Bytes of a page, fixed when the file is made. A changed state puts its whole page into the log: by `examples/store.rs`
+/// 16 KiB cost twice as much CPU in commits of 200 events; 2 and 8 KiB cost the same.
 const PAGE: u32 = 4096;
 
 /// Settings that the file keeps. Before the tables are made, for a page size changes only while the file is empty.
@@ -113,7 +114,7 @@ pub(super) fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
     // KiB, negative by SQLite's convention: the pages of a large commit and the states that change most.
     connection.pragma_update(None, "cache_size", -65_536)?;
     // Pages in the log before it is written back into the file: a page that changed in many commits is written back
-    // once. 64 MiB of log; reading it after a crash takes well under a second.
+    // once. 64 MiB of log, a quarter less CPU than with SQLite's own 1,000 pages.
     connection.pragma_update(None, "wal_autocheckpoint", 16_384)?;
     // The log keeps its space for reuse, but gives back what a backlog made it grow beyond.
     connection.pragma_update(None, "journal_size_limit", 128 << 20)

@@ -1,0 +1,163 @@
+//! Reading what a client sent, field by field, so that an answer can name everything that is wrong with it.
+
+use serde_json::{Map, Value};
+
+use crate::Request;
+
+/// A JSON object that a client sent. Each field is read with a rule; what breaks one is kept with the field's path, and
+/// [`Form::finish`] tells all of it at once. A field that is `null` counts as left out.
+///
+/// ```
+/// use sandman_sdk::form::Form;
+///
+/// let mut form = Form::parse(Some(r#"{"profile":{"name":"Ada","age":"old"},"news":1}"#))?;
+/// let name = form.text("profile.name", |name| Ok(name.to_owned()));
+/// let news = form.flag("news");
+/// let age = form.value("profile.age", |age| age.as_u64().ok_or("must be a number"));
+/// assert_eq!((name.as_deref(), news, age), (Some("Ada"), None, None));
+/// assert_eq!(form.finish().unwrap_err(), "news must be true or false; profile.age must be a number");
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Debug)]
+pub struct Form {
+    root: Map<String, Value>,
+    faults: Vec<String>,
+}
+
+impl Form {
+    /// Reads the body of a request.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, if the body is no JSON object.
+    pub fn of(request: &Request) -> Result<Self, String> {
+        Self::parse(request.body.as_deref())
+    }
+
+    /// Reads JSON text.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, if it is no JSON object.
+    pub fn parse(text: Option<&str>) -> Result<Self, String> {
+        match text.map(serde_json::from_str) {
+            Some(Ok(Value::Object(root))) => Ok(Self {
+                root,
+                faults: Vec::new(),
+            }),
+            _ => Err("the body must be a JSON object".to_owned()),
+        }
+    }
+
+    /// Whether there is anything at this path.
+    pub fn has(&mut self, path: &str) -> bool {
+        self.value(path, |_| Ok(())).is_some()
+    }
+
+    /// The value at a path such as `profile.name`, read by `rule`, which otherwise says how it must be: `must be …`.
+    pub fn value<T>(&mut self, path: &str, rule: impl FnOnce(&Value) -> Result<T, &'static str>) -> Option<T> {
+        match find(&self.root, path) {
+            Ok(Value::Null) => None,
+            Ok(value) => match rule(value) {
+                Ok(read) => Some(read),
+                Err(must) => self.fault(format!("{path} {must}")),
+            },
+            Err(section) => self.fault(format!("{section} must be an object")),
+        }
+    }
+
+    /// A text.
+    pub fn text(&mut self, path: &str, rule: impl FnOnce(&str) -> Result<String, &'static str>) -> Option<String> {
+        self.value(path, |value| rule(value.as_str().ok_or("must be a text")?))
+    }
+
+    /// A switch.
+    pub fn flag(&mut self, path: &str) -> Option<bool> {
+        self.value(path, |value| value.as_bool().ok_or("must be true or false"))
+    }
+
+    /// Faults a field that was left out.
+    pub fn require(&mut self, path: &str) {
+        if matches!(find(&self.root, path), Ok(Value::Null)) {
+            self.fault::<()>(format!("{path} is required"));
+        }
+    }
+
+    /// Everything that was wrong, in the order in which it was read.
+    ///
+    /// # Errors
+    ///
+    /// The faults, joined by semicolons.
+    pub fn finish(self) -> Result<(), String> {
+        if self.faults.is_empty() {
+            Ok(())
+        } else {
+            Err(self.faults.join("; "))
+        }
+    }
+
+    /// Notes a fault once, however many fields run into it.
+    fn fault<T>(&mut self, fault: String) -> Option<T> {
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+        None
+    }
+}
+
+/// The value at a path, `null` if nothing is there, or the part of the path that is no object.
+fn find<'a, 'p>(root: &'a Map<String, Value>, path: &'p str) -> Result<&'a Value, &'p str> {
+    let (mut section, mut rest, mut at) = (root, path, 0);
+    loop {
+        let (name, more) = rest
+            .split_once('.')
+            .map_or((rest, None), |(name, more)| (name, Some(more)));
+        at += name.len();
+        let value = section.get(name).unwrap_or(&Value::Null);
+        match (value, more) {
+            (value, None) => return Ok(value),
+            (Value::Null, Some(_)) => return Ok(&Value::Null),
+            (Value::Object(inner), Some(more)) => (section, rest, at) = (inner, more, at + 1),
+            (_, Some(_)) => return Err(path.get(..at).unwrap_or(path)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for text in [None, Some(""), Some("[]"), Some("null"), Some("{\"a\":")] {
+            assert_eq!(Form::parse(text).unwrap_err(), "the body must be a JSON object");
+        }
+    }
+
+    #[test]
+    fn null_counts_as_left_out() {
+        let mut form = Form::parse(Some(r#"{"a":null,"b":{"c":null}}"#)).unwrap();
+        let keep = |text: &str| Ok(text.to_owned());
+        assert_eq!(
+            (form.text("a", keep), form.text("b.c", keep), form.text("a.x", keep)),
+            (None, None, None)
+        );
+        assert!(form.has("b") && !form.has("a") && !form.has("z"));
+        form.finish().unwrap();
+    }
+
+    #[test]
+    fn every_fault_is_named_once() {
+        let mut form = Form::parse(Some(r#"{"a":[],"b":{"c":{"d":7}},"e":"x"}"#)).unwrap();
+        form.flag("a.x");
+        form.flag("a.y");
+        form.text("b.c.d", |_| Ok(String::new()));
+        form.text("e", |_| Err("must be better"));
+        form.flag("b.c.d.e");
+        form.require("f");
+        form.require("a");
+        let faults =
+            "a must be an object; b.c.d must be a text; e must be better; b.c.d must be an object; f is required";
+        assert_eq!(form.finish().unwrap_err(), faults);
+    }
+}
