@@ -28,7 +28,7 @@ use crate::store::{SqliteStore, Store};
 use admin::Admin;
 use threads::Threads;
 
-pub use handlers::{load_handlers, open_sandbox};
+pub use handlers::{load_handlers, load_version, open_sandbox};
 
 /// How long the start waits for Kafka before it says that it serves without it.
 const KAFKA_WAIT: Duration = Duration::from_secs(10);

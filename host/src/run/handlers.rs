@@ -59,7 +59,11 @@ pub fn load_handlers(config: &Config, sandbox: &Arc<Sandbox>, meters: &Meters) -
     Ok(Registry::new(handlers))
 }
 
-fn load_version(config: &Config, handler: &HandlerConfig, sandbox: &Arc<Sandbox>) -> Result<Version> {
+/// Loads a handler's component and checks it against what the configuration grants it.
+///
+/// # Errors
+/// Why the component cannot serve, with all that is wrong with it.
+pub fn load_version(config: &Config, handler: &HandlerConfig, sandbox: &Arc<Sandbox>) -> Result<Version> {
     let wasm = read(&handler.component)?;
     let label = Label {
         handler: Arc::clone(&handler.name),
