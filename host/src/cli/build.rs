@@ -5,6 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use serde_json::json;
+
+use super::output;
+use crate::build_guest::{self, BuildOptions};
 
 use super::output;
 use crate::build_guest::{self, BuildOptions, Built};
@@ -12,6 +16,7 @@ use crate::build_guest::{self, BuildOptions, Built};
 const AFTER: &str = "\
 The component is written to target/sandman/<name>.wasm. The Rust target wasm32-unknown-unknown is
 added through rustup where it is missing, and that is said. Nothing else needs to be installed.
+Progress and the compiler's errors go to stderr, the result to stdout.
 
 Examples:
   sandman build guest/profile

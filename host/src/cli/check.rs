@@ -51,7 +51,7 @@ struct CheckedHandler {
 
 pub(super) fn run(args: &CheckArgs) -> Result<ExitCode> {
     telemetry::install(crate::config::LogFormat::Text, "warn")?;
-    let checked = check(args);
+    let checked = check(args)?;
     if args.json {
         output::json(&checked)?;
     } else {
@@ -64,26 +64,26 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode> {
     })
 }
 
-fn check(args: &CheckArgs) -> Checked {
+fn check(args: &CheckArgs) -> Result<Checked> {
     let file = args.config.config.display().to_string();
     match args.config.load() {
         Ok(config) => {
-            let (handlers, problems) = check_components(&config);
-            Checked {
+            let (handlers, problems) = check_components(&config)?;
+            Ok(Checked {
                 ok: problems.is_empty(),
                 file,
                 problems,
                 warnings: config.warnings(),
                 handlers,
-            }
+            })
         }
-        Err(errors) => Checked {
+        Err(errors) => Ok(Checked {
             ok: false,
             file,
             problems: errors.problems,
             warnings: Vec::new(),
             handlers: Vec::new(),
-        },
+        }),
     }
 }
 
@@ -112,7 +112,7 @@ fn check_components(config: &Config) -> (Vec<CheckedHandler>, Vec<Problem>) {
             Err(error) => problems.push(problem(format!("handlers.{}.component", handler.name), &error)),
         }
     }
-    (handlers, problems)
+    Ok((handlers, problems))
 }
 
 fn print(checked: &Checked) {
