@@ -10,9 +10,6 @@ use serde_json::json;
 use super::output;
 use crate::build_guest::{self, BuildOptions};
 
-use super::output;
-use crate::build_guest::{self, BuildOptions, Built};
-
 const AFTER: &str = "\
 The component is written to target/sandman/<name>.wasm. The Rust target wasm32-unknown-unknown is
 added through rustup where it is missing, and that is said. Nothing else needs to be installed.
@@ -47,14 +44,16 @@ pub(super) fn run(args: &BuildArgs) -> Result<ExitCode> {
         show: true,
     };
     let built = build_guest::build(&args.dir, &options)?;
-    let path = built.path.display().to_string();
     if args.json {
-        let Built {
-            name, digest, bytes, ..
-        } = &built;
-        output::json(&serde_json::json!({ "name": name, "path": path, "digest": digest, "bytes": bytes }))?;
+        output::json(&json!({
+            "name": built.name,
+            "path": built.path,
+            "digest": built.digest,
+            "bytes": built.bytes,
+        }))?;
     } else {
-        output::line(&format!("{path}: {} bytes, sha256 {}", built.bytes, built.digest));
+        let (path, bytes, digest) = (built.path.display(), built.bytes, &built.digest);
+        output::line(&format!("{}: {path}, {bytes} bytes, sha256 {digest}", built.name));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -46,6 +46,7 @@ struct Checked {
 struct CheckedHandler {
     name: String,
     component: String,
+    /// SHA-256 of the component, lower-case hex.
     digest: String,
 }
 
@@ -87,21 +88,11 @@ fn check(args: &CheckArgs) -> Result<Checked> {
     }
 }
 
-/// Loads every handler's component into a sandbox, as `sandman run` would, and compares it with what it is granted.
-fn check_components(config: &Config) -> (Vec<CheckedHandler>, Vec<Problem>) {
+/// Loads every handler's component and compares what it says of itself with what the configuration grants.
+fn check_components(config: &Config) -> Result<(Vec<CheckedHandler>, Vec<Problem>)> {
+    let sandbox = load::sandbox(config)?;
     let mut handlers = Vec::new();
     let mut problems = Vec::new();
-    let problem = |key: String, error: &anyhow::Error| Problem {
-        key,
-        problem: format!("{error:#}"),
-        allowed: None,
-        nearest: None,
-        variable: None,
-    };
-    let sandbox = match load::sandbox(config) {
-        Ok(sandbox) => sandbox,
-        Err(error) => return (handlers, vec![problem("host.compiled".to_owned(), &error)]),
-    };
     for handler in &config.handlers {
         match load::version(config, handler, &sandbox) {
             Ok(version) => handlers.push(CheckedHandler {
@@ -109,7 +100,13 @@ fn check_components(config: &Config) -> (Vec<CheckedHandler>, Vec<Problem>) {
                 component: handler.component.display().to_string(),
                 digest: version.digest.to_string(),
             }),
-            Err(error) => problems.push(problem(format!("handlers.{}.component", handler.name), &error)),
+            Err(error) => problems.push(Problem {
+                key: format!("handlers.{}.component", handler.name),
+                problem: super::reasons(&error),
+                allowed: None,
+                nearest: None,
+                variable: None,
+            }),
         }
     }
     Ok((handlers, problems))
