@@ -95,12 +95,12 @@ impl Behaviour {
     }
 
     fn run(self, means: &'static Means) -> Result<(), Failed> {
-        let world = World::new(self.name, means).map_err(|error| format!("{error:?}"))?;
+        let world = World::new(self.name, means).map_err(|error| chain(&error))?;
         PANIC.set(None);
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| (self.check)(&world)));
         let why = match outcome {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => format!("{error:?}"),
+            Ok(Err(error)) => chain(&error),
             Err(_) => PANIC.take().unwrap_or_default(),
         };
         Err(format!("{why}\n{}", world.logs()).into())
@@ -117,7 +117,7 @@ pub fn main(behaviours: &[Behaviour]) -> ExitCode {
     match run(behaviours) {
         Ok(code) => code,
         Err(error) => {
-            say(&format!("error: {error:?}"));
+            say(&format!("error: {}", chain(&error)));
             ExitCode::FAILURE
         }
     }
@@ -167,6 +167,12 @@ fn timed(what: &str, work: impl FnOnce() -> Result) -> Result {
     work().with_context(|| anyhow!("failed: {what}"))?;
     say(&format!("{what} ({:.1} s)", started.elapsed().as_secs_f64()));
     Ok(())
+}
+
+/// An error and what caused it, a line each.
+fn chain(error: &anyhow::Error) -> String {
+    let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
+    causes.join("\n  because: ")
 }
 
 /// A line of progress.
