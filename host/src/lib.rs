@@ -27,6 +27,8 @@ pub mod clock;
 pub mod config;
 pub mod limits;
 pub mod meters;
+pub mod health;
+pub mod http;
 pub mod telemetry;
 pub mod build_guest;
 pub mod cli;

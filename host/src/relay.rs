@@ -5,19 +5,22 @@
 
 mod reconcile;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
+use metrics::Counter;
 use thiserror::Error;
 
 use crate::alarm::Alarm;
+use crate::event::OutRecord;
 use crate::kafka::{
     Cursor, CursorError, KafkaHealth, KafkaSettings, PublishError, Published, Publisher, PublisherOptions, TopicSpec,
     TopicsError, ensure_topics, read_cursor,
 };
-use crate::meters::RelayMeters;
+use crate::meters::{Meters, TopicMeters};
 use crate::pipeline::Pipeline;
 use crate::store::{BatchNo, Store, StoreError};
 
@@ -85,6 +88,8 @@ pub struct Relay {
     pub pipeline: Arc<Pipeline>,
     /// Rings when something was committed.
     pub bell: Receiver<()>,
+    /// Counts what is published.
+    pub meters: Arc<Meters>,
     /// Told about the connection.
     pub health: Arc<KafkaHealth>,
     /// Raised when the relay cannot go on.
@@ -100,12 +105,12 @@ pub struct Relay {
 impl Relay {
     /// The relay's life: takes the deployment over and publishes until it is told to stop.
     pub fn run(self) {
-        let meters = RelayMeters::new();
+        let mut topics = HashMap::new();
         let mut open: Option<Open> = None;
         let mut wait = FIRST_WAIT;
         let mut told = false;
         while !self.give_up.load(Ordering::Relaxed) {
-            match self.step(&mut open, &meters) {
+            match self.step(&mut open, &mut topics) {
                 Ok(Step::Published) => wait = FIRST_WAIT,
                 Ok(Step::Idle) => {
                     if !told {
@@ -118,7 +123,7 @@ impl Relay {
                     self.bell.recv_timeout(Duration::from_millis(200)).ok();
                 }
                 Err(error) if error.passes() => {
-                    meters.failed();
+                    self.meters.host.relay_failures.increment(1);
                     tracing::warn!(%error, ?wait, "publishing waits");
                     if let RelayError::Publish(error) = &error
                         && !error.reopen()
@@ -131,7 +136,7 @@ impl Relay {
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
                 Err(error) => {
-                    meters.failed();
+                    self.meters.host.relay_failures.increment(1);
                     self.alarm.raise(&error);
                     return;
                 }
@@ -148,7 +153,7 @@ impl Relay {
         }
     }
 
-    fn step(&self, open: &mut Option<Open>, meters: &RelayMeters) -> Result<Step, RelayError> {
+    fn step(&self, open: &mut Option<Open>, topics: &mut Topics) -> Result<Step, RelayError> {
         let Open { publisher, after } = match open {
             Some(open) => open,
             None => open.insert(self.open()?),
@@ -159,9 +164,14 @@ impl Relay {
         };
         let began = Instant::now();
         let records = batches.iter().flat_map(|batch| &batch.records);
-        let published = publisher.publish(records, &self.cursor(last))?;
+        let published = publisher
+            .publish(records.clone(), &self.cursor(last))
+            .inspect_err(|_| {
+                self.count(topics, records.clone(), |meters| &meters.failed);
+            })?;
         *after = last;
-        meters.published(began.elapsed(), batches.iter().flat_map(|batch| &batch.records));
+        self.meters.host.relay_seconds.record(began.elapsed());
+        self.count(topics, records, |meters| &meters.published);
         self.pipeline.published(last);
         if published == Published::Reopen {
             tracing::info!(
@@ -171,6 +181,18 @@ impl Relay {
             *open = None;
         }
         Ok(Step::Published)
+    }
+
+    fn count<'a>(
+        &self,
+        topics: &mut Topics,
+        records: impl Iterator<Item = &'a OutRecord>,
+        counter: fn(&TopicMeters) -> &Counter,
+    ) {
+        for record in records {
+            let known = topics.entry(Arc::clone(&record.topic));
+            counter(known.or_insert_with(|| self.meters.topic(&record.topic))).increment(1);
+        }
     }
 
     fn cursor(&self, batch: BatchNo) -> Cursor {
@@ -231,6 +253,9 @@ impl Relay {
 pub fn cursor_topic(deployment: &str) -> String {
     format!("{deployment}.relay")
 }
+
+/// Handles by topic, made at a topic's first record.
+type Topics = HashMap<Arc<str>, TopicMeters>;
 
 struct Open {
     publisher: Publisher,

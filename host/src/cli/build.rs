@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 const AFTER: &str = "\
-The component is written to target/sandman/<name>.wasm. The Rust target wasm32-unknown-unknown is added through rustup
-where it is missing, and that is said. Nothing else needs to be installed.
+The component is written to target/sandman/<name>.wasm. The Rust target wasm32-unknown-unknown is
+added through rustup where it is missing, and that is said. Nothing else needs to be installed.
 
 Examples:
   sandman build guest/profile

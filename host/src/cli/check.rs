@@ -12,8 +12,8 @@ use crate::config::{Config, Problem};
 use crate::telemetry;
 
 const AFTER: &str = "\
-All mistakes are reported at once, each with its key, what is allowed, and the nearest known name. Kafka is not needed.
-The same environment variables count as for `sandman run`.
+All mistakes are reported at once, each with its key, what is allowed, and the nearest known name.
+Kafka is not needed. The same environment variables count as for `sandman run`.
 
 Examples:
   sandman check

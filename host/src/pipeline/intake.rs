@@ -84,7 +84,9 @@ impl Intake for HandlerIntake {
             *behind.entry(Arc::clone(&partition.name.topic)).or_insert(0) += partition.behind().unwrap_or(0);
         }
         for (topic, behind) in behind {
-            handler.meters.behind(&topic, behind);
+            if let Some(meters) = handler.meters.topic(&topic) {
+                meters.group_lag.set(behind as f64);
+            }
         }
     }
 }
@@ -134,6 +136,13 @@ impl Pipeline {
             return Flow::Go;
         };
         let attempts = partition.attempts.remove(&record.offset);
+        if let Some(meters) = self
+            .registry
+            .get(handler)
+            .and_then(|handler| handler.meters.topic(&record.source.topic))
+        {
+            meters.consumed.increment(1);
+        }
         if let Some((records, bytes)) = desk.load.get_mut(usize::from(handler)) {
             *records += 1;
             *bytes += record.weight();
@@ -187,7 +196,9 @@ impl Pipeline {
         if let Some(handler) = self.registry.get(handler) {
             let (topic, offset) = (&record.source.topic, record.offset);
             tracing::error!(handler = &*handler.name, %topic, partition = record.source.partition, offset, reason, "no event, dead letter");
-            handler.meters.dead_letter(topic);
+            if let Some(meters) = handler.meters.topic(topic) {
+                meters.dead_letters.increment(1);
+            }
             let version = handler.active();
             let letter = DeadLetter {
                 handler: &handler.name,
