@@ -48,10 +48,6 @@ pub struct HostMeters {
     pub relay_failures: Counter,
     /// Bytes of states kept in memory.
     pub cache_bytes: Gauge,
-    /// Triggers whose state was in memory.
-    pub cache_hits: Counter,
-    /// Triggers whose state was read from the store.
-    pub cache_misses: Counter,
     /// 1 while Kafka is connected, else 0.
     pub kafka_connected: Gauge,
 }
@@ -89,8 +85,6 @@ impl Meters {
                 relay_seconds: histogram!("sandman_relay_transaction_seconds"),
                 relay_failures: counter!("sandman_relay_transaction_failures_total"),
                 cache_bytes: gauge!("sandman_cache_bytes"),
-                cache_hits: counter!("sandman_cache_hits_total"),
-                cache_misses: counter!("sandman_cache_misses_total"),
                 kafka_connected: gauge!("sandman_kafka_connected"),
             }
         });

@@ -61,11 +61,6 @@ const COUNTERS: &[(&str, &str)] = &[
         "sandman_relay_transaction_failures_total",
         "Relay transactions that failed and were tried again",
     ),
-    ("sandman_cache_hits_total", "Triggers whose state was in memory"),
-    (
-        "sandman_cache_misses_total",
-        "Triggers whose state was read from the store",
-    ),
 ];
 
 const GAUGES: &[(&str, Unit, &str)] = &[
