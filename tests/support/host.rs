@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use rustix::process::Signal;
 
 use crate::Result;
-use crate::build;
+use crate::binary;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::process::Process;
@@ -42,7 +42,7 @@ impl Ended {
 
 /// The environment decides nothing in a test but what the test sets.
 fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(build::sandman()?);
+    let mut command = Command::new(binary::sandman()?);
     for (name, _) in std::env::vars() {
         let ours = ["SANDMAN_", "KAFKA_", "JWT_", "PORT"];
         if name != "SANDMAN_LOG" && ours.iter().any(|prefix| name.starts_with(prefix)) {
@@ -73,7 +73,11 @@ fn ended(process: &Process, status: ExitStatus) -> Ended {
 impl Host {
     /// Starts `sandman run` in a folder with a `sandman.toml`; `remember` is given its log before anything can go wrong.
     pub(crate) fn start(folder: &Path, arguments: &[&str], remember: impl FnOnce(Log)) -> Result<Self> {
-        let arguments: Vec<_> = ["run", "--config", "sandman.toml"].iter().chain(arguments).copied().collect();
+        let arguments: Vec<_> = ["run", "--config", "sandman.toml"]
+            .iter()
+            .chain(arguments)
+            .copied()
+            .collect();
         let process = Process::start("the host", &mut command(folder, &arguments)?)?;
         remember(process.stderr.clone());
         let ready = process.stdout.wait_for(|line| line.starts_with(READY));
@@ -81,7 +85,7 @@ impl Host {
             Some(status) => format!("the host ended with {status} before it was ready"),
             None => "the host was not ready in time".to_owned(),
         })?;
-        let admin = address(&line, "admin").unwrap_or_default();
+        let admin = address(&line, "admin").with_context(|| format!("no admin address in {line:?}"))?;
         Ok(Self { process, admin })
     }
 
@@ -103,7 +107,9 @@ impl Host {
     /// # Errors
     /// If they do not become so in time.
     pub fn metrics_when(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) -> Result<Metrics> {
-        eventually(what, || self.metrics().map(|metrics| wanted(&metrics).then_some(metrics)))
+        eventually(what, || {
+            self.metrics().map(|metrics| wanted(&metrics).then_some(metrics))
+        })
     }
 
     /// Waits for a line of its log that holds all of `words`.

@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::host::{self, Ended, Host};
 use crate::keeper::keeper;
 use crate::log::Log;
-use crate::member::ForeignMember;
+use crate::member::{self, ForeignMember};
 use crate::producer::{Compression, Producer};
 use crate::settings::Settings;
 
@@ -71,7 +71,11 @@ impl World {
     /// # Errors
     /// If none can be started.
     pub fn own_broker(&self) -> Result<&Broker> {
-        let jars = self.means.own.as_ref().map_err(|why| anyhow!("no broker of one's own: {why}"))?;
+        let jars = self
+            .means
+            .own
+            .as_ref()
+            .map_err(|why| anyhow!("no broker of one's own: {why}"))?;
         if self.own.get().is_none() {
             let broker = Broker::with(jars)?;
             let _ = self.own.set(broker);
@@ -96,7 +100,8 @@ impl World {
     /// If it cannot be made.
     pub fn make_topic(&self, event_type: &str) -> Result<String> {
         let topic = self.topic(event_type);
-        self.cluster()?.create_topics(std::slice::from_ref(&topic), PARTITIONS)?;
+        self.cluster()?
+            .create_topics(std::slice::from_ref(&topic), PARTITIONS)?;
         Ok(topic)
     }
 
@@ -154,6 +159,20 @@ impl World {
     /// If there is no broker.
     pub fn settings(&self) -> Result<Settings> {
         Ok(Settings::new(&self.name, &self.prefix(), self.cluster()?.brokers()))
+    }
+
+    /// The same, naming a broker that nobody runs.
+    pub fn settings_without_broker(&self) -> Settings {
+        Settings::new(&self.name, &self.prefix(), "127.0.0.1:1")
+    }
+
+    /// The sum of the offsets that a handler's group has committed for a topic: how many records are done.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn group_offsets(&self, handler: &str, topic: &str) -> Result<i64> {
+        let group = format!("{}-{handler}", self.name);
+        member::committed(self.cluster()?.brokers(), &group, topic, PARTITIONS)
     }
 
     /// Starts a host in this world's folder and returns once it is ready.
