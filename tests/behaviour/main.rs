@@ -1,10 +1,45 @@
 //! What Sandman promises, one file a promise, shown with the real binary.
 
+mod architecture;
+mod attempts;
+mod broker_outage;
+mod compression;
+mod configuration;
+mod crash;
+mod drain;
+mod embedded;
+mod group;
+mod hostage;
+mod hostile;
+mod one_host;
+mod order;
+mod partitions;
+mod poison;
+mod seeing;
 mod whole_way;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let all = [whole_way::BEHAVIOURS];
+    // The slow ones first: they end while the quick ones fill the gaps.
+    let all = [
+        crash::BEHAVIOURS,
+        broker_outage::BEHAVIOURS,
+        group::BEHAVIOURS,
+        attempts::BEHAVIOURS,
+        one_host::BEHAVIOURS,
+        drain::BEHAVIOURS,
+        hostile::BEHAVIOURS,
+        hostage::BEHAVIOURS,
+        order::BEHAVIOURS,
+        partitions::BEHAVIOURS,
+        poison::BEHAVIOURS,
+        compression::BEHAVIOURS,
+        whole_way::BEHAVIOURS,
+        seeing::BEHAVIOURS,
+        embedded::BEHAVIOURS,
+        configuration::BEHAVIOURS,
+        architecture::BEHAVIOURS,
+    ];
     sandman_tests::main(&all.concat())
 }

@@ -51,9 +51,19 @@ impl Event {
         Self::new("thing.happened", key, &json!({ "n": n }))
     }
 
+    /// The same, for which the guest takes `burn` thousand steps.
+    pub fn slow_thing(key: &str, n: u64, burn: u64) -> Self {
+        Self::new("thing.happened", key, &json!({ "n": n, "burn": burn }))
+    }
+
     /// An order to the guest `hostile`, for example `told("key", "burn", 5)`.
     pub fn told(key: &str, what: &str, n: u64) -> Self {
-        Self::new("hostile.told", key, &json!({ "do": what, "n": n }))
+        Self::told_with(key, what, n, "")
+    }
+
+    /// The same, with a text.
+    pub fn told_with(key: &str, what: &str, n: u64, text: &str) -> Self {
+        Self::new("hostile.told", key, &json!({ "do": what, "n": n, "text": text }))
     }
 
     /// Bytes that may be no envelope.

@@ -11,7 +11,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::broker::{Cluster, Means, Shared};
 use crate::world::World;
-use crate::{Result, build};
+use crate::{Result, binary, guests};
 
 /// Behaviours that run side by side: most of their time they wait for a broker or a deadline, but each has a host of its
 /// own, and the machines that they run on have few cores.
@@ -147,11 +147,11 @@ fn prepare(arguments: &Arguments, behaviours: &[Behaviour]) -> Result<Means> {
     if arguments.list || selected.iter().all(|behaviour| behaviour.needs == Needs::Nothing) {
         return Ok(Means::none());
     }
-    timed("built sandman", || build::sandman().map(drop))?;
+    timed("built sandman", || binary::sandman().map(drop))?;
     timed("built the guests", || {
         ["echo", "hostile"]
             .iter()
-            .try_for_each(|name| build::guest(name).map(drop))
+            .try_for_each(|name| guests::guest(name).map(drop))
     })?;
     if selected
         .iter()
@@ -184,6 +184,6 @@ fn chain(error: &anyhow::Error) -> String {
 }
 
 /// A line of progress.
-pub(crate) fn say(line: &str) {
+pub fn say(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }

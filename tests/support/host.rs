@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use rustix::process::Signal;
 
 use crate::Result;
-use crate::build;
+use crate::binary;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::process::Process;
@@ -42,7 +42,7 @@ impl Ended {
 
 /// The environment decides nothing in a test but what the test sets.
 fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(build::sandman()?);
+    let mut command = Command::new(binary::sandman()?);
     for (name, _) in std::env::vars() {
         let ours = ["SANDMAN_", "KAFKA_", "JWT_", "PORT"];
         if name != "SANDMAN_LOG" && ours.iter().any(|prefix| name.starts_with(prefix)) {
@@ -85,13 +85,21 @@ impl Host {
             Some(status) => format!("the host ended with {status} before it was ready"),
             None => "the host was not ready in time".to_owned(),
         })?;
-        let admin = address(&line, "admin").unwrap_or_default();
+        let admin = address(&line, "admin").with_context(|| format!("no admin address in {line:?}"))?;
         Ok(Self { process, admin })
     }
 
     /// The address of the admin listener.
     pub fn admin(&self) -> &str {
         &self.admin
+    }
+
+    /// The CPU time that the host's process has used.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn cpu(&self) -> Result<std::time::Duration> {
+        self.process.cpu()
     }
 
     /// One reading of its metrics.

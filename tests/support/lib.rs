@@ -3,13 +3,15 @@
 //! A behaviour reads as what a person would do and see; how it is done is in here. Nothing in here sleeps for a fixed
 //! time: it waits for a line, a record, a metric or the end of a process, each with a generous deadline.
 
+mod binary;
 mod broker;
-mod build;
 mod consumer;
 mod event;
+mod guests;
 mod harness;
 mod host;
 mod keeper;
+mod ledger;
 mod log;
 mod member;
 mod metrics;
@@ -21,12 +23,13 @@ mod wait;
 mod world;
 
 pub use broker::{Broker, Cluster};
-pub use build::guest;
 pub use consumer::{Header, Reader, Seen};
 pub use echo::Tally;
 pub use event::Event;
-pub use harness::{Behaviour, main};
+pub use guests::{echo, guest, hostile};
+pub use harness::{Behaviour, main, say as note};
 pub use host::{Ended, Host};
+pub use ledger::Ledger;
 pub use member::ForeignMember;
 pub use metrics::Metrics;
 pub use paths::repository;

@@ -6,11 +6,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context;
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::Result;
 use crate::broker::client;
-use crate::wait::eventually;
+use crate::wait::{PATIENCE, eventually};
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -75,4 +76,21 @@ impl Drop for ForeignMember {
             let _ = thread.join();
         }
     }
+}
+
+/// The sum of a group's committed offsets over the partitions of a topic.
+pub(crate) fn committed(brokers: &str, group: &str, topic: &str, partitions: i32) -> Result<i64> {
+    let consumer: BaseConsumer = client(brokers).set("group.id", group).create().context("no consumer")?;
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition_range(topic, 0, partitions - 1);
+    let answer = consumer
+        .committed_offsets(asked, PATIENCE)
+        .context("no committed offsets")?;
+    // A partition without an offset counts nothing.
+    Ok(answer
+        .elements()
+        .iter()
+        .filter_map(|element| element.offset().to_raw())
+        .filter(|offset| *offset > 0)
+        .sum())
 }

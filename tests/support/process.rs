@@ -50,6 +50,25 @@ impl Process {
         })
     }
 
+    /// The CPU time it has used, of all its threads.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        let path = format!("/proc/{}/stat", self.pid);
+        let stat = std::fs::read_to_string(&path).with_context(|| format!("{path} cannot be read"))?;
+        // The name in brackets may hold spaces; the user's and the system's ticks are the 12th and 13th field behind it.
+        let fields = stat
+            .rsplit_once(')')
+            .map_or("", |(_, fields)| fields)
+            .split_whitespace();
+        let ticks: u64 = fields
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
+        Ok(Duration::from_secs_f64(
+            ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
+        ))
+    }
+
     /// Sends a signal; a process that has ended gets none.
     pub(crate) fn signal(&self, signal: Signal) -> Result {
         let state = lock(&self.state);

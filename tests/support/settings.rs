@@ -3,6 +3,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
+/// How long a group waits for a member that was killed: the least that a broker takes that was not told otherwise.
+const SESSION: &str = "6000";
+
 /// One handler's table.
 #[derive(Clone, Debug)]
 pub struct Handler {
@@ -70,7 +73,7 @@ impl Settings {
             .set("kafka.brokers", &quoted(brokers))
             .set("kafka.topic_prefix", &quoted(prefix))
             // A host that was killed leaves the group soon.
-            .set("kafka.options.\"session.timeout.ms\"", "6000")
+            .set("kafka.options.\"session.timeout.ms\"", SESSION)
             .set("kafka.options.\"heartbeat.interval.ms\"", "500")
             .set("store.url", &quoted("sqlite:data/sandman.db"))
             .set("uploads.url", &quoted("file:data/uploads"))
@@ -118,7 +121,7 @@ impl Settings {
     }
 
     /// The file's text.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut text = String::new();
         for (path, value) in &self.lines {
             let _ = writeln!(text, "{path} = {value}");

@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::host::{self, Ended, Host};
 use crate::keeper::keeper;
 use crate::log::Log;
-use crate::member::ForeignMember;
+use crate::member::{self, ForeignMember};
 use crate::producer::{Compression, Producer};
 use crate::settings::Settings;
 
@@ -159,6 +159,20 @@ impl World {
     /// If there is no broker.
     pub fn settings(&self) -> Result<Settings> {
         Ok(Settings::new(&self.name, &self.prefix(), self.cluster()?.brokers()))
+    }
+
+    /// The same, naming a broker that nobody runs.
+    pub fn settings_without_broker(&self) -> Settings {
+        Settings::new(&self.name, &self.prefix(), "127.0.0.1:1")
+    }
+
+    /// The sum of the offsets that a handler's group has committed for a topic: how many records are done.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn group_offsets(&self, handler: &str, topic: &str) -> Result<i64> {
+        let group = format!("{}-{handler}", self.name);
+        member::committed(self.cluster()?.brokers(), &group, topic, PARTITIONS)
     }
 
     /// Starts a host in this world's folder and returns once it is ready.

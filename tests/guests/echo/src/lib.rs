@@ -1,6 +1,8 @@
 //! Counts and folds what happened to a key and publishes two events for each: the guest of the torture tests and
 //! benchmarks. A lost, doubled or reordered input shows in `count`, `sum` or `fold`.
 
+use std::hint::black_box;
+
 use sandman_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -8,6 +10,9 @@ use serde_json::value::RawValue;
 #[derive(Deserialize)]
 struct Thing {
     n: u64,
+    /// Thousands of steps to spend on it: a slow handler.
+    #[serde(default)]
+    burn: u64,
 }
 
 /// What is known of a key.
@@ -52,6 +57,9 @@ pub fn describe() -> Contract {
 pub fn on_event(event: Event, state: Option<Tally>, _: Context) -> Result<Outcome<Tally>, Failure> {
     let thing: Thing = event.payload()?;
     let as_it_came: Box<RawValue> = event.payload()?;
+    for step in 0..thing.burn.saturating_mul(1_000) {
+        black_box(step);
+    }
     let tally = state.unwrap_or_default().after(thing.n);
     Ok(Outcome::new()
         .emit("thing.counted", "1.0", &tally)

@@ -1,12 +1,10 @@
-//! What a run needs built: the host's binary and the guests.
+//! The `sandman` binary of the profile that the tests were built with.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use anyhow::{Context, anyhow, bail};
-use sandman::build_guest::{BuildOptions, build};
 
 use crate::Result;
 use crate::paths::{profile_dir, repository, target_dir};
@@ -46,24 +44,4 @@ fn build_sandman() -> Result<PathBuf> {
         bail!("`sandman` does not build:\n{}", String::from_utf8_lossy(&built.stderr));
     }
     Ok(binary)
-}
-
-/// The component of a guest in `tests/guests`, built with the code of `sandman build` at its first use.
-///
-/// # Errors
-/// If it does not build.
-pub fn guest(name: &str) -> Result<PathBuf> {
-    static BUILT: OnceLock<Mutex<BTreeMap<String, PathBuf>>> = OnceLock::new();
-    let built = BUILT.get_or_init(Mutex::default);
-    let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(path) = built.get(name) {
-        return Ok(path.clone());
-    }
-    let options = BuildOptions {
-        target_dir: Some(target_dir()?),
-        ..BuildOptions::default()
-    };
-    let component = build(&repository().join("tests/guests").join(name), &options)?;
-    built.insert(name.to_owned(), component.path.clone());
-    Ok(component.path)
 }

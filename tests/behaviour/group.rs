@@ -1,0 +1,31 @@
+//! Partitions are taken away and given back.
+
+use anyhow::ensure;
+use sandman_tests::{Behaviour, Ledger, Result, World, echo};
+
+pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new(
+    "partitions_taken_by_a_stranger_and_given_back_lose_and_double_nothing",
+    taken_and_given_back,
+)
+.on_real_kafka("balances groups in its own way")];
+
+fn taken_and_given_back(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    let settings = world.settings()?.set("host.batch", "50").handler(echo(&[&input])?);
+    let host = world.host(&settings)?;
+    let mut ledger = Ledger::default();
+    let mut reader = world.reader(&world.topic("thing.echoed"))?;
+    for round in 1..=3 {
+        world.send(&input, &ledger.rounds(300, 10, 100))?;
+        // In the middle of the load a stranger joins, is given partitions, and leaves.
+        reader.until_count(ledger.total() - 2_500)?;
+        let stranger = world.foreign_member("echo", &input)?;
+        let held = stranger.holds_some()?;
+        ensure!(held < 3, "round {round}: the stranger got all partitions");
+        world.send(&input, &ledger.rounds(300, 1, 0))?;
+        stranger.leave();
+        reader.until_count(ledger.total())?;
+        host.still_runs()?;
+    }
+    ledger.settle(world)
+}

@@ -1,0 +1,133 @@
+//! A key that fails, waits or spins holds up no other key; its own later events wait behind it.
+
+use anyhow::ensure;
+use sandman_tests::{Behaviour, Event, Result, World, hostile};
+
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new("other_keys_go_on_while_one_backs_off", while_one_backs_off),
+    Behaviour::new("other_keys_go_on_while_some_spin", while_some_spin),
+    Behaviour::new("a_key_that_backs_off_catches_up_in_order", catches_up),
+    Behaviour::new(
+        "work_parked_behind_a_key_is_bounded_and_goes_on",
+        parked_work_is_bounded,
+    ),
+];
+
+const OTHERS: usize = 200;
+
+/// Orders to many other keys, in all partitions.
+fn others() -> Vec<Event> {
+    let keys = (0..OTHERS).map(|key| format!("other-{key}"));
+    keys.map(|key| Event::told(&key, "nothing", 1)).collect()
+}
+
+fn while_one_backs_off(world: &World) -> Result {
+    let input = world.make_topic("hostile.told")?;
+    let handler = hostile(&[&input])?.set("retry", r#"{ attempts = 2, first = "1h", max = "1h" }"#);
+    let host = world.host(&world.settings()?.handler(handler))?;
+    let mut events = vec![Event::told("stuck", "retry", 0), Event::told("stuck", "nothing", 2)];
+    events.extend(others());
+    world.send(&input, &events)?;
+    let mut done = world.reader(&world.topic("hostile.done"))?;
+    let seen = done.until_count(OTHERS)?;
+    let overtook = seen.iter().any(|event| event.key_text() == "stuck");
+    ensure!(
+        !overtook,
+        "an event of the key that backs off overtook the one that failed"
+    );
+    host.still_runs()
+}
+
+fn while_some_spin(world: &World) -> Result {
+    let input = world.make_topic("hostile.told")?;
+    let limits = r#"{ time = "60s" }"#;
+    let handler = hostile(&[&input])?
+        .set("limits", limits)
+        .set("retry", "{ attempts = 1 }");
+    let settings = world.settings()?.set("host.workers", "8").handler(handler);
+    let _host = world.host(&settings)?;
+    // More of them than the machine has cores, fewer than there are workers.
+    let spinning = std::thread::available_parallelism()?.get() + 1;
+    ensure!(spinning < 8, "this test is written for fewer than 7 cores");
+    let mut events: Vec<_> = (0..spinning)
+        .map(|key| Event::told(&format!("spin-{key}"), "loop", 0))
+        .collect();
+    events.extend(others());
+    world.send(&input, &events)?;
+    world.reader(&world.topic("hostile.done"))?.until_count(OTHERS)?;
+    // A spinner that is done would be a dead letter: all of them still spin.
+    let letters = world.all_of(&format!("{input}.dlq"))?;
+    ensure!(
+        letters.is_empty(),
+        "the others were done only after {} spinners",
+        letters.len()
+    );
+    Ok(())
+}
+
+fn catches_up(world: &World) -> Result {
+    let input = world.make_topic("hostile.told")?;
+    let handler = hostile(&[&input])?.set("retry", r#"{ attempts = 5, first = "50ms", factor = 1.0 }"#);
+    let _host = world.host(&world.settings()?.handler(handler))?;
+    let mut events = Vec::new();
+    for n in 1..=20 {
+        for key in ["ada", "bob", "eve"] {
+            // Every fifth fails twice before it succeeds.
+            let what = if n % 5 == 0 { "fail" } else { "nothing" };
+            events.push(Event::told_with(key, what, 2, &n.to_string()));
+        }
+    }
+    let sent: Vec<_> = events.iter().map(|event| event.id.clone()).collect();
+    world.send(&input, &events)?;
+    let mut done = world.reader(&world.topic("hostile.done"))?;
+    let seen = done.until_count(events.len())?;
+    for key in ["ada", "bob", "eve"] {
+        let of_key = |all: &[Event]| -> Vec<String> {
+            let of_key = all.iter().filter(|event| event.key.as_deref() == Some(key.as_bytes()));
+            of_key.map(|event| event.id.clone()).collect()
+        };
+        let causes: Vec<_> = seen.iter().filter(|event| event.key_text() == key).map(cause).collect();
+        ensure!(
+            causes == of_key(&events),
+            "{key} was handled as {causes:?}, sent as {sent:?}"
+        );
+    }
+    let tries = |event: &&sandman_tests::Seen| event.payload()["did"] == "fail" && event.payload()["attempt"] == 3;
+    let third = seen.iter().filter(tries).count();
+    ensure!(third == 12, "{third} events succeeded at their third try, not 12");
+    Ok(())
+}
+
+fn cause(event: &sandman_tests::Seen) -> String {
+    event.json()["causationId"].as_str().unwrap_or_default().to_owned()
+}
+
+fn parked_work_is_bounded(world: &World) -> Result {
+    let input = world.make_topic("hostile.told")?;
+    let handler = hostile(&[&input])?.set("retry", r#"{ attempts = 2, first = "5s" }"#);
+    let settings = world
+        .settings()?
+        .set("host.parked", "50")
+        .set("host.in_flight", "1000")
+        .handler(handler);
+    let host = world.host(&settings)?;
+    // Far more behind the failing event than may be parked; all of one key, so all of one partition.
+    let mut events = vec![Event::told("stuck", "fail", 1)];
+    events.extend((0..1_000).map(|_| Event::told("stuck", "nothing", 1)));
+    world.send(&input, &events)?;
+    let parked = host.metrics_when("work is parked at the bound", |metrics| {
+        metrics
+            .sum("sandman_parked_triggers", &[("handler", "hostile")])
+            .is_some_and(|parked| parked >= 50.0)
+    })?;
+    let parked = parked
+        .sum("sandman_parked_triggers", &[("handler", "hostile")])
+        .unwrap_or_default();
+    // What the consumer had fetched when the partition paused may still come in.
+    ensure!(
+        parked <= 100.0,
+        "{parked} triggers are parked, far above the bound of 50"
+    );
+    world.reader(&world.topic("hostile.done"))?.until_count(events.len())?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! An embedded store has one host: whoever else would do harm is refused, and told what to do.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::ensure;
+use sandman_tests::{Behaviour, Ended, Host, Ledger, Result, Settings, World, echo};
+
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new("a_second_host_on_the_same_store_is_refused", same_store),
+    Behaviour::new("a_second_store_on_the_same_deployment_is_refused", other_store).on_real_kafka(REAL),
+    Behaviour::new("a_restored_backup_is_refused_until_it_is_adopted", restored_backup).on_real_kafka(REAL),
+];
+
+const REAL: &str = "proves nothing about fencing";
+
+fn refused(ended: &Ended, words: &[&str]) -> Result {
+    ensure!(ended.code() == 1, "it ended with {}: {}", ended.status, ended.stderr);
+    ensure!(!ended.stdout.contains("ready"), "it said that it was ready");
+    for word in words {
+        ensure!(
+            ended.stderr.contains(word),
+            "nothing about {word:?} in:\n{}",
+            ended.stderr
+        );
+    }
+    Ok(())
+}
+
+/// A host that has done some work.
+fn at_work(world: &World, ledger: &mut Ledger) -> Result<(Host, Settings, String)> {
+    let input = world.make_topic("thing.happened")?;
+    let settings = world.settings()?.handler(echo(&[&input])?);
+    let host = world.host(&settings)?;
+    world.send(&input, &ledger.rounds(20, 2, 0))?;
+    ledger.settle(world)?;
+    Ok((host, settings, input))
+}
+
+/// It was neither ended nor fenced: it goes on.
+fn undisturbed(world: &World, host: &Host, input: &str, ledger: &mut Ledger) -> Result {
+    world.send(input, &ledger.rounds(20, 2, 0))?;
+    ledger.settle(world)?;
+    host.still_runs()
+}
+
+fn same_store(world: &World) -> Result {
+    let mut ledger = Ledger::default();
+    let (host, settings, input) = at_work(world, &mut ledger)?;
+    refused(&world.host_that_ends("", &settings)?, &["sandman.db", "another"])?;
+    undisturbed(world, &host, &input, &mut ledger)
+}
+
+fn other_store(world: &World) -> Result {
+    let mut ledger = Ledger::default();
+    let (host, settings, input) = at_work(world, &mut ledger)?;
+    refused(
+        &world.host_that_ends("elsewhere", &settings)?,
+        &["belongs to store", "deployment", "--adopt"],
+    )?;
+    undisturbed(world, &host, &input, &mut ledger)?;
+
+    // Once the first is gone for good, the second may take over: it says so, and the first is refused from then on.
+    host.terminate()?;
+    let second = world.host_in("elsewhere", &settings, &["--adopt"])?;
+    refused(&world.host_that_ends("", &settings)?, &["belongs to store", "--adopt"])?;
+    second.still_runs()
+}
+
+fn restored_backup(world: &World) -> Result {
+    let mut ledger = Ledger::default();
+    let (host, settings, input) = at_work(world, &mut ledger)?;
+    host.terminate()?;
+    let (data, backup) = (world.folder().join("data"), world.folder().join("backup"));
+    copy(&data, &backup)?;
+
+    let host = world.host(&settings)?;
+    undisturbed(world, &host, &input, &mut ledger)?;
+    host.terminate()?;
+    fs::remove_dir_all(&data)?;
+    copy(&backup, &data)?;
+    refused(
+        &world.host_that_ends("", &settings)?,
+        &["older than what was published", "backup", "--adopt"],
+    )?;
+    ledger.check(world)?;
+
+    let host = world.host_in("", &settings, &["--adopt"])?;
+    // What the backup does not know was done is done again: that is what was accepted.
+    let again = 40 + ledger.total();
+    world.reader(&world.topic("thing.echoed"))?.until_count(again)?;
+    host.still_runs()
+}
+
+fn copy(from: &Path, to: &Path) -> Result {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}

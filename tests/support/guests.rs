@@ -1,0 +1,49 @@
+//! The guests in `tests/guests`, and handlers that run them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use sandman::build_guest::{BuildOptions, build};
+
+use crate::Result;
+use crate::paths::{repository, target_dir};
+use crate::settings::Handler;
+
+/// A handler `echo`: counts and folds what happened to a key, and echoes it.
+///
+/// # Errors
+/// If the guest does not build.
+pub fn echo(topics: &[&String]) -> Result<Handler> {
+    let handler = Handler::new("echo", &guest("echo")?);
+    Ok(handler.consumes(topics).emits(&["thing.counted", "thing.echoed"]))
+}
+
+/// A handler `hostile`: does as it is told.
+///
+/// # Errors
+/// If the guest does not build.
+pub fn hostile(topics: &[&String]) -> Result<Handler> {
+    let handler = Handler::new("hostile", &guest("hostile")?);
+    Ok(handler.consumes(topics).emits(&["hostile.done"]))
+}
+
+/// The component of a guest in `tests/guests`, built with the code of `sandman build` at its first use.
+///
+/// # Errors
+/// If it does not build.
+pub fn guest(name: &str) -> Result<PathBuf> {
+    static BUILT: OnceLock<Mutex<BTreeMap<String, PathBuf>>> = OnceLock::new();
+    let built = BUILT.get_or_init(Mutex::default);
+    let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(path) = built.get(name) {
+        return Ok(path.clone());
+    }
+    let options = BuildOptions {
+        target_dir: Some(target_dir()?),
+        ..BuildOptions::default()
+    };
+    let component = build(&repository().join("tests/guests").join(name), &options)?;
+    built.insert(name.to_owned(), component.path.clone());
+    Ok(component.path)
+}
