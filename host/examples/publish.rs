@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         started.elapsed()
     );
 
-    let mut second = Publisher::open(&settings, options, &health)?;
+    let mut second = Publisher::open(&settings, options.clone(), &health)?;
     let fenced = publisher.publish(&[record(&events, 1)], &cursor("first", batch + 1));
     println!("first after the second opened: {fenced:?}");
     assert!(matches!(fenced, Err(PublishError::Fenced { .. })));
@@ -110,7 +110,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     println!("{health:?}");
     let started = Instant::now();
-    drop((publisher, second));
+    drop((publisher, second, third, fourth));
     println!("closed in {:?}", started.elapsed());
     Ok(())
 }

@@ -270,7 +270,7 @@ fn pipeline_options(config: &Config) -> pipeline::Options {
         source: config.host.source.clone(),
         cache_bytes: usize::try_from(config.host.cache).unwrap_or(usize::MAX),
         in_flight: config.host.in_flight,
-        in_flight_bytes: config.host.in_flight_bytes,
+        in_flight_bytes: usize::try_from(config.host.in_flight_bytes).unwrap_or(usize::MAX),
         parked: config.host.parked,
         batch: config.host.batch,
         outbox_bytes: config.store.outbox,

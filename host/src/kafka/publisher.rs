@@ -60,6 +60,8 @@ pub struct Publisher {
     /// Polls itself: a producer that nobody polls cannot even abort. `None` only while it is dropped.
     producer: Option<ThreadedProducer<Deliveries>>,
     options: PublisherOptions,
+    /// A transaction failed, or its end is in doubt: nothing may follow it on this producer.
+    spent: bool,
 }
 
 impl Publisher {
@@ -81,6 +83,7 @@ impl Publisher {
         let publisher = Self {
             producer: Some(producer),
             options,
+            spent: false,
         };
         publisher.take_over()?;
         publisher.deliveries()?.monitor().health().set_connected(true);
@@ -97,7 +100,7 @@ impl Publisher {
                 Fault::Final(error) => return Err(error),
                 Fault::Passing(_) if !self.over(deadline) => {}
                 Fault::Passing(reason) | Fault::Broken(reason) => {
-                    return Err(PublishError::Aborted { reason, reopen: true });
+                    return Err(PublishError::Aborted { reason });
                 }
             }
         }
@@ -106,29 +109,33 @@ impl Publisher {
     /// Publishes the records in order, and the cursor after them, in one transaction. `Ok` means that they are visible.
     ///
     /// # Errors
-    /// [`PublishError`]; it says whether anything may be visible and whether the publisher can be used again.
+    /// [`PublishError`]; it says whether anything may be visible. The publisher cannot be used again after one.
     pub fn publish<'a>(
         &mut self,
         records: impl IntoIterator<Item = &'a OutRecord>,
         cursor: &Cursor,
     ) -> Result<Published, PublishError> {
-        let deadline = Deadline::after(self.options.patience);
-        let troubles = self.deliveries()?.monitor().health().errors();
-        self.deliveries()?.reset();
-        if let Err(error) = self.producer()?.begin_transaction() {
-            return Err(match self.fault(&error) {
-                Fault::Final(error) => error,
-                Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Aborted { reason, reopen: true },
+        if self.spent {
+            return Err(PublishError::Aborted {
+                reason: "the publisher failed before and was not opened anew".to_owned(),
             });
         }
-        let mut sent = 0;
-        if let Err(fault) = self.fill(records, cursor, &mut sent, deadline) {
-            return Err(self.abort(fault, sent));
+        self.spent = true;
+        let deadline = Deadline::after(self.options.patience);
+        let troubles = self.troubles()?;
+        self.deliveries()?.reset();
+        self.producer()?
+            .begin_transaction()
+            .map_err(|error| not_committed(self.fault(&error)))?;
+        if let Err(fault) = self.fill(records, cursor, deadline) {
+            self.abort();
+            return Err(not_committed(fault));
         }
         let slow = Deadline::after(SLOW);
-        self.commit(deadline, sent)?;
-        let troubled = self.deliveries()?.monitor().health().errors() != troubles;
-        Ok(if troubled || slow.passed() {
+        self.commit(deadline)?;
+        self.served()?;
+        self.spent = self.troubles()? != troubles || slow.passed();
+        Ok(if self.spent {
             Published::Reopen
         } else {
             Published::Clean
@@ -140,17 +147,16 @@ impl Publisher {
         &self,
         records: impl IntoIterator<Item = &'a OutRecord>,
         cursor: &Cursor,
-        sent: &mut usize,
         deadline: Deadline,
     ) -> Result<(), Fault> {
+        let mut sent = 0;
         for record in records {
-            self.send(record, *sent, deadline)?;
-            *sent += 1;
+            self.send(record, sent, deadline)?;
+            sent += 1;
         }
-        self.delivered(*sent, deadline)?;
-        self.send(&cursor_record(&self.options.cursor_topic, cursor), *sent, deadline)?;
-        *sent += 1;
-        self.delivered(*sent, deadline)
+        self.delivered(sent, deadline)?;
+        self.send(&cursor_record(&self.options.cursor_topic, cursor), sent, deadline)?;
+        self.delivered(sent + 1, deadline)
     }
 
     /// Hands one record to the producer. Where its queue is full, the same record is tried again until there is room,
@@ -226,19 +232,17 @@ impl Publisher {
         }
     }
 
-    fn commit(&self, deadline: Deadline, sent: usize) -> Result<(), PublishError> {
+    fn commit(&self, deadline: Deadline) -> Result<(), PublishError> {
         // A record is delivered a moment before the library lets go of it; a commit in that moment waits for 100 ms.
-        let moment = Deadline::after(MOMENT);
-        while self.producer()?.in_flight_count() > 0 && !moment.passed() {
-            thread::park_timeout(Duration::from_micros(100));
-        }
+        self.served()?;
         loop {
             let Err(error) = self.producer()?.commit_transaction(deadline.slice(SLICE)) else {
                 return Ok(());
             };
             match &error {
                 KafkaError::Transaction(answer) if answer.txn_requires_abort() => {
-                    return Err(self.abort(self.fault(&error), sent));
+                    self.abort();
+                    return Err(not_committed(self.fault(&error)));
                 }
                 // The same call with the same arguments goes on where the last one stopped.
                 KafkaError::Transaction(answer) if answer.is_retriable() && !self.over(deadline) => {}
@@ -253,35 +257,33 @@ impl Publisher {
         }
     }
 
-    /// Takes back what was sent, and turns the fault into what the relay needs to know.
-    fn abort(&self, fault: Fault, sent: usize) -> PublishError {
-        if let Fault::Final(error @ (PublishError::Fenced { .. } | PublishError::NotAllowed { .. })) = fault {
-            return error;
+    /// Waits, for a moment at most, until all that the library has to tell was heard.
+    fn served(&self) -> Result<(), PublishError> {
+        let moment = Deadline::after(MOMENT);
+        while self.producer()?.in_flight_count() > 0 && !moment.passed() {
+            thread::park_timeout(Duration::from_micros(100));
         }
-        let clean = !matches!(fault, Fault::Broken(_)) && self.aborted(sent);
-        match fault {
-            Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Aborted { reason, reopen: !clean },
-            Fault::Final(error) if clean => error,
-            // The publisher must be opened anew, which `error` would not say; the next attempt will meet it again.
-            Fault::Final(error) => PublishError::Aborted {
-                reason: error.to_string(),
-                reopen: true,
-            },
+        Ok(())
+    }
+
+    /// Takes back what was sent, as far as that works: readers need not wait for the broker to do it. Opening the next
+    /// publisher does it for certain.
+    fn abort(&self) {
+        let deadline = Deadline::after(ABORT);
+        let Ok(producer) = self.producer() else {
+            return;
+        };
+        while let Err(error) = producer.abort_transaction(deadline.slice(SLICE)) {
+            let again = matches!(&error, KafkaError::Transaction(answer) if answer.is_retriable());
+            if !again || self.over(deadline) {
+                tracing::debug!(%error, "transaction left for the next publisher to abort");
+                return;
+            }
         }
     }
 
-    fn aborted(&self, sent: usize) -> bool {
-        let deadline = Deadline::after(ABORT);
-        let (Ok(producer), Ok(deliveries)) = (self.producer(), self.deliveries()) else {
-            return false;
-        };
-        loop {
-            match producer.abort_transaction(deadline.slice(SLICE)) {
-                Ok(()) => return deliveries.settle(sent, deadline.left()) && !deadline.passed(),
-                Err(KafkaError::Transaction(answer)) if answer.is_retriable() && !self.over(deadline) => {}
-                Err(_) => return false,
-            }
-        }
+    fn troubles(&self) -> Result<u64, PublishError> {
+        Ok(self.deliveries()?.monitor().health().troubles())
     }
 
     fn over(&self, deadline: Deadline) -> bool {
@@ -312,6 +314,14 @@ impl Drop for Publisher {
         if let Some(producer) = self.producer.take() {
             drop_apart("relay", producer, CLOSE);
         }
+    }
+}
+
+/// A fault before the commit was asked for: nothing of the transaction is visible or ever will be.
+fn not_committed(fault: Fault) -> PublishError {
+    match fault {
+        Fault::Final(error) => error,
+        Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Aborted { reason },
     }
 }
 

@@ -32,7 +32,7 @@ impl Pipeline {
                     self.fail(batch);
                 }
                 Err(error) => {
-                    self.fail(batch);
+                    // Whether it is durable is not known here: nothing may act on it, and only a restart can tell.
                     self.alarm.raise(&error);
                     return;
                 }

@@ -52,11 +52,8 @@ impl Intake for HandlerIntake {
 
     fn offsets(&self) -> Vec<(TopicPartition, i64)> {
         let desk = self.pipeline.desk.lock();
-        let assigned = desk
-            .partitions
-            .of(self.handler)
-            .filter(|(_, partition)| partition.assigned);
-        assigned
+        let known = desk.partitions.of(self.handler);
+        known
             .filter_map(|(_, partition)| Some((partition.name.clone(), partition.progress.as_ref()?.next())))
             .collect()
     }

@@ -13,12 +13,6 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("host", "cache = \"16MB\"", "host.cache", "KiB, MiB, GiB"),
     ("host", "log = \"xml\"", "host.log", "\"text\", \"json\""),
     ("host", "parked = 20000", "host.parked", "more than in_flight (10000)"),
-    (
-        "host",
-        "in_flight_bytes = 1",
-        "host.in_flight_bytes",
-        "from 1MiB to 64GiB",
-    ),
     ("host", "batch = -1", "host.batch", "from 1 to"),
     ("host", "deployment = \"a b\"", "host.deployment", "letters, digits"),
     ("host", "compiled = \"\"", "host.compiled", "not empty"),

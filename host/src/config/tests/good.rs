@@ -18,7 +18,6 @@ fn a_minimal_file_gets_the_documented_defaults() {
         (config.host.in_flight, config.host.parked, config.host.batch),
         (10_000, 1_000, 2_000)
     );
-    assert_eq!(config.host.in_flight_bytes, 64 << 20);
     assert_eq!(config.host.compiled, PathBuf::from("/etc/sandman/data/compiled"));
     assert_eq!(config.kafka.brokers, Brokers::Servers("localhost:9092".to_owned()));
     assert_eq!(config.kafka.topic("user.updated"), "dreamscape.user.updated");
