@@ -65,8 +65,9 @@ impl RelayError {
             Self::Cursor(error) => matches!(error, CursorError::Unreachable { .. }),
             Self::Topics(error) => matches!(error, TopicsError::Unreachable { .. }),
             // A missing topic, a record that is too large and a missing permission are mended outside; nothing is lost
-            // meanwhile. Being fenced means that another host owns the deployment now.
-            Self::Publish(error) => !matches!(error, PublishError::Fenced { .. } | PublishError::Settings(_)),
+            // meanwhile. Who was fenced, by another producer or by a transaction that took too long, looks at the cursor
+            // before it opens a new publisher: if another store owns the deployment now, that is where it ends.
+            Self::Publish(error) => !matches!(error, PublishError::Settings(_)),
             Self::Store(error) => matches!(error, StoreError::Unavailable(_)),
         }
     }
@@ -108,15 +109,10 @@ impl Relay {
         let mut topics = HashMap::new();
         let mut open: Option<Open> = None;
         let mut wait = FIRST_WAIT;
-        let mut told = false;
         while !self.give_up.load(Ordering::Relaxed) {
             match self.step(&mut open, &mut topics) {
                 Ok(Step::Published) => wait = FIRST_WAIT,
                 Ok(Step::Idle) => {
-                    if !told {
-                        told = true;
-                        self.ready.try_send(()).ok();
-                    }
                     if self.drain.load(Ordering::Relaxed) {
                         return;
                     }
@@ -125,13 +121,8 @@ impl Relay {
                 Err(error) if error.passes() => {
                     self.meters.host.relay_failures.increment(1);
                     tracing::warn!(%error, ?wait, "publishing waits");
-                    if let RelayError::Publish(error) = &error
-                        && !error.reopen()
-                    {
-                        // The same publisher tries again.
-                    } else {
-                        open = None;
-                    }
+                    // A late request of the old publisher could hit the next transaction: never go on with it.
+                    open = None;
                     self.rest(wait);
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
@@ -156,7 +147,12 @@ impl Relay {
     fn step(&self, open: &mut Option<Open>, topics: &mut Topics) -> Result<Step, RelayError> {
         let Open { publisher, after } = match open {
             Some(open) => open,
-            None => open.insert(self.open()?),
+            None => {
+                let opened = open.insert(self.open()?);
+                // Heard once; a full channel means that it was heard.
+                self.ready.try_send(()).ok();
+                opened
+            }
         };
         let batches = self.store.outbox(*after, TRANSACTION_BYTES)?;
         let Some(last) = batches.last().map(|batch| batch.number) else {

@@ -166,10 +166,12 @@ impl Host {
                     return Ok(());
                 }
                 recv(self.relay_ready) -> ready => match ready {
-                    Ok(()) => {
-                        self.consume(config)?;
+                    Ok(()) if !ours => {
                         ours = true;
+                        self.consume(config)?;
                     }
+                    // The publisher was opened anew.
+                    Ok(()) => {}
                     // The relay has ended, and the alarm says why.
                     Err(_) => self.relay_ready = crossbeam_channel::never(),
                 },

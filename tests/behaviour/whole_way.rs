@@ -2,7 +2,10 @@
 
 use sandman_tests::{Behaviour, Event, Handler, Result, World, guest};
 
-pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new("a_record_goes_the_whole_way", a_record_goes_the_whole_way)];
+pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new(
+    "a_record_goes_the_whole_way",
+    a_record_goes_the_whole_way,
+)];
 
 fn a_record_goes_the_whole_way(world: &World) -> Result {
     let input = world.make_topic("thing.happened")?;

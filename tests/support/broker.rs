@@ -79,7 +79,9 @@ impl Cluster {
     /// If the broker refuses, except for a topic that is there already.
     pub fn create_topics(&self, topics: &[String], partitions: i32) -> Result {
         if let Some(broker) = &self.in_process {
-            return topics.iter().try_for_each(|topic| broker.create_topic(topic, partitions));
+            return topics
+                .iter()
+                .try_for_each(|topic| broker.create_topic(topic, partitions));
         }
         let new: Vec<_> = topics
             .iter()

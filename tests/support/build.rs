@@ -25,9 +25,15 @@ fn build_sandman() -> Result<PathBuf> {
     let binary = profile_dir.join("sandman");
     let Some(cargo) = std::env::var_os("CARGO") else {
         // Not started by cargo: whoever did has built it.
-        return binary.exists().then_some(binary).context("there is no `sandman` beside the tests; run `cargo build`");
+        return binary
+            .exists()
+            .then_some(binary)
+            .context("there is no `sandman` beside the tests; run `cargo build`");
     };
-    let profile = profile_dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let profile = profile_dir
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     let profile = if profile == "debug" { "dev" } else { profile };
     let built = Command::new(cargo)
         .args(["build", "--workspace", "--bin", "sandman", "--profile", profile])

@@ -198,12 +198,6 @@ fn passing(error: &KafkaError) -> bool {
     };
     matches!(
         error.rdkafka_error_code(),
-        Some(
-            AllBrokersDown
-                | BrokerTransportFailure
-                | LeaderNotAvailable
-                | NotLeaderForPartition
-                | OperationTimedOut
-        )
+        Some(AllBrokersDown | BrokerTransportFailure | LeaderNotAvailable | NotLeaderForPartition | OperationTimedOut)
     )
 }

@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{anyhow, Context};
+use anyhow::{Context, anyhow};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::broker::{Cluster, Means, Shared};
@@ -140,15 +140,23 @@ fn run(behaviours: &[Behaviour]) -> Result<ExitCode> {
 
 /// Builds and starts what the selected behaviours need before the first of them, with progress.
 fn prepare(arguments: &Arguments, behaviours: &[Behaviour]) -> Result<Means> {
-    let selected: Vec<_> = behaviours.iter().filter(|behaviour| selected(arguments, behaviour)).collect();
+    let selected: Vec<_> = behaviours
+        .iter()
+        .filter(|behaviour| selected(arguments, behaviour))
+        .collect();
     if arguments.list || selected.iter().all(|behaviour| behaviour.needs == Needs::Nothing) {
         return Ok(Means::none());
     }
     timed("built sandman", || build::sandman().map(drop))?;
     timed("built the guests", || {
-        ["echo", "hostile"].iter().try_for_each(|name| build::guest(name).map(drop))
+        ["echo", "hostile"]
+            .iter()
+            .try_for_each(|name| build::guest(name).map(drop))
     })?;
-    if selected.iter().all(|behaviour| matches!(behaviour.needs, Needs::Nothing | Needs::Host)) {
+    if selected
+        .iter()
+        .all(|behaviour| matches!(behaviour.needs, Needs::Nothing | Needs::Host))
+    {
         return Ok(Means::none());
     }
     let means = Means::find()?;

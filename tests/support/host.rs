@@ -73,7 +73,11 @@ fn ended(process: &Process, status: ExitStatus) -> Ended {
 impl Host {
     /// Starts `sandman run` in a folder with a `sandman.toml`; `remember` is given its log before anything can go wrong.
     pub(crate) fn start(folder: &Path, arguments: &[&str], remember: impl FnOnce(Log)) -> Result<Self> {
-        let arguments: Vec<_> = ["run", "--config", "sandman.toml"].iter().chain(arguments).copied().collect();
+        let arguments: Vec<_> = ["run", "--config", "sandman.toml"]
+            .iter()
+            .chain(arguments)
+            .copied()
+            .collect();
         let process = Process::start("the host", &mut command(folder, &arguments)?)?;
         remember(process.stderr.clone());
         let ready = process.stdout.wait_for(|line| line.starts_with(READY));
@@ -103,7 +107,9 @@ impl Host {
     /// # Errors
     /// If they do not become so in time.
     pub fn metrics_when(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) -> Result<Metrics> {
-        eventually(what, || self.metrics().map(|metrics| wanted(&metrics).then_some(metrics)))
+        eventually(what, || {
+            self.metrics().map(|metrics| wanted(&metrics).then_some(metrics))
+        })
     }
 
     /// Waits for a line of its log that holds all of `words`.

@@ -73,7 +73,10 @@ impl Log {
     pub(crate) fn tail(&self) -> String {
         let lines = self.lock();
         let first = lines.lines.len().saturating_sub(SHOWN);
-        lines.lines[first..].iter().map(|line| format!("    {line}\n")).collect()
+        lines.lines[first..]
+            .iter()
+            .map(|line| format!("    {line}\n"))
+            .collect()
     }
 
     fn change(&self, change: impl FnOnce(&mut Lines)) {

@@ -1,7 +1,7 @@
 //! A stranger in a handler's consumer group: it takes partitions away and gives them back.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -31,7 +31,9 @@ impl ForeignMember {
             .set("heartbeat.interval.ms", "500")
             .create()
             .context("no foreign member")?;
-        consumer.subscribe(topics).context("the foreign member cannot subscribe")?;
+        consumer
+            .subscribe(topics)
+            .context("the foreign member cannot subscribe")?;
         let held = Arc::new(AtomicUsize::new(0));
         let leave = Arc::new(AtomicBool::new(false));
         let thread = thread::spawn({

@@ -13,8 +13,13 @@ pub struct Metrics {
 impl Metrics {
     pub(crate) fn read(admin: &str) -> Result<Self> {
         let url = format!("{admin}/metrics");
-        let mut answer = ureq::get(&url).call().with_context(|| format!("{url} does not answer"))?;
-        let text = answer.body_mut().read_to_string().with_context(|| format!("{url} sends no text"))?;
+        let mut answer = ureq::get(&url)
+            .call()
+            .with_context(|| format!("{url} does not answer"))?;
+        let text = answer
+            .body_mut()
+            .read_to_string()
+            .with_context(|| format!("{url} sends no text"))?;
         Ok(Self { text })
     }
 
@@ -39,7 +44,10 @@ impl Metrics {
 
 fn carries(series: &str, name: &str, labels: &[(&str, &str)]) -> bool {
     let (own, rest) = series.split_once('{').unwrap_or((series, ""));
-    own == name && labels.iter().all(|(label, value)| rest.contains(&format!("{label}=\"{value}\"")))
+    own == name
+        && labels
+            .iter()
+            .all(|(label, value)| rest.contains(&format!("{label}=\"{value}\"")))
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header as RawHeader, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
-use rdkafka::ClientContext;
 
 use crate::Result;
 use crate::broker::client;
@@ -99,7 +99,11 @@ impl Producer {
         }
         let landed = std::mem::take(&mut *self.deliveries.0.lock().unwrap_or_else(PoisonError::into_inner));
         if landed.len() < events.len() {
-            bail!("{} of {} records did not reach {topic}", events.len() - landed.len(), events.len());
+            bail!(
+                "{} of {} records did not reach {topic}",
+                events.len() - landed.len(),
+                events.len()
+            );
         }
         let landed: Result<Vec<_>, _> = landed.into_values().collect();
         landed.with_context(|| format!("a record did not reach {topic}"))

@@ -104,7 +104,12 @@ impl Settings {
     pub(crate) fn topics(&self) -> Vec<String> {
         let mut topics = vec![format!("{}.relay", self.deployment)];
         for handler in &self.handlers {
-            topics.extend(handler.topics.iter().flat_map(|topic| [topic.clone(), format!("{topic}.dlq")]));
+            topics.extend(
+                handler
+                    .topics
+                    .iter()
+                    .flat_map(|topic| [topic.clone(), format!("{topic}.dlq")]),
+            );
             topics.extend(handler.emits.iter().map(|name| format!("{}{name}", self.prefix)));
         }
         topics.sort();

@@ -71,7 +71,11 @@ impl World {
     /// # Errors
     /// If none can be started.
     pub fn own_broker(&self) -> Result<&Broker> {
-        let jars = self.means.own.as_ref().map_err(|why| anyhow!("no broker of one's own: {why}"))?;
+        let jars = self
+            .means
+            .own
+            .as_ref()
+            .map_err(|why| anyhow!("no broker of one's own: {why}"))?;
         if self.own.get().is_none() {
             let broker = Broker::with(jars)?;
             let _ = self.own.set(broker);
@@ -96,7 +100,8 @@ impl World {
     /// If it cannot be made.
     pub fn make_topic(&self, event_type: &str) -> Result<String> {
         let topic = self.topic(event_type);
-        self.cluster()?.create_topics(std::slice::from_ref(&topic), PARTITIONS)?;
+        self.cluster()?
+            .create_topics(std::slice::from_ref(&topic), PARTITIONS)?;
         Ok(topic)
     }
 

@@ -32,7 +32,10 @@ impl Broker {
         let port = port::free()?;
         let folder = keeper()?.folder().join(format!("kafka-{port}"));
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join("server.properties"), properties(&folder, port, port::free()?))?;
+        fs::write(
+            folder.join("server.properties"),
+            properties(&folder, port, port::free()?),
+        )?;
         let broker = Self {
             jars: jars.clone(),
             folder,
@@ -111,7 +114,10 @@ impl Broker {
         let made = java.output().context("java does not start")?;
         if !made.status.success() {
             let said = [made.stdout, made.stderr].concat();
-            bail!("the broker's storage cannot be formatted:\n{}", String::from_utf8_lossy(&said));
+            bail!(
+                "the broker's storage cannot be formatted:\n{}",
+                String::from_utf8_lossy(&said)
+            );
         }
         Ok(())
     }

@@ -54,7 +54,9 @@ impl Means {
             "embedded" => return Ok(Self::without("SANDMAN_TEST_BROKER asks for it".to_owned())),
             other => bail!("SANDMAN_TEST_BROKER is {other:?}; it can be `kafka`, `embedded` or left out"),
         };
-        let given = std::env::var("KAFKA_BROKERS").ok().filter(|brokers| !brokers.is_empty());
+        let given = std::env::var("KAFKA_BROKERS")
+            .ok()
+            .filter(|brokers| !brokers.is_empty());
         let own = maven::jars().map_err(|error| format!("{error:#}"));
         let shared = match (given, &own) {
             (Some(brokers), _) => Shared::Given(brokers),
@@ -80,7 +82,11 @@ impl Means {
             return None;
         };
         let why = self.own.as_ref().err().unwrap_or(why);
-        let noun = if ignored == 1 { "behaviour was" } else { "behaviours were" };
+        let noun = if ignored == 1 {
+            "behaviour was"
+        } else {
+            "behaviours were"
+        };
         (ignored > 0).then(|| format!("{ignored} {noun} not proven, for want of a real Kafka ({why}): {REMEDY}"))
     }
 }
