@@ -117,7 +117,8 @@ impl Host {
         let relay = Relay {
             settings: settings.clone(),
             deployment: config.host.deployment.clone(),
-            topics,
+            // The embedded broker has them already, and cannot say how they are configured.
+            topics: if broker.is_some() { Vec::new() } else { topics },
             adopt: options.adopt,
             store: Arc::clone(&store),
             pipeline: Arc::clone(&pipeline),
