@@ -107,17 +107,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let started = Instant::now();
     let second = member("second", &tell)?;
-    println!("{} after {:?}", told.recv_timeout(PATIENCE)?, started.elapsed());
-    println!("{} after {:?}", told.recv_timeout(PATIENCE)?, started.elapsed());
+    until(&told, "second got 1", started)?;
     let started = Instant::now();
     println!(
         "second closed: {:?} after {:?}",
         second.join(PATIENCE),
         started.elapsed()
     );
-    while let Ok(line) = told.recv_timeout(Duration::from_secs(3)) {
-        println!("{line} after {:?}", started.elapsed());
-    }
+    until(&told, "first got 1", started)?;
     println!("seen in the end: {}", seen.load(Ordering::Relaxed));
     let started = Instant::now();
     println!("first closed: {:?} after {:?}", first.join(PATIENCE), started.elapsed());
@@ -127,14 +124,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         *offset += 1_000_000;
     }
     let lost = member("lost", &tell)?;
-    while let Ok(line) = told.recv_timeout(PATIENCE) {
-        println!("{line}");
-        if line.contains("failed") {
-            break;
-        }
-    }
+    until(&told, "lost failed", Instant::now())?;
     println!("lost closed: {:?}", lost.join(PATIENCE).is_err());
     Ok(())
+}
+
+/// Prints what the members tell until one says what is wanted.
+fn until(told: &mpsc::Receiver<String>, wanted: &str, started: Instant) -> Result<(), mpsc::RecvTimeoutError> {
+    loop {
+        let line = told.recv_timeout(PATIENCE)?;
+        println!("{line} after {:?}", started.elapsed());
+        if line.starts_with(wanted) {
+            return Ok(());
+        }
+    }
 }
 
 fn fill(settings: &KafkaSettings, health: &Arc<KafkaHealth>, topic: &str) -> Result<(), Box<dyn Error>> {
