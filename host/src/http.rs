@@ -2,11 +2,33 @@
 
 mod admin;
 mod answer;
+mod body;
+mod correlation;
+mod cors;
+mod edge;
+mod form;
 mod guard;
 mod health;
+mod picture;
+mod refusal;
+mod routes;
 mod serve;
+mod server;
 #[cfg(test)]
 mod tests;
+mod token;
+mod uploads;
+
+use tokio::sync::oneshot;
 
 pub use admin::AdminServer;
 pub use serve::{Bounds, ListenError};
+pub use server::{HttpError, HttpServer};
+
+use crate::work::{Answer, RequestWork};
+
+/// Who carries requests out: the pipeline, or a test in its place.
+pub trait Requests: Send + Sync + 'static {
+    /// Takes a request. The answer comes after its commit; that none comes says that nobody knows what became of it.
+    fn request(&self, work: RequestWork) -> oneshot::Receiver<Answer>;
+}

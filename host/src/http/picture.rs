@@ -1,0 +1,99 @@
+//! Uploaded pictures: known by their first bytes, whatever their names and their clients say.
+
+use axum::body::Bytes;
+
+/// What a picture is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Jpeg,
+    Png,
+    Gif,
+}
+
+const SIGNATURES: [(&[u8], Kind); 4] = [
+    (b"\xFF\xD8\xFF", Kind::Jpeg),
+    (b"\x89PNG\r\n\x1A\n", Kind::Png),
+    (b"GIF87a", Kind::Gif),
+    (b"GIF89a", Kind::Gif),
+];
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Jpeg, Self::Png, Self::Gif];
+
+    /// What the content starts as. It is not decoded: clients upload files with little more than a signature.
+    pub(super) fn of(content: &[u8]) -> Option<Self> {
+        let found = SIGNATURES
+            .iter()
+            .find(|(signature, _)| content.starts_with(signature));
+        found.map(|(_, kind)| *kind)
+    }
+
+    /// The kind that our own file names end in.
+    pub(super) fn of_extension(extension: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.extension() == extension)
+    }
+
+    /// How the names of our files end.
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            Self::Png => "png",
+            Self::Gif => "gif",
+        }
+    }
+
+    /// The media type.
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Gif => "image/gif",
+        }
+    }
+}
+
+/// A picture from a form, not stored yet.
+#[derive(Debug)]
+pub(super) struct Picture {
+    /// The form's field.
+    pub(super) field: String,
+    /// What it is.
+    pub(super) kind: Kind,
+    /// Its bytes.
+    pub(super) content: Bytes,
+    /// SHA-256 of the bytes, lower-case hex.
+    pub(super) digest: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+
+    #[test]
+    fn pictures_are_known_by_their_first_bytes_alone() {
+        let known: [(&[u8], Kind); 5] = [
+            (b"\xFF\xD8\xFF", Kind::Jpeg),
+            (b"\xFF\xD8\xFF\xE0rest", Kind::Jpeg),
+            (b"\x89PNG\r\n\x1A\n", Kind::Png),
+            (b"GIF87a", Kind::Gif),
+            (b"GIF89a<script>", Kind::Gif),
+        ];
+        for (content, kind) in known {
+            assert_eq!(Kind::of(content), Some(kind), "{content:?}");
+            assert_eq!(Kind::of_extension(kind.extension()), Some(kind));
+        }
+        let others: [&[u8]; 7] = [
+            b"",
+            b"\xFF\xD8",
+            b"\x89PNG\n",
+            b"GIF88a",
+            b" GIF89a",
+            b"<svg>",
+            b"RIFF....WEBP",
+        ];
+        for content in others {
+            assert_eq!(Kind::of(content), None, "{content:?}");
+        }
+        assert_eq!(Kind::of_extension("svg"), None);
+    }
+}
