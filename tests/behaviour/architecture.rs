@@ -156,7 +156,7 @@ fn house_style(_: &World) -> Result {
         }
         let allows = source
             .code()
-            .filter(|(_, line)| line.contains("#[allow(") || line.contains("#![allow("));
+            .filter(|(_, line)| line.trim_start().starts_with(['#']) && names(line, "allow"));
         faults.extend(allows.map(|(number, _)| format!("{path}:{number}: use #[expect(.., reason = \"…\")]")));
     }
     faults.sort();

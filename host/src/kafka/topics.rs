@@ -19,6 +19,8 @@ use super::wait::{Deadline, drop_apart};
 /// How long to wait before looking again whether a new topic has its leaders.
 const AGAIN: Duration = Duration::from_millis(50);
 const CLOSE: Duration = Duration::from_secs(3);
+/// How long to wait to see how a topic is kept. An in-process cluster never answers that.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// A topic that must exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,8 +156,10 @@ impl Work<'_> {
     fn check_compaction(&self, topics: &[&TopicSpec]) -> Result<(), TopicsError> {
         for topic in topics.iter().filter(|topic| topic.compacted) {
             let resource = [ResourceSpecifier::Topic(&topic.name)];
-            let asked = self.admin.describe_configs(&resource, &self.options());
-            let answer = self.answer(asked).ok().and_then(|mut all| all.pop()?.ok());
+            let look = self.deadline.slice(LOOK);
+            let options = AdminOptions::new().request_timeout(Some(look));
+            let asked = block_on(self.admin.describe_configs(&resource, &options), Deadline::after(look));
+            let answer = asked.and_then(Result::ok).and_then(|mut all| all.pop()?.ok());
             let Some(config) = answer else {
                 tracing::warn!(
                     topic = topic.name,
