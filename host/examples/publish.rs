@@ -45,9 +45,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let mut publisher = Publisher::open(&settings, options.clone(), &health)?;
     println!("opened in {:?}", started.elapsed());
+    let batch = measure(&mut publisher, &events)?;
+    let started = Instant::now();
+    let found = read_cursor(&settings, &cursor_topic, &health, PATIENCE)?;
+    println!("cursor  {found:?} in {:?}", started.elapsed());
+    let open = || Publisher::open(&settings, options.clone(), &health);
+    quarrel(open, publisher, batch, &events)?;
+    println!(
+        "cursor  {:?}",
+        read_cursor(&settings, &cursor_topic, &health, PATIENCE)?
+    );
+    println!("{health:?}");
+    Ok(())
+}
+
+/// Publishes transactions of several sizes; returns the last batch.
+fn measure(publisher: &mut Publisher, events: &str) -> Result<u64, Box<dyn Error>> {
     let mut batch = 0;
     for (size, rounds) in [(1, 300), (100, 200), (1_000, 200), (5_000, 50)] {
-        let records: Vec<OutRecord> = (0..size).map(|n| record(&events, n)).collect();
+        let records: Vec<OutRecord> = (0..size).map(|n| record(events, n)).collect();
         let mut times = Vec::with_capacity(rounds);
         let whole = Instant::now();
         for _ in 0..rounds {
@@ -72,45 +88,43 @@ fn main() -> Result<(), Box<dyn Error>> {
             at(100)
         );
     }
-    let started = Instant::now();
-    println!(
-        "cursor  {:?} in {:?}",
-        read_cursor(&settings, &cursor_topic, &health, PATIENCE)?,
-        started.elapsed()
-    );
+    Ok(batch)
+}
 
-    let mut second = Publisher::open(&settings, options.clone(), &health)?;
-    let fenced = publisher.publish(&[record(&events, 1)], &cursor("first", batch + 1));
+/// Lets publishers of one slot fence each other, and shows what is refused.
+fn quarrel(
+    open: impl Fn() -> Result<Publisher, PublishError>,
+    mut first: Publisher,
+    batch: u64,
+    events: &str,
+) -> Result<(), Box<dyn Error>> {
+    let mut second = open()?;
+    let fenced = first.publish(&[record(events, 1)], &cursor("first", batch + 1));
     println!("first after the second opened: {fenced:?}");
     assert!(matches!(fenced, Err(PublishError::Fenced { .. })));
     println!(
         "second: {:?}",
-        second.publish(&[record(&events, 2)], &cursor("second", batch + 1))?
+        second.publish(&[record(events, 2)], &cursor("second", batch + 1))?
     );
+    let missing = record("sandman-example-no-such-topic", 2);
     println!(
-        "cursor  {:?}",
-        read_cursor(&settings, &cursor_topic, &health, PATIENCE)?
+        "missing topic: {:?}",
+        second.publish(&[missing], &cursor("second", batch + 2))
     );
 
-    let missing = second.publish(
-        &[record("sandman-example-no-such-topic", 2)],
-        &cursor("second", batch + 2),
-    );
-    println!("missing topic: {missing:?}");
-    let mut large = record(&events, 3);
+    let mut third = open()?;
+    let mut large = record(events, 3);
     large.value = Some(vec![b'x'; 2_000_000]);
-    println!("large: {:?}", second.publish(&[large], &cursor("second", batch + 2)));
+    println!("large: {:?}", third.publish(&[large], &cursor("second", batch + 2)));
+    let started = Instant::now();
+    let mut fourth = open()?;
+    println!("opened anew in {:?}", started.elapsed());
     println!(
         "after both: {:?}",
-        second.publish(&[record(&events, 2)], &cursor("second", batch + 2))?
+        fourth.publish(&[record(events, 2)], &cursor("fourth", batch + 2))?
     );
-    println!(
-        "cursor  {:?}",
-        read_cursor(&settings, &cursor_topic, &health, PATIENCE)?
-    );
-    println!("{health:?}");
     let started = Instant::now();
-    drop((publisher, second, third, fourth));
+    drop((first, second, third, fourth));
     println!("closed in {:?}", started.elapsed());
     Ok(())
 }

@@ -116,11 +116,6 @@ impl Config {
         }
     }
 
-    /// The relay's topic, `<deployment>.relay`.
-    pub fn relay_topic(&self) -> String {
-        format!("{}.relay", self.host.deployment)
-    }
-
     /// What is allowed and yet probably not meant.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();

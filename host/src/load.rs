@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use crate::config::{Config, HandlerConfig};
-use crate::contract::{Grant, Terms};
+use crate::contract::Terms;
 use crate::meters::Meters;
 use crate::outcome::{self, Failure, Fault, Outcome, Trigger};
 use crate::registry::{Handler, Registry, Version};
@@ -71,7 +71,7 @@ pub fn version(config: &Config, handler: &HandlerConfig, sandbox: &Arc<Sandbox>)
     };
     let guest = sandbox.load(label, &wasm, handler.limits, handler.instances)?;
     let topic = |event_type: &str| format!("{}{event_type}", config.kafka.topic_prefix).into();
-    let terms = Terms::new(guest.contract(), &grant(config, handler), topic).map_err(|errors| {
+    let terms = Terms::new(guest.contract(), &config.grant(handler), topic).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the component does not fit its configuration: {}", errors.join("; "))
     })?;
@@ -90,20 +90,6 @@ fn read(path: &Path) -> Result<Vec<u8>> {
             path.display()
         )
     })
-}
-
-fn grant(config: &Config, handler: &HandlerConfig) -> Grant {
-    let theirs = config
-        .routes
-        .iter()
-        .filter(|route| route.handlers.contains(&handler.name));
-    Grant {
-        emits: handler.emits.clone(),
-        has_topics: !handler.topics.is_empty(),
-        routes: theirs
-            .map(|route| (route.method.to_owned(), route.path.to_string()))
-            .collect(),
-    }
 }
 
 /// The sandbox's guest, as the pipeline calls it.

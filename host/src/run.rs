@@ -19,7 +19,7 @@ use crate::config::{Brokers, Config, StoreUrl};
 use crate::health::HealthView;
 use crate::kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings};
 use crate::load;
-use crate::meters::Meters;
+use crate::meters::{HostMeters, Meters};
 use crate::pipeline::{self, Pipeline};
 use crate::registry::Registry;
 use crate::relay::Relay;
@@ -94,20 +94,9 @@ impl Host {
         };
         let settings = kafka::settings(&config.kafka, broker.as_ref());
         let (alarm, alarmed) = Alarm::new();
-        let (pipeline, bell) = Pipeline::new(
-            pipeline_options(config),
-            Arc::clone(&registry),
-            Arc::clone(&store),
-            (alarm.clone(), meters.host.clone()),
-        )
-        .context("the store")?;
         let mut threads = Threads::new(alarm.clone());
-        for number in 0..config.host.workers {
-            let pipeline = Arc::clone(&pipeline);
-            threads.spawn(format!("worker-{number}"), move || pipeline.work())?;
-        }
-        let committer = Arc::clone(&pipeline);
-        threads.spawn("committer".to_owned(), move || committer.commit())?;
+        let watchers = (alarm.clone(), meters.host.clone());
+        let (pipeline, bell) = start_pipeline(config, &registry, &store, watchers, &mut threads)?;
         let view = Arc::new(HealthView::new());
         view.set_topics(kafka::published_topics(config));
         let admin = Admin::start(&config.admin, &meters, &view, &mut threads)?;
@@ -117,7 +106,8 @@ impl Host {
         let relay = Relay {
             settings: settings.clone(),
             deployment: config.host.deployment.clone(),
-            topics,
+            // The embedded broker has them already, and cannot say how they are configured.
+            topics: if broker.is_some() { Vec::new() } else { topics },
             adopt: options.adopt,
             store: Arc::clone(&store),
             pipeline: Arc::clone(&pipeline),
@@ -257,6 +247,25 @@ impl Host {
         self.threads.join_all(Instant::now() + Duration::from_secs(5));
         finished
     }
+}
+
+fn start_pipeline(
+    config: &Config,
+    registry: &Arc<Registry>,
+    store: &Arc<dyn Store>,
+    watchers: (Alarm, HostMeters),
+    threads: &mut Threads,
+) -> Result<(Arc<Pipeline>, Receiver<()>)> {
+    let options = pipeline_options(config);
+    let (pipeline, bell) =
+        Pipeline::new(options, Arc::clone(registry), Arc::clone(store), watchers).context("the store")?;
+    for number in 0..config.host.workers {
+        let pipeline = Arc::clone(&pipeline);
+        threads.spawn(format!("worker-{number}"), move || pipeline.work())?;
+    }
+    let committer = Arc::clone(&pipeline);
+    threads.spawn("committer".to_owned(), move || committer.commit())?;
+    Ok((pipeline, bell))
 }
 
 fn open_store(config: &Config) -> Result<Arc<dyn Store>> {

@@ -12,6 +12,9 @@ use super::statistics::Statistics;
 /// The library's word for a lost connection, in its log.
 const CONNECTION_LOST: &str = "FAIL";
 
+/// Its word for offsets that the group did not take, for which rdkafka calls nobody back.
+const COMMIT_FAILED: &str = "COMMITFAIL";
+
 /// Sends a client's log to `tracing` and its troubles to its health.
 pub(super) struct Monitor {
     health: Arc<ClientHealth>,
@@ -30,6 +33,10 @@ impl Monitor {
         let client = self.health.name();
         if facility == CONNECTION_LOST {
             self.health.connection_lost();
+        }
+        if facility == COMMIT_FAILED {
+            tracing::debug!(target: "sandman::kafka", client, "{line}; progress in the store is what counts");
+            return;
         }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {

@@ -140,7 +140,6 @@ pub fn spawn_consumer(
         assignment: Mutex::new(Assignment::default()),
         fault: Mutex::new(None),
         last_reason: Mutex::default(),
-        commits: Mutex::new(0),
         quiet: AtomicBool::new(false),
         signature: options.signature,
     };

@@ -24,8 +24,6 @@ const POLL_PAUSED: Duration = Duration::from_millis(5);
 const RECORDS_PER_LOOK: u32 = 64;
 /// How often the group is told our progress.
 const TELL: Duration = Duration::from_secs(3);
-/// How long a clean stop waits for the group to hear it.
-const LAST_WORD: Duration = Duration::from_secs(2);
 /// How long the search for the partition with a lost offset may take.
 const SEARCH: Duration = Duration::from_secs(5);
 
@@ -198,14 +196,11 @@ impl Polling {
         });
     }
 
-    /// The group's offsets at the end of a clean stop. Not the library's own waiting commit, which has no deadline.
+    /// The group's offsets at the end of a clean stop. Not the library's waiting commit, which has no deadline: closing the
+    /// consumer waits for this one, and [`super::ConsumerHandle::join`] for no longer than it was told.
     fn last_word(&self) {
         self.quiesce();
         self.tell_group();
-        let deadline = Deadline::after(LAST_WORD);
-        while *self.member().commits.lock() > 0 && !deadline.passed() {
-            drop(self.consumer.poll(deadline.slice(POLL)));
-        }
     }
 
     /// Ends the consumer for what will not pass; everything else the library retries by itself, and health shows it.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::util::Timeout;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
@@ -31,8 +31,6 @@ pub(super) struct Member {
     pub(super) fault: Mutex<Option<ConsumeError>>,
     /// What the library said with the last error, where there is more of it than a code.
     pub(super) last_reason: Mutex<String>,
-    /// Commits of the group's offsets under way.
-    pub(super) commits: Mutex<usize>,
     /// Set when nothing may be handed over any more.
     pub(super) quiet: AtomicBool,
     /// Who commits, for those who look at the group's offsets.
@@ -134,9 +132,8 @@ impl Member {
         if offsets.count() == 0 {
             return;
         }
-        match consumer.commit(&offsets, CommitMode::Async) {
-            Ok(()) => *self.commits.lock() += 1,
-            Err(error) => tracing::debug!(%error, "the group's offsets cannot be committed now"),
+        if let Err(error) = consumer.commit(&offsets, CommitMode::Async) {
+            tracing::debug!(%error, "the group's offsets cannot be committed now");
         }
     }
 }
@@ -173,14 +170,6 @@ impl ConsumerContext for Member {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, partitions),
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => self.revoke(consumer, partitions),
             other => self.fail(ConsumeError::Rebalance(format!("the group failed: {other:?}"))),
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        let mut commits = self.commits.lock();
-        *commits = commits.saturating_sub(1);
-        if let Err(error) = result {
-            tracing::debug!(%error, "the group's offsets were not committed; progress in the store is what counts");
         }
     }
 

@@ -19,8 +19,9 @@ use super::wait::{Deadline, drop_apart};
 /// How long to wait before looking again whether a new topic has its leaders.
 const AGAIN: Duration = Duration::from_millis(50);
 const CLOSE: Duration = Duration::from_secs(3);
-/// How long to wait to see how a topic is kept. An in-process cluster never answers that.
-const LOOK: Duration = Duration::from_secs(3);
+/// How long a broker may take to say how a topic is configured. Some never answer (the embedded one, some proxies), and
+/// what only leads to a warning must not use up the time for what is needed.
+const CONFIG: Duration = Duration::from_secs(2);
 
 /// A topic that must exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,10 +157,9 @@ impl Work<'_> {
     fn check_compaction(&self, topics: &[&TopicSpec]) -> Result<(), TopicsError> {
         for topic in topics.iter().filter(|topic| topic.compacted) {
             let resource = [ResourceSpecifier::Topic(&topic.name)];
-            let look = self.deadline.slice(LOOK);
-            let options = AdminOptions::new().request_timeout(Some(look));
-            let asked = block_on(self.admin.describe_configs(&resource, &options), Deadline::after(look));
-            let answer = asked.and_then(Result::ok).and_then(|mut all| all.pop()?.ok());
+            let options = self.options().request_timeout(Some(self.deadline.slice(CONFIG)));
+            let asked = self.admin.describe_configs(&resource, &options);
+            let answer = self.answer(asked).ok().and_then(|mut all| all.pop()?.ok());
             let Some(config) = answer else {
                 tracing::warn!(
                     topic = topic.name,

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 use crate::lanes::{LaneKey, Lanes, PartitionIx, Work};
 use crate::outcome::StateChange;
-use crate::progress::Progress;
+use crate::progress::{Progress, Span};
 use crate::registry::Registry;
-use crate::store::{AttemptWrite, Commit, ProgressWrite, StateWrite};
+use crate::store::{AttemptWrite, Attempts, Commit, ProgressWrite, StateWrite};
 use crate::unit::{Finish, Unit};
 
 use super::partitions::Partitions;
@@ -27,81 +27,120 @@ pub(super) struct Batch {
 
 /// Folds units, in the order in which they were produced. Units of different keys may stand in any order.
 pub(super) fn fold<W: Work>(units: Vec<Unit>, lanes: &Lanes<W>, partitions: &Partitions, registry: &Registry) -> Batch {
-    let mut batch = Batch {
-        units,
-        ..Batch::default()
+    let mut folding = Folding {
+        batch: Batch::default(),
+        written: HashMap::new(),
+        progress: HashMap::new(),
+        lanes,
+        partitions,
+        registry,
     };
-    let mut documents: HashMap<LaneKey, usize> = HashMap::new();
-    let mut progress: HashMap<PartitionIx, Progress> = HashMap::new();
-    let commit = &mut batch.commit;
-    for unit in &mut batch.units {
-        batch.counts.push(unit.records.len());
-        commit.outbox.append(&mut unit.records);
+    for mut unit in units {
+        folding.unit(&mut unit);
+        folding.batch.units.push(unit);
+    }
+    folding.finish()
+}
+
+struct Folding<'a, W> {
+    batch: Batch,
+    /// Where the write of each lane stands in the commit.
+    written: HashMap<LaneKey, usize>,
+    progress: HashMap<PartitionIx, Progress>,
+    lanes: &'a Lanes<W>,
+    partitions: &'a Partitions,
+    registry: &'a Registry,
+}
+
+impl<W: Work> Folding<'_, W> {
+    fn unit(&mut self, unit: &mut Unit) {
+        self.batch.counts.push(unit.records.len());
+        self.batch.commit.outbox.append(&mut unit.records);
         for (lane, change) in &unit.changes {
-            let document = match change {
-                StateChange::Keep => continue,
-                StateChange::Put(document) => Some(document.clone()),
-                StateChange::Delete => None,
-            };
-            if let Some(write) = documents.get(lane).and_then(|at| commit.states.get_mut(*at)) {
-                write.document = document;
-                continue;
-            }
-            let Some(handler) = registry.get(lane.handler) else {
-                continue;
-            };
-            documents.insert(lane.clone(), commit.states.len());
-            batch.states.push(lane.clone());
-            commit.states.push(StateWrite {
-                handler: handler.name.clone(),
-                key: lane.key.clone(),
-                base: lanes.base(lane),
-                document,
-            });
+            self.state(lane, change);
         }
-        let (ix, offset, attempts) = match &unit.finish {
+        match &unit.finish {
             Finish::Done {
                 partition,
                 span,
                 failed,
                 ..
             } => {
-                let known = partitions
-                    .get(*partition)
-                    .and_then(|partition| partition.progress.as_ref());
-                let progress = progress
-                    .entry(*partition)
-                    .or_insert_with(|| known.cloned().unwrap_or_default());
-                progress.complete(*span);
-                if *failed == 0 {
-                    continue;
+                self.done(*partition, *span);
+                if *failed > 0 {
+                    self.attempts(*partition, span.end - 1, None);
                 }
-                (*partition, span.end - 1, None)
             }
-            Finish::Attempt { partition, attempts } => (*partition, attempts.offset, Some(attempts.clone())),
+            Finish::Attempt { partition, attempts } => {
+                self.attempts(*partition, attempts.offset, Some(attempts.clone()));
+            }
+        }
+    }
+
+    fn state(&mut self, lane: &LaneKey, change: &StateChange) {
+        let document = match change {
+            StateChange::Keep => return,
+            StateChange::Put(document) => Some(document.clone()),
+            StateChange::Delete => None,
         };
-        let Some(partition) = partitions.get(ix) else { continue };
-        let Some(handler) = registry.get(partition.handler) else {
-            continue;
+        let states = &mut self.batch.commit.states;
+        if let Some(write) = self.written.get(lane).and_then(|at| states.get_mut(*at)) {
+            write.document = document;
+            return;
+        }
+        let Some(handler) = self.registry.get(lane.handler) else {
+            return;
         };
-        commit.attempts.push(AttemptWrite {
+        self.written.insert(lane.clone(), states.len());
+        self.batch.states.push(lane.clone());
+        states.push(StateWrite {
+            handler: handler.name.clone(),
+            key: lane.key.clone(),
+            base: self.lanes.base(lane),
+            document,
+        });
+    }
+
+    fn done(&mut self, ix: PartitionIx, span: Span) {
+        let progress = self.progress.entry(ix).or_insert_with(|| {
+            let partition = self.partitions.get(ix);
+            partition
+                .and_then(|partition| partition.progress.clone())
+                .unwrap_or_default()
+        });
+        progress.complete(span);
+    }
+
+    fn attempts(&mut self, ix: PartitionIx, offset: i64, attempts: Option<Attempts>) {
+        let Some(partition) = self.partitions.get(ix) else {
+            return;
+        };
+        let Some(handler) = self.registry.get(partition.handler) else {
+            return;
+        };
+        self.batch.commit.attempts.push(AttemptWrite {
             handler: handler.name.clone(),
             partition: partition.name.clone(),
             offset,
             attempts,
         });
     }
-    for (ix, progress) in progress {
-        let Some(partition) = partitions.get(ix) else { continue };
-        let Some(handler) = registry.get(partition.handler) else {
-            continue;
-        };
-        commit.progress.push(ProgressWrite {
-            handler: handler.name.clone(),
-            partition: partition.name.clone(),
-            progress,
-            epoch: partition.epoch,
-        });
+
+    fn finish(mut self) -> Batch {
+        for (ix, progress) in self.progress {
+            let Some(partition) = self.partitions.get(ix) else {
+                continue;
+            };
+            let Some(handler) = self.registry.get(partition.handler) else {
+                continue;
+            };
+            self.batch.commit.progress.push(ProgressWrite {
+                handler: handler.name.clone(),
+                partition: partition.name.clone(),
+                progress,
+                epoch: partition.epoch,
+            });
+        }
+        self.batch
     }
-    batch
 }

@@ -1,6 +1,6 @@
 //! One try of one trigger: state, version, contract, guest, unit.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -28,6 +28,8 @@ struct Refusal {
     reason: String,
     /// Another try may help.
     again: bool,
+    /// The guest was called.
+    called: bool,
 }
 
 impl Refusal {
@@ -35,6 +37,23 @@ impl Refusal {
         Self {
             reason: reason.to_string(),
             again: false,
+            called: true,
+        }
+    }
+
+    /// The trigger is against the contract: no guest sees it.
+    fn before_the_call(reason: impl ToString) -> Self {
+        Self {
+            called: false,
+            ..Self::for_good(reason)
+        }
+    }
+
+    fn by_the_guest(reason: String, again: bool) -> Self {
+        Self {
+            reason,
+            again,
+            called: true,
         }
     }
 }
@@ -87,7 +106,7 @@ impl Try<'_> {
         let incoming = version
             .terms
             .incoming(&envelope.event_type, &envelope.version, envelope.payload.get());
-        if incoming.map_err(Refusal::for_good)? == Incoming::Ignored {
+        if incoming.map_err(Refusal::before_the_call)? == Incoming::Ignored {
             return Ok((StateChange::Keep, Vec::new()));
         }
         let context = Context {
@@ -100,8 +119,8 @@ impl Try<'_> {
         self.handler.meters.seconds.record(began.elapsed());
         self.count(outcome.as_ref().map_or_else(invoked, |_| Invoked::Ok));
         let Outcome { state, events, .. } = outcome.map_err(|fault| match fault {
-            Fault::Rejected(reason) => Refusal { reason, again: false },
-            Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => Refusal { reason, again: true },
+            Fault::Rejected(reason) => Refusal::by_the_guest(reason, false),
+            Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => Refusal::by_the_guest(reason, true),
         })?;
         let mint = Mint {
             source: self.source,
@@ -132,67 +151,62 @@ impl Try<'_> {
     }
 
     fn refused(&self, job: &Job<EventWork>, version: &Version, seen: Known, refusal: Refusal) -> Ran {
-        let work = &*job.work;
         let failed = job.failed + 1;
-        let wait = if refusal.again {
-            self.handler.retry.wait_after(failed)
-        } else {
-            None
-        };
-        let key_hash = key_hash(&work.key);
-        let (topic, partition, offset) = (
-            &work.record.source.topic,
-            work.record.source.partition,
-            work.record.offset,
-        );
-        let (handler, number, reason) = (&*self.handler.name, version.number, refusal.reason.as_str());
-        if let Some(wait) = wait {
-            tracing::warn!(handler, version = number, key_hash, %topic, partition, offset, failed, ?wait, reason, "trying again later");
-            if let Some(meters) = self.handler.meters.topic(topic) {
-                meters.retries.increment(1);
+        let wait = self.handler.retry.wait_after(failed).filter(|_| refusal.again);
+        self.tell(job, version, &refusal.reason, wait);
+        match wait {
+            Some(wait) => again(&job.work, failed, wait),
+            None => {
+                let letter = DeadLetter {
+                    handler: &self.handler.name,
+                    version: version.number,
+                    digest: &version.digest,
+                    attempts: job.failed + u32::from(refusal.called),
+                    reason: &refusal.reason,
+                    time: &iso_millis(clock::wall_millis()),
+                };
+                let change = StateChange::Keep;
+                let unit = self.unit(job, change.clone(), vec![dead_letter(&job.work.record, &letter)]);
+                Ran::Done(Change { seen, change }, unit)
             }
-            let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            let due_millis = clock::wall_millis().saturating_add_unsigned(wait);
-            let attempts = Attempts {
-                offset,
-                failed,
-                due_millis,
-            };
-            let finish = Finish::Attempt {
-                partition: work.partition,
-                attempts,
-            };
-            let unit = Unit {
-                changes: Vec::new(),
-                records: Vec::new(),
-                finish,
-            };
-            return Ran::Again {
-                failed,
-                due: clock::monotonic_millis() + wait,
-                unit,
-            };
         }
-        tracing::error!(handler, version = number, key_hash, %topic, partition, offset, failed, reason, "given up, dead letter");
-        if let Some(meters) = self.handler.meters.topic(topic) {
-            meters.dead_letters.increment(1);
+    }
+
+    fn tell(&self, job: &Job<EventWork>, version: &Version, reason: &str, wait: Option<Duration>) {
+        let (record, failed) = (&job.work.record, job.failed + 1);
+        let (topic, partition, offset) = (&record.source.topic, record.source.partition, record.offset);
+        let (handler, version, key) = (&*self.handler.name, version.number, key_hash(&job.work.key));
+        let meters = self.handler.meters.topic(topic);
+        if let Some(wait) = wait {
+            tracing::warn!(handler, version, key, %topic, partition, offset, failed, ?wait, reason, "trying again later");
+            meters.inspect(|meters| meters.retries.increment(1));
+        } else {
+            tracing::error!(handler, version, key, %topic, partition, offset, failed, reason, "given up, dead letter");
+            meters.inspect(|meters| meters.dead_letters.increment(1));
         }
-        let letter = DeadLetter {
-            handler,
-            version: number,
-            digest: &version.digest,
-            attempts: failed,
-            reason,
-            time: &iso_millis(clock::wall_millis()),
-        };
-        let unit = self.unit(job, StateChange::Keep, vec![dead_letter(&work.record, &letter)]);
-        Ran::Done(
-            Change {
-                seen,
-                change: StateChange::Keep,
-            },
-            unit,
-        )
+    }
+}
+
+/// The record goes back to the head of its lane; that it failed is kept over a restart.
+fn again(work: &EventWork, failed: u32, wait: Duration) -> Ran {
+    let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    let attempts = Attempts {
+        offset: work.record.offset,
+        failed,
+        due_millis: clock::wall_millis().saturating_add_unsigned(millis),
+    };
+    let unit = Unit {
+        changes: Vec::new(),
+        records: Vec::new(),
+        finish: Finish::Attempt {
+            partition: work.partition,
+            attempts,
+        },
+    };
+    Ran::Again {
+        failed,
+        due: clock::monotonic_millis() + millis,
+        unit,
     }
 }
 

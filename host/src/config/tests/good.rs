@@ -37,7 +37,6 @@ fn a_minimal_file_gets_the_documented_defaults() {
     assert_eq!(handler.instances, Instances::Fresh);
     assert_eq!(handler.limits, crate::limits::Limits::default());
     assert_eq!(handler.retry, crate::limits::Retry::default());
-    assert_eq!(config.relay_topic(), "user-service.relay");
 }
 
 const FULL: &str = r#"
