@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use rustix::time::{ClockId, clock_gettime};
 use sandman::build_guest::{BuildOptions, build};
-use sandman::limits::Limits;
+use sandman::limits::{Instances, Limits};
 use sandman::outcome::{Context, EventView, StateChange, Trigger};
-use sandman::sandbox::{Guest, Instances, Label, Sandbox, SandboxOptions};
+use sandman::sandbox::{Guest, Label, Sandbox, SandboxOptions};
 
 const WARM_UP: u32 = 2_000;
 const ROUNDS: u32 = 50_000;

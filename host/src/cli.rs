@@ -83,10 +83,23 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            output::error(&format!("sandman: {error:#}"));
+            output::error(&format!("sandman: {}", reasons(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes in one line; many errors tell their cause themselves, and it is not said twice.
+fn reasons(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 #[cfg(test)]

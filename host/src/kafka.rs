@@ -14,6 +14,8 @@ mod cursor;
 mod delivery;
 mod embedded;
 mod health;
+mod intake;
+mod polling;
 mod publish_error;
 mod publisher;
 mod rebalance;
@@ -23,11 +25,15 @@ mod statistics;
 mod topics;
 mod wait;
 
-pub use consumer::{ConsumeError, ConsumerHandle, ConsumerOptions, Flow, Intake, Start, spawn_consumer};
+pub use consumer::{ConsumeError, ConsumerHandle, ConsumerOptions, spawn_consumer};
 pub use cursor::{Cursor, CursorError, SHARD, read_cursor};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use health::{ClientHealth, KafkaHealth};
+pub use intake::{Flow, Intake, Start};
 pub use publish_error::PublishError;
 pub use publisher::{Published, Publisher, PublisherOptions};
 pub use settings::{KafkaSettings, OptionError, Sasl, SaslMechanism, check_options};
 pub use topics::{TopicSpec, TopicsError, ensure_topics};
+
+#[cfg(test)]
+mod tests;

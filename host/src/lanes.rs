@@ -95,6 +95,7 @@ pub struct Change {
 #[derive(Debug)]
 pub struct Lanes<W> {
     lanes: HashMap<LaneKey, Lane<W>>,
+    counts: HashMap<HandlerIx, usize>,
     cache: Cache,
     ready: VecDeque<Ready<W>>,
     parked: Parked,
@@ -115,6 +116,7 @@ impl<W: Work> Lanes<W> {
     pub fn new(cache_bytes: usize) -> Self {
         Self {
             lanes: HashMap::new(),
+            counts: HashMap::new(),
             cache: Cache::new(cache_bytes),
             ready: VecDeque::new(),
             parked: Parked::default(),
@@ -143,6 +145,7 @@ impl<W: Work> Lanes<W> {
         if !self.lanes.contains_key(key) {
             let known = self.cache.take(key);
             self.lanes.insert(key.clone(), Lane::new(known));
+            *self.counts.entry(key.handler).or_insert(0) += 1;
         }
         if let Some(lane) = self.lanes.get_mut(key) {
             if lane.due.is_some() {
@@ -161,9 +164,13 @@ impl<W: Work> Lanes<W> {
         let Some(head) = lane.waiting.front_mut() else {
             if lane.ahead.is_empty()
                 && let Some(lane) = self.lanes.remove(key)
-                && let Some(known) = lane.known
             {
-                self.cache.put(key.clone(), known);
+                if let Some(count) = self.counts.get_mut(&key.handler) {
+                    *count -= 1;
+                }
+                if let Some(known) = lane.known {
+                    self.cache.put(key.clone(), known);
+                }
             }
             return;
         };
@@ -365,9 +372,14 @@ impl<W: Work> Lanes<W> {
         self.parked.of(partition)
     }
 
-    /// Numbers for the metrics: lanes with work, work in parked lanes, bytes of cached states.
-    pub fn sizes(&self) -> (usize, usize, usize) {
-        (self.lanes.len(), self.parked.total(), self.cache.bytes())
+    /// Lanes of a handler that have work.
+    pub fn count(&self, handler: HandlerIx) -> usize {
+        self.counts.get(&handler).copied().unwrap_or(0)
+    }
+
+    /// Bytes of the states of idle keys.
+    pub fn cached_bytes(&self) -> usize {
+        self.cache.bytes()
     }
 
     /// Whether nothing runs, is ready, or waits for a commit; parked lanes do not count.

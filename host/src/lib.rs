@@ -20,6 +20,7 @@ pub mod relay;
 // What drives it.
 pub mod pipeline;
 pub mod run;
+pub mod load;
 
 // What it is made with.
 pub mod alarm;
@@ -27,6 +28,8 @@ pub mod clock;
 pub mod config;
 pub mod limits;
 pub mod meters;
+pub mod health;
+pub mod http;
 pub mod telemetry;
 pub mod build_guest;
 pub mod cli;

@@ -1,38 +1,189 @@
-//! stub
-#![allow(
-    missing_docs,
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    unused_variables
-)]
-use crate::store::OutboxSize;
-use std::time::Duration;
-pub struct HandlerMeters;
-impl HandlerMeters {
-    pub fn new(_: &str) -> Self {
-        Self
-    }
-    pub fn invoked(&self, d: Duration, k: Option<&'static str>) {}
-    pub fn ignored(&self) {}
-    pub fn retried(&self) {}
-    pub fn dead_letter(&self, t: &str) {}
-    pub fn behind(&self, t: &str, n: i64) {}
-    pub fn lag(&self, d: Duration) {}
+//! What the host measures: every metric, its unit and its meaning, in one place.
+//!
+//! Handles are made once per handler and topic; measuring is an atomic operation and builds no labels. Nothing is
+//! labelled by user. [`Meters::render`] gives the text that Prometheus reads.
+
+mod catalogue;
+mod handler;
+
+use std::fmt;
+
+use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram, with_local_recorder};
+use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
+
+pub use handler::{HandlerMeters, HandlerTopicMeters, Invoked};
+
+/// All metrics of one host. Each host has its own, so that two in one process (tests) do not mix.
+pub struct Meters {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    /// The host's own handles.
+    pub host: HostMeters,
 }
-pub struct PipelineMeters;
-impl PipelineMeters {
-    pub fn new() -> Self {
-        Self
+
+impl fmt::Debug for Meters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meters").finish_non_exhaustive()
     }
-    pub fn committed(&self, n: usize, d: Duration) {}
-    pub fn outbox(&self, o: &OutboxSize) {}
-    pub fn lanes(&self, a: usize, b: usize, c: usize) {}
 }
-pub struct RelayMeters;
-impl RelayMeters {
-    pub fn new() -> Self {
-        Self
+
+/// Handles that belong to no handler and no topic.
+#[derive(Clone, Debug)]
+pub struct HostMeters {
+    /// Bytes of committed events that Kafka has not acknowledged.
+    pub outbox_bytes: Gauge,
+    /// Batches of committed events that Kafka has not acknowledged.
+    pub outbox_batches: Gauge,
+    /// Seconds since the oldest of them was committed, 0 for none.
+    pub outbox_age: Gauge,
+    /// Units in one group commit.
+    pub commit_units: Histogram,
+    /// Seconds of one group commit.
+    pub commit_seconds: Histogram,
+    /// Group commits that failed.
+    pub commit_failures: Counter,
+    /// Seconds of one relay transaction, from the first record to the acknowledged commit.
+    pub relay_seconds: Histogram,
+    /// Relay transactions that failed and were tried again.
+    pub relay_failures: Counter,
+    /// Bytes of states kept in memory.
+    pub cache_bytes: Gauge,
+    /// 1 while Kafka is connected, else 0.
+    pub kafka_connected: Gauge,
+}
+
+/// Handles of one topic that we publish to.
+#[derive(Clone, Debug)]
+pub struct TopicMeters {
+    /// Events that Kafka acknowledged.
+    pub published: Counter,
+    /// Attempts to publish an event that failed; it stays in the outbox and is tried again.
+    pub failed: Counter,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self::new()
     }
-    pub fn failed(&self) {}
-    pub fn published<'a>(&self, d: Duration, r: impl Iterator<Item = &'a crate::event::OutRecord>) {}
+}
+
+impl Meters {
+    /// Fresh metrics, all at zero.
+    pub fn new() -> Self {
+        let recorder = catalogue::recorder();
+        let handle = recorder.handle();
+        let host = with_local_recorder(&recorder, || {
+            catalogue::describe();
+            gauge!("sandman_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            HostMeters {
+                outbox_bytes: gauge!("sandman_outbox_bytes"),
+                outbox_batches: gauge!("sandman_outbox_batches"),
+                outbox_age: gauge!("sandman_outbox_age_seconds"),
+                commit_units: histogram!("sandman_commit_units"),
+                commit_seconds: histogram!("sandman_commit_seconds"),
+                commit_failures: counter!("sandman_commit_failures_total"),
+                relay_seconds: histogram!("sandman_relay_transaction_seconds"),
+                relay_failures: counter!("sandman_relay_transaction_failures_total"),
+                cache_bytes: gauge!("sandman_cache_bytes"),
+                kafka_connected: gauge!("sandman_kafka_connected"),
+            }
+        });
+        Self { recorder, handle, host }
+    }
+
+    /// The handles of a topic that we publish to; the same ones each time.
+    pub fn topic(&self, topic: &str) -> TopicMeters {
+        let labels = || vec![Label::new("topic", topic.to_owned())];
+        with_local_recorder(&self.recorder, || TopicMeters {
+            published: counter!("sandman_events_published_total", labels()),
+            failed: counter!("sandman_publish_failures_total", labels()),
+        })
+    }
+
+    /// The handles of a handler and the topics it consumes; the same ones each time.
+    pub fn handler<T: AsRef<str>>(&self, handler: &str, topics: &[T]) -> HandlerMeters {
+        with_local_recorder(&self.recorder, || HandlerMeters::new(handler, topics))
+    }
+
+    /// Everything, as Prometheus reads it (text format 0.0.4).
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Sums up what histograms have collected since the last time. To be called about once a second: until then every
+    /// single value is kept.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used() -> Meters {
+        let meters = Meters::new();
+        meters.host.commit_seconds.record(0.004);
+        meters.topic("user.updated").published.increment(3);
+        let handler = meters.handler("profile", &["user.created"]);
+        handler.invoked(Invoked::Trap).increment(1);
+        handler.seconds.record(0.000_015);
+        let topic = handler.topic("user.created").expect("a topic it consumes");
+        topic.consumed.increment(2);
+        topic.group_lag.set(7.0);
+        topic.event_lag.record(0.02);
+        meters
+    }
+
+    #[test]
+    fn values_are_rendered_with_their_labels() {
+        let text = used().render();
+        for line in [
+            "sandman_events_published_total{topic=\"user.updated\"} 3",
+            "sandman_invocations_total{handler=\"profile\",outcome=\"trap\"} 1",
+            "sandman_invocations_total{handler=\"profile\",outcome=\"ok\"} 0",
+            "sandman_events_consumed_total{handler=\"profile\",topic=\"user.created\"} 2",
+            "sandman_group_lag_messages{handler=\"profile\",topic=\"user.created\"} 7",
+            "sandman_handler_seconds_bucket{handler=\"profile\",le=\"0.000025\"} 1",
+            "sandman_event_lag_seconds_count{handler=\"profile\",topic=\"user.created\"} 1",
+            "sandman_commit_seconds_count 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_metric_is_described_and_named_after_the_conventions() {
+        let text = used().render();
+        let described = |name: &str| text.lines().any(|line| line.starts_with(&format!("# HELP {name} ")));
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let mut count = 0;
+        for line in types {
+            let (name, kind) = line.split_once(' ').expect("a name and a type");
+            assert!(name.starts_with("sandman_"), "{name} has no prefix");
+            assert!(described(name), "{name} is not described");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{name} is a {kind}");
+            assert_ne!(kind, "summary", "{name} has no buckets");
+            count += 1;
+        }
+        assert!(count >= 20, "only {count} metrics in\n{text}");
+    }
+
+    #[test]
+    fn two_hosts_do_not_share_their_metrics() {
+        let first = used();
+        assert!(!Meters::new().render().contains("profile"));
+        assert!(first.render().contains("profile"));
+    }
+
+    #[test]
+    fn asking_twice_gives_the_same_handles() {
+        let meters = used();
+        meters.topic("user.updated").published.increment(1);
+        assert!(
+            meters
+                .render()
+                .contains("sandman_events_published_total{topic=\"user.updated\"} 4")
+        );
+    }
 }

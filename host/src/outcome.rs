@@ -143,20 +143,17 @@ pub enum Failure {
     Retry(String),
 }
 
-/// Why an invocation gave no outcome, in what the pipeline needs to know of it.
+/// Why an invocation gave no outcome, in what the pipeline needs to know of it. The text says which handler and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The handler said that trying again will not help, or broke its contract.
     Rejected(String),
     /// The handler asked for another try.
     Retry(String),
-    /// The guest was stopped or trapped; counts as a retry.
-    Broken {
-        /// The kind of fault, for the metrics: `trap`, `time`, `memory`, …
-        kind: &'static str,
-        /// What happened: handler, version, kind, the guest's own words.
-        message: String,
-    },
+    /// The guest trapped; counts as a retry.
+    Trap(String),
+    /// The guest went over a bound; counts as a retry.
+    Exceeded(String),
 }
 
 /// The guest side of the pipeline: one version of a handler, ready to be called from any thread.

@@ -26,7 +26,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::alarm::Alarm;
 use crate::clock;
 use crate::lanes::{HandlerIx, Job, Lanes, Millis};
-use crate::meters::PipelineMeters;
+use crate::meters::HostMeters;
 use crate::registry::Registry;
 use crate::store::{BatchNo, OutboxSize, Store, StoreError};
 use crate::unit::Unit;
@@ -83,7 +83,7 @@ pub struct Pipeline {
     registry: Arc<Registry>,
     store: Arc<dyn Store>,
     alarm: Alarm,
-    meters: PipelineMeters,
+    meters: HostMeters,
     desk: Mutex<Desk>,
     runnable: Condvar,
     committable: Condvar,
@@ -103,7 +103,7 @@ impl Pipeline {
         options: Options,
         registry: Arc<Registry>,
         store: Arc<dyn Store>,
-        alarm: Alarm,
+        (alarm, meters): (Alarm, HostMeters),
     ) -> Result<(Arc<Self>, Receiver<()>), StoreError> {
         let handlers = registry.iter().count();
         let (bell, rung) = crossbeam_channel::bounded(1);
@@ -128,7 +128,7 @@ impl Pipeline {
             registry,
             store,
             alarm,
-            meters: PipelineMeters::new(),
+            meters,
             desk: Mutex::new(desk),
             runnable: Condvar::new(),
             committable: Condvar::new(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::config::HandlerConfig;
 use crate::contract::Terms;
 use crate::lanes::HandlerIx;
 use crate::limits::Retry;
@@ -27,7 +28,7 @@ pub struct Handler {
     /// The name in `[handlers.NAME]`.
     pub name: Arc<str>,
     /// Its settings, a JSON object as text.
-    pub settings: String,
+    pub settings: Arc<str>,
     /// When a failed trigger is tried again.
     pub retry: Retry,
     /// Its metrics.
@@ -36,13 +37,12 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// A handler that starts with `version`.
-    pub fn new(name: Arc<str>, settings: String, retry: Retry, version: Version) -> Self {
-        let meters = HandlerMeters::new(&name);
+    /// The handler of this configuration, served by `version`.
+    pub fn new(config: &HandlerConfig, meters: HandlerMeters, version: Version) -> Self {
         Self {
-            name,
-            settings,
-            retry,
+            name: Arc::clone(&config.name),
+            settings: Arc::clone(&config.settings),
+            retry: config.retry,
             meters,
             active: ArcSwap::from_pointee(version),
         }

@@ -5,19 +5,22 @@
 
 mod reconcile;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
+use metrics::Counter;
 use thiserror::Error;
 
 use crate::alarm::Alarm;
+use crate::event::OutRecord;
 use crate::kafka::{
     Cursor, CursorError, KafkaHealth, KafkaSettings, PublishError, Published, Publisher, PublisherOptions, TopicSpec,
     TopicsError, ensure_topics, read_cursor,
 };
-use crate::meters::RelayMeters;
+use crate::meters::{Meters, TopicMeters};
 use crate::pipeline::Pipeline;
 use crate::store::{BatchNo, Store, StoreError};
 
@@ -62,8 +65,9 @@ impl RelayError {
             Self::Cursor(error) => matches!(error, CursorError::Unreachable { .. }),
             Self::Topics(error) => matches!(error, TopicsError::Unreachable { .. }),
             // A missing topic, a record that is too large and a missing permission are mended outside; nothing is lost
-            // meanwhile. Being fenced means that another host owns the deployment now.
-            Self::Publish(error) => !matches!(error, PublishError::Fenced { .. } | PublishError::Settings(_)),
+            // meanwhile. Who was fenced, by another producer or by a transaction that took too long, looks at the cursor
+            // before it opens a new publisher: if another store owns the deployment now, that is where it ends.
+            Self::Publish(error) => !matches!(error, PublishError::Settings(_)),
             Self::Store(error) => matches!(error, StoreError::Unavailable(_)),
         }
     }
@@ -85,6 +89,8 @@ pub struct Relay {
     pub pipeline: Arc<Pipeline>,
     /// Rings when something was committed.
     pub bell: Receiver<()>,
+    /// Counts what is published.
+    pub meters: Arc<Meters>,
     /// Told about the connection.
     pub health: Arc<KafkaHealth>,
     /// Raised when the relay cannot go on.
@@ -100,38 +106,28 @@ pub struct Relay {
 impl Relay {
     /// The relay's life: takes the deployment over and publishes until it is told to stop.
     pub fn run(self) {
-        let meters = RelayMeters::new();
+        let mut topics = HashMap::new();
         let mut open: Option<Open> = None;
         let mut wait = FIRST_WAIT;
-        let mut told = false;
         while !self.give_up.load(Ordering::Relaxed) {
-            match self.step(&mut open, &meters) {
+            match self.step(&mut open, &mut topics) {
                 Ok(Step::Published) => wait = FIRST_WAIT,
                 Ok(Step::Idle) => {
-                    if !told {
-                        told = true;
-                        self.ready.try_send(()).ok();
-                    }
                     if self.drain.load(Ordering::Relaxed) {
                         return;
                     }
                     self.bell.recv_timeout(Duration::from_millis(200)).ok();
                 }
                 Err(error) if error.passes() => {
-                    meters.failed();
+                    self.meters.host.relay_failures.increment(1);
                     tracing::warn!(%error, ?wait, "publishing waits");
-                    if let RelayError::Publish(error) = &error
-                        && !error.reopen()
-                    {
-                        // The same publisher tries again.
-                    } else {
-                        open = None;
-                    }
+                    // A late request of the old publisher could hit the next transaction: never go on with it.
+                    open = None;
                     self.rest(wait);
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
                 Err(error) => {
-                    meters.failed();
+                    self.meters.host.relay_failures.increment(1);
                     self.alarm.raise(&error);
                     return;
                 }
@@ -148,10 +144,15 @@ impl Relay {
         }
     }
 
-    fn step(&self, open: &mut Option<Open>, meters: &RelayMeters) -> Result<Step, RelayError> {
+    fn step(&self, open: &mut Option<Open>, topics: &mut Topics) -> Result<Step, RelayError> {
         let Open { publisher, after } = match open {
             Some(open) => open,
-            None => open.insert(self.open()?),
+            None => {
+                let opened = open.insert(self.open()?);
+                // Heard once; a full channel means that it was heard.
+                self.ready.try_send(()).ok();
+                opened
+            }
         };
         let batches = self.store.outbox(*after, TRANSACTION_BYTES)?;
         let Some(last) = batches.last().map(|batch| batch.number) else {
@@ -159,9 +160,14 @@ impl Relay {
         };
         let began = Instant::now();
         let records = batches.iter().flat_map(|batch| &batch.records);
-        let published = publisher.publish(records, &self.cursor(last))?;
+        let published = publisher
+            .publish(records.clone(), &self.cursor(last))
+            .inspect_err(|_| {
+                self.count(topics, records.clone(), |meters| &meters.failed);
+            })?;
         *after = last;
-        meters.published(began.elapsed(), batches.iter().flat_map(|batch| &batch.records));
+        self.meters.host.relay_seconds.record(began.elapsed());
+        self.count(topics, records, |meters| &meters.published);
         self.pipeline.published(last);
         if published == Published::Reopen {
             tracing::info!(
@@ -171,6 +177,18 @@ impl Relay {
             *open = None;
         }
         Ok(Step::Published)
+    }
+
+    fn count<'a>(
+        &self,
+        topics: &mut Topics,
+        records: impl Iterator<Item = &'a OutRecord>,
+        counter: fn(&TopicMeters) -> &Counter,
+    ) {
+        for record in records {
+            let known = topics.entry(Arc::clone(&record.topic));
+            counter(known.or_insert_with(|| self.meters.topic(&record.topic))).increment(1);
+        }
     }
 
     fn cursor(&self, batch: BatchNo) -> Cursor {
@@ -231,6 +249,9 @@ impl Relay {
 pub fn cursor_topic(deployment: &str) -> String {
     format!("{deployment}.relay")
 }
+
+/// Handles by topic, made at a topic's first record.
+type Topics = HashMap<Arc<str>, TopicMeters>;
 
 struct Open {
     publisher: Publisher,

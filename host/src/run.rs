@@ -1,6 +1,6 @@
 //! The host: builds every part from the configuration, runs them, and ends them in the right order.
 
-mod handlers;
+mod admin;
 mod kafka;
 mod threads;
 
@@ -14,19 +14,25 @@ use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, select};
 
 use crate::alarm::Alarm;
+use crate::clock;
 use crate::config::{Brokers, Config, StoreUrl};
+use crate::health::HealthView;
 use crate::kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings};
+use crate::load;
+use crate::meters::Meters;
 use crate::pipeline::{self, Pipeline};
 use crate::registry::Registry;
 use crate::relay::Relay;
 use crate::store::{SqliteStore, Store};
 
+use admin::Admin;
 use threads::Threads;
-
-pub use handlers::{load_handlers, open_sandbox};
 
 /// How long the start waits for Kafka before it says that it serves without it.
 const KAFKA_WAIT: Duration = Duration::from_secs(10);
+
+/// How often the state of the host is looked at.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What the command line adds to the configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,6 +64,9 @@ struct Host {
     pipeline: Arc<Pipeline>,
     settings: KafkaSettings,
     health: Arc<KafkaHealth>,
+    meters: Arc<Meters>,
+    view: Arc<HealthView>,
+    admin: Admin,
     store: Arc<dyn Store>,
     consumers: Vec<ConsumerHandle>,
     threads: Threads,
@@ -73,7 +82,8 @@ struct Host {
 impl Host {
     fn start(config: &Config, options: Options) -> Result<Self> {
         let store = open_store(config)?;
-        let registry = Arc::new(load_handlers(config, &open_sandbox(config)?)?);
+        let meters = Arc::new(Meters::new());
+        let registry = Arc::new(load::registry(config, &load::sandbox(config)?, &meters)?);
         let topics = kafka::topics(config);
         let broker = match &config.kafka.brokers {
             Brokers::Servers(_) => None,
@@ -88,7 +98,7 @@ impl Host {
             pipeline_options(config),
             Arc::clone(&registry),
             Arc::clone(&store),
-            alarm.clone(),
+            (alarm.clone(), meters.host.clone()),
         )
         .context("the store")?;
         let mut threads = Threads::new(alarm.clone());
@@ -98,6 +108,9 @@ impl Host {
         }
         let committer = Arc::clone(&pipeline);
         threads.spawn("committer".to_owned(), move || committer.commit())?;
+        let view = Arc::new(HealthView::new());
+        view.set_topics(kafka::published_topics(config));
+        let admin = Admin::start(&config.admin, &meters, &view, &mut threads)?;
         let health = KafkaHealth::new();
         let (ready, relay_ready) = crossbeam_channel::bounded(1);
         let (drain_relay, give_up) = (Arc::default(), Arc::default());
@@ -109,6 +122,7 @@ impl Host {
             store: Arc::clone(&store),
             pipeline: Arc::clone(&pipeline),
             bell,
+            meters: Arc::clone(&meters),
             health: Arc::clone(&health),
             alarm: alarm.clone(),
             drain: Arc::clone(&drain_relay),
@@ -121,6 +135,9 @@ impl Host {
             pipeline,
             settings,
             health,
+            meters,
+            view,
+            admin,
             store,
             consumers: Vec::new(),
             threads,
@@ -135,32 +152,58 @@ impl Host {
 
     /// Says that the host is ready, consumes once the deployment is ours, and returns when the host is to stop.
     fn serve(&mut self, config: &Config, signals: &Receiver<&'static str>) -> Result<()> {
-        let mut announce = Some(Instant::now() + KAFKA_WAIT);
+        let kafka_wait = Instant::now() + KAFKA_WAIT;
+        let (mut announced, mut ours) = (false, false);
         loop {
-            let tick = announce.map_or(Duration::from_secs(3600), |until| {
-                until.saturating_duration_since(Instant::now())
-            });
             select! {
-                recv(self.alarmed) -> reason => bail!("{}", reason.unwrap_or_default()),
+                recv(self.alarmed) -> reason => {
+                    let reason = reason.unwrap_or_default();
+                    self.view.set_fatal(reason.clone());
+                    bail!("{reason}");
+                }
                 recv(signals) -> signal => {
                     tracing::info!(signal = signal.unwrap_or_default(), "stopping; a second signal ends at once");
                     return Ok(());
                 }
-                recv(self.relay_ready) -> ready => {
-                    if ready.is_ok() {
+                recv(self.relay_ready) -> ready => match ready {
+                    Ok(()) if !ours => {
+                        ours = true;
                         self.consume(config)?;
-                    } else {
-                        // The relay has ended, and the alarm says why.
-                        self.relay_ready = crossbeam_channel::never();
-                        continue;
                     }
-                }
-                default(tick) => tracing::warn!("kafka cannot be reached yet; consuming begins when it can"),
+                    // The publisher was opened anew.
+                    Ok(()) => {}
+                    // The relay has ended, and the alarm says why.
+                    Err(_) => self.relay_ready = crossbeam_channel::never(),
+                },
+                default(TICK) => {}
             }
-            if announce.take().is_some() {
+            self.look();
+            if !announced && (ours || Instant::now() >= kafka_wait) {
+                if !ours {
+                    tracing::warn!("kafka cannot be reached yet; consuming begins when it can");
+                }
+                announced = true;
                 self.announce()?;
             }
         }
+    }
+
+    /// What has to be asked for once a second: the connection to Kafka, the age of the outbox.
+    fn look(&self) {
+        let connected = self.health.connected() && self.health.poll_breach().is_none();
+        self.view.set_kafka_connected(connected);
+        self.meters.host.kafka_connected.set(f64::from(u8::from(connected)));
+        let size = self.pipeline.outbox();
+        let oldest = self
+            .store
+            .outbox(size.published, 1)
+            .ok()
+            .and_then(|batches| Some(batches.first()?.committed_millis));
+        let age = oldest.map_or(0, |oldest| (clock::wall_millis() - oldest).max(0));
+        self.meters
+            .host
+            .outbox_age
+            .set(Duration::from_millis(age.unsigned_abs()).as_secs_f64());
     }
 
     fn consume(&mut self, config: &Config) -> Result<()> {
@@ -177,9 +220,11 @@ impl Host {
         Ok(())
     }
 
+    /// The one line on stdout: scripts wait for it.
     fn announce(&self) -> Result<()> {
+        self.view.set_ready(true);
         let mut out = std::io::stdout().lock();
-        writeln!(out, "sandman ready: store {}", self.store.id())?;
+        writeln!(out, "sandman ready: admin http://{}", self.admin.address)?;
         out.flush()?;
         Ok(())
     }
@@ -188,6 +233,7 @@ impl Host {
     /// lanes empty, outbox empty, group left. Without `grace` everything ends at once. Answers whether all was finished.
     fn stop(mut self, grace: Option<Duration>) -> bool {
         let deadline = Instant::now() + grace.unwrap_or_default();
+        self.view.set_ready(false);
         for consumer in &self.consumers {
             consumer.quiesce();
         }
@@ -207,6 +253,7 @@ impl Host {
             }
         }
         self.pipeline.stop();
+        self.admin.stop();
         self.threads.join_all(Instant::now() + Duration::from_secs(5));
         finished
     }
@@ -225,7 +272,7 @@ fn pipeline_options(config: &Config) -> pipeline::Options {
         source: config.host.source.clone(),
         cache_bytes: usize::try_from(config.host.cache).unwrap_or(usize::MAX),
         in_flight: config.host.in_flight,
-        in_flight_bytes: 64 << 20,
+        in_flight_bytes: usize::try_from(config.host.in_flight_bytes).unwrap_or(usize::MAX),
         parked: config.host.parked,
         batch: config.host.batch,
         outbox_bytes: config.store.outbox,

@@ -16,12 +16,12 @@ const VARIABLE: &str = "SANDMAN_LOG";
 #[derive(Debug, Error)]
 pub enum TelemetryError {
     /// `SANDMAN_LOG` is no filter.
-    #[error("SANDMAN_LOG is {filter:?}, which is no filter: {source}; use a level (error, warn, info, debug, trace)")]
+    #[error("SANDMAN_LOG is {filter:?}, which is no filter: {reason}; use a level (error, warn, info, debug, trace)")]
     Filter {
         /// What it holds.
         filter: String,
         /// What is wrong with it.
-        source: ParseError,
+        reason: ParseError,
     },
     /// Logs were set up before.
     #[error("logs are already set up in this process: {0}")]
@@ -35,7 +35,7 @@ pub enum TelemetryError {
 pub fn install(format: LogFormat, default: &str) -> Result<(), TelemetryError> {
     let filter = env::var(VARIABLE).ok().filter(|filter| !filter.is_empty());
     let filter = filter.unwrap_or_else(|| default.to_owned());
-    let directives = EnvFilter::try_new(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
+    let directives = EnvFilter::try_new(&filter).map_err(|reason| TelemetryError::Filter { filter, reason })?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(directives)
         .with_writer(stderr);

@@ -93,15 +93,27 @@ pub fn records(
             payload: raw(event.payload)?,
         };
         let key = event.key.as_deref().unwrap_or(key);
-        records.push(encode(&Outgoing {
+        let record = encode(&Outgoing {
             topic,
             key,
             envelope: &envelope,
             traceparent: &traceparent,
-        })?);
+        })?;
+        let bytes = record.value.as_ref().map_or(0, Vec::len) + key.len();
+        if bytes > RECORD_BYTES {
+            return Err(EmitError::TooLarge {
+                event_type: envelope.event_type,
+                bytes,
+            });
+        }
+        records.push(record);
     }
     Ok(records)
 }
+
+/// Kafka's `max.message.bytes` is 1,048,588 unless somebody changes it; what is left is for headers and framing. A record
+/// that Kafka does not take would hold up everything behind it in the outbox.
+const RECORD_BYTES: usize = 1_000_000;
 
 /// Why what a handler emitted cannot be published.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +121,14 @@ pub enum EmitError {
     /// Against the contract.
     #[error(transparent)]
     Terms(#[from] TermsError),
+    /// Larger than Kafka takes.
+    #[error("an emitted `{event_type}` is {bytes} bytes with its envelope; Kafka takes {RECORD_BYTES} at most")]
+    TooLarge {
+        /// The event type.
+        event_type: String,
+        /// The size of its value and key.
+        bytes: usize,
+    },
     /// Not JSON.
     #[error("an emitted payload or metadata is not JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -205,7 +225,8 @@ mod tests {
 
     #[test]
     fn what_is_against_the_contract_or_no_json_is_refused() {
-        for bad in [event("x", "{}"), event("b", "{"), event("b", "")] {
+        let huge = format!("\"{}\"", "x".repeat(RECORD_BYTES));
+        for bad in [event("x", "{}"), event("b", "{"), event("b", ""), event("b", &huge)] {
             assert!(records(vec![event("b", "1"), bad], "k", &terms(), &mint()).is_err());
         }
     }

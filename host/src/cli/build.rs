@@ -3,12 +3,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
+use serde_json::json;
+
+use super::output;
+use crate::build_guest::{self, BuildOptions};
 
 const AFTER: &str = "\
-The component is written to target/sandman/<name>.wasm. The Rust target wasm32-unknown-unknown is added through rustup
-where it is missing, and that is said. Nothing else needs to be installed.
+The component is written to target/sandman/<name>.wasm. The Rust target wasm32-unknown-unknown is
+added through rustup where it is missing, and that is said. Nothing else needs to be installed.
+Progress and the compiler's errors go to stderr, the result to stdout.
 
 Examples:
   sandman build guest/profile
@@ -33,11 +38,22 @@ pub(super) struct BuildArgs {
 }
 
 pub(super) fn run(args: &BuildArgs) -> Result<ExitCode> {
-    // `crate::build_guest::build(dir, options)` joins here.
-    bail!(
-        "building guests is not part of this version yet: {} (out: {:?}, json: {})",
-        args.dir.display(),
-        args.out,
-        args.json
-    )
+    let options = BuildOptions {
+        out_dir: args.out.clone(),
+        target_dir: None,
+        show: true,
+    };
+    let built = build_guest::build(&args.dir, &options)?;
+    if args.json {
+        output::json(&json!({
+            "name": built.name,
+            "path": built.path,
+            "digest": built.digest,
+            "bytes": built.bytes,
+        }))?;
+    } else {
+        let (path, bytes, digest) = (built.path.display(), built.bytes, &built.digest);
+        output::line(&format!("{}: {path}, {bytes} bytes, sha256 {digest}", built.name));
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,5 @@
 //! `sandman check`: every mistake in a configuration and its components, without a broker.
 
-use std::fs;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -9,11 +8,12 @@ use serde::Serialize;
 
 use super::{ConfigArgs, output};
 use crate::config::{Config, Problem};
+use crate::load;
 use crate::telemetry;
 
 const AFTER: &str = "\
-All mistakes are reported at once, each with its key, what is allowed, and the nearest known name. Kafka is not needed.
-The same environment variables count as for `sandman run`.
+All mistakes are reported at once, each with its key, what is allowed, and the nearest known name.
+Kafka is not needed. The same environment variables count as for `sandman run`.
 
 Examples:
   sandman check
@@ -46,12 +46,13 @@ struct Checked {
 struct CheckedHandler {
     name: String,
     component: String,
-    bytes: u64,
+    /// SHA-256 of the component, lower-case hex.
+    digest: String,
 }
 
 pub(super) fn run(args: &CheckArgs) -> Result<ExitCode> {
     telemetry::install(crate::config::LogFormat::Text, "warn")?;
-    let checked = check(args);
+    let checked = check(args)?;
     if args.json {
         output::json(&checked)?;
     } else {
@@ -64,51 +65,51 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode> {
     })
 }
 
-fn check(args: &CheckArgs) -> Checked {
+fn check(args: &CheckArgs) -> Result<Checked> {
     let file = args.config.config.display().to_string();
     match args.config.load() {
         Ok(config) => {
-            let (handlers, problems) = check_components(&config);
-            Checked {
+            let (handlers, problems) = check_components(&config)?;
+            Ok(Checked {
                 ok: problems.is_empty(),
                 file,
                 problems,
                 warnings: config.warnings(),
                 handlers,
-            }
+            })
         }
-        Err(errors) => Checked {
+        Err(errors) => Ok(Checked {
             ok: false,
             file,
             problems: errors.problems,
             warnings: Vec::new(),
             handlers: Vec::new(),
-        },
+        }),
     }
 }
 
-/// Looks at every handler's component. The sandbox joins here: load, describe, compare with `Config::grant`.
-fn check_components(config: &Config) -> (Vec<CheckedHandler>, Vec<Problem>) {
+/// Loads every handler's component and compares what it says of itself with what the configuration grants.
+fn check_components(config: &Config) -> Result<(Vec<CheckedHandler>, Vec<Problem>)> {
+    let sandbox = load::sandbox(config)?;
     let mut handlers = Vec::new();
     let mut problems = Vec::new();
     for handler in &config.handlers {
-        let component = handler.component.display().to_string();
-        match fs::read(&handler.component) {
-            Ok(bytes) => handlers.push(CheckedHandler {
+        match load::version(config, handler, &sandbox) {
+            Ok(version) => handlers.push(CheckedHandler {
                 name: handler.name.to_string(),
-                component,
-                bytes: bytes.len() as u64,
+                component: handler.component.display().to_string(),
+                digest: version.digest.to_string(),
             }),
             Err(error) => problems.push(Problem {
                 key: format!("handlers.{}.component", handler.name),
-                problem: format!("{component} cannot be read: {error}; make it with `sandman build DIR`"),
+                problem: super::reasons(&error),
                 allowed: None,
                 nearest: None,
                 variable: None,
             }),
         }
     }
-    (handlers, problems)
+    Ok((handlers, problems))
 }
 
 fn print(checked: &Checked) {
@@ -120,8 +121,8 @@ fn print(checked: &Checked) {
     }
     for handler in &checked.handlers {
         output::line(&format!(
-            "handler {}: {}, {} bytes",
-            handler.name, handler.component, handler.bytes
+            "handler {}: {}, sha256 {}",
+            handler.name, handler.component, handler.digest
         ));
     }
     if checked.ok {

@@ -12,8 +12,9 @@ const AFTER: &str = "\
 Once everything is up, one line on stdout names the addresses:
   sandman ready: admin http://127.0.0.1:3902
 
-SIGTERM or SIGINT stops gracefully within host.grace: intake stops, lanes drain, everything is committed and
-published. A second signal ends at once, and loses nothing: what was not committed is done again at the next start.
+SIGTERM or SIGINT stops gracefully within host.grace: intake stops, lanes drain, everything is
+committed and published. A second signal ends at once, and loses nothing: what was not committed
+is done again at the next start.
 
 Examples:
   sandman run

@@ -34,6 +34,8 @@ pub struct HostConfig {
     pub log: LogFormat,
     /// Triggers of one handler held in memory at once.
     pub in_flight: usize,
+    /// Bytes of triggers of one handler held in memory at once.
+    pub in_flight_bytes: u64,
     /// Triggers of one partition that wait behind a back-off before the partition pauses.
     pub parked: usize,
     /// Units of one group commit.
@@ -68,6 +70,7 @@ pub(super) fn read(mut section: Section<'_>) -> HostConfig {
         cache: section.or("cache", &size(64 << 10..=1 << 40), 64 << 20),
         log: section.or("log", &one_of(LOG), LogFormat::Text),
         in_flight,
+        in_flight_bytes: section.or("in_flight_bytes", &size(1 << 20..=1 << 40), 64 << 20),
         parked,
         batch: section.or("batch", &count(100_000), 2_000),
         compiled: resolve(&section.report.folder, &compiled),

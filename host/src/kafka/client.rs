@@ -9,6 +9,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::health::ClientHealth;
 use super::statistics::Statistics;
 
+/// The library's word for a lost connection, in its log.
+const CONNECTION_LOST: &str = "FAIL";
+
 /// Sends a client's log to `tracing` and its troubles to its health.
 pub(super) struct Monitor {
     health: Arc<ClientHealth>,
@@ -25,6 +28,9 @@ impl Monitor {
 
     pub(super) fn on_log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         let client = self.health.name();
+        if facility == CONNECTION_LOST {
+            self.health.connection_lost();
+        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::error!(target: "sandman::kafka", client, facility, "{line}");
@@ -37,7 +43,7 @@ impl Monitor {
         }
     }
 
-    /// Notes the error; `false` for what is no trouble at all.
+    /// Notes the error.
     pub(super) fn on_error(&self, error: &KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
         if code == RDKafkaErrorCode::PartitionEOF {

@@ -71,15 +71,6 @@ impl Deliveries {
             None => Ok(count.done >= wanted),
         }
     }
-
-    /// Waits until `wanted` deliveries are done, well or not, or the time is over.
-    pub(super) fn settle(&self, wanted: usize, patience: Duration) -> bool {
-        let mut count = self.count.lock();
-        count.wanted = wanted;
-        self.reached
-            .wait_while_for(&mut count, |count| count.done < wanted, patience);
-        count.done >= wanted
-    }
 }
 
 impl ClientContext for Deliveries {

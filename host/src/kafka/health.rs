@@ -32,7 +32,7 @@ pub struct ClientHealth {
     /// Milliseconds after `born` of the last poll plus one; 0 for a client that need not poll.
     polled: AtomicU64,
     breached: AtomicBool,
-    errors: AtomicU64,
+    troubles: AtomicU64,
 }
 
 impl fmt::Debug for KafkaHealth {
@@ -105,7 +105,7 @@ impl KafkaHealth {
             born: Instant::now(),
             polled: AtomicU64::new(0),
             breached: AtomicBool::new(false),
-            errors: AtomicU64::new(0),
+            troubles: AtomicU64::new(0),
         })
     }
 }
@@ -128,7 +128,7 @@ impl ClientHealth {
 
     /// The library complained.
     pub(super) fn error(&self, code: RDKafkaErrorCode, reason: &str) {
-        self.errors.fetch_add(1, Ordering::Relaxed);
+        self.troubles.fetch_add(1, Ordering::Relaxed);
         *self.all.last_error.lock() = Some(format!("{}: {reason}", self.name));
         match code {
             RDKafkaErrorCode::AllBrokersDown => self.set_connected(false),
@@ -145,9 +145,15 @@ impl ClientHealth {
         self.all.last_error().unwrap_or_else(|| "no answer in time".to_owned())
     }
 
-    /// How often the library complained; a change across a commit means that the connection was troubled.
-    pub(super) fn errors(&self) -> u64 {
-        self.errors.load(Ordering::Relaxed)
+    /// A connection to one broker is gone; the library makes a new one.
+    pub(super) fn connection_lost(&self) {
+        self.troubles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the library complained or lost a connection; a change across a commit means that a request of it may
+    /// still be on its way.
+    pub(super) fn troubles(&self) -> u64 {
+        self.troubles.load(Ordering::Relaxed)
     }
 
     /// The consumer polls; to be called about every second.

@@ -5,7 +5,11 @@ use thiserror::Error;
 
 use super::delivery::Undelivered;
 
-/// Why a transaction was not published. [`PublishError::reopen`] says what to do before the next attempt.
+/// Why a transaction was not published.
+///
+/// Whatever it is, the publisher is of no more use: drop it, read the cursor, and, if it still names our store, open a new
+/// one and read the cursor again. That is rare and costs less than a tenth of a second, and it leaves no late request of
+/// the old one that could hit the next transaction.
 #[derive(Debug, Error)]
 pub enum PublishError {
     /// Nothing of it is visible to a read-committed consumer; trying again may work.
@@ -13,8 +17,6 @@ pub enum PublishError {
     Aborted {
         /// What Kafka said.
         reason: String,
-        /// Whether the publisher must be opened anew first: its connection was troubled while it aborted.
-        reopen: bool,
     },
     /// Kafka did not answer in time, or lost track of the transaction: whether it is visible, the cursor tells, once a
     /// new publisher is open.
@@ -23,8 +25,7 @@ pub enum PublishError {
         /// What Kafka said.
         reason: String,
     },
-    /// Another producer took the transactional id over, or the broker ended a transaction that took too long. Before a
-    /// new publisher is opened, the cursor must still name our store.
+    /// Another producer took the transactional id over, or the broker ended a transaction that took too long.
     #[error(
         "the transactional id `{transactional_id}` was taken over: {reason}; \
          another host publishes for the same deployment, or a transaction took longer than `transaction.timeout.ms`"
@@ -49,7 +50,8 @@ pub enum PublishError {
     TooLarge {
         /// The topic.
         topic: String,
-        /// The record's place among those given to publish.
+        /// The record's place among those given to publish; where the broker refused it, it may be another of the same
+        /// request.
         index: usize,
         /// Key and value, in bytes.
         bytes: usize,
@@ -68,16 +70,6 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// Whether the publisher must be dropped, the cursor read and a new publisher opened before the next attempt. If
-    /// not, the same publisher can try again.
-    pub fn reopen(&self) -> bool {
-        match self {
-            Self::Aborted { reopen, .. } => *reopen,
-            Self::Unknown { .. } | Self::Fenced { .. } | Self::Settings(_) | Self::NotAllowed { .. } => true,
-            Self::UnknownTopic { .. } | Self::TooLarge { .. } => false,
-        }
-    }
-
     /// Whether trying again, without anybody doing anything about it, may work.
     pub fn passes(&self) -> bool {
         matches!(self, Self::Aborted { .. } | Self::Unknown { .. })
@@ -98,6 +90,17 @@ pub(super) enum Fault {
 fn fenced(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
+}
+
+/// Classifies the error that ended a producer for good.
+pub(super) fn fatal_fault(code: RDKafkaErrorCode, reason: &str, transactional_id: &str) -> Fault {
+    if fenced(code) {
+        return Fault::Final(PublishError::Fenced {
+            transactional_id: transactional_id.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+    Fault::Broken(reason.to_owned())
 }
 
 /// Classifies an answer to a call about the transaction as a whole.

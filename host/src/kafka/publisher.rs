@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -12,7 +13,7 @@ use super::client::Monitor;
 use super::cursor::{Cursor, SHARD};
 use super::delivery::{Deliveries, Undelivered};
 use super::health::KafkaHealth;
-use super::publish_error::{Fault, PublishError, record_fault, transaction_fault};
+use super::publish_error::{Fault, PublishError, fatal_fault, record_fault, transaction_fault};
 use super::settings::KafkaSettings;
 use super::wait::{Deadline, drop_apart};
 use crate::event::OutRecord;
@@ -23,6 +24,10 @@ const SLICE: Duration = Duration::from_millis(500);
 const SLOW: Duration = Duration::from_secs(5);
 /// How long an abort may take before the producer is thrown away instead.
 const ABORT: Duration = Duration::from_secs(5);
+/// How long a queue may stay full although nothing is under way.
+const FULL: Duration = Duration::from_secs(1);
+/// How long the library may take to let go of what is delivered.
+const MOMENT: Duration = Duration::from_millis(50);
 /// How long closing the producer may take.
 const CLOSE: Duration = Duration::from_secs(3);
 
@@ -55,6 +60,8 @@ pub struct Publisher {
     /// Polls itself: a producer that nobody polls cannot even abort. `None` only while it is dropped.
     producer: Option<ThreadedProducer<Deliveries>>,
     options: PublisherOptions,
+    /// A transaction failed, or its end is in doubt: nothing may follow it on this producer.
+    spent: bool,
 }
 
 impl Publisher {
@@ -76,6 +83,7 @@ impl Publisher {
         let publisher = Self {
             producer: Some(producer),
             options,
+            spent: false,
         };
         publisher.take_over()?;
         publisher.deliveries()?.monitor().health().set_connected(true);
@@ -88,11 +96,11 @@ impl Publisher {
             let Err(error) = self.producer()?.init_transactions(deadline.slice(SLICE)) else {
                 return Ok(());
             };
-            match transaction_fault(&error, &self.options.transactional_id) {
+            match self.fault(&error) {
                 Fault::Final(error) => return Err(error),
                 Fault::Passing(_) if !self.over(deadline) => {}
                 Fault::Passing(reason) | Fault::Broken(reason) => {
-                    return Err(PublishError::Aborted { reason, reopen: true });
+                    return Err(PublishError::Aborted { reason });
                 }
             }
         }
@@ -101,29 +109,33 @@ impl Publisher {
     /// Publishes the records in order, and the cursor after them, in one transaction. `Ok` means that they are visible.
     ///
     /// # Errors
-    /// [`PublishError`]; it says whether anything may be visible and whether the publisher can be used again.
+    /// [`PublishError`]; it says whether anything may be visible. The publisher cannot be used again after one.
     pub fn publish<'a>(
         &mut self,
         records: impl IntoIterator<Item = &'a OutRecord>,
         cursor: &Cursor,
     ) -> Result<Published, PublishError> {
-        let deadline = Deadline::after(self.options.patience);
-        let troubles = self.deliveries()?.monitor().health().errors();
-        self.deliveries()?.reset();
-        if let Err(error) = self.producer()?.begin_transaction() {
-            return Err(match transaction_fault(&error, &self.options.transactional_id) {
-                Fault::Final(error) => error,
-                Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Aborted { reason, reopen: true },
+        if self.spent {
+            return Err(PublishError::Aborted {
+                reason: "the publisher failed before and was not opened anew".to_owned(),
             });
         }
-        let mut sent = 0;
-        if let Err(fault) = self.fill(records, cursor, &mut sent, deadline) {
-            return Err(self.abort(fault, sent));
+        self.spent = true;
+        let deadline = Deadline::after(self.options.patience);
+        let troubles = self.troubles()?;
+        self.deliveries()?.reset();
+        self.producer()?
+            .begin_transaction()
+            .map_err(|error| not_committed(self.fault(&error)))?;
+        if let Err(fault) = self.fill(records, cursor, deadline) {
+            self.abort();
+            return Err(not_committed(fault));
         }
         let slow = Deadline::after(SLOW);
-        self.commit(deadline, sent)?;
-        let troubled = self.deliveries()?.monitor().health().errors() != troubles;
-        Ok(if troubled || slow.passed() {
+        self.commit(deadline)?;
+        self.served()?;
+        self.spent = self.troubles()? != troubles || slow.passed();
+        Ok(if self.spent {
             Published::Reopen
         } else {
             Published::Clean
@@ -135,17 +147,16 @@ impl Publisher {
         &self,
         records: impl IntoIterator<Item = &'a OutRecord>,
         cursor: &Cursor,
-        sent: &mut usize,
         deadline: Deadline,
     ) -> Result<(), Fault> {
+        let mut sent = 0;
         for record in records {
-            self.send(record, *sent, deadline)?;
-            *sent += 1;
+            self.send(record, sent, deadline)?;
+            sent += 1;
         }
-        self.delivered(*sent, deadline)?;
-        self.send(&cursor_record(&self.options.cursor_topic, cursor), *sent, deadline)?;
-        *sent += 1;
-        self.delivered(*sent, deadline)
+        self.delivered(sent, deadline)?;
+        self.send(&cursor_record(&self.options.cursor_topic, cursor), sent, deadline)?;
+        self.delivered(sent + 1, deadline)
     }
 
     /// Hands one record to the producer. Where its queue is full, the same record is tried again until there is room,
@@ -155,31 +166,54 @@ impl Publisher {
         attempt.key = record.key.as_deref();
         attempt.payload = record.value.as_deref();
         attempt.headers = headers(record);
+        let patient = Deadline::after(FULL);
         loop {
             let (error, refused) = match self.alive()?.send(attempt) {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
-            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
             let done = self.deliveries_or_fault()?.done();
-            if code != RDKafkaErrorCode::QueueFull || done == index {
-                // A queue that is full although nothing is under way is smaller than the record.
-                let full = code == RDKafkaErrorCode::QueueFull;
-                let undelivered = Undelivered {
-                    topic: record.topic.to_string(),
-                    index,
-                    bytes: record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len),
-                    code: if full {
-                        RDKafkaErrorCode::MessageSizeTooLarge
-                    } else {
-                        code
-                    },
-                };
-                return Err(record_fault(&undelivered, &self.options.transactional_id));
+            match error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown) {
+                RDKafkaErrorCode::QueueFull if done < index => {
+                    self.delivered(done + (index - done).div_ceil(2), deadline)?;
+                }
+                // All is delivered; the library frees the room a moment later.
+                RDKafkaErrorCode::QueueFull if !patient.passed() => thread::park_timeout(Duration::from_millis(1)),
+                // A queue that stays full although nothing is under way is smaller than the record.
+                RDKafkaErrorCode::QueueFull => {
+                    return Err(self.refused(record, index, RDKafkaErrorCode::MessageSizeTooLarge));
+                }
+                code => return Err(self.refused(record, index, code)),
             }
             attempt = refused;
-            let room = done + (index - done).div_ceil(2);
-            self.delivered(room, deadline)?;
+        }
+    }
+
+    fn refused(&self, record: &OutRecord, index: usize, code: RDKafkaErrorCode) -> Fault {
+        self.explained(record_fault(
+            &Undelivered {
+                topic: record.topic.to_string(),
+                index,
+                bytes: record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len),
+                code,
+            },
+            &self.options.transactional_id,
+        ))
+    }
+
+    fn fault(&self, error: &KafkaError) -> Fault {
+        self.explained(transaction_fault(error, &self.options.transactional_id))
+    }
+
+    /// A producer that failed for good purges its records; why it failed is kept apart.
+    fn explained(&self, fault: Fault) -> Fault {
+        match self
+            .producer()
+            .ok()
+            .and_then(|producer| producer.client().fatal_error())
+        {
+            Some((code, reason)) => fatal_fault(code, &reason, &self.options.transactional_id),
+            None => fault,
         }
     }
 
@@ -191,26 +225,30 @@ impl Publisher {
                     return Err(Fault::Passing("the brokers did not acknowledge in time".to_owned()));
                 }
                 Ok(false) => {}
-                Err(undelivered) => return Err(record_fault(&undelivered, &self.options.transactional_id)),
+                Err(undelivered) => {
+                    return Err(self.explained(record_fault(&undelivered, &self.options.transactional_id)));
+                }
             }
         }
     }
 
-    fn commit(&self, deadline: Deadline, sent: usize) -> Result<(), PublishError> {
+    fn commit(&self, deadline: Deadline) -> Result<(), PublishError> {
+        // A record is delivered a moment before the library lets go of it; a commit in that moment waits for 100 ms.
+        self.served()?;
         loop {
             let Err(error) = self.producer()?.commit_transaction(deadline.slice(SLICE)) else {
                 return Ok(());
             };
             match &error {
                 KafkaError::Transaction(answer) if answer.txn_requires_abort() => {
-                    let fault = transaction_fault(&error, &self.options.transactional_id);
-                    return Err(self.abort(fault, sent));
+                    self.abort();
+                    return Err(not_committed(self.fault(&error)));
                 }
                 // The same call with the same arguments goes on where the last one stopped.
                 KafkaError::Transaction(answer) if answer.is_retriable() && !self.over(deadline) => {}
                 KafkaError::Flush(_) if !self.over(deadline) => {}
                 _ => {
-                    return Err(match transaction_fault(&error, &self.options.transactional_id) {
+                    return Err(match self.fault(&error) {
                         Fault::Final(error) => error,
                         Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Unknown { reason },
                     });
@@ -219,35 +257,33 @@ impl Publisher {
         }
     }
 
-    /// Takes back what was sent, and turns the fault into what the relay needs to know.
-    fn abort(&self, fault: Fault, sent: usize) -> PublishError {
-        if let Fault::Final(error @ (PublishError::Fenced { .. } | PublishError::NotAllowed { .. })) = fault {
-            return error;
+    /// Waits, for a moment at most, until all that the library has to tell was heard.
+    fn served(&self) -> Result<(), PublishError> {
+        let moment = Deadline::after(MOMENT);
+        while self.producer()?.in_flight_count() > 0 && !moment.passed() {
+            thread::park_timeout(Duration::from_micros(100));
         }
-        let clean = !matches!(fault, Fault::Broken(_)) && self.aborted(sent);
-        match fault {
-            Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Aborted { reason, reopen: !clean },
-            Fault::Final(error) if clean => error,
-            // The publisher must be opened anew, which `error` would not say; the next attempt will meet it again.
-            Fault::Final(error) => PublishError::Aborted {
-                reason: error.to_string(),
-                reopen: true,
-            },
+        Ok(())
+    }
+
+    /// Takes back what was sent, as far as that works: readers need not wait for the broker to do it. Opening the next
+    /// publisher does it for certain.
+    fn abort(&self) {
+        let deadline = Deadline::after(ABORT);
+        let Ok(producer) = self.producer() else {
+            return;
+        };
+        while let Err(error) = producer.abort_transaction(deadline.slice(SLICE)) {
+            let again = matches!(&error, KafkaError::Transaction(answer) if answer.is_retriable());
+            if !again || self.over(deadline) {
+                tracing::debug!(%error, "transaction left for the next publisher to abort");
+                return;
+            }
         }
     }
 
-    fn aborted(&self, sent: usize) -> bool {
-        let deadline = Deadline::after(ABORT);
-        let (Ok(producer), Ok(deliveries)) = (self.producer(), self.deliveries()) else {
-            return false;
-        };
-        loop {
-            match producer.abort_transaction(deadline.slice(SLICE)) {
-                Ok(()) => return deliveries.settle(sent, deadline.left()) && !deadline.passed(),
-                Err(KafkaError::Transaction(answer)) if answer.is_retriable() && !self.over(deadline) => {}
-                Err(_) => return false,
-            }
-        }
+    fn troubles(&self) -> Result<u64, PublishError> {
+        Ok(self.deliveries()?.monitor().health().troubles())
     }
 
     fn over(&self, deadline: Deadline) -> bool {
@@ -278,6 +314,14 @@ impl Drop for Publisher {
         if let Some(producer) = self.producer.take() {
             drop_apart("relay", producer, CLOSE);
         }
+    }
+}
+
+/// A fault before the commit was asked for: nothing of the transaction is visible or ever will be.
+fn not_committed(fault: Fault) -> PublishError {
+    match fault {
+        Fault::Final(error) => error,
+        Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Aborted { reason },
     }
 }
 

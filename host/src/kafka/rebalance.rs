@@ -4,6 +4,7 @@
 //! store's progress and turns a failure into a stop.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
@@ -15,7 +16,9 @@ use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
 use super::assignment::{Assignment, Topics, list};
 use super::client::Monitor;
-use super::consumer::{ConsumeError, Intake, POLL};
+use super::consumer::ConsumeError;
+use super::intake::Intake;
+use super::polling::POLL;
 use crate::event::TopicPartition;
 
 /// The context of a consumer: everything that its callbacks and its loop share. All of it runs on the consumer's thread.
@@ -31,7 +34,7 @@ pub(super) struct Member {
     /// Commits of the group's offsets under way.
     pub(super) commits: Mutex<usize>,
     /// Set when nothing may be handed over any more.
-    pub(super) quiet: std::sync::atomic::AtomicBool,
+    pub(super) quiet: AtomicBool,
     /// Who commits, for those who look at the group's offsets.
     pub(super) signature: String,
 }
@@ -80,7 +83,7 @@ impl Member {
         drop(assignment);
         self.monitor.health().joined();
         self.monitor.health().set_connected(true);
-        if self.quiet.load(std::sync::atomic::Ordering::Relaxed)
+        if self.quiet.load(Ordering::Relaxed)
             && let Err(error) = consumer.pause(&taken)
         {
             tracing::debug!(%error, "partitions cannot be paused");

@@ -162,8 +162,6 @@ impl KafkaSettings {
             // A broker that comes back is found within about a second instead of ten.
             .set("reconnect.backoff.max.ms", "1000")
             .set("socket.keepalive.enable", "true")
-            // Brokers close idle connections; that is no news.
-            .set("log.connection.close", "false")
             // The source of the high watermarks and of the brokers' states.
             .set("statistics.interval.ms", "2000");
         for (name, value) in defaults {
@@ -204,6 +202,8 @@ impl KafkaSettings {
     /// A member of a consumer group that starts where it is told and never skips.
     pub(super) fn consumer(&self, group: &str) -> ClientConfig {
         let defaults = [
+            // Brokers close idle connections; to a consumer that is no news.
+            ("log.connection.close", "false"),
             // At most about 16 MiB of records, and one answer more, wait in the client; 8 MiB come in one answer.
             ("queued.max.messages.kbytes", "16384"),
             ("queued.min.messages", "10000"),
@@ -238,6 +238,8 @@ impl KafkaSettings {
             ("queued.min.messages", "1000"),
             ("fetch.max.bytes", "4194304"),
             ("fetch.message.max.bytes", "1048576"),
+            // The end of the topic is told after one empty answer; that need not take half a second.
+            ("fetch.wait.max.ms", "10"),
         ];
         let fixed = [
             // The library wants a name; nothing is joined or committed under it.
@@ -264,7 +266,7 @@ impl KafkaSettings {
             // 100 ms before it asks again.
             ("retry.backoff.ms", "1"),
             ("retry.backoff.max.ms", "20"),
-            ("topic.metadata.refresh.fast.interval.ms", "100"),
+            ("topic.metadata.refresh.fast.interval.ms", "20"),
             ("topic.metadata.propagation.max.ms", "10000"),
             // A killed relay's open transaction holds up readers for no longer than this.
             ("transaction.timeout.ms", "30000"),
@@ -276,7 +278,15 @@ impl KafkaSettings {
             ("acks", "all"),
             ("partitioner", "murmur2_random"),
         ];
-        self.config(&defaults, &fixed)
+        let mut config = self.config(&defaults, &fixed);
+        // A lost connection must show, because a commit that met one asks for a new producer. The library reports only some
+        // to the error callback, but all to this log, which is otherwise quiet.
+        let debug = self
+            .options
+            .get("debug")
+            .map_or_else(|| "broker".to_owned(), |more| format!("broker,{more}"));
+        config.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
+        config
     }
 
     /// A client that looks at topics and makes them.

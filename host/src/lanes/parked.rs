@@ -83,8 +83,4 @@ impl Parked {
     pub(super) fn of(&self, partition: PartitionIx) -> usize {
         self.waiting.get(&partition).copied().unwrap_or(0)
     }
-
-    pub(super) fn total(&self) -> usize {
-        self.waiting.values().sum()
-    }
 }

@@ -22,15 +22,17 @@ impl Pipeline {
             let began = Instant::now();
             match self.store.commit(&batch.commit, clock::wall_millis()) {
                 Ok(committed) => {
-                    self.meters.committed(batch.units.len(), began.elapsed());
+                    self.meters.commit_units.record(batch.units.len() as f64);
+                    self.meters.commit_seconds.record(began.elapsed());
                     self.settle(batch, committed);
                 }
                 Err(error @ StoreError::Unavailable(_)) => {
+                    self.meters.commit_failures.increment(1);
                     tracing::error!(%error, units = batch.units.len(), "commit failed; what stood on it is run again");
                     self.fail(batch);
                 }
                 Err(error) => {
-                    self.fail(batch);
+                    // Whether it is durable is not known here: nothing may act on it, and only a restart can tell.
                     self.alarm.raise(&error);
                     return;
                 }
@@ -97,10 +99,8 @@ impl Pipeline {
             if let Ok(size) = self.store.outbox_size() {
                 desk.outbox = size;
             }
-            self.meters.outbox(&desk.outbox);
         }
-        let (lanes, parked, cached) = desk.lanes.sizes();
-        self.meters.lanes(lanes, parked, cached);
+        self.measure(&desk);
         if desk.lanes.has_ready() {
             self.runnable.notify_one();
         }
@@ -139,7 +139,22 @@ impl Pipeline {
         }
         if let (Some(produced), Some(handler)) = (produced_millis, self.registry.get(partition.handler)) {
             let lag = u64::try_from(now - produced).unwrap_or(0);
-            handler.meters.lag(Duration::from_millis(lag));
+            if let Some(meters) = handler.meters.topic(&partition.name.topic) {
+                meters.event_lag.record(Duration::from_millis(lag));
+            }
+        }
+    }
+
+    /// Sets the gauges; a gauge is a float, exact far beyond any of these numbers.
+    fn measure(&self, desk: &Desk) {
+        self.meters.outbox_bytes.set(desk.outbox.bytes as f64);
+        self.meters.outbox_batches.set(desk.outbox.batches as f64);
+        self.meters.cache_bytes.set(desk.lanes.cached_bytes() as f64);
+        for (ix, handler) in self.registry.iter() {
+            let parked: usize = desk.partitions.of(ix).map(|(ix, _)| desk.lanes.parked(ix)).sum();
+            handler.meters.parked.set(parked as f64);
+            handler.meters.in_flight.set(Self::load(desk, ix).0 as f64);
+            handler.meters.lanes.set(desk.lanes.count(ix) as f64);
         }
     }
 

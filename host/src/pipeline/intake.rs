@@ -52,11 +52,8 @@ impl Intake for HandlerIntake {
 
     fn offsets(&self) -> Vec<(TopicPartition, i64)> {
         let desk = self.pipeline.desk.lock();
-        let assigned = desk
-            .partitions
-            .of(self.handler)
-            .filter(|(_, partition)| partition.assigned);
-        assigned
+        let known = desk.partitions.of(self.handler);
+        known
             .filter_map(|(_, partition)| Some((partition.name.clone(), partition.progress.as_ref()?.next())))
             .collect()
     }
@@ -84,7 +81,9 @@ impl Intake for HandlerIntake {
             *behind.entry(Arc::clone(&partition.name.topic)).or_insert(0) += partition.behind().unwrap_or(0);
         }
         for (topic, behind) in behind {
-            handler.meters.behind(&topic, behind);
+            if let Some(meters) = handler.meters.topic(&topic) {
+                meters.group_lag.set(behind as f64);
+            }
         }
     }
 }
@@ -134,6 +133,13 @@ impl Pipeline {
             return Flow::Go;
         };
         let attempts = partition.attempts.remove(&record.offset);
+        if let Some(meters) = self
+            .registry
+            .get(handler)
+            .and_then(|handler| handler.meters.topic(&record.source.topic))
+        {
+            meters.consumed.increment(1);
+        }
         if let Some((records, bytes)) = desk.load.get_mut(usize::from(handler)) {
             *records += 1;
             *bytes += record.weight();
@@ -187,7 +193,9 @@ impl Pipeline {
         if let Some(handler) = self.registry.get(handler) {
             let (topic, offset) = (&record.source.topic, record.offset);
             tracing::error!(handler = &*handler.name, %topic, partition = record.source.partition, offset, reason, "no event, dead letter");
-            handler.meters.dead_letter(topic);
+            if let Some(meters) = handler.meters.topic(topic) {
+                meters.dead_letters.increment(1);
+            }
             let version = handler.active();
             let letter = DeadLetter {
                 handler: &handler.name,

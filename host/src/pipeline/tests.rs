@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
+use crate::config::HandlerConfig;
 use crate::contract::{Consumes, Contract, Emits, Grant, Terms};
 use crate::event::{OutRecord, Record, TopicPartition};
 use crate::kafka::{Flow, Intake, Start};
-use crate::limits::Retry;
+use crate::limits::{Instances, Limits, Retry};
+use crate::meters::Meters;
 use crate::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
 use crate::progress::Progress;
 use crate::registry::{Handler, Version};
@@ -177,16 +179,22 @@ fn registry() -> Arc<Registry> {
         terms,
         guest: Box::new(Lister),
     };
-    let retry = Retry {
-        first: Duration::from_millis(5),
-        ..Retry::default()
+    let config = HandlerConfig {
+        name: "lister".into(),
+        component: "lister.wasm".into(),
+        topics: vec!["t".into()],
+        emits: grant.emits,
+        group: "g".into(),
+        settings: "{}".into(),
+        instances: Instances::Fresh,
+        limits: Limits::default(),
+        retry: Retry {
+            first: Duration::from_millis(5),
+            ..Retry::default()
+        },
     };
-    Arc::new(Registry::new(vec![Handler::new(
-        "lister".into(),
-        "{}".into(),
-        retry,
-        version,
-    )]))
+    let meters = Meters::new().handler(&config.name, &config.topics);
+    Arc::new(Registry::new(vec![Handler::new(&config, meters, version)]))
 }
 
 fn record(key: u8, payload: u32, partition: i32, offset: i64) -> Record {
@@ -215,7 +223,13 @@ struct Running {
 impl Running {
     fn start(store: &Arc<Flaky>, options: Options) -> Self {
         let (alarm, _) = Alarm::new();
-        let (pipeline, _) = Pipeline::new(options, registry(), Arc::clone(store) as Arc<dyn Store>, alarm).unwrap();
+        let (pipeline, _) = Pipeline::new(
+            options,
+            registry(),
+            Arc::clone(store) as Arc<dyn Store>,
+            (alarm, Meters::new().host),
+        )
+        .unwrap();
         let mut threads = Vec::new();
         for _ in 0..4 {
             let pipeline = Arc::clone(&pipeline);
@@ -232,15 +246,13 @@ impl Running {
 
     fn settle(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        let (_, parked, _) = loop {
+        loop {
             assert!(self.pipeline.drain(deadline), "the pipeline does not come to rest");
-            let sizes = self.pipeline.desk.lock().lanes.sizes();
-            if sizes.1 == 0 || Instant::now() > deadline {
-                break sizes;
+            if self.pipeline.desk.lock().lanes.count(0) == 0 {
+                return;
             }
             std::thread::yield_now();
-        };
-        assert_eq!(parked, 0);
+        }
     }
 
     fn stop(self) {

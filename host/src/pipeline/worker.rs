@@ -8,6 +8,7 @@ use crate::clock;
 use crate::contract::Incoming;
 use crate::event::{DeadLetter, dead_letter, iso_millis};
 use crate::lanes::{Change, Job, Known, Millis};
+use crate::meters::Invoked;
 use crate::outcome::{Context, Fault, Outcome, StateChange};
 use crate::registry::{Handler, Version};
 use crate::store::{Attempts, Store, StoreError};
@@ -87,7 +88,6 @@ impl Try<'_> {
             .terms
             .incoming(&envelope.event_type, &envelope.version, envelope.payload.get());
         if incoming.map_err(Refusal::for_good)? == Incoming::Ignored {
-            self.handler.meters.ignored();
             return Ok((StateChange::Keep, Vec::new()));
         }
         let context = Context {
@@ -97,12 +97,11 @@ impl Try<'_> {
         };
         let began = Instant::now();
         let outcome = version.guest.invoke(work.trigger(), seen.document.as_deref(), context);
-        self.handler
-            .meters
-            .invoked(began.elapsed(), outcome.as_ref().err().map(kind));
+        self.handler.meters.seconds.record(began.elapsed());
+        self.count(outcome.as_ref().map_or_else(invoked, |_| Invoked::Ok));
         let Outcome { state, events, .. } = outcome.map_err(|fault| match fault {
             Fault::Rejected(reason) => Refusal { reason, again: false },
-            Fault::Retry(reason) | Fault::Broken { message: reason, .. } => Refusal { reason, again: true },
+            Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => Refusal { reason, again: true },
         })?;
         let mint = Mint {
             source: self.source,
@@ -112,8 +111,15 @@ impl Try<'_> {
             traceparent: work.record.header("traceparent"),
             id: Uuid::new_v4,
         };
-        let records = records(events, &work.key, &version.terms, &mint).map_err(Refusal::for_good)?;
+        let records = records(events, &work.key, &version.terms, &mint).map_err(|error| {
+            self.count(Invoked::Contract);
+            Refusal::for_good(error)
+        })?;
         Ok((state, records))
+    }
+
+    fn count(&self, invoked: Invoked) {
+        self.handler.meters.invoked(invoked).increment(1);
     }
 
     fn unit(&self, job: &Job<EventWork>, change: StateChange, records: Vec<crate::event::OutRecord>) -> Unit {
@@ -142,7 +148,9 @@ impl Try<'_> {
         let (handler, number, reason) = (&*self.handler.name, version.number, refusal.reason.as_str());
         if let Some(wait) = wait {
             tracing::warn!(handler, version = number, key_hash, %topic, partition, offset, failed, ?wait, reason, "trying again later");
-            self.handler.meters.retried();
+            if let Some(meters) = self.handler.meters.topic(topic) {
+                meters.retries.increment(1);
+            }
             let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             let due_millis = clock::wall_millis().saturating_add_unsigned(wait);
             let attempts = Attempts {
@@ -166,7 +174,9 @@ impl Try<'_> {
             };
         }
         tracing::error!(handler, version = number, key_hash, %topic, partition, offset, failed, reason, "given up, dead letter");
-        self.handler.meters.dead_letter(topic);
+        if let Some(meters) = self.handler.meters.topic(topic) {
+            meters.dead_letters.increment(1);
+        }
         let letter = DeadLetter {
             handler,
             version: number,
@@ -205,10 +215,11 @@ pub(super) fn key_hash(key: &str) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-fn kind(fault: &Fault) -> &'static str {
+fn invoked(fault: &Fault) -> Invoked {
     match fault {
-        Fault::Rejected(_) => "rejected",
-        Fault::Retry(_) => "retry",
-        Fault::Broken { kind, .. } => kind,
+        Fault::Rejected(_) => Invoked::Rejected,
+        Fault::Retry(_) => Invoked::Retry,
+        Fault::Trap(_) => Invoked::Trap,
+        Fault::Exceeded(_) => Invoked::Exceeded,
     }
 }

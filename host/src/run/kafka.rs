@@ -1,6 +1,6 @@
 //! From the configuration to the Kafka side: settings, topics, consumers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -65,6 +65,15 @@ pub(super) fn topics(config: &Config) -> Vec<TopicSpec> {
     }
     add(cursor_topic(&config.host.deployment), 1, true);
     topics.into_values().collect()
+}
+
+/// The topics that events go to.
+pub(super) fn published_topics(config: &Config) -> Vec<Arc<str>> {
+    let emits = config.handlers.iter().flat_map(|handler| &handler.emits);
+    let topics: BTreeSet<_> = emits
+        .map(|event_type| format!("{}{event_type}", config.kafka.topic_prefix))
+        .collect();
+    topics.into_iter().map(Arc::from).collect()
 }
 
 /// Starts the consumer of a handler.

@@ -38,6 +38,8 @@ pub(super) struct Cell {
     pub(super) bounds: Bounds,
     /// Bytes of log text that this invocation may still write.
     pub(super) log_left: usize,
+    /// Whether something of this invocation's log was cut, after which nothing more is written.
+    pub(super) log_cut: bool,
     /// What the guest said before it trapped.
     pub(super) panic: Option<Panic>,
     /// The thread's CPU time at the first tick of this invocation.
@@ -54,6 +56,7 @@ impl Cell {
         Self {
             bounds: Bounds::new(terms.limits.memory),
             log_left: 0,
+            log_cut: false,
             panic: None,
             started: None,
             terms,
@@ -64,13 +67,13 @@ impl Cell {
         &self.terms.label
     }
 
-    /// Counts a message of `whole` bytes of which `used` were written.
+    /// Counts a message of `whole` bytes of which `used` were written, and says so where that is not all.
     pub(super) fn logged(&mut self, used: usize, whole: usize) {
         self.log_left = self.log_left.saturating_sub(used);
-        if used == whole && self.log_left > 0 {
+        if used == whole {
             return;
         }
-        self.log_left = 0;
+        self.log_cut = true;
         let Label { handler, version } = &self.terms.label;
         let limit = self.terms.limits.log;
         warn!(%handler, version, limit, "the guest logged more than its bound in one invocation; the rest is cut");
@@ -105,6 +108,7 @@ pub(super) fn begin(store: &mut Store<Cell>) {
     store.set_epoch_deadline(1);
     let cell = store.data_mut();
     cell.log_left = usize::try_from(cell.terms.limits.log).unwrap_or(usize::MAX);
+    cell.log_cut = false;
     cell.panic = None;
     cell.started = None;
     cell.bounds.take_refused();

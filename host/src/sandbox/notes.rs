@@ -14,35 +14,46 @@ use super::error::Panic;
 /// The longest panic text that is kept, in bytes.
 const PANIC_TEXT: usize = 4 << 10;
 
+/// What a message counts for beside its own bytes: empty ones make a line, too.
+const LINE: usize = 32;
+
 /// Links what the world `event-handler` imports.
 pub(super) fn add_to_linker(linker: &mut Linker<Cell>) -> wasmtime::Result<()> {
     linker.instance("sandman:handler/event-types@0.1.0")?;
     let mut log = linker.instance("sandman:handler/log@0.1.0")?;
     log.func_wrap(
         "log",
-        |mut store: StoreContextMut<'_, Cell>, (level, message): (Level, WasmStr)| {
-            let left = store.data().log_left;
-            if left > 0 {
-                let text = message.to_str(&store)?;
-                let kept = cut(&text, left);
-                note(store.data(), level, kept);
-                let (used, whole) = (kept.len(), text.len());
-                store.data_mut().logged(used, whole);
-            }
-            Ok(())
-        },
+        |store: StoreContextMut<'_, Cell>, (level, message): (Level, WasmStr)| write(store, level, &message),
     )?;
     log.func_wrap(
         "panicked",
-        |mut store: StoreContextMut<'_, Cell>, (message, place): (WasmStr, WasmStr)| {
-            let panic = Panic {
-                message: cut(&message.to_str(&store)?, PANIC_TEXT).to_owned(),
-                place: cut(&place.to_str(&store)?, PANIC_TEXT).to_owned(),
-            };
-            store.data_mut().panic = Some(panic);
-            Ok(())
-        },
+        |store: StoreContextMut<'_, Cell>, (message, place): (WasmStr, WasmStr)| panicked(store, &message, &place),
     )?;
+    Ok(())
+}
+
+fn write(mut store: StoreContextMut<'_, Cell>, level: Level, message: &WasmStr) -> wasmtime::Result<()> {
+    if store.data().log_cut {
+        return Ok(());
+    }
+    let text = message.to_str(&store)?;
+    let mut used = 0;
+    if let Some(left) = store.data().log_left.checked_sub(LINE) {
+        let kept = cut(&text, left);
+        note(store.data(), level, kept);
+        used = kept.len() + LINE;
+    }
+    let whole = text.len() + LINE;
+    store.data_mut().logged(used, whole);
+    Ok(())
+}
+
+fn panicked(mut store: StoreContextMut<'_, Cell>, message: &WasmStr, place: &WasmStr) -> wasmtime::Result<()> {
+    let panic = Panic {
+        message: cut(&message.to_str(&store)?, PANIC_TEXT).to_owned(),
+        place: cut(&place.to_str(&store)?, PANIC_TEXT).to_owned(),
+    };
+    store.data_mut().panic = Some(panic);
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! Each bound ends the invocation that goes over it, with its name, and nothing else.
 
-use std::sync::Arc;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sandman::limits::Limits;
-use sandman::sandbox::{Bound, Guest, Instances, InvokeError, Panic};
+use sandman::limits::{Instances, Limits};
+use sandman::sandbox::{Bound, Guest, InvokeError, Panic};
 use serde_json::json;
 
 use crate::support::{MIB, hostile, order, tell};
@@ -144,14 +145,56 @@ fn a_log_that_floods_is_cut_and_the_outcome_stands() {
         time: Duration::from_secs(5),
         ..Limits::default()
     };
-    let guest = hostile(limits, Instances::Fresh);
-    assert!(order(&guest, &json!({"do": "flood-log", "n": 10_000})).is_ok());
-    assert!(order(&guest, &json!({"do": "long-log", "n": 1_000_000})).is_ok());
-    assert!(matches!(
-        exceeded(&guest, json!({"do": "long-log", "n": 8_000_000})),
-        Bound::Transfer(_)
-    ));
-    still_serves(&guest);
+    for instances in [Instances::Fresh, Instances::Reused] {
+        let guest = hostile(limits, instances);
+        for _ in 0..2 {
+            // Each line counts with its own 7 or 8 bytes and 32 more: 10 × 39 + 15 × 40, and then the end.
+            let flood = json!({"do": "flood-log", "n": 10_000});
+            let log = logged(|| assert!(order(&guest, &flood).is_ok()));
+            assert_eq!(log.len(), 26, "{log:#?}");
+            assert!(
+                log[0].contains("line 0") && log[0].contains("handler=\"hostile\" version=7"),
+                "{}",
+                log[0]
+            );
+            let end = "the guest logged more than its bound in one invocation; the rest is cut";
+            assert!(log[25].contains(end) && log[25].contains("limit=1000"), "{}", log[25]);
+        }
+        let log = logged(|| assert!(order(&guest, &json!({"do": "long-log", "n": 1_000_000})).is_ok()));
+        assert_eq!(log.len(), 2);
+        assert_eq!(log[0].matches('x').count(), 1000 - 32);
+        assert!(matches!(
+            exceeded(&guest, json!({"do": "long-log", "n": 8_000_000})),
+            Bound::Transfer(_)
+        ));
+        still_serves(&guest);
+    }
+}
+
+/// The lines that are logged meanwhile on this thread.
+fn logged(deed: impl FnOnce()) -> Vec<String> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&lines);
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || Sink(Arc::clone(&writer)))
+        .finish();
+    tracing::subscriber::with_default(subscriber, deed);
+    let bytes = lines.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+}
+
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[test]

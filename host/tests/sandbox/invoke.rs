@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sandman::limits::Limits;
+use sandman::limits::{Instances, Limits};
 use sandman::outcome::{Context, EmittedEvent, Failure, Outcome, RequestView, StateChange, Trigger, UploadedFile};
-use sandman::sandbox::{Instances, InvokeError, LoadError};
+use sandman::sandbox::{InvokeError, LoadError};
 use serde_json::json;
 
 use crate::support::{ECHO, SANDBOX, hostile, label, order, tell, tell_attempt};

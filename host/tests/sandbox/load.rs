@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use sandman::limits::Limits;
-use sandman::sandbox::{Instances, LoadError, Sandbox, SandboxError, SandboxOptions};
+use sandman::limits::{Instances, Limits};
+use sandman::sandbox::{LoadError, Sandbox, SandboxError, SandboxOptions};
 
 use crate::support::{ECHO, MIB, SANDBOX, label, tell};
 

@@ -1,7 +1,7 @@
 //! A guest that keeps a secret in its memory, whether it ends well or traps, is never seen by the next key.
 
-use sandman::limits::Limits;
-use sandman::sandbox::{Guest, Instances};
+use sandman::limits::{Instances, Limits};
+use sandman::sandbox::Guest;
 use serde_json::json;
 
 use crate::support::{MIB, hostile, order};

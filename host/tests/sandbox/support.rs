@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use sandman::build_guest::{BuildOptions, build};
-use sandman::limits::Limits;
+use sandman::limits::{Instances, Limits};
 use sandman::outcome::{Context, EventView, Outcome, Trigger};
-use sandman::sandbox::{Guest, Instances, InvokeError, Label, Sandbox, SandboxOptions};
+use sandman::sandbox::{Guest, InvokeError, Label, Sandbox, SandboxOptions};
 use serde_json::Value;
 
 pub(crate) const MIB: u64 = 1 << 20;
@@ -50,7 +50,12 @@ pub(crate) fn hostile(limits: Limits, instances: Instances) -> Guest {
 }
 
 /// Calls the guest with one event of the key `k`.
-pub(crate) fn tell(guest: &Guest, event_type: &str, payload: &str, state: Option<&str>) -> Result<Outcome, InvokeError> {
+pub(crate) fn tell(
+    guest: &Guest,
+    event_type: &str,
+    payload: &str,
+    state: Option<&str>,
+) -> Result<Outcome, InvokeError> {
     tell_attempt(guest, (event_type, payload), state, 1)
 }
 

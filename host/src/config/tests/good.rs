@@ -204,3 +204,34 @@ fn a_secret_that_is_missing_or_short_is_a_warning() {
     assert!(good(&text, &[("JWT_SECRET", "short")]).warnings()[0].contains("shorter than 32 bytes"));
     assert!(good(MINIMAL, &[]).warnings().is_empty());
 }
+
+const SHIPPED: &str = include_str!("../../../../sandman.toml");
+
+#[test]
+fn the_file_at_the_root_is_valid() {
+    let config = good(SHIPPED, &[("JWT_SECRET", "a secret that is long enough for HS256")]);
+    assert_eq!(config.handlers.len(), 2);
+    assert_eq!(config.routes.len(), 5);
+    assert_eq!(config.warnings(), Vec::<String>::new());
+}
+
+/// The commented keys of the shipped file show the defaults; taking the `#` away must change nothing.
+#[test]
+fn the_defaults_shown_in_the_file_at_the_root_are_the_real_ones() {
+    let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    let shown: Vec<_> = SHIPPED
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .filter(|line| is_key(line))
+        .collect();
+    assert!(shown.len() >= 14, "{shown:#?}");
+    // Quoted keys are examples of librdkafka's, and the number of workers depends on the machine.
+    let is_default = |key: &str| is_key(key) && !key.starts_with('"') && !key.starts_with("workers");
+    let uncommented = |line: &str| match line.strip_prefix("# ") {
+        Some(key) if is_default(key) => format!("{key}\n"),
+        _ => format!("{line}\n"),
+    };
+    let all: String = SHIPPED.lines().map(uncommented).collect();
+    assert_ne!(all, SHIPPED);
+    assert_eq!(format!("{:?}", good(&all, &[])), format!("{:?}", good(SHIPPED, &[])));
+}

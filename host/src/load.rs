@@ -7,15 +7,16 @@ use anyhow::{Context, Result, bail};
 
 use crate::config::{Config, HandlerConfig};
 use crate::contract::{Grant, Terms};
+use crate::meters::Meters;
 use crate::outcome::{self, Failure, Fault, Outcome, Trigger};
 use crate::registry::{Handler, Registry, Version};
-use crate::sandbox::{self, InvokeError, Label, Sandbox, SandboxOptions};
+use crate::sandbox::{Guest, InvokeError, Label, Sandbox, SandboxOptions};
 
 /// The sandbox, sized for the configured handlers.
 ///
 /// # Errors
 /// If the folder of compiled code cannot be used, or the engine not be made.
-pub fn open_sandbox(config: &Config) -> Result<Arc<Sandbox>> {
+pub fn sandbox(config: &Config) -> Result<Arc<Sandbox>> {
     let memory = config
         .handlers
         .iter()
@@ -34,11 +35,11 @@ pub fn open_sandbox(config: &Config) -> Result<Arc<Sandbox>> {
 ///
 /// # Errors
 /// Every handler that cannot serve, with all that is wrong with it.
-pub fn load_handlers(config: &Config, sandbox: &Arc<Sandbox>) -> Result<Registry> {
+pub fn registry(config: &Config, sandbox: &Arc<Sandbox>, meters: &Meters) -> Result<Registry> {
     let mut handlers = Vec::new();
     let mut problems = Vec::new();
     for handler in &config.handlers {
-        match load_version(config, handler, sandbox) {
+        match version(config, handler, sandbox) {
             Ok(version) => {
                 tracing::info!(
                     handler = &*handler.name,
@@ -46,12 +47,8 @@ pub fn load_handlers(config: &Config, sandbox: &Arc<Sandbox>) -> Result<Registry
                     digest = &*version.digest,
                     "loaded"
                 );
-                handlers.push(Handler::new(
-                    Arc::clone(&handler.name),
-                    handler.settings.to_string(),
-                    handler.retry,
-                    version,
-                ));
+                let meters = meters.handler(&handler.name, &handler.topics);
+                handlers.push(Handler::new(handler, meters, version));
             }
             Err(error) => problems.push(format!("handlers.{}: {error:#}", handler.name)),
         }
@@ -62,7 +59,11 @@ pub fn load_handlers(config: &Config, sandbox: &Arc<Sandbox>) -> Result<Registry
     Ok(Registry::new(handlers))
 }
 
-fn load_version(config: &Config, handler: &HandlerConfig, sandbox: &Arc<Sandbox>) -> Result<Version> {
+/// Loads one handler's component as version 1 and checks it against what the configuration grants it.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn version(config: &Config, handler: &HandlerConfig, sandbox: &Arc<Sandbox>) -> Result<Version> {
     let wasm = read(&handler.component)?;
     let label = Label {
         handler: Arc::clone(&handler.name),
@@ -106,7 +107,7 @@ fn grant(config: &Config, handler: &HandlerConfig) -> Grant {
 }
 
 /// The sandbox's guest, as the pipeline calls it.
-struct Called(sandbox::Guest);
+struct Called(Guest);
 
 impl outcome::Guest for Called {
     fn invoke(
@@ -115,22 +116,12 @@ impl outcome::Guest for Called {
         state: Option<&str>,
         context: outcome::Context<'_>,
     ) -> Result<Outcome, Fault> {
-        self.0.invoke(trigger, state, context).map_err(|error| match &error {
-            InvokeError::Refused(Failure::Rejected(reason)) => Fault::Rejected(reason.clone()),
-            InvokeError::Refused(Failure::Retry(reason)) => Fault::Retry(reason.clone()),
-            InvokeError::Invalid { .. } => Fault::Rejected(error.to_string()),
-            InvokeError::Trap { .. } => Fault::Broken {
-                kind: "trap",
-                message: error.to_string(),
-            },
-            InvokeError::Exceeded { .. } => Fault::Broken {
-                kind: "exceeded",
-                message: error.to_string(),
-            },
-            InvokeError::NoInstance { .. } => Fault::Broken {
-                kind: "no-instance",
-                message: error.to_string(),
-            },
+        self.0.invoke(trigger, state, context).map_err(|error| match error {
+            InvokeError::Refused(Failure::Rejected(reason)) => Fault::Rejected(reason),
+            InvokeError::Refused(Failure::Retry(reason)) => Fault::Retry(reason),
+            error @ InvokeError::Invalid { .. } => Fault::Rejected(error.to_string()),
+            error @ InvokeError::Exceeded { .. } => Fault::Exceeded(error.to_string()),
+            error @ (InvokeError::Trap { .. } | InvokeError::NoInstance { .. }) => Fault::Trap(error.to_string()),
         })
     }
 }

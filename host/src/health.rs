@@ -1,0 +1,134 @@
+//! How the host is, as the parts of it say; whoever serves it only reads.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+/// The host's health, shared by the parts that know it and the listeners that show it.
+///
+/// Made unready: [`HealthView::set_ready`] says when everything is up.
+#[derive(Debug, Default)]
+pub struct HealthView {
+    health: Mutex<Health>,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    ready: bool,
+    store_fault: Option<String>,
+    fatal: Option<String>,
+    kafka: KafkaHealthReport,
+}
+
+/// In a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// All is well.
+    Healthy,
+    /// Kafka is away: requests are served, events follow when it is back.
+    Degraded,
+    /// Nothing can be committed.
+    Unhealthy,
+}
+
+/// Kafka, as `/health` shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KafkaHealthReport {
+    /// Whether a broker is reachable.
+    pub connected: bool,
+    /// The topics that events go to.
+    pub topics: Vec<Arc<str>>,
+}
+
+/// Everything `/health` shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HealthReport {
+    /// In a word.
+    pub status: Status,
+    /// Whether the host takes work.
+    pub ready: bool,
+    /// Kafka.
+    pub kafka: KafkaHealthReport,
+    /// Why the host is unhealthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl HealthView {
+    /// A host that is starting.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether the host takes work: true once everything is up, false again when it stops.
+    pub fn set_ready(&self, ready: bool) {
+        self.health.lock().ready = ready;
+    }
+
+    /// Whether Kafka is reachable.
+    pub fn set_kafka_connected(&self, connected: bool) {
+        self.health.lock().kafka.connected = connected;
+    }
+
+    /// The topics that events go to.
+    pub fn set_topics(&self, topics: Vec<Arc<str>>) {
+        self.health.lock().kafka.topics = topics;
+    }
+
+    /// Why the store cannot commit, or `None` when it can again.
+    pub fn set_store_fault(&self, fault: Option<String>) {
+        self.health.lock().store_fault = fault;
+    }
+
+    /// A fault that only a restart mends; the first one stays.
+    pub fn set_fatal(&self, fault: String) {
+        self.health.lock().fatal.get_or_insert(fault);
+    }
+
+    /// As of now.
+    pub fn report(&self) -> HealthReport {
+        let health = self.health.lock();
+        let reason = health.fatal.as_ref().or(health.store_fault.as_ref()).cloned();
+        let status = match (&reason, health.kafka.connected) {
+            (Some(_), _) => Status::Unhealthy,
+            (None, false) => Status::Degraded,
+            (None, true) => Status::Healthy,
+        };
+        HealthReport {
+            status,
+            ready: health.ready && reason.is_none(),
+            kafka: health.kafka.clone(),
+            reason,
+        }
+    }
+
+    /// Whether a restart would help: false after a fatal fault.
+    pub fn live(&self) -> bool {
+        self.health.lock().fatal.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kafka_away_degrades_and_a_store_that_fails_is_unhealthy() {
+        let view = HealthView::new();
+        assert_eq!((view.report().status, view.report().ready), (Status::Degraded, false));
+        view.set_ready(true);
+        view.set_kafka_connected(true);
+        assert_eq!((view.report().status, view.report().ready), (Status::Healthy, true));
+        view.set_store_fault(Some("the disk is full".to_owned()));
+        assert_eq!((view.report().status, view.report().ready), (Status::Unhealthy, false));
+        view.set_store_fault(None);
+        assert_eq!(view.report().status, Status::Healthy);
+        assert!(view.live());
+        view.set_fatal("an offset is gone".to_owned());
+        view.set_fatal("another".to_owned());
+        assert!(!view.live());
+        assert_eq!(view.report().reason.as_deref(), Some("an offset is gone"));
+    }
+}

@@ -1,0 +1,186 @@
+//! Accepts connections and serves them within bounds: a slow, greedy or endless client costs a bounded amount.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::answer::error;
+
+/// How long to wait after an `accept` that failed: the process is out of file descriptors, and retrying at once would
+/// only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What clients may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Connections served at once; more wait unaccepted.
+    pub connections: usize,
+    /// Bytes of a request's line and headers together, at least 8 KiB.
+    pub header_bytes: usize,
+    /// Headers of a request.
+    pub headers: usize,
+    /// Bytes of a request's body.
+    pub body: usize,
+    /// Until all headers are there; also the longest time that a connection may be idle.
+    pub header_time: Duration,
+    /// Until the answer is ready, body included.
+    pub request_time: Duration,
+    /// After this time a connection ends with the request it has begun, so that a client that does not read its answers
+    /// cannot hold on to it.
+    pub connection_time: Duration,
+    /// What connections get to finish after the stop.
+    pub drain_time: Duration,
+}
+
+impl Bounds {
+    /// For the admin listener: few clients, small requests.
+    pub const ADMIN: Self = Self {
+        connections: 64,
+        header_bytes: 16 << 10,
+        headers: 64,
+        body: 64 << 10,
+        header_time: Duration::from_secs(10),
+        request_time: Duration::from_secs(10),
+        connection_time: Duration::from_secs(300),
+        drain_time: Duration::from_secs(2),
+    };
+}
+
+/// Why an address cannot be served.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address}: {reason}; is another process there? Port 0 takes any free port")]
+pub struct ListenError {
+    address: SocketAddr,
+    reason: io::Error,
+}
+
+/// A bound listener with what it serves.
+#[derive(Debug)]
+pub(super) struct Listener {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+    bounds: Bounds,
+}
+
+impl Listener {
+    pub(super) async fn bind(listen: SocketAddr, router: Router, bounds: Bounds) -> Result<Self, ListenError> {
+        let fail = |reason| ListenError {
+            address: listen,
+            reason,
+        };
+        let listener = TcpListener::bind(listen).await.map_err(fail)?;
+        let address = listener.local_addr().map_err(fail)?;
+        let router = router
+            .layer(DefaultBodyLimit::max(bounds.body))
+            .layer(from_fn_with_state(bounds, in_time));
+        Ok(Self {
+            listener,
+            address,
+            router,
+            bounds,
+        })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` becomes true or its sender goes; a connection finishes the request it has begun.
+    pub(super) async fn serve(self, mut stop: watch::Receiver<bool>) {
+        let slots = Arc::new(Semaphore::new(self.bounds.connections));
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break,
+                Some(_) = connections.join_next() => {}
+                accepted = accept(&self.listener, &slots) => {
+                    let Some((stream, slot)) = accepted else { continue };
+                    let router = self.router.clone();
+                    let (bounds, stop) = (self.bounds, stop.clone());
+                    connections.spawn(async move {
+                        connection(stream, router, bounds, stop).await;
+                        drop(slot);
+                    });
+                }
+            }
+        }
+        drop(self.listener);
+        let all = async { while connections.join_next().await.is_some() {} };
+        if timeout(self.bounds.drain_time, all).await.is_err() {
+            tracing::debug!(address = %self.address, "connections were cut at the end of the drain");
+        }
+    }
+}
+
+type Slot = tokio::sync::OwnedSemaphorePermit;
+
+/// The next connection, once there is a slot for it.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, Slot)> {
+    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, slot)),
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, bounds: Bounds, mut stop: watch::Receiver<bool>) {
+    // Small answers should not wait for more to come.
+    let _ = stream.set_nodelay(true);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(bounds.header_time)
+        .max_headers(bounds.headers)
+        .max_buf_size(bounds.header_bytes);
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    let served = tokio::select! {
+        served = &mut connection => Some(served),
+        () = stopped(&mut stop) => None,
+        () = sleep(bounds.connection_time) => None,
+    };
+    let served = match served {
+        Some(served) => Ok(served),
+        None => {
+            connection.as_mut().graceful_shutdown();
+            timeout(bounds.request_time, connection).await
+        }
+    };
+    match served {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection ended early"),
+        Err(_) => tracing::debug!("a connection was cut: its client did not take the answer"),
+    }
+}
+
+/// Returns when the stop is called, also by dropping its sender.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn in_time(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
+    match timeout(bounds.request_time, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the request took too long"),
+    }
+}

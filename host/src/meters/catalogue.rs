@@ -1,0 +1,158 @@
+//! The metrics' names, units and meanings, and the buckets of the histograms.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+
+/// From a reused instance (4 µs) to the largest time limit (60 s).
+const HANDLER_SECONDS: &[f64] = &[
+    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05,
+    0.1, 0.25, 0.5, 1.0, 5.0, 60.0,
+];
+/// From one fast commit to a day behind.
+const LAG_SECONDS: &[f64] = &[
+    0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0,
+];
+/// A commit or a transaction: from a fast disk to a time-out.
+const COMMIT_SECONDS: &[f64] = &[
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+const UNITS: &[f64] = &[
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0,
+];
+
+const BUCKETS: &[(&str, &[f64])] = &[
+    ("sandman_handler_seconds", HANDLER_SECONDS),
+    ("sandman_event_lag_seconds", LAG_SECONDS),
+    ("sandman_commit_seconds", COMMIT_SECONDS),
+    ("sandman_relay_transaction_seconds", COMMIT_SECONDS),
+    ("sandman_commit_units", UNITS),
+];
+
+const COUNTERS: &[(&str, &str)] = &[
+    (
+        "sandman_events_published_total",
+        "Events that Kafka acknowledged, by topic; its rate is the production rate",
+    ),
+    (
+        "sandman_publish_failures_total",
+        "Failed attempts to publish an event, by topic; it stays in the outbox",
+    ),
+    (
+        "sandman_events_consumed_total",
+        "Records taken in, by handler and topic",
+    ),
+    (
+        "sandman_invocations_total",
+        "Invocations of guests, by handler and how they ended",
+    ),
+    (
+        "sandman_retries_total",
+        "Triggers put back for another attempt, by handler and topic",
+    ),
+    (
+        "sandman_dead_letters_total",
+        "Triggers given up, by handler and the topic they came from",
+    ),
+    (
+        "sandman_commit_failures_total",
+        "Group commits that failed; what they held is run again",
+    ),
+    (
+        "sandman_relay_transaction_failures_total",
+        "Relay transactions that failed and were tried again",
+    ),
+];
+
+const GAUGES: &[(&str, Unit, &str)] = &[
+    (
+        "sandman_build_info",
+        Unit::Count,
+        "Always 1; the label is the version of the host",
+    ),
+    (
+        "sandman_kafka_connected",
+        Unit::Count,
+        "1 while Kafka is connected, else 0",
+    ),
+    (
+        "sandman_outbox_bytes",
+        Unit::Bytes,
+        "Committed events that Kafka has not acknowledged",
+    ),
+    (
+        "sandman_outbox_batches",
+        Unit::Count,
+        "Batches of committed events that Kafka has not acknowledged",
+    ),
+    (
+        "sandman_outbox_age_seconds",
+        Unit::Seconds,
+        "Age of the oldest batch in the outbox, 0 for none",
+    ),
+    ("sandman_cache_bytes", Unit::Bytes, "States kept in memory"),
+    (
+        "sandman_lanes",
+        Unit::Count,
+        "Keys that have work in memory, by handler",
+    ),
+    (
+        "sandman_parked_triggers",
+        Unit::Count,
+        "Triggers that wait behind a back-off of their key, by handler",
+    ),
+    (
+        "sandman_in_flight_triggers",
+        Unit::Count,
+        "Triggers in memory from intake to commit, by handler",
+    ),
+    (
+        "sandman_group_lag_messages",
+        Unit::Count,
+        "Messages on Kafka that the handler has not completed, by handler and topic",
+    ),
+];
+
+const HISTOGRAMS: &[(&str, Unit, &str)] = &[
+    (
+        "sandman_handler_seconds",
+        Unit::Seconds,
+        "Time of one invocation, failed ones included, by handler",
+    ),
+    (
+        "sandman_event_lag_seconds",
+        Unit::Seconds,
+        "From the production of an event to the commit of its unit, by handler and topic",
+    ),
+    ("sandman_commit_seconds", Unit::Seconds, "Time of one group commit"),
+    ("sandman_commit_units", Unit::Count, "Units in one group commit"),
+    (
+        "sandman_relay_transaction_seconds",
+        Unit::Seconds,
+        "Time of one relay transaction, to the acknowledged commit",
+    ),
+];
+
+/// A recorder that knows the buckets.
+pub(super) fn recorder() -> PrometheusRecorder {
+    let mut builder = PrometheusBuilder::new();
+    for (name, buckets) in BUCKETS {
+        // Only an empty list of buckets is refused, and none is; the builder is used up by the call all the same.
+        builder = builder
+            .set_buckets_for_metric(Matcher::Full((*name).to_owned()), buckets)
+            .unwrap_or_default();
+    }
+    builder.build_recorder()
+}
+
+/// Describes every metric to the recorder that is current.
+pub(super) fn describe() {
+    for (name, meaning) in COUNTERS {
+        describe_counter!(*name, Unit::Count, *meaning);
+    }
+    for (name, unit, meaning) in GAUGES {
+        describe_gauge!(*name, *unit, *meaning);
+    }
+    for (name, unit, meaning) in HISTOGRAMS {
+        describe_histogram!(*name, *unit, *meaning);
+    }
+}

@@ -1,0 +1,143 @@
+//! Handles of one handler, made once and used on the hot path.
+
+use std::sync::Arc;
+
+use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram};
+
+/// How an invocation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invoked {
+    /// With an outcome.
+    Ok,
+    /// The guest rejected the trigger.
+    Rejected,
+    /// The guest asked for a retry.
+    Retry,
+    /// The guest trapped.
+    Trap,
+    /// A limit was exceeded.
+    Exceeded,
+    /// The outcome broke the contract or what is granted.
+    Contract,
+}
+
+impl Invoked {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Rejected => "rejected",
+            Self::Retry => "retry",
+            Self::Trap => "trap",
+            Self::Exceeded => "exceeded",
+            Self::Contract => "contract",
+        }
+    }
+}
+
+/// Handles of one handler.
+#[derive(Clone, Debug)]
+pub struct HandlerMeters {
+    /// Seconds of one invocation, failed ones included.
+    pub seconds: Histogram,
+    /// Keys that have work in memory.
+    pub lanes: Gauge,
+    /// Triggers that wait behind a back-off of their key.
+    pub parked: Gauge,
+    /// Triggers in memory, from intake to commit.
+    pub in_flight: Gauge,
+    invocations: Invocations,
+    topics: Vec<(Arc<str>, HandlerTopicMeters)>,
+}
+
+/// Handles of one handler in one topic.
+#[derive(Clone, Debug)]
+pub struct HandlerTopicMeters {
+    /// Records taken in.
+    pub consumed: Counter,
+    /// Triggers put back for another attempt.
+    pub retries: Counter,
+    /// Triggers given up.
+    pub dead_letters: Counter,
+    /// Seconds from the event's production to the commit of its unit.
+    pub event_lag: Histogram,
+    /// Messages on Kafka that the handler has not completed, over all partitions this host has.
+    pub group_lag: Gauge,
+}
+
+#[derive(Clone, Debug)]
+struct Invocations {
+    ok: Counter,
+    rejected: Counter,
+    retry: Counter,
+    trap: Counter,
+    exceeded: Counter,
+    contract: Counter,
+}
+
+impl HandlerMeters {
+    /// Registers with the recorder that is current.
+    pub(super) fn new<T: AsRef<str>>(handler: &str, topics: &[T]) -> Self {
+        let labels = || vec![Label::new("handler", handler.to_owned())];
+        let outcome = |invoked: Invoked| {
+            let outcome = Label::from_static_parts("outcome", invoked.label());
+            let labels = [labels(), vec![outcome]].concat();
+            counter!("sandman_invocations_total", labels)
+        };
+        let topics = topics.iter().map(AsRef::as_ref);
+        Self {
+            seconds: histogram!("sandman_handler_seconds", labels()),
+            lanes: gauge!("sandman_lanes", labels()),
+            parked: gauge!("sandman_parked_triggers", labels()),
+            in_flight: gauge!("sandman_in_flight_triggers", labels()),
+            invocations: Invocations {
+                ok: outcome(Invoked::Ok),
+                rejected: outcome(Invoked::Rejected),
+                retry: outcome(Invoked::Retry),
+                trap: outcome(Invoked::Trap),
+                exceeded: outcome(Invoked::Exceeded),
+                contract: outcome(Invoked::Contract),
+            },
+            topics: topics
+                .map(|topic| (Arc::from(topic), HandlerTopicMeters::new(handler, topic)))
+                .collect(),
+        }
+    }
+
+    /// The counter of invocations that ended this way.
+    pub fn invoked(&self, invoked: Invoked) -> &Counter {
+        match invoked {
+            Invoked::Ok => &self.invocations.ok,
+            Invoked::Rejected => &self.invocations.rejected,
+            Invoked::Retry => &self.invocations.retry,
+            Invoked::Trap => &self.invocations.trap,
+            Invoked::Exceeded => &self.invocations.exceeded,
+            Invoked::Contract => &self.invocations.contract,
+        }
+    }
+
+    /// The handles of one of its topics. Handlers have a handful of topics, so this looks through a short list.
+    pub fn topic(&self, topic: &str) -> Option<&HandlerTopicMeters> {
+        self.topics
+            .iter()
+            .find(|(name, _)| &**name == topic)
+            .map(|(_, meters)| meters)
+    }
+}
+
+impl HandlerTopicMeters {
+    fn new(handler: &str, topic: &str) -> Self {
+        let labels = || {
+            vec![
+                Label::new("handler", handler.to_owned()),
+                Label::new("topic", topic.to_owned()),
+            ]
+        };
+        Self {
+            consumed: counter!("sandman_events_consumed_total", labels()),
+            retries: counter!("sandman_retries_total", labels()),
+            dead_letters: counter!("sandman_dead_letters_total", labels()),
+            event_lag: histogram!("sandman_event_lag_seconds", labels()),
+            group_lag: gauge!("sandman_group_lag_messages", labels()),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Kafka for the tests: the one that is given, a real Apache Kafka of ours, or the in-process one.
+
+mod apache;
+mod client;
+mod in_process;
+mod maven;
+mod means;
+mod port;
+
+pub use apache::Broker;
+pub(crate) use client::{block_on, client};
+pub(crate) use means::{Means, Shared};
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::Result;
+use in_process::InProcess;
+
+/// A Kafka cluster that tests talk to.
+pub struct Cluster {
+    brokers: String,
+    /// Set for the in-process cluster, which knows no request that makes a topic.
+    in_process: Option<InProcess>,
+}
+
+impl Cluster {
+    /// The cluster that all behaviours of this run share; started at the first use.
+    pub(crate) fn shared(means: &Means) -> Result<&'static Self> {
+        static SHARED: OnceLock<Result<Cluster>> = OnceLock::new();
+        let shared = SHARED.get_or_init(|| Self::start(means)).as_ref();
+        shared.map_err(|error| anyhow!("no broker: {error:#}"))
+    }
+
+    fn start(means: &Means) -> Result<Self> {
+        match &means.shared {
+            Shared::Given(brokers) => {
+                client::reach(brokers, || Ok(()))
+                    .with_context(|| format!("KAFKA_BROKERS is {brokers}, and nobody answers there"))?;
+                Ok(Self::at(brokers.clone()))
+            }
+            Shared::Apache(jars) => {
+                let broker = Broker::with(jars)?;
+                let cluster = Self::at(broker.brokers());
+                // Ends with the run: the keeper sees to it.
+                std::mem::forget(broker);
+                Ok(cluster)
+            }
+            Shared::InProcess(_) => {
+                let broker = InProcess::start()?;
+                Ok(Self {
+                    brokers: broker.brokers()?,
+                    in_process: Some(broker),
+                })
+            }
+        }
+    }
+
+    fn at(brokers: String) -> Self {
+        Self {
+            brokers,
+            in_process: None,
+        }
+    }
+
+    /// `host:port`, comma separated.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// Makes topics of `partitions` partitions each.
+    ///
+    /// # Errors
+    /// If the broker refuses, except for a topic that is there already.
+    pub fn create_topics(&self, topics: &[String], partitions: i32) -> Result {
+        if let Some(broker) = &self.in_process {
+            return topics
+                .iter()
+                .try_for_each(|topic| broker.create_topic(topic, partitions));
+        }
+        let new: Vec<_> = topics
+            .iter()
+            .map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(1)))
+            .collect();
+        let made = block_on(self.admin()?.create_topics(&new, &options())).context("topics cannot be made")?;
+        for topic in made {
+            match topic {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => bail!("the topic {topic} cannot be made: {code}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes every topic whose name starts with `prefix`.
+    pub(crate) fn remove_topics(&self, prefix: &str) -> Result {
+        if self.in_process.is_some() {
+            return Ok(());
+        }
+        let metadata = client::metadata(&self.brokers)?;
+        let names: Vec<_> = metadata.topics().iter().map(|topic| topic.name()).collect();
+        let ours: Vec<_> = names.into_iter().filter(|name| name.starts_with(prefix)).collect();
+        if !ours.is_empty() {
+            block_on(self.admin()?.delete_topics(&ours, &options())).context("topics cannot be removed")?;
+        }
+        Ok(())
+    }
+
+    fn admin(&self) -> Result<AdminClient<DefaultClientContext>> {
+        client(&self.brokers).create().context("no admin client")
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)))
+}

@@ -1,0 +1,172 @@
+//! A real Apache Kafka: one node, KRaft, loopback only, data in the run's folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::process::Signal;
+
+use super::maven::Jars;
+use super::{Cluster, client, port};
+use crate::Result;
+use crate::keeper::keeper;
+use crate::process::Process;
+
+/// How long a broker may take to end after SIGTERM.
+const STOP: Duration = Duration::from_secs(60);
+
+/// A broker of one's own, to be stopped, killed and started again on the same port and data.
+pub struct Broker {
+    jars: Jars,
+    folder: PathBuf,
+    cluster: Cluster,
+    process: Mutex<Option<Process>>,
+}
+
+impl Broker {
+    /// Starts a broker and returns once it answers.
+    pub(crate) fn with(jars: &Jars) -> Result<Self> {
+        let port = port::free()?;
+        let folder = keeper()?.folder().join(format!("kafka-{port}"));
+        fs::create_dir_all(&folder)?;
+        fs::write(
+            folder.join("server.properties"),
+            properties(&folder, port, port::free()?),
+        )?;
+        let broker = Self {
+            jars: jars.clone(),
+            folder,
+            cluster: Cluster::at(format!("127.0.0.1:{port}")),
+            process: Mutex::new(None),
+        };
+        broker.format()?;
+        broker.start()?;
+        Ok(broker)
+    }
+
+    /// `host:port`.
+    pub(super) fn brokers(&self) -> String {
+        self.cluster.brokers().to_owned()
+    }
+
+    /// The cluster of this one broker.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Starts it, again or for the first time, and returns once it answers.
+    ///
+    /// # Errors
+    /// If it ends or does not answer.
+    pub fn start(&self) -> Result {
+        let mut java = self.java();
+        java.arg("kafka.Kafka").arg(self.folder.join("server.properties"));
+        let process = Process::start("the broker", &mut java)?;
+        let alive = || match process.ended() {
+            None => Ok(()),
+            Some(status) => bail!(
+                "the broker ended with {status}:\n{}{}",
+                process.stdout.tail(),
+                process.stderr.tail()
+            ),
+        };
+        client::reach(self.cluster.brokers(), alive)?;
+        *self.slot() = Some(process);
+        Ok(())
+    }
+
+    /// Stops it as an operator would; returns when it is gone.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn stop(&self) -> Result {
+        self.end(Signal::TERM)
+    }
+
+    /// Kills it at once.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn kill(&self) -> Result {
+        self.end(Signal::KILL)
+    }
+
+    fn end(&self, signal: Signal) -> Result {
+        let process = self.slot().take().context("the broker is not running")?;
+        process.signal(signal)?;
+        process.wait(STOP)?;
+        Ok(())
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn format(&self) -> Result {
+        let mut java = self.java();
+        java.args(["kafka.tools.StorageTool", "format", "--cluster-id"])
+            .arg(uuid::Uuid::new_v4().simple().to_string().get(..22).unwrap_or_default())
+            .arg("--config")
+            .arg(self.folder.join("server.properties"));
+        let made = java.output().context("java does not start")?;
+        if !made.status.success() {
+            let said = [made.stdout, made.stderr].concat();
+            bail!(
+                "the broker's storage cannot be formatted:\n{}",
+                String::from_utf8_lossy(&said)
+            );
+        }
+        Ok(())
+    }
+
+    /// A small JVM that starts fast: bounded heap, one collector thread, the quick compiler only.
+    fn java(&self) -> Command {
+        let mut java = Command::new("java");
+        java.args(["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .arg("-Dorg.apache.logging.log4j.level=WARN")
+            .arg("-cp")
+            .arg(self.jars.0.join("*"))
+            .current_dir(&self.folder);
+        java
+    }
+}
+
+fn properties(folder: &Path, port: u16, controller: u16) -> String {
+    let data = folder.join("data");
+    format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={}
+# A topic that a behaviour forgot to make, or the host to check, is a fault and not a topic.
+auto.create.topics.enable=false
+# One node holds the internal topics.
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+# Tests start many groups and kill their members.
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+# Two cores, little data.
+num.network.threads=2
+num.io.threads=4
+num.recovery.threads.per.data.dir=1
+log.cleaner.dedupe.buffer.size=4194304
+offsets.topic.segment.bytes=16777216
+transaction.state.log.segment.bytes=16777216
+",
+        data.display()
+    )
+}

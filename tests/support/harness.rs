@@ -1,0 +1,189 @@
+//! Runs behaviours, and shows those that the broker at hand cannot prove as ignored, with the reason.
+
+use std::cell::RefCell;
+use std::io::{Write, stderr, stdout};
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::broker::{Cluster, Means, Shared};
+use crate::world::World;
+use crate::{Result, build};
+
+/// Behaviours that run side by side: most of their time they wait for a broker or a deadline, but each has a host of its
+/// own, and the machines that they run on have few cores.
+const AT_ONCE: usize = 4;
+
+/// What a behaviour stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// No broker, no host.
+    Nothing,
+    /// A host, no broker.
+    Host,
+    /// Any broker.
+    Broker,
+    /// A real Kafka, because the in-process broker does not do this.
+    Kafka(&'static str),
+    /// A real Kafka of its own, to be stopped.
+    OwnKafka,
+}
+
+/// A named fact about Sandman, and how to find out whether it holds.
+#[derive(Clone, Copy)]
+pub struct Behaviour {
+    name: &'static str,
+    needs: Needs,
+    check: fn(&World) -> Result,
+}
+
+impl Behaviour {
+    /// A behaviour that any broker can show.
+    pub const fn new(name: &'static str, check: fn(&World) -> Result) -> Self {
+        Self {
+            name,
+            needs: Needs::Broker,
+            check,
+        }
+    }
+
+    /// It needs neither a broker nor a host.
+    #[must_use]
+    pub const fn of_the_sources(self) -> Self {
+        self.needing(Needs::Nothing)
+    }
+
+    /// It needs no broker.
+    #[must_use]
+    pub const fn without_broker(self) -> Self {
+        self.needing(Needs::Host)
+    }
+
+    /// Only a real Kafka shows it; `why` completes "the in-process broker …".
+    #[must_use]
+    pub const fn on_real_kafka(self, why: &'static str) -> Self {
+        self.needing(Needs::Kafka(why))
+    }
+
+    /// It stops a broker, which must be a real Kafka of its own.
+    #[must_use]
+    pub const fn on_its_own_kafka(self) -> Self {
+        self.needing(Needs::OwnKafka)
+    }
+
+    const fn needing(self, needs: Needs) -> Self {
+        Self { needs, ..self }
+    }
+
+    /// Why it cannot be shown with these means.
+    fn hindrance(self, means: &Means) -> Option<String> {
+        match (self.needs, &means.shared, &means.own) {
+            (Needs::Kafka(why), Shared::InProcess(_), _) => Some(format!("the in-process broker {why}")),
+            (Needs::OwnKafka, _, Err(why)) => Some(format!("it stops a broker of its own: {why}")),
+            _ => None,
+        }
+    }
+
+    fn trial(self, means: &'static Means) -> Trial {
+        Trial::ignorable_test(self.name, move || match self.hindrance(means) {
+            Some(why) => Ok(Completion::ignored_with(why)),
+            None => self.run(means).map(|()| Completion::Completed),
+        })
+    }
+
+    fn run(self, means: &'static Means) -> Result<(), Failed> {
+        let world = World::new(self.name, means).map_err(|error| chain(&error))?;
+        PANIC.set(None);
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| (self.check)(&world)));
+        let why = match outcome {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => chain(&error),
+            Err(_) => PANIC.take().unwrap_or_default(),
+        };
+        Err(format!("{why}\n{}", world.logs()).into())
+    }
+}
+
+thread_local! {
+    /// What the last panic on this thread said, and where.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs the behaviours that the command line asks for.
+pub fn main(behaviours: &[Behaviour]) -> ExitCode {
+    match run(behaviours) {
+        Ok(code) => code,
+        Err(error) => {
+            say(&format!("error: {}", chain(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(behaviours: &[Behaviour]) -> Result<ExitCode> {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = arguments.test_threads.or(Some(AT_ONCE));
+    // A panic is part of the behaviour's report, which the hosts' logs belong to as well.
+    panic::set_hook(Box::new(|panic| PANIC.set(Some(panic.to_string()))));
+    let means: &'static Means = Box::leak(Box::new(prepare(&arguments, behaviours)?));
+    let trials = behaviours.iter().map(|behaviour| behaviour.trial(means)).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Some(remedy) = means.remedy(conclusion.num_ignored) {
+        // After the summary, on the same output: the last line.
+        let _ = writeln!(stdout(), "{remedy}");
+    }
+    Ok(conclusion.exit_code())
+}
+
+/// Builds and starts what the selected behaviours need before the first of them, with progress.
+fn prepare(arguments: &Arguments, behaviours: &[Behaviour]) -> Result<Means> {
+    let selected: Vec<_> = behaviours
+        .iter()
+        .filter(|behaviour| selected(arguments, behaviour))
+        .collect();
+    if arguments.list || selected.iter().all(|behaviour| behaviour.needs == Needs::Nothing) {
+        return Ok(Means::none());
+    }
+    timed("built sandman", || build::sandman().map(drop))?;
+    timed("built the guests", || {
+        ["echo", "hostile"]
+            .iter()
+            .try_for_each(|name| build::guest(name).map(drop))
+    })?;
+    if selected
+        .iter()
+        .all(|behaviour| matches!(behaviour.needs, Needs::Nothing | Needs::Host))
+    {
+        return Ok(Means::none());
+    }
+    let means = Means::find()?;
+    timed(&format!("broker: {}", means.shared), || {
+        Cluster::shared(&means).map(drop)
+    })?;
+    Ok(means)
+}
+
+fn selected(arguments: &Arguments, behaviour: &Behaviour) -> bool {
+    !arguments.is_filtered_out(&Trial::test(behaviour.name, || Ok(())))
+}
+
+fn timed(what: &str, work: impl FnOnce() -> Result) -> Result {
+    let started = Instant::now();
+    work().with_context(|| anyhow!("failed: {what}"))?;
+    say(&format!("{what} ({:.1} s)", started.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// An error and what caused it, a line each.
+fn chain(error: &anyhow::Error) -> String {
+    let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
+    causes.join("\n  because: ")
+}
+
+/// A line of progress.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
+}

@@ -1,0 +1,189 @@
+//! The real `sandman run`, started, watched and ended.
+
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::process::Signal;
+
+use crate::Result;
+use crate::build;
+use crate::log::Log;
+use crate::metrics::Metrics;
+use crate::process::Process;
+use crate::wait::{PATIENCE, eventually};
+
+const READY: &str = "sandman ready: ";
+
+/// A host that runs. Killed when dropped.
+pub struct Host {
+    process: Process,
+    admin: String,
+}
+
+/// A host, or another command of `sandman`, that has ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote on stdout.
+    pub stdout: String,
+    /// What it wrote on stderr.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Its exit code; -1 where a signal ended it.
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or(-1)
+    }
+}
+
+/// The environment decides nothing in a test but what the test sets.
+fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(build::sandman()?);
+    for (name, _) in std::env::vars() {
+        let ours = ["SANDMAN_", "KAFKA_", "JWT_", "PORT"];
+        if name != "SANDMAN_LOG" && ours.iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).current_dir(folder);
+    Ok(command)
+}
+
+/// Runs a command of `sandman` to its end.
+pub(crate) fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Ended> {
+    let mut command = command(folder, arguments)?;
+    command.envs(environment.iter().copied());
+    let process = Process::start(&format!("sandman {}", arguments.join(" ")), &mut command)?;
+    let status = process.wait(PATIENCE)?;
+    Ok(ended(&process, status))
+}
+
+fn ended(process: &Process, status: ExitStatus) -> Ended {
+    Ended {
+        status,
+        stdout: process.stdout.text(),
+        stderr: process.stderr.text(),
+    }
+}
+
+impl Host {
+    /// Starts `sandman run` in a folder with a `sandman.toml`; `remember` is given its log before anything can go wrong.
+    pub(crate) fn start(folder: &Path, arguments: &[&str], remember: impl FnOnce(Log)) -> Result<Self> {
+        let arguments: Vec<_> = ["run", "--config", "sandman.toml"]
+            .iter()
+            .chain(arguments)
+            .copied()
+            .collect();
+        let process = Process::start("the host", &mut command(folder, &arguments)?)?;
+        remember(process.stderr.clone());
+        let ready = process.stdout.wait_for(|line| line.starts_with(READY));
+        let line = ready.with_context(|| match process.ended() {
+            Some(status) => format!("the host ended with {status} before it was ready"),
+            None => "the host was not ready in time".to_owned(),
+        })?;
+        let admin = address(&line, "admin").unwrap_or_default();
+        Ok(Self { process, admin })
+    }
+
+    /// The address of the admin listener.
+    pub fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// One reading of its metrics.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn metrics(&self) -> Result<Metrics> {
+        Metrics::read(&self.admin)
+    }
+
+    /// Waits until the metrics are as wanted, and returns them.
+    ///
+    /// # Errors
+    /// If they do not become so in time.
+    pub fn metrics_when(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) -> Result<Metrics> {
+        eventually(what, || {
+            self.metrics().map(|metrics| wanted(&metrics).then_some(metrics))
+        })
+    }
+
+    /// Waits for a line of its log that holds all of `words`.
+    ///
+    /// # Errors
+    /// If there is none in time.
+    pub fn says(&self, words: &[&str]) -> Result<String> {
+        let holds = |line: &str| words.iter().all(|word| line.contains(word));
+        let line = self.process.stderr.wait_for(holds);
+        line.with_context(|| format!("the host's log has no line with {words:?}"))
+    }
+
+    /// Whether it has not ended.
+    ///
+    /// # Errors
+    /// If it has.
+    pub fn still_runs(&self) -> Result {
+        match self.process.ended() {
+            None => Ok(()),
+            Some(status) => bail!("the host ended with {status}"),
+        }
+    }
+
+    /// SIGKILL: it ends in the middle of whatever it does.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn kill(self) -> Result {
+        self.process.signal(Signal::KILL)?;
+        self.process.wait(PATIENCE)?;
+        Ok(())
+    }
+
+    /// SIGTERM: it drains; returns when it has ended.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn terminate(self) -> Result<Ended> {
+        self.process.signal(Signal::TERM)?;
+        self.wait(PATIENCE)
+    }
+
+    /// SIGTERM without waiting.
+    ///
+    /// # Errors
+    /// If the signal cannot be sent.
+    pub fn ask_to_stop(&self) -> Result {
+        self.process.signal(Signal::TERM)
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// If it does not within `patience`.
+    pub fn wait(self, patience: Duration) -> Result<Ended> {
+        let status = self.process.wait(patience)?;
+        Ok(ended(&self.process, status))
+    }
+}
+
+/// `sandman ready: admin http://127.0.0.1:1, http http://…` to the address of that name.
+fn address(line: &str, name: &str) -> Option<String> {
+    let words: Vec<_> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let at = words.iter().position(|word| *word == name)?;
+    Some((*words.get(at + 1)?).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn addresses_are_found_by_name() {
+        let line = "sandman ready: admin http://127.0.0.1:1, http http://127.0.0.1:2";
+        assert_eq!(super::address(line, "admin").as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(super::address(line, "http").as_deref(), Some("http://127.0.0.1:2"));
+        assert_eq!(super::address(line, "x"), None);
+    }
+}

@@ -1,0 +1,39 @@
+//! The vocabulary of Sandman's behaviour tests: a world of one's own, a host, records, dead letters, a broker to stop.
+//!
+//! A behaviour reads as what a person would do and see; how it is done is in here. Nothing in here sleeps for a fixed
+//! time: it waits for a line, a record, a metric or the end of a process, each with a generous deadline.
+
+mod broker;
+mod build;
+mod consumer;
+mod event;
+mod harness;
+mod host;
+mod keeper;
+mod log;
+mod member;
+mod metrics;
+mod paths;
+mod process;
+mod producer;
+mod settings;
+mod wait;
+mod world;
+
+pub use broker::{Broker, Cluster};
+pub use build::guest;
+pub use consumer::{Header, Reader, Seen};
+pub use echo::Tally;
+pub use event::Event;
+pub use harness::{Behaviour, main};
+pub use host::{Ended, Host};
+pub use member::ForeignMember;
+pub use metrics::Metrics;
+pub use paths::repository;
+pub use producer::{Compression, Producer};
+pub use settings::{Handler, Settings};
+pub use wait::{PATIENCE, eventually};
+pub use world::World;
+
+/// What a behaviour returns: nothing, or why it does not hold.
+pub type Result<T = (), E = anyhow::Error> = std::result::Result<T, E>;

@@ -1,0 +1,78 @@
+//! A stranger in a handler's consumer group: it takes partitions away and gives them back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::Context;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use crate::Result;
+use crate::broker::client;
+use crate::wait::eventually;
+
+const POLL: Duration = Duration::from_millis(100);
+
+/// Reads what it is given, commits nothing, and leaves when dropped.
+pub struct ForeignMember {
+    held: Arc<AtomicUsize>,
+    leave: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ForeignMember {
+    pub(crate) fn join(brokers: &str, group: &str, topics: &[&str]) -> Result<Self> {
+        let consumer: BaseConsumer = client(brokers)
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", "6000")
+            .set("heartbeat.interval.ms", "500")
+            .create()
+            .context("no foreign member")?;
+        consumer
+            .subscribe(topics)
+            .context("the foreign member cannot subscribe")?;
+        let held = Arc::new(AtomicUsize::new(0));
+        let leave = Arc::new(AtomicBool::new(false));
+        let thread = thread::spawn({
+            let (held, leave) = (Arc::clone(&held), Arc::clone(&leave));
+            move || {
+                while !leave.load(Ordering::Relaxed) {
+                    let _ = consumer.poll(POLL);
+                    let count = consumer.assignment().map_or(0, |assigned| assigned.count());
+                    held.store(count, Ordering::Relaxed);
+                }
+            }
+        });
+        Ok(Self {
+            held,
+            leave,
+            thread: Some(thread),
+        })
+    }
+
+    /// Waits until it holds partitions.
+    ///
+    /// # Errors
+    /// If it is given none in time.
+    pub fn holds_some(&self) -> Result<usize> {
+        eventually("the foreign member is given partitions", || {
+            let held = self.held.load(Ordering::Relaxed);
+            Ok((held > 0).then_some(held))
+        })
+    }
+
+    /// Leaves the group.
+    pub fn leave(self) {}
+}
+
+impl Drop for ForeignMember {
+    fn drop(&mut self) {
+        self.leave.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

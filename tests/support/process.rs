@@ -1,0 +1,115 @@
+//! A process of ours: its output is collected, its end is awaited, and it never outlives the run.
+
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
+use crate::Result;
+use crate::keeper::keeper;
+use crate::log::Log;
+
+struct State {
+    child: Child,
+    ended: Option<ExitStatus>,
+}
+
+pub(crate) struct Process {
+    name: String,
+    pid: u32,
+    state: Arc<(Mutex<State>, Condvar)>,
+    pub(crate) stdout: Log,
+    pub(crate) stderr: Log,
+}
+
+impl Process {
+    /// Starts `command`, which `name` stands for in messages.
+    pub(crate) fn start(name: &str, command: &mut Command) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{name} does not start: {:?}", command.get_program()))?;
+        let pid = child.id();
+        keeper()?.watch(pid)?;
+        let stdout = Log::follow(child.stdout.take().context("no stdout")?);
+        let stderr = Log::follow(child.stderr.take().context("no stderr")?);
+        let state = Arc::new((Mutex::new(State { child, ended: None }), Condvar::new()));
+        let reaper = Arc::clone(&state);
+        thread::spawn(move || reap(pid, &reaper));
+        Ok(Self {
+            name: name.to_owned(),
+            pid,
+            state,
+            stdout,
+            stderr,
+        })
+    }
+
+    /// Sends a signal; a process that has ended gets none.
+    pub(crate) fn signal(&self, signal: Signal) -> Result {
+        let state = lock(&self.state);
+        if state.ended.is_none() {
+            // Not reaped yet, for that needs the lock: the pid is still this process.
+            let pid = Pid::from_child(&state.child);
+            kill_process(pid, signal).with_context(|| format!("{} cannot be sent {signal:?}", self.name))?;
+        }
+        Ok(())
+    }
+
+    /// Whether it has ended, and how.
+    pub(crate) fn ended(&self) -> Option<ExitStatus> {
+        lock(&self.state).ended
+    }
+
+    /// Waits until it ends and all it wrote is collected.
+    pub(crate) fn wait(&self, patience: Duration) -> Result<ExitStatus> {
+        let end = Instant::now() + patience;
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(status) = state.ended {
+                drop(state);
+                self.stdout.wait_for_end();
+                self.stderr.wait_for_end();
+                return Ok(status);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                bail!("{} (pid {}) did not end within {patience:?}", self.name, self.pid);
+            }
+            let waited = self.state.1.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.signal(Signal::KILL);
+        let _ = self.wait(Duration::from_secs(30));
+    }
+}
+
+/// Waits for the end without reaping, so that whoever holds the lock may still send a signal; then reaps.
+fn reap(pid: u32, state: &(Mutex<State>, Condvar)) {
+    let id = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    if let Some(id) = id {
+        let ended = || waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        // Should it fail all the same, `Child::wait` below waits for certain.
+        let _ = rustix::io::retry_on_intr(ended);
+    }
+    let mut locked = lock(state);
+    if let Ok(keeper) = keeper() {
+        keeper.release(pid);
+    }
+    locked.ended = locked.child.wait().ok();
+    state.1.notify_all();
+}
+
+fn lock(state: &(Mutex<State>, Condvar)) -> MutexGuard<'_, State> {
+    state.0.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,231 @@
+//! A behaviour's own world: a folder, topics and a deployment that no other behaviour touches.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, anyhow};
+use uuid::Uuid;
+
+use crate::Result;
+use crate::broker::{Broker, Cluster, Means, Shared};
+use crate::consumer::{Reader, Seen};
+use crate::event::Event;
+use crate::host::{self, Ended, Host};
+use crate::keeper::keeper;
+use crate::log::Log;
+use crate::member::ForeignMember;
+use crate::producer::{Compression, Producer};
+use crate::settings::Settings;
+
+/// Partitions of a topic, as DreamScape has them.
+pub const PARTITIONS: i32 = 3;
+
+/// What a behaviour is given.
+pub struct World {
+    name: String,
+    folder: PathBuf,
+    means: &'static Means,
+    /// Set by [`World::own_broker`]: from then on it is this world's Kafka.
+    own: std::sync::OnceLock<Broker>,
+    logs: Mutex<Vec<Log>>,
+}
+
+impl World {
+    pub(crate) fn new(behaviour: &str, means: &'static Means) -> Result<Self> {
+        let short: String = behaviour.chars().take(40).collect();
+        let unique = Uuid::new_v4().simple().to_string();
+        let name = format!("{}-{}", short.replace('_', "-"), unique.get(..6).unwrap_or_default());
+        let folder = keeper()?.folder().join(&name);
+        fs::create_dir_all(&folder)?;
+        Ok(Self {
+            name,
+            folder,
+            means,
+            own: std::sync::OnceLock::new(),
+            logs: Mutex::default(),
+        })
+    }
+
+    /// A folder of this world alone.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The deployment's name.
+    pub fn deployment(&self) -> &str {
+        &self.name
+    }
+
+    /// The topic of an event type, or of anything else that is named here.
+    pub fn topic(&self, event_type: &str) -> String {
+        format!("{}{event_type}", self.prefix())
+    }
+
+    fn prefix(&self) -> String {
+        format!("{}.", self.name)
+    }
+
+    /// Starts a broker that only this world uses, so that it may be stopped and killed.
+    ///
+    /// # Errors
+    /// If none can be started.
+    pub fn own_broker(&self) -> Result<&Broker> {
+        let jars = self
+            .means
+            .own
+            .as_ref()
+            .map_err(|why| anyhow!("no broker of one's own: {why}"))?;
+        if self.own.get().is_none() {
+            let broker = Broker::with(jars)?;
+            let _ = self.own.set(broker);
+        }
+        self.own.get().context("no broker of one's own")
+    }
+
+    /// The cluster that this world talks to.
+    ///
+    /// # Errors
+    /// If there is no broker.
+    pub fn cluster(&self) -> Result<&Cluster> {
+        match self.own.get() {
+            Some(broker) => Ok(broker.cluster()),
+            None => Cluster::shared(self.means),
+        }
+    }
+
+    /// Makes a topic of three partitions, as others find it before the host is there, and returns its name.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn make_topic(&self, event_type: &str) -> Result<String> {
+        let topic = self.topic(event_type);
+        self.cluster()?
+            .create_topics(std::slice::from_ref(&topic), PARTITIONS)?;
+        Ok(topic)
+    }
+
+    /// A producer.
+    ///
+    /// # Errors
+    /// If there is no broker.
+    pub fn producer(&self, compression: Compression) -> Result<Producer> {
+        Producer::open(self.cluster()?.brokers(), compression)
+    }
+
+    /// Sends events in order, and returns where each landed.
+    ///
+    /// # Errors
+    /// If one does not arrive.
+    pub fn send(&self, topic: &str, events: &[Event]) -> Result<Vec<(i32, i64)>> {
+        self.producer(Compression::None)?.send(topic, events)
+    }
+
+    /// Reads a topic from its beginning, as a read-committed client does.
+    ///
+    /// # Errors
+    /// If it is not there in time.
+    pub fn reader(&self, topic: &str) -> Result<Reader> {
+        Reader::open(self.cluster()?.brokers(), topic)
+    }
+
+    /// Reads the dead letters of a topic.
+    ///
+    /// # Errors
+    /// If their topic is not there in time.
+    pub fn dead_letters(&self, topic: &str) -> Result<Reader> {
+        self.reader(&format!("{topic}.dlq"))
+    }
+
+    /// Everything that lies in a topic now.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn all_of(&self, topic: &str) -> Result<Vec<Seen>> {
+        self.reader(topic)?.to_end()
+    }
+
+    /// Joins a handler's group as a stranger.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn foreign_member(&self, handler: &str, topic: &str) -> Result<ForeignMember> {
+        ForeignMember::join(self.cluster()?.brokers(), &format!("{}-{handler}", self.name), &[topic])
+    }
+
+    /// Settings of a host in this world, without handlers.
+    ///
+    /// # Errors
+    /// If there is no broker.
+    pub fn settings(&self) -> Result<Settings> {
+        Ok(Settings::new(&self.name, &self.prefix(), self.cluster()?.brokers()))
+    }
+
+    /// Starts a host in this world's folder and returns once it is ready.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn host(&self, settings: &Settings) -> Result<Host> {
+        self.host_in("", settings, &[])
+    }
+
+    /// Starts a host in a folder below this world's, with arguments after `sandman run`.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn host_in(&self, folder: &str, settings: &Settings, arguments: &[&str]) -> Result<Host> {
+        let folder = self.write(folder, settings)?;
+        if matches!(self.means.shared, Shared::InProcess(_)) {
+            // The in-process broker makes no topics on request.
+            self.cluster()?.create_topics(&settings.topics(), PARTITIONS)?;
+        }
+        Host::start(&folder, arguments, |log| self.remember(log))
+    }
+
+    /// Starts a host that is expected to end by itself.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn host_that_ends(&self, folder: &str, settings: &Settings) -> Result<Ended> {
+        let folder = self.write(folder, settings)?;
+        host::run(&folder, &["run", "--config", "sandman.toml"], &[])
+    }
+
+    /// Writes `sandman.toml` and runs a command of `sandman` with it, to its end.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn sandman(&self, arguments: &[&str], toml: &str, environment: &[(&str, &str)]) -> Result<Ended> {
+        fs::write(self.folder.join("sandman.toml"), toml)?;
+        host::run(&self.folder, arguments, environment)
+    }
+
+    fn write(&self, folder: &str, settings: &Settings) -> Result<PathBuf> {
+        let folder = self.folder.join(folder);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("sandman.toml"), settings.text())?;
+        Ok(folder)
+    }
+
+    fn remember(&self, log: Log) {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
+    }
+
+    /// The ends of the logs of all hosts of this world.
+    pub(crate) fn logs(&self) -> String {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = logs.iter().enumerate();
+        shown
+            .map(|(number, log)| format!("\nlog of host {}:\n{}", number + 1, log.tail()))
+            .collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // A broker that is not ours would keep the topics for ever.
+        if let (Shared::Given(_), Ok(cluster)) = (&self.means.shared, self.cluster()) {
+            let _ = cluster.remove_topics(&self.prefix());
+        }
+    }
+}
