@@ -28,6 +28,8 @@ struct Refusal {
     reason: String,
     /// Another try may help.
     again: bool,
+    /// The guest was called.
+    called: bool,
 }
 
 impl Refusal {
@@ -35,6 +37,23 @@ impl Refusal {
         Self {
             reason: reason.to_string(),
             again: false,
+            called: true,
+        }
+    }
+
+    /// The trigger is against the contract: no guest sees it.
+    fn before_the_call(reason: impl ToString) -> Self {
+        Self {
+            called: false,
+            ..Self::for_good(reason)
+        }
+    }
+
+    fn by_the_guest(reason: String, again: bool) -> Self {
+        Self {
+            reason,
+            again,
+            called: true,
         }
     }
 }
@@ -80,7 +99,7 @@ impl Try<'_> {
         let incoming = version
             .terms
             .incoming(&envelope.event_type, &envelope.version, envelope.payload.get());
-        if incoming.map_err(Refusal::for_good)? == Incoming::Ignored {
+        if incoming.map_err(Refusal::before_the_call)? == Incoming::Ignored {
             return Ok((StateChange::Keep, Vec::new()));
         }
         let context = Context {
@@ -93,8 +112,8 @@ impl Try<'_> {
         self.handler.meters.seconds.record(began.elapsed());
         self.count(outcome.as_ref().map_or_else(invoked, |_| Invoked::Ok));
         let Outcome { state, events, .. } = outcome.map_err(|fault| match fault {
-            Fault::Rejected(reason) => Refusal { reason, again: false },
-            Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => Refusal { reason, again: true },
+            Fault::Rejected(reason) => Refusal::by_the_guest(reason, false),
+            Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => Refusal::by_the_guest(reason, true),
         })?;
         let mint = Mint {
             source: self.source,
@@ -135,7 +154,7 @@ impl Try<'_> {
                     handler: &self.handler.name,
                     version: version.number,
                     digest: &version.digest,
-                    attempts: failed,
+                    attempts: job.failed + u32::from(refusal.called),
                     reason: &refusal.reason,
                     time: &iso_millis(clock::wall_millis()),
                 };
