@@ -138,7 +138,7 @@ fn without_a_key(world: &World) -> Result {
         event.id
     );
     ensure!(
-        echoed.json().get("correlationId") == None::<&Value>,
+        echoed.json().get("correlationId").is_none(),
         "{}",
         echoed.json()
     );

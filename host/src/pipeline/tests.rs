@@ -301,4 +301,3 @@ fn reading_is_held_at_the_bound_and_goes_on_below_it() {
     assert!(running.intake.resumed().is_empty(), "resumed once per hold");
     running.stop();
 }
-

@@ -34,7 +34,7 @@ impl Flaky {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             id: StoreId("test".into()),
-            pub(super) tables: Mutex::default(),
+            tables: Mutex::default(),
             commits: AtomicU64::new(0),
         })
     }
@@ -140,4 +140,3 @@ impl Store for Flaky {
         Ok(())
     }
 }
-
