@@ -4,7 +4,7 @@
 //! consumer -> [accept: decode -> lane] -> [worker: guest -> unit] -> [committer: fold -> store] -> relay
 //! ```
 //!
-//! Threads meet at the [`Desk`], behind one lock that is held for microseconds: a consumer thread per handler calls
+//! Threads meet at one desk, behind one lock that is held for microseconds: a consumer thread per handler calls
 //! [`Pipeline::accept`], worker threads run [`Pipeline::work`], one thread runs [`Pipeline::commit`].
 
 mod committer;
