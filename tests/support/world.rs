@@ -151,7 +151,7 @@ impl World {
     /// # Errors
     /// If it cannot be read.
     pub fn all_of(&self, topic: &str) -> Result<Vec<Seen>> {
-        self.reader(topic)?.into_all()
+        self.reader(topic)?.into_end()
     }
 
     /// Joins a handler's group as a stranger.
