@@ -1,7 +1,7 @@
 //! Lanes: the queue of one key of one handler, run one trigger at a time, in order, ahead of the commit.
 //!
 //! Pure: no lock, no clock, no I/O. Time comes in as monotonic milliseconds. [`crate::pipeline`] puts a lock and threads
-//! around it. A lane exists while it has work; in between, the state of its key rests in a bounded [`Cache`].
+//! around it. A lane exists while it has work; in between, the state of its key rests in a bounded cache.
 //!
 //! A trigger passes through `waiting` -> `running` -> `ahead` (its unit waits for the commit) and is gone. When a commit
 //! fails, everything ahead of it is put back to the front of `waiting` ([`Lanes::revert`]) and run again, which is
@@ -85,8 +85,8 @@ pub struct Job<W> {
 /// What one lane's part of a job came to.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// The state that the trigger saw, with what the store said if it was asked.
-    pub seen: Known,
+    /// The state that the trigger saw, with what the store said if it was asked; `None` if it is not known.
+    pub seen: Option<Known>,
     /// What becomes of it.
     pub change: StateChange,
 }
@@ -241,22 +241,24 @@ impl<W: Work> Lanes<W> {
     /// states. Answers `false` if the job was overtaken by a [`Lanes::revert`]: then its unit must be dropped.
     pub fn ran(&mut self, job: Job<W>, changes: Vec<Change>) -> bool {
         let current = job.generation == self.generation;
-        for (seat, Change { mut seen, change }) in job.seats.into_iter().zip(changes) {
+        for (seat, Change { seen, change }) in job.seats.into_iter().zip(changes) {
             let Some(lane) = self.lanes.get_mut(&seat.lane) else {
                 continue;
             };
             lane.release();
             if current {
-                match change {
-                    StateChange::Keep => {}
-                    StateChange::Put(document) => seen.document = Some(document),
-                    StateChange::Delete => seen.document = None,
+                if let Some(mut seen) = seen {
+                    match change {
+                        StateChange::Keep => {}
+                        StateChange::Put(document) => seen.document = Some(document),
+                        StateChange::Delete => seen.document = None,
+                    }
+                    // The base may have moved on while the job ran: a commit of this lane's earlier work.
+                    if let Some(known) = &lane.known {
+                        seen.base = known.base;
+                    }
+                    lane.known = Some(seen);
                 }
-                // The base may have moved on while the job ran: a commit of this lane's earlier work.
-                if let Some(known) = &lane.known {
-                    seen.base = known.base;
-                }
-                lane.known = Some(seen);
                 lane.ahead.push_back(Arc::clone(&job.work));
             }
             self.advance(&seat.lane);

@@ -4,33 +4,35 @@
 //! consumer -> [accept: decode -> lane] -> [worker: guest -> unit] -> [committer: fold -> store] -> relay
 //! ```
 //!
-//! Threads meet at the [`Desk`], behind one lock that is held for microseconds: a consumer thread per handler calls
+//! Threads meet at one desk, behind one lock that is held for microseconds: a consumer thread per handler calls
 //! [`Pipeline::accept`], worker threads run [`Pipeline::work`], one thread runs [`Pipeline::commit`].
 
 mod committer;
 mod fold;
 mod intake;
 mod partitions;
+mod request;
 #[cfg(test)]
 mod tests;
 mod worker;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use tokio::sync::oneshot;
 
 use crate::alarm::Alarm;
 use crate::clock;
 use crate::lanes::{HandlerIx, Job, Lanes, Millis};
 use crate::meters::HostMeters;
 use crate::registry::Registry;
-use crate::store::{BatchNo, OutboxSize, Store, StoreError};
-use crate::unit::Unit;
-use crate::work::EventWork;
+use crate::store::{AnswerWrite, Answered, BatchNo, OutboxSize, Store, StoreError};
+use crate::unit::{Finish, Unit};
+use crate::work::{Answer, EventWork, Input, RequestId};
 
 use partitions::Partitions;
 use worker::{Ran, Try};
@@ -61,9 +63,12 @@ pub struct Options {
     pub store_pause: Duration,
 }
 
+/// A request's key and its `Idempotency-Key`.
+type Remembered = (Arc<str>, Arc<str>);
+
 /// Everything that the threads share, behind the pipeline's lock.
 struct Desk {
-    lanes: Lanes<EventWork>,
+    lanes: Lanes<Input>,
     /// Units in the order in which they were produced, which per lane is the order of their triggers.
     units: VecDeque<Unit>,
     partitions: Partitions,
@@ -72,6 +77,12 @@ struct Desk {
     outbox: OutboxSize,
     /// What the relay has published since the last commit.
     published: Option<BatchNo>,
+    /// How many requests there were: the last one's id.
+    requests: RequestId,
+    /// Clients that wait for their answers.
+    waiting: HashMap<RequestId, oneshot::Sender<Answer>>,
+    /// Answers under an `Idempotency-Key` that wait for their commit: a repetition must find them already.
+    remembered: HashMap<Remembered, Answered>,
     /// A revocation could not wait any longer: the committer is to drop what is not committed.
     revert: bool,
     stopping: bool,
@@ -120,6 +131,9 @@ impl Pipeline {
             load: vec![(0, 0); handlers],
             outbox: store.outbox_size()?,
             published: None,
+            requests: 0,
+            waiting: HashMap::new(),
+            remembered: HashMap::new(),
             revert: false,
             stopping: false,
         };
@@ -142,21 +156,28 @@ impl Pipeline {
     /// A worker's life: takes triggers whose lanes are free and runs them, until the pipeline stops.
     pub fn work(&self) {
         while let Some(job) = self.take() {
-            let Some(handler) = self.registry.get(job.work.handler) else {
-                continue;
+            let ran = match &*job.work {
+                Input::Event(work) => self.run_event(&job, work),
+                Input::Request(id, work) => Ok(self.run_request(&job, *id, work)),
             };
-            let store = &*self.store;
-            let ran = Try {
-                source: &self.options.source,
-                store,
-                handler,
-            }
-            .run(&job);
             self.hand_back(job, ran);
         }
     }
 
-    fn take(&self) -> Option<Job<EventWork>> {
+    fn run_event(&self, job: &Job<Input>, work: &EventWork) -> Result<Ran, StoreError> {
+        let unknown = || StoreError::Failed(format!("there is no handler number {}", work.handler));
+        let handler = self.registry.get(work.handler).ok_or_else(unknown)?;
+        let (source, store) = (self.options.source.as_str(), &*self.store);
+        Try {
+            source,
+            store,
+            handler,
+            work,
+        }
+        .run(job)
+    }
+
+    fn take(&self) -> Option<Job<Input>> {
         let mut desk = self.desk.lock();
         loop {
             if desk.stopping {
@@ -179,11 +200,11 @@ impl Pipeline {
         }
     }
 
-    fn hand_back(&self, job: Job<EventWork>, ran: Result<Ran, StoreError>) {
+    fn hand_back(&self, job: Job<Input>, ran: Result<Ran, StoreError>) {
         let mut desk = self.desk.lock();
         match ran {
-            Ok(Ran::Done(change, unit)) => {
-                if desk.lanes.ran(job, vec![change]) {
+            Ok(Ran::Done(changes, unit)) => {
+                if desk.lanes.ran(job, changes) {
                     self.queue(&mut desk, unit);
                 }
             }
@@ -206,6 +227,19 @@ impl Pipeline {
     }
 
     fn queue(&self, desk: &mut MutexGuard<'_, Desk>, unit: Unit) {
+        if let Finish::Answered {
+            remember:
+                Some(AnswerWrite {
+                    key,
+                    idempotency_key,
+                    answered,
+                }),
+            ..
+        } = &unit.finish
+        {
+            desk.remembered
+                .insert((Arc::clone(key), Arc::clone(idempotency_key)), answered.clone());
+        }
         desk.units.push_back(unit);
         self.committable.notify_one();
     }

@@ -93,6 +93,31 @@ pub struct AttemptWrite {
     pub attempts: Option<Attempts>,
 }
 
+/// The answer to a request with an `Idempotency-Key`, kept so that a repetition is answered again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerWrite {
+    /// The request's key (the user); idempotency keys of different users do not meet.
+    pub key: Arc<str>,
+    /// The `Idempotency-Key`.
+    pub idempotency_key: Arc<str>,
+    /// What was asked and answered.
+    pub answered: Answered,
+}
+
+/// What was asked under an `Idempotency-Key`, and answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// SHA-256 of the request, lower-case hex.
+    pub digest: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, JSON text.
+    pub body: Option<String>,
+}
+
+/// How long an answer is kept for repetitions of its request: 24 hours, in milliseconds.
+pub const ANSWER_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
 /// Everything that one group commit changes.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
@@ -104,8 +129,22 @@ pub struct Commit {
     pub progress: Vec<ProgressWrite>,
     /// Attempts.
     pub attempts: Vec<AttemptWrite>,
+    /// Answers to remember; those older than [`ANSWER_MILLIS`] are forgotten meanwhile.
+    pub answers: Vec<AnswerWrite>,
     /// Batches up to this number are on Kafka: they leave the outbox.
     pub published: Option<BatchNo>,
+}
+
+impl Commit {
+    /// Whether there is nothing to make durable.
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+            && self.outbox.is_empty()
+            && self.progress.is_empty()
+            && self.attempts.is_empty()
+            && self.answers.is_empty()
+            && self.published.is_none()
+    }
 }
 
 /// What a successful commit made.
@@ -184,6 +223,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] if they cannot be read.
     fn attempts(&self, handler: &str, partition: &TopicPartition) -> Result<Vec<Attempts>, StoreError>;
+
+    /// What was answered to a request of this key with this `Idempotency-Key` in the last [`ANSWER_MILLIS`].
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    fn answered(&self, key: &str, idempotency_key: &str, now_millis: i64) -> Result<Option<Answered>, StoreError>;
 
     /// Makes everything in `commit` durable, or nothing of it.
     ///

@@ -9,7 +9,8 @@ use crate::event::{Envelope, OutRecord, Outgoing, encode, iso_millis};
 use crate::lanes::{LaneKey, PartitionIx};
 use crate::outcome::{EmittedEvent, StateChange};
 use crate::progress::Span;
-use crate::store::Attempts;
+use crate::store::{AnswerWrite, Attempts};
+use crate::work::{Answer, RequestId};
 
 /// What one trigger produced; it commits whole or not at all.
 #[derive(Debug)]
@@ -38,6 +39,15 @@ pub enum Finish {
         /// About how many bytes it held in memory.
         weight: usize,
     },
+    /// A request is answered.
+    Answered {
+        /// The request.
+        request: RequestId,
+        /// What its client hears after the commit.
+        answer: Answer,
+        /// What a repetition of the request is answered.
+        remember: Option<AnswerWrite>,
+    },
     /// The record failed and will be tried again.
     Attempt {
         /// The record's partition.
@@ -55,7 +65,7 @@ pub struct Mint<'a> {
     pub now_millis: i64,
     /// Carried over from the trigger.
     pub correlation_id: Option<&'a str>,
-    /// The trigger's `eventId`.
+    /// The trigger's `eventId`; a request has none.
     pub causation_id: Option<&'a str>,
     /// The trigger's W3C trace context.
     pub traceparent: Option<&'a str>,

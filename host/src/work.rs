@@ -1,10 +1,10 @@
-//! A trigger as it waits in a lane: the event with the bytes it came from.
+//! A trigger as it waits in a lane: the event with the bytes it came from, or the request with all that HTTP said.
 
 use std::sync::Arc;
 
 use crate::event::{Envelope, Record};
 use crate::lanes::{HandlerIx, PartitionIx, Work};
-use crate::outcome::{EventView, Trigger};
+use crate::outcome::{EventView, RequestView, Trigger, UploadedFile};
 use crate::progress::Span;
 
 /// An event from a topic, decoded.
@@ -43,8 +43,105 @@ impl EventWork {
     }
 }
 
-impl Work for EventWork {
+/// Names a request that waits for its answer, unique in this process.
+pub type RequestId = u64;
+
+/// A request on a route, ready for the lanes.
+#[derive(Clone, Debug, Default)]
+pub struct RequestWork {
+    /// The route's handlers, in its order.
+    pub handlers: Vec<HandlerIx>,
+    /// The key of its lanes.
+    pub key: Arc<str>,
+    /// The HTTP method, upper case.
+    pub method: String,
+    /// The route's pattern, as configured.
+    pub route: String,
+    /// The path's parameters, decoded.
+    pub params: Vec<(String, String)>,
+    /// The query's parameters, decoded.
+    pub query: Vec<(String, String)>,
+    /// The verified token's claims, a JSON object as text.
+    pub claims: Option<String>,
+    /// The body, JSON text.
+    pub body: Option<String>,
+    /// Uploaded files, stored already.
+    pub files: Vec<UploadedFile>,
+    /// Taken from the client, or made.
+    pub correlation_id: String,
+    /// The client's W3C trace context.
+    pub traceparent: Option<String>,
+    /// The client's `Idempotency-Key`, if it sent one.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// What makes a repeated request the same request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The header's value; it counts within the request's key.
+    pub key: String,
+    /// SHA-256 of method, route, key and body, lower-case hex.
+    pub digest: String,
+}
+
+/// What becomes of a request. Sent after its commit, never before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The handlers' reply: committed, or, with a status of 400 or above, refused by a handler, and nothing committed.
+    Reply {
+        /// The HTTP status.
+        status: u16,
+        /// The body, JSON text.
+        body: Option<String>,
+    },
+    /// The answer that the same request was given before.
+    Replayed {
+        /// The HTTP status.
+        status: u16,
+        /// The body, JSON text.
+        body: Option<String>,
+    },
+    /// The `Idempotency-Key` was used for another request.
+    IdempotencyMismatch,
+    /// The outbox or the number of waiting requests is at its bound; later, please.
+    Busy,
+    /// The store cannot commit, or a handler failed in a way that another try may help; nothing was committed.
+    Unavailable(String),
+    /// A handler broke its contract; nothing was committed. The text is for the log.
+    Failed(String),
+}
+
+impl RequestWork {
+    /// The request as the guest sees it.
+    pub fn trigger(&self) -> Trigger<'_> {
+        Trigger::Request(RequestView {
+            key: &self.key,
+            method: &self.method,
+            route: &self.route,
+            params: &self.params,
+            query: &self.query,
+            claims: self.claims.as_deref(),
+            body: self.body.as_deref(),
+            files: &self.files,
+            correlation_id: &self.correlation_id,
+        })
+    }
+}
+
+/// Work as the pipeline's lanes hold it.
+#[derive(Debug)]
+pub enum Input {
+    /// An event.
+    Event(EventWork),
+    /// A request; its client waits under this id.
+    Request(RequestId, RequestWork),
+}
+
+impl Work for Input {
     fn partition(&self) -> Option<PartitionIx> {
-        Some(self.partition)
+        match self {
+            Self::Event(event) => Some(event.partition),
+            Self::Request(..) => None,
+        }
     }
 }

@@ -154,9 +154,10 @@ fn house_style(_: &World) -> Result {
         if source.path.ends_with("mod.rs") {
             faults.push(format!("{path}: name the file after the module"));
         }
-        let allows = source
-            .code()
-            .filter(|(_, line)| line.contains("#[allow(") || line.contains("#![allow("));
+        let allows = source.code().filter(|(_, line)| {
+            let line = line.trim_start();
+            line.starts_with("#[allow(") || line.starts_with("#![allow(")
+        });
         faults.extend(allows.map(|(number, _)| format!("{path}:{number}: use #[expect(.., reason = \"…\")]")));
     }
     faults.sort();

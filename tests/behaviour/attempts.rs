@@ -18,7 +18,7 @@ fn retried(host: &Host, times: f64) -> Result<Metrics> {
 
 fn survive_a_restart(world: &World) -> Result {
     let input = world.make_topic("hostile.told")?;
-    let handler = hostile(&[&input])?.set("retry", r#"{ attempts = 5, first = "2s", factor = 1.0 }"#);
+    let handler = hostile(&[&input])?.set("retry", r#"{ attempts = 5, first = "5s", factor = 1.0 }"#);
     let settings = world.settings()?.handler(handler);
     let host = world.host(&settings)?;
     world.send(

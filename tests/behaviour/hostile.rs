@@ -16,7 +16,7 @@ const DEEDS: &[(&str, u64, &[&str])] = &[
     ("allocate", 0, &["more than its 268435456 bytes of memory"]),
     ("recurse", 0, &["stack"]),
     ("return-much", 100 << 20, &["more than its", "bytes"]),
-    ("many-events", 100_000, &["more than its 32"]),
+    ("many-events", 1_000, &["more than its 32"]),
     ("panic", 0, &["panicked", "help!", "tests/guests/hostile/src/lib.rs:"]),
     ("trap", 0, &["unreachable"]),
     ("hide-then-trap", 0, &["unreachable"]),

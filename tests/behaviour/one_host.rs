@@ -47,7 +47,10 @@ fn undisturbed(world: &World, host: &Host, input: &str, ledger: &mut Ledger) -> 
 fn same_store(world: &World) -> Result {
     let mut ledger = Ledger::default();
     let (host, settings, input) = at_work(world, &mut ledger)?;
-    refused(&world.host_that_ends("", &settings)?, &["sandman.db", "another"])?;
+    refused(
+        &world.host_that_ends("", &settings)?,
+        &["sandman.db", "in use by process"],
+    )?;
     undisturbed(world, &host, &input, &mut ledger)
 }
 

@@ -2,7 +2,6 @@
 
 use anyhow::{Context, ensure};
 use sandman_tests::{Behaviour, Event, Header, Result, Seen, World, echo};
-use serde_json::Value;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_record_goes_the_whole_way_byte_for_byte", byte_for_byte),
@@ -137,11 +136,7 @@ fn without_a_key(world: &World) -> Result {
         echoed.key_text(),
         event.id
     );
-    ensure!(
-        echoed.json().get("correlationId") == None::<&Value>,
-        "{}",
-        echoed.json()
-    );
+    ensure!(echoed.json().get("correlationId").is_none(), "{}", echoed.json());
     ensure!(echoed.header("correlationId").is_empty(), "{:?}", echoed.headers);
     Ok(())
 }

@@ -61,7 +61,7 @@ impl Cluster {
         }
     }
 
-    fn at(brokers: String) -> Self {
+    pub(crate) fn at(brokers: String) -> Self {
         Self {
             brokers,
             in_process: None,
@@ -95,6 +95,14 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+
+    /// Makes topics where the host could not: the in-process cluster knows no request for it.
+    pub(crate) fn make_what_nobody_can_ask_for(&self, topics: &[String], partitions: i32) -> Result {
+        match &self.in_process {
+            Some(_) => self.create_topics(topics, partitions),
+            None => Ok(()),
+        }
     }
 
     /// Removes every topic whose name starts with `prefix`.

@@ -161,7 +161,7 @@ impl Reader {
     }
 
     /// Reads to the end of every partition, as a read-committed client sees it, and returns everything.
-    pub(crate) fn to_end(mut self) -> Result<Vec<Seen>> {
+    pub(crate) fn into_end(mut self) -> Result<Vec<Seen>> {
         let end = Instant::now() + PATIENCE;
         while self.at_end != self.partitions {
             self.step()?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, anyhow};
 use uuid::Uuid;
@@ -27,7 +27,9 @@ pub struct World {
     folder: PathBuf,
     means: &'static Means,
     /// Set by [`World::own_broker`]: from then on it is this world's Kafka.
-    own: std::sync::OnceLock<Broker>,
+    own: OnceLock<Broker>,
+    /// Set by [`World::talk_to`]: likewise.
+    other: OnceLock<Cluster>,
     logs: Mutex<Vec<Log>>,
 }
 
@@ -42,7 +44,8 @@ impl World {
             name,
             folder,
             means,
-            own: std::sync::OnceLock::new(),
+            own: OnceLock::new(),
+            other: OnceLock::new(),
             logs: Mutex::default(),
         })
     }
@@ -88,10 +91,16 @@ impl World {
     /// # Errors
     /// If there is no broker.
     pub fn cluster(&self) -> Result<&Cluster> {
-        match self.own.get() {
-            Some(broker) => Ok(broker.cluster()),
+        let own = self.own.get().map(Broker::cluster);
+        match own.or(self.other.get()) {
+            Some(cluster) => Ok(cluster),
             None => Cluster::shared(self.means),
         }
+    }
+
+    /// From now on, this world's Kafka is the one at these brokers.
+    pub fn talk_to(&self, brokers: &str) {
+        let _ = self.other.set(Cluster::at(brokers.to_owned()));
     }
 
     /// Makes a topic of three partitions, as others find it before the host is there, and returns its name.
@@ -142,7 +151,7 @@ impl World {
     /// # Errors
     /// If it cannot be read.
     pub fn all_of(&self, topic: &str) -> Result<Vec<Seen>> {
-        self.reader(topic)?.to_end()
+        self.reader(topic)?.into_end()
     }
 
     /// Joins a handler's group as a stranger.
@@ -190,8 +199,8 @@ impl World {
     pub fn host_in(&self, folder: &str, settings: &Settings, arguments: &[&str]) -> Result<Host> {
         let folder = self.write(folder, settings)?;
         if matches!(self.means.shared, Shared::InProcess(_)) {
-            // The in-process broker makes no topics on request.
-            self.cluster()?.create_topics(&settings.topics(), PARTITIONS)?;
+            self.cluster()?
+                .make_what_nobody_can_ask_for(&settings.topics(), PARTITIONS)?;
         }
         Host::start(&folder, arguments, |log| self.remember(log))
     }

@@ -119,7 +119,13 @@ impl Model {
         });
         let document: Arc<str> = format!("{} {}", seen.document.as_deref().unwrap_or_default(), input.sequence).into();
         let change = StateChange::Put(Arc::clone(&document));
-        if self.lanes.ran(job, vec![Change { seen, change }]) {
+        if self.lanes.ran(
+            job,
+            vec![Change {
+                seen: Some(seen),
+                change,
+            }],
+        ) {
             self.units.push((input, document));
         }
     }
@@ -246,7 +252,7 @@ fn joint_work_waits_for_all_its_lanes_and_holds_them() {
         "the joint work waits for lane 1, and lane 2 waits for the joint work"
     );
     let keep = || Change {
-        seen: Known::default(),
+        seen: Some(Known::default()),
         change: StateChange::Keep,
     };
     assert!(lanes.ran(first, vec![keep()]));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::store::{Committed, StoreError};
 use crate::unit::{Finish, Unit};
+use crate::work::{Answer, Input};
 
 use super::fold::{Batch, fold};
 use super::{Desk, Pipeline};
@@ -20,7 +21,12 @@ impl Pipeline {
     pub fn commit(&self) {
         while let Some(batch) = self.next_batch() {
             let began = Instant::now();
-            match self.store.commit(&batch.commit, clock::wall_millis()) {
+            // What only looked costs no write.
+            let written = match batch.commit.is_empty() {
+                true => Ok(Committed::default()),
+                false => self.store.commit(&batch.commit, clock::wall_millis()),
+            };
+            match written {
                 Ok(committed) => {
                     self.meters.commit_units.record(batch.units.len() as f64);
                     self.meters.commit_seconds.record(began.elapsed());
@@ -91,8 +97,20 @@ impl Pipeline {
         for (lane, row) in batch.states.iter().zip(committed.rows) {
             desk.lanes.rebase(lane, row);
         }
-        for unit in &batch.units {
-            self.release(&mut desk, unit, now);
+        let mut answers = Vec::new();
+        for unit in batch.units {
+            self.release(&mut desk, &unit, now);
+            if let Finish::Answered {
+                request,
+                answer,
+                remember,
+            } = unit.finish
+            {
+                answers.extend(desk.waiting.remove(&request).map(|client| (client, answer)));
+                if let Some(write) = remember {
+                    desk.remembered.remove(&(write.key, write.idempotency_key));
+                }
+            }
         }
         if committed.batch.is_some() || batch.commit.published.is_some() {
             // A store that cannot say fails the next commit; until then the old size will do.
@@ -105,6 +123,10 @@ impl Pipeline {
             self.runnable.notify_one();
         }
         drop(desk);
+        for (client, answer) in answers {
+            // A client that has gone hears nothing.
+            client.send(answer).ok();
+        }
         self.settled.notify_all();
         self.may_resume();
         if committed.batch.is_some() {
@@ -185,7 +207,15 @@ impl Pipeline {
             .chain(queued)
             .filter(|unit| unit.changes.is_empty())
             .collect();
-        desk.lanes.revert();
+        desk.remembered.clear();
+        for work in desk.lanes.revert() {
+            if let Input::Request(id, _) = &*work
+                && let Some(client) = desk.waiting.remove(id)
+            {
+                let reason = "what the request stood on could not be committed".to_owned();
+                client.send(Answer::Unavailable(reason)).ok();
+            }
+        }
         let revoked = desk.partitions.iter_mut().filter(|(_, partition)| !partition.assigned);
         let revoked: Vec<_> = revoked.map(|(ix, _)| ix).collect();
         for ix in revoked {

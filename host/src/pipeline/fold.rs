@@ -71,6 +71,7 @@ impl<W: Work> Folding<'_, W> {
                     self.attempts(*partition, span.end - 1, None);
                 }
             }
+            Finish::Answered { remember, .. } => self.batch.commit.answers.extend(remember.clone()),
             Finish::Attempt { partition, attempts } => {
                 self.attempts(*partition, attempts.offset, Some(attempts.clone()));
             }

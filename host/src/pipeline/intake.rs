@@ -11,7 +11,7 @@ use crate::lanes::{HandlerIx, LaneKey, PartitionIx};
 use crate::progress::Span;
 use crate::store::StoreError;
 use crate::unit::{Finish, Unit};
-use crate::work::EventWork;
+use crate::work::{EventWork, Input};
 
 use super::partitions::Arrival;
 use super::{Desk, Pipeline};
@@ -160,7 +160,7 @@ impl Pipeline {
                     envelope,
                     record,
                 };
-                desk.lanes.offer(lane, Arc::new(work), failed, due);
+                desk.lanes.offer(lane, Arc::new(Input::Event(work)), failed, due);
                 self.runnable.notify_one();
             }
             Err(reason) => {
@@ -301,7 +301,11 @@ impl Pipeline {
     pub(super) fn purge(&self, desk: &mut Desk, ix: PartitionIx) {
         let purged = desk.lanes.purge(ix);
         let records = purged.len();
-        let bytes: usize = purged.iter().map(|work| work.record.weight()).sum();
+        let weight = |work: &Arc<Input>| match &**work {
+            Input::Event(event) => event.record.weight(),
+            Input::Request(..) => 0,
+        };
+        let bytes: usize = purged.iter().map(weight).sum();
         let Some(partition) = desk.partitions.get_mut(ix) else {
             return;
         };

@@ -1,129 +1,21 @@
 //! The pipeline with its real threads, a handler in Rust and a store that fails now and then.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+mod flaky;
+mod requests;
+
+use std::collections::BTreeMap;
 
 use super::*;
 use crate::config::HandlerConfig;
 use crate::contract::{Consumes, Contract, Emits, Grant, Terms};
-use crate::event::{OutRecord, Record, TopicPartition};
+use crate::event::{Record, TopicPartition};
 use crate::kafka::{Flow, Intake, Start};
 use crate::limits::{Instances, Limits, Retry};
 use crate::meters::Meters;
 use crate::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
-use crate::progress::Progress;
 use crate::registry::{Handler, Version};
-use crate::store::{Attempts, Commit, Committed, OutboxBatch, RowId, StoreId, Stored};
 
-/// A store in memory that refuses every third commit.
-struct Flaky {
-    id: StoreId,
-    tables: Mutex<Tables>,
-    commits: AtomicU64,
-}
-
-#[derive(Default)]
-struct Tables {
-    states: HashMap<String, (RowId, u64, Arc<str>)>,
-    progress: HashMap<TopicPartition, Progress>,
-    attempts: HashMap<(TopicPartition, i64), Attempts>,
-    outbox: Vec<OutRecord>,
-    batches: BatchNo,
-}
-
-impl Flaky {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            id: StoreId("test".into()),
-            tables: Mutex::default(),
-            commits: AtomicU64::new(0),
-        })
-    }
-}
-
-impl Store for Flaky {
-    fn id(&self) -> &StoreId {
-        &self.id
-    }
-
-    fn state(&self, _: &str, key: &str) -> Result<Option<Stored>, StoreError> {
-        let tables = self.tables.lock();
-        Ok(tables.states.get(key).map(|(row, revision, document)| Stored {
-            row: *row,
-            revision: *revision,
-            document: document.clone(),
-        }))
-    }
-
-    fn progress(&self, _: &str) -> Result<Vec<(TopicPartition, Progress)>, StoreError> {
-        Ok(self.tables.lock().progress.clone().into_iter().collect())
-    }
-
-    fn attempts(&self, _: &str, partition: &TopicPartition) -> Result<Vec<Attempts>, StoreError> {
-        let tables = self.tables.lock();
-        let theirs = tables.attempts.iter().filter(|((name, _), _)| name == partition);
-        Ok(theirs.map(|(_, attempts)| attempts.clone()).collect())
-    }
-
-    fn commit(&self, commit: &Commit, _: i64) -> Result<Committed, StoreError> {
-        if self.commits.fetch_add(1, Ordering::Relaxed) % 3 == 1 {
-            return Err(StoreError::Unavailable("planted".into()));
-        }
-        let mut tables = self.tables.lock();
-        let mut committed = Committed::default();
-        for write in &commit.states {
-            let stored = tables
-                .states
-                .get(&*write.key)
-                .map(|(row, revision, _)| (*row, *revision));
-            assert_eq!(
-                stored, write.base,
-                "a write stands on another state than the stored one"
-            );
-            let row = RowId(i64::try_from(tables.states.len()).unwrap());
-            let (row, revision) = stored.map_or((row, 1), |(row, revision)| (row, revision + 1));
-            match &write.document {
-                Some(document) => tables
-                    .states
-                    .insert(write.key.to_string(), (row, revision, document.clone())),
-                None => tables.states.remove(&*write.key),
-            };
-            committed.rows.push(write.document.as_ref().map(|_| (row, revision)));
-        }
-        tables.outbox.extend(commit.outbox.iter().cloned());
-        for write in &commit.progress {
-            tables.progress.insert(write.partition.clone(), write.progress.clone());
-        }
-        for write in &commit.attempts {
-            let at = (write.partition.clone(), write.offset);
-            match &write.attempts {
-                Some(attempts) => tables.attempts.insert(at, attempts.clone()),
-                None => tables.attempts.remove(&at),
-            };
-        }
-        if !commit.outbox.is_empty() {
-            tables.batches += 1;
-            committed.batch = Some((tables.batches, 1));
-        }
-        Ok(committed)
-    }
-
-    fn outbox(&self, _: BatchNo, _: u64) -> Result<Vec<OutboxBatch>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn outbox_size(&self) -> Result<OutboxSize, StoreError> {
-        Ok(OutboxSize::default())
-    }
-
-    fn forget_kafka(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn adopt(&self, _: BatchNo) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
+use flaky::{Flaky, name};
 
 /// A handler whose state is the list of the payloads it saw; payload 13 is rejected, 7 fails at its first try.
 struct Lister;
@@ -179,9 +71,15 @@ fn registry() -> Arc<Registry> {
         terms,
         guest: Box::new(Lister),
     };
-    let config = HandlerConfig {
-        name: "lister".into(),
-        component: "lister.wasm".into(),
+    let config = config("lister", grant);
+    let meters = Meters::new().handler(&config.name, &config.topics);
+    Arc::new(Registry::new(vec![Handler::new(&config, meters, version)]))
+}
+
+fn config(name: &str, grant: Grant) -> HandlerConfig {
+    HandlerConfig {
+        name: name.into(),
+        component: "x.wasm".into(),
         topics: vec!["t".into()],
         emits: grant.emits,
         group: "g".into(),
@@ -192,9 +90,7 @@ fn registry() -> Arc<Registry> {
             first: Duration::from_millis(5),
             ..Retry::default()
         },
-    };
-    let meters = Meters::new().handler(&config.name, &config.topics);
-    Arc::new(Registry::new(vec![Handler::new(&config, meters, version)]))
+    }
 }
 
 fn record(key: u8, payload: u32, partition: i32, offset: i64) -> Record {
@@ -222,14 +118,13 @@ struct Running {
 
 impl Running {
     fn start(store: &Arc<Flaky>, options: Options) -> Self {
+        Self::start_with(store, options, registry())
+    }
+
+    fn start_with(store: &Arc<Flaky>, options: Options, registry: Arc<Registry>) -> Self {
         let (alarm, _) = Alarm::new();
-        let (pipeline, _) = Pipeline::new(
-            options,
-            registry(),
-            Arc::clone(store) as Arc<dyn Store>,
-            (alarm, Meters::new().host),
-        )
-        .unwrap();
+        let store = Arc::clone(store) as Arc<dyn Store>;
+        let (pipeline, _) = Pipeline::new(options, registry, store, (alarm, Meters::new().host)).unwrap();
         let mut threads = Vec::new();
         for _ in 0..4 {
             let pipeline = Arc::clone(&pipeline);
@@ -324,7 +219,7 @@ fn check(store: &Flaky, log: &BTreeMap<i32, Vec<Record>>) {
         .map(|payload| payload.to_string())
         .collect();
     for key in 0..KEYS {
-        let (_, _, document) = &tables.states[&key.to_string()];
+        let (_, _, document) = &tables.states[&name("lister", &key.to_string())];
         assert_eq!(&**document, expected.join(" "), "state of key {key}");
         let published = tables
             .outbox

@@ -1,4 +1,4 @@
-//! One try of one trigger: state, version, contract, guest, unit.
+//! One try of one event: state, version, contract, guest, unit.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,12 @@ use crate::outcome::{Context, Fault, Outcome, StateChange};
 use crate::registry::{Handler, Version};
 use crate::store::{Attempts, Store, StoreError};
 use crate::unit::{Finish, Mint, Unit, records};
-use crate::work::EventWork;
+use crate::work::{EventWork, Input};
 
 /// What a try came to.
 pub(super) enum Ran {
-    /// The trigger is done: an outcome, a dead letter, or nothing to do.
-    Done(Change, Unit),
+    /// The trigger is done: an outcome, a dead letter, an answer, or nothing to do; a change for each of its lanes.
+    Done(Vec<Change>, Unit),
     /// It failed and is tried again; the unit records the attempt.
     Again { failed: u32, due: Millis, unit: Unit },
 }
@@ -28,6 +28,8 @@ struct Refusal {
     reason: String,
     /// Another try may help.
     again: bool,
+    /// The guest was called.
+    called: bool,
 }
 
 impl Refusal {
@@ -35,6 +37,23 @@ impl Refusal {
         Self {
             reason: reason.to_string(),
             again: false,
+            called: true,
+        }
+    }
+
+    /// The trigger is against the contract: no guest sees it.
+    fn before_the_call(reason: impl ToString) -> Self {
+        Self {
+            called: false,
+            ..Self::for_good(reason)
+        }
+    }
+
+    fn by_the_guest(reason: String, again: bool) -> Self {
+        Self {
+            reason,
+            again,
+            called: true,
         }
     }
 }
@@ -44,6 +63,7 @@ pub(super) struct Try<'a> {
     pub(super) source: &'a str,
     pub(super) store: &'a dyn Store,
     pub(super) handler: &'a Handler,
+    pub(super) work: &'a EventWork,
 }
 
 impl Try<'_> {
@@ -51,29 +71,21 @@ impl Try<'_> {
     ///
     /// # Errors
     /// [`StoreError`] if the state cannot be read: the job is to be handed back as it is.
-    pub(super) fn run(&self, job: &Job<EventWork>) -> Result<Ran, StoreError> {
-        let work = &*job.work;
+    pub(super) fn run(&self, job: &Job<Input>) -> Result<Ran, StoreError> {
+        let work = self.work;
         let seen = match job.seats.first().and_then(|seat| seat.state.clone()) {
             Some(known) => known,
-            None => self.load(&work.key)?,
+            None => load(self.store, self.handler, &work.key)?,
         };
         let version = self.handler.active();
         let now = clock::wall_millis();
         Ok(match self.invoke(work, &version, &seen, (job.failed + 1, now)) {
             Ok((change, out)) => {
                 let unit = self.unit(job, change.clone(), out);
-                Ran::Done(Change { seen, change }, unit)
+                done_with(seen, change, unit)
             }
             Err(refusal) => self.refused(job, &version, seen, refusal),
         })
-    }
-
-    fn load(&self, key: &str) -> Result<Known, StoreError> {
-        let stored = self.store.state(&self.handler.name, key)?;
-        Ok(stored.map_or_else(Known::default, |stored| Known {
-            base: Some((stored.row, stored.revision)),
-            document: Some(stored.document),
-        }))
     }
 
     fn invoke(
@@ -87,7 +99,7 @@ impl Try<'_> {
         let incoming = version
             .terms
             .incoming(&envelope.event_type, &envelope.version, envelope.payload.get());
-        if incoming.map_err(Refusal::for_good)? == Incoming::Ignored {
+        if incoming.map_err(Refusal::before_the_call)? == Incoming::Ignored {
             return Ok((StateChange::Keep, Vec::new()));
         }
         let context = Context {
@@ -100,8 +112,8 @@ impl Try<'_> {
         self.handler.meters.seconds.record(began.elapsed());
         self.count(outcome.as_ref().map_or_else(invoked, |_| Invoked::Ok));
         let Outcome { state, events, .. } = outcome.map_err(|fault| match fault {
-            Fault::Rejected(reason) => Refusal { reason, again: false },
-            Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => Refusal { reason, again: true },
+            Fault::Rejected(reason) => Refusal::by_the_guest(reason, false),
+            Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => Refusal::by_the_guest(reason, true),
         })?;
         let mint = Mint {
             source: self.source,
@@ -122,41 +134,41 @@ impl Try<'_> {
         self.handler.meters.invoked(invoked).increment(1);
     }
 
-    fn unit(&self, job: &Job<EventWork>, change: StateChange, records: Vec<crate::event::OutRecord>) -> Unit {
+    fn unit(&self, job: &Job<Input>, change: StateChange, records: Vec<crate::event::OutRecord>) -> Unit {
         let lanes = job.seats.iter().map(|seat| seat.lane.clone());
         Unit {
             changes: lanes.map(|lane| (lane, change.clone())).collect(),
             records,
-            finish: done(&job.work, job.failed),
+            finish: done(self.work, job.failed),
         }
     }
 
-    fn refused(&self, job: &Job<EventWork>, version: &Version, seen: Known, refusal: Refusal) -> Ran {
+    fn refused(&self, job: &Job<Input>, version: &Version, seen: Known, refusal: Refusal) -> Ran {
         let failed = job.failed + 1;
         let wait = self.handler.retry.wait_after(failed).filter(|_| refusal.again);
         self.tell(job, version, &refusal.reason, wait);
         match wait {
-            Some(wait) => again(&job.work, failed, wait),
+            Some(wait) => again(self.work, failed, wait),
             None => {
                 let letter = DeadLetter {
                     handler: &self.handler.name,
                     version: version.number,
                     digest: &version.digest,
-                    attempts: failed,
+                    attempts: job.failed + u32::from(refusal.called),
                     reason: &refusal.reason,
                     time: &iso_millis(clock::wall_millis()),
                 };
                 let change = StateChange::Keep;
-                let unit = self.unit(job, change.clone(), vec![dead_letter(&job.work.record, &letter)]);
-                Ran::Done(Change { seen, change }, unit)
+                let unit = self.unit(job, change.clone(), vec![dead_letter(&self.work.record, &letter)]);
+                done_with(seen, change, unit)
             }
         }
     }
 
-    fn tell(&self, job: &Job<EventWork>, version: &Version, reason: &str, wait: Option<Duration>) {
-        let (record, failed) = (&job.work.record, job.failed + 1);
+    fn tell(&self, job: &Job<Input>, version: &Version, reason: &str, wait: Option<Duration>) {
+        let (record, failed) = (&self.work.record, job.failed + 1);
         let (topic, partition, offset) = (&record.source.topic, record.source.partition, record.offset);
-        let (handler, version, key) = (&*self.handler.name, version.number, key_hash(&job.work.key));
+        let (handler, version, key) = (&*self.handler.name, version.number, key_hash(&self.work.key));
         let meters = self.handler.meters.topic(topic);
         if let Some(wait) = wait {
             tracing::warn!(handler, version, key, %topic, partition, offset, failed, ?wait, reason, "trying again later");
@@ -191,8 +203,27 @@ fn again(work: &EventWork, failed: u32, wait: Duration) -> Ran {
     }
 }
 
+fn done_with(seen: Known, change: StateChange, unit: Unit) -> Ran {
+    Ran::Done(
+        vec![Change {
+            seen: Some(seen),
+            change,
+        }],
+        unit,
+    )
+}
+
+/// The state of a key as the store has it.
+pub(super) fn load(store: &dyn Store, handler: &Handler, key: &str) -> Result<Known, StoreError> {
+    let stored = store.state(&handler.name, key)?;
+    Ok(stored.map_or_else(Known::default, |stored| Known {
+        base: Some((stored.row, stored.revision)),
+        document: Some(stored.document),
+    }))
+}
+
 /// What it means for an event's record that it is done.
-pub(super) fn done(work: &EventWork, failed: u32) -> Finish {
+fn done(work: &EventWork, failed: u32) -> Finish {
     Finish::Done {
         partition: work.partition,
         span: work.span,
@@ -203,14 +234,14 @@ pub(super) fn done(work: &EventWork, failed: u32) -> Finish {
 }
 
 /// A key as logs show it: enough to follow one key through the log, too little to know whose it is.
-pub(super) fn key_hash(key: &str) -> String {
+fn key_hash(key: &str) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
-fn invoked(fault: &Fault) -> Invoked {
+pub(super) fn invoked(fault: &Fault) -> Invoked {
     match fault {
         Fault::Rejected(_) => Invoked::Rejected,
         Fault::Retry(_) => Invoked::Retry,

@@ -63,7 +63,9 @@ pub(super) fn topics(config: &Config) -> Vec<TopicSpec> {
             );
         }
     }
-    add(cursor_topic(&config.host.deployment), 1, true);
+    // The embedded broker keeps what it is given and answers no question about it.
+    let compacted = config.kafka.brokers != Brokers::Embedded;
+    add(cursor_topic(&config.host.deployment), 1, compacted);
     topics.into_values().collect()
 }
 

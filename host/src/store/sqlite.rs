@@ -19,7 +19,10 @@ use std::sync::OnceLock;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Attempts, BatchNo, Commit, Committed, OutboxBatch, OutboxSize, RowId, Store, StoreError, StoreId, Stored};
+use super::{
+    ANSWER_MILLIS, Answered, Attempts, BatchNo, Commit, Committed, OutboxBatch, OutboxSize, RowId, Store, StoreError,
+    StoreId, Stored,
+};
 use crate::event::TopicPartition;
 use crate::progress::Progress;
 use fault::{Fault, from_sql, to_sql};
@@ -155,6 +158,20 @@ impl Store for SqliteStore {
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn answered(&self, key: &str, idempotency_key: &str, now_millis: i64) -> Result<Option<Answered>, StoreError> {
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::ANSWER)?;
+            let found = query.query_row(params![key, idempotency_key, now_millis - ANSWER_MILLIS], |row| {
+                Ok(Answered {
+                    digest: row.get(0)?,
+                    status: row.get(1)?,
+                    body: row.get(2)?,
+                })
+            });
+            Ok(found.optional()?)
         })
     }
 

@@ -7,6 +7,8 @@ mod bounds;
 #[cfg(test)]
 mod build;
 #[cfg(test)]
+mod dreamscape;
+#[cfg(test)]
 mod invoke;
 #[cfg(test)]
 mod load;

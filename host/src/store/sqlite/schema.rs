@@ -49,6 +49,16 @@ pub(super) const TABLES: &str = "
         due INTEGER NOT NULL,
         PRIMARY KEY (handler, topic, partition, record)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE answers (
+        key TEXT NOT NULL,
+        idempotency_key TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        body TEXT,
+        committed INTEGER NOT NULL,
+        PRIMARY KEY (key, idempotency_key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX answers_age ON answers (committed);
     CREATE TABLE outbox (
         number INTEGER PRIMARY KEY,
         committed INTEGER NOT NULL,
@@ -84,6 +94,11 @@ pub(super) const SET_ATTEMPTS: &str = "
     ON CONFLICT DO UPDATE SET failed = excluded.failed, due = excluded.due";
 pub(super) const DROP_ATTEMPTS: &str =
     "DELETE FROM attempts WHERE handler = ?1 AND topic = ?2 AND partition = ?3 AND record = ?4";
+
+pub(super) const ANSWER: &str =
+    "SELECT digest, status, body FROM answers WHERE key = ?1 AND idempotency_key = ?2 AND committed >= ?3";
+pub(super) const ADD_ANSWER: &str = "INSERT OR REPLACE INTO answers VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+pub(super) const DROP_ANSWERS: &str = "DELETE FROM answers WHERE committed < ?1";
 
 pub(super) const OUTBOX: &str =
     "SELECT number, committed, length(records), records FROM outbox WHERE number > ?1 ORDER BY number";

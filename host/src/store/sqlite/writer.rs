@@ -9,7 +9,10 @@ use super::fault::{self, Fault, from_sql, to_sql};
 use super::ledger::{Handlers, Ledger, NewHandlers};
 use super::schema;
 use crate::event::OutRecord;
-use crate::store::{AttemptWrite, BatchNo, Commit, Committed, OutboxSize, ProgressWrite, RowId, StateWrite};
+use crate::store::{
+    ANSWER_MILLIS, AnswerWrite, Answered, AttemptWrite, BatchNo, Commit, Committed, OutboxSize, ProgressWrite, RowId,
+    StateWrite,
+};
 
 /// Bytes of records in one batch; SQLite holds values of up to a thousand million.
 const BATCH_BYTES: usize = 900_000_000;
@@ -72,6 +75,7 @@ impl Writer {
             let rows = write_states(connection, &commit.states, &mut ids, &mut ledger)?;
             write_progress(connection, &commit.progress, &mut ids, ledger.generation)?;
             write_attempts(connection, &commit.attempts, &mut ids)?;
+            write_answers(connection, &commit.answers, now)?;
             add_batch(connection, records.as_deref(), now, &mut ledger)?;
             drop_published(connection, commit.published, &mut ledger)?;
             ledger.write(connection)?;
@@ -259,6 +263,27 @@ fn write_progress(
                 ),
             });
         }
+    }
+    Ok(())
+}
+
+/// Adds answers, and forgets those whose time is over.
+fn write_answers(connection: &Connection, writes: &[AnswerWrite], now: i64) -> Result<(), Fault> {
+    if writes.is_empty() {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(schema::DROP_ANSWERS)?
+        .execute(params![now - ANSWER_MILLIS])?;
+    let mut add = connection.prepare_cached(schema::ADD_ANSWER)?;
+    for AnswerWrite {
+        key,
+        idempotency_key,
+        answered,
+    } in writes
+    {
+        let Answered { digest, status, body } = answered;
+        add.execute(params![key, idempotency_key, digest, status, body, now])?;
     }
     Ok(())
 }

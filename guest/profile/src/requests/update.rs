@@ -1,0 +1,60 @@
+//! `PUT`: the `profile` section of the settings form. It makes the profile if there is none.
+
+use sandman_sdk::form::Form;
+use sandman_sdk::prelude::*;
+use serde_json::json;
+
+use super::{Section, claimed_email, refuse};
+use crate::events::{Changes, publish};
+use crate::rules;
+use crate::state::Profile;
+
+/// What the form sent of the section.
+struct Sent {
+    name: Option<String>,
+    email: Option<String>,
+    photo: Option<String>,
+}
+
+pub(super) fn update(request: &Request, state: Option<Profile>, now: &str) -> Result<Outcome<Profile>, Failure> {
+    let sent = match read(request) {
+        Ok(sent) => sent,
+        Err(why) => return Ok(refuse(400, why)),
+    };
+    let claimed = claimed_email(request)?;
+    let before = state.unwrap_or_else(|| Profile::begun(now));
+    let mut after = before.clone();
+    let mut changes = Changes::default();
+    if let Some(name) = sent.name {
+        changes.note("username", before.name.as_deref(), &name);
+        after.name = Some(name);
+    }
+    if let Some(email) = sent.email {
+        changes.note("email", before.email.as_deref().or(claimed.as_deref()), &email);
+        after.email = Some(email);
+    }
+    if sent.photo.is_some() {
+        after.details.avatar = sent.photo;
+    }
+    let changed = after != before;
+    if changed {
+        after.claimed = true;
+        now.clone_into(&mut after.updated_at);
+    }
+    let section = Section::of(&after, claimed.as_deref());
+    let reply = json!({ "message": "Profile updated successfully", "profile": section });
+    let outcome = Outcome::new().reply(200, &reply);
+    let outcome = publish(outcome, &request.key, &changes, (&before.details, &after));
+    Ok(if changed { outcome.put(after) } else { outcome })
+}
+
+fn read(request: &Request) -> Result<Sent, String> {
+    let mut form = Form::of(request)?;
+    let sent = Sent {
+        name: form.text("profile.name", rules::name),
+        email: form.text("profile.email", rules::email),
+        photo: form.text("profile.photo", rules::picture),
+    };
+    form.finish()?;
+    Ok(sent)
+}

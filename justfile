@@ -1,0 +1,40 @@
+# `just` lists the recipes; each is what one would type.
+
+default:
+    @just --list
+
+# Everything that must hold before a change lands.
+ci:
+    .ci/run
+
+# All tests, on a real Kafka where Java and Maven are there.
+test *arguments:
+    cargo test {{arguments}}
+
+# The behaviour tests alone, or those whose name contains FILTER.
+behaviour *filter:
+    cargo test -p sandman-tests --test behaviour -- {{filter}}
+
+# Formatting, lints and documentation.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Advisories, licences and sources of the dependencies (needs cargo-deny).
+deny:
+    cargo deny check
+
+# What an event costs from Kafka to Kafka, and one invocation of a guest, in CPU time.
+bench:
+    cargo run --release -p sandman-tests --bin throughput
+    cargo run --release -p sandman --example invoke
+    cargo run --release -p sandman --example store
+
+# A component from a guest's folder.
+build dir:
+    cargo run --release -- build {{dir}}
+
+# What Kafka's Java client makes of a thousand keys: the fixture of a behaviour test.
+murmur2:
+    java -cp 'target/kafka/jars/*' tests/kafka/Murmur2.java > tests/kafka/murmur2.tsv
