@@ -121,13 +121,18 @@ impl Config {
         let mut warnings = Vec::new();
         let tokens = self.routes.iter().any(|route| route.auth != Auth::None);
         match &self.http.jwt_secret {
-            None if tokens => warnings.push(
-                "JWT_SECRET is not set: every token is refused, and routes with auth = \"required\" answer 401"
-                    .to_owned(),
-            ),
+            None if tokens => {
+                warnings.push("JWT_SECRET is not set: every token that is sent is refused".to_owned());
+            }
             Some(secret) if secret.expose().len() < 32 => warnings
                 .push("JWT_SECRET is shorter than 32 bytes: tokens signed with it can be forged by trying".to_owned()),
             _ => {}
+        }
+        for route in self.routes.iter().filter(|route| route.strangers_write()) {
+            let (method, path) = (route.method, &route.path);
+            warnings.push(format!(
+                "{method} {path} lets strangers write: a token is not required (auth)"
+            ));
         }
         warnings
     }
@@ -152,6 +157,7 @@ fn read(path: &Path, mut root: Section<'_>, mut environment: environment::Enviro
     let handlers = handler::read_all(sections, &host, &kafka, root.report);
     let routes = route::read_all(root.array("routes"), &names, root.report);
     check_idle(&handlers, &routes, root.report);
+    check_secret(&http, &routes, root.report);
     let config = Config {
         file: path.to_owned(),
         store: store::read(root.section("store")),
@@ -177,6 +183,17 @@ fn check_idle(handlers: &[HandlerConfig], routes: &[RouteConfig], report: &Repor
             let problem = "is empty and no route names the handler, so nothing would ever call it";
             report.refuse(&format!("{key}.topics"), problem);
         }
+    }
+}
+
+/// Without the key, routes that need a token could only refuse every request.
+fn check_secret(http: &HttpConfig, routes: &[RouteConfig], report: &Report) {
+    let needs = |route: &&RouteConfig| route.auth == Auth::Required;
+    if let (None, Some(route)) = (&http.jwt_secret, routes.iter().find(needs)) {
+        let (method, path) = (route.method, &route.path);
+        let problem =
+            format!("is not set, and {method} {path} needs a token: set it to the key that tokens are signed with");
+        report.refuse("JWT_SECRET", problem);
     }
 }
 

@@ -25,10 +25,17 @@ pub use admin::AdminServer;
 pub use serve::{Bounds, ListenError};
 pub use server::{HttpError, HttpServer};
 
+use crate::pipeline::Pipeline;
 use crate::work::{Answer, RequestWork};
 
 /// Who carries requests out: the pipeline, or a test in its place.
 pub trait Requests: Send + Sync + 'static {
     /// Takes a request. The answer comes after its commit; that none comes says that nobody knows what became of it.
     fn request(&self, work: RequestWork) -> oneshot::Receiver<Answer>;
+}
+
+impl Requests for Pipeline {
+    fn request(&self, work: RequestWork) -> oneshot::Receiver<Answer> {
+        Self::request(self, work)
+    }
 }

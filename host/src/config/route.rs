@@ -118,6 +118,15 @@ pub struct RouteConfig {
     pub key: KeySource,
     /// Whether a request needs a token.
     pub auth: Auth,
+    /// Fields of a multipart form that may hold a file; none: the route takes no forms.
+    pub files: Vec<String>,
+}
+
+impl RouteConfig {
+    /// Whether somebody without a token can change something through it.
+    pub fn strangers_write(&self) -> bool {
+        self.method != "GET" && self.auth != Auth::Required
+    }
 }
 
 const AUTH: &[(&str, Auth)] = &[
@@ -151,6 +160,10 @@ fn read(mut section: Section<'_>, known: &[String]) -> Option<RouteConfig> {
     let handlers = section.required("handlers", &list(text()));
     let key = section.required("key", &key());
     let auth = section.or("auth", &one_of(AUTH), Auth::Required);
+    let files = section.or("files", &list(field()), Vec::new());
+    if method == Some("GET") && !files.is_empty() {
+        section.refuse("files", "a GET request has no body, so no file can come with it");
+    }
     if let Some(handlers) = &handlers {
         check_handlers(&section, handlers, known);
     }
@@ -170,6 +183,7 @@ fn read(mut section: Section<'_>, known: &[String]) -> Option<RouteConfig> {
         handlers: handlers?.into_iter().map(Arc::from).collect(),
         key: key?,
         auth,
+        files,
     })
 }
 
@@ -217,6 +231,17 @@ fn key() -> Kind<KeySource> {
                 "path" => Some(KeySource::Path(name)),
                 _ => None,
             }
+        },
+    )
+}
+
+/// The name of a form's field; files of the field `avatar` are served from `/uploads/avatars/`.
+fn field() -> Kind<String> {
+    Kind::text(
+        "the name of a form's field: 1 to 32 letters, digits and underscores, the first a letter",
+        |text| {
+            let letter = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+            (letter && is_name(text) && text.len() <= 32).then(|| text.to_owned())
         },
     )
 }

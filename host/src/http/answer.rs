@@ -30,7 +30,9 @@ pub(super) fn response(answer: Answer, route: &str, correlation: &str) -> Respon
         Answer::Reply { status, body } => reply(status, body),
         Answer::Replayed { status, body } => {
             let mut response = reply(status, body);
-            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            response
+                .headers_mut()
+                .insert(REPLAYED, HeaderValue::from_static("true"));
             response
         }
         Answer::IdempotencyMismatch => error(
@@ -54,7 +56,10 @@ pub(super) fn response(answer: Answer, route: &str, correlation: &str) -> Respon
 
 fn reply(status: u16, body: Option<String>) -> Response {
     let Ok(status) = StatusCode::from_u16(status) else {
-        return error(StatusCode::INTERNAL_SERVER_ERROR, "the handler's status is none of HTTP's");
+        return error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the handler's status is none of HTTP's",
+        );
     };
     let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
     match body {

@@ -52,9 +52,7 @@ pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
     };
     let set = |part: &str| part.bytes().any(|byte| byte != b'0');
     match *parts.as_slice() {
-        ["00", trace, span, flags]
-            if hex(trace, 32) && hex(span, 16) && hex(flags, 2) && set(trace) && set(span) =>
-        {
+        ["00", trace, span, flags] if hex(trace, 32) && hex(span, 16) && hex(flags, 2) && set(trace) && set(span) => {
             Some(text.to_owned())
         }
         _ => None,

@@ -43,8 +43,7 @@ pub(super) async fn share(State(cors): State<Cors>, request: Request, next: Next
     }
     let headers = request.headers();
     let origin = cors.known(headers);
-    let preflight =
-        request.method() == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let preflight = request.method() == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &origin {
         Some(_) if preflight => preflight_answer(),
         _ => next.run(request).await,
@@ -54,7 +53,10 @@ pub(super) async fn share(State(cors): State<Cors>, request: Request, next: Next
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         // Pages that send cookies along for other services; we read none.
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+            HeaderValue::from_static("true"),
+        );
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     }
     response

@@ -22,9 +22,7 @@ impl Kind {
 
     /// What the content starts as. It is not decoded: clients upload files with little more than a signature.
     pub(super) fn of(content: &[u8]) -> Option<Self> {
-        let found = SIGNATURES
-            .iter()
-            .find(|(signature, _)| content.starts_with(signature));
+        let found = SIGNATURES.iter().find(|(signature, _)| content.starts_with(signature));
         found.map(|(_, kind)| *kind)
     }
 

@@ -178,7 +178,8 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn in_time(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
+/// Gives up on a request that takes too long.
+pub(super) async fn in_time(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
     match timeout(bounds.request_time, next.run(request)).await {
         Ok(response) => response,
         Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the request took too long"),

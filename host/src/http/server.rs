@@ -1,0 +1,117 @@
+//! The handlers' own listener: the configured routes, the uploaded files, and `/health` for probes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use thiserror::Error;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use super::answer::plain;
+use super::cors::{self, Cors};
+use super::edge::{self, Edge, EdgeBounds, RUNNING};
+use super::routes::Routes;
+use super::serve::{Bounds, ListenError, Listener, in_time};
+use super::token::Tokens;
+use super::uploads::{Uploads, UploadsError};
+use super::{Requests, correlation, health};
+use crate::config::Config;
+use crate::health::HealthView;
+
+/// Why requests cannot be served.
+#[derive(Debug, Error)]
+pub enum HttpError {
+    /// The address is not to be had.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// There is no place for uploads.
+    #[error(transparent)]
+    Uploads(#[from] UploadsError),
+}
+
+/// The handlers' listener, bound and not yet serving.
+pub struct HttpServer {
+    listener: Listener,
+    running: Arc<Semaphore>,
+    drain_time: Duration,
+}
+
+impl HttpServer {
+    /// Binds the configured address. `requests` must know the handlers by their position in the configuration.
+    ///
+    /// # Errors
+    /// [`HttpError`] if the address cannot be bound, or the folder of uploads not be used.
+    pub async fn bind(
+        config: &Config,
+        requests: Arc<dyn Requests>,
+        health: Arc<HealthView>,
+    ) -> Result<Self, HttpError> {
+        let http = &config.http;
+        let running = Arc::new(Semaphore::new(usize::try_from(RUNNING).unwrap_or(usize::MAX)));
+        let edge = Edge {
+            routes: Routes::new(config),
+            tokens: Tokens::new(http.jwt_secret.as_ref()),
+            uploads: Uploads::open(&config.uploads.folder)?,
+            requests,
+            bounds: EdgeBounds {
+                body: http.body,
+                upload: http.upload,
+                time: http.timeout,
+            },
+            running: Arc::clone(&running),
+        };
+        let bounds = bounds(config);
+        let router = router(edge, Cors::new(&http.cors), health, bounds);
+        Ok(Self {
+            listener: Listener::bind(http.listen, router, bounds).await?,
+            running,
+            drain_time: bounds.drain_time,
+        })
+    }
+
+    /// Where it listens; the port that was taken where 0 was configured.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Serves until `stop` becomes true or its sender goes, then finishes the requests it has begun, within the
+    /// configured time and `host.grace`.
+    pub async fn serve(self, stop: watch::Receiver<bool>) {
+        self.listener.serve(stop).await;
+        // Requests whose clients have gone may still have files to remove.
+        timeout(self.drain_time, self.running.acquire_many(RUNNING)).await.ok();
+    }
+}
+
+fn bounds(config: &Config) -> Bounds {
+    Bounds {
+        connections: config.http.connections,
+        header_bytes: 32 << 10,
+        headers: 100,
+        body: config.http.body,
+        header_time: Duration::from_secs(10).min(config.http.timeout),
+        // Body and answer have a bound each; this one is for whatever else might be slow.
+        request_time: config.http.timeout.saturating_mul(3),
+        connection_time: Duration::from_secs(300),
+        drain_time: config.http.timeout.min(config.host.grace),
+    }
+}
+
+/// The layers, from the inside out: every answer, one for a request that took too long too, has a correlation id.
+fn router(edge: Edge, cors: Cors, health: Arc<HealthView>, bounds: Bounds) -> Router {
+    Router::new()
+        .fallback(edge::handle)
+        .with_state(Arc::new(edge))
+        .merge(health::routes(health))
+        .method_not_allowed_fallback(edge::only_read)
+        .layer(from_fn_with_state(bounds, in_time))
+        .layer(map_response(plain))
+        .layer(from_fn_with_state(cors, cors::share))
+        .layer(from_fn(correlation::carry))
+}
+
+#[cfg(test)]
+mod tests;
