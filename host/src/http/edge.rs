@@ -68,7 +68,10 @@ pub(super) async fn handle(State(edge): State<Arc<Edge>>, request: Request) -> R
         Ok(response) => response,
         Err(refusal) => {
             tracing::debug!(method = %parts.method, %refusal, "a request was refused");
-            body.discard().await;
+            // A client that was too slow already is not waited for.
+            if !matches!(refusal, Refusal::Slow(_)) {
+                body.discard().await;
+            }
             refusal.into_response()
         }
     }

@@ -94,7 +94,7 @@ fn bounds(config: &Config) -> Bounds {
         body: config.http.body,
         header_time: Duration::from_secs(10).min(config.http.timeout),
         // Body and answer have a bound each; this one is for whatever else might be slow.
-        request_time: config.http.timeout.saturating_mul(3),
+        request_time: config.http.timeout.saturating_mul(2) + Duration::from_secs(10),
         connection_time: Duration::from_secs(300),
         drain_time: config.http.timeout.min(config.host.grace),
     }
