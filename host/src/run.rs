@@ -1,6 +1,7 @@
 //! The host: builds every part from the configuration, runs them, and ends them in the right order.
 
 mod admin;
+mod http;
 mod kafka;
 mod threads;
 
@@ -26,6 +27,7 @@ use crate::relay::Relay;
 use crate::store::{SqliteStore, Store};
 
 use admin::Admin;
+use http::Http;
 use threads::Threads;
 
 /// How long the start waits for Kafka before it says that it serves without it.
@@ -67,6 +69,7 @@ struct Host {
     meters: Arc<Meters>,
     view: Arc<HealthView>,
     admin: Admin,
+    http: Option<Http>,
     store: Arc<dyn Store>,
     consumers: Vec<ConsumerHandle>,
     threads: Threads,
@@ -100,6 +103,7 @@ impl Host {
         let view = Arc::new(HealthView::new());
         view.set_topics(kafka::published_topics(config));
         let admin = Admin::start(&config.admin, &meters, &view, &mut threads)?;
+        let http = Http::start(config, Arc::clone(&pipeline) as _, &view, &mut threads)?;
         let health = KafkaHealth::new();
         let (ready, relay_ready) = crossbeam_channel::bounded(1);
         let (drain_relay, give_up) = (Arc::default(), Arc::default());
@@ -128,6 +132,7 @@ impl Host {
             meters,
             view,
             admin,
+            http,
             store,
             consumers: Vec::new(),
             threads,
@@ -214,7 +219,11 @@ impl Host {
     fn announce(&self) -> Result<()> {
         self.view.set_ready(true);
         let mut out = std::io::stdout().lock();
-        writeln!(out, "sandman ready: admin http://{}", self.admin.address)?;
+        write!(out, "sandman ready: admin http://{}", self.admin.address)?;
+        if let Some(http) = &self.http {
+            write!(out, ", http http://{}", http.address)?;
+        }
+        writeln!(out)?;
         out.flush()?;
         Ok(())
     }
@@ -224,10 +233,15 @@ impl Host {
     fn stop(mut self, grace: Option<Duration>) -> bool {
         let deadline = Instant::now() + grace.unwrap_or_default();
         self.view.set_ready(false);
+        if let Some(http) = &self.http {
+            http.stop();
+        }
         for consumer in &self.consumers {
             consumer.quiesce();
         }
-        let mut finished = self.pipeline.drain(deadline);
+        // Requests that have begun still need the pipeline.
+        let mut finished = self.threads.join(http::THREAD, deadline);
+        finished &= self.pipeline.drain(deadline);
         self.drain_relay.store(true, Ordering::Relaxed);
         finished &= self.threads.join("relay", deadline);
         self.give_up.store(true, Ordering::Relaxed);
