@@ -147,6 +147,16 @@ impl Served {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// The client of a request that arrives and is not answered.
+    async fn waiting(&self) -> oneshot::Sender<Answer> {
+        loop {
+            if let Some(sender) = self.fake.waiting.lock().pop() {
+                return sender;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn last(&self) -> RequestWork {
         self.fake.seen.lock().last().cloned().expect("a request that arrived")
     }

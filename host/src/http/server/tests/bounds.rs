@@ -52,16 +52,14 @@ async fn slow_clients_are_cut_off() {
 
 #[tokio::test]
 async fn a_request_without_an_answer_ends() {
-    let served = serve_with("timeout = \"100ms\"", |_| None).await;
+    let served = serve_with("timeout = \"500ms\"", |_| None).await;
     let answer = served.ask("POST /users/u-1", JSON, "{}").await;
     has(&answer, 503, "may still be carried out");
     has(&answer, 503, "x-correlation-id: ");
     // The host stops, and drops what waits.
     let served = serve_with("", |_| None).await;
     let (answer, ()) = tokio::join!(served.ask("POST /users/u-1", JSON, "{}"), async {
-        while served.fake.waiting.lock().pop().is_none() {
-            tokio::task::yield_now().await;
-        }
+        drop(served.waiting().await);
     });
     has(&answer, 503, "retry-after");
 }
@@ -101,12 +99,7 @@ async fn connections_over_the_bound_wait_and_greedy_headers_are_refused() {
 async fn a_stop_lets_a_request_finish() {
     let served = serve_with("", |_| None).await;
     let (answer, ()) = tokio::join!(served.ask("POST /users/u-1", JSON, "{}"), async {
-        let sender = loop {
-            if let Some(sender) = served.fake.waiting.lock().pop() {
-                break sender;
-            }
-            tokio::task::yield_now().await;
-        };
+        let sender = served.waiting().await;
         served.stop.send(true).expect("a server that listens");
         sender.send(ok()).expect("somebody waits");
     });

@@ -173,10 +173,10 @@ async fn the_file_goes_again_unless_its_request_committed() {
 
 #[tokio::test]
 async fn the_file_goes_even_if_the_client_has_gone() {
-    let served = serve_with("timeout = \"100ms\"", |_| None).await;
+    let served = serve_with("timeout = \"500ms\"", |_| None).await;
     has(&upload(&served, avatar(PNG)).await, 503, "no answer came in time");
+    let waiting = served.waiting().await;
     assert_eq!(stored(&served).len(), 1);
-    let waiting = served.fake.waiting.lock().pop().expect("a request that waits");
     waiting.send(reply(409, "{}")).expect("somebody still listens");
     served.stop.send(true).expect("a server that listens");
     // The server ends after the request did.
