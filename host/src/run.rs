@@ -284,6 +284,7 @@ fn pipeline_options(config: &Config) -> pipeline::Options {
         in_flight: config.host.in_flight,
         in_flight_bytes: usize::try_from(config.host.in_flight_bytes).unwrap_or(usize::MAX),
         parked: config.host.parked,
+        parked_bytes: usize::try_from(config.host.parked_bytes).unwrap_or(usize::MAX),
         batch: config.host.batch,
         outbox_bytes: config.store.outbox,
         store_pause: Duration::from_secs(1),
