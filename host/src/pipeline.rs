@@ -103,6 +103,7 @@ pub struct Pipeline {
     /// Per handler: reading that is held may perhaps go on.
     resumable: Vec<AtomicBool>,
     bell: Sender<()>,
+    store_fault: Mutex<Option<String>>,
 }
 
 impl Pipeline {
@@ -149,6 +150,7 @@ impl Pipeline {
             settled: Condvar::new(),
             resumable: (0..handlers).map(|_| AtomicBool::new(false)).collect(),
             bell,
+            store_fault: Mutex::default(),
         };
         Ok((Arc::new(pipeline), rung))
     }
@@ -269,6 +271,11 @@ impl Pipeline {
         self.desk.lock().stopping = true;
         self.runnable.notify_all();
         self.committable.notify_all();
+    }
+
+    /// Why the last commit failed, if it did.
+    pub fn store_fault(&self) -> Option<String> {
+        self.store_fault.lock().clone()
     }
 
     /// The outbox as this process sees it.

@@ -182,6 +182,7 @@ impl Host {
     fn look(&self) {
         let connected = self.health.connected() && self.health.poll_breach().is_none();
         self.view.set_kafka_connected(connected);
+        self.view.set_store_fault(self.pipeline.store_fault());
         self.meters.host.kafka_connected.set(f64::from(u8::from(connected)));
         let size = self.pipeline.outbox();
         let oldest = self

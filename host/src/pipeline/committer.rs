@@ -28,12 +28,14 @@ impl Pipeline {
             };
             match written {
                 Ok(committed) => {
+                    *self.store_fault.lock() = None;
                     self.meters.commit_units.record(batch.units.len() as f64);
                     self.meters.commit_seconds.record(began.elapsed());
                     self.settle(batch, committed);
                 }
                 Err(error @ StoreError::Unavailable(_)) => {
                     self.meters.commit_failures.increment(1);
+                    *self.store_fault.lock() = Some(error.to_string());
                     tracing::error!(%error, units = batch.units.len(), "commit failed; what stood on it is run again");
                     self.fail(batch);
                 }

@@ -300,6 +300,10 @@ impl Pipeline {
     /// Forgets the waiting records of a partition that is not assigned any more; they will be received again.
     pub(super) fn purge(&self, desk: &mut Desk, ix: PartitionIx) {
         let purged = desk.lanes.purge(ix);
+        if desk.lanes.has_ready() {
+            // Work of other partitions has come to the head of its lanes.
+            self.runnable.notify_all();
+        }
         let records = purged.len();
         let weight = |work: &Arc<Input>| match &**work {
             Input::Event(event) => event.record.weight(),
