@@ -9,7 +9,7 @@ mod envelope;
 mod record;
 mod time;
 
-pub use dead_letter::{DeadLetter, dead_letter};
+pub use dead_letter::{DeadLetter, RECORD_BYTES, dead_letter};
 pub use decode::{DecodeError, decode};
 pub use encode::{Outgoing, encode};
 pub use envelope::Envelope;

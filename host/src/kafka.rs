@@ -32,7 +32,7 @@ pub use health::{ClientHealth, KafkaHealth};
 pub use intake::{Flow, Intake, Start};
 pub use publish_error::PublishError;
 pub use publisher::{Published, Publisher, PublisherOptions};
-pub use settings::{KafkaSettings, OptionError, Sasl, SaslMechanism, check_options};
+pub use settings::{KafkaSettings, OptionError, Sasl, SaslMechanism, check_option};
 pub use topics::{TopicSpec, TopicsError, ensure_topics};
 
 #[cfg(test)]

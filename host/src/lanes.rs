@@ -23,6 +23,8 @@ use cache::Cache;
 use lane::{Lane, Queued};
 use parked::Parked;
 
+pub use parked::Weight;
+
 /// Index of a handler in the registry, fixed for the life of the process.
 pub type HandlerIx = u16;
 
@@ -45,6 +47,11 @@ pub struct LaneKey {
 pub trait Work {
     /// The partition it came from; `None` for a request.
     fn partition(&self) -> Option<PartitionIx>;
+
+    /// About how many bytes of memory it holds.
+    fn bytes(&self) -> usize {
+        0
+    }
 
     /// Whether it is run again after a failed commit. A request is answered instead: its client decides.
     fn runs_again(&self) -> bool {
@@ -149,7 +156,7 @@ impl<W: Work> Lanes<W> {
         }
         if let Some(lane) = self.lanes.get_mut(key) {
             if lane.due.is_some() {
-                self.parked.add(queued.work.partition());
+                self.parked.add(&*queued.work);
             }
             lane.waiting.push_back(queued);
         }
@@ -176,8 +183,10 @@ impl<W: Work> Lanes<W> {
         };
         if let Some(due) = head.due.take() {
             lane.due = Some(due);
-            let works = lane.waiting.iter().map(|queued| queued.work.partition());
-            self.parked.park(key, due, works);
+            for queued in &lane.waiting {
+                self.parked.add(&*queued.work);
+            }
+            self.parked.park(key, due);
             return;
         }
         lane.busy = true;
@@ -259,7 +268,7 @@ impl<W: Work> Lanes<W> {
                     }
                     lane.known = Some(seen);
                 }
-                lane.ahead.push_back(Arc::clone(&job.work));
+                lane.ahead.push_back((Arc::clone(&job.work), job.failed));
             }
             self.advance(&seat.lane);
         }
@@ -342,10 +351,10 @@ impl<W: Work> Lanes<W> {
             let head_goes = lane.waiting.front().is_some_and(theirs);
             let (gone, stays) = lane.waiting.drain(..).partition::<VecDeque<_>, _>(theirs);
             lane.waiting = stays;
-            let count = gone.len();
-            purged.extend(gone.into_iter().map(|queued| queued.work));
             if lane.due.is_some() {
-                self.parked.remove(partition, count);
+                for queued in &gone {
+                    self.parked.sub(&*queued.work);
+                }
                 if head_goes {
                     self.wake(&key);
                 }
@@ -354,6 +363,7 @@ impl<W: Work> Lanes<W> {
                 lane.busy = false;
                 self.ready.retain(|ready| !ready.lanes.contains(&key));
             }
+            purged.extend(gone.into_iter().map(|queued| queued.work));
             self.advance(&key);
         }
         purged
@@ -364,13 +374,13 @@ impl<W: Work> Lanes<W> {
         let lane = self.lanes.get_mut(key)?;
         let due = lane.due.take()?;
         for queued in &lane.waiting {
-            self.parked.sub(queued.work.partition());
+            self.parked.sub(&*queued.work);
         }
         Some(due)
     }
 
     /// How much work of a partition waits in parked lanes.
-    pub fn parked(&self, partition: PartitionIx) -> usize {
+    pub fn parked(&self, partition: PartitionIx) -> Weight {
         self.parked.of(partition)
     }
 

@@ -49,12 +49,14 @@ pub struct Options {
     pub source: String,
     /// Bytes of cached states of idle keys.
     pub cache_bytes: usize,
-    /// Records in memory per handler; at the bound reading is held, and goes on at half of it.
+    /// Records in memory per handler, but for those behind a back-off; at the bound reading is held, and goes on at half of it.
     pub in_flight: usize,
     /// Bytes of records in memory per handler; held likewise.
     pub in_flight_bytes: usize,
-    /// Records of one partition that may wait behind a back-off; held likewise.
+    /// Records of one partition that may wait behind back-offs; at the bound this partition alone is held.
     pub parked: usize,
+    /// Bytes of the same.
+    pub parked_bytes: usize,
     /// Units in one commit.
     pub batch: usize,
     /// Bytes in the outbox at which reading is held.

@@ -120,7 +120,7 @@ impl Relay {
                 }
                 Err(error) if error.passes() => {
                     self.meters.host.relay_failures.increment(1);
-                    tracing::warn!(%error, ?wait, "publishing waits");
+                    tracing::warn!(%error, brokers = self.settings.brokers, ?wait, "publishing waits");
                     // A late request of the old publisher could hit the next transaction: never go on with it.
                     open = None;
                     self.rest(wait);

@@ -170,7 +170,8 @@ impl Host {
             self.look();
             if !announced && (ours || Instant::now() >= kafka_wait) {
                 if !ours {
-                    tracing::warn!("kafka cannot be reached yet; consuming begins when it can");
+                    let brokers = &self.settings.brokers;
+                    tracing::warn!(brokers, "kafka cannot be reached yet; consuming begins when it can");
                 }
                 announced = true;
                 self.announce()?;
@@ -230,7 +231,10 @@ impl Host {
         }
         let mut finished = self.pipeline.drain(deadline);
         self.drain_relay.store(true, Ordering::Relaxed);
-        finished &= self.threads.join("relay", deadline);
+        if self.pipeline.outbox().batches > 0 || self.health.connected() {
+            finished &= self.threads.join("relay", deadline);
+        }
+        // Without anything to publish, and without Kafka, there is nothing to wait for.
         self.give_up.store(true, Ordering::Relaxed);
         for consumer in &self.consumers {
             consumer.stop();
@@ -271,6 +275,10 @@ fn start_pipeline(
 
 fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     let store = match &config.store.url {
+        // The embedded broker starts empty each time, so its store forgets Kafka: never the one of a real cluster.
+        StoreUrl::Sqlite(path) if config.kafka.brokers == Brokers::Embedded => {
+            SqliteStore::open(&path.with_extension("embedded.db"))?
+        }
         StoreUrl::Sqlite(path) => SqliteStore::open(path)?,
         StoreUrl::Memory => SqliteStore::in_memory()?,
     };
@@ -284,6 +292,7 @@ fn pipeline_options(config: &Config) -> pipeline::Options {
         in_flight: config.host.in_flight,
         in_flight_bytes: usize::try_from(config.host.in_flight_bytes).unwrap_or(usize::MAX),
         parked: config.host.parked,
+        parked_bytes: usize::try_from(config.host.parked_bytes).unwrap_or(usize::MAX),
         batch: config.host.batch,
         outbox_bytes: config.store.outbox,
         store_pause: Duration::from_secs(1),

@@ -4,7 +4,7 @@ use std::env;
 use std::io::{IsTerminal, stderr};
 
 use thiserror::Error;
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, ParseError};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::LogFormat;
@@ -23,6 +23,14 @@ pub enum TelemetryError {
         /// What is wrong with it.
         reason: ParseError,
     },
+    /// A part of `SANDMAN_LOG` is neither a level nor a module with a level.
+    #[error(
+        "SANDMAN_LOG holds {word:?}; use a level (error, warn, info, debug, trace, off), or MODULE=LEVEL, separated by commas"
+    )]
+    Word {
+        /// The part.
+        word: String,
+    },
     /// Logs were set up before.
     #[error("logs are already set up in this process: {0}")]
     Installed(#[from] TryInitError),
@@ -35,6 +43,11 @@ pub enum TelemetryError {
 pub fn install(format: LogFormat, default: &str) -> Result<(), TelemetryError> {
     let filter = env::var(VARIABLE).ok().filter(|filter| !filter.is_empty());
     let filter = filter.unwrap_or_else(|| default.to_owned());
+    // The library takes a bare word for a module, and `lound` would silence everything.
+    let level = |word: &str| word.contains('=') || word.parse::<LevelFilter>().is_ok();
+    if let Some(word) = filter.split(',').map(str::trim).find(|word| !level(word)) {
+        return Err(TelemetryError::Word { word: word.to_owned() });
+    }
     let directives = EnvFilter::try_new(&filter).map_err(|reason| TelemetryError::Filter { filter, reason })?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(directives)

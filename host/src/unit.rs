@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use crate::contract::{Terms, TermsError};
-use crate::event::{Envelope, OutRecord, Outgoing, encode, iso_millis};
+use crate::event::{Envelope, OutRecord, Outgoing, RECORD_BYTES, encode, iso_millis};
 use crate::lanes::{LaneKey, PartitionIx};
 use crate::outcome::{EmittedEvent, StateChange};
 use crate::progress::Span;
@@ -109,7 +109,7 @@ pub fn records(
             envelope: &envelope,
             traceparent: &traceparent,
         })?;
-        let bytes = record.value.as_ref().map_or(0, Vec::len) + key.len();
+        let bytes = record.bytes();
         if bytes > RECORD_BYTES {
             return Err(EmitError::TooLarge {
                 event_type: envelope.event_type,
@@ -120,10 +120,6 @@ pub fn records(
     }
     Ok(records)
 }
-
-/// Kafka's `max.message.bytes` is 1,048,588 unless somebody changes it; what is left is for headers and framing. A record
-/// that Kafka does not take would hold up everything behind it in the outbox.
-const RECORD_BYTES: usize = 1_000_000;
 
 /// Why what a handler emitted cannot be published.
 #[derive(Debug, thiserror::Error)]

@@ -144,4 +144,11 @@ impl Work for Input {
             Self::Request(..) => None,
         }
     }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Event(event) => event.record.weight(),
+            Self::Request(..) => 0,
+        }
+    }
 }

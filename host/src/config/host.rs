@@ -38,6 +38,8 @@ pub struct HostConfig {
     pub in_flight_bytes: u64,
     /// Triggers of one partition that wait behind a back-off before the partition pauses.
     pub parked: usize,
+    /// Bytes of the same.
+    pub parked_bytes: u64,
     /// Units of one group commit.
     pub batch: usize,
     /// Folder of the compiled components.
@@ -72,6 +74,7 @@ pub(super) fn read(mut section: Section<'_>) -> HostConfig {
         in_flight,
         in_flight_bytes: section.or("in_flight_bytes", &size(1 << 20..=1 << 40), 64 << 20),
         parked,
+        parked_bytes: section.or("parked_bytes", &size(64 << 10..=1 << 40), 16 << 20),
         batch: section.or("batch", &count(100_000), 2_000),
         compiled: resolve(&section.report.folder, &compiled),
     };

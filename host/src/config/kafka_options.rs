@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::problem::Report;
 use super::section::join;
+use crate::kafka::check_option;
 
 const SECTION: &str = "kafka.options";
 
@@ -82,6 +83,18 @@ const OWNED: &[(&str, &str)] = &[
         "is set by the variable KAFKA_SASL_PASSWORD, so that it stands in no file",
     ),
     (
+        "allow.auto.create.topics",
+        "is fixed: the host makes the topics it needs, and only those",
+    ),
+    ("enable.gapless.guarantee", "is fixed: order per key stands on it"),
+    ("enabled_events", "is fixed by the host's clients"),
+    (
+        "message.max.bytes",
+        "is fixed: the host publishes no record over 1,000,000 bytes",
+    ),
+    ("log.queue", "is fixed by the host's clients"),
+    ("queuing.strategy", "is fixed: order per key stands on it"),
+    (
         "plugin.library.paths",
         "is refused: it loads foreign code into the host",
     ),
@@ -123,16 +136,20 @@ pub(super) fn read(options: Table, report: &Report) -> BTreeMap<String, String> 
             report.refuse(&path, *reason);
             continue;
         }
-        match value {
-            Value::String(text) => read.insert(name, text),
-            Value::Integer(number) => read.insert(name, number.to_string()),
-            Value::Float(number) => read.insert(name, number.to_string()),
-            Value::Boolean(flag) => read.insert(name, flag.to_string()),
+        let text = match value {
+            Value::String(text) => text,
+            Value::Integer(number) => number.to_string(),
+            Value::Float(number) => number.to_string(),
+            Value::Boolean(flag) => flag.to_string(),
             _ => {
                 report.refuse(&path, "must be text, a number, true or false");
-                None
+                continue;
             }
         };
+        match check_option(&name, &text) {
+            Ok(()) => drop(read.insert(name, text)),
+            Err(error) => report.refuse(&path, error.to_string()),
+        }
     }
     read
 }

@@ -1,5 +1,7 @@
 //! A trigger that was given up, on `<topic>.dlq`: the original bytes, and beside them why, where and by whom.
 
+use sha2::{Digest, Sha256};
+
 use super::{Header, OutRecord, Record};
 
 /// Why a record was given up, and by whom.
@@ -22,11 +24,18 @@ pub struct DeadLetter<'a> {
 /// Headers hold at most this much of the reason, in bytes: a guest chooses the text, Kafka bounds the record.
 const REASON_BYTES: usize = 4096;
 
+/// What a record for Kafka may hold in all. A topic's `max.message.bytes` is 1,048,588 unless somebody changes it; what is
+/// left is for framing. A record that Kafka does not take would hold up everything behind it in the outbox.
+pub const RECORD_BYTES: usize = 1_000_000;
+
 /// The record for `<topic>.dlq`: key, value and headers as they came, then ours, which start with `sandman.`.
+///
+/// What does not fit into [`RECORD_BYTES`] is left out, the value first, then the headers, then the key; a header
+/// `sandman.value-omitted` (or `headers-`, `key-`) then holds its size, and `sandman.value-sha256` the value's digest. The
+/// record itself still stands at `sandman.topic`, `partition` and `offset`, as long as that topic keeps it.
 pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
-    let mut headers = record.headers.clone();
-    headers.retain(|header| !header.name.starts_with("sandman."));
-    let mut add = |name: &str, value: &str| headers.push(Header::text(name, value));
+    let mut ours = Vec::new();
+    let mut add = |name: &str, value: &str| ours.push(Header::text(name, value));
     add("sandman.handler", letter.handler);
     add("sandman.version", &letter.version.to_string());
     add("sandman.digest", letter.digest);
@@ -36,12 +45,37 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
     add("sandman.partition", &record.source.partition.to_string());
     add("sandman.offset", &record.offset.to_string());
     add("sandman.time", letter.time);
-    OutRecord {
+    let theirs = record
+        .headers
+        .iter()
+        .filter(|header| !header.name.starts_with("sandman."));
+    let mut out = OutRecord {
         topic: format!("{}.dlq", record.source.topic).into(),
         key: record.key.clone(),
         value: record.value.clone(),
-        headers,
+        headers: theirs.cloned().collect(),
+    };
+    let room = RECORD_BYTES - ours.iter().map(Header::bytes).sum::<usize>().min(RECORD_BYTES);
+    if out.bytes() > room
+        && let Some(value) = out.value.take()
+    {
+        ours.push(Header::text("sandman.value-omitted", &value.len().to_string()));
+        ours.push(Header::text(
+            "sandman.value-sha256",
+            &format!("{:x}", Sha256::digest(&value)),
+        ));
     }
+    if out.bytes() > room {
+        let headers: usize = std::mem::take(&mut out.headers).iter().map(Header::bytes).sum();
+        ours.push(Header::text("sandman.headers-omitted", &headers.to_string()));
+    }
+    if out.bytes() > room
+        && let Some(key) = out.key.take()
+    {
+        ours.push(Header::text("sandman.key-omitted", &key.len().to_string()));
+    }
+    out.headers.append(&mut ours);
+    out
 }
 
 /// The longest beginning of `text` that fits, whole characters only.
@@ -91,5 +125,41 @@ mod tests {
         let reasons: Vec<_> = out.headers.iter().filter(|h| h.name == "sandman.reason").collect();
         assert_eq!(reasons.len(), 1);
         assert_eq!(reasons[0].value.as_ref().unwrap().len(), 4096);
+    }
+
+    #[test]
+    fn what_kafka_would_not_take_is_left_out_and_said() {
+        let letter = DeadLetter {
+            handler: "h",
+            version: 3,
+            digest: "d",
+            attempts: 2,
+            reason: "r",
+            time: "t",
+        };
+        let of = |value: usize, header: usize, key: usize| {
+            let record = Record {
+                source: TopicPartition {
+                    topic: "a".into(),
+                    partition: 2,
+                },
+                offset: 9,
+                key: Some(vec![b'k'; key]),
+                value: Some(vec![b'v'; value]),
+                headers: vec![Header::text("x", &"x".repeat(header))],
+                timestamp_millis: None,
+            };
+            let out = dead_letter(&record, &letter);
+            assert!(out.bytes() <= RECORD_BYTES, "{} bytes", out.bytes());
+            let said = |name: &str| out.headers.iter().any(|header| header.name == name);
+            assert_eq!(out.value.is_none(), said("sandman.value-omitted"));
+            assert_eq!(out.key.is_none(), said("sandman.key-omitted"));
+            assert_eq!(!said("x"), said("sandman.headers-omitted"));
+            (out.value.is_some(), said("x"), out.key.is_some())
+        };
+        assert_eq!(of(900_000, 10, 10), (true, true, true));
+        assert_eq!(of(1_048_400, 10, 10), (false, true, true));
+        assert_eq!(of(10, 2_000_000, 10), (false, false, true));
+        assert_eq!(of(10, 10, 2_000_000), (false, false, false));
     }
 }

@@ -39,6 +39,15 @@ impl Header {
     }
 }
 
+impl Header {
+    /// The size of name and value.
+    pub fn bytes(&self) -> usize {
+        // The lengths themselves and the framing.
+        const AROUND: usize = 10;
+        self.name.len() + self.value.as_ref().map_or(0, Vec::len) + AROUND
+    }
+}
+
 /// A record as it came from Kafka, owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -82,4 +91,12 @@ pub struct OutRecord {
     pub value: Option<Vec<u8>>,
     /// The headers, in order.
     pub headers: Vec<Header>,
+}
+
+impl OutRecord {
+    /// The size of key, value and headers, as Kafka counts them or a little more.
+    pub fn bytes(&self) -> usize {
+        let bytes = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len);
+        bytes(&self.key) + bytes(&self.value) + self.headers.iter().map(Header::bytes).sum::<usize>()
+    }
 }

@@ -41,6 +41,9 @@ impl Cursor {
 /// Why the cursor is not known.
 #[derive(Debug, Error)]
 pub enum CursorError {
+    /// The settings make no client.
+    #[error("kafka client cannot be made: {0}; check [kafka] and [kafka.options]")]
+    Settings(String),
     /// The cluster did not answer in time.
     #[error("the relay's cursor on topic `{topic}` cannot be read: {reason}")]
     Unreachable {
@@ -90,7 +93,7 @@ pub fn read_cursor(
     let reader: BaseConsumer<Monitor> = settings
         .reader()
         .create_with_context(context)
-        .map_err(|error| unreachable(topic, &error))?;
+        .map_err(|error| CursorError::Settings(error.to_string()))?;
     let cursor = read(&reader, topic, Deadline::after(patience));
     drop_apart("cursor", reader, CLOSE);
     cursor

@@ -47,8 +47,8 @@ pub(super) struct Lane<W> {
     pub(super) out: bool,
     /// What that job runs, with the failures before it; `None` if it was overtaken.
     pub(super) running: Option<(Arc<W>, u32)>,
-    /// Ran, and waits for its commit, in order.
-    pub(super) ahead: VecDeque<Arc<W>>,
+    /// Ran, and waits for its commit, in order; with the failures before it.
+    pub(super) ahead: VecDeque<(Arc<W>, u32)>,
     /// The newest state; `None` if the store has to be asked.
     pub(super) known: Option<Known>,
     /// The lane is parked until then.
@@ -72,8 +72,7 @@ impl<W: Work> Lane<W> {
     pub(super) fn revert(&mut self) -> Vec<Arc<W>> {
         let mut dropped = Vec::new();
         let mut again = VecDeque::new();
-        let uncommitted = self.ahead.drain(..).map(|work| (work, 0));
-        for (work, failed) in uncommitted.chain(self.running.take()) {
+        for (work, failed) in self.ahead.drain(..).chain(self.running.take()) {
             if work.runs_again() {
                 again.push_back(Queued::single(work, failed, None));
             } else {

@@ -3,12 +3,21 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use super::{LaneKey, Millis, PartitionIx};
+use super::{LaneKey, Millis, PartitionIx, Work};
 
 #[derive(Debug, Default)]
 pub(super) struct Parked {
     due: BinaryHeap<Reverse<Due>>,
-    waiting: HashMap<PartitionIx, usize>,
+    waiting: HashMap<PartitionIx, Weight>,
+}
+
+/// Records and the bytes they hold in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// Records.
+    pub records: usize,
+    /// Bytes.
+    pub bytes: usize,
 }
 
 /// Ordered by time alone: which of two lanes due at once goes first does not matter.
@@ -39,11 +48,8 @@ impl Ord for Due {
 }
 
 impl Parked {
-    pub(super) fn park(&mut self, lane: &LaneKey, at: Millis, work: impl Iterator<Item = Option<PartitionIx>>) {
+    pub(super) fn park(&mut self, lane: &LaneKey, at: Millis) {
         self.due.push(Reverse(Due { at, lane: lane.clone() }));
-        for partition in work {
-            self.add(partition);
-        }
     }
 
     /// A lane whose time has come; asked again until it answers none.
@@ -59,28 +65,26 @@ impl Parked {
         self.due.peek().map(|Reverse(due)| due.at)
     }
 
-    pub(super) fn add(&mut self, partition: Option<PartitionIx>) {
-        if let Some(partition) = partition {
-            *self.waiting.entry(partition).or_insert(0) += 1;
+    pub(super) fn add<W: Work>(&mut self, work: &W) {
+        if let Some(partition) = work.partition() {
+            let waiting = self.waiting.entry(partition).or_default();
+            waiting.records += 1;
+            waiting.bytes += work.bytes();
         }
     }
 
-    pub(super) fn sub(&mut self, partition: Option<PartitionIx>) {
-        if let Some(partition) = partition {
-            self.remove(partition, 1);
-        }
-    }
-
-    pub(super) fn remove(&mut self, partition: PartitionIx, count: usize) {
+    pub(super) fn sub<W: Work>(&mut self, work: &W) {
+        let Some(partition) = work.partition() else { return };
         if let Some(waiting) = self.waiting.get_mut(&partition) {
-            *waiting = waiting.saturating_sub(count);
-            if *waiting == 0 {
+            waiting.records = waiting.records.saturating_sub(1);
+            waiting.bytes = waiting.bytes.saturating_sub(work.bytes());
+            if waiting.records == 0 {
                 self.waiting.remove(&partition);
             }
         }
     }
 
-    pub(super) fn of(&self, partition: PartitionIx) -> usize {
-        self.waiting.get(&partition).copied().unwrap_or(0)
+    pub(super) fn of(&self, partition: PartitionIx) -> Weight {
+        self.waiting.get(&partition).copied().unwrap_or_default()
     }
 }

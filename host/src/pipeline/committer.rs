@@ -170,12 +170,13 @@ impl Pipeline {
     }
 
     /// Sets the gauges; a gauge is a float, exact far beyond any of these numbers.
-    fn measure(&self, desk: &Desk) {
+    pub(super) fn measure(&self, desk: &Desk) {
         self.meters.outbox_bytes.set(desk.outbox.bytes as f64);
         self.meters.outbox_batches.set(desk.outbox.batches as f64);
         self.meters.cache_bytes.set(desk.lanes.cached_bytes() as f64);
         for (ix, handler) in self.registry.iter() {
-            let parked: usize = desk.partitions.of(ix).map(|(ix, _)| desk.lanes.parked(ix)).sum();
+            let parked = desk.partitions.of(ix).map(|(ix, _)| desk.lanes.parked(ix).records);
+            let parked: usize = parked.sum();
             handler.meters.parked.set(parked as f64);
             handler.meters.in_flight.set(Self::load(desk, ix).0 as f64);
             handler.meters.lanes.set(desk.lanes.count(ix) as f64);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::event::{DeadLetter, Record, TopicPartition, dead_letter, decode, iso_millis};
 use crate::kafka::{Flow, Intake, Start};
-use crate::lanes::{HandlerIx, LaneKey, PartitionIx};
+use crate::lanes::{HandlerIx, LaneKey, PartitionIx, Work};
 use crate::progress::Span;
 use crate::store::StoreError;
 use crate::unit::{Finish, Unit};
@@ -223,17 +223,35 @@ impl Pipeline {
 
     /// Whether the consumer may go on with the partition, now that a record of it came in.
     fn flow(&self, desk: &mut Desk, handler: HandlerIx, ix: PartitionIx) -> Flow {
-        let (records, bytes) = Self::load(desk, handler);
-        let options = &self.options;
-        let full = records >= options.in_flight
-            || bytes >= options.in_flight_bytes
-            || desk.lanes.parked(ix) >= options.parked
-            || desk.outbox.bytes >= options.outbox_bytes;
+        let full = self.is_full(desk, handler, 1) || self.is_parked_full(desk, ix, 1);
         if full && let Some(partition) = desk.partitions.get_mut(ix) {
             partition.held = true;
             return Flow::Pause;
         }
         Flow::Go
+    }
+
+    /// Whether the handler has as much in memory as it may, or a fraction of it. What waits behind a back-off does not
+    /// count: it must not hold up other keys, and has a bound of its own.
+    fn is_full(&self, desk: &Desk, handler: HandlerIx, fraction: usize) -> bool {
+        let (records, bytes) = Self::load(desk, handler);
+        let parked = desk.partitions.of(handler).map(|(ix, _)| desk.lanes.parked(ix));
+        let (records, bytes) = parked.fold((records, bytes), |(records, bytes), parked| {
+            (
+                records.saturating_sub(parked.records),
+                bytes.saturating_sub(parked.bytes),
+            )
+        });
+        records >= (self.options.in_flight / fraction).max(1)
+            || bytes >= self.options.in_flight_bytes / fraction
+            || desk.outbox.bytes >= self.options.outbox_bytes
+    }
+
+    /// Whether as much of the partition waits behind back-offs as may, or a fraction of it.
+    fn is_parked_full(&self, desk: &Desk, ix: PartitionIx, fraction: usize) -> bool {
+        let parked = desk.lanes.parked(ix);
+        parked.records >= (self.options.parked / fraction).max(1)
+            || parked.bytes >= self.options.parked_bytes / fraction
     }
 
     /// Partitions whose reading was held and may go on.
@@ -242,19 +260,17 @@ impl Pipeline {
         if !hint.is_some_and(|hint| hint.swap(false, Ordering::Relaxed)) {
             return Vec::new();
         }
-        let desk = &mut *self.desk.lock();
-        let (records, bytes) = Self::load(desk, handler);
-        let options = &self.options;
-        if records > options.in_flight / 2
-            || bytes > options.in_flight_bytes / 2
-            || desk.outbox.bytes >= options.outbox_bytes
-        {
+        let mut desk = self.desk.lock();
+        if self.is_full(&desk, handler, 2) {
             return Vec::new();
         }
-        let mut resumed = Vec::new();
-        for (ix, partition) in desk.partitions.iter_mut() {
-            let theirs = partition.handler == handler && partition.held && partition.assigned;
-            if theirs && desk.lanes.parked(ix) <= options.parked / 2 {
+        let held = desk.partitions.of(handler);
+        let held =
+            held.filter(|(ix, partition)| partition.held && partition.assigned && !self.is_parked_full(&desk, *ix, 2));
+        let held: Vec<PartitionIx> = held.map(|(ix, _)| ix).collect();
+        let mut resumed = Vec::with_capacity(held.len());
+        for ix in held {
+            if let Some(partition) = desk.partitions.get_mut(ix) {
                 partition.held = false;
                 resumed.push(partition.name.clone());
             }
@@ -305,11 +321,7 @@ impl Pipeline {
             self.runnable.notify_all();
         }
         let records = purged.len();
-        let weight = |work: &Arc<Input>| match &**work {
-            Input::Event(event) => event.record.weight(),
-            Input::Request(..) => 0,
-        };
-        let bytes: usize = purged.iter().map(weight).sum();
+        let bytes: usize = purged.iter().map(|work| work.bytes()).sum();
         let Some(partition) = desk.partitions.get_mut(ix) else {
             return;
         };
@@ -317,5 +329,8 @@ impl Pipeline {
         if let Some(load) = desk.load.get_mut(usize::from(partition.handler)) {
             *load = (load.0.saturating_sub(records), load.1.saturating_sub(bytes));
         }
+        // Nothing may be committed for a while: what is held for the bounds must hear of it here.
+        self.may_resume();
+        self.measure(desk);
     }
 }

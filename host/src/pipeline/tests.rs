@@ -14,6 +14,7 @@ use crate::limits::{Instances, Limits, Retry};
 use crate::meters::Meters;
 use crate::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
 use crate::registry::{Handler, Version};
+use crate::store::Attempts;
 
 use flaky::{Flaky, name};
 
@@ -165,6 +166,7 @@ fn options() -> Options {
         in_flight: 100_000,
         in_flight_bytes: usize::MAX,
         parked: 100_000,
+        parked_bytes: usize::MAX,
         batch: 7,
         outbox_bytes: u64::MAX,
         store_pause: Duration::from_millis(1),
@@ -308,4 +310,55 @@ fn reading_is_held_at_the_bound_and_goes_on_below_it() {
     assert_eq!(running.intake.resumed(), [partition(0)]);
     assert!(running.intake.resumed().is_empty(), "resumed once per hold");
     running.stop();
+}
+
+#[test]
+fn a_partition_that_is_held_goes_on_when_another_is_taken_away() {
+    let store = Flaky::new();
+    let options = Options {
+        in_flight: 5,
+        ..options()
+    };
+    let (alarm, _) = Alarm::new();
+    let shared = Arc::clone(&store) as Arc<dyn Store>;
+    // No worker runs: what is in memory stays there until it is taken away.
+    let (pipeline, _) = Pipeline::new(options, registry(), shared, (alarm, Meters::new().host)).unwrap();
+    let intake = HandlerIntake::new(pipeline, 0);
+    intake.assigned(&[partition(0), partition(1)]).unwrap();
+    for offset in 0..4 {
+        assert_eq!(intake.record(record(1, 1, 0, offset)), Flow::Go);
+    }
+    assert_eq!(intake.record(record(2, 1, 1, 0)), Flow::Pause);
+    assert!(intake.resumed().is_empty());
+    intake.revoked(&[partition(0)]);
+    assert_eq!(intake.resumed(), [partition(1)]);
+}
+
+#[test]
+fn work_behind_a_back_off_holds_its_own_partition_alone() {
+    let store = Flaky::new();
+    let options = Options {
+        in_flight: 5,
+        parked: 8,
+        ..options()
+    };
+    let running = Running::start(&store, options);
+    running.intake.assigned(&[partition(0), partition(1)]).unwrap();
+    // The attempt is not due for as long as the policy waits at most.
+    let key = TopicPartition {
+        topic: "t".into(),
+        partition: 0,
+    };
+    let far = Attempts {
+        offset: 0,
+        failed: 1,
+        due_millis: i64::MAX,
+    };
+    running.intake.revoked(std::slice::from_ref(&key));
+    store.tables.lock().attempts.insert((key.clone(), 0), far);
+    running.intake.assigned(&[key]).unwrap();
+    let held = (0..8).find(|offset| running.intake.record(record(1, 1, 0, *offset)) == Flow::Pause);
+    assert_eq!(held, Some(7), "at the bound of parked work");
+    assert_eq!(running.intake.record(record(2, 1, 1, 0)), Flow::Go, "another partition");
+    running.pipeline.stop();
 }
