@@ -10,6 +10,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("each_foreign_library_has_one_home", one_home).of_the_sources(),
     Behaviour::new("pure_modules_touch_nothing", pure_modules).of_the_sources(),
     Behaviour::new("sources_keep_the_house_style", house_style).of_the_sources(),
+    Behaviour::new("the_code_map_names_what_is_there", code_map).of_the_sources(),
 ];
 
 /// A library, and the module of `host/src` that alone may name it.
@@ -20,7 +21,9 @@ const HOMES: &[(&str, &str)] = &[
     ("axum", "http"),
 ];
 /// Modules without I/O, clock or async runtime.
-const PURE: &[&str] = &["event", "contract", "unit", "outcome", "progress", "lanes", "limits"];
+const PURE: &[&str] = &[
+    "event", "contract", "unit", "outcome", "progress", "lanes", "limits", "work",
+];
 /// What a pure module must not name.
 const IMPURE: &[&str] = &[
     "tokio",
@@ -161,6 +164,30 @@ fn house_style(_: &World) -> Result {
         faults.extend(allows.map(|(number, _)| format!("{path}:{number}: use #[expect(.., reason = \"…\")]")));
     }
     faults.sort();
+    ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    Ok(())
+}
+
+/// Whoever follows ARCHITECTURE.md finds the files that it names, and every module has a place in it.
+fn code_map(_: &World) -> Result {
+    let text = fs::read_to_string(repository().join("ARCHITECTURE.md"))?;
+    let quoted = text.split('`').skip(1).step_by(2);
+    let words: Vec<_> = quoted.flat_map(|quoted| quoted.split_whitespace()).collect();
+    let mut faults = Vec::new();
+    for path in words.iter().filter(|word| word.ends_with(".rs") && **word != "mod.rs") {
+        let places = ["", "host/src", "host"].map(|folder| repository().join(folder).join(path));
+        if !places.iter().any(|place| place.is_file()) {
+            faults.push(format!("ARCHITECTURE.md names {path}, which is not there"));
+        }
+    }
+    for entry in fs::read_dir(repository().join("host/src"))? {
+        let path = entry?.path();
+        let module = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let told = |word: &str| word.split(['/', '.']).any(|part| part == module);
+        if path.is_file() && !words.iter().any(|word| told(word)) {
+            faults.push(format!("ARCHITECTURE.md says nothing of the module {module}"));
+        }
+    }
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(())
 }
