@@ -8,6 +8,7 @@
 //! harmless because handlers are pure.
 
 mod cache;
+mod job;
 mod lane;
 mod parked;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use cache::Cache;
 use lane::{Lane, Queued};
 use parked::Parked;
 
+pub use job::{Change, Job, Seat};
 pub use parked::Weight;
 
 /// Index of a handler in the registry, fixed for the life of the process.
@@ -66,36 +68,6 @@ pub struct Known {
     pub base: Option<(RowId, u64)>,
     /// The document that the next trigger sees.
     pub document: Option<Arc<str>>,
-}
-
-/// A lane's part in a job.
-#[derive(Clone, Debug)]
-pub struct Seat {
-    /// The lane.
-    pub lane: LaneKey,
-    /// Its state; `None` means that the store has to be asked.
-    pub state: Option<Known>,
-}
-
-/// A trigger that is to be run now, and the lanes it holds until it is handed back.
-#[derive(Debug)]
-pub struct Job<W> {
-    /// The trigger.
-    pub work: Arc<W>,
-    /// Failures before this try.
-    pub failed: u32,
-    /// Its lanes, in the order in which they were named; an event has one.
-    pub seats: Vec<Seat>,
-    generation: u64,
-}
-
-/// What one lane's part of a job came to.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// The state that the trigger saw, with what the store said if it was asked; `None` if it is not known.
-    pub seen: Option<Known>,
-    /// What becomes of it.
-    pub change: StateChange,
 }
 
 /// All lanes of all handlers.
