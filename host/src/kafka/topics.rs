@@ -216,7 +216,9 @@ fn new_topic(topic: &TopicSpec) -> NewTopic<'_> {
     // -1: as many replicas as the cluster gives by default.
     let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(-1));
     if topic.compacted {
-        new.set("cleanup.policy", "compact")
+        // Only closed segments are compacted, and the topic is read from its beginning at each start: by default it would
+        // grow to 1 GiB first.
+        new.set("cleanup.policy", "compact").set("segment.bytes", "4194304")
     } else {
         new
     }
