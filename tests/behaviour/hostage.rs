@@ -1,7 +1,7 @@
 //! A key that fails, waits or spins holds up no other key; its own later events wait behind it.
 
 use anyhow::ensure;
-use sandman_tests::{Behaviour, Event, Handler, Metrics, Result, World, guest, hostile};
+use sandman_tests::{Behaviour, Event, Handler, Host, Metrics, Result, World, guest, hostile};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("other_keys_go_on_while_one_backs_off", while_one_backs_off),
@@ -105,11 +105,15 @@ fn cause(event: &sandman_tests::Seen) -> String {
 const PARKED: f64 = 50.0;
 const BEHIND: usize = 1_000;
 
-/// Far more behind a failing event than may be parked; all of one key, so all of one partition.
-fn behind_a_failure() -> Vec<Event> {
-    let mut events = vec![Event::told("stuck", "fail", 1)];
-    events.extend((0..BEHIND).map(|_| Event::told("stuck", "nothing", 1)));
-    events
+/// One that fails at its first try, and far more behind it than may be parked; all of one key, so all of one partition.
+fn fail_then_much(world: &World, host: &Host, topic: &str, handler: &str) -> Result {
+    world.send(topic, &[Event::told("stuck", "fail", 1)])?;
+    // What comes in before it has failed is not parked but queued, which has a bound of its own.
+    host.metrics_when("the first has failed", |metrics| {
+        metrics.sum("sandman_retries_total", &[("handler", handler)]) >= Some(1.0)
+    })?;
+    let behind: Vec<_> = (0..BEHIND).map(|_| Event::told("stuck", "nothing", 1)).collect();
+    world.send(topic, &behind).map(drop)
 }
 
 fn parked_work_is_bounded(world: &World) -> Result {
@@ -130,8 +134,8 @@ fn parked_work_is_bounded(world: &World) -> Result {
         .handler(named("waits", &waits, "1h")?)
         .handler(named("goes-on", &goes_on, "1s")?);
     let host = world.host(&settings)?;
-    world.send(&waits, &behind_a_failure())?;
-    world.send(&goes_on, &behind_a_failure())?;
+    fail_then_much(world, &host, &waits, "waits")?;
+    fail_then_much(world, &host, &goes_on, "goes-on")?;
 
     // The partition goes on whenever the back-off is over, as often as it is held at the bound.
     world.reader(&world.topic("hostile.done"))?.until_count(BEHIND + 1)?;
