@@ -20,6 +20,8 @@ const READY: &str = "sandman ready: ";
 pub struct Host {
     process: Process,
     admin: String,
+    /// Where the routes are served, if there are any.
+    http: Option<String>,
 }
 
 /// A host, or another command of `sandman`, that has ended.
@@ -72,13 +74,20 @@ fn ended(process: &Process, status: ExitStatus) -> Ended {
 
 impl Host {
     /// Starts `sandman run` in a folder with a `sandman.toml`; `remember` is given its log before anything can go wrong.
-    pub(crate) fn start(folder: &Path, arguments: &[&str], remember: impl FnOnce(Log)) -> Result<Self> {
+    pub(crate) fn start(
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(String, String)],
+        remember: impl FnOnce(Log),
+    ) -> Result<Self> {
         let arguments: Vec<_> = ["run", "--config", "sandman.toml"]
             .iter()
             .chain(arguments)
             .copied()
             .collect();
-        let process = Process::start("the host", &mut command(folder, &arguments)?)?;
+        let mut command = command(folder, &arguments)?;
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        let process = Process::start("the host", &mut command)?;
         remember(process.stderr.clone());
         let ready = process.stdout.wait_for(|line| line.starts_with(READY));
         let line = ready.with_context(|| match process.ended() {
@@ -86,12 +95,21 @@ impl Host {
             None => "the host was not ready in time".to_owned(),
         })?;
         let admin = address(&line, "admin").with_context(|| format!("no admin address in {line:?}"))?;
-        Ok(Self { process, admin })
+        let http = address(&line, "http");
+        Ok(Self { process, admin, http })
     }
 
     /// The address of the admin listener.
     pub fn admin(&self) -> &str {
         &self.admin
+    }
+
+    /// The address of the listener that serves the routes.
+    ///
+    /// # Errors
+    /// If it serves none.
+    pub fn http(&self) -> Result<&str> {
+        self.http.as_deref().context("the host serves no routes")
     }
 
     /// The CPU time that the host's process has used.
