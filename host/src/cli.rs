@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod import;
 mod output;
 mod run;
 
@@ -49,6 +50,7 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Import(import::ImportArgs),
     Build(build::BuildArgs),
 }
 
@@ -79,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Import(args) => import::run(&args),
     };
     match result {
         Ok(code) => code,
@@ -128,9 +131,13 @@ mod tests {
         assert!(matches!(cli.command, Command::Run(_)));
         let cli = Cli::try_parse_from(["sandman", "build", "guest/profile", "--json"]).expect("a build");
         assert!(matches!(cli.command, Command::Build(_)));
+        let cli = Cli::try_parse_from(["sandman", "import", "--handler", "profile", "-"]).expect("an import");
+        assert!(matches!(cli.command, Command::Import(_)));
         for wrong in [
             &["sandman", "rnu"][..],
             &["sandman", "build"],
+            &["sandman", "import", "states.jsonl"],
+            &["sandman", "import", "--handler", "x", "--check", "--overwrite", "-"],
             &["sandman", "check", "x.toml"],
         ] {
             assert_eq!(

@@ -32,4 +32,5 @@ pub mod health;
 pub mod http;
 pub mod telemetry;
 pub mod build_guest;
+pub mod import;
 pub mod cli;

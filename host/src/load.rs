@@ -1,6 +1,6 @@
 //! From the configured components to the registry.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -17,18 +17,27 @@ use crate::sandbox::{Guest, InvokeError, Label, Sandbox, SandboxOptions};
 /// # Errors
 /// If the folder of compiled code cannot be used, or the engine not be made.
 pub fn sandbox(config: &Config) -> Result<Arc<Sandbox>> {
+    let instances = u32::try_from(config.host.workers).unwrap_or(u32::MAX);
+    sandbox_with(config, Some(config.host.compiled.clone()), instances)
+}
+
+/// A sandbox for commands that only look at components. It leaves no compiled code behind: the folder would belong to
+/// whoever ran the command, and the host would refuse it.
+///
+/// # Errors
+/// If the engine cannot be made.
+pub fn sandbox_that_keeps_nothing(config: &Config) -> Result<Arc<Sandbox>> {
+    sandbox_with(config, None, 1)
+}
+
+fn sandbox_with(config: &Config, compiled: Option<PathBuf>, instances: u32) -> Result<Arc<Sandbox>> {
     let memory = config
         .handlers
         .iter()
         .map(|handler| handler.limits.memory)
         .max()
         .unwrap_or(16 << 20);
-    let instances = u32::try_from(config.host.workers).unwrap_or(u32::MAX);
-    Ok(Sandbox::new(SandboxOptions::new(
-        config.host.compiled.clone(),
-        instances,
-        memory,
-    ))?)
+    Ok(Sandbox::new(SandboxOptions::new(compiled, instances, memory))?)
 }
 
 /// Loads every handler's component and checks it against what the configuration grants it.

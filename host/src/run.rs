@@ -287,7 +287,11 @@ fn start_pipeline(
     Ok((pipeline, bell))
 }
 
-fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+/// Opens the configured store; with the embedded broker, the one beside it.
+///
+/// # Errors
+/// If it cannot be opened, for example because a host has it.
+pub(crate) fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     let store = match &config.store.url {
         // The embedded broker starts empty each time, so its store forgets Kafka: never the one of a real cluster.
         StoreUrl::Sqlite(path) if config.kafka.brokers == Brokers::Embedded => {

@@ -63,11 +63,12 @@ pub(super) fn inspect(label: &Label, wasm: &[u8], limit: usize) -> Result<(), Lo
 /// The component's code, from the cache or compiled now and kept there.
 pub(super) fn component(sandbox: &Arc<Sandbox>, label: &Label, wasm: &[u8]) -> Result<Component, LoadError> {
     let digest = digest(wasm);
-    if let Some(component) = sandbox.compiled.load(&sandbox.engine, &digest) {
+    let kept = sandbox.compiled.as_ref();
+    if let Some(component) = kept.and_then(|kept| kept.load(&sandbox.engine, &digest)) {
         return Ok(component);
     }
     let code = compile(sandbox, label, wasm.to_vec())?;
-    if let Err(fault) = sandbox.compiled.store(&digest, &code) {
+    if let Some(Err(fault)) = kept.map(|kept| kept.store(&digest, &code)) {
         warn!(%label, %fault, "compiled code could not be kept; it is compiled again at the next start");
     }
     info!(%label, digest, bytes = wasm.len(), "compiled a component");
