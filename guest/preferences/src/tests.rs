@@ -3,6 +3,7 @@
 mod documentation;
 mod routes;
 mod sections;
+mod states;
 mod values;
 
 use sandman_sdk::testing::Call;

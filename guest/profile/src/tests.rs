@@ -3,6 +3,7 @@
 mod documentation;
 mod registration;
 mod routes;
+mod states;
 mod values;
 
 use sandman_sdk::testing::Call;
