@@ -103,7 +103,7 @@ impl Host {
         let view = Arc::new(HealthView::new());
         view.set_topics(kafka::published_topics(config));
         let admin = Admin::start(&config.admin, &meters, &view, &mut threads)?;
-        let http = Http::start(config, Arc::clone(&pipeline) as _, &view, &mut threads)?;
+        let http = Http::start(config, &pipeline, (&store, &view, &meters), &mut threads)?;
         let health = KafkaHealth::new();
         let (ready, relay_ready) = crossbeam_channel::bounded(1);
         let (drain_relay, give_up) = (Arc::default(), Arc::default());
