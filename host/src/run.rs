@@ -1,6 +1,7 @@
 //! The host: builds every part from the configuration, runs them, and ends them in the right order.
 
 mod admin;
+mod descriptors;
 mod http;
 mod kafka;
 mod threads;
@@ -49,6 +50,7 @@ pub struct Options {
 /// Why the host could not start, or had to stop.
 pub fn run(config: &Config, options: Options) -> Result<ExitCode> {
     let signals = threads::signals()?;
+    descriptors::ensure(config);
     let mut host = Host::start(config, options)?;
     let verdict = host.serve(config, &signals);
     let in_time = host.stop(verdict.is_ok().then_some(config.host.grace));
