@@ -12,10 +12,13 @@ mod embedded;
 mod group;
 mod hostage;
 mod hostile;
+mod http_metrics;
 mod http_outage;
 mod idempotency;
+mod import;
 mod kafkajs;
 mod one_host;
+mod open_files;
 mod order;
 mod partitions;
 mod poison;
@@ -26,6 +29,7 @@ mod seeing;
 mod tokens;
 mod torn;
 mod uploads;
+mod uploads_sweep;
 mod values;
 mod whole_way;
 
@@ -58,6 +62,10 @@ fn main() -> ExitCode {
         values::BEHAVIOURS,
         tokens::BEHAVIOURS,
         uploads::BEHAVIOURS,
+        uploads_sweep::BEHAVIOURS,
+        http_metrics::BEHAVIOURS,
+        import::BEHAVIOURS,
+        open_files::BEHAVIOURS,
         seeing::BEHAVIOURS,
         embedded::BEHAVIOURS,
         configuration::BEHAVIOURS,

@@ -247,6 +247,42 @@ impl World {
         host::run(&self.folder, arguments, environment)
     }
 
+    /// Runs `sandman import` with the `sandman.toml` of these settings, to its end.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn import(&self, settings: &Settings, arguments: &[&str]) -> Result<Ended> {
+        let folder = self.write("", settings)?;
+        host::run(&folder, &[&["import"], arguments].concat(), &[])
+    }
+
+    /// The same, with text on its standard input.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn import_reading(&self, settings: &Settings, arguments: &[&str], input: &str) -> Result<Ended> {
+        let folder = self.write("", settings)?;
+        host::run_reading(&folder, &[&["import"], arguments].concat(), input)
+    }
+
+    /// Starts `sandman import` and kills it as soon as it says `last`.
+    ///
+    /// # Errors
+    /// If it does not say that.
+    pub fn import_killed_at(&self, settings: &Settings, arguments: &[&str], last: &str) -> Result {
+        let folder = self.write("", settings)?;
+        host::run_until(&folder, &[&["import"], arguments].concat(), last)
+    }
+
+    /// Runs a host that is expected to end by itself, with the limits that the shell's `ulimit` sets for these arguments.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn host_limited(&self, settings: &Settings, ulimit: &str) -> Result<Ended> {
+        let folder = self.write("", settings)?;
+        host::run_limited(&folder, ulimit, &["run", "--config", "sandman.toml"])
+    }
+
     fn write(&self, folder: &str, settings: &Settings) -> Result<PathBuf> {
         let folder = self.folder.join(folder);
         fs::create_dir_all(&folder)?;
