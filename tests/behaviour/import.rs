@@ -164,6 +164,7 @@ fn killed(world: &World) -> Result {
 fn refused(world: &World) -> Result {
     let good = settings(world)?;
     file(world, &lines(0..3))?;
+    let stray = good.clone().set("stroe.url", "\"sqlite:elsewhere.db\"");
     let cases: &[(&Settings, &[&str], &[&str])] = &[
         (
             &good,
@@ -176,6 +177,11 @@ fn refused(world: &World) -> Result {
             &["nowhere.jsonl cannot be opened"],
         ),
         (&good, &["--handler", "echo", "."], &["cannot be read"]),
+        (
+            &stray,
+            &["--handler", "echo", "states.jsonl"],
+            &["did you mean `store`"],
+        ),
         (
             &good.clone().set("store.url", "\"sqlite::memory:\""),
             &["--handler", "echo", "states.jsonl"],
@@ -193,8 +199,9 @@ fn refused(world: &World) -> Result {
         world.import(&good, &["states.jsonl"])?.code() == 2,
         "no handler was named"
     );
-    // Standard input is read twice too.
-    let piped = world.import_reading(&good, &["--handler", "echo", "-", "--json"], &lines(0..3))?;
+    // Standard input is read twice too, and a token that only the host has is not asked for.
+    let away = good.set("admin.listen", "\"0.0.0.0:3902\"");
+    let piped = world.import_reading(&away, &["--handler", "echo", "-", "--json"], &lines(0..3))?;
     ensure!(printed(&piped, 0)?["counts"]["added"] == 3, "{}", piped.stdout);
     Ok(())
 }
