@@ -73,7 +73,12 @@ impl Polling {
             } else {
                 POLL
             };
-            let idle = match self.consumer.poll(wait) {
+            let mut polled = self.consumer.poll(Duration::ZERO);
+            if polled.is_none() {
+                self.member().intake.caught_up();
+                polled = self.consumer.poll(wait);
+            }
+            let idle = match polled {
                 Some(Ok(message)) => {
                     self.take(&message)?;
                     false
