@@ -17,6 +17,7 @@ mod http_outage;
 mod idempotency;
 mod import;
 mod kafkajs;
+mod moving_in;
 mod one_host;
 mod open_files;
 mod order;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         uploads_sweep::BEHAVIOURS,
         http_metrics::BEHAVIOURS,
         import::BEHAVIOURS,
+        moving_in::BEHAVIOURS,
         open_files::BEHAVIOURS,
         seeing::BEHAVIOURS,
         embedded::BEHAVIOURS,

@@ -184,6 +184,14 @@ impl World {
         member::committed(self.cluster()?.brokers(), &group, topic, PARTITIONS)
     }
 
+    /// Says for a group, as the service before us did, that these records of a topic are done.
+    ///
+    /// # Errors
+    /// If it cannot be said.
+    pub fn commit_for_group(&self, group: &str, topic: &str, records: &[(i32, i64)]) -> Result {
+        member::commit(self.cluster()?.brokers(), group, topic, records)
+    }
+
     /// Starts a host in this world's folder and returns once it is ready.
     ///
     /// # Errors
