@@ -23,11 +23,11 @@ pub struct ForeignMember {
 }
 
 impl ForeignMember {
-    pub(crate) fn join(brokers: &str, group: &str, topics: &[&str]) -> Result<Self> {
+    pub(crate) fn join(brokers: &str, group: &str, topics: &[&str], strategy: &str) -> Result<Self> {
         let consumer: BaseConsumer = client(brokers)
             .set("group.id", group)
             .set("enable.auto.commit", "false")
-            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("partition.assignment.strategy", strategy)
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "500")
             .create()

@@ -159,7 +159,17 @@ impl World {
     /// # Errors
     /// If it cannot.
     pub fn foreign_member(&self, handler: &str, topic: &str) -> Result<ForeignMember> {
-        ForeignMember::join(self.cluster()?.brokers(), &format!("{}-{handler}", self.name), &[topic])
+        let group = format!("{}-{handler}", self.name);
+        ForeignMember::join(self.cluster()?.brokers(), &group, &[topic], "cooperative-sticky")
+    }
+
+    /// Joins a handler's group as a client that divides partitions in another way, as KafkaJS does.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn foreign_member_of_another_kind(&self, handler: &str, topic: &str) -> Result<ForeignMember> {
+        let group = format!("{}-{handler}", self.name);
+        ForeignMember::join(self.cluster()?.brokers(), &group, &[topic], "roundrobin")
     }
 
     /// Settings of a host in this world, without handlers.

@@ -228,6 +228,14 @@ impl Polling {
                 "{code}: {reason} (group `{}`)",
                 self.group
             ))),
+            (_, Some(Code::InconsistentGroupProtocol)) => {
+                tracing::warn!(
+                    group = %self.group,
+                    "the group has members that divide partitions in another way, so the handler consumes nothing: stop \
+                     them, or give the handler a group of its own"
+                );
+                Ok(())
+            }
             (_, Some(Code::PollExceeded | Code::UnknownTopicOrPartition | Code::UnknownTopic)) => {
                 tracing::warn!(group = %self.group, "{reason}");
                 Ok(())
