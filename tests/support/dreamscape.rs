@@ -23,6 +23,7 @@ use crate::client::Client;
 use crate::event::Event;
 use crate::guests::guest_in;
 use crate::host::{Ended, Host};
+use crate::keeper::keeper;
 use crate::paths::repository;
 use crate::wait::eventually;
 use crate::world::World;
@@ -220,6 +221,11 @@ fn environment(world: &World) -> Result<Vec<(String, String)>> {
         of("JWT_SECRET", SECRET.to_owned()),
         of("SANDMAN_HOST__DEPLOYMENT", world.deployment().to_owned()),
         of("SANDMAN_KAFKA__TOPIC_PREFIX", world.topic("")),
+        // The guests are compiled once for all worlds of a run.
+        of(
+            "SANDMAN_HOST__COMPILED",
+            keeper()?.folder().join("compiled").to_string_lossy().into_owned(),
+        ),
         // A host that was killed leaves the group soon.
         of("SANDMAN_KAFKA__OPTIONS__SESSION_TIMEOUT_MS", "6000".to_owned()),
         of("SANDMAN_KAFKA__OPTIONS__HEARTBEAT_INTERVAL_MS", "500".to_owned()),
