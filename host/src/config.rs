@@ -101,6 +101,39 @@ impl Config {
         }
     }
 
+    /// `[admin]` alone, for a command that talks to a host: the rest may be meant for another machine, or not be there.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with every mistake in this section, or the one that kept the file from being read.
+    pub fn admin(
+        path: &Path,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<AdminConfig, ConfigErrors> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(unreadable(path, &error)),
+        };
+        let fail = |problems| ConfigErrors {
+            file: path.to_owned(),
+            problems,
+        };
+        let mut table = text
+            .parse::<Table>()
+            .map_err(|error| fail(vec![syntax(&text, &error)]))?;
+        let mut report = Report::new(&folder_of(path));
+        let mut environment = environment::overlay(&mut table, environment, &mut report);
+        let section = Section::new("", table, &report).section("admin");
+        let admin = listeners::read_admin(section, environment.admin_token.take());
+        let ours = |problem: &Problem| problem.key.starts_with("admin") || problem.key.starts_with("SANDMAN_ADMIN");
+        let problems: Vec<_> = report.into_problems().into_iter().filter(ours).collect();
+        if problems.is_empty() {
+            Ok(admin)
+        } else {
+            Err(fail(problems))
+        }
+    }
+
     /// What the configuration grants a handler.
     pub fn grant(&self, handler: &HandlerConfig) -> Grant {
         let routes = self

@@ -14,8 +14,6 @@ mod refusal;
 mod routes;
 mod serve;
 mod server;
-#[cfg(test)]
-mod tests;
 mod token;
 mod uploads;
 

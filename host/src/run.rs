@@ -1,6 +1,7 @@
 //! The host: builds every part from the configuration, runs them, and ends them in the right order.
 
 mod admin;
+mod control;
 mod http;
 mod kafka;
 mod threads;
@@ -17,8 +18,9 @@ use crossbeam_channel::{Receiver, select};
 use crate::alarm::Alarm;
 use crate::clock;
 use crate::config::{Brokers, Config, StoreUrl};
+use crate::deploy;
 use crate::health::HealthView;
-use crate::kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings};
+use crate::kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings, TopicSpec};
 use crate::load;
 use crate::meters::{HostMeters, Meters};
 use crate::pipeline::{self, Pipeline};
@@ -27,6 +29,7 @@ use crate::relay::Relay;
 use crate::store::{SqliteStore, Store};
 
 use admin::Admin;
+use control::HostControl;
 use http::Http;
 use threads::Threads;
 
@@ -63,6 +66,7 @@ pub fn run(config: &Config, options: Options) -> Result<ExitCode> {
 /// The parts of a running host.
 struct Host {
     registry: Arc<Registry>,
+    control: Arc<HostControl>,
     pipeline: Arc<Pipeline>,
     settings: KafkaSettings,
     health: Arc<KafkaHealth>,
@@ -70,7 +74,7 @@ struct Host {
     view: Arc<HealthView>,
     admin: Admin,
     http: Option<Http>,
-    store: Arc<dyn Store>,
+    store: Arc<SqliteStore>,
     consumers: Vec<ConsumerHandle>,
     threads: Threads,
     alarm: Alarm,
@@ -86,15 +90,10 @@ impl Host {
     fn start(config: &Config, options: Options) -> Result<Self> {
         let store = open_store(config)?;
         let meters = Arc::new(Meters::new());
-        let registry = Arc::new(load::registry(config, &load::sandbox(config)?, &meters)?);
+        let sandbox = load::sandbox(config)?;
+        let registry = Arc::new(deploy::registry(config, &sandbox, &*store, &meters)?);
         let topics = kafka::topics(config);
-        let broker = match &config.kafka.brokers {
-            Brokers::Servers(_) => None,
-            Brokers::Embedded => {
-                store.forget_kafka().context("the store")?;
-                Some(EmbeddedBroker::start(&topics)?)
-            }
-        };
+        let broker = start_broker(config, &store, &topics)?;
         let settings = kafka::settings(&config.kafka, broker.as_ref());
         let (alarm, alarmed) = Alarm::new();
         let mut threads = Threads::new(alarm.clone());
@@ -102,7 +101,9 @@ impl Host {
         let (pipeline, bell) = start_pipeline(config, &registry, &store, watchers, &mut threads)?;
         let view = Arc::new(HealthView::new());
         view.set_topics(kafka::published_topics(config));
-        let admin = Admin::start(&config.admin, &meters, &view, &mut threads)?;
+        let parts = (&registry, sandbox, &store);
+        let control = HostControl::over(config, parts, &pipeline, (&meters, &alarm));
+        let admin = Admin::start(&config.admin, Arc::clone(&control) as _, &meters, &view, &mut threads)?;
         let http = Http::start(config, Arc::clone(&pipeline) as _, &view, &mut threads)?;
         let health = KafkaHealth::new();
         let (ready, relay_ready) = crossbeam_channel::bounded(1);
@@ -113,7 +114,7 @@ impl Host {
             // The embedded broker has them already, and cannot say how they are configured.
             topics: if broker.is_some() { Vec::new() } else { topics },
             adopt: options.adopt,
-            store: Arc::clone(&store),
+            store: Arc::clone(&store) as _,
             pipeline: Arc::clone(&pipeline),
             bell,
             meters: Arc::clone(&meters),
@@ -126,6 +127,7 @@ impl Host {
         threads.spawn("relay".to_owned(), move || relay.run())?;
         Ok(Self {
             registry,
+            control,
             pipeline,
             settings,
             health,
@@ -190,6 +192,7 @@ impl Host {
         self.view.set_kafka_connected(connected);
         self.view.set_store_fault(self.pipeline.store_fault());
         self.meters.host.kafka_connected.set(f64::from(u8::from(connected)));
+        self.control.sample();
         let size = self.pipeline.outbox();
         let oldest = self
             .store
@@ -271,13 +274,13 @@ impl Host {
 fn start_pipeline(
     config: &Config,
     registry: &Arc<Registry>,
-    store: &Arc<dyn Store>,
+    store: &Arc<SqliteStore>,
     watchers: (Alarm, HostMeters),
     threads: &mut Threads,
 ) -> Result<(Arc<Pipeline>, Receiver<()>)> {
     let options = pipeline_options(config);
     let (pipeline, bell) =
-        Pipeline::new(options, Arc::clone(registry), Arc::clone(store), watchers).context("the store")?;
+        Pipeline::new(options, Arc::clone(registry), Arc::clone(store) as _, watchers).context("the store")?;
     for number in 0..config.host.workers {
         let pipeline = Arc::clone(&pipeline);
         threads.spawn(format!("worker-{number}"), move || pipeline.work())?;
@@ -287,9 +290,20 @@ fn start_pipeline(
     Ok((pipeline, bell))
 }
 
-fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+/// The embedded broker, if it is the one that is configured. It starts empty each time, so its store forgets Kafka.
+fn start_broker(config: &Config, store: &Arc<SqliteStore>, topics: &[TopicSpec]) -> Result<Option<EmbeddedBroker>> {
+    match &config.kafka.brokers {
+        Brokers::Servers(_) => Ok(None),
+        Brokers::Embedded => {
+            store.forget_kafka().context("the store")?;
+            Ok(Some(EmbeddedBroker::start(topics)?))
+        }
+    }
+}
+
+fn open_store(config: &Config) -> Result<Arc<SqliteStore>> {
     let store = match &config.store.url {
-        // The embedded broker starts empty each time, so its store forgets Kafka: never the one of a real cluster.
+        // A store of its own: what forgets Kafka must never be the one of a real cluster.
         StoreUrl::Sqlite(path) if config.kafka.brokers == Brokers::Embedded => {
             SqliteStore::open(&path.with_extension("embedded.db"))?
         }

@@ -20,6 +20,7 @@ const READY: &str = "sandman ready: ";
 pub struct Host {
     process: Process,
     admin: String,
+    http: Option<String>,
 }
 
 /// A host, or another command of `sandman`, that has ended.
@@ -86,7 +87,16 @@ impl Host {
             None => "the host was not ready in time".to_owned(),
         })?;
         let admin = address(&line, "admin").with_context(|| format!("no admin address in {line:?}"))?;
-        Ok(Self { process, admin })
+        let http = address(&line, "http");
+        Ok(Self { process, admin, http })
+    }
+
+    /// The address of the handlers' own listener, where routes are configured.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn http(&self) -> Result<&str> {
+        self.http.as_deref().context("the host serves no routes")
     }
 
     /// The address of the admin listener.

@@ -3,6 +3,7 @@
 //! A behaviour reads as what a person would do and see; how it is done is in here. Nothing in here sleeps for a fixed
 //! time: it waits for a line, a record, a metric or the end of a process, each with a generous deadline.
 
+mod admin;
 mod binary;
 mod broker;
 mod consumer;
@@ -22,11 +23,12 @@ mod settings;
 mod wait;
 mod world;
 
+pub use admin::Reply;
 pub use broker::{Broker, Cluster};
 pub use consumer::{Header, Reader, Seen};
 pub use echo::Tally;
 pub use event::Event;
-pub use guests::{echo, guest, hostile};
+pub use guests::{echo, guest, hostile, rewritten, stamped};
 pub use harness::{Behaviour, main, say as note};
 pub use host::{Ended, Host};
 pub use ledger::Ledger;

@@ -223,6 +223,24 @@ impl World {
         host::run(&self.folder, arguments, environment)
     }
 
+    /// Runs a command of `sandman` in this world's folder, to its end.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn command(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Ended> {
+        host::run(&self.folder, arguments, environment)
+    }
+
+    /// Writes a file into this world's folder, and returns its path.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> Result<String> {
+        let path = self.folder.join(name);
+        fs::write(&path, bytes)?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+
     fn write(&self, folder: &str, settings: &Settings) -> Result<PathBuf> {
         let folder = self.folder.join(folder);
         fs::create_dir_all(&folder)?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{ConfigArgs, output};
 use crate::config::{Config, Problem};
-use crate::load;
+use crate::load::{self, Loader};
 use crate::telemetry;
 
 const AFTER: &str = "\
@@ -94,7 +94,11 @@ fn check_components(config: &Config) -> Result<(Vec<CheckedHandler>, Vec<Problem
     let mut handlers = Vec::new();
     let mut problems = Vec::new();
     for handler in &config.handlers {
-        match load::version(config, handler, &sandbox) {
+        let loader = Loader {
+            config,
+            sandbox: &sandbox,
+        };
+        match loader.file(handler) {
             Ok(version) => handlers.push(CheckedHandler {
                 name: handler.name.to_string(),
                 component: handler.component.display().to_string(),
