@@ -25,9 +25,10 @@ lint:
 deny:
     cargo deny check
 
-# What an event costs from Kafka to Kafka, and one invocation of a guest, in CPU time.
+# What an event costs from Kafka to Kafka, what HTTP can take, and one invocation of a guest, in CPU time.
 bench:
     cargo run --release -p sandman-tests --bin throughput
+    cargo run --release -p sandman-tests --bin http_load
     cargo run --release -p sandman --example invoke
     cargo run --release -p sandman --example store
 

@@ -7,6 +7,7 @@ mod compile;
 mod deploy;
 mod handlers;
 mod history;
+mod import;
 mod output;
 mod rollback;
 mod run;
@@ -58,6 +59,7 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Import(import::ImportArgs),
     Build(build::BuildArgs),
     Deploy(deploy::DeployArgs),
     Rollback(rollback::RollbackArgs),
@@ -100,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Handlers(args) => handlers::run(&args),
         Command::History(args) => history::run(&args),
         Command::Compile(args) => compile::run(&args),
+        Command::Import(args) => import::run(&args),
     };
     match result {
         Ok(code) => code,
@@ -149,9 +152,13 @@ mod tests {
         assert!(matches!(cli.command, Command::Run(_)));
         let cli = Cli::try_parse_from(["sandman", "build", "guest/profile", "--json"]).expect("a build");
         assert!(matches!(cli.command, Command::Build(_)));
+        let cli = Cli::try_parse_from(["sandman", "import", "--handler", "profile", "-"]).expect("an import");
+        assert!(matches!(cli.command, Command::Import(_)));
         for wrong in [
             &["sandman", "rnu"][..],
             &["sandman", "build"],
+            &["sandman", "import", "states.jsonl"],
+            &["sandman", "import", "--handler", "x", "--check", "--overwrite", "-"],
             &["sandman", "check", "x.toml"],
         ] {
             assert_eq!(

@@ -82,13 +82,14 @@ impl Config {
         text: &str,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigErrors> {
-        let fail = |problems| ConfigErrors {
+        let fail = |problems, readable| ConfigErrors {
             file: path.to_owned(),
             problems,
+            readable,
         };
         let mut table = text
             .parse::<Table>()
-            .map_err(|error| fail(vec![syntax(text, &error)]))?;
+            .map_err(|error| fail(vec![syntax(text, &error)], None))?;
         let folder = folder_of(path);
         let mut report = Report::new(&folder);
         flatten_options(&mut table);
@@ -97,7 +98,7 @@ impl Config {
         if report.is_clean() {
             Ok(config)
         } else {
-            Err(fail(report.into_problems()))
+            Err(fail(report.into_problems(), Some(Box::new(config))))
         }
     }
 
@@ -117,6 +118,7 @@ impl Config {
         let fail = |problems| ConfigErrors {
             file: path.to_owned(),
             problems,
+            readable: None,
         };
         let mut table = text
             .parse::<Table>()
@@ -256,6 +258,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> ConfigErrors {
     ConfigErrors {
         file: path.to_owned(),
         problems: vec![problem],
+        readable: None,
     }
 }
 

@@ -2,12 +2,16 @@
 //!
 //! Pure: the sandbox fills a [`Contract`], the configuration gives the [`Grant`], and [`Terms`] is what fits of the two.
 
+mod state;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jsonschema::Validator;
 use serde_json::Value;
 use thiserror::Error;
+
+pub use state::{Misfit, StateShape};
 
 /// What a component declares: what it consumes, emits and serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub struct Contract {
     pub routes: Vec<ServedRoute>,
     /// Version of the format of the handler's state documents, from 0.
     pub state_version: u32,
+    /// JSON Schema of the state documents, as JSON text; `None` is not checked.
+    pub state_schema: Option<String>,
 }
 
 /// One event type that a handler consumes.
@@ -86,6 +92,9 @@ pub enum ContractError {
         /// What is wrong with it.
         message: String,
     },
+    /// The schema of the state is no JSON Schema.
+    #[error("the schema of its state is no JSON Schema: {0}")]
+    BadStateSchema(String),
 }
 
 /// Why an event that comes in or goes out is against the contract. The text goes into the dead letter.
@@ -128,6 +137,7 @@ pub enum TermsError {
 pub struct Terms {
     consumes: HashMap<String, HashMap<String, Shape>>,
     emits: HashMap<String, Emission>,
+    state: StateShape,
 }
 
 #[derive(Debug)]
@@ -209,7 +219,16 @@ impl Terms {
                 Err(error) => errors.push(error),
             }
         }
+        match StateShape::new(contract.state_schema.as_deref()) {
+            Ok(shape) => terms.state = shape,
+            Err(error) => errors.push(error),
+        }
         if errors.is_empty() { Ok(terms) } else { Err(errors) }
+    }
+
+    /// What the handler's states look like. For documents from outside: what the handler itself puts is not looked at.
+    pub fn state(&self) -> &StateShape {
+        &self.state
     }
 
     /// Whether an incoming event is for the handler, and fits.
@@ -259,9 +278,7 @@ impl Shape {
             version: version.to_owned(),
             message,
         };
-        let schema: Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
-        let validator = jsonschema::validator_for(&schema).map_err(|error| bad(error.to_string()))?;
-        Ok(Self(Some(validator)))
+        compile(text).map(|validator| Self(Some(validator))).map_err(bad)
     }
 
     fn check(&self, event_type: &str, version: &str, payload: &str) -> Result<(), TermsError> {
@@ -277,6 +294,12 @@ impl Shape {
             .validate(&value)
             .map_err(|error| wrong(error.instance_path().to_string(), error.to_string()))
     }
+}
+
+/// A schema, ready to be asked; else what is wrong with it.
+fn compile(schema: &str) -> Result<Validator, String> {
+    let schema: Value = serde_json::from_str(schema).map_err(|error| error.to_string())?;
+    jsonschema::validator_for(&schema).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -318,8 +341,9 @@ mod tests {
             schema: Some("{".into()),
         });
         contract.consumes.clear();
+        contract.state_schema = Some(r#"{"type":7}"#.into());
         let errors = terms(&contract, &["b"]).unwrap_err();
-        assert_eq!(errors.len(), 3, "{errors:?}");
+        assert_eq!(errors.len(), 4, "{errors:?}");
     }
 
     #[test]

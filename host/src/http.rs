@@ -9,6 +9,7 @@ mod edge;
 mod form;
 mod guard;
 mod health;
+mod measure;
 mod picture;
 mod refusal;
 mod routes;

@@ -32,6 +32,8 @@ pub mod limits;
 pub mod meters;
 pub mod health;
 pub mod http;
+pub mod uploads;
 pub mod telemetry;
 pub mod build_guest;
+pub mod import;
 pub mod cli;

@@ -1,6 +1,6 @@
 //! From a component to a version that may serve: the sandbox, and the contract against what the configuration grants.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -36,13 +36,31 @@ fn said(errors: &[ContractError]) -> String {
 /// If the folder of compiled code cannot be used, or the engine not be made.
 pub fn sandbox(config: &Config) -> Result<Arc<Sandbox>> {
     let instances = u32::try_from(config.host.workers).unwrap_or(u32::MAX);
-    let options = SandboxOptions {
-        component: config.host.component,
-        compiler: Compiler::Apart(CompileBounds {
+    sandbox_with(config, Some(config.host.compiled.clone()), instances)
+}
+
+/// A sandbox for commands that only look at components. It leaves no compiled code behind: the folder would belong to
+/// whoever ran the command, and the host would refuse it.
+///
+/// # Errors
+/// If the engine cannot be made.
+pub fn sandbox_that_keeps_nothing(config: &Config) -> Result<Arc<Sandbox>> {
+    sandbox_with(config, None, 1)
+}
+
+fn sandbox_with(config: &Config, compiled: Option<PathBuf>, instances: u32) -> Result<Arc<Sandbox>> {
+    let compiler = match compiled {
+        Some(_) => Compiler::Apart(CompileBounds {
             time: config.host.compile_time,
             memory: config.host.compile_memory,
         }),
-        ..SandboxOptions::new(config.host.compiled.clone(), instances, largest_memory(config))
+        // The command's own process is bounded by whoever started it.
+        None => Compiler::Here,
+    };
+    let options = SandboxOptions {
+        component: config.host.component,
+        compiler,
+        ..SandboxOptions::new(compiled, instances, largest_memory(config))
     };
     Ok(Sandbox::new(options)?)
 }

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod handler;
+mod http;
 mod rates;
 mod versions;
 
@@ -14,6 +15,7 @@ use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram, with_
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 
 pub use handler::{Counted, HandlerMeters, HandlerTopicMeters, Invoked, Totals};
+pub use http::{HttpMeters, RouteMeters, UploadRejection};
 pub use rates::{Rate, Rates};
 
 /// All metrics of one host. Each host has its own, so that two in one process (tests) do not mix.
@@ -108,6 +110,16 @@ impl Meters {
         with_local_recorder(&self.recorder, || HandlerMeters::new(handler, topics))
     }
 
+    /// The handles of the handlers' listener; the same ones each time.
+    pub fn http(&self) -> HttpMeters {
+        with_local_recorder(&self.recorder, HttpMeters::new)
+    }
+
+    /// The handles of a route, by its pattern; the same ones each time.
+    pub fn route(&self, method: &str, route: &str) -> RouteMeters {
+        with_local_recorder(&self.recorder, || RouteMeters::new(method, route))
+    }
+
     /// Everything, as Prometheus reads it (text format 0.0.4).
     pub fn render(&self) -> String {
         self.handle.render()
@@ -135,6 +147,10 @@ mod tests {
         topic.consumed.increment(2);
         topic.group_lag.set(7.0);
         topic.event_lag.record(0.02);
+        let http = meters.http();
+        http.connections.increment(1.0);
+        http.rejected(UploadRejection::Kind);
+        meters.route("PUT", "/users/{id}").answered(204, 0.003);
         meters
     }
 
@@ -150,6 +166,11 @@ mod tests {
             "sandman_handler_seconds_bucket{handler=\"profile\",le=\"0.000025\"} 1",
             "sandman_event_lag_seconds_count{handler=\"profile\",topic=\"user.created\"} 1",
             "sandman_commit_seconds_count 1",
+            "sandman_http_connections 1",
+            "sandman_upload_rejections_total{reason=\"kind\"} 1",
+            "sandman_http_requests_total{method=\"PUT\",route=\"/users/{id}\",status=\"2xx\"} 1",
+            "sandman_http_requests_total{method=\"PUT\",route=\"/users/{id}\",status=\"5xx\"} 0",
+            "sandman_http_request_seconds_bucket{method=\"PUT\",route=\"/users/{id}\",le=\"0.005\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }

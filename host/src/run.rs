@@ -2,6 +2,7 @@
 
 mod admin;
 mod control;
+mod descriptors;
 mod http;
 mod kafka;
 mod threads;
@@ -52,6 +53,7 @@ pub struct Options {
 /// Why the host could not start, or had to stop.
 pub fn run(config: &Config, options: Options) -> Result<ExitCode> {
     let signals = threads::signals()?;
+    descriptors::ensure(config);
     let mut host = Host::start(config, options)?;
     let verdict = host.serve(config, &signals);
     let in_time = host.stop(verdict.is_ok().then_some(config.host.grace));
@@ -104,7 +106,8 @@ impl Host {
         let parts = (&registry, sandbox, &store);
         let control = HostControl::over(config, parts, &pipeline, (&meters, &alarm));
         let admin = Admin::start(&config.admin, Arc::clone(&control) as _, &meters, &view, &mut threads)?;
-        let http = Http::start(config, Arc::clone(&pipeline) as _, &view, &mut threads)?;
+        let shared = Arc::clone(&store) as _;
+        let http = Http::start(config, &pipeline, (&shared, &view, &meters), &mut threads)?;
         let health = KafkaHealth::new();
         let (ready, relay_ready) = crossbeam_channel::bounded(1);
         let (drain_relay, give_up) = (Arc::default(), Arc::default());
@@ -301,7 +304,11 @@ fn start_broker(config: &Config, store: &Arc<SqliteStore>, topics: &[TopicSpec])
     }
 }
 
-fn open_store(config: &Config) -> Result<Arc<SqliteStore>> {
+/// Opens the configured store; with the embedded broker, the one beside it.
+///
+/// # Errors
+/// If it cannot be opened, for example because a host has it.
+pub(crate) fn open_store(config: &Config) -> Result<Arc<SqliteStore>> {
     let store = match &config.store.url {
         // A store of its own: what forgets Kafka must never be the one of a real cluster.
         StoreUrl::Sqlite(path) if config.kafka.brokers == Brokers::Embedded => {

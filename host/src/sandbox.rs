@@ -40,8 +40,9 @@ pub use guest::Guest;
 /// What the sandbox needs to know once.
 #[derive(Clone, Debug)]
 pub struct SandboxOptions {
-    /// Where compiled code is kept. Made if it is not there; must belong to this user, and is closed to all others.
-    pub cache_dir: PathBuf,
+    /// Where compiled code is kept, if it is. Made if it is not there; must belong to this user, and is closed to all
+    /// others.
+    pub cache_dir: Option<PathBuf>,
     /// How many threads may be inside [`Guest::invoke`] at one time; each has its instance. From 1.
     pub instances: u32,
     /// The largest memory limit of any handler, in bytes.
@@ -54,9 +55,9 @@ pub struct SandboxOptions {
 
 impl SandboxOptions {
     /// Options with a bound of 64 MiB on components, which are compiled in this process.
-    pub fn new(cache_dir: PathBuf, instances: u32, memory: u64) -> Self {
+    pub fn new(cache_dir: impl Into<Option<PathBuf>>, instances: u32, memory: u64) -> Self {
         Self {
-            cache_dir,
+            cache_dir: cache_dir.into(),
             instances,
             memory,
             component: 64 << 20,
@@ -69,7 +70,8 @@ impl SandboxOptions {
 pub struct Sandbox {
     engine: Engine,
     ticker: Ticker,
-    compiled: Compiled,
+    /// `None` keeps nothing.
+    compiled: Option<Compiled>,
     /// Held while a component is compiled in a child process.
     compiling: Mutex<()>,
     options: SandboxOptions,
@@ -86,10 +88,13 @@ impl Sandbox {
     pub fn new(options: SandboxOptions) -> Result<Arc<Self>, SandboxError> {
         let engine = engine::engine(&options).map_err(|fault| SandboxError::Engine(format!("{fault:#}")))?;
         let ticker = Ticker::start(engine.clone()).map_err(SandboxError::Ticker)?;
-        let compiled = Compiled::open(&options.cache_dir, &engine).map_err(|source| SandboxError::Cache {
-            path: options.cache_dir.clone(),
-            source,
-        })?;
+        let open = |path: &PathBuf| {
+            Compiled::open(path, &engine).map_err(|source| SandboxError::Cache {
+                path: path.clone(),
+                source,
+            })
+        };
+        let compiled = options.cache_dir.as_ref().map(open).transpose()?;
         Ok(Arc::new(Self {
             engine,
             ticker,
@@ -160,7 +165,9 @@ impl Sandbox {
     /// Removes the compiled code of components that no handler keeps any more.
     pub fn forget(&self, digests: &[String]) {
         for digest in digests {
-            self.compiled.remove(digest);
+            if let Some(compiled) = &self.compiled {
+                compiled.remove(digest);
+            }
         }
     }
 

@@ -215,6 +215,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if it cannot be read.
     fn state(&self, handler: &str, key: &str) -> Result<Option<Stored>, StoreError>;
 
+    /// Documents of all handlers' states, each from a commit that was the last when it was read: those behind `after` in
+    /// the order of their rows, at most `most`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be read.
+    fn documents(&self, after: RowId, most: usize) -> Result<Vec<(RowId, Arc<str>)>, StoreError>;
+
     /// Progress of a handler in every partition it ever committed.
     ///
     /// # Errors

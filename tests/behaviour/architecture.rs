@@ -19,6 +19,9 @@ const HOMES: &[(&str, &str)] = &[
     ("wasmtime", "sandbox"),
     ("rusqlite", "store"),
     ("axum", "http"),
+    ("jsonwebtoken", "http"),
+    ("multer", "http"),
+    ("object_store", "http"),
 ];
 /// Modules without I/O, clock or async runtime.
 const PURE: &[&str] = &[

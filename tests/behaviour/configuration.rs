@@ -9,6 +9,16 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("bad_components_are_named", bad_components).without_broker(),
     Behaviour::new("bad_variables_are_named", bad_variables).without_broker(),
     Behaviour::new("a_good_configuration_is_checked_without_a_broker", good).without_broker(),
+    Behaviour::new(
+        "mistakes_of_settings_and_of_components_are_named_in_one_round",
+        one_round,
+    )
+    .without_broker(),
+    Behaviour::new(
+        "a_folder_of_compiled_code_that_cannot_be_used_is_named_by_its_key",
+        compiled,
+    )
+    .without_broker(),
 ];
 
 const TOPIC: &str = "dreamscape.thing.happened";
@@ -199,6 +209,51 @@ fn good(world: &World) -> Result {
     ensure!(ended.code() == 0, "{}: {}", ended.status, ended.stderr);
     for word in ["echo", "no mistakes"] {
         ensure!(ended.stdout.contains(word), "nothing of {word:?} in {}", ended.stdout);
+    }
+    // Whoever checks need not be the user that the host runs as.
+    let left = world.folder().join("data");
+    ensure!(!left.exists(), "the check has left {} behind", left.display());
+    Ok(())
+}
+
+fn one_round(world: &World) -> Result {
+    let topic = TOPIC.to_owned();
+    let missing = |name: &str| Handler::new(name, &world.folder().join("nowhere.wasm")).consumes(&[&topic]);
+    let toml = world
+        .settings_without_broker()
+        .set("host.workers", "0")
+        .handler(echo(&[&topic])?)
+        .handler(missing("missing"))
+        .handler(missing("mistaken").set("instances", "\"pooled\""))
+        .text();
+    let ended = world.sandman(&["check", "--config", "sandman.toml"], &toml, &[])?;
+    ensure!(ended.code() == 1, "{}", ended.status);
+    let (good, bad) = (&ended.stdout, &ended.stderr);
+    for word in [
+        "3 mistakes",
+        "host.workers",
+        "handlers.missing.component",
+        "handlers.mistaken.instances",
+    ] {
+        ensure!(bad.contains(word), "nothing of {word:?} in:\n{bad}");
+    }
+    ensure!(
+        !bad.contains("handlers.mistaken.component"),
+        "its own keys first:\n{bad}"
+    );
+    ensure!(good.contains("handler echo:"), "the good one is not told of:\n{good}");
+    Ok(())
+}
+
+fn compiled(world: &World) -> Result {
+    let settings = world
+        .settings_without_broker()
+        .set("host.compiled", "\"sandman.toml/compiled\"")
+        .handler(echo(&[&TOPIC.to_owned()])?);
+    let ended = world.host_that_ends("", &settings)?;
+    ensure!(ended.code() == 1, "{}", ended.status);
+    for word in ["host.compiled", "sandman.toml/compiled"] {
+        ensure!(ended.stderr.contains(word), "nothing of {word:?} in:\n{}", ended.stderr);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod architecture;
 mod attempts;
 mod broker_outage;
+mod chains;
 mod compression;
 mod configuration;
 mod crash;
@@ -11,11 +12,21 @@ mod embedded;
 mod group;
 mod hostage;
 mod hostile;
+mod http_outage;
+mod idempotency;
+mod kafkajs;
 mod one_host;
 mod order;
 mod partitions;
 mod poison;
+mod preferences_routes;
+mod profile_routes;
+mod sections;
 mod seeing;
+mod tokens;
+mod torn;
+mod uploads;
+mod values;
 mod whole_way;
 
 use std::process::ExitCode;
@@ -25,6 +36,12 @@ fn main() -> ExitCode {
     let all = [
         crash::BEHAVIOURS,
         broker_outage::BEHAVIOURS,
+        http_outage::BEHAVIOURS,
+        torn::BEHAVIOURS,
+        chains::BEHAVIOURS,
+        kafkajs::BEHAVIOURS,
+        idempotency::BEHAVIOURS,
+        sections::BEHAVIOURS,
         group::BEHAVIOURS,
         attempts::BEHAVIOURS,
         one_host::BEHAVIOURS,
@@ -36,6 +53,11 @@ fn main() -> ExitCode {
         poison::BEHAVIOURS,
         compression::BEHAVIOURS,
         whole_way::BEHAVIOURS,
+        profile_routes::BEHAVIOURS,
+        preferences_routes::BEHAVIOURS,
+        values::BEHAVIOURS,
+        tokens::BEHAVIOURS,
+        uploads::BEHAVIOURS,
         seeing::BEHAVIOURS,
         embedded::BEHAVIOURS,
         configuration::BEHAVIOURS,

@@ -152,6 +152,11 @@ impl Reader {
         Ok(&self.seen)
     }
 
+    /// Everything that was read so far.
+    pub fn seen(&self) -> &[Seen] {
+        &self.seen
+    }
+
     /// Reads on until there are `count` records in all.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The guests in `tests/guests`, and handlers that run them.
+//! The guests of the tests and of DreamScape, and handlers that run them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,18 +33,23 @@ pub fn hostile(topics: &[&String]) -> Result<Handler> {
 /// # Errors
 /// If it does not build.
 pub fn guest(name: &str) -> Result<PathBuf> {
+    guest_in(&format!("tests/guests/{name}"))
+}
+
+/// The component of the guest in a folder of the repository, likewise.
+pub(crate) fn guest_in(folder: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<Mutex<BTreeMap<String, PathBuf>>> = OnceLock::new();
     let built = BUILT.get_or_init(Mutex::default);
     let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(path) = built.get(name) {
+    if let Some(path) = built.get(folder) {
         return Ok(path.clone());
     }
     let options = BuildOptions {
         target_dir: Some(target_dir()?),
         ..BuildOptions::default()
     };
-    let component = build(&repository().join("tests/guests").join(name), &options)?;
-    built.insert(name.to_owned(), component.path.clone());
+    let component = build(&repository().join(folder), &options)?;
+    built.insert(folder.to_owned(), component.path.clone());
     Ok(component.path)
 }
 

@@ -11,7 +11,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::broker::{Cluster, Means, Shared};
 use crate::world::World;
-use crate::{Result, binary, guests};
+use crate::{Result, binary, dreamscape, guests};
 
 /// Behaviours that run side by side: most of their time they wait for a broker or a deadline, but each has a host of its
 /// own, and the machines that they run on have few cores.
@@ -30,6 +30,8 @@ enum Needs {
     Kafka(&'static str),
     /// A real Kafka of its own, to be stopped.
     OwnKafka,
+    /// A real Kafka and Node, because what is shown are clients in it.
+    Node,
 }
 
 /// A named fact about Sandman, and how to find out whether it holds.
@@ -74,6 +76,12 @@ impl Behaviour {
         self.needing(Needs::OwnKafka)
     }
 
+    /// It shows what clients in Node see, on a real Kafka.
+    #[must_use]
+    pub const fn in_node(self) -> Self {
+        self.needing(Needs::Node)
+    }
+
     const fn needing(self, needs: Needs) -> Self {
         Self { needs, ..self }
     }
@@ -82,6 +90,8 @@ impl Behaviour {
     fn hindrance(self, means: &Means) -> Option<String> {
         match (self.needs, &means.shared, &means.own) {
             (Needs::Kafka(why), Shared::InProcess(_), _) => Some(format!("the in-process broker {why}")),
+            (Needs::Node, Shared::InProcess(_), _) => Some("the in-process broker knows KafkaJS too little".to_owned()),
+            (Needs::Node, ..) => means.node.as_ref().err().cloned(),
             (Needs::OwnKafka, _, Err(why)) => Some(format!("it stops a broker of its own: {why}")),
             _ => None,
         }
@@ -149,9 +159,9 @@ fn prepare(arguments: &Arguments, behaviours: &[Behaviour]) -> Result<Means> {
     }
     timed("built sandman", || binary::sandman().map(drop))?;
     timed("built the guests", || {
-        ["echo", "hostile"]
-            .iter()
-            .try_for_each(|name| guests::guest(name).map(drop))
+        let of_tests = ["tests/guests/echo", "tests/guests/hostile"];
+        let mut all = of_tests.iter().chain(&dreamscape::GUESTS);
+        all.try_for_each(|folder| guests::guest_in(folder).map(drop))
     })?;
     if selected
         .iter()
@@ -159,7 +169,8 @@ fn prepare(arguments: &Arguments, behaviours: &[Behaviour]) -> Result<Means> {
     {
         return Ok(Means::none());
     }
-    let means = Means::find()?;
+    let node = selected.iter().any(|behaviour| behaviour.needs == Needs::Node);
+    let means = Means::find(node)?;
     timed(&format!("broker: {}", means.shared), || {
         Cluster::shared(&means).map(drop)
     })?;

@@ -20,6 +20,7 @@ const READY: &str = "sandman ready: ";
 pub struct Host {
     process: Process,
     admin: String,
+    /// Where the routes are served, if there are any.
     http: Option<String>,
 }
 
@@ -73,13 +74,20 @@ fn ended(process: &Process, status: ExitStatus) -> Ended {
 
 impl Host {
     /// Starts `sandman run` in a folder with a `sandman.toml`; `remember` is given its log before anything can go wrong.
-    pub(crate) fn start(folder: &Path, arguments: &[&str], remember: impl FnOnce(Log)) -> Result<Self> {
+    pub(crate) fn start(
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(String, String)],
+        remember: impl FnOnce(Log),
+    ) -> Result<Self> {
         let arguments: Vec<_> = ["run", "--config", "sandman.toml"]
             .iter()
             .chain(arguments)
             .copied()
             .collect();
-        let process = Process::start("the host", &mut command(folder, &arguments)?)?;
+        let mut command = command(folder, &arguments)?;
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        let process = Process::start("the host", &mut command)?;
         remember(process.stderr.clone());
         let ready = process.stdout.wait_for(|line| line.starts_with(READY));
         let line = ready.with_context(|| match process.ended() {
@@ -91,17 +99,17 @@ impl Host {
         Ok(Self { process, admin, http })
     }
 
-    /// The address of the handlers' own listener, where routes are configured.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn http(&self) -> Result<&str> {
-        self.http.as_deref().context("the host serves no routes")
-    }
-
     /// The address of the admin listener.
     pub fn admin(&self) -> &str {
         &self.admin
+    }
+
+    /// The address of the listener that serves the routes.
+    ///
+    /// # Errors
+    /// If it serves none.
+    pub fn http(&self) -> Result<&str> {
+        self.http.as_deref().context("the host serves no routes")
     }
 
     /// The CPU time that the host's process has used.

@@ -6,7 +6,9 @@
 mod admin;
 mod binary;
 mod broker;
+mod client;
 mod consumer;
+mod dreamscape;
 mod event;
 mod guests;
 mod harness;
@@ -16,6 +18,7 @@ mod ledger;
 mod log;
 mod member;
 mod metrics;
+mod node;
 mod paths;
 mod process;
 mod producer;
@@ -23,9 +26,12 @@ mod settings;
 mod wait;
 mod world;
 
-pub use admin::Reply;
 pub use broker::{Broker, Cluster};
+pub use client::{Ask, Client, Reply};
 pub use consumer::{Header, Reader, Seen};
+pub use dreamscape::{
+    Diaries, DreamScape, Events, Form, OWN, PUBLISHED, SECRET, Told, User, forged, registration, signed,
+};
 pub use echo::Tally;
 pub use event::Event;
 pub use guests::{echo, guest, hostile, rewritten, stamped};

@@ -202,7 +202,31 @@ impl World {
             self.cluster()?
                 .make_what_nobody_can_ask_for(&settings.topics(), PARTITIONS)?;
         }
-        Host::start(&folder, arguments, |log| self.remember(log))
+        Host::start(&folder, arguments, &[], |log| self.remember(log))
+    }
+
+    /// Starts a host with a `sandman.toml` as it stands, and with what the environment says of it; `topics` are those that
+    /// it reads or writes.
+    pub(crate) fn host_as_configured(
+        &self,
+        toml: &str,
+        environment: &[(String, String)],
+        topics: &[String],
+    ) -> Result<Host> {
+        fs::write(self.folder.join("sandman.toml"), toml)?;
+        if matches!(self.means.shared, Shared::InProcess(_)) {
+            self.cluster()?.make_what_nobody_can_ask_for(topics, PARTITIONS)?;
+        }
+        Host::start(&self.folder, &[], environment, |log| self.remember(log))
+    }
+
+    /// Runs a program of the tests in Node, which finds the packages of `tests/node`; returns what it printed.
+    ///
+    /// # Errors
+    /// If there is no Node, or the program fails.
+    pub fn node(&self, program: &str, environment: &[(&str, &str)]) -> Result<String> {
+        let node = self.means.node.as_ref().map_err(|why| anyhow!("no Node: {why}"))?;
+        node.run(program, environment)
     }
 
     /// Starts a host that is expected to end by itself.

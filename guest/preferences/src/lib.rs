@@ -24,6 +24,7 @@ pub fn describe() -> Contract {
         .serves("POST", requests::OF_USER)
         .serves("DELETE", requests::OF_USER)
         .state_version(1)
+        .state_schema(state::SCHEMA)
 }
 
 sandman_sdk::export!(describe, request = on_request);

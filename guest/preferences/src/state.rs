@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// JSON Schema of [`Preferences`]. A value that no event could carry has no place in it.
+pub const SCHEMA: &str = include_str!("../schemas/state-1.json");
+
 /// A user's preferences as they are stored. What was never chosen is absent, except for the notification switches,
 /// which begin as on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

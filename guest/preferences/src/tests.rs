@@ -3,6 +3,7 @@
 mod documentation;
 mod routes;
 mod sections;
+mod states;
 mod values;
 
 use sandman_sdk::testing::Call;
@@ -65,7 +66,10 @@ impl User {
         });
         match &outcome.state {
             Change::Keep => {}
-            Change::Put(state) => self.preferences = Some(state.clone()),
+            Change::Put(state) => {
+                fits_schema(&serde_json::to_value(state).unwrap());
+                self.preferences = Some(state.clone());
+            }
             Change::Delete => self.preferences = None,
         }
         let reply = outcome.reply.unwrap();
@@ -85,6 +89,13 @@ impl User {
     fn section(&mut self, name: &str) -> Value {
         self.call(Call::request("GET", OWN)).reply[name].clone()
     }
+}
+
+/// What is put is what `describe` says of it.
+#[track_caller]
+fn fits_schema(state: &Value) {
+    let schema = serde_json::from_str(describe().state_schema.as_deref().unwrap()).unwrap();
+    jsonschema::validate(&schema, state).unwrap();
 }
 
 fn switches(email: bool, sms: bool, push: bool) -> Value {

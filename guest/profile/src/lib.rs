@@ -28,6 +28,7 @@ pub fn describe() -> Contract {
         .serves("DELETE", requests::OF_USER)
         .serves("POST", requests::AVATAR)
         .state_version(1)
+        .state_schema(state::SCHEMA)
 }
 
 sandman_sdk::export!(describe, event = on_event, request = on_request);

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// JSON Schema of [`Profile`]. A value that no event could carry has no place in it.
+pub const SCHEMA: &str = include_str!("../schemas/state-1.json");
+
 /// A user's profile as it is stored. What is not known is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

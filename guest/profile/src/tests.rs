@@ -3,6 +3,7 @@
 mod documentation;
 mod registration;
 mod routes;
+mod states;
 mod values;
 
 use sandman_sdk::testing::Call;
@@ -40,6 +41,9 @@ impl Done {
             assert_eq!((event.version.as_str(), &event.key), (declared.version.as_str(), &None));
             (event.event_type.clone(), payload)
         });
+        if let Change::Put(profile) = &outcome.state {
+            fits_schema(&serde_json::to_value(profile).unwrap());
+        }
         let reply = outcome.reply.as_ref();
         Self {
             status: reply.map_or(0, |reply| reply.status),
@@ -129,6 +133,13 @@ impl User {
         let outcome = call.run(on_event)?;
         Ok(self.done(Ok(outcome)))
     }
+}
+
+/// What is put is what `describe` says of it.
+#[track_caller]
+fn fits_schema(state: &Value) {
+    let schema = serde_json::from_str(describe().state_schema.as_deref().unwrap()).unwrap();
+    jsonschema::validate(&schema, state).unwrap();
 }
 
 fn claims() -> Value {

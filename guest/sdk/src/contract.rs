@@ -10,6 +10,7 @@ impl Contract {
             emits: Vec::new(),
             routes: Vec::new(),
             state_version: 0,
+            state_schema: None,
         }
     }
 
@@ -69,6 +70,14 @@ impl Contract {
     #[must_use]
     pub fn state_version(mut self, version: u32) -> Self {
         self.state_version = version;
+        self
+    }
+
+    /// The JSON Schema of the state documents: `sandman import` takes no document that does not fit. The host does not
+    /// check what the handler itself puts; a native test should, for each outcome it looks at.
+    #[must_use]
+    pub fn state_schema(mut self, schema: &str) -> Self {
+        self.state_schema = Some(schema.to_owned());
         self
     }
 }

@@ -36,6 +36,7 @@ fn describe() -> Contract {
         .emits_schema("user.updated", "2.0", "{}")
         .serves("PUT", "/users/:id")
         .state_version(3)
+        .state_schema(r#"{"required":["displayName"]}"#)
 }
 
 fn on_event(event: Event, state: Option<Profile>, context: Context) -> Result<Outcome<Profile>, Failure> {
@@ -89,6 +90,11 @@ fn a_contract_holds_what_was_said() {
     assert_eq!(contract.emits[1].version, "2.0");
     assert_eq!(contract.routes[0].path, "/users/:id");
     assert_eq!(contract.state_version, 3);
+    assert_eq!(
+        contract.state_schema.as_deref(),
+        Some(r#"{"required":["displayName"]}"#)
+    );
+    assert_eq!(Contract::new().state_schema, None);
 }
 
 #[test]

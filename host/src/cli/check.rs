@@ -7,13 +7,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{ConfigArgs, output};
-use crate::config::{Config, Problem};
+use crate::config::{Config, ConfigErrors, Problem};
 use crate::load::{self, Loader};
 use crate::telemetry;
 
 const AFTER: &str = "\
-All mistakes are reported at once, each with its key, what is allowed, and the nearest known name.
-Kafka is not needed. The same environment variables count as for `sandman run`.
+All mistakes are reported at once, each with its key, what is allowed, and the nearest known name;
+of a handler whose own keys have mistakes the component is looked at once they are right. Kafka is
+not needed, nothing is written, and the same environment variables count as for `sandman run`.
 
 Examples:
   sandman check
@@ -69,7 +70,7 @@ fn check(args: &CheckArgs) -> Result<Checked> {
     let file = args.config.config.display().to_string();
     match args.config.load() {
         Ok(config) => {
-            let (handlers, problems) = check_components(&config)?;
+            let (handlers, problems) = check_components(&config, |_| true)?;
             Ok(Checked {
                 ok: problems.is_empty(),
                 file,
@@ -78,26 +79,38 @@ fn check(args: &CheckArgs) -> Result<Checked> {
                 handlers,
             })
         }
-        Err(errors) => Ok(Checked {
-            ok: false,
-            file,
-            problems: errors.problems,
-            warnings: Vec::new(),
-            handlers: Vec::new(),
-        }),
+        Err(errors) => {
+            let (handlers, problems) = check_what_is_readable(&errors)?;
+            Ok(Checked {
+                ok: false,
+                file,
+                problems: [errors.problems, problems].concat(),
+                warnings: Vec::new(),
+                handlers,
+            })
+        }
     }
 }
 
-/// Loads every handler's component and compares what it says of itself with what the configuration grants.
-fn check_components(config: &Config) -> Result<(Vec<CheckedHandler>, Vec<Problem>)> {
-    let sandbox = load::sandbox(config)?;
+/// The components of handlers that are configured without a mistake, so that one round shows everything.
+fn check_what_is_readable(errors: &ConfigErrors) -> Result<(Vec<CheckedHandler>, Vec<Problem>)> {
+    match &errors.readable {
+        Some(config) => check_components(config, |name| !errors.concern(&format!("handlers.{name}"))),
+        None => Ok(Default::default()),
+    }
+}
+
+/// Loads the component of every handler that is asked for, and compares what it says of itself with what the
+/// configuration grants.
+fn check_components(config: &Config, asked_for: impl Fn(&str) -> bool) -> Result<(Vec<CheckedHandler>, Vec<Problem>)> {
+    let sandbox = load::sandbox_that_keeps_nothing(config)?;
     let mut handlers = Vec::new();
     let mut problems = Vec::new();
-    for handler in &config.handlers {
-        let loader = Loader {
-            config,
-            sandbox: &sandbox,
-        };
+    let loader = Loader {
+        config,
+        sandbox: &sandbox,
+    };
+    for handler in config.handlers.iter().filter(|handler| asked_for(&handler.name)) {
         match loader.file(handler) {
             Ok(version) => handlers.push(CheckedHandler {
                 name: handler.name.to_string(),

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use thiserror::Error;
 
+use super::Config;
+
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -53,6 +55,22 @@ pub struct ConfigErrors {
     pub file: PathBuf,
     /// The mistakes, at least one.
     pub problems: Vec<Problem>,
+    /// What could be read all the same, with defaults where something is wrong: to look further, never to run. `None`
+    /// where the file is no TOML.
+    pub readable: Option<Box<Config>>,
+}
+
+impl ConfigErrors {
+    /// Whether something is wrong at the key or inside it.
+    pub fn concern(&self, key: &str) -> bool {
+        let inside = |problem: &Problem| {
+            problem
+                .key
+                .strip_prefix(key)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.problems.iter().any(inside)
+    }
 }
 
 impl fmt::Display for ConfigErrors {

@@ -1,8 +1,9 @@
 //! `[uploads]`: where uploaded files are kept.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::kind::Kind;
+use super::kind::{Kind, duration};
 use super::section::{Section, resolve};
 
 /// `[uploads]`.
@@ -10,11 +11,16 @@ use super::section::{Section, resolve};
 pub struct UploadsConfig {
     /// The folder of the files.
     pub folder: PathBuf,
+    /// How long a file is kept that no state names any more.
+    pub keep: Duration,
 }
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn read(mut section: Section<'_>) -> UploadsConfig {
     let default = resolve(&section.report.folder, "data/uploads");
     let config = UploadsConfig {
+        keep: section.or("keep", &duration(Duration::ZERO..=10 * 365 * DAY), 30 * DAY),
         folder: section.or("url", &url(&section.report.folder), default),
     };
     section.finish();

@@ -17,11 +17,13 @@ use super::answer::{error, later, response};
 use super::body::{Incoming, json, media_type};
 use super::correlation::{CorrelationId, traceparent, visible};
 use super::form::{self, Takes};
+use super::measure::Taken;
 use super::picture::Picture;
 use super::refusal::Refusal;
 use super::routes::{Route, Routes, query};
 use super::token::Tokens;
 use super::uploads::{self, Uploads};
+use crate::meters::{HttpMeters, UploadRejection};
 use crate::work::{Answer, Idempotency, RequestWork};
 
 /// Room for a form's text and for what stands around its files.
@@ -36,6 +38,7 @@ pub(super) struct Edge {
     pub(super) routes: Routes,
     pub(super) tokens: Tokens,
     pub(super) uploads: Uploads,
+    pub(super) meters: HttpMeters,
     pub(super) requests: Arc<dyn Requests>,
     pub(super) bounds: EdgeBounds,
     /// One permit of [`RUNNING`] for each request that is being carried out, its client there or not.
@@ -83,6 +86,9 @@ impl Edge {
             return self.uploads.serve(&parts.method, path, &parts.headers).await;
         }
         let (route, params) = self.routes.find(&parts.method, parts.uri.path())?;
+        if let Some(taken) = parts.extensions.get::<Taken>() {
+            taken.note(&route.meters);
+        }
         let (claims, key) = route.admit(&self.tokens, &parts.headers, &params)?;
         let query = query(parts.uri.query())?;
         let idempotency_key = idempotency_key(route, &parts.headers)?;
@@ -126,11 +132,7 @@ impl Edge {
             return Ok(Content::default());
         }
         let media_type = media_type(headers);
-        let EdgeBounds {
-            body: most,
-            upload,
-            time,
-        } = self.bounds;
+        let EdgeBounds { body: most, time, .. } = self.bounds;
         if media_type.as_deref() != Some("multipart/form-data") {
             let body = body.read(most, time).await?;
             let json = json(media_type.as_deref(), body)?;
@@ -144,6 +146,12 @@ impl Edge {
                 "this takes no forms; send JSON, with Content-Type: application/json",
             ));
         }
+        let form = self.form(route, headers, body).await;
+        form.inspect_err(|refusal| self.meters.rejected(rejection(refusal)))
+    }
+
+    async fn form(&self, route: &Route, headers: &HeaderMap, body: &mut Incoming) -> Result<Content, Refusal> {
+        let EdgeBounds { upload, time, .. } = self.bounds;
         let content_type = headers.get(axum::http::header::CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
         let takes = Takes {
@@ -173,19 +181,35 @@ impl Edge {
             match self.uploads.put(picture).await {
                 Ok(picture) => {
                     stored.push(picture.location());
+                    self.meters.uploads.increment(1);
+                    self.meters.upload_bytes.increment(picture.file.size);
                     work.files.push(picture.file);
                 }
                 Err(refusal) => {
+                    self.meters.rejected(UploadRejection::Store);
                     self.uploads.remove(&stored).await;
+                    self.uploads.release(&stored);
                     return Err(refusal);
                 }
             }
         }
         let answer = self.requests.request(work).await.ok();
-        if answer.as_ref().is_some_and(|answer| !commits(answer)) {
-            self.uploads.remove(&stored).await;
+        if let Some(answer) = &answer {
+            if !commits(answer) && !stored.is_empty() {
+                self.meters.rejected(UploadRejection::Request);
+                self.uploads.remove(&stored).await;
+            }
+            self.uploads.release(&stored);
         }
         Ok(answer)
+    }
+}
+
+fn rejection(refusal: &Refusal) -> UploadRejection {
+    match refusal {
+        Refusal::TooLarge { .. } => UploadRejection::Size,
+        Refusal::Picture(_) => UploadRejection::Kind,
+        _ => UploadRejection::Form,
     }
 }
 

@@ -78,7 +78,7 @@ impl Form {
             return Err(Refusal::TooLarge { what, most });
         }
         let Some(kind) = Kind::of(&content) else {
-            return Err(Refusal::bad(format!(
+            return Err(Refusal::Picture(format!(
                 "the file in {field:?} is no jpeg, png or gif picture"
             )));
         };

@@ -11,6 +11,9 @@ use serde_json::json;
 
 use crate::health::{HealthView, Status};
 
+/// What their paths begin with.
+pub(super) const PATH: &str = "/health";
+
 /// The three routes.
 pub(super) fn routes(health: Arc<HealthView>) -> Router {
     Router::new()

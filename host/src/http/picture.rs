@@ -26,9 +26,11 @@ impl Kind {
         found.map(|(_, kind)| *kind)
     }
 
-    /// The kind that our own file names end in.
+    /// The kind that a file's name ends in. The service before us kept the endings that its clients had chosen.
     pub(super) fn of_extension(extension: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.extension() == extension)
+        let extension = extension.to_ascii_lowercase();
+        let ours = |kind: &Self| kind.extension() == extension || (*kind == Self::Jpeg && extension == "jpeg");
+        Self::ALL.into_iter().find(ours)
     }
 
     /// How the names of our files end.

@@ -39,6 +39,9 @@ pub(super) enum Refusal {
         /// Its bound in bytes.
         most: usize,
     },
+    /// An uploaded file is no picture that we know.
+    #[error("{0}")]
+    Picture(String),
     /// The body has a form that the route does not take.
     #[error("{0}")]
     Media(&'static str),
@@ -58,7 +61,7 @@ impl Refusal {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Token(_) => StatusCode::UNAUTHORIZED,
             Self::NotOwner => StatusCode::FORBIDDEN,
-            Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::Bad(_) | Self::Picture(_) => StatusCode::BAD_REQUEST,
             Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Media(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,

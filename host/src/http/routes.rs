@@ -8,6 +8,7 @@ use super::refusal::Refusal;
 use super::token::{Claims, Tokens};
 use crate::config::{Auth, Config, KeySource, RouteConfig, RoutePath, Segment};
 use crate::lanes::HandlerIx;
+use crate::meters::{Meters, RouteMeters};
 
 /// Bytes of the longest key.
 const LONGEST_KEY: usize = 256;
@@ -28,6 +29,8 @@ pub(super) struct Route {
     pub(super) handlers: Vec<HandlerIx>,
     /// Form fields that may hold a file.
     pub(super) files: Vec<String>,
+    /// What is measured of its requests.
+    pub(super) meters: Arc<RouteMeters>,
     key: KeySource,
     auth: Auth,
 }
@@ -37,7 +40,7 @@ pub(super) struct Route {
 pub(super) struct Routes(Vec<Route>);
 
 impl Routes {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, meters: &Meters) -> Self {
         let index = |name: &Arc<str>| config.handlers.iter().position(|handler| handler.name == *name);
         let route = |route: &RouteConfig| Route {
             method: route.method,
@@ -49,6 +52,7 @@ impl Routes {
                 .filter_map(|ix| ix.try_into().ok())
                 .collect(),
             files: route.files.clone(),
+            meters: Arc::new(meters.route(route.method, route.path.as_str())),
             key: route.key.clone(),
             auth: route.auth,
         };
@@ -205,7 +209,7 @@ mod tests {
         );
         let secret = ("JWT_SECRET".to_owned(), "x".repeat(32));
         let config = Config::parse(std::path::Path::new("sandman.toml"), &text, [secret].into_iter());
-        Routes::new(&config.unwrap_or_else(|errors| panic!("{errors}")))
+        Routes::new(&config.unwrap_or_else(|errors| panic!("{errors}")), &Meters::new())
     }
 
     fn found(method: &Method, path: &str) -> Result<(String, Vec<String>), Refusal> {

@@ -13,6 +13,7 @@ use axum::response::Response;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use metrics::Gauge;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -76,6 +77,7 @@ pub(super) struct Listener {
     address: SocketAddr,
     router: Router,
     bounds: Bounds,
+    open: Gauge,
 }
 
 impl Listener {
@@ -94,7 +96,13 @@ impl Listener {
             address,
             router,
             bounds,
+            open: Gauge::noop(),
         })
+    }
+
+    /// Shows the number of open connections.
+    pub(super) fn showing(self, open: Gauge) -> Self {
+        Self { open, ..self }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -114,9 +122,10 @@ impl Listener {
                     let Some((stream, slot)) = accepted else { continue };
                     let router = self.router.clone();
                     let (bounds, stop) = (self.bounds, stop.clone());
+                    let open = Open::new(self.open.clone());
                     connections.spawn(async move {
                         connection(stream, router, bounds, stop).await;
-                        drop(slot);
+                        drop((open, slot));
                     });
                 }
             }
@@ -126,6 +135,22 @@ impl Listener {
         if timeout(self.bounds.drain_time, all).await.is_err() {
             tracing::debug!(address = %self.address, "connections were cut at the end of the drain");
         }
+    }
+}
+
+/// Counts as one connection for as long as it lives, however its task ends.
+struct Open(Gauge);
+
+impl Open {
+    fn new(gauge: Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::answer::plain;
 use super::cors::{self, Cors};
 use super::edge::{self, Edge, EdgeBounds, RUNNING};
+use super::measure::{Measure, measure};
 use super::routes::Routes;
 use super::serve::{Bounds, ListenError, Listener, in_time};
 use super::token::Tokens;
@@ -20,6 +21,8 @@ use super::uploads::{Uploads, UploadsError};
 use super::{Requests, correlation, health};
 use crate::config::Config;
 use crate::health::HealthView;
+use crate::meters::Meters;
+use crate::uploads::Held;
 
 /// Why requests cannot be served.
 #[derive(Debug, Error)]
@@ -37,6 +40,7 @@ pub struct HttpServer {
     listener: Listener,
     running: Arc<Semaphore>,
     drain_time: Duration,
+    held: Arc<Held>,
 }
 
 impl HttpServer {
@@ -48,13 +52,16 @@ impl HttpServer {
         config: &Config,
         requests: Arc<dyn Requests>,
         health: Arc<HealthView>,
+        meters: &Meters,
     ) -> Result<Self, HttpError> {
         let http = &config.http;
         let running = Arc::new(Semaphore::new(usize::try_from(RUNNING).unwrap_or(usize::MAX)));
+        let held = Arc::new(Held::default());
         let edge = Edge {
-            routes: Routes::new(config),
+            routes: Routes::new(config, meters),
             tokens: Tokens::new(http.jwt_secret.as_ref()),
-            uploads: Uploads::open(&config.uploads.folder)?,
+            uploads: Uploads::open(&config.uploads.folder, Arc::clone(&held))?,
+            meters: meters.http(),
             requests,
             bounds: EdgeBounds {
                 body: http.body,
@@ -64,12 +71,20 @@ impl HttpServer {
             running: Arc::clone(&running),
         };
         let bounds = bounds(config);
-        let router = router(edge, Cors::new(&http.cors), health, bounds);
+        let router = router(edge, Cors::new(&http.cors), health, bounds)
+            .layer(from_fn_with_state(Arc::new(Measure::new(meters)), measure));
+        let listener = Listener::bind(http.listen, router, bounds).await?;
         Ok(Self {
-            listener: Listener::bind(http.listen, router, bounds).await?,
+            listener: listener.showing(meters.http().connections),
             running,
             drain_time: bounds.drain_time,
+            held,
         })
+    }
+
+    /// The files of requests under way, which must not be removed.
+    pub fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.held)
     }
 
     /// Where it listens; the port that was taken where 0 was configured.

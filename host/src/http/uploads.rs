@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -16,6 +17,7 @@ use super::picture::{Kind, Picture};
 use super::refusal::Refusal;
 use crate::clock;
 use crate::outcome::UploadedFile;
+use crate::uploads::Held;
 
 /// What stands before every path of ours.
 pub(super) const PREFIX: &str = "/uploads/";
@@ -36,6 +38,7 @@ pub struct UploadsError {
 #[derive(Debug)]
 pub(super) struct Uploads {
     store: LocalFileSystem,
+    held: Arc<Held>,
 }
 
 /// A picture that is stored, and known to nobody yet.
@@ -48,7 +51,7 @@ pub(super) struct Stored {
 
 impl Uploads {
     /// Opens the folder, and makes it if it is not there.
-    pub(super) fn open(folder: &Path) -> Result<Self, UploadsError> {
+    pub(super) fn open(folder: &Path, held: Arc<Held>) -> Result<Self, UploadsError> {
         let fail = |reason: String| UploadsError {
             folder: folder.to_owned(),
             reason,
@@ -57,10 +60,10 @@ impl Uploads {
         let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| fail(error.to_string()))?;
         // A commit that names a file must not outlive it.
         let store = store.with_fsync(true);
-        Ok(Self { store })
+        Ok(Self { store, held })
     }
 
-    /// Stores the picture under a name that nobody can guess.
+    /// Stores the picture under a name that nobody can guess. It is held until [`release`](Self::release).
     pub(super) async fn put(&self, picture: Picture) -> Result<Stored, Refusal> {
         let Picture {
             field,
@@ -72,8 +75,10 @@ impl Uploads {
         let path = format!("{field}s/{field}-{millis}-{random}.{}", kind.extension());
         let location = Location::from(path.as_str());
         let size = content.len();
+        self.held.hold(location.as_ref());
         if let Err(error) = self.store.put(&location, content.into()).await {
             tracing::error!(%error, %location, "an uploaded file cannot be stored");
+            self.held.release(location.as_ref());
             return Err(Refusal::Unavailable("the file cannot be stored"));
         }
         let file = UploadedFile {
@@ -93,6 +98,11 @@ impl Uploads {
                 tracing::warn!(%error, %location, "an uploaded file that nothing names is left behind");
             }
         }
+    }
+
+    /// Their request is over.
+    pub(super) fn release(&self, files: &[Location]) {
+        files.iter().for_each(|location| self.held.release(location.as_ref()));
     }
 
     /// Serves the file at `path`, which stood behind [`PREFIX`].

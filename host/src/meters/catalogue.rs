@@ -16,6 +16,11 @@ const LAG_SECONDS: &[f64] = &[
 const COMMIT_SECONDS: &[f64] = &[
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
+/// From a request that is refused at the edge to the longest that one may take.
+const REQUEST_SECONDS: &[f64] = &[
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0,
+    1_200.0,
+];
 const UNITS: &[f64] = &[
     1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0,
 ];
@@ -26,6 +31,7 @@ const BUCKETS: &[(&str, &[f64])] = &[
     ("sandman_commit_seconds", COMMIT_SECONDS),
     ("sandman_relay_transaction_seconds", COMMIT_SECONDS),
     ("sandman_commit_units", UNITS),
+    ("sandman_http_request_seconds", REQUEST_SECONDS),
 ];
 
 const COUNTERS: &[(&str, &str)] = &[
@@ -64,6 +70,24 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         "sandman_relay_transaction_failures_total",
         "Relay transactions that failed and were tried again",
+    ),
+    (
+        "sandman_http_requests_total",
+        "Requests that were answered, by method, route and class of the status; what matches no route is `other`",
+    ),
+    ("sandman_uploads_total", "Uploaded files that were stored"),
+    ("sandman_upload_bytes_total", "Bytes of uploaded files that were stored"),
+    (
+        "sandman_upload_rejections_total",
+        "Uploads that were not taken, by reason: size, kind, form, store, request (not carried out, the file is removed)",
+    ),
+    (
+        "sandman_upload_sweeps_total",
+        "Searches for uploaded files that no state names",
+    ),
+    (
+        "sandman_uploads_removed_total",
+        "Uploaded files removed because no state named them for uploads.keep",
     ),
 ];
 
@@ -105,6 +129,11 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     ),
     ("sandman_cache_bytes", Unit::Bytes, "States kept in memory"),
     (
+        "sandman_http_connections",
+        Unit::Count,
+        "Connections of clients that are open",
+    ),
+    (
         "sandman_lanes",
         Unit::Count,
         "Keys that have work in memory, by handler",
@@ -139,6 +168,11 @@ const HISTOGRAMS: &[(&str, Unit, &str)] = &[
     ),
     ("sandman_commit_seconds", Unit::Seconds, "Time of one group commit"),
     ("sandman_commit_units", Unit::Count, "Units in one group commit"),
+    (
+        "sandman_http_request_seconds",
+        Unit::Seconds,
+        "From a request's headers to its answer's, by method and route",
+    ),
     (
         "sandman_relay_transaction_seconds",
         Unit::Seconds,

@@ -4,11 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use crossbeam_channel::{Sender, bounded};
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::health::HealthView;
 use crate::http::{HttpServer, Requests};
+use crate::meters::Meters;
+use crate::pipeline::Pipeline;
+use crate::store::Store;
+use crate::uploads::Sweep;
 
 use super::threads::Threads;
 
@@ -21,14 +26,15 @@ pub(super) const THREAD: &str = "http";
 pub(super) struct Http {
     pub(super) address: SocketAddr,
     stop: watch::Sender<bool>,
+    stop_sweeper: Sender<()>,
 }
 
 impl Http {
     /// Starts it, if there are routes to serve.
     pub(super) fn start(
         config: &Config,
-        requests: Arc<dyn Requests>,
-        health: &Arc<HealthView>,
+        pipeline: &Arc<Pipeline>,
+        (store, health, meters): (&Arc<dyn Store>, &Arc<HealthView>, &Meters),
         threads: &mut Threads,
     ) -> Result<Option<Self>> {
         if config.routes.is_empty() {
@@ -40,16 +46,26 @@ impl Http {
             .enable_all()
             .build()
             .context("the runtime of the listeners cannot be started")?;
-        let server = runtime.block_on(HttpServer::bind(config, requests, Arc::clone(health)))?;
+        let requests: Arc<dyn Requests> = Arc::clone(pipeline) as _;
+        let server = runtime.block_on(HttpServer::bind(config, requests, Arc::clone(health), meters))?;
+        let (folder, keep) = (&config.uploads.folder, config.uploads.keep);
+        let sweep = Sweep::new(folder, keep, server.held(), Arc::clone(store), meters.http());
+        let (stop_sweeper, sweeper_stopped) = bounded(1);
+        threads.spawn("sweeper".to_owned(), move || sweep.run(&sweeper_stopped))?;
         let address = server.address();
         let (stop, stopped) = watch::channel(false);
         threads.spawn(THREAD.to_owned(), move || runtime.block_on(server.serve(stopped)))?;
-        Ok(Some(Self { address, stop }))
+        Ok(Some(Self {
+            address,
+            stop,
+            stop_sweeper,
+        }))
     }
 
-    /// Finishes the requests that have begun, and takes no more.
+    /// Finishes the requests that have begun, and takes no more; removes no files any more.
     pub(super) fn stop(&self) {
         // Nobody listens once the server has ended by itself.
         self.stop.send(true).ok();
+        self.stop_sweeper.try_send(()).ok();
     }
 }

@@ -133,5 +133,6 @@ pub(super) fn contract(contract: export::Contract) -> Contract {
             })
             .collect(),
         state_version: contract.state_version,
+        state_schema: contract.state_schema,
     }
 }

@@ -34,7 +34,7 @@ pub enum SandboxError {
     #[error("the thread that bounds the time of guests could not start: {0}")]
     Ticker(#[source] std::io::Error),
     /// The directory of compiled code.
-    #[error("the directory of compiled code {path} cannot be used: {source}; it must be ours alone, mode 0700")]
+    #[error("host.compiled: the folder of compiled components {path} cannot be used: {source}; it must belong to the user that runs sandman, who alone may enter it: remove it, for it is made again, or name another", path = path.display())]
     Cache {
         /// The directory.
         path: PathBuf,

@@ -60,21 +60,23 @@ pub(super) fn component(
     label: &Label,
     (wasm, digest): (&[u8], &str),
 ) -> Result<(Component, bool), LoadError> {
-    let kept = || sandbox.compiled.load(&sandbox.engine, digest);
+    let compiled = sandbox.compiled.as_ref();
+    let kept = || compiled.and_then(|compiled| compiled.load(&sandbox.engine, digest));
     if let Some(component) = kept() {
         return Ok((component, true));
     }
-    let component = match sandbox.options.compiler {
-        Compiler::Here => here(sandbox, label, (wasm, digest))?,
-        Compiler::Apart(bounds) => {
+    let component = match (sandbox.options.compiler, &sandbox.options.cache_dir) {
+        // What a child has compiled comes by the folder of compiled code, and no other way.
+        (Compiler::Apart(bounds), Some(cache)) => {
             // One at a time: what one may use is bounded, what all of them together use should be as well.
             let _alone = sandbox.compiling.lock();
-            compiler::run(&sandbox.options.cache_dir, bounds, wasm).map_err(|fault| fault.of(label, bounds))?;
+            compiler::run(cache, bounds, wasm).map_err(|fault| fault.of(label, bounds))?;
             kept().ok_or_else(|| LoadError::Unfit {
                 label: label.clone(),
                 reason: "its compiled code is gone or damaged already; look at the folder host.compiled".to_owned(),
             })?
         }
+        (Compiler::Here, _) | (_, None) => here(sandbox, label, (wasm, digest))?,
     };
     info!(%label, digest, bytes = wasm.len(), "compiled a component");
     Ok((component, false))
@@ -87,7 +89,8 @@ fn here(sandbox: &Sandbox, label: &Label, (wasm, digest): (&[u8], &str)) -> Resu
         reason: format!("{fault:#}"),
     };
     let code = sandbox.engine.precompile_component(wasm).map_err(unfit)?;
-    if let Err(fault) = sandbox.compiled.store(digest, &code) {
+    let kept = sandbox.compiled.as_ref().map(|compiled| compiled.store(digest, &code));
+    if let Some(Err(fault)) = kept {
         warn!(%label, %fault, "compiled code could not be kept; it is compiled again at the next start");
     }
     // SAFETY: these bytes are what our own engine has just made in this process.

@@ -15,7 +15,7 @@ mod versions;
 mod writer;
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -120,6 +120,16 @@ impl Store for SqliteStore {
                 revision: from_sql(revision),
                 document,
             }))
+        })
+    }
+
+    fn documents(&self, after: RowId, most: usize) -> Result<Vec<(RowId, Arc<str>)>, StoreError> {
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::DOCUMENTS)?;
+            let rows = query.query_map(params![after.0, to_sql(most as u64)], |row| {
+                Ok((RowId(row.get(0)?), row.get_ref(1)?.as_str()?.into()))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
     }
 

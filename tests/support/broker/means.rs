@@ -6,16 +6,22 @@ use anyhow::bail;
 
 use super::maven::{self, Jars};
 use crate::Result;
+use crate::node::Node;
 
 /// What to do where no real Kafka can be had.
 const REMEDY: &str = "install Java 17 and Maven (Debian: apt-get install openjdk-17-jre-headless maven), or name a broker \
                       in KAFKA_BROKERS";
 
-/// Where Kafka comes from in this run.
+/// The same for Node.
+const NODE_REMEDY: &str = "install Node 18 or later and npm (Debian: apt-get install nodejs npm)";
+
+/// Where Kafka comes from in this run, and what else it has.
 pub(crate) struct Means {
     pub(crate) shared: Shared,
     /// The jars for brokers that a behaviour may stop, or why there are none.
     pub(crate) own: Result<Jars, String>,
+    /// Node with the packages of `tests/node`, or why there is none.
+    pub(crate) node: Result<Node, String>,
 }
 
 pub(crate) enum Shared {
@@ -45,8 +51,9 @@ impl Means {
 
     /// Looks at the environment and at what is installed.
     ///
-    /// `SANDMAN_TEST_BROKER=kafka` insists on a real Kafka, `embedded` on the in-process one.
-    pub(crate) fn find() -> Result<Self> {
+    /// `SANDMAN_TEST_BROKER=kafka` insists on a real Kafka, and, where Node is needed, on Node; `embedded` on the in-process
+    /// broker.
+    pub(crate) fn find(needs_node: bool) -> Result<Self> {
         let wish = std::env::var("SANDMAN_TEST_BROKER").unwrap_or_default();
         let insists = match wish.as_str() {
             "kafka" => true,
@@ -63,30 +70,40 @@ impl Means {
             (None, Ok(jars)) => Shared::Apache(jars.clone()),
             (None, Err(why)) => Shared::InProcess(why.clone()),
         };
-        match &own {
-            Err(why) if insists => bail!("a real Kafka is asked for and cannot be had: {why}\n{REMEDY}"),
-            _ => Ok(Self { shared, own }),
+        let node = if needs_node {
+            Node::find().map_err(|error| format!("{error:#}"))
+        } else {
+            Err("this run needs none".to_owned())
+        };
+        match (&own, &node) {
+            (Err(why), _) if insists => bail!("a real Kafka is asked for and cannot be had: {why}\n{REMEDY}"),
+            (_, Err(why)) if insists && needs_node => {
+                bail!("clients in Node are asked for and cannot be had: {why}\n{NODE_REMEDY}")
+            }
+            _ => Ok(Self { shared, own, node }),
         }
     }
 
     fn without(why: String) -> Self {
         Self {
             shared: Shared::InProcess(why.clone()),
-            own: Err(why),
+            own: Err(why.clone()),
+            node: Err(why),
         }
     }
 
     /// What to say at the end where `ignored` behaviours were not proven.
     pub(crate) fn remedy(&self, ignored: u64) -> Option<String> {
-        let (Shared::InProcess(why) | Shared::Given(why)) = &self.shared else {
-            return None;
+        let (want, why, remedy) = match (&self.shared, &self.own, &self.node) {
+            (_, Err(why), _) | (Shared::InProcess(why), ..) => ("a real Kafka", why, REMEDY),
+            (_, _, Err(why)) => ("Node", why, NODE_REMEDY),
+            _ => return None,
         };
-        let why = self.own.as_ref().err().unwrap_or(why);
         let noun = if ignored == 1 {
             "behaviour was"
         } else {
             "behaviours were"
         };
-        (ignored > 0).then(|| format!("{ignored} {noun} not proven, for want of a real Kafka ({why}): {REMEDY}"))
+        (ignored > 0).then(|| format!("{ignored} {noun} not proven, for want of {want} ({why}): {remedy}"))
     }
 }

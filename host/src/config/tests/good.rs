@@ -28,6 +28,7 @@ fn a_minimal_file_gets_the_documented_defaults() {
     );
     assert_eq!(config.store.outbox, 256 << 20);
     assert_eq!(config.uploads.folder, PathBuf::from("/etc/sandman/data/uploads"));
+    assert_eq!(config.uploads.keep.as_secs(), 30 * 24 * 60 * 60);
     assert_eq!(config.http.listen.to_string(), "0.0.0.0:3002");
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:3902");
     let handler = &config.handlers[0];

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod files;
+mod measures;
 mod replies;
 mod tokens;
 
@@ -19,6 +20,7 @@ use tokio::task::JoinHandle;
 use super::{HttpServer, Requests};
 use crate::config::Config;
 use crate::health::HealthView;
+use crate::meters::Meters;
 use crate::work::{Answer, RequestWork};
 
 const SECRET: &str = "a secret that is long enough for HS256";
@@ -81,6 +83,7 @@ struct Served {
     address: SocketAddr,
     fake: Arc<Fake>,
     folder: TempDir,
+    meters: Meters,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -113,7 +116,8 @@ async fn serve_with(http: &str, answering: impl Fn(&RequestWork) -> Option<Answe
         waiting: Mutex::default(),
     });
     let requests: Arc<dyn Requests> = Arc::clone(&fake) as _;
-    let server = HttpServer::bind(&config, requests, Arc::new(HealthView::new()))
+    let meters = Meters::new();
+    let server = HttpServer::bind(&config, requests, Arc::new(HealthView::new()), &meters)
         .await
         .expect("a free port");
     let address = server.address();
@@ -123,6 +127,7 @@ async fn serve_with(http: &str, answering: impl Fn(&RequestWork) -> Option<Answe
         address,
         fake,
         folder,
+        meters,
         stop,
         task,
     }

@@ -61,6 +61,10 @@ impl Store for Flaky {
             }))
     }
 
+    fn documents(&self, _: RowId, _: usize) -> Result<Vec<(RowId, Arc<str>)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     fn progress(&self, _: &str) -> Result<Vec<(TopicPartition, Progress)>, StoreError> {
         Ok(self.tables.lock().progress.clone().into_iter().collect())
     }

@@ -114,6 +114,7 @@ pub(super) const HANDLERS: &str = "SELECT name, id FROM handler";
 pub(super) const ADD_HANDLER: &str = "INSERT INTO handler (name) VALUES (?1)";
 
 pub(super) const STATE: &str = "SELECT id, revision, document FROM state WHERE handler = ?1 AND key = ?2";
+pub(super) const DOCUMENTS: &str = "SELECT id, document FROM state WHERE id > ?1 ORDER BY id LIMIT ?2";
 pub(super) const ADD_STATE: &str =
     "INSERT INTO state (id, handler, key, revision, document) VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT DO NOTHING";
 pub(super) const SET_STATE: &str =

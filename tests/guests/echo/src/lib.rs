@@ -15,6 +15,19 @@ struct Thing {
     burn: u64,
 }
 
+/// JSON Schema of [`Tally`].
+const TALLY: &str = r#"{
+    "type": "object",
+    "required": ["count", "sum", "fold", "last"],
+    "additionalProperties": false,
+    "properties": {
+        "count": { "type": "integer", "minimum": 0 },
+        "sum": { "type": "integer", "minimum": 0 },
+        "fold": { "type": "integer", "minimum": 0 },
+        "last": { "type": "integer", "minimum": 0 }
+    }
+}"#;
+
 /// What is known of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
@@ -81,6 +94,7 @@ pub fn describe() -> Contract {
         .serves("POST", "/things/{key}")
         .emits("thing.counted", "1.0")
         .emits("thing.echoed", "1.0")
+        .state_schema(TALLY)
 }
 
 /// Publishes the tally and the payload as it came.

@@ -1,0 +1,51 @@
+//! The schema of the state: what it keeps out, and the document of `docs/migrate.md`.
+
+use super::*;
+
+fn fits(more: Value) -> bool {
+    let schema = serde_json::from_str(describe().state_schema.as_deref().unwrap()).unwrap();
+    let mut state = json!({ "updatedAt": NOW });
+    state.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    jsonschema::is_valid(&schema, &state)
+}
+
+#[test]
+fn a_document_from_outside_that_no_event_could_carry_is_kept_out() {
+    assert!(fits(json!({})));
+    assert!(fits(
+        json!({ "travelLists": { "dietary": "none", "activities": ["hiking"] } })
+    ));
+    for wrong in [
+        json!({ "general": { "language": "fr-FR" } }),
+        json!({ "general": { "currency": "euro" } }),
+        json!({ "general": { "timezone": "" } }),
+        json!({ "notifications": { "email": true } }),
+        json!({ "notifications": { "dealAlerts": true, "tripReminders": true, "priceAlerts": true } }),
+        json!({ "privacy": { "marketing": "yes" } }),
+        json!({ "travelPreferences": { "seatPreference": "roof" } }),
+        json!({ "travelLists": { "hotels": [] } }),
+        json!({ "language": "fr" }),
+        json!({ "updatedAt": null }),
+    ] {
+        assert!(!fits(wrong.clone()), "{wrong}");
+    }
+}
+
+#[test]
+fn the_documented_line_is_read_back_whole() {
+    let page = include_str!("../../../../docs/migrate.md");
+    let block = page.split("<!-- line: preferences -->").nth(1).unwrap();
+    let line = block.split("```json\n").nth(1).unwrap().split("\n```").next().unwrap();
+    assert_eq!(line.lines().count(), 1, "one line of the file");
+    let line: Value = serde_json::from_str(line).unwrap();
+    fits_schema(&line["state"]);
+    let mut user = User {
+        preferences: serde_json::from_value(line["state"].clone()).unwrap(),
+    };
+    assert_eq!(user.section("preferences"), line["state"]["general"]);
+    assert_eq!(user.section("privacy"), line["state"]["privacy"]);
+    assert_eq!(
+        user.section("notifications")["dealAlerts"],
+        line["state"]["notifications"]["email"]
+    );
+}

@@ -1,0 +1,72 @@
+//! Shows how far an import is: a bar on a terminal, a line now and then elsewhere, on standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// States between two lines where there is no terminal.
+const SAID: u64 = 100_000;
+/// States between two movements of the bar.
+const MOVED: u64 = 100;
+
+/// Where the progress goes.
+pub(super) enum Progress {
+    Quiet,
+    Plain,
+    Bar(ProgressBar),
+}
+
+impl Progress {
+    /// Progress through a file of so many bytes.
+    pub(super) fn new(show: bool, bytes: u64) -> Self {
+        if !show {
+            return Self::Quiet;
+        }
+        if !io::stderr().is_terminal() {
+            return Self::Plain;
+        }
+        let bar = ProgressBar::new(bytes);
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent}%, {eta} left") {
+            bar.set_style(style);
+        }
+        Self::Bar(bar)
+    }
+
+    /// A pass through the file begins.
+    pub(super) fn begin(&self, doing: &'static str) {
+        match self {
+            Self::Quiet => {}
+            Self::Plain => say(doing),
+            Self::Bar(bar) => {
+                bar.reset();
+                bar.set_message(doing);
+            }
+        }
+    }
+
+    /// So many bytes and states of the pass are done.
+    pub(super) fn at(&self, bytes: u64, states: u64) {
+        match self {
+            Self::Plain if states.is_multiple_of(SAID) => say(&format!("{states} states")),
+            Self::Bar(bar) if states.is_multiple_of(MOVED) => bar.set_position(bytes),
+            _ => {}
+        }
+    }
+
+    pub(super) fn done(&self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.done();
+    }
+}
+
+fn say(line: &str) {
+    // Progress that nobody can read is no reason to stop.
+    let _ = writeln!(io::stderr(), "{line}");
+}
