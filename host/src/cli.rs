@@ -9,6 +9,7 @@ mod handlers;
 mod history;
 mod import;
 mod output;
+mod reload;
 mod rollback;
 mod run;
 
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigErrors};
+use crate::config::{Config, ConfigErrors, variables};
 
 const AFTER: &str = "\
 Exit codes:
@@ -65,6 +66,7 @@ enum Command {
     Rollback(rollback::RollbackArgs),
     Handlers(handlers::HandlersArgs),
     History(history::HistoryArgs),
+    Reload(reload::ReloadArgs),
     Compile(compile::CompileArgs),
 }
 
@@ -86,11 +88,6 @@ fn load(file: &Path) -> Result<Config, ConfigErrors> {
     Config::load(file, variables())
 }
 
-/// The environment; a variable that is not UTF-8 is none of ours.
-fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-}
-
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -101,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Rollback(args) => rollback::run(&args),
         Command::Handlers(args) => handlers::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Reload(args) => reload::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Import(args) => import::run(&args),
     };

@@ -3,6 +3,7 @@
 //! All mistakes are reported at once. Each section has a module; a section reads its keys one by one and whatever is
 //! left over is unknown. The environment lies over the file before anything is read, so both obey the same rules.
 
+mod difference;
 mod environment;
 mod handler;
 mod host;
@@ -26,6 +27,8 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+pub use difference::Difference;
+pub use environment::variables;
 pub use handler::HandlerConfig;
 pub use host::{HostConfig, LogFormat};
 pub use kafka::{Brokers, KafkaConfig, SaslConfig, SaslMechanism};

@@ -29,7 +29,7 @@ use run::Run;
 
 pub use busy::Slot;
 pub use report::{Done, Passed, Report, Stage};
-pub use start::registry;
+pub use start::{Ready, registry};
 
 /// Why nothing was even begun.
 #[derive(Debug, Error)]
@@ -182,6 +182,18 @@ impl Deployer {
     /// The handler's entry in the configuration.
     pub(super) fn configured(config: &Config, name: &str) -> Option<HandlerConfig> {
         config.handlers.iter().find(|handler| &*handler.name == name).cloned()
+    }
+
+    /// The largest memory limit that a handler may have without a restart, in bytes.
+    pub fn largest_memory(&self) -> u64 {
+        self.sandbox.largest_memory()
+    }
+
+    /// Notes that a handler does not serve any more.
+    pub fn retired(&self, handler: &Handler) {
+        let version = handler.active();
+        self.meters
+            .serves(&handler.name, (version.number, &version.digest), false);
     }
 
     /// The active version of a handler once more, with the limits, settings and grants of another configuration.

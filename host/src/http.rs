@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 pub use admin::AdminServer;
 pub use serve::{Bounds, ListenError};
-pub use server::{HttpError, HttpServer};
+pub use server::{HttpError, HttpServer, LiveRoutes};
 
 use crate::pipeline::Pipeline;
 use crate::work::{Answer, RequestWork};

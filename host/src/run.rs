@@ -5,6 +5,7 @@ mod control;
 mod descriptors;
 mod http;
 mod kafka;
+mod reload;
 mod threads;
 
 use std::io::Write;
@@ -18,10 +19,11 @@ use crossbeam_channel::{Receiver, select};
 
 use crate::alarm::Alarm;
 use crate::clock;
-use crate::config::{Brokers, Config, StoreUrl};
+use crate::config::{Brokers, Config, HandlerConfig, StoreUrl};
 use crate::deploy;
 use crate::health::HealthView;
 use crate::kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings, TopicSpec};
+use crate::lanes::HandlerIx;
 use crate::load;
 use crate::meters::{HostMeters, Meters};
 use crate::pipeline::{self, Pipeline};
@@ -32,7 +34,8 @@ use crate::store::{SqliteStore, Store};
 use admin::Admin;
 use control::HostControl;
 use http::Http;
-use threads::Threads;
+use reload::Order;
+use threads::{Signals, Threads};
 
 /// How long the start waits for Kafka before it says that it serves without it.
 const KAFKA_WAIT: Duration = Duration::from_secs(10);
@@ -55,7 +58,7 @@ pub fn run(config: &Config, options: Options) -> Result<ExitCode> {
     let signals = threads::signals()?;
     descriptors::ensure(config);
     let mut host = Host::start(config, options)?;
-    let verdict = host.serve(config, &signals);
+    let verdict = host.serve(&signals);
     let in_time = host.stop(verdict.is_ok().then_some(config.host.grace));
     verdict?;
     if !in_time {
@@ -77,7 +80,11 @@ struct Host {
     admin: Admin,
     http: Option<Http>,
     store: Arc<SqliteStore>,
-    consumers: Vec<ConsumerHandle>,
+    /// Switches to another configuration, to be made in the loop.
+    ordered: Receiver<Order>,
+    /// The deployment is ours: handlers consume.
+    consuming: bool,
+    consumers: Vec<(HandlerIx, ConsumerHandle)>,
     threads: Threads,
     alarm: Alarm,
     alarmed: Receiver<String>,
@@ -104,11 +111,11 @@ impl Host {
         let view = Arc::new(HealthView::new());
         view.set_topics(kafka::published_topics(config));
         let parts = (&registry, sandbox, &store);
-        let control = HostControl::over(config, parts, &pipeline, (&meters, &alarm));
+        let (control, ordered) = HostControl::over(config, parts, &pipeline, (&meters, &alarm), &settings);
+        let health = Arc::clone(&control.health);
         let admin = Admin::start(&config.admin, Arc::clone(&control) as _, &meters, &view, &mut threads)?;
-        let shared = Arc::clone(&store) as _;
+        let shared: Arc<dyn Store> = Arc::clone(&store) as _;
         let http = Http::start(config, &pipeline, (&shared, &view, &meters), &mut threads)?;
-        let health = KafkaHealth::new();
         let (ready, relay_ready) = crossbeam_channel::bounded(1);
         let (drain_relay, give_up) = (Arc::default(), Arc::default());
         let relay = Relay {
@@ -117,7 +124,7 @@ impl Host {
             // The embedded broker has them already, and cannot say how they are configured.
             topics: if broker.is_some() { Vec::new() } else { topics },
             adopt: options.adopt,
-            store: Arc::clone(&store) as _,
+            store: shared,
             pipeline: Arc::clone(&pipeline),
             bell,
             meters: Arc::clone(&meters),
@@ -139,6 +146,8 @@ impl Host {
             admin,
             http,
             store,
+            ordered,
+            consuming: false,
             consumers: Vec::new(),
             threads,
             alarm,
@@ -151,9 +160,9 @@ impl Host {
     }
 
     /// Says that the host is ready, consumes once the deployment is ours, and returns when the host is to stop.
-    fn serve(&mut self, config: &Config, signals: &Receiver<&'static str>) -> Result<()> {
+    fn serve(&mut self, signals: &Signals) -> Result<()> {
         let kafka_wait = Instant::now() + KAFKA_WAIT;
-        let (mut announced, mut ours) = (false, false);
+        let mut announced = false;
         loop {
             select! {
                 recv(self.alarmed) -> reason => {
@@ -161,15 +170,18 @@ impl Host {
                     self.view.set_fatal(reason.clone());
                     bail!("{reason}");
                 }
-                recv(signals) -> signal => {
+                recv(signals.stop) -> signal => {
                     tracing::info!(signal = signal.unwrap_or_default(), "stopping; a second signal ends at once");
                     return Ok(());
                 }
-                recv(self.relay_ready) -> ready => match ready {
-                    Ok(()) if !ours => {
-                        ours = true;
-                        self.consume(config)?;
+                recv(signals.reload) -> _ => self.reload_aside()?,
+                recv(self.ordered) -> order => {
+                    if let Ok(order) = order {
+                        self.switch(order);
                     }
+                }
+                recv(self.relay_ready) -> ready => match ready {
+                    Ok(()) if !self.consuming => self.consume()?,
                     // The publisher was opened anew.
                     Ok(()) => {}
                     // The relay has ended, and the alarm says why.
@@ -178,8 +190,8 @@ impl Host {
                 default(TICK) => {}
             }
             self.look();
-            if !announced && (ours || Instant::now() >= kafka_wait) {
-                if !ours {
+            if !announced && (self.consuming || Instant::now() >= kafka_wait) {
+                if !self.consuming {
                     let brokers = &self.settings.brokers;
                     tracing::warn!(brokers, "kafka cannot be reached yet; consuming begins when it can");
                 }
@@ -187,6 +199,13 @@ impl Host {
                 self.announce()?;
             }
         }
+    }
+
+    /// A reload waits for this very loop, so it has a thread of its own. The log says how it went.
+    fn reload_aside(&mut self) -> Result<()> {
+        let control = Arc::clone(&self.control);
+        let reload = move || drop(control.follow("SIGHUP"));
+        self.threads.spawn("reload".to_owned(), reload)
     }
 
     /// What has to be asked for once a second: the connection to Kafka, the age of the outbox.
@@ -209,16 +228,21 @@ impl Host {
             .set(Duration::from_millis(age.unsigned_abs()).as_secs_f64());
     }
 
-    fn consume(&mut self, config: &Config) -> Result<()> {
-        for (ix, _) in self.registry.iter() {
-            let Some(handler) = config.handlers.get(usize::from(ix)) else {
-                continue;
-            };
-            if handler.topics.is_empty() {
-                continue;
+    fn consume(&mut self) -> Result<()> {
+        self.consuming = true;
+        let config = self.control.config.load_full();
+        for handler in &config.handlers {
+            if let Some((ix, _)) = self.registry.find(&handler.name) {
+                self.consume_one(handler, ix)?;
             }
+        }
+        Ok(())
+    }
+
+    fn consume_one(&mut self, handler: &HandlerConfig, ix: HandlerIx) -> Result<()> {
+        if !handler.topics.is_empty() {
             let consumer = kafka::consumer(handler, ix, &self.pipeline, (&self.settings, &self.health, &self.alarm))?;
-            self.consumers.push(consumer);
+            self.consumers.push((ix, consumer));
         }
         Ok(())
     }
@@ -244,7 +268,7 @@ impl Host {
         if let Some(http) = &self.http {
             http.stop();
         }
-        for consumer in &self.consumers {
+        for (_, consumer) in &self.consumers {
             consumer.quiesce();
         }
         // Requests that have begun still need the pipeline.
@@ -256,13 +280,13 @@ impl Host {
         }
         // Without anything to publish, and without Kafka, there is nothing to wait for.
         self.give_up.store(true, Ordering::Relaxed);
-        for consumer in &self.consumers {
+        for (_, consumer) in &self.consumers {
             consumer.stop();
         }
         let patience = deadline
             .saturating_duration_since(Instant::now())
             .max(Duration::from_secs(2));
-        for consumer in self.consumers.drain(..) {
+        for (_, consumer) in self.consumers.drain(..) {
             if let Err(error) = consumer.join(patience) {
                 tracing::warn!(%error, "a consumer did not end well");
             }

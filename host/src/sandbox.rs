@@ -162,6 +162,11 @@ impl Sandbox {
         Ok(guest)
     }
 
+    /// The largest memory limit that a handler may have, in bytes: the slots for instances are made once.
+    pub fn largest_memory(&self) -> u64 {
+        self.options.memory
+    }
+
     /// Removes the compiled code of components that no handler keeps any more.
     pub fn forget(&self, digests: &[String]) {
         for digest in digests {

@@ -1,5 +1,6 @@
 //! What Sandman promises, one file a promise, shown with the real binary.
 
+mod admin;
 mod architecture;
 mod attempts;
 mod broker_outage;
@@ -7,6 +8,7 @@ mod chains;
 mod compression;
 mod configuration;
 mod crash;
+mod deploy;
 mod drain;
 mod embedded;
 mod group;
@@ -21,8 +23,10 @@ mod partitions;
 mod poison;
 mod preferences_routes;
 mod profile_routes;
+mod reload;
 mod sections;
 mod seeing;
+mod swap;
 mod tokens;
 mod torn;
 mod uploads;
@@ -35,6 +39,9 @@ fn main() -> ExitCode {
     // The slow ones first: they end while the quick ones fill the gaps.
     let all = [
         crash::BEHAVIOURS,
+        swap::BEHAVIOURS,
+        deploy::BEHAVIOURS,
+        reload::BEHAVIOURS,
         broker_outage::BEHAVIOURS,
         http_outage::BEHAVIOURS,
         torn::BEHAVIOURS,
@@ -59,6 +66,7 @@ fn main() -> ExitCode {
         tokens::BEHAVIOURS,
         uploads::BEHAVIOURS,
         seeing::BEHAVIOURS,
+        admin::BEHAVIOURS,
         embedded::BEHAVIOURS,
         configuration::BEHAVIOURS,
         architecture::BEHAVIOURS,

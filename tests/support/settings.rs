@@ -57,6 +57,7 @@ pub struct Settings {
     lines: Vec<(String, String)>,
     handlers: Vec<Handler>,
     routes: Vec<String>,
+    variables: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -68,6 +69,7 @@ impl Settings {
             lines: Vec::new(),
             handlers: Vec::new(),
             routes: Vec::new(),
+            variables: Vec::new(),
         };
         settings
             .set("host.source", &quoted("user-service"))
@@ -103,6 +105,18 @@ impl Settings {
     pub fn handler(mut self, handler: Handler) -> Self {
         self.handlers.push(handler);
         self
+    }
+
+    /// Sets a variable of the host's environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// What the host's environment says.
+    pub(crate) fn variables(&self) -> &[(String, String)] {
+        &self.variables
     }
 
     /// Adds a route that anybody may ask, `POST /path/{key}`, answered by these handlers.

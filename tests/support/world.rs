@@ -202,7 +202,7 @@ impl World {
             self.cluster()?
                 .make_what_nobody_can_ask_for(&settings.topics(), PARTITIONS)?;
         }
-        Host::start(&folder, arguments, &[], |log| self.remember(log))
+        Host::start(&folder, arguments, settings.variables(), |log| self.remember(log))
     }
 
     /// Starts a host with a `sandman.toml` as it stands, and with what the environment says of it; `topics` are those that

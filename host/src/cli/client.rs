@@ -14,7 +14,7 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use super::output;
-use crate::config::Config;
+use crate::config::{Config, variables};
 
 /// The exit code of a command that could not ask the host at all.
 const NOT_ASKED: u8 = 3;
@@ -65,7 +65,7 @@ pub(super) fn asking(command: impl FnOnce() -> Result<ExitCode>) -> Result<ExitC
 impl HostArgs {
     /// The host that these arguments, the configuration and the environment name.
     pub(super) fn client(&self) -> Result<Client> {
-        let admin = Config::admin(&self.config, super::variables());
+        let admin = Config::admin(&self.config, variables());
         let (base, token) = match &self.host {
             Some(host) => (base(host)?, token()),
             None => {
@@ -98,7 +98,7 @@ impl HostArgs {
 
 /// The token of whoever runs the command.
 fn token() -> Option<String> {
-    let found = super::variables().find(|(name, _)| name == "SANDMAN_ADMIN_TOKEN");
+    let found = variables().find(|(name, _)| name == "SANDMAN_ADMIN_TOKEN");
     found.map(|(_, token)| token)
 }
 

@@ -52,6 +52,34 @@ pub fn registry(
     Ok(Registry::new(made.collect::<Result<_>>()?))
 }
 
+/// A handler that is ready to serve, and not written down as serving yet.
+pub struct Ready(Found);
+
+impl super::Deployer {
+    /// Loads the version that serves a handler which the configuration has just been given.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn ready(&self, config: &Config, handler: &HandlerConfig) -> Result<Ready> {
+        let loader = Loader {
+            config,
+            sandbox: &self.sandbox,
+        };
+        Ok(Ready(find(loader, handler, &*self.versions)?))
+    }
+
+    /// Writes down that the handler serves, if it is for the first time.
+    ///
+    /// # Errors
+    /// If the store does not take it.
+    pub fn begin(&self, config: &Config, handler: &HandlerConfig, ready: Ready) -> Result<Version> {
+        let version = first(handler, ready.0, &*self.versions, config.host.versions)?;
+        self.meters
+            .serves(&handler.name, (version.number, &version.digest), true);
+        Ok(version)
+    }
+}
+
 fn find(loader: Loader<'_>, handler: &HandlerConfig, versions: &dyn VersionStore) -> Result<Found> {
     let name = &handler.name;
     let (found, number) = match versions.active(name)? {

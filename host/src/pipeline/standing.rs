@@ -1,6 +1,8 @@
 //! How a handler stands: what an operator asks for, off the hot path.
 
+use crate::event::TopicPartition;
 use crate::lanes::HandlerIx;
+use crate::progress::Progress;
 
 use super::Pipeline;
 
@@ -18,6 +20,19 @@ pub struct Standing {
 }
 
 impl Pipeline {
+    /// Makes room for a handler that came while the host runs, with its progress as the store has it.
+    pub fn admit(&self, ix: HandlerIx, progress: Vec<(TopicPartition, Progress)>) {
+        let mut desk = self.desk.lock();
+        let room = usize::from(ix) + 1;
+        if desk.load.len() < room {
+            desk.load.resize(room, (0, 0));
+        }
+        for (name, progress) in progress {
+            // What this process knows already is newer.
+            desk.partitions.enter(ix, &name, Some(progress));
+        }
+    }
+
     /// How the handler at `ix` stands.
     pub fn standing(&self, ix: HandlerIx) -> Standing {
         let desk = self.desk.lock();

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
+use super::reload::Order;
 use crate::alarm::Alarm;
 use crate::clock;
 use crate::config::Config;
 use crate::control::{Control, Entry, HandlerReport, MemoryReport, ReloadError, Reloaded};
 use crate::deploy::{Deployer, Done, Refusal, Report, Slot};
 use crate::event::iso_millis;
+use crate::kafka::{KafkaHealth, KafkaSettings};
 use crate::lanes::HandlerIx;
 use crate::meters::{Meters, Rates};
 use crate::pipeline::Pipeline;
@@ -28,17 +31,23 @@ pub(super) struct HostControl {
     pub(super) registry: Arc<Registry>,
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) deployer: Deployer,
+    pub(super) store: Arc<SqliteStore>,
+    pub(super) settings: KafkaSettings,
+    pub(super) health: Arc<KafkaHealth>,
+    /// To the host's loop.
+    pub(super) orders: Sender<Order>,
     rates: Mutex<HashMap<HandlerIx, Rates>>,
 }
 
 impl HostControl {
-    /// The control of a host that is made of these parts.
+    /// The control of a host that is made of these parts, and what it orders of the host's loop.
     pub(super) fn over(
         config: &Config,
         (registry, sandbox, store): (&Arc<Registry>, Arc<Sandbox>, &Arc<SqliteStore>),
         pipeline: &Arc<Pipeline>,
         (meters, alarm): (&Arc<Meters>, &Alarm),
-    ) -> Arc<Self> {
+        settings: &KafkaSettings,
+    ) -> (Arc<Self>, Receiver<Order>) {
         let config = Arc::new(ArcSwap::from_pointee(config.clone()));
         let deployer = Deployer::new(
             Arc::clone(&config),
@@ -47,13 +56,19 @@ impl HostControl {
             Arc::clone(store) as _,
             (Arc::clone(meters), alarm.clone()),
         );
-        Arc::new(Self {
+        let (orders, ordered) = crossbeam_channel::unbounded();
+        let control = Self {
             config,
             registry: Arc::clone(registry),
             pipeline: Arc::clone(pipeline),
             deployer,
+            store: Arc::clone(store),
+            settings: settings.clone(),
+            health: KafkaHealth::new(),
+            orders,
             rates: Mutex::default(),
-        })
+        };
+        (Arc::new(control), ordered)
     }
 
     /// Notes what was done so far; called about once a second.
@@ -131,7 +146,7 @@ impl Control for HostControl {
         self.deployer.rollback(slot, by, to)
     }
 
-    fn reload(&self, _: &str) -> Result<Reloaded, ReloadError> {
-        Err(ReloadError::Failed("not there yet".to_owned()))
+    fn reload(&self, by: &str) -> Result<Reloaded, ReloadError> {
+        self.follow(by)
     }
 }
