@@ -31,8 +31,9 @@ pub trait Control: Send + Sync + 'static {
     /// Bytes of the largest component that is taken.
     fn largest_component(&self) -> usize;
 
-    /// Deploys a component (`None`: more than the largest came) in the name of `by`; tells stages, and then the end.
-    fn deploy(&self, slot: &Slot, order: (&str, Option<&[u8]>), tell: &mut dyn FnMut(Report));
+    /// Deploys a component (`None`: more than the largest came) in the name of `by`; tells stages, and then, with the slot
+    /// given back, the end.
+    fn deploy(&self, slot: Slot, order: (&str, Option<&[u8]>), tell: &mut dyn FnMut(Report));
 
     /// Makes an earlier version serve, in the name of `by`.
     ///

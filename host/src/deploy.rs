@@ -130,14 +130,16 @@ impl Deployer {
     }
 
     /// Deploys a component to the handler that was reserved; tells each stage as it is passed, and then how it ended.
-    /// `None` stands for a component that was larger than `host.component` and not even received.
-    pub fn deploy(&self, slot: &Slot, (by, component): (&str, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
+    /// `None` stands for a component that was larger than `host.component` and not even received. Whoever hears of the end
+    /// may order the next change: the slot is free by then.
+    pub fn deploy(&self, slot: Slot, (by, component): (&str, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
         let Some(handler) = slot.handler().and_then(|name| self.handler(name).ok()) else {
             return;
         };
         let mut run = Run::deploy(self, handler, by, tell);
         let ended = run.component(component);
         let done = run.finish(ended);
+        drop(slot);
         tell(Report::Done(done));
     }
 

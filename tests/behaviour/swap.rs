@@ -92,7 +92,7 @@ fn every_200_ms(world: &World) -> Result {
         .handler(warm)
         .set("host.versions", "3")
         .route("/things/{key}", &["echo"])
-        .route("/warm/{key}", &["warm"]);
+        .route("/others/{key}", &["warm"]);
     let host = world.host(&settings)?;
     let components = (2..=VERSIONS).map(stamped).collect::<Result<Vec<_>>>()?;
     for component in &components {

@@ -138,7 +138,7 @@ impl Control for HostControl {
         self.config.load().host.component
     }
 
-    fn deploy(&self, slot: &Slot, order: (&str, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
+    fn deploy(&self, slot: Slot, order: (&str, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
         self.deployer.deploy(slot, order, tell);
     }
 

@@ -96,7 +96,7 @@ async fn deploy(
     let (lines, response) = lines::answer(status);
     let work = move || {
         let order = (&*caller.0, component.as_deref());
-        api.control.deploy(&slot, order, &mut |report| lines.send(&report));
+        api.control.deploy(slot, order, &mut |report| lines.send(&report));
     };
     // On a thread of its own, which goes on when the client has gone.
     let spawned = std::thread::Builder::new().name(format!("deploy {name}")).spawn(work);

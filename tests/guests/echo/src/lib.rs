@@ -92,6 +92,7 @@ pub fn describe() -> Contract {
     Contract::new()
         .consumes("thing.happened", ["1.0"])
         .serves("POST", "/things/{key}")
+        .serves("POST", "/others/{key}")
         .emits("thing.counted", "1.0")
         .emits("thing.echoed", "1.0")
         .state_schema(TALLY)

@@ -56,7 +56,7 @@ impl Control for Fake {
         1_000
     }
 
-    fn deploy(&self, _: &Slot, (by, component): (&str, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
+    fn deploy(&self, _: Slot, (by, component): (&str, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
         self.order(format!("deploy by {by}: {:?}", component.map(<[u8]>::len)));
         if component.is_some() {
             tell(Report::Passed(Passed {
