@@ -62,8 +62,7 @@ pub struct HandlerReport {
     pub activated_at: String,
     /// Invocations per second in the last minute.
     pub rates: Rate,
-    /// Messages on Kafka that are not completed; not there for a handler without topics, or before Kafka has told.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Messages on Kafka that are not completed; null for a handler without topics, or before Kafka has told.
     pub lag: Option<u64>,
     /// Triggers in memory, from intake to commit.
     pub in_flight: u64,

@@ -1,7 +1,7 @@
 //! The admin API is for operators: not for whoever has no token, and not for web pages; and every call is written down.
 
 use anyhow::ensure;
-use sandman_tests::{Ask, Behaviour, Result, World, echo, stamped};
+use sandman_tests::{Ask, Behaviour, Event, Result, World, echo, eventually, stamped};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("the_admin_api_wants_a_token_and_no_web_page", token_and_origin),
@@ -85,8 +85,12 @@ fn commands(world: &World) -> Result {
         "{}",
         by_variable.stderr
     );
-    let json = world.command(&["handlers", "--json", "--host", &address], &[])?;
-    let handlers: serde_json::Value = serde_json::from_str(&json.stdout)?;
+    world.send(&topic, &[Event::thing("ann", 1)])?;
+    let handlers = eventually("the lag is known", || {
+        let json = world.command(&["handlers", "--json", "--host", &address], &[])?;
+        let handlers: serde_json::Value = serde_json::from_str(&json.stdout)?;
+        Ok((handlers[0]["lag"] == 0 && handlers[0]["memory"]["peak"] != 0).then_some(handlers))
+    })?;
     for key in ["name", "version", "digest", "activatedAt", "rates", "lag", "memory"] {
         ensure!(!handlers[0][key].is_null(), "no {key} in {handlers}");
     }

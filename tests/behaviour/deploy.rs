@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use sandman_tests::{
     Behaviour, Ended, Event, Host, Result, World, echo, eventually, guest, hostile, rewritten, stamped,
 };
@@ -105,32 +105,50 @@ fn with_module(module: &[u8]) -> Result<Vec<u8>> {
     Ok(component)
 }
 
-/// Functions that cost a compiler as much as they can for their size.
-fn bomb(functions: usize, steps: usize) -> Result<Vec<u8>> {
-    let mut text = "(module".to_owned();
-    for _ in 0..functions {
-        text.push_str("(func (param i64 i64 i64 i64) (result i64) (local i64 i64 i64 i64)");
-        for step in 0..steps {
-            let (from, to) = (step * 7 % 8, step * 5 % 8);
-            text.push_str(&format!(
-                "(block (br_if 0 (i64.eqz (local.get {from}))) (local.set {to} (i64.rem_u (i64.mul (local.get {to}) \
-                 (local.get {from})) (i64.const {step}1))))"
-            ));
+/// A core module of functions that cost a compiler as much as they can for their size: hundreds of branches and few locals.
+fn bomb(functions: usize, steps: usize) -> Vec<u8> {
+    let number = |mut n: usize| {
+        let mut bytes = Vec::new();
+        while n > 0x7f {
+            bytes.push((n & 0x7f) as u8 | 0x80);
+            n >>= 7;
         }
-        text.push_str("(local.get 3))");
+        bytes.push(n as u8);
+        bytes
+    };
+    // No locals but the eight parameters.
+    let mut body = vec![0];
+    for step in 0..steps {
+        let (from, to) = ((step * 7 % 8) as u8, (step * 5 % 8) as u8);
+        // Unless `from` is zero: to = to * from % (step + 1)
+        body.extend([0x02, 0x40, 0x20, from, 0x50, 0x0d, 0, 0x20, to, 0x20, from, 0x7e, 0x42]);
+        // A signed number: one more byte, so that none reads as negative.
+        body.extend(number((step % 0x1000 + 1) | 0x2000 << 7));
+        body.extend([0x82, 0x21, to, 0x0b]);
     }
-    text.push(')');
-    wat::parse_str(text).context("a bomb")
+    body.extend([0x20, 3, 0x0b]);
+    let section = |id: u8, content: Vec<u8>| [vec![id], number(content.len()), content].concat();
+    let kind = [vec![1, 0x60, 8], vec![0x7e; 8], vec![1, 0x7e]].concat();
+    let declared = [number(functions), vec![0; functions]].concat();
+    let code = [number(body.len()), body].concat();
+    let bodies = [number(functions), code.repeat(functions)].concat();
+    [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, kind),
+        section(3, declared),
+        section(10, bodies),
+    ]
+    .concat()
 }
 
 fn compiles_too_long(world: &World) -> Result {
     let input = world.make_topic("hostile.told")?;
     let settings = world
         .settings()?
-        .set("host.compile_time", "\"10s\"")
+        .set("host.compile_time", "\"5s\"")
         .handler(hostile(&[&input])?);
     let host = world.host(&settings)?;
-    let component = with_module(&bomb(8, 60_000)?)?;
+    let component = with_module(&bomb(8, 50_000))?;
     refused(
         &deploy(world, &host, "hostile", &component)?,
         "compiled",
@@ -146,7 +164,7 @@ fn compiles_too_large(world: &World) -> Result {
         .set("host.compile_memory", "\"192MiB\"")
         .handler(hostile(&[&input])?);
     let host = world.host(&settings)?;
-    let component = with_module(&bomb(4, 40_000)?)?;
+    let component = with_module(&bomb(4, 40_000))?;
     refused(&deploy(world, &host, "hostile", &component)?, "compiled", "")?;
     serves(world, &input)
 }
