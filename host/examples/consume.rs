@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use sandman::event::{OutRecord, Record, TopicPartition};
+use sandman::event::{Headers, OutRecord, Record, TopicPartition};
 use sandman::kafka::{
     ConsumerHandle, ConsumerOptions, Cursor, Flow, Intake, KafkaHealth, KafkaSettings, Publisher, PublisherOptions,
     Start, TopicSpec, ensure_topics, spawn_consumer,
@@ -160,7 +160,7 @@ fn fill(settings: &KafkaSettings, health: &Arc<KafkaHealth>, topic: &str) -> Res
         topic: topic.into(),
         key: Some(format!("user-{n}").into_bytes()),
         value: Some(vec![b'x'; 400]),
-        headers: Vec::new(),
+        headers: Headers::default(),
     };
     for batch in 0..RECORDS / 5_000 {
         let records: Vec<_> = (batch * 5_000..(batch + 1) * 5_000).map(record).collect();

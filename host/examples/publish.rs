@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use sandman::event::{Header, OutRecord};
+use sandman::event::{Header, Headers, OutRecord};
 use sandman::kafka::{
     Cursor, KafkaHealth, KafkaSettings, PublishError, Publisher, PublisherOptions, TopicSpec, ensure_topics,
     read_cursor,
@@ -141,6 +141,6 @@ fn record(topic: &str, n: u32) -> OutRecord {
         topic: topic.into(),
         key: Some(format!("user-{n}").into_bytes()),
         value: Some(vec![b'x'; 400]),
-        headers: vec![Header::text("eventType", "user.updated")],
+        headers: Headers::from_iter([Header::text("eventType", "user.updated")]),
     }
 }

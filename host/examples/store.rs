@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use sandman::event::{Header, OutRecord, TopicPartition};
+use sandman::event::{Header, Headers, OutRecord, TopicPartition};
 use sandman::progress::Progress;
 use sandman::store::{BatchNo, Commit, ProgressWrite, RowId, SqliteStore, StateWrite, Store};
 
@@ -172,16 +172,17 @@ impl Load {
             topic: Arc::clone(&self.topic),
             key: Some(key.into()),
             value: Some(vec![b'v'; 400]),
-            headers: [
-                ("eventType", "user.updated"),
-                ("source", "user-service"),
-                ("version", "1.0"),
-                ("correlationId", "0b7e7b7e-6c5f-4a43-9d0d-2f2b8d0f4a11"),
-                ("timestamp", "2025-12-12T10:30:00.000Z"),
-                ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
-            ]
-            .map(|(name, value)| Header::text(name, value))
-            .into(),
+            headers: Headers::from_iter(
+                [
+                    ("eventType", "user.updated"),
+                    ("source", "user-service"),
+                    ("version", "1.0"),
+                    ("correlationId", "0b7e7b7e-6c5f-4a43-9d0d-2f2b8d0f4a11"),
+                    ("timestamp", "2025-12-12T10:30:00.000Z"),
+                    ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+                ]
+                .map(|(name, value)| Header::text(name, value)),
+            ),
         }
     }
 }

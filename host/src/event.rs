@@ -6,12 +6,14 @@ mod dead_letter;
 mod decode;
 mod encode;
 mod envelope;
+mod headers;
 mod record;
 mod time;
 
 pub use dead_letter::{DeadLetter, RECORD_BYTES, dead_letter};
 pub use decode::{DecodeError, decode};
-pub use encode::{Outgoing, encode};
+pub use encode::{NewEnvelope, Outgoing, encode};
 pub use envelope::Envelope;
-pub use record::{Header, OutRecord, Record, TopicPartition};
+pub use headers::{Header, Headers};
+pub use record::{OutRecord, Record, TopicPartition};
 pub use time::iso_millis;

@@ -179,8 +179,8 @@ impl<W: Work> Lanes<W> {
         self.ready.push_back(Ready { work, failed, lanes });
     }
 
-    /// The next trigger to run, and its lanes' states. Wakes parked lanes that are due at `now`.
-    pub fn take(&mut self, now: Millis) -> Option<Job<W>> {
+    /// Wakes the parked lanes that are due at `now`.
+    pub fn wake_due(&mut self, now: Millis) {
         while let Some((key, at)) = self.parked.due(now) {
             // The entry of a lane that was woken early, and perhaps parked again, is stale.
             if self.lanes.get(&key).is_some_and(|lane| lane.due == Some(at)) {
@@ -188,6 +188,11 @@ impl<W: Work> Lanes<W> {
                 self.advance(&key);
             }
         }
+    }
+
+    /// The next trigger to run, and its lanes' states. Wakes parked lanes that are due at `now`.
+    pub fn take(&mut self, now: Millis) -> Option<Job<W>> {
+        self.wake_due(now);
         let Ready { work, failed, lanes } = self.ready.pop_front()?;
         let mut seats = Vec::with_capacity(lanes.len());
         for key in lanes {
@@ -211,6 +216,11 @@ impl<W: Work> Lanes<W> {
     /// When the next parked lane is due.
     pub fn next_due(&self) -> Option<Millis> {
         self.parked.next_due()
+    }
+
+    /// How many triggers could run now.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
     }
 
     /// Whether there is something to run now.

@@ -8,7 +8,9 @@
 //! [`Pipeline::accept`], worker threads run [`Pipeline::work`], one thread runs [`Pipeline::commit`].
 
 mod committer;
+mod crew;
 mod fold;
+mod handover;
 mod intake;
 mod partitions;
 mod request;
@@ -30,10 +32,12 @@ use crate::clock;
 use crate::lanes::{HandlerIx, Job, Lanes, Millis};
 use crate::meters::HostMeters;
 use crate::registry::Registry;
-use crate::store::{AnswerWrite, Answered, BatchNo, OutboxSize, Store, StoreError};
+use crate::store::{AnswerWrite, Answered, BatchNo, OutboxBatch, OutboxSize, Store, StoreError};
 use crate::unit::{Finish, Unit};
 use crate::work::{Answer, EventWork, Input, RequestId};
 
+use crew::{Crew, Rest};
+use handover::Handover;
 use partitions::Partitions;
 use worker::{Ran, Try};
 
@@ -64,6 +68,9 @@ pub struct Options {
     pub outbox_bytes: u64,
     /// The pause after a commit that the store could not do.
     pub store_pause: Duration,
+    /// How long a consumer waits for room in memory before it pauses, which throws away what it has fetched. Rebalances
+    /// and a stop wait as long.
+    pub patience: Duration,
 }
 
 /// A request's key and its `Idempotency-Key`.
@@ -75,6 +82,7 @@ struct Desk {
     /// Units in the order in which they were produced, which per lane is the order of their triggers.
     units: VecDeque<Unit>,
     partitions: Partitions,
+    crew: Crew,
     /// Records and their bytes in memory, per handler.
     load: Vec<(usize, usize)>,
     outbox: OutboxSize,
@@ -99,11 +107,12 @@ pub struct Pipeline {
     alarm: Alarm,
     meters: HostMeters,
     desk: Mutex<Desk>,
-    runnable: Condvar,
+    rest: Rest,
     committable: Condvar,
     /// Rung after every commit.
     settled: Condvar,
     bell: Sender<()>,
+    handover: Mutex<Handover>,
     store_fault: Mutex<Option<String>>,
 }
 
@@ -130,6 +139,7 @@ impl Pipeline {
             lanes: Lanes::new(options.cache_bytes),
             units: VecDeque::new(),
             partitions,
+            crew: Crew::new(std::thread::available_parallelism().map_or(1, usize::from)),
             load: vec![(0, 0); handlers],
             outbox: store.outbox_size()?,
             published: None,
@@ -146,23 +156,20 @@ impl Pipeline {
             alarm,
             meters,
             desk: Mutex::new(desk),
-            runnable: Condvar::new(),
+            rest: Rest::default(),
             committable: Condvar::new(),
             settled: Condvar::new(),
             bell,
+            handover: Mutex::default(),
             store_fault: Mutex::default(),
         };
         Ok((Arc::new(pipeline), rung))
     }
 
-    /// A worker's life: takes triggers whose lanes are free and runs them, until the pipeline stops.
-    pub fn work(&self) {
-        while let Some(job) = self.take() {
-            let ran = match &*job.work {
-                Input::Event(work) => self.run_event(&job, work),
-                Input::Request(id, work) => Ok(self.run_request(&job, *id, work)),
-            };
-            self.hand_back(job, ran);
+    fn run(&self, job: &Job<Input>) -> Result<Ran, StoreError> {
+        match &*job.work {
+            Input::Event(work) => self.run_event(job, work),
+            Input::Request(id, work) => Ok(self.run_request(job, *id, work)),
         }
     }
 
@@ -179,43 +186,18 @@ impl Pipeline {
         .run(job)
     }
 
-    fn take(&self) -> Option<Job<Input>> {
-        let mut desk = self.desk.lock();
-        loop {
-            if desk.stopping {
-                return None;
-            }
-            let now = clock::monotonic_millis();
-            if let Some(job) = desk.lanes.take(now) {
-                if desk.lanes.has_ready() {
-                    self.runnable.notify_one();
-                }
-                return Some(job);
-            }
-            match desk.lanes.next_due() {
-                Some(due) => {
-                    let wait = Duration::from_millis(due.saturating_sub(now).max(1));
-                    self.runnable.wait_for(&mut desk, wait);
-                }
-                None => self.runnable.wait(&mut desk),
-            }
-        }
-    }
-
-    fn hand_back(&self, job: Job<Input>, ran: Result<Ran, StoreError>) {
-        let mut desk = self.desk.lock();
+    /// The worker looks for its next trigger right after this, and so sees to what has become ready or was parked.
+    fn hand_back(&self, desk: &mut MutexGuard<'_, Desk>, job: Job<Input>, ran: Result<Ran, StoreError>) {
         match ran {
             Ok(Ran::Done(changes, unit)) => {
                 if desk.lanes.ran(job, changes) {
-                    self.queue(&mut desk, unit);
+                    self.queue(desk, unit);
                 }
             }
             Ok(Ran::Again { failed, due, unit }) => {
                 if desk.lanes.park(job, failed, due) {
-                    self.queue(&mut desk, unit);
+                    self.queue(desk, unit);
                 }
-                // Another worker may be waiting for a later time than this one.
-                self.runnable.notify_one();
             }
             Err(error) => {
                 tracing::error!(%error, "a state could not be read; its key waits");
@@ -243,13 +225,28 @@ impl Pipeline {
                 .insert((Arc::clone(key), Arc::clone(idempotency_key)), answered.clone());
         }
         desk.units.push_back(unit);
-        self.committable.notify_one();
+        // In between, the committer waits for more.
+        if desk.units.len() == 1 || desk.units.len() >= self.options.batch {
+            self.committable.notify_one();
+        }
     }
 
     /// The relay has put everything up to this batch on Kafka; it leaves the outbox with the next commit.
     pub fn published(&self, up_to: BatchNo) {
         self.desk.lock().published = Some(up_to);
         self.committable.notify_one();
+    }
+
+    /// The batches after `after`, oldest first, for the relay: none if there are none, else at least one, up to `max_bytes`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they have to be read from the store and cannot be.
+    pub fn outgoing(&self, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
+        let batches = self.handover.lock().take(after, max_bytes);
+        if !batches.is_empty() || self.store.outbox_size()?.last <= after {
+            return Ok(batches);
+        }
+        self.store.outbox(after, max_bytes)
     }
 
     /// Waits until every trigger in memory is committed, but for the parked ones. Answers whether that was so in time.
@@ -268,8 +265,10 @@ impl Pipeline {
 
     /// Ends the workers and, once what is queued is committed, the committer.
     pub fn stop(&self) {
-        self.desk.lock().stopping = true;
-        self.runnable.notify_all();
+        let mut desk = self.desk.lock();
+        desk.stopping = true;
+        self.rouse_all(&mut desk);
+        drop(desk);
         self.committable.notify_all();
     }
 

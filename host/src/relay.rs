@@ -154,7 +154,7 @@ impl Relay {
                 opened
             }
         };
-        let batches = self.store.outbox(*after, TRANSACTION_BYTES)?;
+        let batches = self.pipeline.outgoing(*after, TRANSACTION_BYTES)?;
         let Some(last) = batches.last().map(|batch| batch.number) else {
             return Ok(Step::Idle);
         };

@@ -215,12 +215,7 @@ impl Host {
         self.view.set_store_fault(self.pipeline.store_fault());
         self.meters.host.kafka_connected.set(f64::from(u8::from(connected)));
         self.control.sample();
-        let size = self.pipeline.outbox();
-        let oldest = self
-            .store
-            .outbox(size.published, 1)
-            .ok()
-            .and_then(|batches| Some(batches.first()?.committed_millis));
+        let oldest = self.pipeline.outbox().oldest_millis;
         let age = oldest.map_or(0, |oldest| (clock::wall_millis() - oldest).max(0));
         self.meters
             .host
@@ -355,5 +350,6 @@ fn pipeline_options(config: &Config) -> pipeline::Options {
         batch: config.host.batch,
         outbox_bytes: config.store.outbox,
         store_pause: Duration::from_secs(1),
+        patience: Duration::from_millis(500),
     }
 }

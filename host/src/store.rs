@@ -183,6 +183,8 @@ pub struct OutboxSize {
     pub last: BatchNo,
     /// The newest batch known to be on Kafka, 0 for none.
     pub published: BatchNo,
+    /// When the oldest batch that waits was committed: milliseconds since 1970; `None` if none waits.
+    pub oldest_millis: Option<i64>,
 }
 
 /// Why the store did not do what was asked.

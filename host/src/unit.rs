@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use crate::contract::{Terms, TermsError};
-use crate::event::{Envelope, OutRecord, Outgoing, RECORD_BYTES, encode, iso_millis};
+use crate::event::{NewEnvelope, OutRecord, Outgoing, RECORD_BYTES, encode, iso_millis};
 use crate::lanes::{LaneKey, PartitionIx};
 use crate::outcome::{EmittedEvent, StateChange};
 use crate::progress::Span;
@@ -91,28 +91,29 @@ pub fn records(
     let mut records = Vec::with_capacity(events.len());
     for event in events {
         let topic = terms.outgoing(&event.event_type, &event.version, &event.payload)?;
-        let envelope = Envelope {
-            event_id: (mint.id)().hyphenated().to_string(),
-            event_type: event.event_type,
-            timestamp: timestamp.clone(),
-            version: event.version,
-            source: mint.source.to_owned(),
-            correlation_id: mint.correlation_id.map(str::to_owned),
-            causation_id: mint.causation_id.map(str::to_owned),
-            metadata: event.metadata.map(raw).transpose()?,
-            payload: raw(event.payload)?,
+        let mut id = Uuid::encode_buffer();
+        let envelope = NewEnvelope {
+            event_id: (mint.id)().hyphenated().encode_lower(&mut id),
+            event_type: &event.event_type,
+            timestamp: &timestamp,
+            version: &event.version,
+            source: mint.source,
+            correlation_id: mint.correlation_id,
+            causation_id: mint.causation_id,
+            metadata: event.metadata.as_deref().map(serde_json::from_str).transpose()?,
+            payload: serde_json::from_str(&event.payload)?,
         };
         let key = event.key.as_deref().unwrap_or(key);
         let record = encode(&Outgoing {
             topic,
             key,
-            envelope: &envelope,
+            envelope,
             traceparent: &traceparent,
         })?;
         let bytes = record.bytes();
         if bytes > RECORD_BYTES {
             return Err(EmitError::TooLarge {
-                event_type: envelope.event_type,
+                event_type: event.event_type,
                 bytes,
             });
         }
@@ -138,10 +139,6 @@ pub enum EmitError {
     /// Not JSON.
     #[error("an emitted payload or metadata is not JSON: {0}")]
     Json(#[from] serde_json::Error),
-}
-
-fn raw(text: String) -> Result<Box<serde_json::value::RawValue>, serde_json::Error> {
-    serde_json::value::RawValue::from_string(text)
 }
 
 /// The trace context of what a trigger set off: the same trace, a span of its own. Without a usable context, a new trace.
@@ -214,11 +211,7 @@ mod tests {
              \"timestamp\":\"2025-12-12T10:30:00.000Z\",\"version\":\"1.0\",\"source\":\"user-service\",\
              \"causationId\":\"cause\",\"payload\":{\"x\": 1}}"
         );
-        let headers: Vec<_> = records[0]
-            .headers
-            .iter()
-            .map(|h| (h.name.as_str(), h.value.as_deref().unwrap()))
-            .collect();
+        let headers: Vec<_> = records[0].headers.iter().map(|h| (h.name, h.value.unwrap())).collect();
         assert_eq!(headers[3], ("correlationId", &b""[..]));
         assert_eq!(
             headers[5],

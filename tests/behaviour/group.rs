@@ -1,13 +1,17 @@
 //! Partitions are taken away and given back.
 
 use anyhow::ensure;
-use sandman_tests::{Behaviour, Ledger, Result, World, echo};
+use sandman_tests::{Behaviour, Event, Ledger, Result, World, echo};
 
-pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new(
-    "partitions_taken_by_a_stranger_and_given_back_lose_and_double_nothing",
-    taken_and_given_back,
-)
-.on_real_kafka("balances groups in its own way")];
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new(
+        "partitions_taken_by_a_stranger_and_given_back_lose_and_double_nothing",
+        taken_and_given_back,
+    )
+    .on_real_kafka("balances groups in its own way"),
+    Behaviour::new("a_group_of_another_kind_is_said_and_waited_for", another_kind)
+        .on_real_kafka("lets any two clients into a group"),
+];
 
 fn taken_and_given_back(world: &World) -> Result {
     let input = world.make_topic("thing.happened")?;
@@ -28,4 +32,19 @@ fn taken_and_given_back(world: &World) -> Result {
         host.still_runs()?;
     }
     ledger.settle(world)
+}
+
+/// As when somebody has left an instance of the service before us running.
+fn another_kind(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    let stranger = world.foreign_member_of_another_kind("echo", &input)?;
+    stranger.holds_some()?;
+    let host = world.host(&world.settings()?.handler(echo(&[&input])?))?;
+    world.send(&input, &[Event::thing("ada", 1)])?;
+    host.says(&["WARN", "divide partitions in another way", "echo"])?;
+    stranger.leave();
+    world.reader(&world.topic("thing.echoed"))?.until_count(1)?;
+    let warnings = host.terminate()?.stderr.matches("divide partitions").count();
+    ensure!(warnings < 30, "{warnings} warnings");
+    Ok(())
 }

@@ -14,10 +14,14 @@ mod embedded;
 mod group;
 mod hostage;
 mod hostile;
+mod http_metrics;
 mod http_outage;
 mod idempotency;
+mod import;
 mod kafkajs;
+mod moving_in;
 mod one_host;
+mod open_files;
 mod order;
 mod partitions;
 mod poison;
@@ -30,6 +34,7 @@ mod swap;
 mod tokens;
 mod torn;
 mod uploads;
+mod uploads_sweep;
 mod values;
 mod whole_way;
 
@@ -65,6 +70,11 @@ fn main() -> ExitCode {
         values::BEHAVIOURS,
         tokens::BEHAVIOURS,
         uploads::BEHAVIOURS,
+        uploads_sweep::BEHAVIOURS,
+        http_metrics::BEHAVIOURS,
+        import::BEHAVIOURS,
+        moving_in::BEHAVIOURS,
+        open_files::BEHAVIOURS,
         seeing::BEHAVIOURS,
         admin::BEHAVIOURS,
         embedded::BEHAVIOURS,

@@ -65,6 +65,22 @@ impl<'w> DreamScape<'w> {
         })
     }
 
+    /// Imports states for one of its handlers, before it is started.
+    ///
+    /// # Errors
+    /// If the command does not end.
+    pub fn import(world: &World, handler: &str, lines: &str) -> Result<Ended> {
+        let shipped = fs::read_to_string(repository().join("sandman.toml")).context("no sandman.toml")?;
+        fs::write(world.folder().join("states.jsonl"), lines)?;
+        let environment = environment(world)?;
+        let environment: Vec<_> = environment.iter().map(|(name, value)| (&**name, &**value)).collect();
+        world.sandman(
+            &["import", "--handler", handler, "states.jsonl"],
+            &shipped,
+            &environment,
+        )
+    }
+
     /// SIGKILL, and a start with the same folder.
     ///
     /// # Errors

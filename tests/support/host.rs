@@ -1,5 +1,6 @@
 //! The real `sandman run`, started, watched and ended.
 
+use std::io::{Seek, Write};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -62,6 +63,41 @@ pub(crate) fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)
     let process = Process::start(&format!("sandman {}", arguments.join(" ")), &mut command)?;
     let status = process.wait(PATIENCE)?;
     Ok(ended(&process, status))
+}
+
+/// The same, with text on its standard input.
+pub(crate) fn run_reading(folder: &Path, arguments: &[&str], input: &str) -> Result<Ended> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(input.as_bytes())?;
+    file.rewind()?;
+    let mut command = command(folder, arguments)?;
+    let process = Process::start_reading("sandman", &mut command, file.into())?;
+    let status = process.wait(PATIENCE)?;
+    Ok(ended(&process, status))
+}
+
+/// The same, with the limits that the shell's `ulimit` sets for these arguments of it.
+pub(crate) fn run_limited(folder: &Path, ulimit: &str, arguments: &[&str]) -> Result<Ended> {
+    let limited = command(folder, arguments)?;
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit {ulimit} && exec \"$0\" \"$@\""));
+    shell
+        .arg(limited.get_program())
+        .args(limited.get_args())
+        .current_dir(folder);
+    let process = Process::start("sandman", &mut shell)?;
+    let status = process.wait(PATIENCE)?;
+    Ok(ended(&process, status))
+}
+
+/// Runs a command of `sandman` and kills it as soon as a line on stderr is `last`.
+pub(crate) fn run_until(folder: &Path, arguments: &[&str], last: &str) -> Result<()> {
+    let process = Process::start("sandman", &mut command(folder, arguments)?)?;
+    let line = process.stderr.wait_for(|line| line == last);
+    line.with_context(|| format!("no line {last:?} in {:?}", process.stderr.text()))?;
+    process.signal(Signal::KILL)?;
+    process.wait(PATIENCE)?;
+    Ok(())
 }
 
 fn ended(process: &Process, status: ExitStatus) -> Ended {

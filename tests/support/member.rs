@@ -6,8 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context;
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
 
 use crate::Result;
 use crate::broker::client;
@@ -23,11 +23,11 @@ pub struct ForeignMember {
 }
 
 impl ForeignMember {
-    pub(crate) fn join(brokers: &str, group: &str, topics: &[&str]) -> Result<Self> {
+    pub(crate) fn join(brokers: &str, group: &str, topics: &[&str], strategy: &str) -> Result<Self> {
         let consumer: BaseConsumer = client(brokers)
             .set("group.id", group)
             .set("enable.auto.commit", "false")
-            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("partition.assignment.strategy", strategy)
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "500")
             .create()
@@ -76,6 +76,18 @@ impl Drop for ForeignMember {
             let _ = thread.join();
         }
     }
+}
+
+/// Commits for a group that these records, of this topic, are done.
+pub(crate) fn commit(brokers: &str, group: &str, topic: &str, records: &[(i32, i64)]) -> Result {
+    let consumer: BaseConsumer = client(brokers).set("group.id", group).create().context("no consumer")?;
+    let mut done = TopicPartitionList::new();
+    for (partition, offset) in records {
+        done.add_partition_offset(topic, *partition, Offset::Offset(offset + 1))?;
+    }
+    consumer
+        .commit(&done, CommitMode::Sync)
+        .context("the group's offsets cannot be committed")
 }
 
 /// The sum of a group's committed offsets over the partitions of a topic.

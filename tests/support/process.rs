@@ -28,8 +28,13 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `command`, which `name` stands for in messages.
     pub(crate) fn start(name: &str, command: &mut Command) -> Result<Self> {
+        Self::start_reading(name, command, Stdio::null())
+    }
+
+    /// The same, with something on its standard input.
+    pub(crate) fn start_reading(name: &str, command: &mut Command, input: Stdio) -> Result<Self> {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

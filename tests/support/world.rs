@@ -159,7 +159,17 @@ impl World {
     /// # Errors
     /// If it cannot.
     pub fn foreign_member(&self, handler: &str, topic: &str) -> Result<ForeignMember> {
-        ForeignMember::join(self.cluster()?.brokers(), &format!("{}-{handler}", self.name), &[topic])
+        let group = format!("{}-{handler}", self.name);
+        ForeignMember::join(self.cluster()?.brokers(), &group, &[topic], "cooperative-sticky")
+    }
+
+    /// Joins a handler's group as a client that divides partitions in another way, as KafkaJS does.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn foreign_member_of_another_kind(&self, handler: &str, topic: &str) -> Result<ForeignMember> {
+        let group = format!("{}-{handler}", self.name);
+        ForeignMember::join(self.cluster()?.brokers(), &group, &[topic], "roundrobin")
     }
 
     /// Settings of a host in this world, without handlers.
@@ -182,6 +192,14 @@ impl World {
     pub fn group_offsets(&self, handler: &str, topic: &str) -> Result<i64> {
         let group = format!("{}-{handler}", self.name);
         member::committed(self.cluster()?.brokers(), &group, topic, PARTITIONS)
+    }
+
+    /// Says for a group, as the service before us did, that these records of a topic are done.
+    ///
+    /// # Errors
+    /// If it cannot be said.
+    pub fn commit_for_group(&self, group: &str, topic: &str, records: &[(i32, i64)]) -> Result {
+        member::commit(self.cluster()?.brokers(), group, topic, records)
     }
 
     /// Starts a host in this world's folder and returns once it is ready.
@@ -263,6 +281,42 @@ impl World {
         let path = self.folder.join(name);
         fs::write(&path, bytes)?;
         Ok(path.to_string_lossy().into_owned())
+    }
+
+    /// Runs `sandman import` with the `sandman.toml` of these settings, to its end.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn import(&self, settings: &Settings, arguments: &[&str]) -> Result<Ended> {
+        let folder = self.write("", settings)?;
+        host::run(&folder, &[&["import"], arguments].concat(), &[])
+    }
+
+    /// The same, with text on its standard input.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn import_reading(&self, settings: &Settings, arguments: &[&str], input: &str) -> Result<Ended> {
+        let folder = self.write("", settings)?;
+        host::run_reading(&folder, &[&["import"], arguments].concat(), input)
+    }
+
+    /// Starts `sandman import` and kills it as soon as it says `last`.
+    ///
+    /// # Errors
+    /// If it does not say that.
+    pub fn import_killed_at(&self, settings: &Settings, arguments: &[&str], last: &str) -> Result {
+        let folder = self.write("", settings)?;
+        host::run_until(&folder, &[&["import"], arguments].concat(), last)
+    }
+
+    /// Runs a host that is expected to end by itself, with the limits that the shell's `ulimit` sets for these arguments.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn host_limited(&self, settings: &Settings, ulimit: &str) -> Result<Ended> {
+        let folder = self.write("", settings)?;
+        host::run_limited(&folder, ulimit, &["run", "--config", "sandman.toml"])
     }
 
     fn write(&self, folder: &str, settings: &Settings) -> Result<PathBuf> {

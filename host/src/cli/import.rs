@@ -19,21 +19,24 @@ use crate::store::Store;
 use crate::{run, telemetry};
 
 const AFTER: &str = "\
-The file holds one state a line: {\"key\": \"u-1\", \"state\": {\"name\": \"Ada\"}}. The key is the Kafka
-record's key, for example the user id, and comes once; the state is a document as the handler puts
-it, at most limits.output long. It must fit the state schema of the handler's component. Blank lines
-count for nothing. \"-\" reads standard input, through a file without a name beside the store.
+The file holds one state a line: {\"key\": \"u-1\", \"state\": {\"name\": \"Ada\"}}. The key is the
+Kafka record's key, for example the user id, and comes once; the state is a document as the
+handler puts it, at most limits.output long. It must fit the state schema of the handler's
+component. Blank lines count for nothing. \"-\" reads standard input, through a file without a
+name beside the store.
 
-Nothing is written unless every line is good. Then states are written in batches of 1000; a run that
-was interrupted is simply started again: states that are there already, equal as JSON, are skipped. A
-state that is there and differs is a mistake of its line, unless --overwrite says that the file wins.
+Nothing is written unless every line is good. Then states are written in batches of 1000; a run
+that was interrupted is simply started again: states that are there already, equal as JSON, are
+skipped. A state that is there and differs is a mistake of its line, unless --overwrite says that
+the file wins.
 
-The host must not run meanwhile, and the command must run as the host's user with its environment.
-Nothing is published, and Kafka is not needed. A file of a million lines takes about 40 MB of memory.
+The host must not run meanwhile. Run it as the host's user, whose files the store's must be; Kafka
+and secrets are not needed, and nothing is published. A million lines take some 40 MB of memory
+beside what the store and the component take.
 
 Exit codes:
   0  every state of the file is in the store (with --check: every line is good)
-  1  a line is wrong, and nothing was written; or the import could not go on, and says how far it came
+  1  a line is wrong and nothing was written; or it could not go on, and says how far it came
   2  the command line was wrong
 
 Examples:
@@ -72,7 +75,11 @@ pub(super) struct ImportArgs {
 
 pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
     telemetry::install(LogFormat::Text, "warn")?;
-    let config = args.config.load()?;
+    // Whoever imports need not have the secrets that the host has in its environment.
+    let config = args
+        .config
+        .load()
+        .or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen"]))?;
     let handler = handler(&config, &args.handler)?;
     let loader = Loader {
         config: &config,

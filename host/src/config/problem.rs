@@ -61,6 +61,18 @@ pub struct ConfigErrors {
 }
 
 impl ConfigErrors {
+    /// What could be read, if nothing is wrong but at these keys.
+    ///
+    /// # Errors
+    /// The mistakes, where there are others.
+    pub fn unless_only(mut self, keys: &[&str]) -> Result<Config, Self> {
+        let only = self.problems.iter().all(|problem| keys.contains(&problem.key.as_str()));
+        match self.readable.take_if(|_| only) {
+            Some(config) => Ok(*config),
+            None => Err(self),
+        }
+    }
+
     /// Whether something is wrong at the key or inside it.
     pub fn concern(&self, key: &str) -> bool {
         let inside = |problem: &Problem| {

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Header, OutRecord, Record};
+use super::{Header, Headers, OutRecord, Record};
 
 /// Why a record was given up, and by whom.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub const RECORD_BYTES: usize = 1_000_000;
 /// `sandman.value-omitted` (or `headers-`, `key-`) then holds its size, and `sandman.value-sha256` the value's digest. The
 /// record itself still stands at `sandman.topic`, `partition` and `offset`, as long as that topic keeps it.
 pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
-    let mut ours = Vec::new();
+    let mut ours = Headers::default();
     let mut add = |name: &str, value: &str| ours.push(Header::text(name, value));
     add("sandman.handler", letter.handler);
     add("sandman.version", &letter.version.to_string());
@@ -45,17 +45,15 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
     add("sandman.partition", &record.source.partition.to_string());
     add("sandman.offset", &record.offset.to_string());
     add("sandman.time", letter.time);
-    let theirs = record
-        .headers
-        .iter()
-        .filter(|header| !header.name.starts_with("sandman."));
+    let theirs = record.headers.iter();
+    let theirs = theirs.filter(|header| !header.name.starts_with("sandman."));
     let mut out = OutRecord {
         topic: format!("{}.dlq", record.source.topic).into(),
         key: record.key.clone(),
         value: record.value.clone(),
-        headers: theirs.cloned().collect(),
+        headers: theirs.collect(),
     };
-    let room = RECORD_BYTES - ours.iter().map(Header::bytes).sum::<usize>().min(RECORD_BYTES);
+    let room = RECORD_BYTES - ours.size().min(RECORD_BYTES);
     if out.bytes() > room
         && let Some(value) = out.value.take()
     {
@@ -66,7 +64,7 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
         ));
     }
     if out.bytes() > room {
-        let headers: usize = std::mem::take(&mut out.headers).iter().map(Header::bytes).sum();
+        let headers = std::mem::take(&mut out.headers).size();
         ours.push(Header::text("sandman.headers-omitted", &headers.to_string()));
     }
     if out.bytes() > room
@@ -74,7 +72,7 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
     {
         ours.push(Header::text("sandman.key-omitted", &key.len().to_string()));
     }
-    out.headers.append(&mut ours);
+    out.headers.extend(ours.iter());
     out
 }
 
@@ -102,13 +100,7 @@ mod tests {
             offset: 9,
             key: Some(vec![0xff]),
             value: None,
-            headers: vec![
-                Header {
-                    name: "x".into(),
-                    value: None,
-                },
-                Header::text("sandman.reason", "old"),
-            ],
+            headers: Headers::from_iter([Header { name: "x", value: None }, Header::text("sandman.reason", "old")]),
             timestamp_millis: None,
         };
         let letter = DeadLetter {
@@ -121,10 +113,10 @@ mod tests {
         };
         let out = dead_letter(&record, &letter);
         assert_eq!((&*out.topic, &out.key, &out.value), ("a.dlq", &record.key, &None));
-        assert_eq!(out.headers[0], record.headers[0]);
+        assert_eq!(out.headers.iter().next(), record.headers.iter().next());
         let reasons: Vec<_> = out.headers.iter().filter(|h| h.name == "sandman.reason").collect();
         assert_eq!(reasons.len(), 1);
-        assert_eq!(reasons[0].value.as_ref().unwrap().len(), 4096);
+        assert_eq!(reasons[0].value.unwrap().len(), 4096);
     }
 
     #[test]
@@ -146,7 +138,7 @@ mod tests {
                 offset: 9,
                 key: Some(vec![b'k'; key]),
                 value: Some(vec![b'v'; value]),
-                headers: vec![Header::text("x", &"x".repeat(header))],
+                headers: Headers::from_iter([Header::text("x", &"x".repeat(header))]),
                 timestamp_millis: None,
             };
             let out = dead_letter(&record, &letter);

@@ -2,7 +2,37 @@
 
 use std::sync::Arc;
 
-use super::{Envelope, Header, OutRecord};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{Header, Headers, OutRecord};
+
+/// The JSON envelope of an event that we publish; its fields are those of [`Envelope`](super::Envelope).
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewEnvelope<'a> {
+    /// A UUID v4.
+    pub event_id: &'a str,
+    /// What happened.
+    pub event_type: &'a str,
+    /// When, ISO 8601 in UTC with milliseconds.
+    pub timestamp: &'a str,
+    /// Version of the payload's shape.
+    pub version: &'a str,
+    /// Who publishes it.
+    pub source: &'a str,
+    /// Carried over from the trigger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<&'a str>,
+    /// The `eventId` of the trigger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub causation_id: Option<&'a str>,
+    /// A JSON object, as the handler wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<&'a RawValue>,
+    /// JSON, as the handler wrote it.
+    pub payload: &'a RawValue,
+}
 
 /// An event that is ready to be published.
 #[derive(Debug)]
@@ -12,28 +42,36 @@ pub struct Outgoing<'a> {
     /// The key that decides its partition and its order.
     pub key: &'a str,
     /// The complete envelope.
-    pub envelope: &'a Envelope,
+    pub envelope: NewEnvelope<'a>,
     /// W3C trace context of the work that made it.
     pub traceparent: &'a str,
 }
+
+/// More than the envelope of an ordinary event takes beside its payload: its value is written without growing.
+const ROOM: usize = 512;
 
 /// The record of an event. The headers are DreamScape's, all of them strings, `correlationId` empty when there is none.
 ///
 /// # Errors
 /// None in practice: an envelope is strings and JSON text, which always serialise.
 pub fn encode(outgoing: &Outgoing<'_>) -> Result<OutRecord, serde_json::Error> {
-    let envelope = outgoing.envelope;
+    let envelope = &outgoing.envelope;
+    let headers = [
+        Header::text("eventType", envelope.event_type),
+        Header::text("source", envelope.source),
+        Header::text("version", envelope.version),
+        Header::text("correlationId", envelope.correlation_id.unwrap_or_default()),
+        Header::text("timestamp", envelope.timestamp),
+        Header::text("traceparent", outgoing.traceparent),
+    ];
+    let mut all = Headers::with_room(headers.len(), ROOM / 2);
+    all.extend(headers);
+    let mut value = Vec::with_capacity(envelope.payload.get().len() + ROOM);
+    serde_json::to_writer(&mut value, envelope)?;
     Ok(OutRecord {
         topic: Arc::clone(&outgoing.topic),
         key: Some(outgoing.key.as_bytes().to_vec()),
-        value: Some(serde_json::to_vec(envelope)?),
-        headers: vec![
-            Header::text("eventType", &envelope.event_type),
-            Header::text("source", &envelope.source),
-            Header::text("version", &envelope.version),
-            Header::text("correlationId", envelope.correlation_id.as_deref().unwrap_or_default()),
-            Header::text("timestamp", &envelope.timestamp),
-            Header::text("traceparent", outgoing.traceparent),
-        ],
+        value: Some(value),
+        headers: all,
     })
 }

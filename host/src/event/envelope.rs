@@ -1,11 +1,9 @@
 //! The JSON envelope that every event travels in.
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 /// A decoded envelope. The payload and the metadata stay the JSON text that was sent: the host never re-writes them.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 pub struct Envelope {
     /// Unique id of the event; a UUID v4 when we made it.
     pub event_id: String,
@@ -18,13 +16,10 @@ pub struct Envelope {
     /// The service that published it.
     pub source: String,
     /// Ties together everything that one request set off.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
     /// The `eventId` of the event that caused this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub causation_id: Option<String>,
     /// Free JSON object beside the payload.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Box<RawValue>>,
     /// The event's own data, JSON text.
     pub payload: Box<RawValue>,

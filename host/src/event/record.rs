@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use super::Headers;
 
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,34 +20,6 @@ impl fmt::Display for TopicPartition {
     }
 }
 
-/// A header of a record. Kafka allows repeated names and absent values, so both are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
-    /// The header's name.
-    pub name: String,
-    /// The header's bytes; `None` is Kafka's null.
-    pub value: Option<Vec<u8>>,
-}
-
-impl Header {
-    /// A header with a text value, as DreamScape's clients write them.
-    pub fn text(name: &str, value: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            value: Some(value.as_bytes().to_vec()),
-        }
-    }
-}
-
-impl Header {
-    /// The size of name and value.
-    pub fn bytes(&self) -> usize {
-        // The lengths themselves and the framing.
-        const AROUND: usize = 10;
-        self.name.len() + self.value.as_ref().map_or(0, Vec::len) + AROUND
-    }
-}
-
 /// A record as it came from Kafka, owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -60,7 +32,7 @@ pub struct Record {
     /// Its value; `None` is a tombstone.
     pub value: Option<Vec<u8>>,
     /// Its headers, in order.
-    pub headers: Vec<Header>,
+    pub headers: Headers,
     /// When it was produced, milliseconds since 1970, if the broker says.
     pub timestamp_millis: Option<i64>,
 }
@@ -69,19 +41,18 @@ impl Record {
     /// About how many bytes of memory the record holds on to.
     pub fn weight(&self) -> usize {
         let bytes = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len);
-        let headers: usize = self.headers.iter().map(|h| h.name.len() + bytes(&h.value) + 64).sum();
-        bytes(&self.key) + bytes(&self.value) + headers + 256
+        bytes(&self.key) + bytes(&self.value) + self.headers.size() + 256
     }
 
     /// The text of the first header of that name, if it is there and is UTF-8.
     pub fn header(&self, name: &str) -> Option<&str> {
         let header = self.headers.iter().find(|header| header.name == name)?;
-        std::str::from_utf8(header.value.as_deref()?).ok()
+        std::str::from_utf8(header.value?).ok()
     }
 }
 
 /// A record that the relay publishes; also the unit of storage in the outbox.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutRecord {
     /// The topic to publish to.
     pub topic: Arc<str>,
@@ -90,13 +61,13 @@ pub struct OutRecord {
     /// The value; `None` is a tombstone.
     pub value: Option<Vec<u8>>,
     /// The headers, in order.
-    pub headers: Vec<Header>,
+    pub headers: Headers,
 }
 
 impl OutRecord {
     /// The size of key, value and headers, as Kafka counts them or a little more.
     pub fn bytes(&self) -> usize {
         let bytes = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len);
-        bytes(&self.key) + bytes(&self.value) + self.headers.iter().map(Header::bytes).sum::<usize>()
+        bytes(&self.key) + bytes(&self.value) + self.headers.size()
     }
 }

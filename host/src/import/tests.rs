@@ -28,15 +28,18 @@ impl Scene {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(lines.as_bytes()).expect("room");
         file.seek(SeekFrom::Start(0)).expect("a file");
-        let import = Import {
+        self.importing(overwrite).run(file).expect("no fault of file or store")
+    }
+
+    fn importing(&self, overwrite: bool) -> Import<'_> {
+        Import {
             handler: "profile".into(),
             shape: self.terms.state(),
             longest: 100,
             store: Some(&self.store),
             overwrite,
             show: false,
-        };
-        import.run(file).expect("no fault of file or store")
+        }
     }
 
     fn state(&self, key: &str) -> Option<String> {
@@ -118,4 +121,29 @@ fn one_mistake_keeps_everything_out_and_all_are_told_up_to_a_bound() {
     };
     assert!(mistakes.problems[0].problem.contains("limits.output"), "{mistakes:?}");
     assert_eq!(scene.state("u-0"), None);
+}
+
+#[test]
+fn a_file_that_was_changed_between_the_passes_brings_in_nothing_that_does_not_fit() {
+    let scene = Scene::new();
+    let import = scene.importing(false);
+    let rules = Rules {
+        shape: import.shape,
+        longest: 100,
+    };
+    let write = |text: &str, checked: u64| {
+        let lines = &mut Lines::new(text.as_bytes(), rules.longest_line());
+        import.write(&scene.store, &rules, lines, (&Progress::Quiet, checked))
+    };
+    let bad = format!("{}{}", lines(0..1_500), "{\"key\":\"x\",\"state\":{}}\n");
+    let error = write(&bad, 1_501).expect_err("the last line does not fit");
+    assert!(matches!(error, ImportError::Changed { written: 1_000 }), "{error}");
+    assert_eq!(
+        (scene.state("u-999").is_some(), scene.state("u-1000"), scene.state("x")),
+        (true, None, None)
+    );
+    let error = write(&lines(0..10), 11).expect_err("a line is missing");
+    assert!(matches!(error, ImportError::Changed { written: 0 }), "{error}");
+    write(&lines(0..1_500), 1_500).expect("all of it");
+    assert!(scene.state("u-1499").is_some());
 }

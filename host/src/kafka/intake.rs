@@ -37,6 +37,9 @@ pub trait Intake: Send + Sync + 'static {
     /// Takes a record of an assigned partition; offsets of a partition only grow while it is assigned.
     fn record(&self, record: Record) -> Flow;
 
+    /// All records that have been fetched so far were handed over.
+    fn caught_up(&self) {}
+
     /// Paused partitions that may go on; each is named once.
     fn resumed(&self) -> Vec<TopicPartition>;
 

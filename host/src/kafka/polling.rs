@@ -73,7 +73,12 @@ impl Polling {
             } else {
                 POLL
             };
-            let idle = match self.consumer.poll(wait) {
+            let mut polled = self.consumer.poll(Duration::ZERO);
+            if polled.is_none() {
+                self.member().intake.caught_up();
+                polled = self.consumer.poll(wait);
+            }
+            let idle = match polled {
                 Some(Ok(message)) => {
                     self.take(&message)?;
                     false
@@ -223,6 +228,14 @@ impl Polling {
                 "{code}: {reason} (group `{}`)",
                 self.group
             ))),
+            (_, Some(Code::InconsistentGroupProtocol)) => {
+                tracing::warn!(
+                    group = %self.group,
+                    "the group has members that divide partitions in another way, so the handler consumes nothing: stop \
+                     them, or give the handler a group of its own"
+                );
+                Ok(())
+            }
             (_, Some(Code::PollExceeded | Code::UnknownTopicOrPartition | Code::UnknownTopic)) => {
                 tracing::warn!(group = %self.group, "{reason}");
                 Ok(())

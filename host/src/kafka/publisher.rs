@@ -16,7 +16,7 @@ use super::health::KafkaHealth;
 use super::publish_error::{Fault, PublishError, fatal_fault, record_fault, transaction_fault};
 use super::settings::KafkaSettings;
 use super::wait::{Deadline, drop_apart};
-use crate::event::OutRecord;
+use crate::event::{Headers, OutRecord};
 
 /// How long one call blocks before the give-up flag is looked at again.
 const SLICE: Duration = Duration::from_millis(500);
@@ -332,8 +332,8 @@ fn headers(record: &OutRecord) -> Option<OwnedHeaders> {
     let empty = OwnedHeaders::new_with_capacity(record.headers.len());
     Some(record.headers.iter().fold(empty, |all, header| {
         all.insert(Header {
-            key: &header.name,
-            value: header.value.as_ref(),
+            key: header.name,
+            value: header.value,
         })
     }))
 }
@@ -343,6 +343,6 @@ fn cursor_record(topic: &str, cursor: &Cursor) -> OutRecord {
         topic: topic.into(),
         key: Some(SHARD.as_bytes().to_vec()),
         value: Some(cursor.to_json().into_bytes()),
-        headers: Vec::new(),
+        headers: Headers::default(),
     }
 }

@@ -6,7 +6,7 @@ use std::ptr;
 use rdkafka::bindings;
 use rdkafka::message::{BorrowedMessage, Message};
 
-use crate::event::{Header, Record, TopicPartition};
+use crate::event::{Header, Headers, Record, TopicPartition};
 
 /// Copies a record out of the library's memory.
 pub(super) fn owned(message: &BorrowedMessage<'_>, source: TopicPartition) -> Record {
@@ -23,15 +23,15 @@ pub(super) fn owned(message: &BorrowedMessage<'_>, source: TopicPartition) -> Re
 /// The headers, in order. rdkafka's own accessor panics at a name that is not UTF-8, which anybody who may write to the
 /// topic can send; here such a name is made readable instead.
 #[expect(unsafe_code, reason = "the safe accessor panics on bytes from outside")]
-fn headers(message: &BorrowedMessage<'_>) -> Vec<Header> {
+fn headers(message: &BorrowedMessage<'_>) -> Headers {
     let mut list = ptr::null_mut();
     // SAFETY: the pointer is that of a live message, borrowed for the whole of this function; the call parses its headers
     // into the message and gives a pointer to them, which lives as long as the message.
     let found = unsafe { bindings::rd_kafka_message_headers(message.ptr(), &raw mut list) };
     if found != bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || list.is_null() {
-        return Vec::new();
+        return Headers::default();
     }
-    let mut headers = Vec::new();
+    let mut headers = Headers::default();
     loop {
         let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
         let index = headers.len();
@@ -44,9 +44,10 @@ fn headers(message: &BorrowedMessage<'_>) -> Vec<Header> {
         // SAFETY: without an error `name` is a string with an end, and `value` is null or points to `size` bytes; both
         // live as long as the message.
         let (name, value) = unsafe {
-            let bytes = (!value.is_null()).then(|| std::slice::from_raw_parts(value.cast::<u8>(), size).to_vec());
-            (CStr::from_ptr(name).to_string_lossy().into_owned(), bytes)
+            let bytes = (!value.is_null()).then(|| std::slice::from_raw_parts(value.cast::<u8>(), size));
+            (CStr::from_ptr(name).to_string_lossy(), bytes)
         };
+        let name = &name;
         headers.push(Header { name, value });
     }
 }

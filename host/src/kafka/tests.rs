@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::{Cursor, EmbeddedBroker, KafkaHealth, KafkaSettings, Publisher, PublisherOptions, TopicSpec};
-use crate::event::{Header, OutRecord};
+use crate::event::{Header, Headers, OutRecord};
 
 /// Longer than anything takes on a loaded machine; only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,13 +79,13 @@ fn out(key: &str, value: &str) -> OutRecord {
         topic: TOPIC.into(),
         key: Some(key.as_bytes().to_vec()),
         value: Some(value.as_bytes().to_vec()),
-        headers: vec![
+        headers: Headers::from_iter([
             Header::text("eventType", "user.updated"),
             Header {
-                name: "null".to_owned(),
+                name: "null",
                 value: None,
             },
             Header::text("eventType", ""),
-        ],
+        ]),
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use parking_lot::MutexGuard;
+
 use crate::clock;
-use crate::store::{Committed, StoreError};
+use crate::store::{Committed, OutboxBatch, StoreError};
 use crate::unit::{Finish, Unit};
 use crate::work::{Answer, Input};
 
@@ -13,6 +15,10 @@ use super::{Desk, Pipeline};
 /// How long the relay's news may wait for units to be committed with, rather than cost a commit of their own.
 const NEWS_WAIT: Duration = Duration::from_millis(100);
 
+/// How long units may wait for more to be committed with, while there is work under way. A commit costs about as much as
+/// fifty events, whatever is in it.
+const LINGER: Duration = Duration::from_millis(5);
+
 /// A commit ends early when its records hold this much: what the relay sends in one transaction stays within reason.
 const BATCH_BYTES: usize = 8 << 20;
 
@@ -20,18 +26,18 @@ impl Pipeline {
     /// The committer's life: commits what the workers produced, all that is there at once, until the pipeline stops.
     pub fn commit(&self) {
         while let Some(batch) = self.next_batch() {
-            let began = Instant::now();
+            let (began, now) = (Instant::now(), clock::wall_millis());
             // What only looked costs no write.
             let written = match batch.commit.is_empty() {
                 true => Ok(Committed::default()),
-                false => self.store.commit(&batch.commit, clock::wall_millis()),
+                false => self.store.commit(&batch.commit, now),
             };
             match written {
                 Ok(committed) => {
                     *self.store_fault.lock() = None;
                     self.meters.commit_units.record(batch.units.len() as f64);
                     self.meters.commit_seconds.record(began.elapsed());
-                    self.settle(batch, committed);
+                    self.settle(batch, committed, now);
                 }
                 Err(error @ StoreError::Unavailable(_)) => {
                     self.meters.commit_failures.increment(1);
@@ -55,7 +61,10 @@ impl Pipeline {
                 self.revert(&mut desk, Vec::new());
             }
             if !desk.units.is_empty() {
-                break;
+                if self.linger(&mut desk) {
+                    break;
+                }
+                continue;
             }
             if desk.stopping {
                 desk.published?;
@@ -92,15 +101,41 @@ impl Pipeline {
         Some(batch)
     }
 
+    /// Waits for more units, as long as there is work under way that will bring some. Answers whether there is still
+    /// something to commit.
+    fn linger(&self, desk: &mut MutexGuard<'_, Desk>) -> bool {
+        let until = Instant::now() + LINGER;
+        while !desk.stopping && !desk.revert && desk.units.len() < self.options.batch && self.is_busy(desk) {
+            if self.committable.wait_until(desk, until).timed_out() {
+                break;
+            }
+        }
+        !desk.revert && !desk.units.is_empty()
+    }
+
     /// The batch is durable: lanes, progress and bounds follow, and those who wait for it hear of it.
-    fn settle(&self, batch: Batch, committed: Committed) {
+    fn settle(&self, batch: Batch, committed: Committed, committed_millis: i64) {
+        let Batch {
+            commit, states, units, ..
+        } = batch;
+        if let Some((number, bytes)) = committed.batch {
+            let records = commit.outbox;
+            self.handover.lock().put(OutboxBatch {
+                number,
+                committed_millis,
+                records,
+                bytes,
+            });
+            // A full channel means that the relay has been told already.
+            self.bell.try_send(()).ok();
+        }
         let now = clock::wall_millis();
         let mut desk = self.desk.lock();
-        for (lane, row) in batch.states.iter().zip(committed.rows) {
+        for (lane, row) in states.iter().zip(committed.rows) {
             desk.lanes.rebase(lane, row);
         }
         let mut answers = Vec::new();
-        for unit in batch.units {
+        for unit in units {
             self.release(&mut desk, &unit, now);
             if let Finish::Answered {
                 request,
@@ -114,16 +149,14 @@ impl Pipeline {
                 }
             }
         }
-        if committed.batch.is_some() || batch.commit.published.is_some() {
+        if committed.batch.is_some() || commit.published.is_some() {
             // A store that cannot say fails the next commit; until then the old size will do.
             if let Ok(size) = self.store.outbox_size() {
                 desk.outbox = size;
             }
         }
         self.measure(&desk);
-        if desk.lanes.has_ready() {
-            self.runnable.notify_one();
-        }
+        self.rouse(&mut desk);
         drop(desk);
         for (client, answer) in answers {
             // A client that has gone hears nothing.
@@ -131,10 +164,6 @@ impl Pipeline {
         }
         self.settled.notify_all();
         self.may_resume();
-        if committed.batch.is_some() {
-            // A full channel means that the relay has been told already.
-            self.bell.try_send(()).ok();
-        }
     }
 
     fn release(&self, desk: &mut Desk, unit: &Unit, now: i64) {
@@ -224,6 +253,6 @@ impl Pipeline {
         for ix in revoked {
             self.purge(desk, ix);
         }
-        self.runnable.notify_all();
+        self.rouse(desk);
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use parking_lot::MutexGuard;
+
 use crate::clock;
 use crate::event::{DeadLetter, Record, TopicPartition, dead_letter, decode, iso_millis};
 use crate::kafka::{Flow, Intake, Start};
@@ -19,6 +21,9 @@ use super::{Desk, Pipeline};
 /// How long a revocation waits for what runs to be committed before it is dropped, to be run again elsewhere. Far below
 /// the group's rebalance time-out, far above an invocation and a commit.
 const REVOKE_WAIT: Duration = Duration::from_secs(3);
+
+/// So many triggers that could run are worth waking a worker for, although more records are at hand.
+const GATHERED: usize = 16;
 
 /// The pipeline as one handler's consumer sees it.
 pub struct HandlerIntake {
@@ -44,6 +49,10 @@ impl Intake for HandlerIntake {
 
     fn record(&self, record: Record) -> Flow {
         self.pipeline.accept(self.handler, record)
+    }
+
+    fn caught_up(&self) {
+        self.pipeline.rouse(&mut self.pipeline.desk.lock());
     }
 
     fn resumed(&self) -> Vec<TopicPartition> {
@@ -161,7 +170,10 @@ impl Pipeline {
                     record,
                 };
                 desk.lanes.offer(lane, Arc::new(Input::Event(work)), failed, due);
-                self.runnable.notify_one();
+                // Records come in numbers: a worker is woken for some of them, or when no more are at hand.
+                if desk.lanes.ready() >= GATHERED {
+                    self.rouse(&mut desk);
+                }
             }
             Err(reason) => {
                 let unit = self.undecodable(handler, ix, (span, &record), &reason);
@@ -221,8 +233,12 @@ impl Pipeline {
         }
     }
 
-    /// Whether the consumer may go on with the partition, now that a record of it came in.
-    fn flow(&self, desk: &mut Desk, handler: HandlerIx, ix: PartitionIx) -> Flow {
+    /// Whether the consumer may go on with the partition, now that a record of it came in. Where the handler is full, it
+    /// waits for a while: pausing throws away what is fetched already.
+    fn flow(&self, desk: &mut MutexGuard<'_, Desk>, handler: HandlerIx, ix: PartitionIx) -> Flow {
+        let patience = Instant::now() + self.options.patience;
+        while self.is_full(desk, handler, 1) && !desk.stopping && !self.settled.wait_until(desk, patience).timed_out() {
+        }
         let full = self.is_full(desk, handler, 1) || self.is_parked_full(desk, ix, 1);
         if full && let Some(partition) = desk.partitions.get_mut(ix) {
             partition.held = true;
@@ -316,10 +332,8 @@ impl Pipeline {
     /// Forgets the waiting records of a partition that is not assigned any more; they will be received again.
     pub(super) fn purge(&self, desk: &mut Desk, ix: PartitionIx) {
         let purged = desk.lanes.purge(ix);
-        if desk.lanes.has_ready() {
-            // Work of other partitions has come to the head of its lanes.
-            self.runnable.notify_all();
-        }
+        // Work of other partitions may have come to the head of its lanes.
+        self.rouse(desk);
         let records = purged.len();
         let bytes: usize = purged.iter().map(|work| work.bytes()).sum();
         let Some(partition) = desk.partitions.get_mut(ix) else {

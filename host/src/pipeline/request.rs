@@ -52,7 +52,7 @@ impl Pipeline {
         };
         let lanes: Vec<LaneKey> = work.handlers.iter().map(key).collect();
         desk.lanes.offer_joint(&lanes, &Arc::new(Input::Request(id, work)));
-        self.runnable.notify_one();
+        self.rouse(&mut desk);
         receiver
     }
 

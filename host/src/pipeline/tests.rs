@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::contract::{Consumes, Contract, Emits, Grant, Terms};
-use crate::event::{Record, TopicPartition};
+use crate::event::{Headers, Record, TopicPartition};
 use crate::kafka::{Flow, Intake, Start};
 use crate::limits::Retry;
 use crate::meters::Meters;
@@ -100,7 +100,7 @@ fn record(key: u8, payload: u32, partition: i32, offset: i64) -> Record {
         offset,
         key: Some(key.to_string().into_bytes()),
         value: Some(envelope.into_bytes()),
-        headers: Vec::new(),
+        headers: Headers::default(),
         timestamp_millis: None,
     }
 }
@@ -164,6 +164,7 @@ fn options() -> Options {
         batch: 7,
         outbox_bytes: u64::MAX,
         store_pause: Duration::from_millis(1),
+        patience: Duration::ZERO,
     }
 }
 
@@ -190,6 +191,7 @@ fn feed(running: &Running, log: &BTreeMap<i32, Vec<Record>>) {
             assert_eq!(running.intake.record(record.clone()), Flow::Go);
         }
     }
+    running.intake.caught_up();
 }
 
 /// A log of three partitions with gaps between the offsets, as transactions and compaction leave them.
@@ -300,6 +302,7 @@ fn reading_is_held_at_the_bound_and_goes_on_below_it() {
     running.intake.assigned(&[partition(0)]).unwrap();
     let held = (0..1000).any(|offset| running.intake.record(record(1, 1, 0, offset)) == Flow::Pause);
     assert!(held, "a thousand records at once were never too many");
+    running.intake.caught_up();
     running.settle();
     assert_eq!(running.intake.resumed(), [partition(0)]);
     assert!(running.intake.resumed().is_empty(), "resumed once per hold");

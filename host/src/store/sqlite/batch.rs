@@ -3,11 +3,11 @@
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::event::{Header, OutRecord};
+use crate::event::{Headers, OutRecord};
 use crate::progress::Progress;
 
 /// The one format there is.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// Records as the bytes of a batch.
 pub(super) fn encode(records: &[OutRecord]) -> Result<Vec<u8>, String> {
@@ -20,32 +20,28 @@ pub(super) fn encode(records: &[OutRecord]) -> Result<Vec<u8>, String> {
 /// About how many bytes a record takes.
 fn weight(record: &OutRecord) -> usize {
     let length = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len);
-    let headers = record.headers.iter();
-    let headers: usize = headers
-        .map(|header| header.name.len() + length(&header.value) + 8)
-        .sum();
-    record.topic.len() + length(&record.key) + length(&record.value) + headers
+    record.topic.len() + length(&record.key) + length(&record.value) + record.headers.size()
 }
 
 /// The records of a batch.
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
     let records: Vec<RecordParts<'_>> = postcard::from_bytes(body(bytes)?).map_err(|error| error.to_string())?;
     let mut topic: std::sync::Arc<str> = "".into();
-    Ok(records
+    records
         .into_iter()
         .map(|parts| {
             // Neighbours mostly go to the same few topics: share the name with the record before.
             if *topic != *parts.topic {
                 topic = parts.topic.into();
             }
-            OutRecord {
+            Ok(OutRecord {
                 topic: std::sync::Arc::clone(&topic),
                 key: parts.key.map(Bytes::owned),
                 value: parts.value.map(Bytes::owned),
-                headers: parts.headers.into_iter().map(HeaderParts::owned).collect(),
-            }
+                headers: Headers::from_bytes(parts.headers.0).ok_or("its headers are torn")?,
+            })
         })
-        .collect())
+        .collect()
 }
 
 /// Progress as bytes.
@@ -108,7 +104,7 @@ impl Serialize for Records<'_> {
             topic: &record.topic,
             key: record.key.as_deref().map(Bytes),
             value: record.value.as_deref().map(Bytes),
-            headers: Headers(&record.headers),
+            headers: Bytes(record.headers.as_bytes()),
         }))
     }
 }
@@ -118,18 +114,7 @@ struct RecordWhole<'a> {
     topic: &'a str,
     key: Option<Bytes<'a>>,
     value: Option<Bytes<'a>>,
-    headers: Headers<'a>,
-}
-
-struct Headers<'a>(&'a [Header]);
-
-impl Serialize for Headers<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|header| HeaderParts {
-            name: &header.name,
-            value: header.value.as_deref().map(Bytes),
-        }))
-    }
+    headers: Bytes<'a>,
 }
 
 /// A record as it lies in the file, field by field as in [`RecordWhole`].
@@ -141,23 +126,7 @@ struct RecordParts<'a> {
     #[serde(borrow)]
     value: Option<Bytes<'a>>,
     #[serde(borrow)]
-    headers: Vec<HeaderParts<'a>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct HeaderParts<'a> {
-    name: &'a str,
-    #[serde(borrow)]
-    value: Option<Bytes<'a>>,
-}
-
-impl HeaderParts<'_> {
-    fn owned(self) -> Header {
-        Header {
-            name: self.name.to_owned(),
-            value: self.value.map(Bytes::owned),
-        }
-    }
+    headers: Bytes<'a>,
 }
 
 #[cfg(test)]
@@ -165,6 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::Header;
     use crate::progress::Span;
 
     fn bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
@@ -185,7 +155,7 @@ mod tests {
                     topic: topic.into(),
                     key,
                     value,
-                    headers: headers.into_iter().map(|(name, value)| Header { name, value }).collect(),
+                    headers: headers.iter().map(|(name, value)| Header { name, value: value.as_deref() }).collect(),
                 })
                 .collect();
             prop_assert_eq!(decode(&encode(&records).unwrap()).unwrap(), records);
@@ -203,13 +173,13 @@ mod tests {
 
     #[test]
     fn another_format_and_torn_bytes_are_refused() {
-        assert!(decode(&[2, 0]).unwrap_err().contains("format 2"));
+        assert!(decode(&[1, 0]).unwrap_err().contains("format 1"));
         assert!(decode(&[]).is_err());
         let record = OutRecord {
             topic: "t".into(),
             key: Some(vec![1; 50]),
             value: None,
-            headers: Vec::new(),
+            headers: Headers::default(),
         };
         let whole = encode(&[record]).unwrap();
         for end in 1..whole.len() {

@@ -169,7 +169,7 @@ pub(super) const ACTIVATIONS: &str = "
 
 pub(super) const OUTBOX: &str =
     "SELECT number, committed, length(records), records FROM outbox WHERE number > ?1 ORDER BY number";
-pub(super) const OUTBOX_SIZES: &str = "SELECT number, length(records) FROM outbox ORDER BY number";
+pub(super) const OUTBOX_SIZES: &str = "SELECT number, length(records), committed FROM outbox ORDER BY number";
 pub(super) const ADD_BATCH: &str = "INSERT INTO outbox (number, committed, records) VALUES (?1, ?2, ?3)";
 pub(super) const MOVE_BATCH: &str = "UPDATE outbox SET number = ?2 WHERE number = ?1";
 pub(super) const DROP_BATCHES: &str = "DELETE FROM outbox WHERE number <= ?1";

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
-use crate::event::{Header, OutRecord};
+use crate::event::{Header, Headers, OutRecord};
 use crate::store::{AttemptWrite, ProgressWrite, StateWrite, VersionStore};
 
 /// A store in a folder that goes with it.
@@ -102,13 +102,13 @@ fn record(value: &str) -> OutRecord {
         topic: "dreamscape.user.updated".into(),
         key: Some(b"u1".to_vec()),
         value: Some(value.into()),
-        headers: vec![
+        headers: Headers::from_iter([
             Header::text("eventType", "user.updated"),
             Header {
-                name: "null".into(),
+                name: "null",
                 value: None,
             },
-        ],
+        ]),
     }
 }
 

@@ -22,10 +22,18 @@ const BATCH_BYTES: usize = 900_000_000;
 pub(super) struct Writer {
     connection: Connection,
     ledger: Ledger,
-    /// Number and bytes of every batch in the outbox.
-    waiting: BTreeMap<BatchNo, u64>,
-    /// Sum of `waiting`.
+    /// Every batch in the outbox.
+    waiting: BTreeMap<BatchNo, Waiting>,
+    /// The bytes of `waiting`.
     bytes: u64,
+}
+
+/// A batch in the outbox.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    bytes: u64,
+    /// When it was committed: milliseconds since 1970.
+    committed: i64,
 }
 
 impl Writer {
@@ -52,6 +60,7 @@ impl Writer {
             bytes: self.bytes,
             last: self.ledger.last,
             published: self.ledger.published,
+            oldest_millis: self.waiting.values().next().map(|batch| batch.committed),
         }
     }
 
@@ -86,7 +95,7 @@ impl Writer {
         self.ledger = ledger;
         let batch = records.map(|records| (ledger.last, records.len() as u64));
         if let Some((number, bytes)) = batch {
-            self.waiting.insert(number, bytes);
+            self.waiting.insert(number, Waiting { bytes, committed: now });
             self.bytes += bytes;
         }
         self.forget_published();
@@ -154,16 +163,19 @@ impl Writer {
         while let Some(first) = self.waiting.first_entry()
             && *first.key() <= self.ledger.published
         {
-            self.bytes -= first.remove();
+            self.bytes -= first.remove().bytes;
         }
     }
 
     /// Counts the outbox anew.
     fn recount(&mut self) -> rusqlite::Result<()> {
         let mut query = self.connection.prepare_cached(schema::OUTBOX_SIZES)?;
-        let rows = query.query_map([], |row| Ok((from_sql(row.get(0)?), from_sql(row.get(1)?))))?;
+        let rows = query.query_map([], |row| {
+            let (bytes, committed) = (from_sql(row.get(1)?), row.get(2)?);
+            Ok((from_sql(row.get(0)?), Waiting { bytes, committed }))
+        })?;
         self.waiting = rows.collect::<Result<_, _>>()?;
-        self.bytes = self.waiting.values().sum();
+        self.bytes = self.waiting.values().map(|batch| batch.bytes).sum();
         Ok(())
     }
 }

@@ -82,6 +82,7 @@ impl Model {
         }
         let batches = store.outbox(0, u64::MAX).unwrap();
         let bytes = batches.iter().map(|batch| batch.bytes).sum();
+        let oldest_millis = batches.first().map(|batch| batch.committed_millis);
         let held: BTreeMap<_, _> = batches.into_iter().map(|batch| (batch.number, batch.records)).collect();
         assert_eq!(held, self.waiting);
         let size = OutboxSize {
@@ -89,6 +90,7 @@ impl Model {
             bytes,
             last: self.last,
             published: self.published,
+            oldest_millis,
         };
         assert_eq!(store.outbox_size().unwrap(), size);
     }

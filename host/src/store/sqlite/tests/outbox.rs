@@ -50,12 +50,13 @@ fn what_is_published_leaves_and_its_number_is_not_used_again() {
     }
     scene.commit(published(2));
     assert_eq!(numbers(scene.store()), [3]);
-    let bytes = scene.store().outbox(0, 1).unwrap()[0].bytes;
+    let batch = scene.store().outbox(0, 1).unwrap().remove(0);
     let size = OutboxSize {
         batches: 1,
-        bytes,
+        bytes: batch.bytes,
         last: 3,
         published: 2,
+        oldest_millis: Some(batch.committed_millis),
     };
     assert_eq!(scene.store().outbox_size().unwrap(), size);
     scene.commit(published(1));
@@ -71,6 +72,7 @@ fn what_is_published_leaves_and_its_number_is_not_used_again() {
         bytes: 0,
         last: 3,
         published: 3,
+        oldest_millis: None,
     };
     assert_eq!(scene.store().outbox_size().unwrap(), empty);
     assert_eq!(scene.commit(publish(&["d"])).batch.unwrap().0, 4);
