@@ -166,8 +166,8 @@ fn bound(CompileBounds { time, memory }: CompileBounds) -> rustix::io::Result<()
     Ok(())
 }
 
-/// The lowest priority.
-const NICE: i32 = 19;
+/// A third of a guest's share. Where guests take all cores at the lowest priority there is, a deploy would never end.
+const NICE: i32 = 5;
 
 /// A host that is killed leaves no compiler behind.
 #[cfg(target_os = "linux")]
