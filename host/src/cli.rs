@@ -2,8 +2,15 @@
 
 mod build;
 mod check;
+mod client;
+mod compile;
+mod deploy;
+mod handlers;
+mod history;
 mod import;
 mod output;
+mod reload;
+mod rollback;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -12,18 +19,19 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigErrors};
+use crate::config::{Config, ConfigErrors, variables};
 
 const AFTER: &str = "\
 Exit codes:
   0  it worked
   1  it failed; the reason is on stderr
   2  the command line was wrong
+  3  the host could not be asked (commands that talk to a running host)
 
 Environment:
   SANDMAN_<SECTION>__<KEY>  sets any key of the configuration, such as SANDMAN_HOST__WORKERS=16
                             or SANDMAN_HANDLERS__PROFILE__LIMITS__TIME=100ms
-  SANDMAN_ADMIN_TOKEN       bearer token of the admin listener
+  SANDMAN_ADMIN_TOKEN       bearer token of the admin listener; also what commands send to it
   SANDMAN_LOG               which logs are written: error, warn, info (default), debug, trace,
                             or by module, such as info,sandman::relay=debug
   KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD, KAFKA_SASL_MECHANISM,
@@ -32,7 +40,9 @@ Environment:
 A first round:
   sandman build guest/profile              make the component
   sandman check --config sandman.toml      find every mistake before it costs anything
-  sandman run --config sandman.toml        serve";
+  sandman run --config sandman.toml        serve
+  sandman deploy profile profile.wasm      replace a version while it serves
+  sandman handlers                         what serves now, and how it does";
 
 /// A host for WebAssembly event handlers on Kafka.
 ///
@@ -52,6 +62,12 @@ enum Command {
     Check(check::CheckArgs),
     Import(import::ImportArgs),
     Build(build::BuildArgs),
+    Deploy(deploy::DeployArgs),
+    Rollback(rollback::RollbackArgs),
+    Handlers(handlers::HandlersArgs),
+    History(history::HistoryArgs),
+    Reload(reload::ReloadArgs),
+    Compile(compile::CompileArgs),
 }
 
 /// Where the configuration is; shared by the commands that need it.
@@ -69,10 +85,7 @@ impl ConfigArgs {
 }
 
 fn load(file: &Path) -> Result<Config, ConfigErrors> {
-    // A variable that is not UTF-8 is none of ours.
-    let variables =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Config::load(file, variables)
+    Config::load(file, variables())
 }
 
 /// Runs the command that the process was started with.
@@ -81,6 +94,12 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Deploy(args) => deploy::run(&args),
+        Command::Rollback(args) => rollback::run(&args),
+        Command::Handlers(args) => handlers::run(&args),
+        Command::History(args) => history::run(&args),
+        Command::Reload(args) => reload::run(&args),
+        Command::Compile(args) => compile::run(&args),
         Command::Import(args) => import::run(&args),
     };
     match result {

@@ -3,6 +3,7 @@
 //! All mistakes are reported at once. Each section has a module; a section reads its keys one by one and whatever is
 //! left over is unknown. The environment lies over the file before anything is read, so both obey the same rules.
 
+mod difference;
 mod environment;
 mod handler;
 mod host;
@@ -26,6 +27,8 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+pub use difference::Difference;
+pub use environment::variables;
 pub use handler::HandlerConfig;
 pub use host::{HostConfig, LogFormat};
 pub use kafka::{Brokers, KafkaConfig, SaslConfig, SaslMechanism};
@@ -99,6 +102,40 @@ impl Config {
             Ok(config)
         } else {
             Err(fail(report.into_problems(), Some(Box::new(config))))
+        }
+    }
+
+    /// `[admin]` alone, for a command that talks to a host: the rest may be meant for another machine, or not be there.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with every mistake in this section, or the one that kept the file from being read.
+    pub fn admin(
+        path: &Path,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<AdminConfig, ConfigErrors> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(unreadable(path, &error)),
+        };
+        let fail = |problems| ConfigErrors {
+            file: path.to_owned(),
+            problems,
+            readable: None,
+        };
+        let mut table = text
+            .parse::<Table>()
+            .map_err(|error| fail(vec![syntax(&text, &error)]))?;
+        let mut report = Report::new(&folder_of(path));
+        let mut environment = environment::overlay(&mut table, environment, &mut report);
+        let section = Section::new("", table, &report).section("admin");
+        let admin = listeners::read_admin(section, environment.admin_token.take());
+        let ours = |problem: &Problem| problem.key.starts_with("admin") || problem.key.starts_with("SANDMAN_ADMIN");
+        let problems: Vec<_> = report.into_problems().into_iter().filter(ours).collect();
+        if problems.is_empty() {
+            Ok(admin)
+        } else {
+            Err(fail(problems))
         }
     }
 

@@ -60,7 +60,7 @@ pub struct ServedRoute {
 }
 
 /// What the configuration grants a handler.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
     /// Event types that `emits` of the handler lists.
     pub emits: BTreeSet<String>,

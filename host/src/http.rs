@@ -15,8 +15,6 @@ mod refusal;
 mod routes;
 mod serve;
 mod server;
-#[cfg(test)]
-mod tests;
 mod token;
 mod uploads;
 
@@ -24,7 +22,7 @@ use tokio::sync::oneshot;
 
 pub use admin::AdminServer;
 pub use serve::{Bounds, ListenError};
-pub use server::{HttpError, HttpServer};
+pub use server::{HttpError, HttpServer, LiveRoutes};
 
 use crate::pipeline::Pipeline;
 use crate::work::{Answer, RequestWork};

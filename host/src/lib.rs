@@ -21,6 +21,8 @@ pub mod relay;
 pub mod pipeline;
 pub mod run;
 pub mod load;
+pub mod deploy;
+pub mod control;
 
 // What it is made with.
 pub mod alarm;

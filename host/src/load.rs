@@ -1,16 +1,34 @@
-//! From the configured components to the registry.
+//! From a component to a version that may serve: the sandbox, and the contract against what the configuration grants.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use thiserror::Error;
 
 use crate::config::{Config, HandlerConfig};
-use crate::contract::Terms;
-use crate::meters::Meters;
+use crate::contract::{ContractError, Terms};
 use crate::outcome::{self, Failure, Fault, Outcome, Trigger};
-use crate::registry::{Handler, Registry, Version};
-use crate::sandbox::{Guest, InvokeError, Label, Sandbox, SandboxOptions};
+use crate::registry::Version;
+use crate::sandbox::{
+    CompileBounds, Compiler, Guest, InvokeError, Label, LoadError, Sandbox, SandboxOptions, Step, digest,
+};
+
+/// Why a component cannot serve a handler.
+#[derive(Debug, Error)]
+pub enum CandidateError {
+    /// It is no component of ours, or does not run.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It wants what it is not granted, or does not do what it is given.
+    #[error("the component does not fit its configuration: {}", said(.0))]
+    Contract(Vec<ContractError>),
+}
+
+fn said(errors: &[ContractError]) -> String {
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    errors.join("; ")
+}
 
 /// The sandbox, sized for the configured handlers.
 ///
@@ -31,74 +49,94 @@ pub fn sandbox_that_keeps_nothing(config: &Config) -> Result<Arc<Sandbox>> {
 }
 
 fn sandbox_with(config: &Config, compiled: Option<PathBuf>, instances: u32) -> Result<Arc<Sandbox>> {
-    let memory = config
-        .handlers
-        .iter()
-        .map(|handler| handler.limits.memory)
-        .max()
-        .unwrap_or(16 << 20);
-    Ok(Sandbox::new(SandboxOptions::new(compiled, instances, memory))?)
-}
-
-/// Loads every handler's component and checks it against what the configuration grants it.
-///
-/// # Errors
-/// Every handler that cannot serve, with all that is wrong with it.
-pub fn registry(config: &Config, sandbox: &Arc<Sandbox>, meters: &Meters) -> Result<Registry> {
-    let mut handlers = Vec::new();
-    let mut problems = Vec::new();
-    for handler in &config.handlers {
-        match version(config, handler, sandbox) {
-            Ok(version) => {
-                tracing::info!(
-                    handler = &*handler.name,
-                    version = version.number,
-                    digest = &*version.digest,
-                    "loaded"
-                );
-                let meters = meters.handler(&handler.name, &handler.topics);
-                handlers.push(Handler::new(handler, meters, version));
-            }
-            Err(error) => problems.push(format!("handlers.{}: {error:#}", handler.name)),
-        }
-    }
-    if !problems.is_empty() {
-        bail!("{}", problems.join("\n"));
-    }
-    Ok(Registry::new(handlers))
-}
-
-/// Loads one handler's component as version 1 and checks it against what the configuration grants it.
-///
-/// # Errors
-/// All that is wrong with it.
-pub fn version(config: &Config, handler: &HandlerConfig, sandbox: &Arc<Sandbox>) -> Result<Version> {
-    let wasm = read(&handler.component)?;
-    let label = Label {
-        handler: Arc::clone(&handler.name),
-        version: 1,
+    let compiler = match compiled {
+        Some(_) => Compiler::Apart(CompileBounds {
+            time: config.host.compile_time,
+            memory: config.host.compile_memory,
+        }),
+        // The command's own process is bounded by whoever started it.
+        None => Compiler::Here,
     };
-    let guest = sandbox.load(label, &wasm, handler.limits, handler.instances)?;
-    let topic = |event_type: &str| format!("{}{event_type}", config.kafka.topic_prefix).into();
-    let terms = Terms::new(guest.contract(), &config.grant(handler), topic).map_err(|errors| {
-        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("the component does not fit its configuration: {}", errors.join("; "))
-    })?;
-    Ok(Version {
-        number: 1,
-        digest: guest.digest().into(),
-        terms,
-        guest: Box::new(Called(guest)),
-    })
+    let options = SandboxOptions {
+        component: config.host.component,
+        compiler,
+        ..SandboxOptions::new(compiled, instances, largest_memory(config))
+    };
+    Ok(Sandbox::new(options)?)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+/// The largest memory limit of any handler, in bytes: the size of the sandbox's slots.
+pub fn largest_memory(config: &Config) -> u64 {
+    let limits = config.handlers.iter().map(|handler| handler.limits.memory);
+    limits.max().unwrap_or(16 << 20)
+}
+
+/// What makes versions of components: the sandbox, and the configuration that grants.
+#[derive(Clone, Copy)]
+pub struct Loader<'a> {
+    /// The whole configuration.
+    pub config: &'a Config,
+    /// Where components run.
+    pub sandbox: &'a Arc<Sandbox>,
+}
+
+impl Loader<'_> {
+    /// Loads a component as version `number` of a handler and checks it against what the configuration grants; tells
+    /// `passed` of each step once it is done.
+    ///
+    /// # Errors
+    /// [`CandidateError`]: all that is wrong with it.
+    pub fn version(
+        &self,
+        handler: &HandlerConfig,
+        (number, component): (u64, &[u8]),
+        passed: &mut dyn FnMut(Step),
+    ) -> Result<Version, CandidateError> {
+        let label = Label {
+            handler: Arc::clone(&handler.name),
+            version: number,
+        };
+        let wanted = (label, handler.limits, handler.instances);
+        let guest = self.sandbox.load_in_steps(wanted, component, passed)?;
+        let topic = |event_type: &str| format!("{}{event_type}", self.config.kafka.topic_prefix).into();
+        let terms =
+            Terms::new(guest.contract(), &self.config.grant(handler), topic).map_err(CandidateError::Contract)?;
+        Ok(Version {
+            number,
+            digest: guest.digest().into(),
+            terms,
+            guest: Box::new(Called(guest)),
+            settings: Arc::clone(&handler.settings),
+            retry: handler.retry,
+        })
+    }
+
+    /// The component in the handler's file, as its first version.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn file(&self, handler: &HandlerConfig) -> Result<Version> {
+        let component = read(&handler.component)?;
+        Ok(self.version(handler, (1, &component), &mut |_| {})?)
+    }
+}
+
+/// The component in a file.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| {
         format!(
             "component {} cannot be read; make it with `sandman build DIR`",
             path.display()
         )
     })
+}
+
+/// The digest of the component in a file; `None` if there is no file any more.
+pub fn file_digest(path: &Path) -> Option<String> {
+    std::fs::read(path).ok().map(|component| digest(&component))
 }
 
 /// The sandbox's guest, as the pipeline calls it.
@@ -118,5 +156,9 @@ impl outcome::Guest for Called {
             error @ InvokeError::Exceeded { .. } => Fault::Exceeded(error.to_string()),
             error @ (InvokeError::Trap { .. } | InvokeError::NoInstance { .. }) => Fault::Trap(error.to_string()),
         })
+    }
+
+    fn peak_memory(&self) -> u64 {
+        self.0.peak_memory()
     }
 }

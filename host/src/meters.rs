@@ -6,14 +6,17 @@
 mod catalogue;
 mod handler;
 mod http;
+mod rates;
+mod versions;
 
 use std::fmt;
 
 use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 
-pub use handler::{HandlerMeters, HandlerTopicMeters, Invoked};
+pub use handler::{Counted, HandlerMeters, HandlerTopicMeters, Invoked, Totals};
 pub use http::{HttpMeters, RouteMeters, UploadRejection};
+pub use rates::{Rate, Rates};
 
 /// All metrics of one host. Each host has its own, so that two in one process (tests) do not mix.
 pub struct Meters {

@@ -163,4 +163,9 @@ pub trait Guest: Send + Sync {
     /// # Errors
     /// [`Fault`] if there is no outcome.
     fn invoke(&self, trigger: Trigger<'_>, state: Option<&str>, context: Context<'_>) -> Result<Outcome, Fault>;
+
+    /// The most memory that one invocation has used so far, in bytes; 0 where that is not known.
+    fn peak_memory(&self) -> u64 {
+        0
+    }
 }

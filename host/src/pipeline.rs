@@ -14,13 +14,13 @@ mod handover;
 mod intake;
 mod partitions;
 mod request;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod worker;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -42,6 +42,7 @@ use partitions::Partitions;
 use worker::{Ran, Try};
 
 pub use intake::HandlerIntake;
+pub use standing::Standing;
 
 /// How long a job rests whose state could not be read.
 const STORE_PAUSE: Millis = 1000;
@@ -110,8 +111,6 @@ pub struct Pipeline {
     committable: Condvar,
     /// Rung after every commit.
     settled: Condvar,
-    /// Per handler: reading that is held may perhaps go on.
-    resumable: Vec<AtomicBool>,
     bell: Sender<()>,
     handover: Mutex<Handover>,
     store_fault: Mutex<Option<String>>,
@@ -160,7 +159,6 @@ impl Pipeline {
             rest: Rest::default(),
             committable: Condvar::new(),
             settled: Condvar::new(),
-            resumable: (0..handlers).map(|_| AtomicBool::new(false)).collect(),
             bell,
             handover: Mutex::default(),
             store_fault: Mutex::default(),

@@ -1,9 +1,11 @@
 //! The host: builds every part from the configuration, runs them, and ends them in the right order.
 
 mod admin;
+mod control;
 mod descriptors;
 mod http;
 mod kafka;
+mod reload;
 mod threads;
 
 use std::io::Write;
@@ -17,9 +19,11 @@ use crossbeam_channel::{Receiver, select};
 
 use crate::alarm::Alarm;
 use crate::clock;
-use crate::config::{Brokers, Config, StoreUrl};
+use crate::config::{Brokers, Config, HandlerConfig, StoreUrl};
+use crate::deploy;
 use crate::health::HealthView;
-use crate::kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings};
+use crate::kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings, TopicSpec};
+use crate::lanes::HandlerIx;
 use crate::load;
 use crate::meters::{HostMeters, Meters};
 use crate::pipeline::{self, Pipeline};
@@ -28,8 +32,10 @@ use crate::relay::Relay;
 use crate::store::{SqliteStore, Store};
 
 use admin::Admin;
+use control::HostControl;
 use http::Http;
-use threads::Threads;
+use reload::Order;
+use threads::{Signals, Threads};
 
 /// How long the start waits for Kafka before it says that it serves without it.
 const KAFKA_WAIT: Duration = Duration::from_secs(10);
@@ -52,7 +58,7 @@ pub fn run(config: &Config, options: Options) -> Result<ExitCode> {
     let signals = threads::signals()?;
     descriptors::ensure(config);
     let mut host = Host::start(config, options)?;
-    let verdict = host.serve(config, &signals);
+    let verdict = host.serve(&signals);
     let in_time = host.stop(verdict.is_ok().then_some(config.host.grace));
     verdict?;
     if !in_time {
@@ -65,6 +71,7 @@ pub fn run(config: &Config, options: Options) -> Result<ExitCode> {
 /// The parts of a running host.
 struct Host {
     registry: Arc<Registry>,
+    control: Arc<HostControl>,
     pipeline: Arc<Pipeline>,
     settings: KafkaSettings,
     health: Arc<KafkaHealth>,
@@ -72,7 +79,12 @@ struct Host {
     view: Arc<HealthView>,
     admin: Admin,
     http: Option<Http>,
-    consumers: Vec<ConsumerHandle>,
+    store: Arc<SqliteStore>,
+    /// Switches to another configuration, to be made in the loop.
+    ordered: Receiver<Order>,
+    /// The deployment is ours: handlers consume.
+    consuming: bool,
+    consumers: Vec<(HandlerIx, ConsumerHandle)>,
     threads: Threads,
     alarm: Alarm,
     alarmed: Receiver<String>,
@@ -87,15 +99,10 @@ impl Host {
     fn start(config: &Config, options: Options) -> Result<Self> {
         let store = open_store(config)?;
         let meters = Arc::new(Meters::new());
-        let registry = Arc::new(load::registry(config, &load::sandbox(config)?, &meters)?);
+        let sandbox = load::sandbox(config)?;
+        let registry = Arc::new(deploy::registry(config, &sandbox, &*store, &meters)?);
         let topics = kafka::topics(config);
-        let broker = match &config.kafka.brokers {
-            Brokers::Servers(_) => None,
-            Brokers::Embedded => {
-                store.forget_kafka().context("the store")?;
-                Some(EmbeddedBroker::start(&topics)?)
-            }
-        };
+        let broker = start_broker(config, &store, &topics)?;
         let settings = kafka::settings(&config.kafka, broker.as_ref());
         let (alarm, alarmed) = Alarm::new();
         let mut threads = Threads::new(alarm.clone());
@@ -103,9 +110,12 @@ impl Host {
         let (pipeline, bell) = start_pipeline(config, &registry, &store, watchers, &mut threads)?;
         let view = Arc::new(HealthView::new());
         view.set_topics(kafka::published_topics(config));
-        let admin = Admin::start(&config.admin, &meters, &view, &mut threads)?;
-        let http = Http::start(config, &pipeline, (&store, &view, &meters), &mut threads)?;
-        let health = KafkaHealth::new();
+        let parts = (&registry, sandbox, &store);
+        let (control, ordered) = HostControl::over(config, parts, &pipeline, (&meters, &alarm), &settings);
+        let health = Arc::clone(&control.health);
+        let admin = Admin::start(&config.admin, Arc::clone(&control) as _, &meters, &view, &mut threads)?;
+        let shared: Arc<dyn Store> = Arc::clone(&store) as _;
+        let http = Http::start(config, &pipeline, (&shared, &view, &meters), &mut threads)?;
         let (ready, relay_ready) = crossbeam_channel::bounded(1);
         let (drain_relay, give_up) = (Arc::default(), Arc::default());
         let relay = Relay {
@@ -114,7 +124,7 @@ impl Host {
             // The embedded broker has them already, and cannot say how they are configured.
             topics: if broker.is_some() { Vec::new() } else { topics },
             adopt: options.adopt,
-            store: Arc::clone(&store),
+            store: shared,
             pipeline: Arc::clone(&pipeline),
             bell,
             meters: Arc::clone(&meters),
@@ -127,6 +137,7 @@ impl Host {
         threads.spawn("relay".to_owned(), move || relay.run())?;
         Ok(Self {
             registry,
+            control,
             pipeline,
             settings,
             health,
@@ -134,6 +145,9 @@ impl Host {
             view,
             admin,
             http,
+            store,
+            ordered,
+            consuming: false,
             consumers: Vec::new(),
             threads,
             alarm,
@@ -146,9 +160,9 @@ impl Host {
     }
 
     /// Says that the host is ready, consumes once the deployment is ours, and returns when the host is to stop.
-    fn serve(&mut self, config: &Config, signals: &Receiver<&'static str>) -> Result<()> {
+    fn serve(&mut self, signals: &Signals) -> Result<()> {
         let kafka_wait = Instant::now() + KAFKA_WAIT;
-        let (mut announced, mut ours) = (false, false);
+        let mut announced = false;
         loop {
             select! {
                 recv(self.alarmed) -> reason => {
@@ -156,15 +170,18 @@ impl Host {
                     self.view.set_fatal(reason.clone());
                     bail!("{reason}");
                 }
-                recv(signals) -> signal => {
+                recv(signals.stop) -> signal => {
                     tracing::info!(signal = signal.unwrap_or_default(), "stopping; a second signal ends at once");
                     return Ok(());
                 }
-                recv(self.relay_ready) -> ready => match ready {
-                    Ok(()) if !ours => {
-                        ours = true;
-                        self.consume(config)?;
+                recv(signals.reload) -> _ => self.reload_aside()?,
+                recv(self.ordered) -> order => {
+                    if let Ok(order) = order {
+                        self.switch(order);
                     }
+                }
+                recv(self.relay_ready) -> ready => match ready {
+                    Ok(()) if !self.consuming => self.consume()?,
                     // The publisher was opened anew.
                     Ok(()) => {}
                     // The relay has ended, and the alarm says why.
@@ -173,8 +190,8 @@ impl Host {
                 default(TICK) => {}
             }
             self.look();
-            if !announced && (ours || Instant::now() >= kafka_wait) {
-                if !ours {
+            if !announced && (self.consuming || Instant::now() >= kafka_wait) {
+                if !self.consuming {
                     let brokers = &self.settings.brokers;
                     tracing::warn!(brokers, "kafka cannot be reached yet; consuming begins when it can");
                 }
@@ -184,12 +201,20 @@ impl Host {
         }
     }
 
+    /// A reload waits for this very loop, so it has a thread of its own. The log says how it went.
+    fn reload_aside(&mut self) -> Result<()> {
+        let control = Arc::clone(&self.control);
+        let reload = move || drop(control.follow("SIGHUP"));
+        self.threads.spawn("reload".to_owned(), reload)
+    }
+
     /// What has to be asked for once a second: the connection to Kafka, the age of the outbox.
     fn look(&self) {
         let connected = self.health.connected() && self.health.poll_breach().is_none();
         self.view.set_kafka_connected(connected);
         self.view.set_store_fault(self.pipeline.store_fault());
         self.meters.host.kafka_connected.set(f64::from(u8::from(connected)));
+        self.control.sample();
         let oldest = self.pipeline.outbox().oldest_millis;
         let age = oldest.map_or(0, |oldest| (clock::wall_millis() - oldest).max(0));
         self.meters
@@ -198,16 +223,21 @@ impl Host {
             .set(Duration::from_millis(age.unsigned_abs()).as_secs_f64());
     }
 
-    fn consume(&mut self, config: &Config) -> Result<()> {
-        for (ix, _) in self.registry.iter() {
-            let Some(handler) = config.handlers.get(usize::from(ix)) else {
-                continue;
-            };
-            if handler.topics.is_empty() {
-                continue;
+    fn consume(&mut self) -> Result<()> {
+        self.consuming = true;
+        let config = self.control.config.load_full();
+        for handler in &config.handlers {
+            if let Some((ix, _)) = self.registry.find(&handler.name) {
+                self.consume_one(handler, ix)?;
             }
+        }
+        Ok(())
+    }
+
+    fn consume_one(&mut self, handler: &HandlerConfig, ix: HandlerIx) -> Result<()> {
+        if !handler.topics.is_empty() {
             let consumer = kafka::consumer(handler, ix, &self.pipeline, (&self.settings, &self.health, &self.alarm))?;
-            self.consumers.push(consumer);
+            self.consumers.push((ix, consumer));
         }
         Ok(())
     }
@@ -233,7 +263,7 @@ impl Host {
         if let Some(http) = &self.http {
             http.stop();
         }
-        for consumer in &self.consumers {
+        for (_, consumer) in &self.consumers {
             consumer.quiesce();
         }
         // Requests that have begun still need the pipeline.
@@ -245,13 +275,13 @@ impl Host {
         }
         // Without anything to publish, and without Kafka, there is nothing to wait for.
         self.give_up.store(true, Ordering::Relaxed);
-        for consumer in &self.consumers {
+        for (_, consumer) in &self.consumers {
             consumer.stop();
         }
         let patience = deadline
             .saturating_duration_since(Instant::now())
             .max(Duration::from_secs(2));
-        for consumer in self.consumers.drain(..) {
+        for (_, consumer) in self.consumers.drain(..) {
             if let Err(error) = consumer.join(patience) {
                 tracing::warn!(%error, "a consumer did not end well");
             }
@@ -266,13 +296,13 @@ impl Host {
 fn start_pipeline(
     config: &Config,
     registry: &Arc<Registry>,
-    store: &Arc<dyn Store>,
+    store: &Arc<SqliteStore>,
     watchers: (Alarm, HostMeters),
     threads: &mut Threads,
 ) -> Result<(Arc<Pipeline>, Receiver<()>)> {
     let options = pipeline_options(config);
     let (pipeline, bell) =
-        Pipeline::new(options, Arc::clone(registry), Arc::clone(store), watchers).context("the store")?;
+        Pipeline::new(options, Arc::clone(registry), Arc::clone(store) as _, watchers).context("the store")?;
     for number in 0..config.host.workers {
         let pipeline = Arc::clone(&pipeline);
         threads.spawn(format!("worker-{number}"), move || pipeline.work())?;
@@ -282,13 +312,24 @@ fn start_pipeline(
     Ok((pipeline, bell))
 }
 
+/// The embedded broker, if it is the one that is configured. It starts empty each time, so its store forgets Kafka.
+fn start_broker(config: &Config, store: &Arc<SqliteStore>, topics: &[TopicSpec]) -> Result<Option<EmbeddedBroker>> {
+    match &config.kafka.brokers {
+        Brokers::Servers(_) => Ok(None),
+        Brokers::Embedded => {
+            store.forget_kafka().context("the store")?;
+            Ok(Some(EmbeddedBroker::start(topics)?))
+        }
+    }
+}
+
 /// Opens the configured store; with the embedded broker, the one beside it.
 ///
 /// # Errors
 /// If it cannot be opened, for example because a host has it.
-pub(crate) fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+pub(crate) fn open_store(config: &Config) -> Result<Arc<SqliteStore>> {
     let store = match &config.store.url {
-        // The embedded broker starts empty each time, so its store forgets Kafka: never the one of a real cluster.
+        // A store of its own: what forgets Kafka must never be the one of a real cluster.
         StoreUrl::Sqlite(path) if config.kafka.brokers == Brokers::Embedded => {
             SqliteStore::open(&path.with_extension("embedded.db"))?
         }

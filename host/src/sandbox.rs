@@ -7,6 +7,7 @@ mod bindings;
 mod cell;
 mod check;
 mod compiled;
+mod compiler;
 mod convert;
 mod engine;
 mod error;
@@ -19,7 +20,7 @@ mod ticker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -32,6 +33,7 @@ use compiled::Compiled;
 use guest::Pool;
 use ticker::Ticker;
 
+pub use compiler::{CompileBounds, Compiler, compile_in_child};
 pub use error::{Bound, InvokeError, Label, LoadError, Panic, SandboxError};
 pub use guest::Guest;
 
@@ -47,16 +49,19 @@ pub struct SandboxOptions {
     pub memory: u64,
     /// The largest component that is loaded, in bytes.
     pub component: usize,
+    /// How components are compiled.
+    pub compiler: Compiler,
 }
 
 impl SandboxOptions {
-    /// Options with the usual bound on components, 64 MiB.
+    /// Options with a bound of 64 MiB on components, which are compiled in this process.
     pub fn new(cache_dir: impl Into<Option<PathBuf>>, instances: u32, memory: u64) -> Self {
         Self {
             cache_dir: cache_dir.into(),
             instances,
             memory,
             component: 64 << 20,
+            compiler: Compiler::Here,
         }
     }
 }
@@ -67,6 +72,8 @@ pub struct Sandbox {
     ticker: Ticker,
     /// `None` keeps nothing.
     compiled: Option<Compiled>,
+    /// Held while a component is compiled in a child process.
+    compiling: Mutex<()>,
     options: SandboxOptions,
     /// Instances kept for reuse, of all guests.
     idle: AtomicUsize,
@@ -92,6 +99,7 @@ impl Sandbox {
             engine,
             ticker,
             compiled,
+            compiling: Mutex::new(()),
             options,
             idle: AtomicUsize::new(0),
         }))
@@ -110,10 +118,27 @@ impl Sandbox {
         limits: Limits,
         instances: Instances,
     ) -> Result<Guest, LoadError> {
+        self.load_in_steps((label, limits, instances), wasm, &mut |_| {})
+    }
+
+    /// As [`Sandbox::load`]; tells `passed` of each step once it is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::load`]; what failed is the step after the last that was passed.
+    pub fn load_in_steps(
+        self: &Arc<Self>,
+        (label, limits, instances): (Label, Limits, Instances),
+        wasm: &[u8],
+        passed: &mut dyn FnMut(Step),
+    ) -> Result<Guest, LoadError> {
         load::inspect(&label, wasm, self.options.component)?;
-        let component = load::component(self, &label, wasm)?;
+        passed(Step::Inspected);
+        let digest = digest(wasm);
+        let (component, kept) = load::component(self, &label, (wasm, &digest))?;
         let terms = Terms { label, limits };
         let prepared = load::prepare(self, &terms, &component)?;
+        passed(Step::Compiled { kept });
         let mut guest = Guest {
             sandbox: Arc::clone(self),
             terms: Arc::new(terms),
@@ -122,15 +147,33 @@ impl Sandbox {
                 Instances::Fresh => Pool::Fresh,
                 Instances::Reused => Pool::Reused(Mutex::new(Vec::new())),
             },
-            digest: digest(wasm),
+            digest,
             contract: Contract::default(),
+            peak: AtomicU64::new(0),
         };
-        guest.contract = guest.describe().map_err(|fault| match fault {
+        let live = guest.first().map_err(|fault| match fault {
             // The first instance is also where the shape of the exports is compared with the contract.
             InvokeError::NoInstance { label, reason } => LoadError::Unfit { label, reason },
-            fault => LoadError::Describe(fault),
+            fault => LoadError::Instantiate(fault),
         })?;
+        passed(Step::Instantiated);
+        guest.contract = guest.describe(live).map_err(LoadError::Describe)?;
+        passed(Step::Described);
         Ok(guest)
+    }
+
+    /// The largest memory limit that a handler may have, in bytes: the slots for instances are made once.
+    pub fn largest_memory(&self) -> u64 {
+        self.options.memory
+    }
+
+    /// Removes the compiled code of components that no handler keeps any more.
+    pub fn forget(&self, digests: &[String]) {
+        for digest in digests {
+            if let Some(compiled) = &self.compiled {
+                compiled.remove(digest);
+            }
+        }
     }
 
     /// Whether one more instance may be kept. At most half of the slots are idle, so that the other half is always
@@ -146,6 +189,22 @@ impl Sandbox {
     fn idle_taken(&self) {
         self.idle.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// A step of loading a component, done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It imports and exports what a handler does.
+    Inspected,
+    /// It is machine code, and fits the contract's types.
+    Compiled {
+        /// The code was there already.
+        kept: bool,
+    },
+    /// An instance was made.
+    Instantiated,
+    /// It said what it consumes, emits and serves.
+    Described,
 }
 
 /// Slots of the pool: one for each caller, as many for idle instances, and one for a component that is being loaded.

@@ -2,8 +2,10 @@
 //!
 //! [`Store`] is the seam: SQLite implements it for one host; PostgreSQL will for a fleet. For that reason a state carries
 //! a revision, progress an assignment epoch and the outbox a shard, although the embedded store has one of each.
+//! [`VersionStore`] is the same store for what is not on the hot path: the versions of the handlers.
 
 mod sqlite;
+mod versions;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use crate::event::{OutRecord, TopicPartition};
 use crate::progress::Progress;
 
 pub use sqlite::{OpenError, SqliteStore};
+pub use versions::{Action, Activation, Active, KeptVersion, NewVersion, Outcome, VersionStore};
 
 /// Number of a committed outbox batch: 1 for the first, without gaps, never used twice by one store.
 pub type BatchNo = u64;

@@ -1,5 +1,6 @@
 //! What Sandman promises, one file a promise, shown with the real binary.
 
+mod admin;
 mod architecture;
 mod attempts;
 mod broker_outage;
@@ -7,6 +8,7 @@ mod chains;
 mod compression;
 mod configuration;
 mod crash;
+mod deploy;
 mod drain;
 mod embedded;
 mod group;
@@ -25,8 +27,10 @@ mod partitions;
 mod poison;
 mod preferences_routes;
 mod profile_routes;
+mod reload;
 mod sections;
 mod seeing;
+mod swap;
 mod tokens;
 mod torn;
 mod uploads;
@@ -40,6 +44,9 @@ fn main() -> ExitCode {
     // The slow ones first: they end while the quick ones fill the gaps.
     let all = [
         crash::BEHAVIOURS,
+        swap::BEHAVIOURS,
+        deploy::BEHAVIOURS,
+        reload::BEHAVIOURS,
         broker_outage::BEHAVIOURS,
         http_outage::BEHAVIOURS,
         torn::BEHAVIOURS,
@@ -69,6 +76,7 @@ fn main() -> ExitCode {
         moving_in::BEHAVIOURS,
         open_files::BEHAVIOURS,
         seeing::BEHAVIOURS,
+        admin::BEHAVIOURS,
         embedded::BEHAVIOURS,
         configuration::BEHAVIOURS,
         architecture::BEHAVIOURS,

@@ -43,7 +43,7 @@ fn byte_for_byte(world: &World) -> Result {
     check_headers(&echoed)?;
 
     let counted = only(world, "thing.counted")?;
-    let expected = r#""payload":{"count":1,"sum":7,"fold":7,"last":7}"#;
+    let expected = r#""payload":{"count":1,"sum":7,"fold":7,"last":7,"by":1}"#;
     let value = String::from_utf8(counted.value.unwrap_or_default())?;
     ensure!(value.contains(expected), "counted as {value}");
     Ok(())

@@ -135,7 +135,8 @@ pub struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(base: &str) -> Self {
+    /// A client of whoever listens at this address.
+    pub fn new(base: &str) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)

@@ -52,3 +52,28 @@ pub(crate) fn guest_in(folder: &str) -> Result<PathBuf> {
     built.insert(folder.to_owned(), component.path.clone());
     Ok(component.path)
 }
+
+/// The guest `echo` as another version: its events and replies carry `by: number`.
+///
+/// # Errors
+/// If the guest does not build.
+pub fn stamped(number: u64) -> Result<Vec<u8>> {
+    rewritten("echo", "echo version: 000001", &format!("echo version: {number:06}"))
+}
+
+/// The component of a guest with a text in it replaced by another one of the same length.
+///
+/// # Errors
+/// If the guest does not build, or does not hold the text exactly once.
+pub fn rewritten(name: &str, from: &str, to: &str) -> Result<Vec<u8>> {
+    let mut component = std::fs::read(guest(name)?)?;
+    let mut places = component
+        .windows(from.len())
+        .enumerate()
+        .filter(|(_, window)| *window == from.as_bytes());
+    let (Some((at, _)), None, true) = (places.next(), places.next(), from.len() == to.len()) else {
+        anyhow::bail!("{name} does not hold {from:?} exactly once, or {to:?} is not as long");
+    };
+    component[at..at + to.len()].copy_from_slice(to.as_bytes());
+    Ok(component)
+}

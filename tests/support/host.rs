@@ -214,6 +214,14 @@ impl Host {
         self.wait(PATIENCE)
     }
 
+    /// SIGHUP: it reads its configuration again.
+    ///
+    /// # Errors
+    /// If the signal cannot be sent.
+    pub fn hang_up(&self) -> Result {
+        self.process.signal(Signal::HUP)
+    }
+
     /// SIGTERM without waiting.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! A behaviour reads as what a person would do and see; how it is done is in here. Nothing in here sleeps for a fixed
 //! time: it waits for a line, a record, a metric or the end of a process, each with a generous deadline.
 
+mod admin;
 mod binary;
 mod broker;
 mod client;
@@ -33,7 +34,7 @@ pub use dreamscape::{
 };
 pub use echo::Tally;
 pub use event::Event;
-pub use guests::{echo, guest, hostile};
+pub use guests::{echo, guest, hostile, rewritten, stamped};
 pub use harness::{Behaviour, main, say as note};
 pub use host::{Ended, Host};
 pub use ledger::Ledger;

@@ -56,6 +56,8 @@ pub struct Settings {
     prefix: String,
     lines: Vec<(String, String)>,
     handlers: Vec<Handler>,
+    routes: Vec<String>,
+    variables: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -66,6 +68,8 @@ impl Settings {
             prefix: prefix.to_owned(),
             lines: Vec::new(),
             handlers: Vec::new(),
+            routes: Vec::new(),
+            variables: Vec::new(),
         };
         settings
             .set("host.source", &quoted("user-service"))
@@ -103,6 +107,27 @@ impl Settings {
         self
     }
 
+    /// Sets a variable of the host's environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// What the host's environment says.
+    pub(crate) fn variables(&self) -> &[(String, String)] {
+        &self.variables
+    }
+
+    /// Adds a route that anybody may ask, `POST /path/{key}`, answered by these handlers.
+    #[must_use]
+    pub fn route(mut self, path: &str, handlers: &[&str]) -> Self {
+        self.routes.push(format!(
+            "[[routes]]\nmethod = \"POST\"\npath = {path:?}\nhandlers = {handlers:?}\nkey = \"path:key\"\nauth = \"none\""
+        ));
+        self
+    }
+
     /// Every topic that the host reads or writes.
     pub(crate) fn topics(&self) -> Vec<String> {
         let mut topics = vec![format!("{}.relay", self.deployment)];
@@ -133,6 +158,9 @@ impl Settings {
             for (key, value) in &handler.lines {
                 let _ = writeln!(text, "{key} = {value}");
             }
+        }
+        for route in &self.routes {
+            let _ = writeln!(text, "\n{route}");
         }
         text
     }

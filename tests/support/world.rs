@@ -220,7 +220,7 @@ impl World {
             self.cluster()?
                 .make_what_nobody_can_ask_for(&settings.topics(), PARTITIONS)?;
         }
-        Host::start(&folder, arguments, &[], |log| self.remember(log))
+        Host::start(&folder, arguments, settings.variables(), |log| self.remember(log))
     }
 
     /// Starts a host with a `sandman.toml` as it stands, and with what the environment says of it; `topics` are those that
@@ -263,6 +263,24 @@ impl World {
     pub fn sandman(&self, arguments: &[&str], toml: &str, environment: &[(&str, &str)]) -> Result<Ended> {
         fs::write(self.folder.join("sandman.toml"), toml)?;
         host::run(&self.folder, arguments, environment)
+    }
+
+    /// Runs a command of `sandman` in this world's folder, to its end.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn command(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Ended> {
+        host::run(&self.folder, arguments, environment)
+    }
+
+    /// Writes a file into this world's folder, and returns its path.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> Result<String> {
+        let path = self.folder.join(name);
+        fs::write(&path, bytes)?;
+        Ok(path.to_string_lossy().into_owned())
     }
 
     /// Runs `sandman import` with the `sandman.toml` of these settings, to its end.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{ConfigArgs, output};
 use crate::config::{Config, ConfigErrors, Problem};
-use crate::load;
+use crate::load::{self, Loader};
 use crate::telemetry;
 
 const AFTER: &str = "\
@@ -106,8 +106,12 @@ fn check_components(config: &Config, asked_for: impl Fn(&str) -> bool) -> Result
     let sandbox = load::sandbox_that_keeps_nothing(config)?;
     let mut handlers = Vec::new();
     let mut problems = Vec::new();
+    let loader = Loader {
+        config,
+        sandbox: &sandbox,
+    };
     for handler in config.handlers.iter().filter(|handler| asked_for(&handler.name)) {
-        match load::version(config, handler, &sandbox) {
+        match loader.file(handler) {
             Ok(version) => handlers.push(CheckedHandler {
                 name: handler.name.to_string(),
                 component: handler.component.display().to_string(),

@@ -14,8 +14,9 @@ use serde_json::json;
 use super::{ConfigArgs, output};
 use crate::config::{Config, HandlerConfig, LogFormat, StoreUrl};
 use crate::import::{Counts, Import, Mistakes, Verdict};
+use crate::load::{self, Loader};
 use crate::store::Store;
-use crate::{load, run, telemetry};
+use crate::{run, telemetry};
 
 const AFTER: &str = "\
 The file holds one state a line: {\"key\": \"u-1\", \"state\": {\"name\": \"Ada\"}}. The key is the
@@ -80,7 +81,12 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
         .load()
         .or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen"]))?;
     let handler = handler(&config, &args.handler)?;
-    let version = load::version(&config, handler, &load::sandbox_that_keeps_nothing(&config)?)
+    let loader = Loader {
+        config: &config,
+        sandbox: &load::sandbox_that_keeps_nothing(&config)?,
+    };
+    let version = loader
+        .file(handler)
         .with_context(|| format!("handlers.{}", handler.name))?;
     let shape = version.terms.state();
     if !shape.is_known() {
@@ -124,7 +130,7 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     if config.store.url == StoreUrl::Memory {
         bail!("store.url is sqlite::memory:, which would be gone with this command; set it to a file");
     }
-    run::open_store(config)
+    Ok(run::open_store(config)?)
 }
 
 /// The file, or what comes on standard input in a file: it is read twice.

@@ -14,6 +14,11 @@ const OWN: [&str; 2] = ["SANDMAN_ADMIN_TOKEN", "SANDMAN_LOG"];
 const TESTS: &str = "SANDMAN_TEST_";
 const PREFIX: &str = "SANDMAN_";
 
+/// The environment of this process; a variable that is not UTF-8 is none of ours.
+pub fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 /// What the environment alone may set.
 #[derive(Debug, Default)]
 pub(super) struct Environment {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use super::kind::{Kind, duration, integer, kafka_name, one_of, size, text};
+use super::kind::{Kind, bytes, duration, integer, kafka_name, one_of, size, text};
 use super::section::{Section, resolve};
 
 /// How logs are written.
@@ -44,6 +44,14 @@ pub struct HostConfig {
     pub batch: usize,
     /// Folder of the compiled components.
     pub compiled: PathBuf,
+    /// Bytes of the largest component that is taken.
+    pub component: usize,
+    /// Versions kept of each handler; the active one is kept in any case.
+    pub versions: usize,
+    /// How long compiling one component may take.
+    pub compile_time: Duration,
+    /// Bytes of memory that compiling one component may take.
+    pub compile_memory: u64,
 }
 
 const LOG: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -77,6 +85,14 @@ pub(super) fn read(mut section: Section<'_>) -> HostConfig {
         parked_bytes: section.or("parked_bytes", &size(64 << 10..=1 << 40), 16 << 20),
         batch: section.or("batch", &count(100_000), 2_000),
         compiled: resolve(&section.report.folder, &compiled),
+        component: section.or("component", &bytes(64 << 10..=256 << 20), 16 << 20),
+        versions: section.or("versions", &count(1_000), 10),
+        compile_time: section.or(
+            "compile_time",
+            &duration(Duration::from_secs(1)..=Duration::from_secs(600)),
+            Duration::from_secs(60),
+        ),
+        compile_memory: section.or("compile_memory", &size(128 << 20..=64 << 30), 2 << 30),
     };
     section.finish();
     config

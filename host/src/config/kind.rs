@@ -87,6 +87,14 @@ pub(super) fn size(range: RangeInclusive<u64>) -> Kind<u64> {
     })
 }
 
+/// A size that is a number of bytes in memory.
+pub(super) fn bytes(range: RangeInclusive<u64>) -> Kind<usize> {
+    let size = size(range);
+    Kind::value(size.allowed.clone(), move |value| {
+        usize::try_from(size.read(value)?).ok()
+    })
+}
+
 /// One of a few words.
 pub(super) fn one_of<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> Kind<T> {
     let names: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();

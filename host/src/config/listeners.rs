@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::kind::{Kind, address, duration, integer, list, size};
+use super::environment::in_environment;
+use super::kind::{Kind, address, bytes, duration, integer, list};
 use super::secret::Secret;
-use super::section::Section;
+use super::section::{Section, join};
 
 /// `[http]`: the handlers' own traffic.
 #[derive(Clone, Debug)]
@@ -31,11 +32,14 @@ pub struct HttpConfig {
 pub struct AdminConfig {
     /// Where to listen; port 0 takes any free port.
     pub listen: SocketAddr,
-    /// The bearer token, from `SANDMAN_ADMIN_TOKEN`; there is always one where the address is not a loopback address.
-    pub token: Option<Secret>,
+    /// The bearer tokens, each with the name of whoever has it: `admin` for `SANDMAN_ADMIN_TOKEN`, and those of
+    /// `SANDMAN_ADMIN__TOKENS__<NAME>`. There is always one where the address is not a loopback address.
+    pub tokens: Vec<(String, Secret)>,
 }
 
 const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3002);
+/// The name of the token in `SANDMAN_ADMIN_TOKEN`.
+const MAIN: &str = "admin";
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3902);
 
 pub(super) fn read_http(mut section: Section<'_>, port: Option<&str>, jwt_secret: Option<Secret>) -> HttpConfig {
@@ -79,14 +83,6 @@ fn count() -> Kind<usize> {
     })
 }
 
-/// A size that is a number of bytes in memory.
-fn bytes(range: std::ops::RangeInclusive<u64>) -> Kind<usize> {
-    let size = size(range);
-    Kind::value(size.allowed.clone(), move |value| {
-        usize::try_from(size.read(value)?).ok()
-    })
-}
-
 /// An origin as browsers write it: they compare it letter by letter.
 fn origin() -> Kind<String> {
     Kind::text(
@@ -110,14 +106,44 @@ pub(super) fn read_admin(mut section: Section<'_>, token: Option<Secret>) -> Adm
         "is set by the variable SANDMAN_ADMIN_TOKEN, so that it stands in no file",
     );
     let listen = section.or("listen", &address(), ADMIN);
-    if !listen.ip().is_loopback() && token.is_none() {
+    let mut tokens = read_tokens(&mut section);
+    if let Some(token) = token {
+        if tokens.iter().any(|(name, _)| name == MAIN) {
+            let problem = "is the name of SANDMAN_ADMIN_TOKEN; choose another";
+            section.refuse("tokens.admin", problem);
+        }
+        tokens.insert(0, (MAIN.to_owned(), token));
+    }
+    if !listen.ip().is_loopback() && tokens.is_empty() {
         let problem = format!(
             "{listen} can be reached from other machines: set the variable SANDMAN_ADMIN_TOKEN, or listen on 127.0.0.1"
         );
         section.refuse("listen", problem);
     }
     section.finish();
-    AdminConfig { listen, token }
+    AdminConfig { listen, tokens }
+}
+
+/// Tokens by the names of who has them. Only the environment gives them.
+fn read_tokens(section: &mut Section<'_>) -> Vec<(String, Secret)> {
+    let mut tokens = Vec::new();
+    for (name, value) in section.free("tokens") {
+        let key = join(&section.path("tokens"), &name);
+        let token = value.as_str().filter(|token| !token.trim().is_empty());
+        match token {
+            _ if section.report.variable(&key).is_none() => {
+                let variable = in_environment(&name);
+                let problem =
+                    format!("is set by the variable SANDMAN_ADMIN__TOKENS__{variable}, so that it stands in no file");
+                section.report.refuse(&key, problem);
+            }
+            Some(token) => tokens.push((name, Secret::new(token))),
+            None => section
+                .report
+                .refuse(&key, "is empty; leave it out, or give it a long random text"),
+        }
+    }
+    tokens
 }
 
 /// Two listeners cannot share an address.

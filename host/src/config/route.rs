@@ -106,7 +106,7 @@ impl fmt::Display for RoutePath {
 }
 
 /// `[[routes]]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteConfig {
     /// The HTTP method, upper case.
     pub method: &'static str,

@@ -1,15 +1,18 @@
-//! The admin listener: `/metrics` behind the token, `/health` for probes.
+//! The admin listener: the API behind the token, `/metrics` behind it as well, `/health` for probes, `/openapi.json`.
+
+mod api;
+mod audit;
+mod lines;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::middleware::{from_fn_with_state, map_response};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -18,8 +21,10 @@ use super::guard::{self, Guard};
 use super::health;
 use super::serve::{Bounds, ListenError, Listener};
 use crate::config::AdminConfig;
+use crate::control::Control;
 use crate::health::HealthView;
 use crate::meters::Meters;
+use api::Api;
 
 /// How often the histograms are summed up; until then each holds every value.
 const UPKEEP: Duration = Duration::from_secs(1);
@@ -36,9 +41,18 @@ impl AdminServer {
     ///
     /// # Errors
     /// [`ListenError`] if the address cannot be bound.
-    pub async fn bind(config: &AdminConfig, meters: Arc<Meters>, health: Arc<HealthView>) -> Result<Self, ListenError> {
-        let guard = Guard::new(config.listen, config.token.as_ref());
-        let router = router(guard, Arc::clone(&meters), health);
+    pub async fn bind(
+        config: &AdminConfig,
+        control: Arc<dyn Control>,
+        meters: Arc<Meters>,
+        health: Arc<HealthView>,
+    ) -> Result<Self, ListenError> {
+        let guard = Guard::new(config.listen, &config.tokens);
+        let api = Api {
+            control,
+            meters: Arc::clone(&meters),
+        };
+        let router = router(guard, api, health);
         let listener = Listener::bind(config.listen, router, Bounds::ADMIN).await?;
         Ok(Self { listener, meters })
     }
@@ -64,21 +78,29 @@ impl AdminServer {
     }
 }
 
-fn router(guard: Guard, meters: Arc<Meters>, health: Arc<HealthView>) -> Router {
-    let protected = Router::new()
-        .route("/metrics", get(metrics))
-        .with_state(meters)
+/// The layers, from the inside out: a call that is refused is audited too.
+fn router(guard: Guard, api: Api, health: Arc<HealthView>) -> Router {
+    let protected = api::routes()
+        .into_iter()
+        .fold(Router::new(), |router, (_, path, method)| router.route(path, method))
+        .with_state(api)
         .route_layer(from_fn_with_state(guard.clone(), guard::token));
     Router::new()
         .merge(protected)
         .merge(health::routes(health))
-        .fallback(async || error(StatusCode::NOT_FOUND, "there is nothing at this path"))
-        .method_not_allowed_fallback(async || error(StatusCode::METHOD_NOT_ALLOWED, "this path is read with GET"))
+        .fallback(async || {
+            error(
+                StatusCode::NOT_FOUND,
+                "there is nothing at this path; see /openapi.json",
+            )
+        })
+        .method_not_allowed_fallback(async || {
+            error(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path has other methods; see /openapi.json",
+            )
+        })
         .layer(from_fn_with_state(guard, guard::no_pages))
         .layer(map_response(plain))
-}
-
-async fn metrics(State(meters): State<Arc<Meters>>) -> Response {
-    let format = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (format, meters.render()).into_response()
+        .layer(from_fn(audit::audit))
 }

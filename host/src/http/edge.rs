@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
@@ -35,7 +36,7 @@ pub(super) const RUNNING: u32 = 1 << 20;
 
 /// What requests are answered with.
 pub(super) struct Edge {
-    pub(super) routes: Routes,
+    pub(super) routes: Arc<ArcSwap<Routes>>,
     pub(super) tokens: Tokens,
     pub(super) uploads: Uploads,
     pub(super) meters: HttpMeters,
@@ -85,7 +86,8 @@ impl Edge {
         if let Some(path) = parts.uri.path().strip_prefix(uploads::PREFIX) {
             return self.uploads.serve(&parts.method, path, &parts.headers).await;
         }
-        let (route, params) = self.routes.find(&parts.method, parts.uri.path())?;
+        let routes = self.routes.load_full();
+        let (route, params) = routes.find(&parts.method, parts.uri.path())?;
         if let Some(taken) = parts.extensions.get::<Taken>() {
             taken.note(&route.meters);
         }

@@ -1,4 +1,4 @@
-//! Who may talk to the admin listener: not a web page, and nobody without the token.
+//! Who may talk to the admin listener: not a web page, and nobody without a token.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,14 +16,31 @@ use crate::config::Secret;
 #[derive(Clone)]
 pub(super) struct Guard {
     listen: SocketAddr,
-    token: Option<Arc<[u8; 32]>>,
+    tokens: Arc<[Token]>,
 }
 
+/// A token: the name of whoever has it, and its digest.
+struct Token {
+    name: Arc<str>,
+    digest: [u8; 32],
+}
+
+/// Who calls: the name of the token, or `local` where none is configured.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(pub(super) Arc<str>);
+
+/// Whoever calls where no token is configured.
+const LOCAL: &str = "local";
+
 impl Guard {
-    pub(super) fn new(listen: SocketAddr, token: Option<&Secret>) -> Self {
+    pub(super) fn new(listen: SocketAddr, tokens: &[(String, Secret)]) -> Self {
+        let token = |(name, token): &(String, Secret)| Token {
+            name: name.as_str().into(),
+            digest: Sha256::digest(token.expose()).into(),
+        };
         Self {
             listen,
-            token: token.map(|token| Arc::new(Sha256::digest(token.expose()).into())),
+            tokens: tokens.iter().map(token).collect(),
         }
     }
 
@@ -47,21 +64,26 @@ impl Guard {
         name.map(|(_, name)| name) == host && host.is_some()
     }
 
-    /// Whether the token is the configured one. Digests are compared, so that the time tells nothing of the token.
-    fn is_token_right(&self, headers: &HeaderMap) -> bool {
-        let Some(expected) = &self.token else {
-            return true;
-        };
+    /// Whose token it is. Digests are compared, all of them and all of their bytes, so that the time tells nothing of the
+    /// tokens.
+    fn caller(&self, headers: &HeaderMap) -> Option<Caller> {
+        if self.tokens.is_empty() {
+            return Some(Caller(LOCAL.into()));
+        }
         let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some((scheme, token)) = sent.and_then(|sent| sent.split_once(' ')) else {
-            return false;
-        };
+        let (scheme, token) = sent.and_then(|sent| sent.split_once(' '))?;
         let digest: [u8; 32] = Sha256::digest(token.trim()).into();
-        let difference = digest
-            .iter()
-            .zip(expected.iter())
-            .fold(0, |difference, (a, b)| difference | (a ^ b));
-        scheme.eq_ignore_ascii_case("bearer") && difference == 0
+        let mut caller = None;
+        for Token { name, digest: known } in &*self.tokens {
+            let difference = digest
+                .iter()
+                .zip(known)
+                .fold(0, |difference, (a, b)| difference | (a ^ b));
+            if difference == 0 {
+                caller = Some(Caller(Arc::clone(name)));
+            }
+        }
+        caller.filter(|_| scheme.eq_ignore_ascii_case("bearer"))
     }
 }
 
@@ -92,10 +114,13 @@ pub(super) async fn no_pages(State(guard): State<Guard>, request: Request, next:
     next.run(request).await
 }
 
-/// Lets nobody through without the token, where one is configured.
-pub(super) async fn token(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    if guard.is_token_right(request.headers()) {
-        return next.run(request).await;
+/// Lets nobody through without a token, where one is configured, and notes who it is.
+pub(super) async fn token(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    if let Some(caller) = guard.caller(request.headers()) {
+        request.extensions_mut().insert(caller.clone());
+        let mut response = next.run(request).await;
+        response.extensions_mut().insert(caller);
+        return response;
     }
     let mut response = error(
         StatusCode::UNAUTHORIZED,

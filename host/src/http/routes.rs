@@ -40,17 +40,12 @@ pub(super) struct Route {
 pub(super) struct Routes(Vec<Route>);
 
 impl Routes {
-    pub(super) fn new(config: &Config, meters: &Meters) -> Self {
-        let index = |name: &Arc<str>| config.handlers.iter().position(|handler| handler.name == *name);
+    /// The configured routes; `index` finds their handlers.
+    pub(super) fn new(config: &Config, index: &dyn Fn(&str) -> Option<HandlerIx>, meters: &Meters) -> Self {
         let route = |route: &RouteConfig| Route {
             method: route.method,
             path: route.path.clone(),
-            handlers: route
-                .handlers
-                .iter()
-                .filter_map(index)
-                .filter_map(|ix| ix.try_into().ok())
-                .collect(),
+            handlers: route.handlers.iter().filter_map(|name| index(name)).collect(),
             files: route.files.clone(),
             meters: Arc::new(meters.route(route.method, route.path.as_str())),
             key: route.key.clone(),
@@ -120,6 +115,12 @@ impl Route {
         }
         Ok((claims, key))
     }
+}
+
+/// Finds a handler by its position in the configuration, which is its index in a host that has just started.
+pub(super) fn position(config: &Config) -> impl Fn(&str) -> Option<HandlerIx> + '_ {
+    let at = |name: &str| config.handlers.iter().position(|handler| *handler.name == *name);
+    move |name| at(name)?.try_into().ok()
 }
 
 fn split(path: &str) -> Vec<&str> {
@@ -209,7 +210,8 @@ mod tests {
         );
         let secret = ("JWT_SECRET".to_owned(), "x".repeat(32));
         let config = Config::parse(std::path::Path::new("sandman.toml"), &text, [secret].into_iter());
-        Routes::new(&config.unwrap_or_else(|errors| panic!("{errors}")), &Meters::new())
+        let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+        Routes::new(&config, &position(&config), &Meters::new())
     }
 
     fn found(method: &Method, path: &str) -> Result<(String, Vec<String>), Refusal> {

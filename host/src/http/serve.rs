@@ -49,14 +49,14 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// For the admin listener: few clients, small requests.
+    /// For the admin listener: few clients, small requests; but a component may take its time to come, and bounds itself.
     pub const ADMIN: Self = Self {
         connections: 64,
         header_bytes: 16 << 10,
         headers: 64,
         body: 64 << 10,
         header_time: Duration::from_secs(10),
-        request_time: Duration::from_secs(10),
+        request_time: Duration::from_secs(60),
         connection_time: Duration::from_secs(300),
         drain_time: Duration::from_secs(2),
     };

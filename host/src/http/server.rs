@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use thiserror::Error;
@@ -14,13 +15,14 @@ use super::answer::plain;
 use super::cors::{self, Cors};
 use super::edge::{self, Edge, EdgeBounds, RUNNING};
 use super::measure::{Measure, measure};
-use super::routes::Routes;
+use super::routes::{Routes, position};
 use super::serve::{Bounds, ListenError, Listener, in_time};
 use super::token::Tokens;
 use super::uploads::{Uploads, UploadsError};
 use super::{Requests, correlation, health};
 use crate::config::Config;
 use crate::health::HealthView;
+use crate::lanes::HandlerIx;
 use crate::meters::Meters;
 use crate::uploads::Held;
 
@@ -35,9 +37,21 @@ pub enum HttpError {
     Uploads(#[from] UploadsError),
 }
 
+/// The routes of a listener that serves. Each request takes those of the moment in which it came.
+#[derive(Clone)]
+pub struct LiveRoutes(Arc<ArcSwap<Routes>>);
+
+impl LiveRoutes {
+    /// From now on the routes of this configuration are served; `index` finds their handlers.
+    pub fn follow(&self, config: &Config, index: &dyn Fn(&str) -> Option<HandlerIx>, meters: &Meters) {
+        self.0.store(Arc::new(Routes::new(config, index, meters)));
+    }
+}
+
 /// The handlers' listener, bound and not yet serving.
 pub struct HttpServer {
     listener: Listener,
+    routes: LiveRoutes,
     running: Arc<Semaphore>,
     drain_time: Duration,
     held: Arc<Held>,
@@ -57,8 +71,10 @@ impl HttpServer {
         let http = &config.http;
         let running = Arc::new(Semaphore::new(usize::try_from(RUNNING).unwrap_or(usize::MAX)));
         let held = Arc::new(Held::default());
+        let all = Routes::new(config, &position(config), meters);
+        let routes = Arc::new(ArcSwap::from_pointee(all));
         let edge = Edge {
-            routes: Routes::new(config, meters),
+            routes: Arc::clone(&routes),
             tokens: Tokens::new(http.jwt_secret.as_ref()),
             uploads: Uploads::open(&config.uploads.folder, Arc::clone(&held))?,
             meters: meters.http(),
@@ -76,10 +92,16 @@ impl HttpServer {
         let listener = Listener::bind(http.listen, router, bounds).await?;
         Ok(Self {
             listener: listener.showing(meters.http().connections),
+            routes: LiveRoutes(routes),
             running,
             drain_time: bounds.drain_time,
             held,
         })
+    }
+
+    /// The routes, to be changed while it serves.
+    pub fn routes(&self) -> LiveRoutes {
+        self.routes.clone()
     }
 
     /// The files of requests under way, which must not be removed.

@@ -60,6 +60,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Triggers given up, by handler and the topic they came from",
     ),
     (
+        "sandman_deploys_total",
+        "Deploys and rollbacks, by handler and outcome: active, unchanged or refused",
+    ),
+    (
         "sandman_commit_failures_total",
         "Group commits that failed; what they held is run again",
     ),
@@ -92,6 +96,16 @@ const GAUGES: &[(&str, Unit, &str)] = &[
         "sandman_build_info",
         Unit::Count,
         "Always 1; the label is the version of the host",
+    ),
+    (
+        "sandman_handler_version",
+        Unit::Count,
+        "1 for the version of a handler that serves, 0 for those that served before in this process, by number and digest",
+    ),
+    (
+        "sandman_compile_seconds",
+        Unit::Seconds,
+        "Time that the last compilation of a component of the handler took",
     ),
     (
         "sandman_kafka_connected",

@@ -1,6 +1,7 @@
 //! Handles of one handler, made once and used on the hot path.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram};
 
@@ -64,24 +65,55 @@ pub struct HandlerTopicMeters {
     pub group_lag: Gauge,
 }
 
+/// A counter that the host itself can read as well.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    counter: Counter,
+    total: Arc<AtomicU64>,
+}
+
+impl Counted {
+    /// Counts `more` of it.
+    pub fn increment(&self, more: u64) {
+        self.counter.increment(more);
+        self.total.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+/// Invocations since the process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Those that ended with an outcome.
+    pub ok: u64,
+    /// All others.
+    pub failed: u64,
+}
+
 #[derive(Clone, Debug)]
 struct Invocations {
-    ok: Counter,
-    rejected: Counter,
-    retry: Counter,
-    trap: Counter,
-    exceeded: Counter,
-    contract: Counter,
+    ok: Counted,
+    rejected: Counted,
+    retry: Counted,
+    trap: Counted,
+    exceeded: Counted,
+    contract: Counted,
 }
 
 impl HandlerMeters {
     /// Registers with the recorder that is current.
     pub(super) fn new<T: AsRef<str>>(handler: &str, topics: &[T]) -> Self {
         let labels = || vec![Label::new("handler", handler.to_owned())];
+        let failed = Arc::new(AtomicU64::new(0));
         let outcome = |invoked: Invoked| {
             let outcome = Label::from_static_parts("outcome", invoked.label());
             let labels = [labels(), vec![outcome]].concat();
-            counter!("sandman_invocations_total", labels)
+            Counted {
+                counter: counter!("sandman_invocations_total", labels),
+                total: match invoked {
+                    Invoked::Ok => Arc::default(),
+                    _ => Arc::clone(&failed),
+                },
+            }
         };
         let topics = topics.iter().map(AsRef::as_ref);
         Self {
@@ -104,7 +136,7 @@ impl HandlerMeters {
     }
 
     /// The counter of invocations that ended this way.
-    pub fn invoked(&self, invoked: Invoked) -> &Counter {
+    pub fn invoked(&self, invoked: Invoked) -> &Counted {
         match invoked {
             Invoked::Ok => &self.invocations.ok,
             Invoked::Rejected => &self.invocations.rejected,
@@ -112,6 +144,14 @@ impl HandlerMeters {
             Invoked::Trap => &self.invocations.trap,
             Invoked::Exceeded => &self.invocations.exceeded,
             Invoked::Contract => &self.invocations.contract,
+        }
+    }
+
+    /// How many invocations there were.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            ok: self.invocations.ok.total.load(Ordering::Relaxed),
+            failed: self.invocations.trap.total.load(Ordering::Relaxed),
         }
     }
 

@@ -190,7 +190,7 @@ impl Pipeline {
         let longest = self
             .registry
             .get(handler)
-            .map_or(0, |handler| handler.retry.max.as_millis());
+            .map_or(0, |handler| handler.active().retry.max.as_millis());
         clock::monotonic_millis() + left.min(u64::try_from(longest).unwrap_or(u64::MAX))
     }
 
@@ -272,8 +272,8 @@ impl Pipeline {
 
     /// Partitions whose reading was held and may go on.
     fn resumed(&self, handler: HandlerIx) -> Vec<TopicPartition> {
-        let hint = self.resumable.get(usize::from(handler));
-        if !hint.is_some_and(|hint| hint.swap(false, Ordering::Relaxed)) {
+        let held = self.registry.get(handler);
+        if !held.is_some_and(|handler| handler.resumable.swap(false, Ordering::Relaxed)) {
             return Vec::new();
         }
         let mut desk = self.desk.lock();
@@ -295,8 +295,8 @@ impl Pipeline {
     }
 
     pub(super) fn may_resume(&self) {
-        for hint in &self.resumable {
-            hint.store(true, Ordering::Relaxed);
+        for (_, handler) in self.registry.iter() {
+            handler.resumable.store(true, Ordering::Relaxed);
         }
     }
 

@@ -145,7 +145,7 @@ impl Pipeline {
         let context = Context {
             now_millis,
             attempt: 1,
-            settings: &handler.settings,
+            settings: &version.settings,
         };
         let began = Instant::now();
         let outcome = version.guest.invoke(work.trigger(), seen.document.as_deref(), context);

@@ -2,15 +2,15 @@
 
 mod flaky;
 mod requests;
+mod swap;
 
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::config::HandlerConfig;
 use crate::contract::{Consumes, Contract, Emits, Grant, Terms};
 use crate::event::{Headers, Record, TopicPartition};
 use crate::kafka::{Flow, Intake, Start};
-use crate::limits::{Instances, Limits, Retry};
+use crate::limits::Retry;
 use crate::meters::Meters;
 use crate::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
 use crate::registry::{Handler, Version};
@@ -66,32 +66,26 @@ fn registry() -> Arc<Registry> {
         ..Grant::default()
     };
     let terms = Terms::new(&contract, &grant, |name| Arc::from(name)).unwrap();
-    let version = Version {
-        number: 1,
-        digest: "d".into(),
-        terms,
-        guest: Box::new(Lister),
-    };
-    let config = config("lister", grant);
-    let meters = Meters::new().handler(&config.name, &config.topics);
-    Arc::new(Registry::new(vec![Handler::new(&config, meters, version)]))
+    let version = version(1, terms, Box::new(Lister));
+    Arc::new(Registry::new(vec![handler("lister", version)]))
 }
 
-fn config(name: &str, grant: Grant) -> HandlerConfig {
-    HandlerConfig {
-        name: name.into(),
-        component: "x.wasm".into(),
-        topics: vec!["t".into()],
-        emits: grant.emits,
-        group: "g".into(),
+fn version(number: u64, terms: Terms, guest: Box<dyn Guest>) -> Version {
+    Version {
+        number,
+        digest: format!("d{number}").into(),
+        terms,
+        guest,
         settings: "{}".into(),
-        instances: Instances::Fresh,
-        limits: Limits::default(),
         retry: Retry {
             first: Duration::from_millis(5),
             ..Retry::default()
         },
     }
+}
+
+fn handler(name: &str, version: Version) -> Handler {
+    Handler::new(&name.into(), Meters::new().handler(name, &["t"]), version)
 }
 
 fn record(key: u8, payload: u32, partition: i32, offset: i64) -> Record {

@@ -105,7 +105,7 @@ impl Try<'_> {
         let context = Context {
             now_millis,
             attempt,
-            settings: &self.handler.settings,
+            settings: &version.settings,
         };
         let began = Instant::now();
         let outcome = version.guest.invoke(work.trigger(), seen.document.as_deref(), context);
@@ -145,7 +145,7 @@ impl Try<'_> {
 
     fn refused(&self, job: &Job<Input>, version: &Version, seen: Known, refusal: Refusal) -> Ran {
         let failed = job.failed + 1;
-        let wait = self.handler.retry.wait_after(failed).filter(|_| refusal.again);
+        let wait = version.retry.wait_after(failed).filter(|_| refusal.again);
         self.tell(job, version, &refusal.reason, wait);
         match wait {
             Some(wait) => again(self.work, failed, wait),

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use tokio::sync::watch;
 
 use crate::config::AdminConfig;
+use crate::control::Control;
 use crate::health::HealthView;
 use crate::http::AdminServer;
 use crate::meters::Meters;
@@ -22,6 +23,7 @@ pub(super) struct Admin {
 impl Admin {
     pub(super) fn start(
         config: &AdminConfig,
+        control: Arc<dyn Control>,
         meters: &Arc<Meters>,
         health: &Arc<HealthView>,
         threads: &mut Threads,
@@ -32,10 +34,15 @@ impl Admin {
             .enable_all()
             .build()
             .context("the runtime of the listeners cannot be started")?;
-        let server = runtime.block_on(AdminServer::bind(config, Arc::clone(meters), Arc::clone(health)))?;
+        let server = AdminServer::bind(config, control, Arc::clone(meters), Arc::clone(health));
+        let server = runtime.block_on(server)?;
         let address = server.address();
         let (stop, stopped) = watch::channel(false);
-        threads.spawn("admin".to_owned(), move || runtime.block_on(server.serve(stopped)))?;
+        threads.spawn("admin".to_owned(), move || {
+            runtime.block_on(server.serve(stopped));
+            // What still waits for the store is not waited for.
+            runtime.shutdown_background();
+        })?;
         Ok(Self { address, stop })
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::health::HealthView;
-use crate::http::{HttpServer, Requests};
+use crate::http::{HttpServer, LiveRoutes, Requests};
 use crate::meters::Meters;
 use crate::pipeline::Pipeline;
 use crate::store::Store;
@@ -25,6 +25,7 @@ pub(super) const THREAD: &str = "http";
 /// The running listener.
 pub(super) struct Http {
     pub(super) address: SocketAddr,
+    pub(super) routes: LiveRoutes,
     stop: watch::Sender<bool>,
     stop_sweeper: Sender<()>,
 }
@@ -52,11 +53,12 @@ impl Http {
         let sweep = Sweep::new(folder, keep, server.held(), Arc::clone(store), meters.http());
         let (stop_sweeper, sweeper_stopped) = bounded(1);
         threads.spawn("sweeper".to_owned(), move || sweep.run(&sweeper_stopped))?;
-        let address = server.address();
+        let (address, routes) = (server.address(), server.routes());
         let (stop, stopped) = watch::channel(false);
         threads.spawn(THREAD.to_owned(), move || runtime.block_on(server.serve(stopped)))?;
         Ok(Some(Self {
             address,
+            routes,
             stop,
             stop_sweeper,
         }))

@@ -35,6 +35,8 @@ impl Threads {
                 alarm.raise(&format!("thread `{watched}` panicked; this is a bug of the host"));
             }
         });
+        // Those that were only there for an errand are done.
+        self.running.retain(|(_, running)| !running.is_finished());
         self.running.push((name, handle.context("a thread cannot be started")?));
         Ok(())
     }
@@ -64,28 +66,44 @@ impl Threads {
     }
 }
 
-/// Hears SIGTERM and SIGINT: the first is reported, the second ends the process at once.
-pub(super) fn signals() -> Result<Receiver<&'static str>> {
-    let (sender, receiver) = bounded(1);
+/// What the process is told from outside.
+pub(super) struct Signals {
+    /// SIGTERM or SIGINT, once: the second one ends the process at once.
+    pub(super) stop: Receiver<&'static str>,
+    /// SIGHUP.
+    pub(super) reload: Receiver<()>,
+}
+
+/// Hears signals, from now on.
+pub(super) fn signals() -> Result<Signals> {
+    let (sender, stop) = bounded(1);
+    let (again, reload) = bounded(1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _context = runtime.enter();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         runtime.block_on(async {
-            let name = tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
+            let name = loop {
+                tokio::select! {
+                    _ = terminate.recv() => break "SIGTERM",
+                    _ = interrupt.recv() => break "SIGINT",
+                    // One that is not heard yet stands for all that come meanwhile.
+                    _ = hangup.recv() => drop(again.try_send(())),
+                }
             };
             sender.send(name).ok();
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
+            // Kept until here: a receiver without a sender would never be silent.
+            drop(again);
         });
         end_at_once();
     })?;
-    Ok(receiver)
+    Ok(Signals { stop, reload })
 }
 
 /// Nothing is lost by it: what is not committed is run again at the next start.

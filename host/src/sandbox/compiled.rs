@@ -76,6 +76,12 @@ impl Compiled {
         }
     }
 
+    /// Forgets compiled code.
+    pub(super) fn remove(&self, digest: &str) {
+        // Not there, or not to be removed: it costs space and nothing else.
+        let _ = fs::remove_file(self.path(digest));
+    }
+
     /// Keeps compiled code. A file appears whole or not at all.
     pub(super) fn store(&self, digest: &str, code: &[u8]) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);

@@ -22,6 +22,19 @@ const KEEP_TABLE: usize = 16 << 10;
 
 /// The one engine of the process.
 pub(super) fn engine(options: &SandboxOptions) -> wasmtime::Result<Engine> {
+    let mut config = settings();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
+    Engine::new(&config)
+}
+
+/// An engine that compiles for the one above and makes no instances: it reserves no address space, so that its process
+/// can be kept within a bound. How instances are allocated is no part of what code is compiled for.
+pub(super) fn compiler() -> wasmtime::Result<Engine> {
+    Engine::new(&settings())
+}
+
+/// What code is compiled for.
+fn settings() -> Config {
     let mut config = Config::new();
     proposals(&mut config);
     config
@@ -39,9 +52,8 @@ pub(super) fn engine(options: &SandboxOptions) -> wasmtime::Result<Engine> {
         // A fresh instance maps the initial memory instead of copying it.
         .memory_init_cow(true)
         // Tables are filled when they are first used: most entries never are.
-        .table_lazy_init(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
-    Engine::new(&config)
+        .table_lazy_init(true);
+    config
 }
 
 /// What a handler has no use for is switched off: less code that could be wrong, and nothing nondeterministic. The

@@ -92,13 +92,26 @@ pub enum LoadError {
         reason: String,
     },
     /// Compiling took longer than a component may take.
-    #[error("{label}: compiling took more than {} s and was given up", limit.as_secs())]
+    #[error("{label}: compiling took more than {limit:?} (host.compile_time) and was given up")]
     TooSlow {
         /// Whose it is.
         label: Label,
         /// The bound.
         limit: Duration,
     },
+    /// The process that compiled ended before its end; most likely it needed too much memory.
+    #[error("{label}: the compiler ended early ({how}); it may use {memory} bytes of memory (host.compile_memory)")]
+    CompilerDied {
+        /// Whose it is.
+        label: Label,
+        /// How it ended.
+        how: String,
+        /// The bound on its memory, in bytes.
+        memory: u64,
+    },
+    /// No instance could be made: its own code failed, or its memory is over the bound.
+    #[error("no instance could be made: {0}")]
+    Instantiate(#[source] InvokeError),
     /// The guest could not say what it is.
     #[error("`describe` failed: {0}")]
     Describe(#[source] InvokeError),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -19,6 +20,7 @@ pub struct Guest {
     pub(super) pool: Pool,
     pub(super) digest: String,
     pub(super) contract: Contract,
+    pub(super) peak: AtomicU64,
 }
 
 /// Where an invocation takes its instance from.
@@ -38,6 +40,18 @@ impl Guest {
     /// The SHA-256 of the component, lower-case hex.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// The most linear memory that one invocation has used so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Notes what an invocation used. Nearly always it is no more than before, and nothing is written.
+    pub(super) fn used_memory(&self, bytes: u64) {
+        if bytes > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(bytes, Ordering::Relaxed);
+        }
     }
 
     /// What the component says of itself.

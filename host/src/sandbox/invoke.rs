@@ -38,6 +38,7 @@ impl Guest {
                 call(&mut live, trigger, state, context)
             }
         };
+        self.used_memory(live.store.data().bounds.memory());
         let returned = match result {
             Ok(returned) => returned,
             Err(fault) => return Err(self.explain(&fault, &mut live.store)),
@@ -53,15 +54,20 @@ impl Guest {
         }
     }
 
-    /// Asks the guest what it is.
-    pub(super) fn describe(&self) -> Result<Contract, InvokeError> {
+    /// Asks an instance what it is.
+    pub(super) fn describe(&self, mut live: Live) -> Result<Contract, InvokeError> {
         let _running = self.sandbox.ticker.running();
-        let mut live = self.fresh()?;
         let handler = live.handler.sandman_handler_handler();
         match handler.call_describe(&mut live.store) {
             Ok(contract) => Ok(convert::contract(contract)),
             Err(fault) => Err(self.explain(&fault, &mut live.store)),
         }
+    }
+
+    /// The first instance, which shows whether there can be any.
+    pub(super) fn first(&self) -> Result<Live, InvokeError> {
+        let _running = self.sandbox.ticker.running();
+        self.fresh()
     }
 
     fn take(&self) -> Result<Live, InvokeError> {
@@ -75,6 +81,7 @@ impl Guest {
         self.fresh()
     }
 
+    /// A new instance. May run code of the guest: whoever calls it says that a guest runs.
     fn fresh(&self) -> Result<Live, InvokeError> {
         let mut store = store(&self.sandbox.engine, &self.terms);
         let fault = match self.prepared.instantiate(&mut store) {

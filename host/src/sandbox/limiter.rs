@@ -21,6 +21,11 @@ impl Bounds {
         }
     }
 
+    /// Bytes of all linear memories together, which never shrink.
+    pub(super) fn memory(&self) -> u64 {
+        self.memory
+    }
+
     /// Whether memory has been refused since the last time this was asked.
     pub(super) fn take_refused(&mut self) -> bool {
         std::mem::take(&mut self.refused)

@@ -1,25 +1,19 @@
 //! From bytes to a guest that may be called.
 
-use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Duration;
-
 use tracing::{info, warn};
 use wasmtime::component::{Component, Linker};
 use wit_component::DecodedWasm;
 
 use super::bindings::EventHandlerPre;
 use super::cell::{Cell, Terms};
+use super::compiler::{self, Compiler};
 use super::error::{Label, LoadError};
-use super::{Sandbox, digest, notes};
+use super::{Sandbox, notes};
 
 /// The interface that makes a component a handler.
 const HANDLER: &str = "sandman:handler/handler@0.1.0";
 /// What a handler may import.
 const GRANTED: [&str; 2] = ["sandman:handler/log@0.1.0", "sandman:handler/event-types@0.1.0"];
-/// How long compiling may take. A guest of 25 MB takes a few seconds.
-const COMPILE_TIME: Duration = Duration::from_secs(120);
 
 /// Looks at what the component imports and exports, before any of it is compiled.
 pub(super) fn inspect(label: &Label, wasm: &[u8], limit: usize) -> Result<(), LoadError> {
@@ -60,53 +54,49 @@ pub(super) fn inspect(label: &Label, wasm: &[u8], limit: usize) -> Result<(), Lo
     Ok(())
 }
 
-/// The component's code, from the cache or compiled now and kept there.
-pub(super) fn component(sandbox: &Arc<Sandbox>, label: &Label, wasm: &[u8]) -> Result<Component, LoadError> {
-    let digest = digest(wasm);
-    let kept = sandbox.compiled.as_ref();
-    if let Some(component) = kept.and_then(|kept| kept.load(&sandbox.engine, &digest)) {
-        return Ok(component);
+/// The component's code, from the cache or compiled now and kept there; and whether it was there already.
+pub(super) fn component(
+    sandbox: &Sandbox,
+    label: &Label,
+    (wasm, digest): (&[u8], &str),
+) -> Result<(Component, bool), LoadError> {
+    let compiled = sandbox.compiled.as_ref();
+    let kept = || compiled.and_then(|compiled| compiled.load(&sandbox.engine, digest));
+    if let Some(component) = kept() {
+        return Ok((component, true));
     }
-    let code = compile(sandbox, label, wasm.to_vec())?;
-    if let Some(Err(fault)) = kept.map(|kept| kept.store(&digest, &code)) {
+    let component = match (sandbox.options.compiler, &sandbox.options.cache_dir) {
+        // What a child has compiled comes by the folder of compiled code, and no other way.
+        (Compiler::Apart(bounds), Some(cache)) => {
+            // One at a time: what one may use is bounded, what all of them together use should be as well.
+            let _alone = sandbox.compiling.lock();
+            compiler::run(cache, bounds, wasm).map_err(|fault| fault.of(label, bounds))?;
+            kept().ok_or_else(|| LoadError::Unfit {
+                label: label.clone(),
+                reason: "its compiled code is gone or damaged already; look at the folder host.compiled".to_owned(),
+            })?
+        }
+        (Compiler::Here, _) | (_, None) => here(sandbox, label, (wasm, digest))?,
+    };
+    info!(%label, digest, bytes = wasm.len(), "compiled a component");
+    Ok((component, false))
+}
+
+/// Compiles in this process.
+fn here(sandbox: &Sandbox, label: &Label, (wasm, digest): (&[u8], &str)) -> Result<Component, LoadError> {
+    let unfit = |fault: wasmtime::Error| LoadError::Unfit {
+        label: label.clone(),
+        reason: format!("{fault:#}"),
+    };
+    let code = sandbox.engine.precompile_component(wasm).map_err(unfit)?;
+    let kept = sandbox.compiled.as_ref().map(|compiled| compiled.store(digest, &code));
+    if let Some(Err(fault)) = kept {
         warn!(%label, %fault, "compiled code could not be kept; it is compiled again at the next start");
     }
-    info!(%label, digest, bytes = wasm.len(), "compiled a component");
-    let unfit = |reason: String| LoadError::Unfit {
-        label: label.clone(),
-        reason,
-    };
     // SAFETY: these bytes are what our own engine has just made in this process.
     #[expect(unsafe_code, reason = "the code comes from precompile_component, a few lines above")]
     let component = unsafe { Component::deserialize(&sandbox.engine, &code) };
-    component.map_err(|fault| unfit(format!("{fault:#}")))
-}
-
-/// Compiles on a thread of its own: compiling has no bound of its own, and one that takes too long is left behind.
-fn compile(sandbox: &Arc<Sandbox>, label: &Label, wasm: Vec<u8>) -> Result<Vec<u8>, LoadError> {
-    let unfit = |reason: String| LoadError::Unfit {
-        label: label.clone(),
-        reason,
-    };
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let engine = sandbox.engine.clone();
-    let spawned = thread::Builder::new()
-        .name("sandman-compile".to_owned())
-        .stack_size(8 << 20)
-        .spawn(move || {
-            // Nobody listens any more if it took too long.
-            let _ = sender.send(engine.precompile_component(&wasm));
-        });
-    spawned.map_err(|fault| unfit(format!("no thread to compile on: {fault}")))?;
-    match receiver.recv_timeout(COMPILE_TIME) {
-        Ok(Ok(code)) => Ok(code),
-        Ok(Err(fault)) => Err(unfit(format!("{fault:#}"))),
-        Err(RecvTimeoutError::Timeout) => Err(LoadError::TooSlow {
-            label: label.clone(),
-            limit: COMPILE_TIME,
-        }),
-        Err(RecvTimeoutError::Disconnected) => Err(unfit("the compiler panicked".to_owned())),
-    }
+    component.map_err(unfit)
 }
 
 /// Everything that can be resolved before an instance is made.

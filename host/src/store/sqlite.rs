@@ -11,6 +11,7 @@ mod open;
 mod place;
 mod readers;
 mod schema;
+mod versions;
 mod writer;
 
 use std::path::Path;

@@ -46,9 +46,10 @@ fn payload_and_state_go_in_and_come_out_as_json_text() {
             metadata: None,
         };
         let tally = r#"{"count":2,"sum":7,"fold":97,"last":4}"#;
+        let counted = r#"{"count":2,"sum":7,"fold":97,"last":4,"by":1}"#;
         let expected = Outcome {
             state: StateChange::Put(tally.into()),
-            events: vec![emitted("thing.counted", tally), emitted("thing.echoed", payload)],
+            events: vec![emitted("thing.counted", counted), emitted("thing.echoed", payload)],
             reply: None,
         };
         assert_eq!(tell(&guest, "thing.happened", payload, Some(&state)), Ok(expected));
@@ -106,9 +107,7 @@ fn the_context_reaches_the_guest() {
 
 #[test]
 fn a_request_reaches_a_guest_that_serves_none() {
-    let guest = SANDBOX
-        .load(label("echo"), &ECHO, Limits::default(), Instances::Fresh)
-        .unwrap();
+    let guest = hostile(Limits::default(), Instances::Fresh);
     let pairs = [("id".to_owned(), "7".to_owned())];
     let files = [UploadedFile {
         field: "avatar".to_owned(),
@@ -178,7 +177,7 @@ fn the_same_input_gives_the_same_bytes() {
 }
 
 #[test]
-fn a_guest_that_cannot_say_what_it_is_does_not_load() {
+fn a_guest_whose_memory_is_over_the_bound_does_not_load() {
     let limits = Limits {
         memory: 64 << 10,
         ..Limits::default()
@@ -187,11 +186,11 @@ fn a_guest_that_cannot_say_what_it_is_does_not_load() {
         .load(label("echo"), &ECHO, limits, Instances::Fresh)
         .unwrap_err();
     assert!(
-        matches!(&fault, LoadError::Describe(InvokeError::Exceeded { .. })),
+        matches!(&fault, LoadError::Instantiate(InvokeError::Exceeded { .. })),
         "{fault}"
     );
     assert_eq!(
         fault.to_string(),
-        "`describe` failed: echo version 7 needed more than its 65536 bytes of memory"
+        "no instance could be made: echo version 7 needed more than its 65536 bytes of memory"
     );
 }

@@ -57,6 +57,12 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
         "taken by http.listen",
     ),
     ("admin", "token = \"x\"", "admin.token", "SANDMAN_ADMIN_TOKEN"),
+    (
+        "admin",
+        "tokens = { ci = \"x\" }",
+        "admin.tokens.ci",
+        "SANDMAN_ADMIN__TOKENS__CI",
+    ),
 ];
 
 #[test]

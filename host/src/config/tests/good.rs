@@ -137,6 +137,7 @@ fn the_environment_sets_any_key() {
             ("SANDMAN_LOG", "debug"),
             ("SANDMAN_TEST_BROKER", "kafka"),
             ("SANDMAN_ADMIN_TOKEN", "token"),
+            ("SANDMAN_ADMIN__TOKENS__CI", "another"),
             ("PATH", "/bin"),
         ],
     );
@@ -149,7 +150,13 @@ fn the_environment_sets_any_key() {
     assert_eq!(other.topics, ["t1".into(), "t2".into()]);
     assert_eq!(config.kafka.options["linger.ms"], "7");
     assert_eq!(config.routes[0].method, "POST");
-    assert_eq!(config.admin.token.as_ref().map(Secret::expose), Some("token"));
+    let tokens: Vec<_> = config
+        .admin
+        .tokens
+        .iter()
+        .map(|(name, token)| (&**name, token.expose()))
+        .collect();
+    assert_eq!(tokens, [("admin", "token"), ("ci", "another")]);
 }
 
 #[test]

@@ -35,21 +35,11 @@ impl Guest for Keeper {
 }
 
 fn keepers() -> Arc<Registry> {
-    let handler = |name: &'static str| {
+    let keeper = |name: &'static str| {
         let terms = Terms::new(&Contract::default(), &Grant::default(), |name| Arc::from(name)).unwrap();
-        let version = Version {
-            number: 1,
-            digest: "d".into(),
-            terms,
-            guest: Box::new(Keeper(name)),
-        };
-        let config = HandlerConfig {
-            topics: Vec::new(),
-            ..config(name, Grant::default())
-        };
-        Handler::new(&config, Meters::new().handler(name, &config.topics), version)
+        handler(name, version(1, terms, Box::new(Keeper(name))))
     };
-    Arc::new(Registry::new(vec![handler("one"), handler("two")]))
+    Arc::new(Registry::new(vec![keeper("one"), keeper("two")]))
 }
 
 fn ask(key: &str, body: &str, idempotency: Option<&str>) -> RequestWork {

@@ -164,8 +164,8 @@ fn check_magic(path: &Path) -> Result<(), OpenError> {
 /// Makes the tables of a new file, checks those of an old one, and begins a run.
 fn prepare(path: &Path, mut connection: Connection) -> Result<(Connection, Ledger, StoreId), OpenError> {
     let sorted = |error| sort(path, &error);
-    let is_new = is_new(path, &connection)?;
-    if is_new {
+    let format = format(path, &connection)?;
+    if format == 0 {
         schema::shape_file(&connection).map_err(sorted)?;
     }
     if connection.is_readonly(MAIN_DB).map_err(sorted)? {
@@ -184,12 +184,12 @@ fn prepare(path: &Path, mut connection: Connection) -> Result<(Connection, Ledge
         });
     }
     schema::set_up_writer(&connection).map_err(sorted)?;
-    let (ledger, id) = begin(&mut connection, is_new).map_err(sorted)?;
+    let (ledger, id) = begin(&mut connection, format).map_err(sorted)?;
     Ok((connection, ledger, id))
 }
 
-/// Whether the file is still empty; an error if it is not ours, or not for this version.
-fn is_new(path: &Path, connection: &Connection) -> Result<bool, OpenError> {
+/// The version of the file's tables, 0 for a file that is still empty; an error if it is not ours, or not for this program.
+fn format(path: &Path, connection: &Connection) -> Result<i32, OpenError> {
     let read = |pragma| connection.pragma_query_value(None, pragma, |row| row.get(0));
     let application: i32 = read("application_id").map_err(|error| sort(path, &error))?;
     let version: i32 = read("user_version").map_err(|error| sort(path, &error))?;
@@ -197,8 +197,8 @@ fn is_new(path: &Path, connection: &Connection) -> Result<bool, OpenError> {
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(|error| sort(path, &error))?;
     match (application, version) {
-        (0, 0) if tables == 0 => Ok(true),
-        (schema::APPLICATION_ID, schema::VERSION) => Ok(false),
+        (0, 0) if tables == 0 => Ok(0),
+        (schema::APPLICATION_ID, 1..=schema::VERSION) => Ok(version),
         (schema::APPLICATION_ID, found) if found > schema::VERSION => Err(OpenError::Newer {
             path: path.to_owned(),
             found,
@@ -215,15 +215,22 @@ fn is_new(path: &Path, connection: &Connection) -> Result<bool, OpenError> {
     }
 }
 
-/// Makes the tables if the file is new, and counts this run; all in one transaction, so that a file is ours whole or
-/// not at all.
-fn begin(connection: &mut Connection, is_new: bool) -> rusqlite::Result<(Ledger, StoreId)> {
+/// Makes the tables if the file is new, brings old ones up to date, and counts this run; all in one transaction, so that
+/// a file is ours whole or not at all, and never half of the way between two formats.
+fn begin(connection: &mut Connection, format: i32) -> rusqlite::Result<(Ledger, StoreId)> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if is_new {
+    if format == 0 {
         transaction.execute_batch(schema::TABLES)?;
         transaction.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", schema::VERSION)?;
         transaction.execute(schema::ADD_LEDGER, params![Uuid::new_v4().to_string()])?;
+    }
+    if format < schema::VERSION {
+        for (from, step) in (1..).zip(schema::STEPS) {
+            if from >= format {
+                transaction.execute_batch(step)?;
+            }
+        }
+        transaction.pragma_update(None, "user_version", schema::VERSION)?;
     }
     let (ledger, id) = transaction.query_row(schema::OPEN_LEDGER, [], |row| {
         let id: String = row.get("store")?;

@@ -5,8 +5,47 @@ use rusqlite::Connection;
 /// Marks the file as ours in its header: "Sndm".
 pub(super) const APPLICATION_ID: i32 = 0x536e_646d;
 
-/// Version of the tables; a file with a higher one is refused.
-pub(super) const VERSION: i32 = 1;
+/// Version of the tables; a file with a higher one is refused, one with a lower one is brought up to it.
+pub(super) const VERSION: i32 = 2;
+
+/// The way from each version to the next, beginning with 1. A new file goes all of it, so that an old one ends up the same.
+pub(super) const STEPS: &[&str] = &[VERSIONS];
+
+/// Since 2: the versions of handlers. A component's bytes are kept once, however many versions they are; `replaced` is the
+/// version that a deploy replaced by this one, the way back. `active` has a row for each handler that ever served.
+const VERSIONS: &str = "
+    CREATE TABLE components (
+        digest TEXT NOT NULL UNIQUE,
+        bytes BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE versions (
+        handler INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        digest TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        stored INTEGER NOT NULL,
+        replaced INTEGER,
+        PRIMARY KEY (handler, number),
+        UNIQUE (handler, digest)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE active (
+        handler INTEGER PRIMARY KEY,
+        number INTEGER NOT NULL,
+        since INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE activations (
+        id INTEGER PRIMARY KEY,
+        handler INTEGER NOT NULL,
+        number INTEGER,
+        digest TEXT,
+        at INTEGER NOT NULL,
+        by TEXT NOT NULL,
+        action TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        detail TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX activations_handler ON activations (handler, id);
+";
 
 /// Names are numbered, because they stand in every row. A state is found by row id when it is updated and by
 /// (handler, key) when it is not in the cache. The outbox has one row per batch. `ledger` is the store's own row.
@@ -100,6 +139,33 @@ pub(super) const ANSWER: &str =
     "SELECT digest, status, body FROM answers WHERE key = ?1 AND idempotency_key = ?2 AND committed >= ?3";
 pub(super) const ADD_ANSWER: &str = "INSERT OR REPLACE INTO answers VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 pub(super) const DROP_ANSWERS: &str = "DELETE FROM answers WHERE committed < ?1";
+
+pub(super) const VERSIONS_OF: &str =
+    "SELECT number, digest, bytes, stored, replaced FROM versions WHERE handler = ?1 ORDER BY number DESC";
+pub(super) const ACTIVE: &str = "SELECT number, since FROM active WHERE handler = ?1";
+pub(super) const COMPONENT: &str = "SELECT bytes FROM components WHERE digest = ?1";
+pub(super) const ADD_COMPONENT: &str = "INSERT INTO components VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+pub(super) const ADD_VERSION: &str = "INSERT INTO versions VALUES (?1, ?2, ?3, ?4, ?5, NULL) ON CONFLICT DO NOTHING";
+pub(super) const SET_ACTIVE: &str = "
+    INSERT INTO active (handler, number, since) SELECT ?1, ?2, ?3 WHERE EXISTS
+        (SELECT 1 FROM versions WHERE handler = ?1 AND number = ?2)
+    ON CONFLICT DO UPDATE SET number = excluded.number, since = excluded.since";
+pub(super) const SET_REPLACED: &str = "UPDATE versions SET replaced = ?3 WHERE handler = ?1 AND number = ?2";
+/// Keeps the newest ?2 and the active one.
+pub(super) const DROP_VERSIONS: &str = "
+    DELETE FROM versions WHERE handler = ?1
+        AND number NOT IN (SELECT number FROM versions WHERE handler = ?1 ORDER BY number DESC LIMIT ?2)
+        AND number NOT IN (SELECT number FROM active WHERE handler = ?1)";
+pub(super) const DROP_COMPONENTS: &str =
+    "DELETE FROM components WHERE digest NOT IN (SELECT digest FROM versions) RETURNING digest";
+pub(super) const ADD_ACTIVATION: &str = "
+    INSERT INTO activations (handler, number, digest, at, by, action, outcome, detail)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+pub(super) const DROP_ACTIVATIONS: &str = "
+    DELETE FROM activations WHERE handler = ?1
+        AND id NOT IN (SELECT id FROM activations WHERE handler = ?1 ORDER BY id DESC LIMIT ?2)";
+pub(super) const ACTIVATIONS: &str = "
+    SELECT number, digest, at, by, action, outcome, detail FROM activations WHERE handler = ?1 ORDER BY id DESC LIMIT ?2";
 
 pub(super) const OUTBOX: &str =
     "SELECT number, committed, length(records), records FROM outbox WHERE number > ?1 ORDER BY number";

@@ -5,6 +5,7 @@ mod crash;
 mod model;
 mod opening;
 mod outbox;
+mod versions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::event::{Header, Headers, OutRecord};
-use crate::store::{AttemptWrite, ProgressWrite, StateWrite};
+use crate::store::{AttemptWrite, ProgressWrite, StateWrite, VersionStore};
 
 /// A store in a folder that goes with it.
 struct Scene {

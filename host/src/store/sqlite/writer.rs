@@ -141,6 +141,23 @@ impl Writer {
         self.recount().map_err(Fault::Sql)
     }
 
+    /// A transaction of its own that changes nothing of what is kept in memory but the handlers' numbers.
+    pub(super) fn aside<T>(
+        &mut self,
+        handlers: &Handlers,
+        work: impl FnOnce(&Connection, &mut NewHandlers<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let ledger = self.ledger;
+        let (done, added) = transact(&mut self.connection, |connection| {
+            let mut ids = handlers.within(connection);
+            let done = work(connection, &mut ids)?;
+            ledger.write(connection)?;
+            Ok((done, ids.added()))
+        })?;
+        handlers.add(added);
+        Ok(done)
+    }
+
     /// Takes batches that are on Kafka out of the count.
     fn forget_published(&mut self) {
         while let Some(first) = self.waiting.first_entry()

@@ -54,10 +54,45 @@ impl Tally {
     }
 }
 
+/// A tally as it is published, and which version of the guest counted.
+#[derive(Serialize)]
+struct Counted {
+    count: u64,
+    sum: u64,
+    fold: u64,
+    last: u64,
+    by: u64,
+}
+
+impl From<Tally> for Counted {
+    fn from(tally: Tally) -> Self {
+        let Tally { count, sum, fold, last } = tally;
+        let by = version();
+        Self {
+            count,
+            sum,
+            fold,
+            last,
+            by,
+        }
+    }
+}
+
+/// Names the version. The tests write other digits over these in the built component: another version, visibly, without
+/// building it.
+static VERSION: [u8; 20] = *b"echo version: 000001";
+
+fn version() -> u64 {
+    let digits = black_box(&VERSION).iter().filter(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+}
+
 /// What the handler consumes and emits.
 pub fn describe() -> Contract {
     Contract::new()
         .consumes("thing.happened", ["1.0"])
+        .serves("POST", "/things/{key}")
+        .serves("POST", "/others/{key}")
         .emits("thing.counted", "1.0")
         .emits("thing.echoed", "1.0")
         .state_schema(TALLY)
@@ -76,12 +111,23 @@ pub fn on_event(event: Event, state: Option<Tally>, _: Context) -> Result<Outcom
     }
     let tally = state.unwrap_or_default().after(thing.n);
     Ok(Outcome::new()
-        .emit("thing.counted", "1.0", &tally)
+        .emit("thing.counted", "1.0", &Counted::from(tally))
         .emit("thing.echoed", "1.0", &as_it_came)
         .put(tally))
 }
 
-sandman_sdk::export!(describe, event = on_event);
+/// Counts as an event does, and answers with the tally; publishes nothing.
+///
+/// # Errors
+///
+/// Rejected where the body has no `n`.
+pub fn on_request(request: Request, state: Option<Tally>, _: Context) -> Result<Outcome<Tally>, Failure> {
+    let thing: Thing = request.body()?;
+    let tally = state.unwrap_or_default().after(thing.n);
+    Ok(Outcome::new().reply(200, &Counted::from(tally)).put(tally))
+}
+
+sandman_sdk::export!(describe, event = on_event, request = on_request);
 
 #[cfg(test)]
 mod tests {

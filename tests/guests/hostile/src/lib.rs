@@ -17,11 +17,22 @@ struct Order {
     text: String,
 }
 
+/// How it describes itself. The tests write `trap` or `more` over the last word in the built component.
+static DESCRIBES: [u8; 29] = *b"hostile describes itself:well";
+
 /// What the handler consumes and emits.
 pub fn describe() -> Contract {
-    Contract::new()
+    let honest = Contract::new()
         .consumes("hostile.told", ["1.0"])
-        .emits("hostile.done", "1.0")
+        .emits("hostile.done", "1.0");
+    let how = black_box(&DESCRIBES);
+    if how.ends_with(b"trap") {
+        trap();
+    }
+    if how.ends_with(b"more") {
+        return honest.emits("hostile.secret", "1.0");
+    }
+    honest
 }
 
 /// Does as told.

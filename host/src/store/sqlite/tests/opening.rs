@@ -79,11 +79,44 @@ fn a_newer_file_is_refused_and_left_as_it_is() {
         .pragma_update(None, "user_version", newer)
         .unwrap();
     let before = fs::read(scene.path()).unwrap();
-    check(
-        &refusal(&scene.path()),
-        &["newer Sandman", "format 2", "up to 1", "backup"],
-    );
+    let (found, known) = (format!("format {newer}"), format!("up to {}", schema::VERSION));
+    check(&refusal(&scene.path()), &["newer Sandman", &found, &known, "backup"]);
     assert_eq!(fs::read(scene.path()).unwrap(), before);
+}
+
+#[test]
+fn an_older_file_is_brought_up_to_date_and_keeps_what_it_holds() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("sandman.db");
+    let old = Connection::open(&path).unwrap();
+    old.pragma_update(None, "journal_mode", "WAL").unwrap();
+    old.execute_batch(schema::TABLES).unwrap();
+    old.execute_batch("INSERT INTO ledger VALUES (1, 'its-name', 4, 9, 9, 2)")
+        .unwrap();
+    old.execute_batch("INSERT INTO handler VALUES (1, 'profile'); INSERT INTO state VALUES (1, 1, 'ada', 3, '{}')")
+        .unwrap();
+    old.pragma_update(None, "application_id", schema::APPLICATION_ID)
+        .unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(store.id().to_string(), "its-name");
+        assert_eq!(document(&store, "ada").as_deref(), Some("{}"));
+        assert_eq!(store.outbox_size().unwrap().last, 9);
+        assert_eq!(store.versions("profile").unwrap(), []);
+    }
+    let new = TempDir::new().unwrap();
+    drop(SqliteStore::open(&new.path().join("new.db")).unwrap());
+    let tables = |path: &Path| {
+        let connection = Connection::open(path).unwrap();
+        let mut query = connection
+            .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+            .unwrap();
+        let rows = query.query_map([], |row| row.get(0)).unwrap();
+        rows.collect::<Result<Vec<String>, _>>().unwrap()
+    };
+    assert_eq!(tables(&path), tables(&new.path().join("new.db")));
 }
 
 #[test]

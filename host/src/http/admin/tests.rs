@@ -1,5 +1,8 @@
 //! The admin listener over real connections.
 
+mod api;
+mod fake;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +17,8 @@ use crate::config::{AdminConfig, Secret};
 use crate::health::HealthView;
 use crate::meters::Meters;
 
+use fake::Fake;
+
 struct Served {
     address: SocketAddr,
     health: Arc<HealthView>,
@@ -22,14 +27,22 @@ struct Served {
 }
 
 async fn serve(token: Option<&str>) -> Served {
+    let tokens: Vec<_> = token.map(|token| ("admin", token)).into_iter().collect();
+    serve_with(&tokens, Arc::default()).await
+}
+
+async fn serve_with(tokens: &[(&str, &str)], control: Arc<Fake>) -> Served {
+    let tokens = tokens
+        .iter()
+        .map(|(name, token)| ((*name).to_owned(), Secret::new(*token)));
     let config = AdminConfig {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        token: token.map(Secret::new),
+        tokens: tokens.collect(),
     };
     let meters = Arc::new(Meters::new());
     meters.topic("user.updated").published.increment(5);
     let health = Arc::new(HealthView::new());
-    let server = AdminServer::bind(&config, meters, Arc::clone(&health))
+    let server = AdminServer::bind(&config, control, meters, Arc::clone(&health))
         .await
         .expect("a free port");
     let address = server.address();

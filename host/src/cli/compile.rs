@@ -1,0 +1,48 @@
+//! `sandman compile`: the child that the host compiles in. Not for people.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::output;
+use crate::sandbox::{CompileBounds, compile_in_child};
+
+const AFTER: &str = "\
+The host starts it by itself, so that it can end it at its bounds.
+
+Examples:
+  sandman compile --cache data/compiled --memory 2147483648 --seconds 60 <profile.wasm";
+
+/// Compile a component from stdin into a folder of compiled code, within bounds.
+#[derive(Args, Debug)]
+#[command(hide = true, after_long_help = AFTER)]
+pub(super) struct CompileArgs {
+    /// The folder of compiled code.
+    #[arg(long, value_name = "DIR")]
+    cache: PathBuf,
+
+    /// Address space, in bytes.
+    #[arg(long, value_name = "BYTES")]
+    memory: u64,
+
+    /// CPU time for each core, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    seconds: u64,
+}
+
+pub(super) fn run(args: &CompileArgs) -> Result<ExitCode> {
+    let bounds = CompileBounds {
+        time: Duration::from_secs(args.seconds),
+        memory: args.memory,
+    };
+    Ok(match compile_in_child(&args.cache, bounds, std::io::stdin().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            output::error(&reason);
+            ExitCode::FAILURE
+        }
+    })
+}

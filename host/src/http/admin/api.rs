@@ -1,0 +1,193 @@
+//! The routes of the API. `openapi.json` beside this file documents every one of them, and a test holds the two together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::lines;
+use crate::control::{Control, ReloadError};
+use crate::deploy::{Done, Refusal};
+use crate::http::answer::error;
+use crate::http::body::Incoming;
+use crate::http::guard::Caller;
+use crate::http::refusal::Refusal as Refused;
+use crate::meters::Meters;
+use crate::store::Outcome;
+
+/// The document at `/openapi.json`.
+pub(super) const OPENAPI: &str = include_str!("openapi.json");
+
+/// Until a component is there.
+const RECEIVE_TIME: Duration = Duration::from_secs(50);
+
+/// What the routes work with.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub(super) control: Arc<dyn Control>,
+    pub(super) meters: Arc<Meters>,
+}
+
+/// A route: its method, its path, and who answers.
+type Route = (&'static str, &'static str, MethodRouter<Api>);
+
+/// Every route behind the token.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        ("get", "/metrics", get(metrics)),
+        ("get", "/openapi.json", get(openapi)),
+        ("get", "/v1/handlers", get(handlers)),
+        ("get", "/v1/handlers/{name}/history", get(history)),
+        ("post", "/v1/handlers/{name}/versions", post(deploy)),
+        ("post", "/v1/handlers/{name}/rollback", post(rollback)),
+        ("post", "/v1/reload", post(reload)),
+    ]
+}
+
+async fn metrics(State(api): State<Api>) -> Response {
+    let format = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (format, api.meters.render()).into_response()
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+async fn handlers(State(api): State<Api>) -> Response {
+    aside(move || answer(api.control.handlers())).await
+}
+
+async fn history(State(api): State<Api>, Path(name): Path<String>) -> Response {
+    aside(move || answer(api.control.history(&name))).await
+}
+
+/// Receives the component, and answers with a line for each stage as it is passed.
+async fn deploy(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut body = Incoming::new(body, &parts.headers);
+    // Before the component comes: whoever is not to deploy should not have to send it.
+    let slot = match api.control.reserve(&name) {
+        Ok(slot) => slot,
+        Err(error) => {
+            body.discard().await;
+            return refused(&error);
+        }
+    };
+    let (status, component) = match body.read(api.control.largest_component(), RECEIVE_TIME).await {
+        Ok(component) => (StatusCode::OK, Some(component)),
+        Err(Refused::TooLarge { .. }) => {
+            body.discard().await;
+            (StatusCode::PAYLOAD_TOO_LARGE, None)
+        }
+        Err(other) => return other.into_response(),
+    };
+    let (lines, response) = lines::answer(status);
+    let work = move || {
+        let order = (&*caller.0, component.as_deref());
+        api.control.deploy(slot, order, &mut |report| lines.send(&report));
+    };
+    // On a thread of its own, which goes on when the client has gone.
+    let spawned = std::thread::Builder::new().name(format!("deploy {name}")).spawn(work);
+    match spawned {
+        Ok(_) => response,
+        Err(fault) => unavailable(&format!("no thread can be started: {fault}")),
+    }
+}
+
+/// The body of a rollback; may be left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct To {
+    to: Option<u64>,
+}
+
+async fn rollback(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Extension(Caller(by)): Extension<Caller>,
+    body: Bytes,
+) -> Response {
+    let To { to } = match body.is_empty() {
+        true => To::default(),
+        false => match serde_json::from_slice(&body) {
+            Ok(to) => to,
+            Err(fault) => {
+                return error(
+                    StatusCode::BAD_REQUEST,
+                    &format!("the body is not {{\"to\": VERSION}}: {fault}"),
+                );
+            }
+        },
+    };
+    aside(move || {
+        let done = api.control.reserve(&name);
+        let done = done.and_then(|slot| api.control.rollback(&slot, &by, to));
+        match done {
+            Ok(done) => (ended(&done), Json(done)).into_response(),
+            Err(error) => refused(&error),
+        }
+    })
+    .await
+}
+
+fn ended(done: &Done) -> StatusCode {
+    match done.outcome {
+        Outcome::Active | Outcome::Unchanged => StatusCode::OK,
+        Outcome::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+async fn reload(State(api): State<Api>, Extension(Caller(by)): Extension<Caller>) -> Response {
+    aside(move || match api.control.reload(&by) {
+        Ok(reloaded) => Json(reloaded).into_response(),
+        Err(ReloadError::Refused(refusal)) => refused(&refusal),
+        Err(fault) => {
+            let (status, problems, keys) = match &fault {
+                ReloadError::Mistakes(problems) => (StatusCode::UNPROCESSABLE_ENTITY, problems.clone(), Vec::new()),
+                ReloadError::NeedsRestart(keys) => (StatusCode::CONFLICT, Vec::new(), keys.clone()),
+                _ => (StatusCode::SERVICE_UNAVAILABLE, Vec::new(), Vec::new()),
+            };
+            let told = json!({ "error": fault.to_string(), "problems": problems, "needRestart": keys });
+            (status, Json(told)).into_response()
+        }
+    })
+    .await
+}
+
+/// Runs what waits for the store on a thread that may wait.
+async fn aside(work: impl FnOnce() -> Response + Send + 'static) -> Response {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "the host failed; its log says how"))
+}
+
+fn answer(result: Result<impl Serialize, Refusal>) -> Response {
+    match result {
+        Ok(value) => Json(value).into_response(),
+        Err(error) => refused(&error),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let status = match refusal {
+        Refusal::Unknown { .. } | Refusal::NotKept { .. } => StatusCode::NOT_FOUND,
+        Refusal::Busy(_) | Refusal::NothingBefore { .. } => StatusCode::CONFLICT,
+        Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    error(status, &refusal.to_string())
+}
+
+fn unavailable(reason: &str) -> Response {
+    error(StatusCode::SERVICE_UNAVAILABLE, reason)
+}

@@ -1,0 +1,44 @@
+//! A body of JSON lines that are sent as they come.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hyper::body::Frame;
+use serde::Serialize;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Where the lines come from. A client that has gone hears nothing.
+pub(super) struct Lines(UnboundedSender<Bytes>);
+
+impl Lines {
+    pub(super) fn send(&self, line: &impl Serialize) {
+        if let Ok(mut text) = serde_json::to_vec(line) {
+            text.push(b'\n');
+            self.0.send(text.into()).ok();
+        }
+    }
+}
+
+/// An answer whose lines are still to come; whoever sends them decides how many. It ends when the sender is dropped.
+pub(super) fn answer(status: StatusCode) -> (Lines, Response) {
+    let (sender, receiver) = unbounded_channel();
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))];
+    let body = Body::new(Coming(receiver));
+    (Lines(sender), (status, kind, body).into_response())
+}
+
+struct Coming(UnboundedReceiver<Bytes>);
+
+impl hyper::body::Body for Coming {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let line = self.0.poll_recv(cx);
+        line.map(|line| line.map(|line| Ok(Frame::data(line))))
+    }
+}

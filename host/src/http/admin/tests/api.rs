@@ -1,0 +1,149 @@
+//! The API's routes: who may call them, what they are answered, and the document about them.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::super::api::{OPENAPI, routes};
+use super::*;
+
+async fn post(served: &Served, path: &str, headers: &str, body: &[u8]) -> String {
+    let (host, length) = (served.address, body.len());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+    );
+    let mut stream = TcpStream::connect(served.address).await.expect("a connection");
+    stream.write_all(head.as_bytes()).await.expect("a request");
+    stream.write_all(body).await.expect("a body");
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn the_document_has_every_route_and_no_other() {
+    let document: Value = serde_json::from_str(OPENAPI).expect("a document");
+    let mut documented = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let methods = item.as_object().expect("methods").keys();
+        documented.extend(
+            methods
+                .filter(|key| *key != "parameters")
+                .map(|method| format!("{method} {path}")),
+        );
+    }
+    let served = routes().into_iter().map(|(method, path, _)| format!("{method} {path}"));
+    let health = ["get /health", "get /health/live", "get /health/ready"].map(str::to_owned);
+    assert_eq!(documented, served.chain(health).collect());
+}
+
+#[test]
+fn every_reference_in_the_document_leads_somewhere() {
+    let document: Value = serde_json::from_str(OPENAPI).expect("a document");
+    let references = OPENAPI
+        .split("\"$ref\": \"#")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
+    let mut count = 0;
+    for reference in references {
+        assert!(document.pointer(reference).is_some(), "{reference}");
+        count += 1;
+    }
+    assert!(count > 20, "only {count} references found");
+}
+
+#[tokio::test]
+async fn every_route_of_the_document_is_served_and_needs_a_token() {
+    let served = serve(Some("right")).await;
+    for (method, path, _) in routes() {
+        let path = path.replace("{name}", "echo");
+        let request = format!(
+            "{} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n",
+            method.to_uppercase(),
+            served.address
+        );
+        for wrong in ["", "Authorization: Bearer wrong\r\n", "Authorization: Bearer \r\n"] {
+            has(&raw(&served, &format!("{request}{wrong}\r\n")).await, 401, "Bearer");
+        }
+        let origin = "Authorization: Bearer right\r\nOrigin: http://evil.example\r\n";
+        has(&raw(&served, &format!("{request}{origin}\r\n")).await, 403, "origins");
+        let answer = raw(&served, &format!("{request}Authorization: Bearer right\r\n\r\n")).await;
+        assert!(
+            !answer.contains(" 401 ") && !answer.contains(" 403 ") && !answer.contains(" 404 "),
+            "{method} {path}: {answer}"
+        );
+    }
+    has(
+        &ask(&served, "/openapi.json", "Authorization: Bearer right\r\n").await,
+        200,
+        "3.1.0",
+    );
+}
+
+#[tokio::test]
+async fn orders_are_carried_out_in_the_name_of_the_token() {
+    let control = Arc::new(Fake::default());
+    let served = serve_with(&[("admin", "one"), ("ci", "two")], Arc::clone(&control)).await;
+    let (one, two) = ("Authorization: Bearer one\r\n", "Authorization: Bearer two\r\n");
+    let deployed = post(&served, "/v1/handlers/echo/versions", two, &[7; 1_000]).await;
+    has(&deployed, 200, "application/x-ndjson");
+    assert!(
+        deployed.contains("\"stage\":\"received\"") && deployed.contains("\"outcome\":\"active\""),
+        "{deployed}"
+    );
+    has(
+        &post(&served, "/v1/handlers/echo/rollback", one, b"{\"to\": 3}").await,
+        422,
+        "refused",
+    );
+    has(
+        &post(&served, "/v1/handlers/echo/rollback", one, b"").await,
+        422,
+        "refused",
+    );
+    has(
+        &post(&served, "/v1/handlers/echo/rollback", one, b"{\"too\": 3}").await,
+        400,
+        "too",
+    );
+    has(&post(&served, "/v1/reload", one, b"").await, 422, "host.sorce");
+    assert_eq!(
+        *control.ordered.lock(),
+        [
+            "deploy by ci: Some(1000)",
+            "rollback by admin: Some(3)",
+            "rollback by admin: None",
+            "reload by admin"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_refused_before_anything_is_ordered() {
+    let control = Arc::new(Fake::default());
+    let served = serve_with(&[], Arc::clone(&control)).await;
+    has(
+        &post(&served, "/v1/handlers/ehco/versions", "", b"x").await,
+        404,
+        "there are: echo",
+    );
+    has(
+        &post(&served, "/v1/handlers/busy/versions", "", b"x").await,
+        409,
+        "under way",
+    );
+    has(
+        &post(&served, "/v1/handlers/busy/rollback", "", b"").await,
+        409,
+        "under way",
+    );
+    has(&ask(&served, "/v1/handlers/ehco/history", "").await, 404, "ehco");
+    assert_eq!(control.ordered.lock().len(), 0);
+    // Too large: the host is told, so that it stands in the history.
+    has(
+        &post(&served, "/v1/handlers/echo/versions", "", &[7; 1_001]).await,
+        413,
+        "outcome",
+    );
+    assert_eq!(*control.ordered.lock(), ["deploy by local: None"]);
+}

@@ -1,0 +1,39 @@
+//! What is measured of versions and deploys. Off the hot path: handles are made when they are used.
+
+use std::time::Duration;
+
+use metrics::{Label, counter, gauge, with_local_recorder};
+
+use super::Meters;
+
+impl Meters {
+    /// Notes that a version serves, or does not serve any more.
+    pub fn serves(&self, handler: &str, (number, digest): (u64, &str), serves: bool) {
+        let labels = vec![
+            Label::new("handler", handler.to_owned()),
+            Label::new("version", number.to_string()),
+            Label::new("digest", digest.to_owned()),
+        ];
+        let value = f64::from(u8::from(serves));
+        with_local_recorder(&self.recorder, || gauge!("sandman_handler_version", labels).set(value));
+    }
+
+    /// Counts a deploy or a rollback.
+    pub fn deployed(&self, handler: &str, outcome: &'static str) {
+        let labels = vec![
+            Label::new("handler", handler.to_owned()),
+            Label::from_static_parts("outcome", outcome),
+        ];
+        with_local_recorder(&self.recorder, || {
+            counter!("sandman_deploys_total", labels).increment(1);
+        });
+    }
+
+    /// Notes how long compiling took.
+    pub fn compiled(&self, handler: &str, took: Duration) {
+        let labels = vec![Label::new("handler", handler.to_owned())];
+        with_local_recorder(&self.recorder, || {
+            gauge!("sandman_compile_seconds", labels).set(took.as_secs_f64());
+        });
+    }
+}
