@@ -36,4 +36,5 @@ pub mod uploads;
 pub mod telemetry;
 pub mod build_guest;
 pub mod import;
+pub mod demo;
 pub mod cli;

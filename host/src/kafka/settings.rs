@@ -234,6 +234,21 @@ impl KafkaSettings {
         config
     }
 
+    /// A producer beside the host, as other services have theirs.
+    pub(super) fn neighbour(&self) -> ClientConfig {
+        let defaults = [
+            ("queue.buffering.max.messages", "20000"),
+            ("queue.buffering.max.kbytes", "32768"),
+            ("statistics.interval.ms", "0"),
+        ];
+        let fixed = [
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            ("partitioner", "murmur2_random"),
+        ];
+        self.config(&defaults, &fixed)
+    }
+
     /// A client that looks at topics and makes them.
     pub(super) fn admin(&self) -> ClientConfig {
         self.config(&[], &[("statistics.interval.ms", "0")])
