@@ -21,7 +21,7 @@ use anyhow::{Result, bail};
 use crate::clock;
 use crate::kafka::Announcer;
 
-use check::{Seen, check};
+use check::{Seen, check, versions};
 use commands::{Said, ask};
 use events::Events;
 use scene::Scene;
@@ -101,6 +101,13 @@ pub fn demo(options: &Options) -> Result<bool> {
     events.wait_for(done.owed.len(), PATIENCE);
     let mut seen = events.end()?;
     plant(&mut seen, options.plant);
+    let served = done.requests.iter();
+    let served = served.filter_map(|request| Some((request.user.as_str(), request.version?)));
+    let strays = versions(served, &[1, 2, 1]);
+    let strays = strays
+        .into_iter()
+        .map(|stray| format!("served by versions out of turn: {stray}"));
+    done.failed.extend(strays.collect::<Vec<_>>());
     let verdict = check(&done.owed, &seen, Some(times.outage_millis));
     summary(&story, &done, &seen, &times);
     story.verdict(&verdict, &done.failed);
@@ -210,7 +217,7 @@ fn summary(story: &Story, done: &Done, seen: &[Seen], times: &Times) {
     story.line(
         "profile",
         &format!(
-            "{} PUTs by the first version, {} by the second, each user by one after the other",
+            "{} PUTs by the first version, {} by the second; each user by first, second, first, in that order",
             served(1),
             served(2)
         ),

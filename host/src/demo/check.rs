@@ -90,6 +90,22 @@ pub(super) fn check(owed: &[Owed], seen: &[Seen], outage: Option<(i64, i64)>) ->
     verdict
 }
 
+/// The versions that served each user, as far as they are not one after the other in the order in which they were made
+/// active. `served` is in the order of each user's requests.
+pub(super) fn versions<'a>(served: impl Iterator<Item = (&'a str, u64)>, active: &[u64]) -> Vec<String> {
+    let mut users: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for (user, version) in served {
+        users.entry(user).or_default().push(version);
+    }
+    let strays = users.into_iter().filter_map(|(user, mut versions)| {
+        versions.dedup();
+        let mut rest = active.iter();
+        let in_turn = versions.iter().all(|version| rest.any(|active| active == version));
+        (!in_turn).then(|| format!("{user}: {versions:?}"))
+    });
+    strays.collect()
+}
+
 fn told(event: &Seen) -> String {
     format!("{} {} of {}", event.event_type, event.event_id, event.cause)
 }
@@ -122,6 +138,13 @@ mod tests {
         let seen = [seen("1", "a", None, "A"), seen("2", "b", Some("A"), "B")];
         let verdict = check(&[owed("a"), owed("b")], &seen, None);
         assert!(verdict.holds() && verdict.events == 2, "{verdict:?}");
+    }
+
+    #[test]
+    fn a_user_who_meets_an_older_version_is_found() {
+        let served = [("a", 1), ("b", 1), ("a", 2), ("b", 1), ("a", 2), ("a", 1), ("b", 2)];
+        assert!(versions(served.into_iter(), &[1, 2, 1]).is_empty());
+        assert_eq!(versions(served.into_iter(), &[1, 2]), ["a: [1, 2, 1]"]);
     }
 
     #[test]

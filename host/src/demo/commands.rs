@@ -11,8 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The line that `sandman run` prints when it serves.
 const READY: &str = "sandman ready: admin ";
 
-/// How long the host may take to stop.
-const STOP: Duration = Duration::from_secs(20);
+/// How long the host may take to stop: more than its grace.
+const STOP: Duration = Duration::from_secs(25);
 
 /// `sandman run` as a process of its own. It ends with this value, and with this process whatever becomes of it.
 pub(super) struct Host {
@@ -42,13 +42,13 @@ fn sandman(folder: &Path) -> Result<Command> {
 }
 
 impl Host {
-    /// Starts the host of the folder's `sandman.toml` and waits until it serves. Its log goes to a file there.
-    pub(super) fn start(folder: &Path, secret: &str) -> Result<Self> {
+    /// Starts the host of the folder's `sandman.toml`, with this in its environment, and waits until it serves. Its log goes to a file there.
+    pub(super) fn start(folder: &Path, environment: [(&str, &str); 2]) -> Result<Self> {
         let log = folder.join("host.log");
         let stderr = std::fs::File::create(&log).with_context(|| log.display().to_string())?;
         let mut child = sandman(folder)?
             .args(["run", "--with-parent"])
-            .env("JWT_SECRET", secret)
+            .envs(environment)
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()
@@ -93,7 +93,10 @@ impl Host {
             }
             std::thread::park_timeout(Duration::from_millis(10));
         }
-        Ok(false)
+        bail!(
+            "the host did not stop in {STOP:?}; its log says:\n{}",
+            self.last_words()
+        );
     }
 }
 

@@ -12,18 +12,12 @@ use super::commands::Host;
 use super::story::Story;
 use super::users::token;
 use crate::build_guest::{BuildOptions, build};
-use crate::kafka::{EmbeddedBroker, KafkaSettings, TopicSpec};
+use crate::config::Config;
+use crate::kafka::{EmbeddedBroker, KafkaSettings};
+use crate::run::topics;
 
 /// The routes of DreamScape are those of the configuration that we ship.
 const CONFIGURATION: &str = "sandman.toml";
-/// The topics that the traffic uses.
-const TOPICS: [&str; 4] = [
-    "dreamscape.user.created",
-    super::events::TOPICS[0],
-    super::events::TOPICS[1],
-    super::events::TOPICS[2],
-];
-const PARTITIONS: i32 = 3;
 
 /// Everything that the traffic needs. The broker is dropped after the host, the folder last.
 pub(super) struct Scene {
@@ -58,15 +52,13 @@ impl Scene {
                 &format!("{guest}, the {out} version: {kilobytes} kB in {took:.1} s"),
             );
         }
-        let topics = TOPICS.map(|name| TopicSpec {
-            name: name.to_owned(),
-            partitions: PARTITIONS,
-            compacted: false,
-        });
-        let broker = EmbeddedBroker::start(&topics)?;
-        configure(folder.path(), repository, broker.brokers())?;
         let secret = Uuid::new_v4().to_string();
-        let host = Host::start(folder.path(), &secret)?;
+        let config = configure(folder.path(), repository, &secret)?;
+        let broker = EmbeddedBroker::start(&topics(&config))?;
+        let host = Host::start(
+            folder.path(),
+            [("JWT_SECRET", &secret), ("KAFKA_BROKERS", broker.brokers())],
+        )?;
         story.tell("serving", &format!("{}, Kafka at {}", host.http, broker.brokers()));
         Ok(Self {
             kafka: KafkaSettings::plain(broker.brokers()),
@@ -110,8 +102,8 @@ impl Scene {
     }
 }
 
-/// The shipped configuration, on free ports, with its own broker and folder.
-fn configure(folder: &Path, repository: &Path, brokers: &str) -> Result<()> {
+/// The shipped configuration, on free ports and in a folder of its own; where its broker is stands in the environment.
+fn configure(folder: &Path, repository: &Path, secret: &str) -> Result<Config> {
     let shipped = repository.join(CONFIGURATION);
     let text = std::fs::read_to_string(&shipped).with_context(|| format!("{} cannot be read", shipped.display()))?;
     let mut config: toml::Table = text.parse().with_context(|| shipped.display().to_string())?;
@@ -121,7 +113,7 @@ fn configure(folder: &Path, repository: &Path, brokers: &str) -> Result<()> {
             section.insert(key.to_owned(), value.into());
         }
     };
-    set("kafka", "brokers", brokers);
+    set("kafka", "brokers", "embedded");
     set("http", "listen", "127.0.0.1:0");
     set("admin", "listen", "127.0.0.1:0");
     if let Some(handlers) = config.get_mut("handlers").and_then(toml::Value::as_table_mut) {
@@ -132,5 +124,8 @@ fn configure(folder: &Path, repository: &Path, brokers: &str) -> Result<()> {
         }
     }
     let text = toml::to_string(&config).context("the demo's configuration")?;
-    Ok(std::fs::write(folder.join(CONFIGURATION), text)?)
+    let file = folder.join(CONFIGURATION);
+    std::fs::write(&file, text)?;
+    let environment = [("JWT_SECRET".to_owned(), secret.to_owned())];
+    Ok(Config::load(&file, environment.into_iter())?)
 }

@@ -37,6 +37,8 @@ struct User {
 /// A request that was sent.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
+    /// The user.
+    pub(super) user: String,
     /// The method, or the word for what it did.
     pub(super) what: &'static str,
     /// When it was sent.
@@ -163,30 +165,30 @@ impl Client {
             ),
             1 => (json!({ "profile": name }), &["user.updated"]),
             2 => (json!({ "preferences": preferences() }), &["user.preferences.updated"]),
-            _ => return self.get(&user.token),
+            _ => return self.get(user),
         };
-        self.put(&user.token, &body, publishes);
+        self.put(user, &body, publishes);
     }
 
-    fn put(&mut self, token: &str, body: &Value, publishes: &[&'static str]) {
+    fn put(&mut self, user: &User, body: &Value, publishes: &[&'static str]) {
         let cause = Uuid::new_v4().to_string();
         let request = self.agent.put(format!("{}{OWN}", self.http));
         let request = request
-            .header("Authorization", token)
+            .header("Authorization", &user.token)
             .header("X-Correlation-Id", &cause);
         let request = request.header("Content-Type", "application/json");
         let at = Instant::now();
         let answer = request.send(body.to_string());
-        if self.answered("PUT", at, answer) {
+        if self.answered(("PUT", user), at, answer) {
             self.owe(&cause, publishes);
         }
     }
 
-    fn get(&mut self, token: &str) {
+    fn get(&mut self, user: &User) {
         let request = self.agent.get(format!("{}{OWN}", self.http));
         let at = Instant::now();
-        let answer = request.header("Authorization", token).call();
-        self.answered("GET", at, answer);
+        let answer = request.header("Authorization", &user.token).call();
+        self.answered(("GET", user), at, answer);
     }
 
     fn picture(&mut self, user: &User) {
@@ -203,14 +205,14 @@ impl Client {
         let request = request.header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"));
         let at = Instant::now();
         let answer = request.send(&body[..]);
-        if self.answered("avatar", at, answer) {
+        if self.answered(("avatar", user), at, answer) {
             self.owe(&cause, &["user.profile.updated"]);
         }
     }
 
     fn answered(
         &mut self,
-        what: &'static str,
+        (what, user): (&'static str, &User),
         at: Instant,
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> bool {
@@ -223,6 +225,7 @@ impl Client {
                 let took = at.elapsed();
                 let version = (what == "PUT").then(|| 1 + u64::from(body.contains("second version")));
                 self.done.requests.push(Request {
+                    user: user.id.clone(),
                     what,
                     at,
                     took,
