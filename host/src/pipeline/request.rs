@@ -202,6 +202,7 @@ fn failed(handler: &Handler, fault: Fault) -> Answer {
             status: 400,
             body: Some(serde_json::json!({ "error": reason }).to_string()),
         },
+        Fault::Invalid(reason) => Answer::Failed(reason),
         Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => {
             tracing::error!(handler = &*handler.name, reason, "a request failed");
             Answer::Unavailable(reason)
