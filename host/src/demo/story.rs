@@ -8,7 +8,7 @@ use console::{Style, style};
 use super::check::{Seen, Verdict};
 use super::users::Request;
 
-/// Longer lines are cut in the middle of the screen's end.
+/// Room for what happened, in characters.
 const WIDTH: usize = 20;
 
 /// Tells what happens.
