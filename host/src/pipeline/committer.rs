@@ -155,7 +155,6 @@ impl Pipeline {
                 desk.outbox = size;
             }
         }
-        self.measure(&desk);
         self.rouse(&mut desk);
         // Before the lock goes: whoever sees that there is room must find that it may go on.
         self.may_resume();
@@ -199,8 +198,9 @@ impl Pipeline {
         }
     }
 
-    /// Sets the gauges; a gauge is a float, exact far beyond any of these numbers.
-    pub(super) fn measure(&self, desk: &Desk) {
+    /// Sets the gauges, for whoever looks once in a while; a gauge is a float, exact far beyond any of these numbers.
+    pub fn measure(&self) {
+        let desk = &*self.desk.lock();
         self.meters.outbox_bytes.set(desk.outbox.bytes as f64);
         self.meters.outbox_batches.set(desk.outbox.batches as f64);
         self.meters.cache_bytes.set(desk.lanes.cached_bytes() as f64);
