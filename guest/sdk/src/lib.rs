@@ -113,6 +113,11 @@ macro_rules! export {
             }
             #[cfg(target_family = "wasm")]
             $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+            // In tests nobody calls the component: without this the compiler would say that the handler is never used.
+            #[cfg(not(target_family = "wasm"))]
+            const _: fn() = || {
+                let _ = (<Component as $crate::wire::Guest>::describe, <Component as $crate::wire::Guest>::handle);
+            };
         };
     };
 }

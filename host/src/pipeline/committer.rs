@@ -27,8 +27,8 @@ impl Pipeline {
     pub fn commit(&self) {
         while let Some(batch) = self.next_batch() {
             let (began, now) = (Instant::now(), clock::wall_millis());
-            // What only looked costs no write.
-            let written = match batch.commit.is_empty() {
+            // What only looked costs no write, unless the store has to show that it can write again.
+            let written = match batch.commit.is_empty() && self.store_fault.lock().is_none() {
                 true => Ok(Committed::default()),
                 false => self.store.commit(&batch.commit, now),
             };
@@ -72,6 +72,15 @@ impl Pipeline {
             }
             if desk.published.is_some() {
                 if self.committable.wait_for(&mut desk, NEWS_WAIT).timed_out() {
+                    break;
+                }
+            } else if self.store_fault.lock().is_some() {
+                // Whoever sees the fault sends nothing any more: the store is tried without anything to commit.
+                if self
+                    .committable
+                    .wait_for(&mut desk, self.options.store_pause)
+                    .timed_out()
+                {
                     break;
                 }
             } else {
