@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -106,6 +105,9 @@ async fn deploy(
     }
 }
 
+/// Bytes of a body that is no component.
+const SMALL: usize = 4 << 10;
+
 /// The body of a rollback; may be left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,8 +119,17 @@ async fn rollback(
     State(api): State<Api>,
     Path(name): Path<String>,
     Extension(Caller(by)): Extension<Caller>,
-    body: Bytes,
+    request: Request,
 ) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut body = Incoming::new(body, &parts.headers);
+    let body = match body.read(SMALL, RECEIVE_TIME).await {
+        Ok(read) => read,
+        Err(refusal) => {
+            body.discard().await;
+            return refusal.into_response();
+        }
+    };
     let To { to } = match body.is_empty() {
         true => To::default(),
         false => match serde_json::from_slice(&body) {
