@@ -13,6 +13,7 @@ mod target;
 use std::path::{Path, PathBuf};
 
 pub use error::BuildError;
+pub(crate) use package::cargo;
 
 /// The target that guests are compiled for.
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -63,4 +64,13 @@ pub fn build(dir: &Path, options: &BuildOptions) -> Result<Built, BuildError> {
         digest: crate::sandbox::digest(&component),
         bytes: u64::try_from(component.len()).unwrap_or(u64::MAX),
     })
+}
+
+/// The folder that the component of the guest crate in `dir` is written to, unless told otherwise.
+///
+/// # Errors
+///
+/// If `dir` is no guest crate, or there is no cargo.
+pub fn out_dir(dir: &Path) -> Result<PathBuf, BuildError> {
+    Ok(package::find(dir)?.target_dir.join("sandman"))
 }

@@ -8,6 +8,8 @@ mod deploy;
 mod handlers;
 mod history;
 mod import;
+mod invoke;
+mod new;
 mod output;
 mod reload;
 mod rollback;
@@ -27,6 +29,7 @@ Exit codes:
   1  it failed; the reason is on stderr
   2  the command line was wrong
   3  the host could not be asked (commands that talk to a running host)
+  4  the handler gave no outcome (invoke)
 
 Environment:
   SANDMAN_<SECTION>__<KEY>  sets any key of the configuration, such as SANDMAN_HOST__WORKERS=16
@@ -62,6 +65,8 @@ enum Command {
     Check(check::CheckArgs),
     Import(import::ImportArgs),
     Build(build::BuildArgs),
+    New(new::NewArgs),
+    Invoke(invoke::InvokeArgs),
     Deploy(deploy::DeployArgs),
     Rollback(rollback::RollbackArgs),
     Handlers(handlers::HandlersArgs),
@@ -94,6 +99,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::New(args) => new::run(&args),
+        Command::Invoke(args) => invoke::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Rollback(args) => rollback::run(&args),
         Command::Handlers(args) => handlers::run(&args),

@@ -29,11 +29,11 @@ use toml::{Table, Value};
 
 pub use difference::Difference;
 pub use environment::variables;
-pub use handler::HandlerConfig;
+pub use handler::{HandlerConfig, is_handler_name};
 pub use host::{HostConfig, LogFormat};
-pub use kafka::{Brokers, KafkaConfig, SaslConfig, SaslMechanism};
+pub use kafka::{Brokers, DEFAULT_PREFIX, KafkaConfig, SaslConfig, SaslMechanism};
 pub use listeners::{AdminConfig, HttpConfig};
-pub use problem::{ConfigErrors, Problem};
+pub use problem::{ConfigErrors, NoHandler, Problem};
 pub use route::{Auth, KeySource, RouteConfig, RoutePath, Segment};
 pub use secret::Secret;
 pub use store::{StoreConfig, StoreUrl};
@@ -137,6 +137,21 @@ impl Config {
         } else {
             Err(fail(problems))
         }
+    }
+
+    /// The handler of that name.
+    ///
+    /// # Errors
+    /// [`NoHandler`]
+    pub fn find(&self, name: &str) -> Result<&HandlerConfig, NoHandler> {
+        let mut handlers = self.handlers.iter();
+        handlers
+            .find(|handler| &*handler.name == name)
+            .ok_or_else(|| NoHandler {
+                file: self.file.clone(),
+                name: name.to_owned(),
+                known: self.handlers.iter().map(|handler| handler.name.to_string()).collect(),
+            })
     }
 
     /// What the configuration grants a handler.

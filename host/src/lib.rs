@@ -35,5 +35,7 @@ pub mod http;
 pub mod uploads;
 pub mod telemetry;
 pub mod build_guest;
+pub mod new_guest;
+pub mod invoke;
 pub mod import;
 pub mod cli;

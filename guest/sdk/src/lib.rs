@@ -113,6 +113,12 @@ macro_rules! export {
             }
             #[cfg(target_family = "wasm")]
             $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+            // Natively only tests call a handler's functions, and the compiler would take them for dead.
+            #[cfg(not(target_family = "wasm"))]
+            const _: $crate::wire::Entries = (
+                <Component as $crate::wire::Guest>::describe,
+                <Component as $crate::wire::Guest>::handle,
+            );
         };
     };
 }

@@ -33,7 +33,7 @@ struct Target {
 }
 
 /// cargo as it was called, or as it is found on the path.
-pub(super) fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
