@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::BuildError;
 pub(crate) use package::cargo;
+pub use package::{Crate, crates};
 
 /// The target that guests are compiled for.
 const TARGET: &str = "wasm32-unknown-unknown";

@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod compile;
 mod deploy;
+mod dev;
 mod handlers;
 mod history;
 mod import;
@@ -66,6 +67,7 @@ enum Command {
     Import(import::ImportArgs),
     Build(build::BuildArgs),
     New(new::NewArgs),
+    Dev(dev::DevArgs),
     Invoke(invoke::InvokeArgs),
     Deploy(deploy::DeployArgs),
     Rollback(rollback::RollbackArgs),
@@ -100,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Build(args) => build::run(&args),
         Command::New(args) => new::run(&args),
+        Command::Dev(args) => dev::run(&args),
         Command::Invoke(args) => invoke::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Rollback(args) => rollback::run(&args),

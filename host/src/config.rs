@@ -64,6 +64,8 @@ pub struct Config {
     pub handlers: Vec<HandlerConfig>,
     /// `[[routes]]`, in order.
     pub routes: Vec<RouteConfig>,
+    /// Variables that lie over the environment's own, for as long as this process follows the file.
+    over: Vec<(String, String)>,
 }
 
 impl Config {
@@ -74,6 +76,24 @@ impl Config {
     pub fn load(path: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
         let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
         Self::parse(path, &text, environment)
+    }
+
+    /// As [`Config::load`], with this process's environment, and `over` laid over both.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_over(path: &Path, over: Vec<(String, String)>) -> Result<Self, ConfigErrors> {
+        let mut config = Self::load(path, variables().chain(over.iter().cloned()))?;
+        config.over = over;
+        Ok(config)
+    }
+
+    /// The same file once more, in the same way.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn again(&self) -> Result<Self, ConfigErrors> {
+        Self::load_over(&self.file, self.over.clone())
     }
 
     /// As [`Config::load`], from the text of a file that would stand at `path`.
@@ -221,6 +241,7 @@ fn read(path: &Path, mut root: Section<'_>, mut environment: environment::Enviro
         admin,
         handlers,
         routes,
+        over: Vec::new(),
     };
     root.finish();
     config

@@ -20,8 +20,10 @@ mod publish_error;
 mod publisher;
 mod rebalance;
 mod record;
+mod sender;
 mod settings;
 mod statistics;
+mod tap;
 mod topics;
 mod wait;
 
@@ -32,7 +34,9 @@ pub use health::{ClientHealth, KafkaHealth};
 pub use intake::{Flow, Intake, Start};
 pub use publish_error::PublishError;
 pub use publisher::{Published, Publisher, PublisherOptions};
+pub use sender::{SendError, Sender};
 pub use settings::{KafkaSettings, OptionError, Sasl, SaslMechanism, check_option};
+pub use tap::{Tap, TapError};
 pub use topics::{TopicSpec, TopicsError, ensure_topics};
 
 #[cfg(test)]

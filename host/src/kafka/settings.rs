@@ -234,6 +234,17 @@ impl KafkaSettings {
         config
     }
 
+    /// A producer of single records.
+    pub(super) fn sender(&self) -> ClientConfig {
+        let defaults = [("linger.ms", "0"), ("message.timeout.ms", "10000")];
+        let fixed = [
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            ("partitioner", "murmur2_random"),
+        ];
+        self.config(&defaults, &fixed)
+    }
+
     /// A client that looks at topics and makes them.
     pub(super) fn admin(&self) -> ClientConfig {
         self.config(&[], &[("statistics.interval.ms", "0")])
@@ -282,6 +293,7 @@ mod tests {
             settings.consumer("g"),
             settings.reader(),
             settings.producer("t"),
+            settings.sender(),
             settings.admin(),
         ] {
             config.create_native_config().unwrap();
