@@ -28,6 +28,9 @@ struct Message {
     reason: String,
     message: Option<Diagnostic>,
     target: Option<Named>,
+    /// It was there already.
+    #[serde(default)]
+    fresh: bool,
     #[serde(default)]
     filenames: Vec<PathBuf>,
     manifest_path: Option<PathBuf>,
@@ -124,14 +127,17 @@ fn listen(package: &Package, stdout: impl Read, progress: &Progress) -> io::Resu
         match (message.reason.as_str(), message.message, message.target) {
             ("compiler-message", Some(diagnostic), _) => {
                 let text = diagnostic.rendered.unwrap_or_default();
-                if diagnostic.level.starts_with("error") {
+                // A note on a failure speaks of errors that came before.
+                if diagnostic.level.starts_with("error") || diagnostic.level == "failure-note" {
                     heard.errors.push_str(&text);
                 } else {
                     progress.say(text.trim_end());
                 }
             }
             ("compiler-artifact", _, Some(target)) => {
-                progress.step("compiled", &target.name);
+                if !message.fresh {
+                    progress.step("compiled", &target.name);
+                }
                 if message.manifest_path.as_ref() == Some(&package.manifest) {
                     let wasm = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "wasm");
                     heard.module = message.filenames.into_iter().find(wasm).or(heard.module);

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use super::{ConfigArgs, deploy, output};
 use crate::build_guest::BuildError;
 use crate::config::Config;
-use crate::control::Control;
+use crate::control::{Control, ReloadError};
 use crate::deploy::Report;
 use crate::run::{self, Started};
 use crate::{load, telemetry};
@@ -27,6 +27,10 @@ use events::Events;
 use guests::Guest;
 use show::Shows;
 use watch::{Changes, Watch};
+
+/// What guests log, and what is wrong; not what is shown in a better way here, nor how the embedded broker comes and goes.
+const LOGS: &str =
+    "warn,sandman::guest=info,sandman::kafka=off,sandman::deploy=error,sandman::pipeline=error,audit=off";
 
 /// Who deploys, in a handler's history.
 const BY: &str = "dev";
@@ -80,9 +84,7 @@ pub(super) fn run(args: &DevArgs) -> Result<ExitCode> {
     // Dropped at the end, with what was uploaded meanwhile.
     let passing = tempfile::tempdir().context("there is no folder for temporary files")?;
     let config = Config::load_over(&args.config.config, overlay(args, &passing)?)?;
-    // The embedded broker says that it is for development; whoever calls this knows.
-    let logs = "warn,sandman::kafka::embedded=error,sandman::guest=info,sandman::pipeline=error";
-    telemetry::install(config.host.log, logs)?;
+    telemetry::install(config.host.log, LOGS)?;
     let guests = guests::find(&config, &args.dirs)?;
     let watch = Watch::over(&guests, &config.file)?;
     for guest in &guests {
@@ -108,18 +110,20 @@ pub(super) fn run(args: &DevArgs) -> Result<ExitCode> {
 fn overlay(args: &DevArgs, passing: &TempDir) -> Result<Vec<(String, String)>> {
     let kept = args.store.as_deref().map(std::path::absolute).transpose()?;
     let text = |path: &Path| path.to_str().map(str::to_owned).context("a folder's name is not UTF-8");
-    let (store, uploads) = match &kept {
-        None => ("sqlite::memory:".to_owned(), text(passing.path())?),
-        Some(folder) => (
-            format!("sqlite:{}", text(&folder.join("sandman.db"))?),
-            text(&folder.join("uploads"))?,
-        ),
+    let folder = kept.as_deref().unwrap_or(passing.path());
+    let store = match kept {
+        Some(_) => format!("sqlite:{}", text(&folder.join("sandman.db"))?),
+        None => "sqlite::memory:".to_owned(),
     };
     let set = |name: &str, value: String| (name.to_owned(), value);
     Ok(vec![
         set("SANDMAN_KAFKA__BROKERS", "embedded".to_owned()),
         set("SANDMAN_STORE__URL", store),
-        set("SANDMAN_UPLOADS__URL", format!("file:{uploads}")),
+        set(
+            "SANDMAN_UPLOADS__URL",
+            format!("file:{}", text(&folder.join("uploads"))?),
+        ),
+        set("SANDMAN_HOST__COMPILED", text(&folder.join("compiled"))?),
     ])
 }
 
@@ -164,6 +168,7 @@ impl Loop {
         let mut shows = Shows::new(kafka.clone());
         shows.all(&self.config)?;
         let events = Events::open(kafka)?;
+        output::line(&format!("kafka at {}, for other clients to look at", kafka.brokers));
         // A store that was kept may serve another version than the one that was just built.
         for guest in &self.guests {
             deploy(control.as_ref(), guest, &mut |report| quiet(&report))?;
@@ -197,12 +202,19 @@ impl Loop {
         match control.reload(BY) {
             Ok(_) => {}
             Err(error) => {
-                output::error(&format!("{file}: {error}; nothing changed"));
+                let again = match error {
+                    ReloadError::NeedsRestart(_) => "; end this with Ctrl-C and start it again",
+                    _ => "",
+                };
+                output::error(&format!("{file}: {error}{again}; nothing changed"));
                 return Ok(());
             }
         }
         output::line(&format!("{file}: followed"));
-        self.config = self.config.again()?;
+        // Where it has been saved with a mistake since, the next round says so.
+        if let Ok(config) = self.config.again() {
+            self.config = config;
+        }
         shows.all(&self.config)?;
         for guest in &self.guests {
             deploy(control, guest, &mut |report| quiet(&report))?;
