@@ -26,6 +26,8 @@ pub struct BuildOptions {
     pub out_dir: Option<PathBuf>,
     /// cargo's target directory; what cargo itself would take when left out.
     pub target_dir: Option<PathBuf>,
+    /// Features of the crate that are switched on.
+    pub features: Vec<String>,
     /// Whether progress and warnings go to standard error. Errors are always in the [`BuildError`].
     pub show: bool,
 }
@@ -52,7 +54,7 @@ pub fn build(dir: &Path, options: &BuildOptions) -> Result<Built, BuildError> {
     let progress = progress::Progress::new(options.show);
     let package = package::find(dir)?;
     target::ensure(dir, &progress)?;
-    let module = compile::compile(&package, options.target_dir.as_deref(), &progress)?;
+    let module = compile::compile(&package, options, &progress)?;
     progress.step("making the component of", &package.name);
     let component = encode::component(&package, &module)?;
     let target_dir = options.target_dir.as_ref().unwrap_or(&package.target_dir);

@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod client;
 mod compile;
+mod demo;
 mod deploy;
 mod dev;
 mod handlers;
@@ -42,6 +43,7 @@ Environment:
   JWT_SECRET, PORT          as in DreamScape's services
 
 A first round:
+  sandman demo                             see everything at work
   sandman build guest/profile              make the component
   sandman check --config sandman.toml      find every mistake before it costs anything
   sandman run --config sandman.toml        serve
@@ -62,6 +64,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     Run(run::RunArgs),
     Check(check::CheckArgs),
     Import(import::ImportArgs),
@@ -98,6 +101,7 @@ fn load(file: &Path) -> Result<Config, ConfigErrors> {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Build(args) => build::run(&args),

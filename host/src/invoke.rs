@@ -111,7 +111,7 @@ impl Bench<'_> {
         };
         let mut report = self.call(work.trigger(), origin, around);
         if report.outcome == Verdict::Done && report.reply.is_none() {
-            report.gives_up(Verdict::Rejected, "the handler gave no reply".to_owned());
+            report.gives_up(Verdict::Invalid, "the handler gave no reply".to_owned());
         }
         Ok(report)
     }
@@ -148,7 +148,7 @@ impl Bench<'_> {
         };
         match records(out.events.clone(), origin.key, &self.version.terms, &mint) {
             Ok(_) => (Verdict::Done, None, out),
-            Err(error) => (Verdict::Rejected, Some(error.to_string()), Outcome::default()),
+            Err(error) => (Verdict::Invalid, Some(error.to_string()), Outcome::default()),
         }
     }
 
@@ -164,6 +164,7 @@ fn failed(fault: Fault) -> Came {
         Fault::Retry(reason) => (Verdict::Retry, reason),
         Fault::Trap(reason) => (Verdict::Trap, reason),
         Fault::Exceeded(reason) => (Verdict::Exceeded, reason),
+        Fault::Invalid(reason) => (Verdict::Invalid, reason),
     };
     (verdict, Some(reason), Outcome::default())
 }

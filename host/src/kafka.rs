@@ -15,15 +15,14 @@ mod delivery;
 mod embedded;
 mod health;
 mod intake;
+mod neighbour;
 mod polling;
 mod publish_error;
 mod publisher;
 mod rebalance;
 mod record;
-mod sender;
 mod settings;
 mod statistics;
-mod tap;
 mod topics;
 mod wait;
 
@@ -32,11 +31,10 @@ pub use cursor::{Cursor, CursorError, SHARD, read_cursor};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use health::{ClientHealth, KafkaHealth};
 pub use intake::{Flow, Intake, Start};
+pub use neighbour::{Announcer, NeighbourError, Observer};
 pub use publish_error::PublishError;
 pub use publisher::{Published, Publisher, PublisherOptions};
-pub use sender::{SendError, Sender};
 pub use settings::{KafkaSettings, OptionError, Sasl, SaslMechanism, check_option};
-pub use tap::{Tap, TapError};
 pub use topics::{TopicSpec, TopicsError, ensure_topics};
 
 #[cfg(test)]

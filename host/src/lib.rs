@@ -38,4 +38,5 @@ pub mod build_guest;
 pub mod new_guest;
 pub mod invoke;
 pub mod import;
+pub mod demo;
 pub mod cli;

@@ -181,7 +181,7 @@ impl outcome::Guest for Called {
         self.0.invoke(trigger, state, context).map_err(|error| match error {
             InvokeError::Refused(Failure::Rejected(reason)) => Fault::Rejected(reason),
             InvokeError::Refused(Failure::Retry(reason)) => Fault::Retry(reason),
-            error @ InvokeError::Invalid { .. } => Fault::Rejected(error.to_string()),
+            error @ InvokeError::Invalid { .. } => Fault::Invalid(error.to_string()),
             error @ InvokeError::Exceeded { .. } => Fault::Exceeded(error.to_string()),
             error @ (InvokeError::Trap { .. } | InvokeError::NoInstance { .. }) => Fault::Trap(error.to_string()),
         })

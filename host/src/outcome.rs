@@ -146,8 +146,10 @@ pub enum Failure {
 /// Why an invocation gave no outcome, in what the pipeline needs to know of it. The text says which handler and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The handler said that trying again will not help, or broke its contract.
+    /// The handler said that trying again will not help.
     Rejected(String),
+    /// What it gave is no outcome; as it is a pure function, trying again will not help.
+    Invalid(String),
     /// The handler asked for another try.
     Retry(String),
     /// The guest trapped; counts as a retry.

@@ -22,7 +22,7 @@ use crate::kafka::{
 };
 use crate::meters::{Meters, TopicMeters};
 use crate::pipeline::Pipeline;
-use crate::store::{BatchNo, Store, StoreError};
+use crate::store::{BatchNo, OutboxSize, Store, StoreError};
 
 pub use reconcile::Refusal;
 use reconcile::{Resume, reconcile};
@@ -226,7 +226,14 @@ impl Relay {
                 batch
             }
         };
-        let covered = self.store.outbox_size()?.published;
+        let OutboxSize {
+            published: covered,
+            claimed,
+            ..
+        } = self.store.outbox_size()?;
+        if !claimed {
+            self.store.claimed()?;
+        }
         if after > covered {
             // Published before a crash that came before the store heard of it.
             self.pipeline.published(after);

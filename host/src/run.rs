@@ -5,6 +5,8 @@ mod control;
 mod descriptors;
 mod http;
 mod kafka;
+
+pub(crate) use kafka::topics;
 mod reload;
 mod threads;
 

@@ -183,6 +183,8 @@ pub struct OutboxSize {
     pub last: BatchNo,
     /// The newest batch known to be on Kafka, 0 for none.
     pub published: BatchNo,
+    /// The cursor of a deployment has named this store: on any other cluster it would miss it.
+    pub claimed: bool,
     /// When the oldest batch that waits was committed: milliseconds since 1970; `None` if none waits.
     pub oldest_millis: Option<i64>,
 }
@@ -267,6 +269,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] if it cannot be written.
     fn forget_kafka(&self) -> Result<(), StoreError>;
+
+    /// Keeps in mind that the deployment's cursor names this store.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    fn claimed(&self) -> Result<(), StoreError>;
 
     /// Takes over a deployment whose relay cursor stands at `batch`: batch numbers go on above it.
     ///

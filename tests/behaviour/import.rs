@@ -85,7 +85,8 @@ fn gone_on_from(world: &World) -> Result {
     let seen = counted.until_count(2)?;
     for (key, expected) in [("ada", before.after(6)), ("bob", tally(6))] {
         let found = seen.iter().find(|seen| seen.key_text() == key).context("no event")?;
-        ensure!(found.payload() == json!(expected), "{key}: {}", found.payload());
+        let tally: Tally = serde_json::from_value(found.payload())?;
+        ensure!(tally == expected, "{key}: {tally:?}");
     }
     host.terminate()?;
 

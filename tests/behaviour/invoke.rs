@@ -102,7 +102,7 @@ fn failures(world: &World) -> Result {
         (Event::told_with("k", "panic", 0, "it fell"), "trap", "it fell"),
         (Event::told("k", "loop", 0), "exceeded", "50 ms of CPU time"),
         (Event::told("k", "allocate", 0), "exceeded", "16777216 bytes of memory"),
-        (Event::told("k", "undeclared", 1), "rejected", "hostile.secret"),
+        (Event::told("k", "undeclared", 1), "invalid", "hostile.secret"),
         (Event::new("hostile.told", "k", &json!({ "n": 1 })), "rejected", "do"),
         (Event::bytes("k", b"[]"), "rejected", "not a JSON object"),
     ] {

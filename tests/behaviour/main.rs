@@ -9,6 +9,7 @@ mod compression;
 mod configuration;
 mod crash;
 mod deploy;
+mod demo;
 mod drain;
 mod embedded;
 mod group;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         swap::BEHAVIOURS,
         deploy::BEHAVIOURS,
         reload::BEHAVIOURS,
+        demo::BEHAVIOURS,
         broker_outage::BEHAVIOURS,
         http_outage::BEHAVIOURS,
         newcomer::BEHAVIOURS,

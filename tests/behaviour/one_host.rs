@@ -9,6 +9,7 @@ use sandman_tests::{Behaviour, Ended, Host, Ledger, Result, Settings, World, ech
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_second_host_on_the_same_store_is_refused", same_store),
     Behaviour::new("a_second_store_on_the_same_deployment_is_refused", other_store).on_real_kafka(REAL),
+    Behaviour::new("a_store_of_another_cluster_is_refused", other_cluster),
     Behaviour::new("a_restored_backup_is_refused_until_it_is_adopted", restored_backup).on_real_kafka(REAL),
 ];
 
@@ -68,6 +69,16 @@ fn other_store(world: &World) -> Result {
     let second = world.host_in("elsewhere", &settings, &["--adopt"])?;
     refused(&world.host_that_ends("", &settings)?, &["belongs to store", "--adopt"])?;
     second.still_runs()
+}
+
+/// Nothing was published: the cluster is known by the relay's topic alone. A deployment that this cluster has not seen
+/// stands for a cluster that has not seen the deployment.
+fn other_cluster(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    let settings = world.settings()?.handler(echo(&[&input])?);
+    world.host(&settings)?.terminate()?;
+    let elsewhere = settings.set("host.deployment", &format!("\"{}-elsewhere\"", world.deployment()));
+    refused(&world.host_that_ends("", &elsewhere)?, &["another cluster", "--adopt"])
 }
 
 fn restored_backup(world: &World) -> Result {

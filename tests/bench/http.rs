@@ -5,7 +5,9 @@
 //! the latency counted from that time, so that a slow answer makes those behind it late too. The answer leaves after the
 //! commit, so the commit is in it. The client and Kafka share the machine with the host; the CPU time is the host's alone.
 //!
-//! `SECONDS` (10) is how long each part takes, `CONNECTIONS` (64) how many there are; `USERS` is 1,000.
+//! Then a thousand users send 50 requests each, and their chains of old and new values are checked.
+//!
+//! `SECONDS` (10) is how long each part takes, `CONNECTIONS` (64) how many there are.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,14 +15,36 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, ensure};
-use sandman_tests::{Behaviour, DreamScape, Result, User, World, note};
+use sandman_tests::{Behaviour, Diaries, DreamScape, Result, User, World, note};
 use serde_json::json;
 
 const USERS: usize = 1_000;
 const LANGUAGES: [&str; 3] = ["fr", "en", "de"];
 
 fn main() -> ExitCode {
-    sandman_tests::main(&[Behaviour::new("http_load", measure)])
+    sandman_tests::main(&[
+        Behaviour::new("http_load", measure),
+        Behaviour::new("http_chains", chains),
+    ])
+}
+
+/// The behaviour of a thousand users at once in its full size: 50,000 requests, and every chain of old and new values.
+fn chains(world: &World) -> Result {
+    const REQUESTS: usize = 50;
+    let app = DreamScape::start(world)?;
+    let mut events = app.events()?;
+    let mut diaries = Diaries::new(&app, USERS, number("CONNECTIONS", 64))?;
+    let began = Instant::now();
+    // The check writes the last one.
+    let unanswered = diaries.write(|round| round + 1 < REQUESTS)?;
+    ensure!(unanswered == 0, "{unanswered} requests were not answered");
+    let done = (REQUESTS - 1) * USERS;
+    let rate = done as f64 / began.elapsed().as_secs_f64();
+    diaries.check(&mut events)?;
+    note(&format!(
+        "chains: {USERS} users with {REQUESTS} requests each, {rate:.0} requests/s, none broken"
+    ));
+    Ok(())
 }
 
 fn number(name: &str, default: usize) -> usize {

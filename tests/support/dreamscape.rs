@@ -23,7 +23,9 @@ use crate::client::Client;
 use crate::event::Event;
 use crate::guests::guest_in;
 use crate::host::{Ended, Host};
+use crate::keeper::keeper;
 use crate::paths::repository;
+use crate::wait::eventually;
 use crate::world::World;
 
 /// What the service publishes.
@@ -138,20 +140,34 @@ impl<'w> DreamScape<'w> {
         let before = self.world.group_offsets("profile", &topic)?;
         let event = Event::new("user.created", key, payload);
         self.world.send(&topic, std::slice::from_ref(&event))?;
-        crate::wait::eventually("the registration is taken in", || {
+        eventually("the registration is taken in", || {
             let now = self.world.group_offsets("profile", &topic)?;
             Ok((now > before).then_some(()))
         })?;
         Ok(event.id)
     }
 
-    /// What `/health` says, with its status.
+    /// What `/health` is to answer while Kafka is there, or is not.
+    pub fn health(&self, connected: bool) -> Value {
+        let mut topics = PUBLISHED.map(|name| self.world.topic(name));
+        topics.sort();
+        json!({
+            "status": if connected { "healthy" } else { "degraded" },
+            "ready": true,
+            "kafka": { "connected": connected, "topics": topics },
+        })
+    }
+
+    /// Waits until `/health` says that Kafka is there, or is not. It answers 200 all the time.
     ///
     /// # Errors
-    /// If it does not answer.
-    pub fn health(&self) -> Result<(u16, Value)> {
-        let reply = self.client()?.get("/health")?;
-        Ok((reply.status, reply.json()))
+    /// If it does not come to say so.
+    pub fn sees_kafka(&self, connected: bool) -> Result {
+        let (client, expected) = (self.client()?, self.health(connected));
+        eventually(&format!("/health says {expected}"), || {
+            let said = client.get("/health")?.has(200)?;
+            Ok((said == expected).then_some(()))
+        })
     }
 
     /// Every file in the folder of uploads.
@@ -205,6 +221,11 @@ fn environment(world: &World) -> Result<Vec<(String, String)>> {
         of("JWT_SECRET", SECRET.to_owned()),
         of("SANDMAN_HOST__DEPLOYMENT", world.deployment().to_owned()),
         of("SANDMAN_KAFKA__TOPIC_PREFIX", world.topic("")),
+        // The guests are compiled once for all worlds of a run.
+        of(
+            "SANDMAN_HOST__COMPILED",
+            keeper()?.folder().join("compiled").to_string_lossy().into_owned(),
+        ),
         // A host that was killed leaves the group soon.
         of("SANDMAN_KAFKA__OPTIONS__SESSION_TIMEOUT_MS", "6000".to_owned()),
         of("SANDMAN_KAFKA__OPTIONS__HEARTBEAT_INTERVAL_MS", "500".to_owned()),

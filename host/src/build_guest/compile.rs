@@ -1,7 +1,7 @@
 //! Runs cargo and listens to it.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::package::{Package, cargo};
 use super::progress::Progress;
-use super::{BuildError, TARGET};
+use super::{BuildError, BuildOptions, TARGET};
 
 /// The release profile of a guest: everything in one piece, and no text of symbols, since every instance maps it.
 /// Optimised for speed: for size a guest of 150 KB has 10% less to map, and takes 20% longer.
@@ -28,9 +28,6 @@ struct Message {
     reason: String,
     message: Option<Diagnostic>,
     target: Option<Named>,
-    /// It was there already.
-    #[serde(default)]
-    fresh: bool,
     #[serde(default)]
     filenames: Vec<PathBuf>,
     manifest_path: Option<PathBuf>,
@@ -55,17 +52,13 @@ struct Heard {
 }
 
 /// Compiles the crate to a core module and says where it is.
-pub(super) fn compile(
-    package: &Package,
-    target_dir: Option<&Path>,
-    progress: &Progress,
-) -> Result<PathBuf, BuildError> {
+pub(super) fn compile(package: &Package, options: &BuildOptions, progress: &Progress) -> Result<PathBuf, BuildError> {
     progress.step("compiling", &package.name);
     let failed = |source| BuildError::Tool {
         tool: "cargo".to_owned(),
         source,
     };
-    let mut child = command(package, target_dir, progress).spawn().map_err(failed)?;
+    let mut child = command(package, options, progress).spawn().map_err(failed)?;
     let stderr = child.stderr.take();
     // Both pipes are read at once: cargo would wait for the one that nobody empties.
     let said = thread::spawn(move || {
@@ -90,7 +83,7 @@ pub(super) fn compile(
     }
 }
 
-fn command(package: &Package, target_dir: Option<&Path>, progress: &Progress) -> Command {
+fn command(package: &Package, options: &BuildOptions, progress: &Progress) -> Command {
     let format = if progress.coloured() {
         "json-diagnostic-rendered-ansi"
     } else {
@@ -109,10 +102,13 @@ fn command(package: &Package, target_dir: Option<&Path>, progress: &Progress) ->
     if let Some(dir) = package.manifest.parent() {
         command.current_dir(dir);
     }
-    if let Some(dir) = target_dir {
+    if !options.features.is_empty() {
+        command.arg("--features").arg(options.features.join(","));
+    }
+    if let Some(dir) = &options.target_dir {
         command
             .arg("--target-dir")
-            .arg(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));
+            .arg(std::path::absolute(dir).unwrap_or_else(|_| dir.clone()));
     }
     command
 }
@@ -135,9 +131,7 @@ fn listen(package: &Package, stdout: impl Read, progress: &Progress) -> io::Resu
                 }
             }
             ("compiler-artifact", _, Some(target)) => {
-                if !message.fresh {
-                    progress.step("compiled", &target.name);
-                }
+                progress.passing("compiled", &target.name);
                 if message.manifest_path.as_ref() == Some(&package.manifest) {
                     let wasm = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "wasm");
                     heard.module = message.filenames.into_iter().find(wasm).or(heard.module);

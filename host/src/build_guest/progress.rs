@@ -37,6 +37,13 @@ impl Progress {
         }
     }
 
+    /// How far it is with that; only where it can be shown in passing.
+    pub(super) fn passing(&self, doing: &str, what: &str) {
+        if let Self::Moving(bar) = self {
+            bar.set_message(format!("{doing} {what}"));
+        }
+    }
+
     /// A line that stays.
     pub(super) fn say(&self, line: &str) {
         match self {

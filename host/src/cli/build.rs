@@ -32,6 +32,10 @@ pub(super) struct BuildArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
+    /// Features of the guest's crate to switch on, separated by commas.
+    #[arg(long, value_name = "FEATURES", value_delimiter = ',')]
+    features: Vec<String>,
+
     /// Print the result (name, path, digest, bytes) as JSON.
     #[arg(long)]
     json: bool,
@@ -41,6 +45,7 @@ pub(super) fn run(args: &BuildArgs) -> Result<ExitCode> {
     let options = BuildOptions {
         out_dir: args.out.clone(),
         target_dir: None,
+        features: args.features.clone(),
         show: true,
     };
     let built = build_guest::build(&args.dir, &options)?;

@@ -39,7 +39,7 @@ Exit codes:
   0  the handler gave an outcome, or does not consume the event
   1  it could not be run: a file, the component or the configuration is at fault
   2  the command line was wrong
-  4  it gave no outcome: rejected, to be retried, trapped, over a limit, or against its contract
+  4  it gave no outcome: rejected, to be retried, trapped, over a limit, or no valid outcome
 
 Examples:
   sandman invoke greeter --event greeter/events/created.json
@@ -157,7 +157,7 @@ fn configuration(args: &InvokeArgs) -> Result<Config> {
 }
 
 fn invoke(args: &InvokeArgs, bench: &Bench<'_>) -> Result<Report> {
-    let state = args.state.as_deref().map(|file| json_in(file)).transpose()?;
+    let state = args.state.as_deref().map(json_in).transpose()?;
     let settings = match &args.settings {
         None => bench.version.settings.to_string(),
         Some(given) => settings(given)?,
@@ -227,6 +227,7 @@ fn print(report: &Report) {
             Verdict::Retry => "to be retried",
             Verdict::Trap => "trapped",
             Verdict::Exceeded => "over a limit",
+            Verdict::Invalid => "no valid outcome",
         };
         let line = format!("{}: {verdict}: {reason}", report.handler);
         match report.outcome.is_good() {

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::ConfigArgs;
 use crate::telemetry;
@@ -35,9 +36,16 @@ pub(super) struct RunArgs {
     /// old backup. Events that the other store had committed and not published are not known here.
     #[arg(long)]
     adopt: bool,
+
+    /// Stop as at SIGTERM when the process that started this one has gone. For a host that belongs to a demonstration.
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
+    if args.with_parent {
+        set_parent_process_death_signal(Some(Signal::TERM)).context("the parent process cannot be watched")?;
+    }
     let config = args.config.load()?;
     telemetry::install(config.host.log, "info")?;
     for warning in config.warnings() {

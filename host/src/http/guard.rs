@@ -10,6 +10,7 @@ use axum::response::Response;
 use sha2::{Digest, Sha256};
 
 use super::answer::error;
+use super::body::Incoming;
 use crate::config::Secret;
 
 /// What is asked of every request.
@@ -103,13 +104,16 @@ fn is_loopback_name(host: &str) -> bool {
 /// Lets no web page through.
 pub(super) async fn no_pages(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     if !guard.is_host_known(request.headers()) {
-        return error(
-            StatusCode::FORBIDDEN,
-            "the Host header does not name this host; use 127.0.0.1 or localhost",
-        );
+        let words = "the Host header does not name this host; use 127.0.0.1 or localhost";
+        return refuse(request, StatusCode::FORBIDDEN, words).await;
     }
     if !Guard::is_origin_ours(request.headers()) {
-        return error(StatusCode::FORBIDDEN, "requests from other origins are refused");
+        return refuse(
+            request,
+            StatusCode::FORBIDDEN,
+            "requests from other origins are refused",
+        )
+        .await;
     }
     next.run(request).await
 }
@@ -122,13 +126,18 @@ pub(super) async fn token(State(guard): State<Guard>, mut request: Request, next
         response.extensions_mut().insert(caller);
         return response;
     }
-    let mut response = error(
-        StatusCode::UNAUTHORIZED,
-        "send the admin token: Authorization: Bearer …",
-    );
+    let words = "send the admin token: Authorization: Bearer …";
+    let mut response = refuse(request, StatusCode::UNAUTHORIZED, words).await;
     let scheme = axum::http::HeaderValue::from_static("Bearer");
     response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
     response
+}
+
+/// The answer, once the client has had the time to send what it is about to.
+async fn refuse(request: Request, status: StatusCode, words: &'static str) -> Response {
+    let (parts, body) = request.into_parts();
+    Incoming::new(body, &parts.headers).discard().await;
+    error(status, words)
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub enum Verdict {
     Trap,
     /// The guest went over a bound.
     Exceeded,
+    /// What the guest returned is no outcome, or against its contract.
+    Invalid,
 }
 
 impl Verdict {

@@ -26,6 +26,9 @@ pub enum EmbeddedError {
     Thread(#[from] std::io::Error),
 }
 
+/// The number of the one broker.
+const BROKER: i32 = 1;
+
 type Cluster<'a> = MockCluster<'a, DefaultProducerContext>;
 type Order = Box<dyn FnOnce(&Cluster<'_>) + Send>;
 
@@ -76,16 +79,35 @@ impl EmbeddedBroker {
         &self.brokers
     }
 
-    /// Does something to the cluster: stops its broker, injects an error.
-    #[cfg(test)]
+    /// The broker hangs up and answers nobody any more, until [`EmbeddedBroker::resume`]; it keeps what it has.
+    pub fn stop(&self) {
+        self.order(|cluster| note("stop", cluster.broker_down(BROKER)));
+    }
+
+    /// The broker is there again.
+    pub fn resume(&self) {
+        self.order(|cluster| note("start", cluster.broker_up(BROKER)));
+    }
+
+    /// Does something to the cluster: stops its broker, injects an error. Returns when it is done.
     pub(super) fn order(&self, order: impl FnOnce(&Cluster<'_>) + Send + 'static) {
-        let (done, waiting) = mpsc::channel();
+        let (done, waiting) = mpsc::channel::<()>();
         let order: Order = Box::new(move |cluster| {
             order(cluster);
-            done.send(()).unwrap();
+            drop(done);
         });
-        self.orders.as_ref().unwrap().send(order).unwrap();
-        waiting.recv().unwrap();
+        if let Some(orders) = &self.orders
+            && orders.send(order).is_ok()
+        {
+            // Ends when the order has been carried out, or its thread has gone.
+            waiting.recv().ok();
+        }
+    }
+}
+
+fn note(what: &str, done: Result<(), KafkaError>) {
+    if let Err(error) = done {
+        tracing::warn!(%error, "the embedded broker does not {what}");
     }
 }
 

@@ -234,9 +234,13 @@ impl KafkaSettings {
         config
     }
 
-    /// A producer of single records.
-    pub(super) fn sender(&self) -> ClientConfig {
-        let defaults = [("linger.ms", "0"), ("message.timeout.ms", "10000")];
+    /// A producer beside the host, as other services have theirs.
+    pub(super) fn neighbour(&self) -> ClientConfig {
+        let defaults = [
+            ("queue.buffering.max.messages", "20000"),
+            ("queue.buffering.max.kbytes", "32768"),
+            ("statistics.interval.ms", "0"),
+        ];
         let fixed = [
             ("enable.idempotence", "true"),
             ("acks", "all"),
@@ -293,7 +297,7 @@ mod tests {
             settings.consumer("g"),
             settings.reader(),
             settings.producer("t"),
-            settings.sender(),
+            settings.neighbour(),
             settings.admin(),
         ] {
             config.create_native_config().unwrap();

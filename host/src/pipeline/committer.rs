@@ -157,13 +157,14 @@ impl Pipeline {
         }
         self.measure(&desk);
         self.rouse(&mut desk);
+        // Before the lock goes: whoever sees that there is room must find that it may go on.
+        self.may_resume();
         drop(desk);
         for (client, answer) in answers {
             // A client that has gone hears nothing.
             client.send(answer).ok();
         }
         self.settled.notify_all();
-        self.may_resume();
     }
 
     fn release(&self, desk: &mut Desk, unit: &Unit, now: i64) {

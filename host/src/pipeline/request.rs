@@ -37,7 +37,9 @@ impl Pipeline {
     pub fn request(&self, work: RequestWork) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
         let mut desk = self.desk.lock();
-        if desk.stopping || desk.waiting.len() >= WAITING || desk.outbox.bytes >= self.options.outbox_bytes {
+        // A read publishes nothing: however long Kafka is away, everybody still sees what is known of them.
+        let full = desk.outbox.bytes >= self.options.outbox_bytes && work.method != "GET";
+        if desk.stopping || desk.waiting.len() >= WAITING || full {
             drop(desk);
             // A client that has gone hears nothing.
             sender.send(Answer::Busy).ok();
@@ -200,6 +202,7 @@ fn failed(handler: &Handler, fault: Fault) -> Answer {
             status: 400,
             body: Some(serde_json::json!({ "error": reason }).to_string()),
         },
+        Fault::Invalid(reason) => Answer::Failed(reason),
         Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => {
             tracing::error!(handler = &*handler.name, reason, "a request failed");
             Answer::Unavailable(reason)

@@ -112,7 +112,7 @@ impl Try<'_> {
         self.handler.meters.seconds.record(began.elapsed());
         self.count(outcome.as_ref().map_or_else(invoked, |_| Invoked::Ok));
         let Outcome { state, events, .. } = outcome.map_err(|fault| match fault {
-            Fault::Rejected(reason) => Refusal::by_the_guest(reason, false),
+            Fault::Rejected(reason) | Fault::Invalid(reason) => Refusal::by_the_guest(reason, false),
             Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => Refusal::by_the_guest(reason, true),
         })?;
         let mint = Mint {
@@ -244,6 +244,7 @@ fn key_hash(key: &str) -> String {
 pub(super) fn invoked(fault: &Fault) -> Invoked {
     match fault {
         Fault::Rejected(_) => Invoked::Rejected,
+        Fault::Invalid(_) => Invoked::Contract,
         Fault::Retry(_) => Invoked::Retry,
         Fault::Trap(_) => Invoked::Trap,
         Fault::Exceeded(_) => Invoked::Exceeded,

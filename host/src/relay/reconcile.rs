@@ -43,8 +43,9 @@ pub enum Refusal {
     },
     /// The cursor is behind what the store knows to be published, or is gone.
     #[error(
-        "the store has published up to batch {published}, but Kafka's cursor {found}: this is another cluster, or the \
-         relay's topic was deleted; connect to the right cluster, or run with --adopt to go on with this one"
+        "the store's progress and events belong to a Kafka where the deployment's cursor stands at batch {published} or \
+         above, but here it {found}: this is another cluster, the relay's topic was deleted, or `[host] deployment` was \
+         changed; mend that, or run with --adopt to go on with this one"
     )]
     CursorLost {
         /// What the store knows to be published.
@@ -56,13 +57,18 @@ pub enum Refusal {
 
 /// Compares the cursor with the store. With `adopt`, what does not belong together is made to.
 pub(super) fn reconcile(cursor: Option<&Cursor>, ours: &str, size: OutboxSize, adopt: bool) -> Result<Resume, Refusal> {
-    let OutboxSize { last, published, .. } = size;
+    let OutboxSize {
+        last,
+        published,
+        claimed,
+        ..
+    } = size;
     let claim = Resume::Claim {
         batch: published,
         raise: false,
     };
     let (refusal, adopted) = match cursor {
-        None if published == 0 => return Ok(claim),
+        None if published == 0 && !claimed => return Ok(claim),
         None => (lost(published, "is gone".to_owned()), claim),
         Some(Cursor { store, .. }) if store != ours => {
             let refusal = Refusal::OtherStore {
@@ -100,6 +106,10 @@ mod tests {
         }
     }
 
+    fn claimed(size: OutboxSize) -> OutboxSize {
+        OutboxSize { claimed: true, ..size }
+    }
+
     fn cursor(store: &str, batch: BatchNo) -> Cursor {
         Cursor {
             store: store.into(),
@@ -127,6 +137,8 @@ mod tests {
             (Some(cursor("us", 10)), size(5, 9), claim(10, true)),
             (Some(cursor("us", 4)), size(5, 9), claim(5, false)),
             (None, size(5, 9), claim(5, false)),
+            // It has stood on a cluster, and has published nothing yet: its offsets are that cluster's all the same.
+            (None, claimed(size(0, 3)), claim(0, false)),
         ] {
             assert!(reconcile(cursor.as_ref(), "us", size, false).is_err(), "{cursor:?}");
             assert_eq!(reconcile(cursor.as_ref(), "us", size, true), adopted, "{cursor:?}");

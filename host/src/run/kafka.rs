@@ -38,7 +38,7 @@ pub(super) fn settings(config: &KafkaConfig, broker: Option<&EmbeddedBroker>) ->
 }
 
 /// Every topic the host touches: what the handlers read, their dead letters, what they emit, and the relay's cursor.
-pub(super) fn topics(config: &Config) -> Vec<TopicSpec> {
+pub(crate) fn topics(config: &Config) -> Vec<TopicSpec> {
     let mut topics = BTreeMap::new();
     let mut add = |name: String, partitions: i32, compacted: bool| {
         topics.insert(

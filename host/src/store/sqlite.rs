@@ -224,6 +224,10 @@ impl Store for SqliteStore {
         self.write(Writer::forget_kafka)
     }
 
+    fn claimed(&self) -> Result<(), StoreError> {
+        self.write(Writer::claimed)
+    }
+
     /// Batches that wait keep their order; those that the cursor would seem to cover are numbered anew above it, so that
     /// they are published and not dropped. Batches that are known to be on Kafka must have left by
     /// [`Commit::published`] before.

@@ -100,10 +100,38 @@ impl Diary {
             );
         }
         let last = numbers.last().copied().context("nothing was told")?;
+        let known = self.known()?;
+        ensure!(
+            known == last,
+            "the last entry told is {last}, the last one known is {known}"
+        );
+        Ok(())
+    }
+
+    /// The number of the last entry that the host knows of; both handlers must know the same one.
+    fn known(&self) -> Result<usize> {
         let state = self.user.settings()?.has(200)?;
-        let agrees = state["profile"]["name"] == name(last)
-            && state["preferences"] == json!({ "language": language(last), "timezone": format!("Zone/{last}") });
-        ensure!(agrees, "the last entry told is {last}, the state is {state}");
+        let text = state["profile"]["name"].as_str();
+        let number = text.and_then(|text| text.rsplit(' ').next()?.parse().ok()).unwrap_or(0);
+        let expected = match number {
+            0 => json!({}),
+            _ => json!({ "language": language(number), "timezone": format!("Zone/{number}") }),
+        };
+        ensure!(
+            state["preferences"] == expected,
+            "the two handlers know different entries: {state}"
+        );
+        Ok(number)
+    }
+
+    /// Whether the host still knows at least what it has acknowledged.
+    fn survived(&self) -> Result {
+        let (known, acknowledged) = (self.known()?, self.acknowledged.last().copied().unwrap_or(0));
+        ensure!(
+            (acknowledged..=self.written).contains(&known),
+            "entry {known} is known, {acknowledged} was acknowledged and {} written last",
+            self.written
+        );
         Ok(())
     }
 }
@@ -140,15 +168,16 @@ impl Diaries {
         })
     }
 
-    /// The host was started again, and listens elsewhere.
+    /// The host was started again, listens elsewhere, and knows what its store says.
     ///
     /// # Errors
-    /// If nothing is served.
+    /// If nothing is served, or not everything survived.
     pub fn go_on_with(&mut self, app: &DreamScape<'_>) -> Result {
         for group in &mut self.groups {
             let client = app.client()?;
             for diary in group {
                 diary.user = User::new(&diary.user.id, client.clone());
+                diary.survived().with_context(|| format!("of {}", diary.user.id))?;
             }
         }
         Ok(())

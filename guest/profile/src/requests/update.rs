@@ -9,6 +9,11 @@ use crate::events::{Changes, publish};
 use crate::rules;
 use crate::state::Profile;
 
+const UPDATED: &str = match cfg!(feature = "second") {
+    false => "Profile updated successfully",
+    true => "Profile updated successfully, by the second version",
+};
+
 /// What the form sent of the section.
 struct Sent {
     name: Option<String>,
@@ -42,7 +47,7 @@ pub(super) fn update(request: &Request, state: Option<Profile>, now: &str) -> Re
         now.clone_into(&mut after.updated_at);
     }
     let section = Section::of(&after, claimed.as_deref());
-    let reply = json!({ "message": "Profile updated successfully", "profile": section });
+    let reply = json!({ "message": UPDATED, "profile": section });
     let outcome = Outcome::new().reply(200, &reply);
     let outcome = publish(outcome, &request.key, &changes, (&before.details, &after));
     Ok(if changed { outcome.put(after) } else { outcome })

@@ -1,6 +1,7 @@
 //! Sends events from files, as a client of Kafka would.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::value::RawValue;
@@ -9,14 +10,17 @@ use crate::cli::output;
 use crate::config::Config;
 use crate::event::{Header, OutRecord, decode};
 use crate::invoke::key_beside;
-use crate::kafka::{KafkaSettings, Sender};
+use crate::kafka::{Announcer, KafkaSettings};
+
+/// How long sending a file's events may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends what is in files.
-pub(super) struct Events(Sender);
+pub(super) struct Events(Announcer);
 
 impl Events {
     pub(super) fn open(kafka: &KafkaSettings) -> Result<Self> {
-        Ok(Self(Sender::open(kafka)?))
+        Ok(Self(Announcer::open(kafka)?))
     }
 
     /// Sends every event in these files; says of each that cannot be sent why.
@@ -33,9 +37,9 @@ impl Events {
         let events = serde_json::Deserializer::from_str(&text).into_iter::<&RawValue>();
         for event in events {
             let event = event.context("is not JSON, so what is left of it is not sent")?;
-            self.0.send(&record(event.get(), config)?)?;
+            self.0.publish(&record(event.get(), config)?)?;
         }
-        Ok(())
+        self.0.flush(PATIENCE).context("is not sent")
     }
 }
 

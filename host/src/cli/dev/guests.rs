@@ -36,8 +36,8 @@ impl Guest {
     pub(super) fn build(&self) -> Result<(), BuildError> {
         let options = BuildOptions {
             out_dir: self.component.parent().map(Path::to_owned),
-            target_dir: None,
             show: true,
+            ..BuildOptions::default()
         };
         build_guest::build(&self.dir, &options).map(drop)
     }

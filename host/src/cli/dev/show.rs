@@ -9,13 +9,13 @@ use anyhow::Result;
 use crate::cli::output;
 use crate::config::Config;
 use crate::event::{Record, decode};
-use crate::kafka::{KafkaSettings, Tap};
+use crate::kafka::{KafkaSettings, Observer};
 
 /// The most of a payload that is shown, in characters.
 const LONGEST: usize = 300;
 
-/// How long a look for the next record takes.
-const LOOK: Duration = Duration::from_secs(1);
+/// How long the broker may take to say what partitions there are.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Shows the topics of the configuration.
 pub(super) struct Shows {
@@ -43,11 +43,12 @@ impl Shows {
         if new.is_empty() {
             return Ok(());
         }
-        let tap = Tap::open(&self.kafka, &new)?;
+        let topics: Vec<&str> = new.iter().map(String::as_str).collect();
+        let observer = Observer::open(&self.kafka, &topics, PATIENCE)?;
         self.shown.extend(new);
         thread::Builder::new().name("show".to_owned()).spawn(move || {
-            loop {
-                if let Some(record) = tap.next(LOOK) {
+            while let Ok(record) = observer.next() {
+                if let Some(record) = record {
                     output::line(&line(&record, &outgoing));
                 }
             }

@@ -70,7 +70,7 @@ fn hint(error: &rusqlite::Error) -> String {
     let advice = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "; free space on its disk, the host goes on by itself",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "; another program holds the file, end it (a backup copies with `sqlite3 FILE .backup`)"
+            "; another program holds the file, end it (for a backup: `sqlite3 FILE \"VACUUM INTO 'COPY'\"`)"
         }
         Some(ErrorCode::SystemIoFailure) => "; look at the disk, then restart",
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "; restore the file from a backup",

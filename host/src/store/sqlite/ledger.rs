@@ -20,6 +20,8 @@ pub(super) struct Ledger {
     pub(super) last: BatchNo,
     /// The newest batch known to be on Kafka.
     pub(super) published: BatchNo,
+    /// The cursor of a deployment has named this store.
+    pub(super) claimed: bool,
     /// The next state's row. Counted here and never given twice, so that (row, revision) names one version of one key's
     /// state for ever.
     pub(super) next_row: i64,
@@ -31,6 +33,7 @@ impl Ledger {
             generation: row.get("generation")?,
             last: from_sql(row.get("last_batch")?),
             published: from_sql(row.get("published")?),
+            claimed: row.get("claimed")?,
             next_row: row.get("next_row")?,
         })
     }
@@ -39,7 +42,7 @@ impl Ledger {
     pub(super) fn write(&self, connection: &Connection) -> Result<(), Fault> {
         let mut update = connection.prepare_cached(schema::SET_LEDGER)?;
         let (last, published) = (to_sql(self.last), to_sql(self.published));
-        match update.execute(params![last, published, self.next_row, self.generation])? {
+        match update.execute(params![last, published, self.claimed, self.next_row, self.generation])? {
             0 => Err(Fault::Conflict {
                 what: "owner",
                 detail: format!("it was opened again since run {} opened it", self.generation),

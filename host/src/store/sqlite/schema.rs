@@ -9,11 +9,12 @@ pub(super) const APPLICATION_ID: i32 = 0x536e_646d;
 pub(super) const VERSION: i32 = 2;
 
 /// The way from each version to the next, beginning with 1. A new file goes all of it, so that an old one ends up the same.
-pub(super) const STEPS: &[&str] = &[VERSIONS];
+pub(super) const STEPS: &[&str] = &[SINCE_2];
 
-/// Since 2: the versions of handlers. A component's bytes are kept once, however many versions they are; `replaced` is the
+/// Since 2: whether the relay's cursor has ever named the store, and the versions of handlers. A component's bytes are kept once, however many versions they are; `replaced` is the
 /// version that a deploy replaced by this one, the way back. `active` has a row for each handler that ever served.
-const VERSIONS: &str = "
+const SINCE_2: &str = "
+    ALTER TABLE ledger ADD COLUMN claimed INTEGER NOT NULL DEFAULT 0;
     CREATE TABLE components (
         digest TEXT NOT NULL UNIQUE,
         bytes BLOB NOT NULL
@@ -108,7 +109,7 @@ pub(super) const TABLES: &str = "
 pub(super) const ADD_LEDGER: &str = "INSERT INTO ledger VALUES (1, ?1, 0, 0, 0, 1)";
 pub(super) const OPEN_LEDGER: &str = "UPDATE ledger SET generation = generation + 1 RETURNING *";
 pub(super) const SET_LEDGER: &str =
-    "UPDATE ledger SET last_batch = ?1, published = ?2, next_row = ?3 WHERE one = 1 AND generation = ?4";
+    "UPDATE ledger SET last_batch = ?1, published = ?2, claimed = ?3, next_row = ?4 WHERE one = 1 AND generation = ?5";
 
 pub(super) const HANDLERS: &str = "SELECT name, id FROM handler";
 pub(super) const ADD_HANDLER: &str = "INSERT INTO handler (name) VALUES (?1)";

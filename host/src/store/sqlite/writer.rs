@@ -60,6 +60,7 @@ impl Writer {
             bytes: self.bytes,
             last: self.ledger.last,
             published: self.ledger.published,
+            claimed: self.ledger.claimed,
             oldest_millis: self.waiting.values().next().map(|batch| batch.committed),
         }
     }
@@ -102,10 +103,22 @@ impl Writer {
         Ok(Committed { rows, batch })
     }
 
+    /// A cursor names the store.
+    pub(super) fn claimed(&mut self) -> Result<(), Fault> {
+        let ledger = Ledger {
+            claimed: true,
+            ..self.ledger
+        };
+        transact(&mut self.connection, |connection| ledger.write(connection))?;
+        self.ledger = ledger;
+        Ok(())
+    }
+
     /// Forgets progress, attempts and outbox. Nothing of the store is on Kafka any more; numbers still go on.
     pub(super) fn forget_kafka(&mut self) -> Result<(), Fault> {
         let ledger = Ledger {
             published: 0,
+            claimed: false,
             ..self.ledger
         };
         transact(&mut self.connection, |connection| {

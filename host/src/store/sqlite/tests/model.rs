@@ -90,6 +90,7 @@ impl Model {
             bytes,
             last: self.last,
             published: self.published,
+            claimed: false,
             oldest_millis,
         };
         assert_eq!(store.outbox_size().unwrap(), size);

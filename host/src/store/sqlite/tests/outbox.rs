@@ -56,6 +56,7 @@ fn what_is_published_leaves_and_its_number_is_not_used_again() {
         bytes: batch.bytes,
         last: 3,
         published: 2,
+        claimed: false,
         oldest_millis: Some(batch.committed_millis),
     };
     assert_eq!(scene.store().outbox_size().unwrap(), size);
@@ -72,6 +73,7 @@ fn what_is_published_leaves_and_its_number_is_not_used_again() {
         bytes: 0,
         last: 3,
         published: 3,
+        claimed: false,
         oldest_millis: None,
     };
     assert_eq!(scene.store().outbox_size().unwrap(), empty);
@@ -123,6 +125,19 @@ fn taking_over_from_a_lower_cursor_renumbers_only_what_it_would_hide() {
     assert_eq!(numbers(scene.store()), [4]);
     scene.store().adopt(0).unwrap();
     assert_eq!(numbers(scene.store()), [4]);
+}
+
+#[test]
+fn that_a_cursor_names_the_store_is_known_until_kafka_is_gone() {
+    let mut scene = Scene::new();
+    scene.commit(publish(&["a"]));
+    scene.store().claimed().unwrap();
+    scene.commit(publish(&["b"]));
+    scene.reopen();
+    assert!(scene.store().outbox_size().unwrap().claimed);
+    scene.store().forget_kafka().unwrap();
+    scene.reopen();
+    assert!(!scene.store().outbox_size().unwrap().claimed);
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! The commands that a platform team would type, on our own binary.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The line that `sandman run` prints when it serves.
+const READY: &str = "sandman ready: admin ";
+
+/// How long the host may take to stop: more than its grace.
+const STOP: Duration = Duration::from_secs(25);
+
+/// `sandman run` as a process of its own. It ends with this value, and with this process whatever becomes of it.
+pub(super) struct Host {
+    child: Child,
+    log: PathBuf,
+    /// Where its admin listener is.
+    pub(super) admin: String,
+    /// Where the routes are served.
+    pub(super) http: String,
+}
+
+/// Our own binary, as if nobody had set anything.
+fn sandman(folder: &Path) -> Result<Command> {
+    let binary = std::env::current_exe().context("the path of this program")?;
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os() {
+        let ours = ["SANDMAN_", "KAFKA_", "JWT_", "PORT"];
+        if name
+            .to_str()
+            .is_some_and(|name| ours.iter().any(|prefix| name.starts_with(prefix)))
+        {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(folder).stdin(Stdio::null());
+    Ok(command)
+}
+
+impl Host {
+    /// Starts the host of the folder's `sandman.toml`, with this in its environment, and waits until it serves. Its log goes to a file there.
+    pub(super) fn start(folder: &Path, environment: [(&str, &str); 2]) -> Result<Self> {
+        let log = folder.join("host.log");
+        let stderr = std::fs::File::create(&log).with_context(|| log.display().to_string())?;
+        let mut child = sandman(folder)?
+            .args(["run", "--with-parent"])
+            .envs(environment)
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .context("sandman run")?;
+        let stdout = child.stdout.take().context("the output of sandman run")?;
+        let mut host = Self {
+            child,
+            log,
+            admin: String::new(),
+            http: String::new(),
+        };
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let addresses = line
+            .trim()
+            .strip_prefix(READY)
+            .and_then(|rest| rest.split_once(", http "));
+        let Some((admin, http)) = addresses else {
+            bail!("the host did not start; its log says:\n{}", host.last_words());
+        };
+        (host.admin, host.http) = (admin.to_owned(), http.to_owned());
+        Ok(host)
+    }
+
+    /// The end of its log.
+    pub(super) fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines
+            .get(lines.len().saturating_sub(15)..)
+            .unwrap_or_default()
+            .join("\n")
+    }
+
+    /// Stops it as an orchestrator would, and says whether it ended well.
+    pub(super) fn stop(mut self) -> Result<bool> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).context("SIGTERM to the host")?;
+        let until = Instant::now() + STOP;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.success());
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        bail!(
+            "the host did not stop in {STOP:?}; its log says:\n{}",
+            self.last_words()
+        );
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // A host that has ended takes no signal.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a command said.
+pub(super) struct Said {
+    pub(super) success: bool,
+    /// Its last line, on stdout or, where it failed, on stderr.
+    pub(super) line: String,
+}
+
+/// Runs a command of `sandman` on the host.
+pub(super) fn ask(folder: &Path, host: &Host, arguments: &[&str]) -> Result<Said> {
+    let output = sandman(folder)?
+        .args(arguments)
+        .args(["--host", &host.admin])
+        .output()
+        .with_context(|| format!("sandman {}", arguments.join(" ")))?;
+    let success = output.status.success();
+    let text = if success { output.stdout } else { output.stderr };
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().last().unwrap_or_default().to_owned();
+    Ok(Said { success, line })
+}
