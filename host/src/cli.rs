@@ -44,6 +44,7 @@ Environment:
 
 A first round:
   sandman demo                             see everything at work
+  sandman new greeter && sandman dev       write a guest, and change it while it serves
   sandman build guest/profile              make the component
   sandman check --config sandman.toml      find every mistake before it costs anything
   sandman run --config sandman.toml        serve
@@ -166,12 +167,20 @@ mod tests {
         assert!(matches!(cli.command, Command::Build(_)));
         let cli = Cli::try_parse_from(["sandman", "import", "--handler", "profile", "-"]).expect("an import");
         assert!(matches!(cli.command, Command::Import(_)));
+        let cli = Cli::try_parse_from(["sandman", "invoke", "x.wasm", "--event", "-", "--now", "1"]).expect("a call");
+        assert!(matches!(cli.command, Command::Invoke(_)));
+        let cli = Cli::try_parse_from(["sandman", "dev", "a", "b", "--store", "s"]).expect("a loop");
+        assert!(matches!(cli.command, Command::Dev(_)));
         for wrong in [
             &["sandman", "rnu"][..],
             &["sandman", "build"],
             &["sandman", "import", "states.jsonl"],
             &["sandman", "import", "--handler", "x", "--check", "--overwrite", "-"],
             &["sandman", "check", "x.toml"],
+            &["sandman", "new"],
+            &["sandman", "invoke", "x.wasm"],
+            &["sandman", "invoke", "x.wasm", "--event", "a", "--request", "b"],
+            &["sandman", "invoke", "x.wasm", "--event", "a", "--attempt", "0"],
         ] {
             assert_eq!(
                 Cli::try_parse_from(wrong)

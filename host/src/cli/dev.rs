@@ -39,19 +39,19 @@ const AFTER: &str = "\
 Builds the guests, serves them on a Kafka inside, with states in memory, and shows each event that
 comes in (in), goes out (out), or is given up (dead) as one line. Then it watches:
 
-  a guest's sources        are built when they are saved, and the new version serves from the next event
-                           on; states stay. What does not compile is shown, and the old version serves on
-  a guest's events/*.json  are sent at the start, and each one again when it is saved
-  sandman.toml             is followed, as by `sandman reload`
+  a guest's sources         a save builds them, and the new version serves from the next event on;
+                            states stay. What does not compile is shown, and the old one serves on
+  a guest's events/*.json   all are sent at the start, and each one again when it is saved
+  sandman.toml              is followed, as by `sandman reload`
 
-A guest is looked for where its component is built to, and in the folder of its name beside sandman.toml;
-DIR names it where it is somewhere else, and then only those that are named are watched.
+A guest is looked for where its component is built to, and in the folder of its name beside
+sandman.toml. DIR names it where it is somewhere else; then only those that are named are watched.
 
-A file in events/ holds one envelope or several, as they lie in Kafka. An event goes to the topic of
-kafka.topic_prefix and its type; the field \"key\" of the file, which no envelope has, is its key.
-[kafka], [store] and [uploads] of sandman.toml do not count here: nothing that is real is touched. Routes
-are served on [http] listen, and `sandman handlers`, `history` and `rollback` work as always.
+A file in events/ holds one envelope or several, as they lie in Kafka. An event goes to the topic
+of kafka.topic_prefix and its type; the field \"key\" beside those of the envelope is its key.
 
+The brokers, the store and the uploads of sandman.toml do not count: nothing that is real is touched.
+Routes are served on [http] listen; `sandman handlers`, `history` and `rollback` work as always.
 SIGINT (Ctrl-C) or SIGTERM ends it.
 
 Exit codes:

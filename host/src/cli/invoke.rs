@@ -24,9 +24,9 @@ host, and meets the same checks. NAME is a handler of sandman.toml, with its lim
 grants; a FILE.wasm has the default limits, no settings, and is granted what it asks for.
 
 --event takes the value of a Kafka record: an envelope, or the value of a dead letter, which fails
-here as it failed there. The key of the record is --key; else the field \"key\" of the file, which no
-envelope has; else the event's id. The headers of a dead letter say when and at which try it was given
-up: sandman.time for --now, sandman.attempts for --attempt.
+here as it failed there. The record's key is --key; else the field \"key\" beside those of the
+envelope; else the event's id. The headers of a dead letter say when and at which try it was given
+up: sandman.time (ISO) for --now, sandman.attempts for --attempt.
 
 --request takes a request as the guest sees it:
   {\"method\": \"GET\", \"route\": \"/users/{id}\", \"key\": \"u-1\", \"params\": {\"id\": \"u-1\"},

@@ -13,12 +13,12 @@ use crate::config::DEFAULT_PREFIX;
 use crate::new_guest::{EVENT, NewError, NewGuest, check_name, find_sdk};
 
 const AFTER: &str = "\
-The guest is a Rust crate: a handler that counts, its native tests, and an event to try it with. Where
-there is no sandman.toml, one is written that serves it on the embedded broker; else the table that
-it needs is printed, to be added. Nothing is ever overwritten.
+The guest is a Rust crate: a handler that counts, its native tests, and an event to try it with.
+Where there is no sandman.toml, one is written that serves it on the embedded broker; else the table
+that it needs is printed, to be added. Nothing is ever overwritten.
 
-The SDK is not published. The guest's Cargo.toml names its folder: guest/sdk in the sources that this
-sandman was built from, or what --sdk says.
+The SDK is not published. The guest's Cargo.toml names its folder: guest/sdk in the sources that
+this sandman was built from, or what --sdk says.
 
 From here to the first event handled:
   sandman new greeter
