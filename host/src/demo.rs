@@ -74,7 +74,7 @@ struct Times {
 /// If a part of it could not be played.
 pub fn demo(options: &Options) -> Result<bool> {
     let story = Story::begin("Sandman: DreamScape's user service, with everything it needs in this one program");
-    let scene = Scene::build(&options.repository, &story)?;
+    let scene = Scene::build(&options.repository, &story, &options.interrupted)?;
     let events = Events::follow(&scene.kafka)?;
     let kafka = Arc::new(Announcer::open(&scene.kafka)?);
     let stop = Arc::new(AtomicBool::new(false));

@@ -230,6 +230,7 @@ impl Host {
         self.view.set_store_fault(self.pipeline.store_fault());
         self.meters.host.kafka_connected.set(f64::from(u8::from(connected)));
         self.control.sample();
+        self.pipeline.measure();
         let oldest = self.pipeline.outbox().oldest_millis;
         let age = oldest.map_or(0, |oldest| (clock::wall_millis() - oldest).max(0));
         self.meters

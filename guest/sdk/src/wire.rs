@@ -9,13 +9,7 @@ use crate::bindings::sandman::handler::event_types::{EmittedEvent, Reply, StateC
 pub use crate::bindings::sandman::handler::event_types::{Outcome, Trigger};
 use crate::locate::describe_fault;
 use crate::outcome::{Answer, Change, Emitted};
-use crate::{Context, Contract, Event, Failure, Request, rejected};
-
-/// What the host calls of a component.
-pub type Entries = (
-    fn() -> Contract,
-    fn(Trigger, Option<String>, Context) -> Result<Outcome, Failure>,
-);
+use crate::{Context, Event, Failure, Request, rejected};
 
 /// Makes an instance ready: its panics reach the host.
 pub fn ready() {

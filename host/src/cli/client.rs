@@ -22,6 +22,11 @@ const NOT_ASKED: u8 = 3;
 /// How long connecting may take.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
+const DEFAULT_CONFIG: &str = "sandman.toml";
+
+/// Bodies of more bytes are announced first.
+const LARGE: usize = 64 << 10;
+
 /// What the help of every command that asks a host ends with.
 pub(super) const FINDS: &str = "\
 The host is found by [admin] listen of the configuration, SANDMAN_ADMIN__LISTEN, or --host. The token
@@ -30,9 +35,9 @@ is in SANDMAN_ADMIN_TOKEN; without one only a host on this machine that has none
 /// Where the host is.
 #[derive(Args, Debug)]
 pub(super) struct HostArgs {
-    /// The configuration whose [admin] says where the host listens.
-    #[arg(long, value_name = "FILE", default_value = "sandman.toml")]
-    config: PathBuf,
+    /// The configuration whose [admin] says where the host listens; sandman.toml, if it is there, when left out.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 
     /// The host's admin address instead, such as http://127.0.0.1:3902, as `sandman run` prints it.
     #[arg(long, value_name = "URL")]
@@ -65,7 +70,11 @@ pub(super) fn asking(command: impl FnOnce() -> Result<ExitCode>) -> Result<ExitC
 impl HostArgs {
     /// The host that these arguments, the configuration and the environment name.
     pub(super) fn client(&self) -> Result<Client> {
-        let admin = Config::admin(&self.config, variables());
+        if let Some(config) = self.config.as_ref().filter(|config| !config.exists()) {
+            bail!("--config {}: there is no such file", config.display());
+        }
+        let config = self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
+        let admin = Config::admin(&config, variables());
         let (base, token) = match &self.host {
             Some(host) => (base(host)?, token()),
             None => {
@@ -107,6 +116,9 @@ fn base(host: &str) -> Result<String> {
     if host.starts_with("https://") {
         bail!("--host {host}: the host speaks plain HTTP; from another machine go through a tunnel, such as ssh -L");
     }
+    if let Some((scheme, _)) = host.split_once("://").filter(|(scheme, _)| *scheme != "http") {
+        bail!("--host {host}: the host speaks http and not {scheme}");
+    }
     Ok(match host.starts_with("http://") {
         true => host.to_owned(),
         false => format!("http://{host}"),
@@ -128,6 +140,10 @@ impl Client {
     /// The answer to an order, whatever its status; `sent` is the body and its media type.
     pub(super) fn post(&self, path: &str, (media, body): (&str, &[u8])) -> Result<Response<Body>> {
         let mut request = self.agent.post(self.url(path)).header("Content-Type", media);
+        if body.len() > LARGE {
+            // A host that refuses it says so before it is sent, and not into a connection that breaks.
+            request = request.header("Expect", "100-continue");
+        }
         if let Some(bearer) = self.bearer() {
             request = request.header("Authorization", bearer);
         }

@@ -37,14 +37,14 @@ pub(super) struct RunArgs {
     #[arg(long)]
     adopt: bool,
 
-    /// Stop as at SIGTERM when the process that started this one has gone. For a host that belongs to a demonstration.
+    /// End at once when the process that started this one has gone. For a host that belongs to a demonstration.
     #[arg(long, hide = true)]
     with_parent: bool,
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     if args.with_parent {
-        set_parent_process_death_signal(Some(Signal::TERM)).context("the parent process cannot be watched")?;
+        set_parent_process_death_signal(Some(Signal::KILL)).context("the parent process cannot be watched")?;
     }
     let config = args.config.load()?;
     telemetry::install(config.host.log, "info")?;

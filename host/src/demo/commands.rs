@@ -1,6 +1,7 @@
 //! The commands that a platform team would type, on our own binary.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ impl Host {
         let stderr = std::fs::File::create(&log).with_context(|| log.display().to_string())?;
         let mut child = sandman(folder)?
             .args(["run", "--with-parent"])
+            // Ctrl-C in a terminal is for us; the host is stopped when its turn comes.
+            .process_group(0)
             .envs(environment)
             .stdout(Stdio::piped())
             .stderr(stderr)

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -31,7 +31,7 @@ pub(super) struct Scene {
 
 impl Scene {
     /// Builds the guests of the checkout and starts everything.
-    pub(super) fn build(repository: &Path, story: &Story) -> Result<Self> {
+    pub(super) fn build(repository: &Path, story: &Story, interrupted: &AtomicBool) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("sandman-demo-").tempdir()?;
         for (guest, out, features) in [
             ("profile", "first", &[][..]),
@@ -45,7 +45,12 @@ impl Scene {
                 show: true,
                 ..BuildOptions::default()
             };
-            let built = build(&repository.join("guest").join(guest), &options)?;
+            let built = build(&repository.join("guest").join(guest), &options);
+            // A compiler that Ctrl-C ended would pass for a mistake in the guest.
+            if interrupted.load(Ordering::Relaxed) {
+                bail!("interrupted");
+            }
+            let built = built?;
             let (kilobytes, took) = (built.bytes / 1000, began.elapsed().as_secs_f64());
             story.tell(
                 "built",

@@ -87,7 +87,7 @@ fn router(guard: Guard, api: Api, health: Arc<HealthView>) -> Router {
         .route_layer(from_fn_with_state(guard.clone(), guard::token));
     Router::new()
         .merge(protected)
-        .merge(health::routes(health))
+        .merge(health::routes(health, health::Audience::Operators))
         .fallback(async || {
             error(
                 StatusCode::NOT_FOUND,

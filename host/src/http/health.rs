@@ -9,21 +9,42 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 
-use crate::health::{HealthView, Status};
+use crate::health::{HealthReport, HealthView, Status};
 
 /// What their paths begin with.
 pub(super) const PATH: &str = "/health";
 
+/// Whether whoever asks may read the reason in full, which names files of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    Operators,
+    Anybody,
+}
+
+/// What is seen by whom.
+#[derive(Clone)]
+struct Shown(Arc<HealthView>, Audience);
+
 /// The three routes.
-pub(super) fn routes(health: Arc<HealthView>) -> Router {
+pub(super) fn routes(health: Arc<HealthView>, audience: Audience) -> Router {
     Router::new()
         .route("/health", get(whole))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
-        .with_state(health)
+        .with_state(Shown(health, audience))
 }
 
-async fn whole(State(health): State<Arc<HealthView>>) -> Response {
+impl Shown {
+    fn report(&self) -> HealthReport {
+        let mut report = self.0.report();
+        if self.1 == Audience::Anybody && report.reason.is_some() {
+            report.reason = Some("the host cannot work; the admin listener and the log say why".to_owned());
+        }
+        report
+    }
+}
+
+async fn whole(State(health): State<Shown>) -> Response {
     let report = health.report();
     let status = match report.status {
         Status::Healthy | Status::Degraded => StatusCode::OK,
@@ -32,12 +53,12 @@ async fn whole(State(health): State<Arc<HealthView>>) -> Response {
     (status, Json(report)).into_response()
 }
 
-async fn live(State(health): State<Arc<HealthView>>) -> Response {
-    let live = health.live();
+async fn live(State(health): State<Shown>) -> Response {
+    let live = health.0.live();
     (status(live), Json(json!({ "live": live }))).into_response()
 }
 
-async fn ready(State(health): State<Arc<HealthView>>) -> Response {
+async fn ready(State(health): State<Shown>) -> Response {
     let report = health.report();
     (
         status(report.ready),

@@ -142,7 +142,7 @@ fn router(edge: Edge, cors: Cors, health: Arc<HealthView>, bounds: Bounds) -> Ro
     Router::new()
         .fallback(edge::handle)
         .with_state(Arc::new(edge))
-        .merge(health::routes(health))
+        .merge(health::routes(health, health::Audience::Anybody))
         .method_not_allowed_fallback(edge::only_read)
         .layer(from_fn_with_state(bounds, in_time))
         .layer(map_response(plain))

@@ -27,8 +27,8 @@ impl Pipeline {
     pub fn commit(&self) {
         while let Some(batch) = self.next_batch() {
             let (began, now) = (Instant::now(), clock::wall_millis());
-            // What only looked costs no write.
-            let written = match batch.commit.is_empty() {
+            // What only looked costs no write, unless the store has to show that it can write again.
+            let written = match batch.commit.is_empty() && self.store_fault.lock().is_none() {
                 true => Ok(Committed::default()),
                 false => self.store.commit(&batch.commit, now),
             };
@@ -72,6 +72,15 @@ impl Pipeline {
             }
             if desk.published.is_some() {
                 if self.committable.wait_for(&mut desk, NEWS_WAIT).timed_out() {
+                    break;
+                }
+            } else if self.store_fault.lock().is_some() {
+                // Whoever sees the fault sends nothing any more: the store is tried without anything to commit.
+                if self
+                    .committable
+                    .wait_for(&mut desk, self.options.store_pause)
+                    .timed_out()
+                {
                     break;
                 }
             } else {
@@ -155,7 +164,6 @@ impl Pipeline {
                 desk.outbox = size;
             }
         }
-        self.measure(&desk);
         self.rouse(&mut desk);
         // Before the lock goes: whoever sees that there is room must find that it may go on.
         self.may_resume();
@@ -199,8 +207,9 @@ impl Pipeline {
         }
     }
 
-    /// Sets the gauges; a gauge is a float, exact far beyond any of these numbers.
-    pub(super) fn measure(&self, desk: &Desk) {
+    /// Sets the gauges, for whoever looks once in a while; a gauge is a float, exact far beyond any of these numbers.
+    pub fn measure(&self) {
+        let desk = &*self.desk.lock();
         self.meters.outbox_bytes.set(desk.outbox.bytes as f64);
         self.meters.outbox_batches.set(desk.outbox.batches as f64);
         self.meters.cache_bytes.set(desk.lanes.cached_bytes() as f64);

@@ -345,6 +345,5 @@ impl Pipeline {
         }
         // Nothing may be committed for a while: what is held for the bounds must hear of it here.
         self.may_resume();
-        self.measure(desk);
     }
 }

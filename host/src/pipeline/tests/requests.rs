@@ -67,6 +67,20 @@ fn answer(running: &Running, work: RequestWork) -> Answer {
     }
 }
 
+#[test]
+fn a_store_that_can_write_again_is_found_without_a_request() {
+    let running = Running::start_with(&Flaky::new(), options(), keepers());
+    let ask = |body| running.pipeline.request(ask("k", body, None)).blocking_recv().unwrap();
+    assert!(matches!(ask("a"), Answer::Reply { .. }));
+    assert!(matches!(ask("b"), Answer::Unavailable(_)), "the second commit fails");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while running.pipeline.store_fault().is_some() {
+        assert!(Instant::now() < deadline, "nobody tries the store");
+        std::thread::yield_now();
+    }
+    running.stop();
+}
+
 fn reply(status: u16, body: &str) -> Answer {
     Answer::Reply {
         status,
