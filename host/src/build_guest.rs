@@ -13,6 +13,8 @@ mod target;
 use std::path::{Path, PathBuf};
 
 pub use error::BuildError;
+pub(crate) use package::cargo;
+pub use package::{Crate, crates};
 
 /// The target that guests are compiled for.
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -65,4 +67,13 @@ pub fn build(dir: &Path, options: &BuildOptions) -> Result<Built, BuildError> {
         digest: crate::sandbox::digest(&component),
         bytes: u64::try_from(component.len()).unwrap_or(u64::MAX),
     })
+}
+
+/// The folder that the component of the guest crate in `dir` is written to, unless told otherwise.
+///
+/// # Errors
+///
+/// If `dir` is no guest crate, or there is no cargo.
+pub fn out_dir(dir: &Path) -> Result<PathBuf, BuildError> {
+    Ok(package::find(dir)?.target_dir.join("sandman"))
 }

@@ -6,9 +6,12 @@ mod client;
 mod compile;
 mod demo;
 mod deploy;
+mod dev;
 mod handlers;
 mod history;
 mod import;
+mod invoke;
+mod new;
 mod output;
 mod reload;
 mod rollback;
@@ -28,6 +31,7 @@ Exit codes:
   1  it failed; the reason is on stderr
   2  the command line was wrong
   3  the host could not be asked (commands that talk to a running host)
+  4  the handler gave no outcome (invoke)
 
 Environment:
   SANDMAN_<SECTION>__<KEY>  sets any key of the configuration, such as SANDMAN_HOST__WORKERS=16
@@ -40,6 +44,7 @@ Environment:
 
 A first round:
   sandman demo                             see everything at work
+  sandman new greeter && sandman dev       write a guest, and change it while it serves
   sandman build guest/profile              make the component
   sandman check --config sandman.toml      find every mistake before it costs anything
   sandman run --config sandman.toml        serve
@@ -65,6 +70,9 @@ enum Command {
     Check(check::CheckArgs),
     Import(import::ImportArgs),
     Build(build::BuildArgs),
+    New(new::NewArgs),
+    Dev(dev::DevArgs),
+    Invoke(invoke::InvokeArgs),
     Deploy(deploy::DeployArgs),
     Rollback(rollback::RollbackArgs),
     Handlers(handlers::HandlersArgs),
@@ -98,6 +106,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::New(args) => new::run(&args),
+        Command::Dev(args) => dev::run(&args),
+        Command::Invoke(args) => invoke::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Rollback(args) => rollback::run(&args),
         Command::Handlers(args) => handlers::run(&args),
@@ -156,12 +167,20 @@ mod tests {
         assert!(matches!(cli.command, Command::Build(_)));
         let cli = Cli::try_parse_from(["sandman", "import", "--handler", "profile", "-"]).expect("an import");
         assert!(matches!(cli.command, Command::Import(_)));
+        let cli = Cli::try_parse_from(["sandman", "invoke", "x.wasm", "--event", "-", "--now", "1"]).expect("a call");
+        assert!(matches!(cli.command, Command::Invoke(_)));
+        let cli = Cli::try_parse_from(["sandman", "dev", "a", "b", "--store", "s"]).expect("a loop");
+        assert!(matches!(cli.command, Command::Dev(_)));
         for wrong in [
             &["sandman", "rnu"][..],
             &["sandman", "build"],
             &["sandman", "import", "states.jsonl"],
             &["sandman", "import", "--handler", "x", "--check", "--overwrite", "-"],
             &["sandman", "check", "x.toml"],
+            &["sandman", "new"],
+            &["sandman", "invoke", "x.wasm"],
+            &["sandman", "invoke", "x.wasm", "--event", "a", "--request", "b"],
+            &["sandman", "invoke", "x.wasm", "--event", "a", "--attempt", "0"],
         ] {
             assert_eq!(
                 Cli::try_parse_from(wrong)

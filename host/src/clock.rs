@@ -1,7 +1,9 @@
 //! The one place that reads the clocks.
 
 use std::sync::OnceLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// The wall clock: milliseconds since 1970. It may jump; nothing waits by it.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
@@ -15,4 +17,11 @@ pub fn monotonic_millis() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     let since = START.get_or_init(Instant::now).elapsed();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The CPU time that this thread has used.
+pub fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }

@@ -29,11 +29,11 @@ use toml::{Table, Value};
 
 pub use difference::Difference;
 pub use environment::variables;
-pub use handler::HandlerConfig;
+pub use handler::{HandlerConfig, is_handler_name};
 pub use host::{HostConfig, LogFormat};
-pub use kafka::{Brokers, KafkaConfig, SaslConfig, SaslMechanism};
+pub use kafka::{Brokers, DEFAULT_PREFIX, KafkaConfig, SaslConfig, SaslMechanism};
 pub use listeners::{AdminConfig, HttpConfig};
-pub use problem::{ConfigErrors, Problem};
+pub use problem::{ConfigErrors, NoHandler, Problem};
 pub use route::{Auth, KeySource, RouteConfig, RoutePath, Segment};
 pub use secret::Secret;
 pub use store::{StoreConfig, StoreUrl};
@@ -64,6 +64,8 @@ pub struct Config {
     pub handlers: Vec<HandlerConfig>,
     /// `[[routes]]`, in order.
     pub routes: Vec<RouteConfig>,
+    /// Variables that lie over the environment's own, for as long as this process follows the file.
+    over: Vec<(String, String)>,
 }
 
 impl Config {
@@ -74,6 +76,24 @@ impl Config {
     pub fn load(path: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
         let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
         Self::parse(path, &text, environment)
+    }
+
+    /// As [`Config::load`], with this process's environment, and `over` laid over both.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_over(path: &Path, over: Vec<(String, String)>) -> Result<Self, ConfigErrors> {
+        let mut config = Self::load(path, variables().chain(over.iter().cloned()))?;
+        config.over = over;
+        Ok(config)
+    }
+
+    /// The same file once more, in the same way.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn again(&self) -> Result<Self, ConfigErrors> {
+        Self::load_over(&self.file, self.over.clone())
     }
 
     /// As [`Config::load`], from the text of a file that would stand at `path`.
@@ -137,6 +157,21 @@ impl Config {
         } else {
             Err(fail(problems))
         }
+    }
+
+    /// The handler of that name.
+    ///
+    /// # Errors
+    /// [`NoHandler`]
+    pub fn find(&self, name: &str) -> Result<&HandlerConfig, NoHandler> {
+        let mut handlers = self.handlers.iter();
+        handlers
+            .find(|handler| &*handler.name == name)
+            .ok_or_else(|| NoHandler {
+                file: self.file.clone(),
+                name: name.to_owned(),
+                known: self.handlers.iter().map(|handler| handler.name.to_string()).collect(),
+            })
     }
 
     /// What the configuration grants a handler.
@@ -206,6 +241,7 @@ fn read(path: &Path, mut root: Section<'_>, mut environment: environment::Enviro
         admin,
         handlers,
         routes,
+        over: Vec::new(),
     };
     root.finish();
     config

@@ -70,6 +70,21 @@ pub struct Grant {
     pub routes: BTreeSet<(String, String)>,
 }
 
+impl Grant {
+    /// All that a contract asks for: what a component is granted where no configuration says otherwise.
+    pub fn all(contract: &Contract) -> Self {
+        Self {
+            emits: contract.emits.iter().map(|emits| emits.event_type.clone()).collect(),
+            has_topics: !contract.consumes.is_empty(),
+            routes: contract
+                .routes
+                .iter()
+                .map(|route| (route.method.clone(), route.path.clone()))
+                .collect(),
+        }
+    }
+}
+
 /// How a component's contract does not fit what the configuration grants, or contradicts itself.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ContractError {

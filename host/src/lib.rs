@@ -35,6 +35,8 @@ pub mod http;
 pub mod uploads;
 pub mod telemetry;
 pub mod build_guest;
+pub mod new_guest;
+pub mod invoke;
 pub mod import;
 pub mod demo;
 pub mod cli;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use thiserror::Error;
 
-use crate::config::{Config, HandlerConfig};
-use crate::contract::{ContractError, Terms};
+use crate::config::{Config, DEFAULT_PREFIX, HandlerConfig};
+use crate::contract::{ContractError, Grant, Terms};
 use crate::outcome::{self, Failure, Fault, Outcome, Trigger};
 use crate::registry::Version;
 use crate::sandbox::{
@@ -92,23 +92,9 @@ impl Loader<'_> {
         (number, component): (u64, &[u8]),
         passed: &mut dyn FnMut(Step),
     ) -> Result<Version, CandidateError> {
-        let label = Label {
-            handler: Arc::clone(&handler.name),
-            version: number,
-        };
-        let wanted = (label, handler.limits, handler.instances);
-        let guest = self.sandbox.load_in_steps(wanted, component, passed)?;
-        let topic = |event_type: &str| format!("{}{event_type}", self.config.kafka.topic_prefix).into();
-        let terms =
-            Terms::new(guest.contract(), &self.config.grant(handler), topic).map_err(CandidateError::Contract)?;
-        Ok(Version {
-            number,
-            digest: guest.digest().into(),
-            terms,
-            guest: Box::new(Called(guest)),
-            settings: Arc::clone(&handler.settings),
-            retry: handler.retry,
-        })
+        let guest = guest(self.sandbox, handler, (number, component), passed)?;
+        let grant = self.config.grant(handler);
+        version(guest, (handler, number), &grant, &self.config.kafka.topic_prefix)
     }
 
     /// The component in the handler's file, as its first version.
@@ -119,6 +105,49 @@ impl Loader<'_> {
         let component = read(&handler.component)?;
         Ok(self.version(handler, (1, &component), &mut |_| {})?)
     }
+}
+
+/// A component that no configuration names, granted all that it asks for, and what that is.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn alone(handler: &HandlerConfig) -> Result<(Version, Grant)> {
+    let component = read(&handler.component)?;
+    let sandbox = Sandbox::new(SandboxOptions::new(None, 1, handler.limits.memory))?;
+    let guest = guest(&sandbox, handler, (1, &component), &mut |_| {})?;
+    let grant = Grant::all(guest.contract());
+    Ok((version(guest, (handler, 1), &grant, DEFAULT_PREFIX)?, grant))
+}
+
+fn guest(
+    sandbox: &Arc<Sandbox>,
+    handler: &HandlerConfig,
+    (number, component): (u64, &[u8]),
+    passed: &mut dyn FnMut(Step),
+) -> Result<Guest, LoadError> {
+    let label = Label {
+        handler: Arc::clone(&handler.name),
+        version: number,
+    };
+    sandbox.load_in_steps((label, handler.limits, handler.instances), component, passed)
+}
+
+fn version(
+    guest: Guest,
+    (handler, number): (&HandlerConfig, u64),
+    grant: &Grant,
+    topic_prefix: &str,
+) -> Result<Version, CandidateError> {
+    let topic = |event_type: &str| format!("{topic_prefix}{event_type}").into();
+    let terms = Terms::new(guest.contract(), grant, topic).map_err(CandidateError::Contract)?;
+    Ok(Version {
+        number,
+        digest: guest.digest().into(),
+        terms,
+        guest: Box::new(Called(guest)),
+        settings: Arc::clone(&handler.settings),
+        retry: handler.retry,
+    })
 }
 
 /// The component in a file.

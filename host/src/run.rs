@@ -17,11 +17,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, Sender, select};
 
 use crate::alarm::Alarm;
 use crate::clock;
 use crate::config::{Brokers, Config, HandlerConfig, StoreUrl};
+use crate::control::Control;
 use crate::deploy;
 use crate::health::HealthView;
 use crate::kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings, TopicSpec};
@@ -46,10 +47,20 @@ const KAFKA_WAIT: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_secs(1);
 
 /// What the command line adds to the configuration.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Take over a deployment whose cursor names another store, or is ahead of this one.
     pub adopt: bool,
+    /// Who in this process wants to know that the host is ready.
+    pub started: Option<Sender<Started>>,
+}
+
+/// A host that is ready, for whoever started it in this process.
+pub struct Started {
+    /// What can be asked and ordered.
+    pub control: Arc<dyn Control>,
+    /// How its Kafka is reached.
+    pub kafka: KafkaSettings,
 }
 
 /// Runs the host until a signal ends it (success) or a part of it cannot go on (an error).
@@ -93,6 +104,7 @@ struct Host {
     relay_ready: Receiver<()>,
     drain_relay: Arc<AtomicBool>,
     give_up: Arc<AtomicBool>,
+    started: Option<Sender<Started>>,
     /// Dropped last: everything else speaks to it.
     _broker: Option<EmbeddedBroker>,
 }
@@ -157,6 +169,7 @@ impl Host {
             relay_ready,
             drain_relay,
             give_up,
+            started: options.started,
             _broker: broker,
         })
     }
@@ -246,7 +259,7 @@ impl Host {
     }
 
     /// The one line on stdout: scripts wait for it.
-    fn announce(&self) -> Result<()> {
+    fn announce(&mut self) -> Result<()> {
         self.view.set_ready(true);
         let mut out = std::io::stdout().lock();
         write!(out, "sandman ready: admin http://{}", self.admin.address)?;
@@ -255,6 +268,12 @@ impl Host {
         }
         writeln!(out)?;
         out.flush()?;
+        if let Some(started) = self.started.take() {
+            let control = Arc::clone(&self.control) as _;
+            let kafka = self.settings.clone();
+            // Whoever wanted to know may be gone.
+            started.send(Started { control, kafka }).ok();
+        }
         Ok(())
     }
 

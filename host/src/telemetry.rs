@@ -1,5 +1,7 @@
 //! Logs: to stderr, as text or JSON, filtered by `SANDMAN_LOG`.
 
+mod overheard;
+
 use std::env;
 use std::io::{IsTerminal, stderr};
 
@@ -8,6 +10,8 @@ use tracing_subscriber::filter::{EnvFilter, LevelFilter, ParseError};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::LogFormat;
+
+pub use overheard::{Overheard, overheard};
 
 /// The variable that filters logs: a level, or `target=level` pairs separated by commas.
 const VARIABLE: &str = "SANDMAN_LOG";

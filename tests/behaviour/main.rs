@@ -19,8 +19,10 @@ mod http_metrics;
 mod http_outage;
 mod idempotency;
 mod import;
+mod invoke;
 mod kafkajs;
 mod moving_in;
+mod newcomer;
 mod one_host;
 mod open_files;
 mod order;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         demo::BEHAVIOURS,
         broker_outage::BEHAVIOURS,
         http_outage::BEHAVIOURS,
+        newcomer::BEHAVIOURS,
         torn::BEHAVIOURS,
         chains::BEHAVIOURS,
         kafkajs::BEHAVIOURS,
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         uploads_sweep::BEHAVIOURS,
         http_metrics::BEHAVIOURS,
         import::BEHAVIOURS,
+        invoke::BEHAVIOURS,
         moving_in::BEHAVIOURS,
         open_files::BEHAVIOURS,
         seeing::BEHAVIOURS,

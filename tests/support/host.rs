@@ -44,7 +44,7 @@ impl Ended {
 }
 
 /// The environment decides nothing in a test but what the test sets.
-fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(binary::sandman()?);
     for (name, _) in std::env::vars() {
         let ours = ["SANDMAN_", "KAFKA_", "JWT_", "PORT"];
@@ -100,7 +100,7 @@ pub(crate) fn run_until(folder: &Path, arguments: &[&str], last: &str) -> Result
     Ok(())
 }
 
-fn ended(process: &Process, status: ExitStatus) -> Ended {
+pub(crate) fn ended(process: &Process, status: ExitStatus) -> Ended {
     Ended {
         status,
         stdout: process.stdout.text(),

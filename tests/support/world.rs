@@ -326,7 +326,7 @@ impl World {
         Ok(folder)
     }
 
-    fn remember(&self, log: Log) {
+    pub(crate) fn remember(&self, log: Log) {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
     }
 

@@ -123,7 +123,8 @@ fn listen(package: &Package, stdout: impl Read, progress: &Progress) -> io::Resu
         match (message.reason.as_str(), message.message, message.target) {
             ("compiler-message", Some(diagnostic), _) => {
                 let text = diagnostic.rendered.unwrap_or_default();
-                if diagnostic.level.starts_with("error") {
+                // A note on a failure speaks of errors that came before.
+                if diagnostic.level.starts_with("error") || diagnostic.level == "failure-note" {
                     heard.errors.push_str(&text);
                 } else {
                     progress.say(text.trim_end());

@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{ConfigArgs, output};
-use crate::config::{Config, HandlerConfig, LogFormat, StoreUrl};
+use crate::config::{Config, LogFormat, StoreUrl};
 use crate::import::{Counts, Import, Mistakes, Verdict};
 use crate::load::{self, Loader};
 use crate::store::Store;
@@ -80,7 +80,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
         .config
         .load()
         .or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen"]))?;
-    let handler = handler(&config, &args.handler)?;
+    let handler = config.find(&args.handler)?;
     let loader = Loader {
         config: &config,
         sandbox: &load::sandbox_that_keeps_nothing(&config)?,
@@ -114,16 +114,6 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
         Verdict::Imported(_) => ExitCode::SUCCESS,
         Verdict::Refused(_) => ExitCode::FAILURE,
     })
-}
-
-fn handler<'a>(config: &'a Config, name: &str) -> Result<&'a HandlerConfig> {
-    let mut handlers = config.handlers.iter();
-    let Some(handler) = handlers.find(|handler| &*handler.name == name) else {
-        let known: Vec<&str> = config.handlers.iter().map(|handler| &*handler.name).collect();
-        let (file, known) = (config.file.display(), known.join(", "));
-        bail!("{file} has no handler {name:?}; its handlers are {known}");
-    };
-    Ok(handler)
 }
 
 fn open_store(config: &Config) -> Result<Arc<dyn Store>> {

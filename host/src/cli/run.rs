@@ -52,5 +52,9 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
         tracing::warn!("{warning}");
     }
 
-    crate::run::run(&config, crate::run::Options { adopt: args.adopt })
+    let options = crate::run::Options {
+        adopt: args.adopt,
+        ..crate::run::Options::default()
+    };
+    crate::run::run(&config, options)
 }

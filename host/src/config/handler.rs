@@ -1,7 +1,7 @@
 //! `[handlers.<name>]`: a handler, what it consumes and may publish, and what it may use.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,26 @@ pub struct HandlerConfig {
     pub limits: Limits,
     /// When a failed trigger is tried again.
     pub retry: Retry,
+}
+
+impl HandlerConfig {
+    /// A component that no configuration names: called after its file, with the limits of a handler that sets none.
+    pub fn of_file(component: &Path) -> Self {
+        let name = component
+            .file_stem()
+            .map_or_else(Default::default, |stem| stem.to_string_lossy());
+        Self {
+            name: name.into(),
+            component: component.to_owned(),
+            topics: Vec::new(),
+            emits: BTreeSet::new(),
+            group: String::new(),
+            settings: "{}".into(),
+            instances: Instances::Fresh,
+            limits: Limits::default(),
+            retry: Retry::default(),
+        }
+    }
 }
 
 const INSTANCES: &[(&str, Instances)] = &[("fresh", Instances::Fresh), ("reused", Instances::Reused)];
@@ -130,7 +150,8 @@ fn read_retry(mut section: Section<'_>) -> Retry {
     retry
 }
 
-fn is_handler_name(name: &str) -> bool {
+/// Whether a handler may have this name: it stands in topics' groups, metrics and variables.
+pub fn is_handler_name(name: &str) -> bool {
     let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'.');
     lower && is_kafka_name(name, LONGEST_NAME) && name.starts_with(|first: char| first.is_ascii_lowercase())
 }

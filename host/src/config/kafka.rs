@@ -90,7 +90,8 @@ impl KafkaConfig {
 }
 
 const DEFAULT_BROKERS: &str = "localhost:9092";
-const DEFAULT_PREFIX: &str = "dreamscape.";
+/// What stands before the event type in a topic's name, unless `kafka.topic_prefix` says otherwise.
+pub const DEFAULT_PREFIX: &str = "dreamscape.";
 const IN_ENVIRONMENT: [(&str, &str); 5] = [
     ("ssl", "is set by the variable KAFKA_SSL"),
     (

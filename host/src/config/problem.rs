@@ -177,3 +177,15 @@ fn distance(name: &str, candidate: &str) -> usize {
     }
     strsim::damerau_levenshtein(name, &candidate)
 }
+
+/// A name that no handler has.
+#[derive(Debug, thiserror::Error)]
+#[error("{} has no handler {name:?}; its handlers are {}", .file.display(), .known.join(", "))]
+pub struct NoHandler {
+    /// The configuration.
+    pub file: PathBuf,
+    /// The name.
+    pub name: String,
+    /// The names there are.
+    pub known: Vec<String>,
+}

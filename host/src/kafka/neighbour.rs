@@ -10,10 +10,11 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
 
+use super::publisher::headers;
 use super::record::owned;
 use super::settings::KafkaSettings;
 use super::wait::Deadline;
-use crate::event::{Record, TopicPartition};
+use crate::event::{OutRecord, Record, TopicPartition};
 
 /// How long one poll blocks at most.
 const POLL: Duration = Duration::from_millis(100);
@@ -42,6 +43,18 @@ impl Announcer {
     pub fn send(&self, topic: &str, key: &str, value: &[u8]) -> Result<(), NeighbourError> {
         let record = BaseRecord::to(topic).key(key).payload(value);
         self.0.send(record).map_err(|(error, _)| error.into())
+    }
+
+    /// The same, for a record with headers, or without a key.
+    ///
+    /// # Errors
+    /// [`NeighbourError`] if it cannot be queued.
+    pub fn publish(&self, record: &OutRecord) -> Result<(), NeighbourError> {
+        let mut sent = BaseRecord::<[u8], [u8]>::to(&record.topic);
+        sent.key = record.key.as_deref();
+        sent.payload = record.value.as_deref();
+        sent.headers = headers(record);
+        self.0.send(sent).map_err(|(error, _)| error.into())
     }
 
     /// Waits until everything is acknowledged.

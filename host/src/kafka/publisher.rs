@@ -325,7 +325,7 @@ fn not_committed(fault: Fault) -> PublishError {
     }
 }
 
-fn headers(record: &OutRecord) -> Option<OwnedHeaders> {
+pub(super) fn headers(record: &OutRecord) -> Option<OwnedHeaders> {
     if record.headers.is_empty() {
         return None;
     }

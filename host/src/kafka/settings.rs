@@ -297,6 +297,7 @@ mod tests {
             settings.consumer("g"),
             settings.reader(),
             settings.producer("t"),
+            settings.neighbour(),
             settings.admin(),
         ] {
             config.create_native_config().unwrap();

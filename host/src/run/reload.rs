@@ -11,7 +11,7 @@ use crossbeam_channel::Sender;
 use super::control::HostControl;
 use super::http::Http;
 use super::{Host, kafka};
-use crate::config::{Brokers, Config, Difference, HandlerConfig, Problem, variables};
+use crate::config::{Brokers, Config, Difference, HandlerConfig, Problem};
 use crate::control::{ReloadError, Reloaded};
 use crate::deploy::Ready;
 use crate::event::TopicPartition;
@@ -70,7 +70,7 @@ impl HostControl {
     fn try_follow(&self) -> Result<Reloaded, ReloadError> {
         let _slot = self.deployer.reserve_all()?;
         let old = self.config.load_full();
-        let new = Config::load(&old.file, variables()).map_err(|errors| ReloadError::Mistakes(errors.problems))?;
+        let new = old.again().map_err(|errors| ReloadError::Mistakes(errors.problems))?;
         let mut difference = old.difference(&new);
         self.check_slots(&new, &mut difference);
         if !difference.restart.is_empty() {

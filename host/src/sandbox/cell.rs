@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use tracing::warn;
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
 
@@ -11,6 +10,7 @@ use super::bindings::EventHandler;
 use super::error::{Label, Panic};
 use super::limiter::Bounds;
 use super::ticker::TICK;
+use crate::clock;
 use crate::limits::Limits;
 
 /// Room for what is handed over beside the texts themselves: the records and lists around them.
@@ -82,7 +82,7 @@ impl Cell {
     /// Called at a tick. The wall clock says little where workers outnumber cores, so what counts is the CPU time of
     /// this thread. It is first read at the first tick: most invocations are over before, and pay for no system call.
     fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        let now = thread_time();
+        let now = clock::thread_cpu();
         let limit = self.terms.limits.time;
         let used = now.saturating_sub(*self.started.get_or_insert(now));
         if used >= limit {
@@ -118,11 +118,4 @@ pub(super) fn begin(store: &mut Store<Cell>) {
 pub(super) struct Live {
     pub(super) store: Store<Cell>,
     pub(super) handler: EventHandler,
-}
-
-/// The CPU time that this thread has used.
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }

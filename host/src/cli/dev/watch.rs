@@ -1,0 +1,183 @@
+//! Waits for files to be saved, and says what that means.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use crossbeam_channel::{Receiver, unbounded};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::Mutex;
+
+use super::guests::{EVENTS, Guest, is_event};
+
+/// Editors write a file in several steps. Silence for this long means that they are done.
+const SILENCE: Duration = Duration::from_millis(50);
+
+/// What was saved.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// Handlers whose guests have other sources.
+    pub(super) guests: BTreeSet<Arc<str>>,
+    /// Files with events to try.
+    pub(super) events: Vec<PathBuf>,
+    /// `sandman.toml`.
+    pub(super) configuration: bool,
+}
+
+impl Changes {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a saved file stands for.
+enum Saved {
+    Source,
+    Event,
+    Nothing,
+}
+
+/// Eyes on the guests' folders.
+pub(super) struct Watch {
+    watcher: Mutex<RecommendedWatcher>,
+    seen: Receiver<notify::Result<Event>>,
+    guests: Vec<(Arc<str>, PathBuf)>,
+    configuration: PathBuf,
+}
+
+impl Watch {
+    /// Watches these guests and the configuration, from now on.
+    pub(super) fn over(guests: &[Guest], configuration: &Path) -> Result<Self> {
+        let (sender, seen) = unbounded();
+        // Nobody listens any more at the end.
+        let watcher = notify::recommended_watcher(move |event| drop(sender.send(event)));
+        let configuration = configuration.canonicalize().context("the configuration is gone")?;
+        let watch = Self {
+            watcher: Mutex::new(watcher.context("files cannot be watched")?),
+            seen,
+            guests: guests
+                .iter()
+                .map(|guest| (Arc::clone(&guest.handler), guest.dir.clone()))
+                .collect(),
+            configuration,
+        };
+        if let Some(folder) = watch.configuration.parent() {
+            watch.add(folder, RecursiveMode::NonRecursive)?;
+        }
+        for (_, dir) in &watch.guests {
+            watch.add(dir, RecursiveMode::NonRecursive)?;
+            let entries = fs::read_dir(dir).with_context(|| format!("{} cannot be read", dir.display()))?;
+            for folder in entries.flatten().map(|entry| entry.path()) {
+                watch.add_below(dir, &folder)?;
+            }
+        }
+        Ok(watch)
+    }
+
+    fn add(&self, folder: &Path, mode: RecursiveMode) -> Result<()> {
+        let added = self.watcher.lock().watch(folder, mode);
+        added.with_context(|| format!("{} cannot be watched", folder.display()))
+    }
+
+    /// A folder in a guest's folder; not where cargo writes, which would be thousands of them.
+    fn add_below(&self, dir: &Path, folder: &Path) -> Result<()> {
+        if folder.is_dir() && !matches!(stands_for(dir, folder), Saved::Nothing) {
+            self.add(folder, RecursiveMode::Recursive)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until something was saved.
+    pub(super) fn next(&self) -> Result<Changes> {
+        let mut changes = Changes::default();
+        while changes.is_empty() {
+            let mut event = Some(self.seen.recv()?);
+            while let Some(seen) = event {
+                self.note(&seen.context("files cannot be watched")?, &mut changes)?;
+                event = self.seen.recv_timeout(SILENCE).ok();
+            }
+        }
+        Ok(changes)
+    }
+
+    fn note(&self, event: &Event, changes: &mut Changes) -> Result<()> {
+        if matches!(event.kind, EventKind::Access(_)) {
+            return Ok(());
+        }
+        for path in &event.paths {
+            changes.configuration |= *path == self.configuration;
+            for (handler, dir) in &self.guests {
+                if path.parent() == Some(dir) {
+                    self.add_below(dir, path)?;
+                }
+                match stands_for(dir, path) {
+                    Saved::Source => drop(changes.guests.insert(Arc::clone(handler))),
+                    Saved::Event if path.is_file() && !changes.events.contains(path) => {
+                        changes.events.push(path.clone());
+                    }
+                    Saved::Event | Saved::Nothing => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a path in a guest's folder stands for: what cargo and editors write is nothing.
+fn stands_for(dir: &Path, path: &Path) -> Saved {
+    let Ok(inside) = path.strip_prefix(dir) else {
+        return Saved::Nothing;
+    };
+    let mut parts = inside.iter();
+    let passing = |part: &OsStr| {
+        let name = part.to_string_lossy();
+        let of_an_editor =
+            name.ends_with('~') || name.ends_with(".tmp") || name.bytes().all(|byte| byte.is_ascii_digit());
+        name.starts_with('.') || name.starts_with('#') || of_an_editor
+    };
+    match parts.next().and_then(OsStr::to_str) {
+        None | Some("target" | "Cargo.lock") => Saved::Nothing,
+        _ if inside.iter().any(passing) => Saved::Nothing,
+        Some(EVENTS) if path.extension().is_none() || is_event(path) => Saved::Event,
+        Some(EVENTS) => Saved::Nothing,
+        Some(_) => Saved::Source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_and_editors_write_is_nothing() {
+        let dir = Path::new("/g");
+        let kind = |path: &str| match stands_for(dir, &dir.join(path)) {
+            Saved::Source => "source",
+            Saved::Event => "event",
+            Saved::Nothing => "nothing",
+        };
+        for (path, expected) in [
+            ("src/lib.rs", "source"),
+            ("Cargo.toml", "source"),
+            ("schemas/state-1.json", "source"),
+            ("events/a.json", "event"),
+            ("events/a.jsonl", "event"),
+            ("events/a.json~", "nothing"),
+            ("events/notes.txt", "nothing"),
+            ("target/release/x", "nothing"),
+            ("Cargo.lock", "nothing"),
+            ("src/.lib.rs.swp", "nothing"),
+            ("src/4913", "nothing"),
+            ("../other/src/lib.rs", "nothing"),
+        ] {
+            let path = path
+                .strip_prefix("../")
+                .map_or_else(|| path.to_owned(), |other| format!("/{other}"));
+            assert_eq!(kind(&path), expected, "{path}");
+        }
+    }
+}

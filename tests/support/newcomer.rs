@@ -1,0 +1,183 @@
+//! Somebody who writes a guest: the commands in a folder of their own, an editor, and `sandman dev` in a window.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::Signal;
+
+use crate::Result;
+use crate::host::{self, Ended};
+use crate::log::Log;
+use crate::paths::target_dir;
+use crate::process::Process;
+use crate::wait::PATIENCE;
+use crate::world::World;
+
+/// Somebody in the folder of a world.
+pub struct Newcomer<'w> {
+    world: &'w World,
+    /// Their environment: cargo builds where the tests' own guests are built, so that nothing is built twice.
+    environment: Vec<(String, String)>,
+}
+
+/// `sandman dev`, as it runs. Killed when dropped.
+pub struct Window {
+    process: Process,
+}
+
+impl<'w> Newcomer<'w> {
+    /// Somebody in the folder of this world.
+    ///
+    /// # Errors
+    /// If there is no target folder.
+    pub fn in_folder(world: &'w World) -> Result<Self> {
+        let target = target_dir()?.to_string_lossy().into_owned();
+        let environment = vec![
+            ("CARGO_TARGET_DIR".to_owned(), target),
+            ("SANDMAN_ADMIN__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+        ];
+        Ok(Self { world, environment })
+    }
+
+    /// Runs a command of `sandman` to its end.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn sandman(&self, arguments: &[&str]) -> Result<Ended> {
+        let environment: Vec<_> = self
+            .environment
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        host::run(self.world.folder(), arguments, &environment)
+    }
+
+    /// The same, where it is to succeed; returns what it printed.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn does(&self, arguments: &[&str]) -> Result<String> {
+        let ended = self.sandman(arguments)?;
+        ensure!(
+            ended.code() == 0,
+            "{arguments:?}: {}\n{}{}",
+            ended.status,
+            ended.stdout,
+            ended.stderr
+        );
+        Ok(ended.stdout)
+    }
+
+    /// Runs cargo in a folder; it is to succeed.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn cargo(&self, folder: &str, arguments: &[&str]) -> Result {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let done = Command::new(cargo)
+            .args(arguments)
+            .current_dir(self.world.folder().join(folder))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .output()?;
+        if !done.status.success() {
+            let said = [done.stdout, done.stderr].concat();
+            bail!(
+                "cargo {arguments:?}: {}\n{}",
+                done.status,
+                String::from_utf8_lossy(&said)
+            );
+        }
+        Ok(())
+    }
+
+    /// Opens a file of the folder, replaces a text in it, and saves it.
+    ///
+    /// # Errors
+    /// If the text is not there.
+    pub fn edit(&self, file: &str, from: &str, to: &str) -> Result {
+        let path = self.world.folder().join(file);
+        let text = fs::read_to_string(&path).with_context(|| file.to_owned())?;
+        ensure!(text.contains(from), "{file} holds no {from:?}:\n{text}");
+        Ok(fs::write(path, text.replace(from, to))?)
+    }
+
+    /// Saves a file of the folder as it is.
+    ///
+    /// # Errors
+    /// If it cannot be read or written.
+    pub fn save(&self, file: &str) -> Result {
+        self.edit(file, "", "")
+    }
+
+    /// What a file of the folder holds.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(&self, file: &str) -> Result<String> {
+        fs::read_to_string(self.world.folder().join(file)).with_context(|| file.to_owned())
+    }
+
+    /// The names of what lies in the folder, sorted.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn files(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.world.folder())? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Starts `sandman dev`.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn dev(&self, arguments: &[&str]) -> Result<Window> {
+        let mut command = host::command(self.world.folder(), &[&["dev"], arguments].concat())?;
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let process = Process::start("sandman dev", &mut command)?;
+        self.world.remember(process.stdout.clone());
+        self.world.remember(process.stderr.clone());
+        Ok(Window { process })
+    }
+}
+
+impl Window {
+    /// Waits for a line with all of `words` on stdout.
+    ///
+    /// # Errors
+    /// If there is none in time.
+    pub fn shows(&self, words: &[&str]) -> Result {
+        self.has(&self.process.stdout, words)
+    }
+
+    /// Waits for a line with all of `words` on stderr.
+    ///
+    /// # Errors
+    /// If there is none in time.
+    pub fn complains(&self, words: &[&str]) -> Result {
+        self.has(&self.process.stderr, words)
+    }
+
+    fn has(&self, log: &Log, words: &[&str]) -> Result {
+        let holds = |line: &str| words.iter().all(|word| line.contains(word));
+        let found = log.wait_for(holds);
+        found
+            .map(drop)
+            .with_context(|| format!("`sandman dev` has no line with {words:?}"))
+    }
+
+    /// Ctrl-C; returns when it has ended.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn interrupt(self) -> Result<Ended> {
+        self.process.signal(Signal::INT)?;
+        let status = self.process.wait(PATIENCE)?;
+        Ok(host::ended(&self.process, status))
+    }
+}
