@@ -6,9 +6,9 @@ use sandman_sdk::form::Form;
 use crate::rules;
 use crate::state::{Preferences, TravelPreferences};
 
-/// Where the notification switches may come; the first that is there counts.
+/// Where the notification switches may come; all are checked, and for each switch the first place that has it counts.
 const NOTIFICATIONS: [&str; 2] = ["notifications", "preferences.notifications"];
-/// Where seat, meal and class may come; the first that is there counts.
+/// Where seat, meal and class may come; all are checked, and for each of them the first place that has it counts.
 const TRAVEL: [&str; 4] = [
     "travelPreferences",
     "travel.travelPreferences",
@@ -76,23 +76,24 @@ fn read_general(form: &mut Form, after: &mut Preferences) -> bool {
 }
 
 fn read_notifications(form: &mut Form, after: &mut Preferences) -> bool {
+    let before = after.notifications;
     let mut named = false;
-    for section in NOTIFICATIONS {
+    // The last place first, so that the first one has the last word.
+    for section in NOTIFICATIONS.into_iter().rev() {
         let mut switch = |name: &str| form.flag(&format!("{section}.{name}"));
         let switches = &mut after.notifications;
-        for (field, event_name, form_name) in [
-            (&mut switches.email, "email", "dealAlerts"),
-            (&mut switches.sms, "sms", "tripReminders"),
-            (&mut switches.push, "push", "priceAlerts"),
+        for (field, stored, event_name, form_name) in [
+            (&mut switches.email, before.email, "email", "dealAlerts"),
+            (&mut switches.sms, before.sms, "sms", "tripReminders"),
+            (&mut switches.push, before.push, "push", "priceAlerts"),
         ] {
             let sent = (switch(event_name), switch(form_name));
-            named |= sent.0.is_some() || sent.1.is_some();
-            *field = decide(*field, sent);
+            if sent != (None, None) {
+                named = true;
+                *field = decide(stored, sent);
+            }
         }
         set(&mut after.newsletter, switch("newsletter"));
-        if named {
-            break;
-        }
     }
     named
 }
@@ -107,18 +108,17 @@ fn decide(stored: bool, sent: (Option<bool>, Option<bool>)) -> bool {
 }
 
 fn read_travel(form: &mut Form, travel: &mut TravelPreferences) -> bool {
-    for section in TRAVEL {
+    let mut named = false;
+    for section in TRAVEL.into_iter().rev() {
         let seat = form.text(&format!("{section}.seatPreference"), rules::seat);
         let meal = form.text(&format!("{section}.mealPreference"), rules::meal);
         let class = form.text(&format!("{section}.classPreference"), rules::class);
         let seat = set(&mut travel.seat_preference, seat);
         let meal = set(&mut travel.meal_preference, meal);
         let class = set(&mut travel.class_preference, class);
-        if seat || meal || class {
-            return true;
-        }
+        named |= seat || meal || class;
     }
-    false
+    named
 }
 
 fn read_privacy(form: &mut Form, after: &mut Preferences) {

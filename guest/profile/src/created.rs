@@ -3,6 +3,7 @@
 use sandman_sdk::prelude::*;
 
 use crate::events::{Changes, Created, publish};
+use crate::rules;
 use crate::state::Profile;
 
 /// Begins the profile, or fills what is still unknown of one that a client was faster to make. It never replaces what a
@@ -26,8 +27,8 @@ pub fn on_event(event: Event, state: Option<Profile>, context: Context) -> Resul
     let mut after = before.clone();
     after.registered_at = Some(created.created_at);
     fill(&mut after.email, Some(created.email));
-    fill(&mut after.details.first_name, created.first_name);
-    fill(&mut after.details.last_name, created.last_name);
+    fill(&mut after.details.first_name, name(created.first_name));
+    fill(&mut after.details.last_name, name(created.last_name));
     after.name_from_details();
     after.updated_at = now;
     let outcome = publish(
@@ -37,6 +38,11 @@ pub fn on_event(event: Event, state: Option<Profile>, context: Context) -> Resul
         (&before.details, &after),
     );
     Ok(outcome.put(after))
+}
+
+/// A name as a client may send it. One that would be refused is left out: the registration itself still counts.
+fn name(sent: Option<String>) -> Option<String> {
+    sent.and_then(|text| rules::name(&text).ok())
 }
 
 /// Sets what is not set, unless the new value says nothing either.

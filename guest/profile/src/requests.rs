@@ -8,7 +8,7 @@ mod update;
 
 use sandman_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::state::{Details, Profile};
 
@@ -44,12 +44,15 @@ fn refuse(status: u16, why: impl Into<String>) -> Outcome<Profile> {
 /// What the handler needs of a token.
 #[derive(Deserialize)]
 struct Claims {
-    email: Option<String>,
+    email: Option<Value>,
 }
 
-/// The address in the verified token, which stands in while no other is known.
+/// The address in the verified token, which stands in while no other is known. A claim that says none, because it is
+/// blank or no text, counts as absent.
 fn claimed_email(request: &Request) -> Result<Option<String>, Failure> {
-    Ok(request.claims::<Claims>()?.and_then(|claims| claims.email))
+    let claim = request.claims::<Claims>()?.and_then(|claims| claims.email);
+    let address = claim.as_ref().and_then(Value::as_str).map(str::trim);
+    Ok(address.filter(|text| !text.is_empty()).map(str::to_owned))
 }
 
 /// The `profile` section of `GET` and `PUT`.

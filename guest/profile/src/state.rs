@@ -20,7 +20,8 @@ pub struct Profile {
     /// `createdAt` of `user.created`; absent while that event has not come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registered_at: Option<String>,
-    /// Whether a client has made or changed it. A profile that only `user.created` began may still be posted once.
+    /// Whether a client has made or changed it. A profile that only `user.created`, or a `PUT` of
+    /// preferences alone, began may still be posted once.
     pub claimed: bool,
     /// When it was begun, ISO 8601.
     pub created_at: String,

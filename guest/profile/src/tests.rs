@@ -100,11 +100,12 @@ impl User {
     }
 
     fn put(&mut self, profile: Value) -> Done {
-        self.call(
-            Call::request("PUT", OWN)
-                .claims(&claims())
-                .body(&json!({ "profile": profile })),
-        )
+        self.form(&json!({ "profile": profile }))
+    }
+
+    /// A whole settings form.
+    fn form(&mut self, body: &Value) -> Done {
+        self.call(Call::request("PUT", OWN).claims(&claims()).body(body))
     }
 
     fn get(&mut self) -> Value {

@@ -25,7 +25,8 @@ handler puts it, at most limits.output long. It must fit the state schema of the
 component. Blank lines count for nothing. \"-\" reads standard input, through a file without a
 name beside the store.
 
-Nothing is written unless every line is good. Then states are written in batches of 1000; a run
+Nothing is written unless every line is good. The first 1000 mistakes are named with their lines,
+at most 5 of one state; of the rest the number is told. Where all are good, states are written in batches of 1000; a run
 that was interrupted is simply started again: states that are there already, equal as JSON, are
 skipped. A state that is there and differs is a mistake of its line, unless --overwrite says that
 the file wins.

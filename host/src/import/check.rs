@@ -10,7 +10,7 @@ use super::{Counts, Import, ImportError, Mistakes, Problem, Standing};
 use crate::contract::Misfit;
 
 /// Mistakes that are told; of the rest only the number.
-const TOLD: usize = 20;
+const TOLD: usize = 1_000;
 
 impl Import<'_> {
     pub(super) fn check(

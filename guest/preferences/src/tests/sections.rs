@@ -149,3 +149,22 @@ fn travel_preferences_come_from_every_place_they_have_had() {
         Some(json!({ "notifications": { "email": true, "sms": false, "push": true } }))
     );
 }
+
+#[test]
+fn places_are_merged_and_all_of_them_checked() {
+    let mut user = User::default();
+    let done = user.put(json!({
+        "travelPreferences": { "seatPreference": "aisle" },
+        "travel": { "seatPreference": "window", "travelPreferences": { "mealPreference": "vegan" } },
+        "notifications": { "sms": false, "newsletter": true },
+        "preferences": { "notifications": { "sms": true, "push": false, "newsletter": false } },
+    }));
+    let expected = json!({
+        "notifications": { "email": true, "sms": false, "push": false },
+        "travelPreferences": { "seatPreference": "aisle", "mealPreference": "vegan" },
+    });
+    assert_eq!(done.event, Some(expected));
+    assert_eq!(user.section("notifications")["newsletter"], json!(true));
+    user.put(json!({ "travelPreferences": { "seatPreference": "aisle" }, "travel": { "seatPreference": "BAD" } }))
+        .is_refused("travel.seatPreference must be window, aisle, middle or no-preference");
+}

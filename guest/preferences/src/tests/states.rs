@@ -24,10 +24,32 @@ fn a_document_from_outside_that_no_event_could_carry_is_kept_out() {
         json!({ "privacy": { "marketing": "yes" } }),
         json!({ "travelPreferences": { "seatPreference": "roof" } }),
         json!({ "travelLists": { "hotels": [] } }),
+        json!({ "general": { "language": "zz" } }),
+        json!({ "general": { "currency": "ZZZ" } }),
+        json!({ "general": { "timezone": "a\nb" } }),
+        json!({ "travelLists": { "dietary": "a\0" } }),
+        json!({ "travelLists": { "dietary": ["a\0"] } }),
+        json!({ "updatedAt": "2024-13-45T99:99:99.000Z" }),
         json!({ "language": "fr" }),
         json!({ "updatedAt": null }),
     ] {
         assert!(!fits(wrong.clone()), "{wrong}");
+    }
+}
+
+#[test]
+fn the_lists_of_codes_are_those_that_http_takes() {
+    let schema: Value = serde_json::from_str(crate::state::SCHEMA).unwrap();
+    let general = &schema["properties"]["general"]["properties"];
+    for (field, list) in [
+        ("language", crate::codes::LANGUAGES),
+        ("currency", crate::codes::CURRENCIES),
+    ] {
+        assert_eq!(
+            general[field]["enum"],
+            json!(list.split(' ').collect::<Vec<_>>()),
+            "{field}"
+        );
     }
 }
 

@@ -1,8 +1,9 @@
-//! `PUT`: the `profile` section of the settings form. It makes the profile if there is none.
+//! `PUT`: the `profile` section of the settings form. It makes the profile if there is none, also where the form has only
+//! the sections of the preferences: whoever has preferences is a user, who can be given a picture and be deleted.
 
 use sandman_sdk::form::Form;
 use sandman_sdk::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Section, claimed_email, refuse};
 use crate::events::{Changes, publish};
@@ -19,7 +20,12 @@ struct Sent {
     name: Option<String>,
     email: Option<String>,
     photo: Option<String>,
+    /// Whether there was anything in a section that the preferences read.
+    elsewhere: bool,
 }
+
+/// The sections that the preferences read.
+const ELSEWHERE: [&str; 5] = ["preferences", "notifications", "privacy", "travel", "travelPreferences"];
 
 pub(super) fn update(request: &Request, state: Option<Profile>, now: &str) -> Result<Outcome<Profile>, Failure> {
     let sent = match read(request) {
@@ -27,6 +33,7 @@ pub(super) fn update(request: &Request, state: Option<Profile>, now: &str) -> Re
         Err(why) => return Ok(refuse(400, why)),
     };
     let claimed = claimed_email(request)?;
+    let begins = state.is_none() && sent.elsewhere;
     let before = state.unwrap_or_else(|| Profile::begun(now));
     let mut after = before.clone();
     let mut changes = Changes::default();
@@ -50,7 +57,7 @@ pub(super) fn update(request: &Request, state: Option<Profile>, now: &str) -> Re
     let reply = json!({ "message": UPDATED, "profile": section });
     let outcome = Outcome::new().reply(200, &reply);
     let outcome = publish(outcome, &request.key, &changes, (&before.details, &after));
-    Ok(if changed { outcome.put(after) } else { outcome })
+    Ok(if changed || begins { outcome.put(after) } else { outcome })
 }
 
 fn read(request: &Request) -> Result<Sent, String> {
@@ -59,7 +66,19 @@ fn read(request: &Request) -> Result<Sent, String> {
         name: form.text("profile.name", rules::name),
         email: form.text("profile.email", rules::email),
         photo: form.text("profile.photo", rules::picture),
+        elsewhere: ELSEWHERE
+            .into_iter()
+            .any(|section| form.value(section, |value| Ok(says_something(value))) == Some(true)),
     };
     form.finish()?;
     Ok(sent)
+}
+
+/// Whether there is any value in it; `null` is none.
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Object(fields) => fields.values().any(says_something),
+        _ => true,
+    }
 }

@@ -24,6 +24,7 @@ fn a_registration_without_names_publishes_nothing() {
         json!({}),
         json!({ "firstName": null, "lastName": null }),
         json!({ "firstName": " " }),
+        json!({ "firstName": "A".repeat(200_000), "lastName": "Love\u{0}lace" }),
     ] {
         let mut user = User::default();
         let done = user.registered(&created(names)).unwrap();

@@ -132,13 +132,51 @@ fn a_put_that_changes_nothing_publishes_nothing() {
         );
         done.changes_nothing();
     }
-    let body = json!({ "preferences": { "language": "fr" } });
-    let done = User::default().call(Call::request("PUT", OWN).claims(&claims()).body(&body));
-    assert_eq!(
-        (done.status, &done.reply["profile"]),
-        (200, &json!({ "email": "token@example.com" }))
-    );
-    done.changes_nothing();
+    for body in [
+        json!({}),
+        json!({ "profile": {}, "preferences": null, "travel": { "dietary": null, "travelPreferences": {} } }),
+        json!({ "unknown": "field" }),
+    ] {
+        User::default().form(&body).changes_nothing();
+    }
+}
+
+#[test]
+fn a_put_of_preferences_alone_begins_a_profile_that_publishes_nothing_and_may_be_posted() {
+    for body in [
+        json!({ "preferences": { "language": "fr" } }),
+        json!({ "notifications": { "sms": true } }),
+        json!({ "privacy": { "marketing": false } }),
+        json!({ "travel": { "dietary": [] } }),
+        json!({ "travelPreferences": { "seatPreference": "aisle" } }),
+    ] {
+        let mut user = User::default();
+        let done = user.form(&body);
+        let section = json!({ "email": "token@example.com" });
+        assert_eq!((done.status, &done.reply["profile"]), (200, &section), "{body}");
+        assert_eq!(
+            (&done.events, &done.state),
+            (&vec![], &Change::Put(Profile::begun(NOW)))
+        );
+        user.form(&body).changes_nothing();
+        assert_eq!(user.upload(picture()).status, 200, "{body}");
+        assert_eq!(user.post(ada()).status, 201, "{body}");
+        assert_eq!(user.delete().status, 200, "{body}");
+    }
+}
+
+#[test]
+fn a_claimed_address_that_is_none_counts_as_absent() {
+    for claimed in [json!(""), json!("  "), json!(7), json!(["a@b.c"]), Value::Null] {
+        let mut user = User::default();
+        let claims = json!({ "userId": "key-1", "email": claimed });
+        let read = user.call(Call::request("GET", OWN).claims(&claims));
+        assert_eq!(read.reply, json!({ "profile": {} }), "{claimed}");
+        let body = json!({ "profile": { "email": "new@example.com" } });
+        let done = user.call(Call::request("PUT", OWN).claims(&claims).body(&body));
+        let changes = json!({ "email": { "new": "new@example.com" } });
+        assert_eq!((done.status, done.events), (200, vec![updated(changes)]), "{claimed}");
+    }
 }
 
 #[test]

@@ -23,12 +23,38 @@ fn a_document_from_outside_that_no_event_could_carry_is_kept_out() {
         json!({ "details": { "avatar": "me.png" } }),
         json!({ "details": { "firstName": null } }),
         json!({ "details": { "first_name": "Ada" } }),
+        json!({ "details": { "nationality": "ZZ" } }),
+        json!({ "details": { "dateOfBirth": "2025-99-99" } }),
+        json!({ "details": { "avatar": "//evil" } }),
+        json!({ "details": { "avatar": "/a\\b" } }),
+        json!({ "details": { "avatar": "https://" } }),
+        json!({ "details": { "firstName": "A\u{7f}" } }),
+        json!({ "details": { "lastName": " " } }),
+        json!({ "details": { "lastName": "A".repeat(101) } }),
+        json!({ "name": "A\nB" }),
+        json!({ "createdAt": "2024-13-45T99:99:99.000Z" }),
         json!({ "username": "ada" }),
         json!({ "claimed": 1 }),
         json!({ "createdAt": 1_765_535_400 }),
     ] {
         assert!(!fits(&state(wrong.clone())), "{wrong}");
     }
+}
+
+#[test]
+fn what_http_takes_fits() {
+    for good in [
+        json!({ "details": { "avatar": "/a.png", "dateOfBirth": "2024-02-29", "firstName": "伊 藤" } }),
+        json!({ "details": { "avatar": "https://x.y/a?b#c" } }),
+        json!({ "details": { "avatar": "/" } }),
+        json!({ "name": format!("{0} {0}", "é".repeat(100)) }),
+        json!({ "createdAt": "2024-12-31T23:59:59.999Z" }),
+    ] {
+        fits_schema(&state(good));
+    }
+    let schema: Value = serde_json::from_str(crate::state::SCHEMA).unwrap();
+    let listed = &schema["properties"]["details"]["properties"]["nationality"]["enum"];
+    assert_eq!(*listed, json!(crate::codes::COUNTRIES.split(' ').collect::<Vec<_>>()));
 }
 
 #[test]
