@@ -12,10 +12,11 @@ use crate::clock;
 use crate::config::HandlerConfig;
 use crate::contract::{Grant, Incoming};
 use crate::event::decode;
-use crate::outcome::{Context, EventView, Fault, Outcome, Trigger};
+use crate::outcome::{Context, Fault, Outcome, Trigger};
 use crate::registry::Version;
 use crate::telemetry;
 use crate::unit::{Mint, records};
+use crate::work::event_view;
 
 pub use report::{Emitted, Report, State, Verdict};
 pub use request::{RequestError, RequestFile};
@@ -75,18 +76,7 @@ impl Bench<'_> {
             }
             Err(error) => return self.unheard(Verdict::Rejected, error.to_string()),
         }
-        let event = EventView {
-            key,
-            event_id: &envelope.event_id,
-            event_type: &envelope.event_type,
-            version: &envelope.version,
-            timestamp: &envelope.timestamp,
-            source: &envelope.source,
-            correlation_id: envelope.correlation_id.as_deref(),
-            causation_id: envelope.causation_id.as_deref(),
-            metadata: envelope.metadata.as_ref().map(|raw| raw.get()),
-            payload: envelope.payload.get(),
-        };
+        let event = event_view(key, &envelope);
         let origin = Origin {
             key,
             correlation_id: event.correlation_id,

@@ -27,19 +27,23 @@ pub struct EventWork {
 impl EventWork {
     /// The event as the guest sees it.
     pub fn trigger(&self) -> Trigger<'_> {
-        let envelope = &self.envelope;
-        Trigger::Event(EventView {
-            key: &self.key,
-            event_id: &envelope.event_id,
-            event_type: &envelope.event_type,
-            version: &envelope.version,
-            timestamp: &envelope.timestamp,
-            source: &envelope.source,
-            correlation_id: envelope.correlation_id.as_deref(),
-            causation_id: envelope.causation_id.as_deref(),
-            metadata: envelope.metadata.as_ref().map(|raw| raw.get()),
-            payload: envelope.payload.get(),
-        })
+        Trigger::Event(event_view(&self.key, &self.envelope))
+    }
+}
+
+/// An event of this key as a guest sees it.
+pub fn event_view<'a>(key: &'a str, envelope: &'a Envelope) -> EventView<'a> {
+    EventView {
+        key,
+        event_id: &envelope.event_id,
+        event_type: &envelope.event_type,
+        version: &envelope.version,
+        timestamp: &envelope.timestamp,
+        source: &envelope.source,
+        correlation_id: envelope.correlation_id.as_deref(),
+        causation_id: envelope.causation_id.as_deref(),
+        metadata: envelope.metadata.as_ref().map(|raw| raw.get()),
+        payload: envelope.payload.get(),
     }
 }
 
