@@ -17,6 +17,7 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::faults::{self, Bug};
 use crate::outcome::StateChange;
 use crate::store::RowId;
 
@@ -202,6 +203,12 @@ impl<W: Work> Lanes<W> {
                 lane.running = Some((Arc::clone(&work), failed));
                 lane.known.clone()
             });
+            if faults::planted(Bug::TwoWorkers) {
+                if let Some(lane) = self.lanes.get_mut(&key) {
+                    lane.busy = false;
+                }
+                self.advance(&key);
+            }
             seats.push(Seat { lane: key, state });
         }
         let generation = self.generation;

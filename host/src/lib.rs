@@ -27,6 +27,7 @@ pub mod control;
 // What it is made with.
 pub mod alarm;
 pub mod clock;
+pub mod faults;
 pub mod config;
 pub mod limits;
 pub mod meters;

@@ -29,6 +29,8 @@ use tokio::sync::oneshot;
 
 use crate::alarm::Alarm;
 use crate::clock;
+use crate::event::OutRecord;
+use crate::faults::{self, Bug};
 use crate::lanes::{HandlerIx, Job, Lanes, Millis};
 use crate::meters::HostMeters;
 use crate::registry::Registry;
@@ -224,6 +226,12 @@ impl Pipeline {
             desk.remembered
                 .insert((Arc::clone(key), Arc::clone(idempotency_key)), answered.clone());
         }
+        if let Finish::Answered { request, answer, .. } = &unit.finish
+            && faults::planted(Bug::ReplyBeforeCommit)
+            && let Some(client) = desk.waiting.remove(request)
+        {
+            client.send(answer.clone()).ok();
+        }
         desk.units.push_back(unit);
         // In between, the committer waits for more.
         if desk.units.len() == 1 || desk.units.len() >= self.options.batch {
@@ -247,6 +255,11 @@ impl Pipeline {
             return Ok(batches);
         }
         self.store.outbox(after, max_bytes)
+    }
+
+    /// What a planted bug publishes ahead of its commit.
+    pub fn early(&self) -> Vec<OutRecord> {
+        std::mem::take(&mut self.handover.lock().early)
     }
 
     /// Waits until every trigger in memory is committed, but for the parked ones. Answers whether that was so in time.

@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::alarm::Alarm;
 use crate::event::OutRecord;
+use crate::faults::{self, Bug, Step};
 use crate::kafka::{
     Cursor, CursorError, KafkaHealth, KafkaSettings, PublishError, Published, Publisher, PublisherOptions, TopicSpec,
     TopicsError, ensure_topics, read_cursor,
@@ -111,8 +112,8 @@ impl Relay {
         let mut wait = FIRST_WAIT;
         while !self.give_up.load(Ordering::Relaxed) {
             match self.step(&mut open, &mut topics) {
-                Ok(Step::Published) => wait = FIRST_WAIT,
-                Ok(Step::Idle) => {
+                Ok(Did::Publish) => wait = FIRST_WAIT,
+                Ok(Did::Nothing) => {
                     if self.drain.load(Ordering::Relaxed) {
                         return;
                     }
@@ -144,7 +145,7 @@ impl Relay {
         }
     }
 
-    fn step(&self, open: &mut Option<Open>, topics: &mut Topics) -> Result<Step, RelayError> {
+    fn step(&self, open: &mut Option<Open>, topics: &mut Topics) -> Result<Did, RelayError> {
         let Open { publisher, after } = match open {
             Some(open) => open,
             None => {
@@ -154,14 +155,34 @@ impl Relay {
                 opened
             }
         };
-        let batches = self.pipeline.outgoing(*after, TRANSACTION_BYTES)?;
+        if faults::ON {
+            let early = self.pipeline.early();
+            if !early.is_empty() {
+                publisher.publish(&early, &self.cursor(*after)).map(drop)?;
+            }
+        }
+        let mut batches = self.pipeline.outgoing(*after, TRANSACTION_BYTES)?;
         let Some(last) = batches.last().map(|batch| batch.number) else {
-            return Ok(Step::Idle);
+            return Ok(Did::Nothing);
         };
+        faults::at(Step::Relayed);
+        if faults::planted(Bug::DropBatch) {
+            batches.clear();
+        }
+        if faults::planted(Bug::TurnBatch) {
+            batches.iter_mut().for_each(|batch| batch.records.reverse());
+        }
         let began = Instant::now();
         let records = batches.iter().flat_map(|batch| &batch.records);
+        if faults::planted(Bug::PublishTwice) {
+            publisher.publish(records.clone(), &self.cursor(*after)).map(drop)?;
+        }
         let published = publisher
             .publish(records.clone(), &self.cursor(last))
+            .or_else(|error| match faults::planted(Bug::IgnoreFence) {
+                true => Ok(Published::Reopen),
+                false => Err(error),
+            })
             .inspect_err(|_| {
                 self.count(topics, records.clone(), |meters| &meters.failed);
             })?;
@@ -169,6 +190,7 @@ impl Relay {
         self.meters.host.relay_seconds.record(began.elapsed());
         self.count(topics, records, |meters| &meters.published);
         self.pipeline.published(last);
+        faults::at(Step::Acknowledged);
         if published == Published::Reopen {
             tracing::info!(
                 batch = last,
@@ -176,7 +198,7 @@ impl Relay {
             );
             *open = None;
         }
-        Ok(Step::Published)
+        Ok(Did::Publish)
     }
 
     fn count<'a>(
@@ -206,14 +228,19 @@ impl Relay {
         if !created.is_empty() {
             tracing::info!(topics = created.join(", "), "topics created");
         }
+        let mut slot = format!("{}-relay-0", self.deployment);
+        if faults::planted(Bug::StrayTransaction) {
+            slot = format!("{slot}-{}", std::process::id());
+        }
         let options = PublisherOptions {
-            transactional_id: format!("{}-relay-0", self.deployment),
+            transactional_id: slot,
             cursor_topic: self.cursor_topic(),
             patience: PATIENCE,
             give_up: Arc::clone(&self.give_up),
         };
         let mut publisher = Publisher::open(&self.settings, options, &self.health)?;
         let after = match self.resume()? {
+            Resume::Behind(_) if faults::planted(Bug::IgnoreCursor) => self.store.outbox_size()?.published,
             Resume::Behind(batch) => batch,
             Resume::Claim { batch, raise } => {
                 if raise {
@@ -266,7 +293,7 @@ struct Open {
     after: BatchNo,
 }
 
-enum Step {
-    Published,
-    Idle,
+enum Did {
+    Publish,
+    Nothing,
 }

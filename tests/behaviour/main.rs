@@ -27,6 +27,7 @@ mod one_host;
 mod open_files;
 mod order;
 mod partitions;
+mod planted;
 mod poison;
 mod preferences_routes;
 mod profile_routes;
@@ -36,6 +37,7 @@ mod seeing;
 mod swap;
 mod tokens;
 mod torn;
+mod torture;
 mod uploads;
 mod uploads_sweep;
 mod values;
@@ -46,6 +48,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // The slow ones first: they end while the quick ones fill the gaps.
     let all = [
+        &torture::behaviours(),
+        planted::BEHAVIOURS,
         crash::BEHAVIOURS,
         swap::BEHAVIOURS,
         deploy::BEHAVIOURS,

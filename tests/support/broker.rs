@@ -97,6 +97,35 @@ impl Cluster {
         Ok(())
     }
 
+    /// The sum of the ends of a topic's partitions: how many records were ever written to it.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    pub fn end(&self, topic: &str) -> Result<i64> {
+        let ends = client::ends(&self.brokers, topic, "read_uncommitted")?;
+        Ok(ends.values().sum())
+    }
+
+    /// Partitions of a topic whose readers, if they read committed, cannot get to the end.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    pub fn held_up(&self, topic: &str) -> Result<Vec<String>> {
+        let stable = client::ends(&self.brokers, topic, "read_committed")?;
+        let ends = client::ends(&self.brokers, topic, "read_uncommitted")?;
+        let held_up = ends
+            .iter()
+            .filter(|(partition, end)| stable.get(partition) != Some(end));
+        Ok(held_up
+            .map(|(partition, end)| {
+                format!(
+                    "{topic}[{partition}] ends at {end} and is stable up to {:?}",
+                    stable.get(partition)
+                )
+            })
+            .collect())
+    }
+
     /// Makes topics where the host could not: the in-process cluster knows no request for it.
     pub(crate) fn make_what_nobody_can_ask_for(&self, topics: &[String], partitions: i32) -> Result {
         match &self.in_process {

@@ -152,6 +152,15 @@ impl Reader {
         Ok(&self.seen)
     }
 
+    /// The next record, if one comes within a moment; it is not kept.
+    ///
+    /// # Errors
+    /// If the topic cannot be read.
+    pub fn next(&mut self) -> Result<Option<Seen>> {
+        self.step()?;
+        Ok(self.seen.pop())
+    }
+
     /// Everything that was read so far.
     pub fn seen(&self) -> &[Seen] {
         &self.seen

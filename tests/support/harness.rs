@@ -6,10 +6,11 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::broker::{Cluster, Means, Shared};
+use crate::torture::{self, Report, Scenario};
 use crate::world::World;
 use crate::{Result, binary, dreamscape, guests};
 
@@ -39,7 +40,14 @@ enum Needs {
 pub struct Behaviour {
     name: &'static str,
     needs: Needs,
-    check: fn(&World) -> Result,
+    check: Check,
+}
+
+#[derive(Clone, Copy)]
+enum Check {
+    Plain(fn(&World) -> Result),
+    /// The short form of a scenario must come out clean.
+    Torture(&'static Scenario),
 }
 
 impl Behaviour {
@@ -48,7 +56,19 @@ impl Behaviour {
         Self {
             name,
             needs: Needs::Broker,
-            check,
+            check: Check::Plain(check),
+        }
+    }
+
+    /// A torture scenario, in its short form.
+    pub const fn torture(scenario: &'static Scenario) -> Self {
+        Self {
+            name: scenario.name,
+            needs: match scenario.own_kafka {
+                true => Needs::OwnKafka,
+                false => Needs::Kafka("proves nothing about exactly once"),
+            },
+            check: Check::Torture(scenario),
         }
     }
 
@@ -107,7 +127,14 @@ impl Behaviour {
     fn run(self, means: &'static Means) -> Result<(), Failed> {
         let world = World::new(self.name, means).map_err(|error| chain(&error))?;
         PANIC.set(None);
-        let outcome = panic::catch_unwind(AssertUnwindSafe(|| (self.check)(&world)));
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| match self.check {
+            Check::Plain(check) => check(&world),
+            Check::Torture(scenario) => {
+                let report = torture::one(&world, scenario, torture::any_seed(), false);
+                ensure!(report.is_clean(), "{}", report.text());
+                Ok(())
+            }
+        }));
         let why = match outcome {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => chain(&error),
@@ -159,7 +186,7 @@ fn prepare(arguments: &Arguments, behaviours: &[Behaviour]) -> Result<Means> {
     }
     timed("built sandman", || binary::sandman().map(drop))?;
     timed("built the guests", || {
-        let of_tests = ["tests/guests/echo", "tests/guests/hostile"];
+        let of_tests = ["tests/guests/echo", "tests/guests/hostile", "tests/guests/witness"];
         let mut all = of_tests.iter().chain(&dreamscape::GUESTS);
         all.try_for_each(|folder| guests::guest_in(folder).map(drop))
     })?;
@@ -188,8 +215,59 @@ fn timed(what: &str, work: impl FnOnce() -> Result) -> Result {
     Ok(())
 }
 
+/// Which scenarios to run, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Those whose name starts with one of these; all where there is none.
+    pub scenarios: Vec<String>,
+    /// What their choices follow from; any where there is none.
+    pub seed: Option<u64>,
+    /// Their short form.
+    pub short: bool,
+}
+
+/// Runs torture scenarios in their full form, one after the other; `each` hears of each.
+///
+/// # Errors
+/// If there is no real Kafka, or no scenario of that name.
+pub fn torture(wanted: &Wanted, mut each: impl FnMut(&Report)) -> Result<bool> {
+    let is_wanted = |scenario: &Scenario| {
+        let mut names = wanted.scenarios.iter();
+        wanted.scenarios.is_empty() || names.any(|name| scenario.name.starts_with(name.as_str()))
+    };
+    let scenarios: Vec<_> = torture::all().filter(|scenario| is_wanted(scenario)).collect();
+    ensure!(
+        !scenarios.is_empty(),
+        "there is no scenario {:?}; --list names them",
+        wanted.scenarios
+    );
+    let means: &'static Means = Box::leak(Box::new(Means::find(false)?));
+    if let Shared::InProcess(why) = &means.shared {
+        anyhow::bail!("only a real Kafka shows anything here: {why}");
+    }
+    timed("built sandman", || binary::sandman().map(drop))?;
+    timed("built sandman with faults", || binary::faulty().map(drop))?;
+    timed("built the guests", || guests::guest("witness").map(drop))?;
+    let mut clean = true;
+    for scenario in scenarios {
+        let world = World::new(scenario.name, means)?;
+        let report = torture::one(
+            &world,
+            scenario,
+            wanted.seed.unwrap_or_else(torture::any_seed),
+            !wanted.short,
+        );
+        clean &= report.is_clean();
+        if !report.is_clean() {
+            say(&world.logs());
+        }
+        each(&report);
+    }
+    Ok(clean)
+}
+
 /// An error and what caused it, a line each.
-fn chain(error: &anyhow::Error) -> String {
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
     causes.join("\n  because: ")
 }

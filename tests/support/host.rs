@@ -45,7 +45,11 @@ impl Ended {
 
 /// The environment decides nothing in a test but what the test sets.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(binary::sandman()?);
+    Ok(command_of(&binary::sandman()?, folder, arguments))
+}
+
+fn command_of(binary: &Path, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     for (name, _) in std::env::vars() {
         let ours = ["SANDMAN_", "KAFKA_", "JWT_", "PORT"];
         if name != "SANDMAN_LOG" && ours.iter().any(|prefix| name.starts_with(prefix)) {
@@ -53,7 +57,7 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
         }
     }
     command.args(arguments).current_dir(folder);
-    Ok(command)
+    command
 }
 
 /// Runs a command of `sandman` to its end.
@@ -109,8 +113,9 @@ pub(crate) fn ended(process: &Process, status: ExitStatus) -> Ended {
 }
 
 impl Host {
-    /// Starts `sandman run` in a folder with a `sandman.toml`; `remember` is given its log before anything can go wrong.
+    /// Starts `sandman run`, or the binary with faults, in a folder with a `sandman.toml`; `remember` is given its log before anything can go wrong.
     pub(crate) fn start(
+        faulty: bool,
         folder: &Path,
         arguments: &[&str],
         environment: &[(String, String)],
@@ -121,7 +126,8 @@ impl Host {
             .chain(arguments)
             .copied()
             .collect();
-        let mut command = command(folder, &arguments)?;
+        let binary = if faulty { binary::faulty() } else { binary::sandman() };
+        let mut command = command_of(&binary?, folder, &arguments);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start("the host", &mut command)?;
         remember(process.stderr.clone());

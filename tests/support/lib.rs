@@ -6,6 +6,7 @@
 mod admin;
 mod binary;
 mod broker;
+pub mod checker;
 mod client;
 mod consumer;
 mod dreamscape;
@@ -23,7 +24,10 @@ mod node;
 mod paths;
 mod process;
 mod producer;
+mod rival;
 mod settings;
+#[path = "../torture/scenarios.rs"]
+pub mod torture;
 mod wait;
 mod world;
 
@@ -36,7 +40,7 @@ pub use dreamscape::{
 pub use echo::Tally;
 pub use event::Event;
 pub use guests::{echo, guest, hostile, rewritten, stamped};
-pub use harness::{Behaviour, main, say as note};
+pub use harness::{Behaviour, Wanted, main, say as note, torture as run_torture};
 pub use host::{Ended, Host};
 pub use ledger::Ledger;
 pub use member::ForeignMember;
@@ -44,6 +48,7 @@ pub use metrics::Metrics;
 pub use newcomer::{Newcomer, Window};
 pub use paths::repository;
 pub use producer::{Compression, Producer};
+pub use rival::Rival;
 pub use settings::{Handler, Settings};
 pub use wait::{PATIENCE, eventually};
 pub use world::World;

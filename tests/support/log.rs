@@ -64,6 +64,11 @@ impl Log {
         let _ = self.wait_for(|_| false);
     }
 
+    /// All lines so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lock().lines.clone()
+    }
+
     /// All lines so far, joined.
     pub(crate) fn text(&self) -> String {
         self.lock().lines.join("\n")

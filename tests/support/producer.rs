@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header as RawHeader, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
 
 use crate::Result;
 use crate::broker::client;
@@ -107,6 +107,29 @@ impl Producer {
         }
         let landed: Result<Vec<_>, _> = landed.into_values().collect();
         landed.with_context(|| format!("a record did not reach {topic}"))
+    }
+
+    /// Sends the events in order, and says of each whether it has arrived; one that has not may still be on its way.
+    ///
+    /// # Errors
+    /// If one cannot even be queued.
+    pub fn deliver(&self, topic: &str, events: &[Event]) -> Result<Vec<bool>> {
+        let end = Instant::now() + PATIENCE;
+        for (number, event) in events.iter().enumerate() {
+            self.queue(topic, number, event, end)?;
+        }
+        while self.inner.in_flight_count() > 0 && Instant::now() < end {
+            self.inner.poll(POLL);
+        }
+        if self.inner.in_flight_count() > 0 {
+            // Given up: nothing of these may be taken for something of the next ones.
+            self.inner.purge(PurgeConfig::default().queue().inflight());
+            let _ = self.inner.flush(POLL);
+        }
+        let landed = std::mem::take(&mut *self.deliveries.0.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok((0..events.len())
+            .map(|number| matches!(landed.get(&number), Some(Ok(_))))
+            .collect())
     }
 
     fn queue(&self, topic: &str, number: usize, event: &Event, end: Instant) -> Result {

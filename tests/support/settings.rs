@@ -58,6 +58,7 @@ pub struct Settings {
     handlers: Vec<Handler>,
     routes: Vec<String>,
     variables: Vec<(String, String)>,
+    faulty: bool,
 }
 
 impl Settings {
@@ -70,6 +71,7 @@ impl Settings {
             handlers: Vec::new(),
             routes: Vec::new(),
             variables: Vec::new(),
+            faulty: false,
         };
         settings
             .set("host.source", &quoted("user-service"))
@@ -114,6 +116,18 @@ impl Settings {
         self
     }
 
+    /// Runs the binary that has faults compiled in, with one of them: what `SANDMAN_TEST_<name>` is to say.
+    #[must_use]
+    pub fn fault(mut self, name: &str, value: &str) -> Self {
+        self.faulty = true;
+        self.variable(&format!("SANDMAN_TEST_{name}"), value)
+    }
+
+    /// Whether the binary with faults is meant.
+    pub(crate) fn is_faulty(&self) -> bool {
+        self.faulty
+    }
+
     /// What the host's environment says.
     pub(crate) fn variables(&self) -> &[(String, String)] {
         &self.variables
@@ -121,9 +135,15 @@ impl Settings {
 
     /// Adds a route that anybody may ask, `POST /path/{key}`, answered by these handlers.
     #[must_use]
-    pub fn route(mut self, path: &str, handlers: &[&str]) -> Self {
+    pub fn route(self, path: &str, handlers: &[&str]) -> Self {
+        self.route_for("POST", path, handlers)
+    }
+
+    /// The same for another method.
+    #[must_use]
+    pub fn route_for(mut self, method: &str, path: &str, handlers: &[&str]) -> Self {
         self.routes.push(format!(
-            "[[routes]]\nmethod = \"POST\"\npath = {path:?}\nhandlers = {handlers:?}\nkey = \"path:key\"\nauth = \"none\""
+            "[[routes]]\nmethod = {method:?}\npath = {path:?}\nhandlers = {handlers:?}\nkey = \"path:key\"\nauth = \"none\""
         ));
         self
     }

@@ -16,6 +16,7 @@ use crate::keeper::keeper;
 use crate::log::Log;
 use crate::member::{self, ForeignMember};
 use crate::producer::{Compression, Producer};
+use crate::rival::Rival;
 use crate::settings::Settings;
 
 /// Partitions of a topic, as DreamScape has them.
@@ -172,6 +173,14 @@ impl World {
         ForeignMember::join(self.cluster()?.brokers(), &group, &[topic], "roundrobin")
     }
 
+    /// Fences this deployment's relay.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn rival(&self) -> Result<Rival> {
+        Rival::rise(self.cluster()?.brokers(), &format!("{}-relay-0", self.name))
+    }
+
     /// Settings of a host in this world, without handlers.
     ///
     /// # Errors
@@ -220,7 +229,9 @@ impl World {
             self.cluster()?
                 .make_what_nobody_can_ask_for(&settings.topics(), PARTITIONS)?;
         }
-        Host::start(&folder, arguments, settings.variables(), |log| self.remember(log))
+        Host::start(settings.is_faulty(), &folder, arguments, settings.variables(), |log| {
+            self.remember(log);
+        })
     }
 
     /// Starts a host with a `sandman.toml` as it stands, and with what the environment says of it; `topics` are those that
@@ -235,7 +246,7 @@ impl World {
         if matches!(self.means.shared, Shared::InProcess(_)) {
             self.cluster()?.make_what_nobody_can_ask_for(topics, PARTITIONS)?;
         }
-        Host::start(&self.folder, &[], environment, |log| self.remember(log))
+        Host::start(false, &self.folder, &[], environment, |log| self.remember(log))
     }
 
     /// Runs a program of the tests in Node, which finds the packages of `tests/node`; returns what it printed.
@@ -328,6 +339,12 @@ impl World {
 
     pub(crate) fn remember(&self, log: Log) {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
+    }
+
+    /// The lines that all hosts of this world have logged, in the order of their starts.
+    pub fn logged(&self) -> Vec<String> {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.iter().flat_map(Log::lines).collect()
     }
 
     /// The ends of the logs of all hosts of this world.

@@ -17,6 +17,7 @@ use super::publish_error::{Fault, PublishError, fatal_fault, record_fault, trans
 use super::settings::KafkaSettings;
 use super::wait::{Deadline, drop_apart};
 use crate::event::{Headers, OutRecord};
+use crate::faults::{self, Step};
 
 /// How long one call blocks before the give-up flag is looked at again.
 const SLICE: Duration = Duration::from_millis(500);
@@ -127,12 +128,15 @@ impl Publisher {
         self.producer()?
             .begin_transaction()
             .map_err(|error| not_committed(self.fault(&error)))?;
+        faults::at(Step::Begun);
         if let Err(fault) = self.fill(records, cursor, deadline) {
             self.abort();
             return Err(not_committed(fault));
         }
+        faults::at(Step::Pointed);
         let slow = Deadline::after(SLOW);
         self.commit(deadline)?;
+        faults::at(Step::Visible);
         self.served()?;
         self.spent = self.troubles()? != troubles || slow.passed();
         Ok(if self.spent {
@@ -155,6 +159,7 @@ impl Publisher {
             sent += 1;
         }
         self.delivered(sent, deadline)?;
+        faults::at(Step::Delivered);
         self.send(&cursor_record(&self.options.cursor_topic, cursor), sent, deadline)?;
         self.delivered(sent + 1, deadline)
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use parking_lot::MutexGuard;
 
 use crate::clock;
+use crate::faults::{self, Bug, Step};
 use crate::store::{Committed, OutboxBatch, StoreError};
 use crate::unit::{Finish, Unit};
 use crate::work::{Answer, Input};
@@ -25,13 +26,19 @@ const BATCH_BYTES: usize = 8 << 20;
 impl Pipeline {
     /// The committer's life: commits what the workers produced, all that is there at once, until the pipeline stops.
     pub fn commit(&self) {
-        while let Some(batch) = self.next_batch() {
+        while let Some(mut batch) = self.next_batch() {
             let (began, now) = (Instant::now(), clock::wall_millis());
+            faults::at(Step::Folded);
+            if faults::planted(Bug::PublishBeforeCommit) {
+                self.handover.lock().early.append(&mut batch.commit.outbox);
+                self.bell.try_send(()).ok();
+            }
             // What only looked costs no write, unless the store has to show that it can write again.
             let written = match batch.commit.is_empty() && self.store_fault.lock().is_none() {
                 true => Ok(Committed::default()),
                 false => self.store.commit(&batch.commit, now),
             };
+            faults::at(Step::Committed);
             match written {
                 Ok(committed) => {
                     *self.store_fault.lock() = None;
@@ -173,6 +180,7 @@ impl Pipeline {
             client.send(answer).ok();
         }
         self.settled.notify_all();
+        faults::at(Step::Settled);
     }
 
     fn release(&self, desk: &mut Desk, unit: &Unit, now: i64) {

@@ -10,6 +10,7 @@ use parking_lot::{Condvar, MutexGuard};
 
 use super::{Desk, Pipeline};
 use crate::clock;
+use crate::faults::{self, Step};
 use crate::lanes::{Job, Millis};
 use crate::work::Input;
 
@@ -125,10 +126,13 @@ impl Pipeline {
         let me = desk.crew.join();
         while let Some(job) = self.take(&mut desk, me) {
             drop(desk);
+            faults::at(Step::Taken);
             let ran = self.run(&job);
+            faults::at(Step::Ran);
             desk = self.desk.lock();
             desk.crew.ended(me);
             self.hand_back(&mut desk, job, ran);
+            faults::at(Step::Queued);
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use crate::faults::{self, Bug};
 use crate::lanes::{LaneKey, Lanes, PartitionIx, Work};
 use crate::outcome::StateChange;
 use crate::progress::{Progress, Span};
@@ -113,6 +114,9 @@ impl<W: Work> Folding<'_, W> {
     }
 
     fn attempts(&mut self, ix: PartitionIx, offset: i64, attempts: Option<Attempts>) {
+        if faults::planted(Bug::ForgetAttempts) {
+            return;
+        }
         let Some(partition) = self.partitions.get(ix) else {
             return;
         };
@@ -128,6 +132,9 @@ impl<W: Work> Folding<'_, W> {
     }
 
     fn finish(mut self) -> Batch {
+        if faults::planted(Bug::ForgetProgress) {
+            return self.batch;
+        }
         for (ix, progress) in self.progress {
             let Some(partition) = self.partitions.get(ix) else {
                 continue;

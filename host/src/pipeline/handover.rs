@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use crate::event::OutRecord;
 use crate::store::{BatchNo, OutboxBatch};
 
 /// Bytes of batches, as the store counts them, that are kept for the relay: some of its transactions.
@@ -14,6 +15,8 @@ const ROOM: u64 = 16 << 20;
 pub(super) struct Handover {
     batches: VecDeque<OutboxBatch>,
     bytes: u64,
+    /// Records that a planted bug sends ahead of their commit.
+    pub(super) early: Vec<OutRecord>,
 }
 
 impl Handover {

@@ -8,6 +8,7 @@ use parking_lot::MutexGuard;
 
 use crate::clock;
 use crate::event::{DeadLetter, Record, TopicPartition, dead_letter, decode, iso_millis};
+use crate::faults::{self, Bug, Step};
 use crate::kafka::{Flow, Intake, Start};
 use crate::lanes::{HandlerIx, LaneKey, PartitionIx, Work};
 use crate::progress::Span;
@@ -123,6 +124,7 @@ impl Pipeline {
 
     /// Takes a record in: decodes it and puts it into its lane. Bytes that are no event become a dead letter at once.
     pub fn accept(&self, handler: HandlerIx, record: Record) -> Flow {
+        faults::at(Step::Received);
         let decoded = decode(record.value.as_deref()).map_err(|error| error.to_string());
         let decoded = decoded.and_then(|envelope| {
             let key = match record.key.as_deref() {
@@ -154,6 +156,11 @@ impl Pipeline {
             *bytes += record.weight();
         }
         match decoded {
+            _ if faults::planted(Bug::SkipOffset) => {
+                let mut unit = self.undecodable(handler, ix, (span, &record), "skipped");
+                unit.records.clear();
+                self.queue(&mut desk, unit);
+            }
             Ok((key, envelope)) => {
                 let lane = LaneKey {
                     handler,
@@ -170,6 +177,7 @@ impl Pipeline {
                     record,
                 };
                 desk.lanes.offer(lane, Arc::new(Input::Event(work)), failed, due);
+                faults::at(Step::Offered);
                 // Records come in numbers: a worker is woken for some of them, or when no more are at hand.
                 if desk.lanes.ready() >= GATHERED {
                     self.rouse(&mut desk);

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::clock;
 use crate::contract::Incoming;
 use crate::event::{DeadLetter, dead_letter, iso_millis};
+use crate::faults::{self, Bug};
 use crate::lanes::{Change, Job, Known, Millis};
 use crate::meters::Invoked;
 use crate::outcome::{Context, Fault, Outcome, StateChange};
@@ -77,7 +78,13 @@ impl Try<'_> {
             Some(known) => known,
             None => load(self.store, self.handler, &work.key)?,
         };
-        let version = self.handler.active();
+        let mut version = self.handler.active();
+        if faults::planted(Bug::OldVersion) {
+            version = self
+                .handler
+                .standby(version.number.saturating_sub(1))
+                .unwrap_or(version);
+        }
         let now = clock::wall_millis();
         Ok(match self.invoke(work, &version, &seen, (job.failed + 1, now)) {
             Ok((change, out)) => {
@@ -123,10 +130,13 @@ impl Try<'_> {
             traceparent: work.record.header("traceparent"),
             id: Uuid::new_v4,
         };
-        let records = records(events, &work.key, &version.terms, &mint).map_err(|error| {
+        let mut records = records(events, &work.key, &version.terms, &mint).map_err(|error| {
             self.count(Invoked::Contract);
             Refusal::for_good(error)
         })?;
+        if faults::planted(Bug::TearUnit) {
+            records.pop();
+        }
         Ok((state, records))
     }
 

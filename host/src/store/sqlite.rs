@@ -25,6 +25,7 @@ use super::{
     StoreId, Stored,
 };
 use crate::event::TopicPartition;
+use crate::faults;
 use crate::progress::Progress;
 use fault::{Fault, from_sql, to_sql};
 use ledger::Handlers;
@@ -187,6 +188,9 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, commit: &Commit, now_millis: i64) -> Result<Committed, StoreError> {
+        if faults::store_busy() {
+            return Err(StoreError::Unavailable("the tests want it to be".to_owned()));
+        }
         self.write(|writer| writer.commit(commit, now_millis, &self.handlers))
     }
 

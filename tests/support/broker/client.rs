@@ -1,5 +1,6 @@
 //! What every Kafka client of the tests has in common.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -49,6 +50,22 @@ pub(super) fn reach(brokers: &str, alive: impl Fn() -> Result) -> Result {
 pub(super) fn metadata(brokers: &str) -> Result<Metadata> {
     let consumer: BaseConsumer = client(brokers).create().context("no client")?;
     consumer.fetch_metadata(None, PATIENCE).context("no metadata")
+}
+
+/// The end of each partition of a topic, as a client of that isolation level sees it.
+pub(super) fn ends(brokers: &str, topic: &str, isolation: &str) -> Result<BTreeMap<i32, i64>> {
+    let consumer: BaseConsumer = client(brokers)
+        .set("isolation.level", isolation)
+        .create()
+        .context("no client")?;
+    let known = consumer.fetch_metadata(Some(topic), PATIENCE).context("no metadata")?;
+    let partitions = known.topics().iter().flat_map(|topic| topic.partitions());
+    partitions
+        .map(|partition| {
+            let (_, end) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE)?;
+            Ok((partition.id(), end))
+        })
+        .collect()
 }
 
 /// Drives a future that needs no runtime: librdkafka's own thread wakes it.

@@ -9,6 +9,7 @@ use super::fault::{self, Fault, from_sql, to_sql};
 use super::ledger::{Handlers, Ledger, NewHandlers};
 use super::schema;
 use crate::event::OutRecord;
+use crate::faults::{self, Step};
 use crate::store::{
     ANSWER_MILLIS, AnswerWrite, Answered, AttemptWrite, BatchNo, Commit, Committed, OutboxSize, ProgressWrite, RowId,
     StateWrite,
@@ -67,7 +68,10 @@ impl Writer {
 
     /// Everything in `commit`, or nothing of it.
     pub(super) fn commit(&mut self, commit: &Commit, now: i64, handlers: &Handlers) -> Result<Committed, Fault> {
-        self.commit_with(commit, now, handlers, |_| Ok(()))
+        self.commit_with(commit, now, handlers, |_| {
+            faults::at(Step::Written);
+            Ok(())
+        })
     }
 
     /// The same; `last` runs just before the commit becomes durable. Tests look around there.

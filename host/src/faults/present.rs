@@ -1,0 +1,110 @@
+//! The faults that the environment asks for.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::process::{Signal, getpid, kill_process};
+
+use super::{Bug, Step};
+
+/// `NAME` or `NAME:N` of a variable, and how often it was asked for.
+struct Wish {
+    name: String,
+    every: u64,
+    asked: AtomicU64,
+}
+
+impl Wish {
+    fn read(variable: &str) -> Option<Self> {
+        let text = std::env::var(variable).ok()?;
+        let (name, every) = text.split_once(':').unwrap_or((&text, "1"));
+        Some(Self {
+            name: name.to_owned(),
+            every: every.parse().unwrap_or(1).max(1),
+            asked: AtomicU64::new(0),
+        })
+    }
+
+    /// Counts an occasion if it is of this name: its number, from 1.
+    fn occasion(&self, name: &str) -> Option<u64> {
+        (self.name == name).then(|| self.asked.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn is_due(&self, name: &str) -> bool {
+        self.occasion(name).is_some_and(|number| number % self.every == 0)
+    }
+}
+
+/// `DropBatch` as the environment writes it: `drop-batch`.
+fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.extend(letter.to_lowercase());
+    }
+    kebab
+}
+
+pub(crate) fn planted(fault: Bug) -> bool {
+    static WISH: OnceLock<Option<Wish>> = OnceLock::new();
+    let wish = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_FAULT"));
+    wish.as_ref()
+        .is_some_and(|wish| wish.is_due(&kebab(&format!("{fault:?}"))))
+}
+
+pub(crate) fn at(step: Step) {
+    static WISH: OnceLock<Option<Wish>> = OnceLock::new();
+    let Some(wish) = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_CRASH")) else {
+        return;
+    };
+    if wish.occasion(&kebab(&format!("{step:?}"))) == Some(wish.every) {
+        kill_process(getpid(), Signal::KILL).ok();
+        // The signal may take a moment; nothing more may happen until then.
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+pub(crate) fn store_busy() -> bool {
+    static WISH: OnceLock<Option<Wish>> = OnceLock::new();
+    let wish = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_STORE"));
+    wish.as_ref().is_some_and(|wish| wish.is_due("busy"))
+}
+
+pub(crate) fn wall_millis(real: i64) -> i64 {
+    static FILE: OnceLock<Option<String>> = OnceLock::new();
+    let Some(file) = FILE.get_or_init(|| std::env::var("SANDMAN_TEST_CLOCK").ok()) else {
+        return real;
+    };
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    match text.trim().strip_prefix("still") {
+        Some(at) => at.trim().parse().unwrap_or(real),
+        None => real + text.trim().parse::<i64>().unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_with_dashes() {
+        assert_eq!(kebab("DropBatch"), "drop-batch");
+        assert_eq!(kebab("Committed"), "committed");
+    }
+
+    #[test]
+    fn a_wish_is_due_at_every_nth_occasion_of_its_name() {
+        let wish = Wish {
+            name: "drop-batch".to_owned(),
+            every: 3,
+            asked: AtomicU64::new(0),
+        };
+        let due: Vec<_> = (0..6).map(|_| wish.is_due("drop-batch")).collect();
+        assert_eq!(due, [false, false, true, false, false, true]);
+        assert!(!wish.is_due("publish-twice"));
+    }
+}

@@ -1,0 +1,12 @@
+//! Whether what came out is what went in: nothing lost, doubled, torn or out of order, whatever happened in between.
+//!
+//! Pure: a [`Journal`] of what clients sent and heard, what read-committed readers saw during the faults and at the end,
+//! and what the host knows at the end go in; a [`Verdict`] comes out. Nothing of the host's own view is trusted.
+
+mod journal;
+mod observed;
+mod verdict;
+
+pub use journal::{Expected, Fate, Input, Journal};
+pub use observed::{Observed, Place, Sighting, Witnessed};
+pub use verdict::{Anomaly, Kind, Rules, Verdict, judge};

@@ -1,0 +1,106 @@
+//! What was sent, and what its sender heard of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use witness::Asked;
+
+/// What the sender of an input knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing: it was sent, and no answer came, or one that does not tell.
+    Unknown,
+    /// Kafka has it, or the host has answered that it is done.
+    Acknowledged,
+    /// It was refused, or never left: it must not show anywhere.
+    Failed,
+}
+
+/// What is to become of an input that was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Two events.
+    Answer,
+    /// A dead letter, and no event.
+    DeadLetter,
+    /// Either of them.
+    Either,
+}
+
+/// An input.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Whose it is.
+    pub key: Arc<str>,
+    /// Its place among the inputs of its key.
+    pub seq: u64,
+    /// What its sender knows.
+    pub fate: Fate,
+    /// What is to become of it.
+    pub expected: Expected,
+}
+
+/// All inputs of a run; an input's id is its place here.
+#[derive(Debug, Default)]
+pub struct Journal {
+    inputs: Mutex<Vec<Input>>,
+}
+
+impl Journal {
+    /// Enters an input before it is sent, and returns it as it is to be sent.
+    pub fn enter(&self, key: &Arc<str>, seq: u64, asked: Asked) -> Asked {
+        let expected = match asked.refuse {
+            true => Expected::DeadLetter,
+            false => Expected::Answer,
+        };
+        let mut inputs = self.lock();
+        let id = inputs.len() as u64;
+        inputs.push(Input {
+            key: Arc::clone(key),
+            seq,
+            fate: Fate::Unknown,
+            expected,
+        });
+        Asked { id, seq, ..asked }
+    }
+
+    /// Notes what the sender of an input has heard.
+    pub fn hear(&self, id: u64, fate: Fate) {
+        let id = usize::try_from(id).unwrap_or(usize::MAX);
+        if let Some(input) = self.lock().get_mut(id) {
+            input.fate = fate;
+        }
+    }
+
+    /// Changes what is to become of an input.
+    pub fn expect(&self, id: u64, expected: Expected) {
+        let id = usize::try_from(id).unwrap_or(usize::MAX);
+        if let Some(input) = self.lock().get_mut(id) {
+            input.expected = expected;
+        }
+    }
+
+    /// How many inputs there are.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many of them were acknowledged.
+    pub fn acknowledged(&self) -> usize {
+        let inputs = self.lock();
+        inputs.iter().filter(|input| input.fate == Fate::Acknowledged).count()
+    }
+
+    /// All inputs, in the order of their ids.
+    pub fn inputs(&self) -> Vec<Input> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Input>> {
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,404 @@
+//! The judgement.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use witness::Memory;
+
+use super::journal::{Expected, Fate, Input};
+use super::observed::{Observed, Place, Sighting, Witnessed};
+
+/// What can be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// An acknowledged input without its events or its dead letter.
+    Lost,
+    /// The same event twice, a dead letter twice, or both for one input.
+    Duplicate,
+    /// A reader saw a record that is not there for a reader who comes later.
+    Aborted,
+    /// The inputs of a key are not in order.
+    Order,
+    /// One event of an input without the other.
+    Torn,
+    /// What is known of a key is not what its inputs make.
+    State,
+    /// An input by two versions, or a key going back to an older one.
+    Version,
+    /// A transaction that nobody ends holds up readers.
+    Stuck,
+    /// Failed attempts were forgotten.
+    Attempts,
+    /// Something that nobody sent, or that was said to have failed.
+    Phantom,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", format!("{self:?}").to_lowercase())
+    }
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Anomaly {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// Where, for a person to read.
+    pub what: String,
+}
+
+/// What a run may do that others may not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// Versions were rolled back: a key may see an older one again.
+    pub rolled_back: bool,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Inputs.
+    pub inputs: usize,
+    /// Inputs that were acknowledged.
+    pub acknowledged: usize,
+    /// Inputs of which nobody knows.
+    pub unknown: usize,
+    /// Events that came out.
+    pub events: usize,
+    /// Dead letters.
+    pub dead_letters: usize,
+    /// Records seen while the faults happened.
+    pub seen_live: usize,
+    /// Keys whose state was compared.
+    pub states: usize,
+    /// Everything that is wrong.
+    pub anomalies: Vec<Anomaly>,
+}
+
+impl Verdict {
+    /// How often each kind of thing is wrong.
+    pub fn counts(&self) -> BTreeMap<Kind, usize> {
+        let mut counts = BTreeMap::new();
+        for anomaly in &self.anomalies {
+            *counts.entry(anomaly.kind).or_insert(0) += 1;
+        }
+        counts
+    }
+
+    fn add(&mut self, kind: Kind, what: String) {
+        self.anomalies.push(Anomaly { kind, what });
+    }
+}
+
+/// Judges a run.
+pub fn judge(inputs: &[Input], observed: &Observed, rules: Rules) -> Verdict {
+    let last = &observed.last;
+    let with = |fate| inputs.iter().filter(|input| input.fate == fate).count();
+    let mut verdict = Verdict {
+        inputs: inputs.len(),
+        acknowledged: with(Fate::Acknowledged),
+        unknown: with(Fate::Unknown),
+        events: last.events.iter().map(Vec::len).sum(),
+        dead_letters: last.dead.len(),
+        seen_live: observed.live.events.iter().map(Vec::len).sum::<usize>() + observed.live.dead.len(),
+        states: observed.states.len(),
+        anomalies: Vec::new(),
+    };
+    each_input(&mut verdict, inputs, last);
+    for events in &last.events {
+        let keys = by_key(events);
+        for (key, events) in &keys {
+            order(&mut verdict, key, events);
+            folds(&mut verdict, key, events);
+            versions(&mut verdict, key, events, rules);
+        }
+    }
+    states(&mut verdict, last, &observed.states);
+    aborted(&mut verdict, observed);
+    for (record, numbers) in &observed.attempts {
+        if !numbers.is_sorted() {
+            verdict.add(
+                Kind::Attempts,
+                format!("the attempts of {record} that failed: {numbers:?}"),
+            );
+        }
+    }
+    for partition in &observed.stuck {
+        verdict.add(Kind::Stuck, partition.clone());
+    }
+    verdict
+}
+
+/// How often something of each input was seen: first events, second events, dead letters.
+fn each_input(verdict: &mut Verdict, inputs: &[Input], last: &Witnessed) {
+    let mut counts = vec![[0_u32; 3]; inputs.len()];
+    let mut by: HashMap<u64, u64> = HashMap::new();
+    let ids = last.events.iter().enumerate().flat_map(|(index, events)| {
+        events
+            .iter()
+            .map(move |event| (index, event.told.id, Some(event.told.by)))
+    });
+    for (index, id, version) in ids.chain(last.dead.iter().map(|(_, id, _)| (2, *id, None))) {
+        match usize::try_from(id).ok().and_then(|id| counts.get_mut(id)) {
+            Some(counts) => counts[index] += 1,
+            None => verdict.add(Kind::Phantom, format!("input {id} was never sent")),
+        }
+        if let Some(version) = version
+            && *by.entry(id).or_insert(version) != version
+        {
+            verdict.add(
+                Kind::Version,
+                format!("input {id} was handled by version {} and {version}", by[&id]),
+            );
+        }
+    }
+    for (id, (input, [first, second, dead])) in inputs.iter().zip(counts).enumerate() {
+        let name = format!("input {id}, number {} of {}", input.seq, input.key);
+        let seen = format!("{first} first events, {second} second ones, {dead} dead letters");
+        if first > 1 || second > 1 || dead > 1 || (dead > 0 && first + second > 0) {
+            verdict.add(Kind::Duplicate, format!("{name}: {seen}"));
+        } else if first != second {
+            verdict.add(Kind::Torn, format!("{name}: {seen}"));
+        }
+        let fits = match input.expected {
+            Expected::Answer => first > 0 || second > 0,
+            Expected::DeadLetter => dead > 0,
+            Expected::Either => first + second + dead > 0,
+        };
+        match input.fate {
+            Fate::Acknowledged if !fits => verdict.add(Kind::Lost, format!("{name}: {seen}")),
+            Fate::Failed if first + second + dead > 0 => {
+                verdict.add(Kind::Phantom, format!("{name} was said to have failed: {seen}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The events of each key in the order in which a client reads them: all of a key lie in one partition.
+fn by_key(events: &[Sighting]) -> BTreeMap<&str, Vec<&Sighting>> {
+    let mut keys: BTreeMap<&str, Vec<&Sighting>> = BTreeMap::new();
+    for event in events {
+        keys.entry(&event.key).or_default().push(event);
+    }
+    for events in keys.values_mut() {
+        events.sort_by_key(|event| event.place);
+    }
+    keys
+}
+
+fn order(verdict: &mut Verdict, key: &str, events: &[&Sighting]) {
+    let mut partitions: Vec<_> = events.iter().map(|event| event.place.partition).collect();
+    partitions.dedup();
+    if partitions.len() > 1 {
+        verdict.add(Kind::Order, format!("{key} lies in several partitions: {partitions:?}"));
+    }
+    for pair in events.windows(2) {
+        let (one, next) = (&pair[0].told, &pair[1].told);
+        if next.seq <= one.seq {
+            let what = format!("{key}: number {} comes after number {}", next.seq, one.seq);
+            verdict.add(Kind::Order, what);
+        }
+    }
+}
+
+/// Each event tells what its key's memory was with it; that must be the memory before it and this one input.
+fn folds(verdict: &mut Verdict, key: &str, events: &[&Sighting]) {
+    let mut memory = Memory::default();
+    for event in events {
+        memory = memory.after(event.told.seq);
+        let told = Memory {
+            count: event.told.count,
+            fold: event.told.fold,
+        };
+        if told != memory {
+            let what = format!(
+                "{key}, number {}: told {told:?}, its events make {memory:?}",
+                event.told.seq
+            );
+            verdict.add(Kind::State, what);
+            // The next ones are held against what was told: one fault is told once.
+            memory = told;
+        }
+    }
+}
+
+fn versions(verdict: &mut Verdict, key: &str, events: &[&Sighting], rules: Rules) {
+    let back = events.windows(2).find(|pair| pair[1].told.by < pair[0].told.by);
+    if let Some(pair) = back.filter(|_| !rules.rolled_back) {
+        let (one, next) = (&pair[0].told, &pair[1].told);
+        let what = format!(
+            "{key} went back from version {} to {} at number {}",
+            one.by, next.by, next.seq
+        );
+        verdict.add(Kind::Version, what);
+    }
+}
+
+fn states(verdict: &mut Verdict, last: &Witnessed, states: &[(Arc<str>, Memory)]) {
+    let keys = by_key(&last.events[1]);
+    for (key, known) in states {
+        let events = keys.get(&**key).into_iter().flatten();
+        let memory = events.fold(Memory::default(), |memory, event| memory.after(event.told.seq));
+        if memory != *known {
+            verdict.add(
+                Kind::State,
+                format!("{key}: the host knows {known:?}, its events make {memory:?}"),
+            );
+        }
+    }
+}
+
+/// What a reader saw live must be what lies there at the end.
+fn aborted(verdict: &mut Verdict, observed: &Observed) {
+    for (index, (live, last)) in observed.live.events.iter().zip(&observed.last.events).enumerate() {
+        let there: HashMap<Place, u64> = last.iter().map(|event| (event.place, event.told.id)).collect();
+        for event in live {
+            if there.get(&event.place) != Some(&event.told.id) {
+                let (id, place) = (event.told.id, event.place);
+                let what = format!("event {index} of input {id} was seen at {place:?} and is not there any more");
+                verdict.add(Kind::Aborted, what);
+            }
+        }
+    }
+    let there: HashSet<_> = observed.last.dead.iter().map(|(place, id, _)| (*place, *id)).collect();
+    for (place, id, _) in &observed.live.dead {
+        if !there.contains(&(*place, *id)) {
+            verdict.add(
+                Kind::Aborted,
+                format!("the dead letter of input {id} was seen at {place:?} and is gone"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use witness::Testimony;
+
+    fn input(key: &str, seq: u64) -> Input {
+        Input {
+            key: key.into(),
+            seq,
+            fate: Fate::Acknowledged,
+            expected: Expected::Answer,
+        }
+    }
+
+    /// Two keys with two inputs each, all of them answered.
+    fn good() -> (Vec<Input>, Observed) {
+        let inputs = vec![input("a", 1), input("b", 1), input("a", 2), input("b", 2)];
+        let mut observed = Observed::default();
+        let mut memories: BTreeMap<Arc<str>, Memory> = BTreeMap::new();
+        for (id, input) in (0..).zip(&inputs) {
+            let memory = memories.entry(Arc::clone(&input.key)).or_default();
+            *memory = memory.after(input.seq);
+            for index in 0..2 {
+                let events = &mut observed.last.events[index];
+                events.push(Sighting {
+                    place: Place {
+                        partition: i32::from(&*input.key == "b"),
+                        offset: events.len() as i64,
+                    },
+                    key: Arc::clone(&input.key),
+                    told: Testimony {
+                        id,
+                        index: index as u64,
+                        seq: input.seq,
+                        by: input.seq,
+                        attempt: 1,
+                        count: memory.count,
+                        fold: memory.fold,
+                        pad: String::new(),
+                    },
+                });
+            }
+        }
+        observed.live = observed.last.clone();
+        observed.states = memories.into_iter().collect();
+        (inputs, observed)
+    }
+
+    fn kinds(change: impl FnOnce(&mut Vec<Input>, &mut Observed)) -> Vec<Kind> {
+        let (mut inputs, mut observed) = good();
+        change(&mut inputs, &mut observed);
+        judge(&inputs, &observed, Rules::default())
+            .counts()
+            .into_keys()
+            .collect()
+    }
+
+    #[test]
+    fn a_clean_run_has_nothing_against_it() {
+        assert_eq!(kinds(|_, _| {}), []);
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_found_by_its_name() {
+        let found = kinds(|_, seen| seen.last.events.iter_mut().for_each(|events| drop(events.pop())));
+        assert!(found.contains(&Kind::Lost) && found.contains(&Kind::State), "{found:?}");
+        let found = kinds(|_, seen| {
+            let again = seen.last.events[0][3].clone();
+            seen.last.events[0].push(again);
+        });
+        assert!(found.contains(&Kind::Duplicate), "{found:?}");
+        assert_eq!(
+            kinds(|_, seen| seen.live.events[0][0].place.offset = 99),
+            [Kind::Aborted]
+        );
+        let found = kinds(|_, seen| {
+            seen.last.events[1][0].place.offset = 50;
+            seen.live.events[1][0].place.offset = 50;
+        });
+        assert!(found.contains(&Kind::Order), "{found:?}");
+        let found = kinds(|_, seen| drop(seen.last.events[1].pop()));
+        assert!(found.contains(&Kind::Torn), "{found:?}");
+        assert_eq!(kinds(|_, seen| seen.states[0].1.count = 9), [Kind::State]);
+        assert_eq!(kinds(|_, seen| seen.last.events[0][2].told.fold = 9), [Kind::State]);
+        let found = kinds(|_, seen| seen.last.events[0][0].told.by = 7);
+        assert_eq!(found, [Kind::Version], "by two, and back");
+        assert_eq!(kinds(|_, seen| seen.stuck.push("t[0]".to_owned())), [Kind::Stuck]);
+        assert_eq!(
+            kinds(|_, seen| seen.attempts.push(("t[0]@1".to_owned(), vec![1, 2, 1]))),
+            [Kind::Attempts]
+        );
+        assert_eq!(kinds(|inputs, _| inputs[0].fate = Fate::Failed), [Kind::Phantom]);
+        let found = kinds(|inputs, _| drop(inputs.pop()));
+        assert!(found.contains(&Kind::Phantom), "{found:?}");
+        let found = kinds(|_, seen| seen.last.dead.push((seen.last.events[0][0].place, 0, 1)));
+        assert!(
+            found.contains(&Kind::Duplicate),
+            "an answer and a dead letter: {found:?}"
+        );
+    }
+
+    #[test]
+    fn what_nobody_knows_may_be_there_or_not() {
+        assert_eq!(kinds(|inputs, _| inputs[0].fate = Fate::Unknown), []);
+        let lost = kinds(|inputs, seen| {
+            inputs[3].fate = Fate::Unknown;
+            seen.last.events.iter_mut().for_each(|events| drop(events.pop()));
+            seen.live = seen.last.clone();
+            seen.states.pop();
+        });
+        assert_eq!(lost, []);
+    }
+
+    #[test]
+    fn a_rollback_may_go_back() {
+        let (inputs, mut observed) = good();
+        for events in &mut observed.last.events {
+            events[0].told.by = 7;
+        }
+        let forward = judge(&inputs, &observed, Rules::default());
+        assert_eq!(forward.counts().into_keys().collect::<Vec<_>>(), [Kind::Version]);
+        let back = judge(&inputs, &observed, Rules { rolled_back: true });
+        assert!(back.anomalies.is_empty(), "{:?}", back.anomalies);
+    }
+}

@@ -1,0 +1,89 @@
+//! The host of a run: started, killed and started again while clients go on.
+
+use std::os::unix::process::ExitStatusExt;
+use std::sync::PoisonError;
+
+use anyhow::ensure;
+
+use crate::wait::PATIENCE;
+use crate::{Handler, Host, Result, Settings, guest};
+
+use super::run::Run;
+
+impl Run<'_> {
+    /// The handler `witness`, with quick retries.
+    ///
+    /// # Errors
+    /// If the guest does not build.
+    pub fn handler(&self) -> Result<Handler> {
+        let retry = r#"{ attempts = 4, first = "100ms", factor = 2.0, max = "1s" }"#;
+        Ok(Handler::new("witness", &guest("witness")?)
+            .consumes(&[&self.input_topic().to_owned()])
+            .emits(&witness::TYPES)
+            .set("retry", retry))
+    }
+
+    /// Settings with that handler.
+    ///
+    /// # Errors
+    /// If the guest does not build.
+    pub fn settings(&self) -> Result<Settings> {
+        self.settings_with(self.handler()?)
+    }
+
+    /// Settings with the handler `witness` as it is given: small commits, and routes for its clients.
+    ///
+    /// # Errors
+    /// If there is no broker.
+    pub fn settings_with(&self, handler: Handler) -> Result<Settings> {
+        Ok(self
+            .world
+            .settings()?
+            .set("host.batch", "20")
+            .handler(handler)
+            .route("/work/{key}", &["witness"])
+            .route_for("GET", "/work/{key}", &["witness"]))
+    }
+
+    /// Starts a host; clients of its routes find it from now on.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn host(&self, settings: &Settings) -> Result<Host> {
+        let host = self.world.host(settings)?;
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(host.http()?.to_owned());
+        Ok(host)
+    }
+
+    /// Kills a host, and starts another one in its place.
+    ///
+    /// # Errors
+    /// If that does not become ready.
+    pub fn kill_and_start(&self, host: Host, settings: &Settings) -> Result<Host> {
+        self.lose_address();
+        host.kill()?;
+        self.fault();
+        self.host(settings)
+    }
+
+    /// Waits until a host has died of itself, and starts another one.
+    ///
+    /// # Errors
+    /// If it does not die, or the other one does not become ready.
+    pub fn died_and_start(&self, host: Host, settings: &Settings) -> Result<Host> {
+        let ended = host.wait(PATIENCE)?;
+        ensure!(ended.status.signal() == Some(9), "the host ended with {}", ended.status);
+        self.lose_address();
+        self.fault();
+        self.host(settings)
+    }
+
+    /// Clients of the routes wait until there is a host again.
+    pub fn lose_address(&self) {
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(super) fn address(&self) -> Option<String> {
+        self.address.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

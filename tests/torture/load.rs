@@ -1,0 +1,179 @@
+//! What clients send: events by rate, and requests as fast as they are answered.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use serde_json::json;
+use witness::Asked;
+
+use crate::checker::Fate;
+use crate::{Ask, Client, Compression, Event, Producer, Result};
+
+use super::run::Run;
+
+/// How often a producer sends.
+const BEAT: Duration = Duration::from_millis(50);
+/// Between two looks whether the host is there again.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What is sent.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Keys of events.
+    pub keys: usize,
+    /// Percent of the events that go to the first key alone.
+    pub hot: u32,
+    /// Events a second.
+    pub rate: u32,
+    /// Clients that send requests, each for a key of its own.
+    pub clients: usize,
+    /// How many of a thousand events fail at first, once or twice.
+    pub failing: u32,
+    /// How many of a thousand events are refused for good.
+    pub refused: u32,
+    /// Thousands of steps for each.
+    pub burn: u64,
+    /// Bytes of text in each event that comes out.
+    pub pad: u64,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            keys: 100,
+            hot: 0,
+            rate: 400,
+            clients: 2,
+            failing: 5,
+            refused: 5,
+            burn: 0,
+            pad: 0,
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Keeps clients busy while `during` runs, and waits until each has heard of what it sent.
+    ///
+    /// # Errors
+    /// Of `during`, or of a client.
+    pub fn under<T>(&self, load: &Load, during: impl FnOnce() -> Result<T>) -> Result<T> {
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let mut clients = vec![scope.spawn(|| self.produce(load, &done))];
+            for number in 0..load.clients {
+                let done = &done;
+                clients.push(scope.spawn(move || self.ask(&format!("client-{number}"), done)));
+            }
+            let outcome = during();
+            done.store(true, Ordering::Relaxed);
+            for client in clients {
+                client.join().map_err(|_| anyhow!("a client panicked"))??;
+            }
+            outcome
+        })
+    }
+
+    /// Sends so many events at once.
+    ///
+    /// # Errors
+    /// If there is no broker.
+    pub fn send(&self, load: &Load, count: usize) -> Result {
+        self.deliver(&self.world.producer(Compression::Gzip)?, load, count)
+    }
+
+    fn produce(&self, load: &Load, done: &AtomicBool) -> Result {
+        let producer = self.world.producer(Compression::Gzip)?;
+        let (began, mut sent) = (Instant::now(), 0);
+        while !done.load(Ordering::Relaxed) {
+            let due = began.elapsed().as_secs_f64() * f64::from(load.rate);
+            // What a stopped broker held up is not made good at once.
+            let count = (due as usize).saturating_sub(sent).min(5_000);
+            sent = due as usize;
+            self.deliver(&producer, load, count)?;
+            thread::park_timeout(BEAT);
+        }
+        Ok(())
+    }
+
+    fn deliver(&self, producer: &Producer, load: &Load, count: usize) -> Result {
+        let inputs: Vec<_> = (0..count).map(|_| self.input(load)).collect();
+        let events: Vec<_> = inputs
+            .iter()
+            .map(|(key, asked)| Event::new("work.asked", key, &json!(asked)))
+            .collect();
+        let arrived = producer.deliver(self.input_topic(), &events)?;
+        for ((_, asked), arrived) in inputs.iter().zip(arrived) {
+            // What has not arrived in time may be on its way.
+            if arrived {
+                self.journal.hear(asked.id, Fate::Acknowledged);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next input of some key.
+    fn input(&self, load: &Load) -> (Arc<str>, Asked) {
+        let key = match self.below(100) < u64::from(load.hot) {
+            true => 0,
+            false => self.below(load.keys as u64),
+        };
+        let asked = Asked {
+            refuse: self.below(1000) < u64::from(load.refused),
+            fails: match self.below(1000) < u64::from(load.failing) {
+                true => 1 + self.below(2),
+                false => 0,
+            },
+            burn: load.burn,
+            pad: load.pad,
+            ..Asked::default()
+        };
+        self.enter(&format!("user-{key}"), asked)
+    }
+
+    fn ask(&self, key: &str, done: &AtomicBool) -> Result {
+        while !done.load(Ordering::Relaxed) {
+            let Some(address) = self.address() else {
+                thread::park_timeout(LOOK);
+                continue;
+            };
+            let client = Client::new(&address);
+            while !done.load(Ordering::Relaxed) && self.ask_once(&client, key) {}
+        }
+        Ok(())
+    }
+
+    /// One request; says whether the host seems to be there.
+    fn ask_once(&self, client: &Client, key: &str) -> bool {
+        let (key, asked) = self.enter(key, Asked::default());
+        let ask = Ask::new("POST", &format!("/work/{key}")).json(&json!(asked));
+        match client.ask(&ask).map(|reply| reply.status) {
+            Ok(200) => {
+                self.journal.hear(asked.id, Fate::Acknowledged);
+                true
+            }
+            // Refused as it is: nothing of it may show.
+            Ok(400..=499) => {
+                self.journal.hear(asked.id, Fate::Failed);
+                true
+            }
+            Ok(_) | Err(_) => {
+                thread::park_timeout(LOOK);
+                false
+            }
+        }
+    }
+}
+
+/// The last number of each key.
+pub(super) type Numbers = Mutex<std::collections::HashMap<String, (Arc<str>, u64)>>;
+
+pub(super) fn next(numbers: &Numbers, key: &str) -> (Arc<str>, u64) {
+    let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
+    let (key, number) = numbers.entry(key.to_owned()).or_insert_with(|| (key.into(), 0));
+    *number += 1;
+    (Arc::clone(key), *number)
+}

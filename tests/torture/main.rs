@@ -1,0 +1,66 @@
+//! Torture: every scenario in full, with the checker's verdict on each.
+//!
+//! `cargo run --release -p sandman-tests --bin torture -- --help`
+
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+use clap::Parser;
+use sandman_tests::{Wanted, note, run_torture, torture};
+
+/// Runs Sandman under faults and holds everything that went in against everything that came out.
+///
+/// Each scenario starts hosts of the real binary on a real Apache Kafka (fetched by Maven into `target/`, or the one in
+/// KAFKA_BROKERS), breaks something while clients send events and requests, and then judges: lost, duplicate, aborted,
+/// order, torn, state, version, stuck, attempts, phantom. Exits with 0 if nothing was wrong, 1 if something was, 2 if it
+/// could not be run.
+#[derive(Parser)]
+#[command(name = "torture")]
+struct Arguments {
+    /// Only scenarios whose name starts with this, such as `crash` or `crash-anywhere`; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    scenario: Vec<String>,
+    /// What all choices follow from; any where it is left out. It is printed with each report.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// The short form of each, as `cargo test` runs it.
+    #[arg(long)]
+    short: bool,
+    /// One JSON object a scenario, on stdout.
+    #[arg(long)]
+    json: bool,
+    /// Name the scenarios and what they show.
+    #[arg(long)]
+    list: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let say = |line: &str| {
+        let _ = writeln!(stdout(), "{line}");
+    };
+    if arguments.list {
+        torture::all().for_each(|scenario| say(&format!("{:32} {}", scenario.name, scenario.about)));
+        return ExitCode::SUCCESS;
+    }
+    let wanted = Wanted {
+        scenarios: arguments.scenario,
+        seed: arguments.seed,
+        short: arguments.short,
+    };
+    let outcome = run_torture(&wanted, |report| {
+        if arguments.json {
+            say(&serde_json::json!(report).to_string());
+        } else {
+            say(&report.text());
+        }
+    });
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            note(&format!("error: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}

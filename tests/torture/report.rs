@@ -1,0 +1,63 @@
+//! What is told of a scenario.
+
+use serde::Serialize;
+
+use crate::checker::Verdict;
+
+/// How many anomalies a report names.
+const SHOWN: usize = 10;
+
+/// One scenario, run once.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The scenario.
+    pub scenario: String,
+    /// What it was run with; the same seed makes the same keys, pauses and places.
+    pub seed: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// How many faults happened.
+    pub faults: usize,
+    /// What the checker says.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Why it could not be run to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.error.is_none() && self.verdict.anomalies.is_empty()
+    }
+
+    /// For a person: a line, and what is wrong below it.
+    pub fn text(&self) -> String {
+        let Self {
+            scenario,
+            seed,
+            seconds,
+            faults,
+            verdict,
+            error,
+        } = self;
+        let word = if self.is_clean() { "clean" } else { "FAULTY" };
+        let mut text = format!(
+            "{word:6} {scenario:32} seed {seed:<20} {seconds:6.1} s  {faults} faults, {} inputs ({} unknown), {} events, {} dead letters",
+            verdict.inputs, verdict.unknown, verdict.events, verdict.dead_letters
+        );
+        for (kind, count) in verdict.counts() {
+            text += &format!("\n  {kind}: {count}");
+            let of_kind = verdict.anomalies.iter().filter(|anomaly| anomaly.kind == kind);
+            for anomaly in of_kind.take(SHOWN) {
+                text += &format!("\n    {}", anomaly.what);
+            }
+        }
+        if let Some(error) = error {
+            text += &format!("\n  {error}");
+        }
+        text
+    }
+}

@@ -1,0 +1,60 @@
+//! A named fault, and what is run to show that it does no harm.
+
+use crate::Result;
+use crate::checker::Verdict;
+
+use super::run::Run;
+
+/// Where a scenario is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// In `cargo test`, in its short form, and in `torture`, in its full one.
+    Short,
+    /// In `torture` alone.
+    Long,
+}
+
+/// A scenario.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// Its name: words with dashes, the group first.
+    pub name: &'static str,
+    /// What it shows, in one line.
+    pub about: &'static str,
+    /// Where it is run.
+    pub length: Length,
+    /// Whether it stops its Kafka, which must be its own.
+    pub own_kafka: bool,
+    /// What it does. Ends with [`Run::finish`].
+    pub run: fn(&Run<'_>) -> Result<Verdict>,
+}
+
+impl Scenario {
+    /// A scenario for both.
+    pub const fn short(name: &'static str, about: &'static str, run: fn(&Run<'_>) -> Result<Verdict>) -> Self {
+        Self {
+            name,
+            about,
+            length: Length::Short,
+            own_kafka: false,
+            run,
+        }
+    }
+
+    /// A scenario for `torture` alone.
+    pub const fn long(name: &'static str, about: &'static str, run: fn(&Run<'_>) -> Result<Verdict>) -> Self {
+        Self {
+            length: Length::Long,
+            ..Self::short(name, about, run)
+        }
+    }
+
+    /// It stops its Kafka.
+    #[must_use]
+    pub const fn on_its_own_kafka(self) -> Self {
+        Self {
+            own_kafka: true,
+            ..self
+        }
+    }
+}
