@@ -203,10 +203,11 @@ impl<W: Work> Lanes<W> {
                 lane.running = Some((Arc::clone(&work), failed));
                 lane.known.clone()
             });
-            if faults::planted(Bug::TwoWorkers) {
-                if let Some(lane) = self.lanes.get_mut(&key) {
-                    lane.busy = false;
-                }
+            if faults::planted(Bug::TwoWorkers)
+                && let Some(lane) = self.lanes.get_mut(&key)
+                && !lane.waiting.is_empty()
+            {
+                lane.busy = false;
                 self.advance(&key);
             }
             seats.push(Seat { lane: key, state });

@@ -24,7 +24,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         caught(world, &Plant::new("tear-unit:20", &[Kind::Torn]))
     }),
     planted("two_workers_in_one_lane_are_caught_by_the_state", |world| {
-        caught(world, &Plant::new("two-workers", &[Kind::State]).keys(3).burn(500))
+        caught(world, &Plant::new("two-workers", &[Kind::State]).hot(4000))
     }),
     planted("state_kept_after_a_failed_commit_is_caught", |world| {
         let plant = Plant::new("keep-pending", &[Kind::State]);
@@ -63,13 +63,11 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         caught(world, &plant.with("CRASH", "delivered:20").then(Then::Dies))
     }),
     planted("nothing_is_caught_where_nothing_is_planted", |world| {
-        caught(
-            world,
-            &Plant::new("nothing", &[])
-                .with("STORE", "busy:5")
-                .failing(100)
-                .then(Then::Kill),
-        )
+        caught(world, &Plant::new("nothing", &[]).failing(100).then(Then::Kill))
+    }),
+    planted("nothing_is_caught_where_commits_fail", |world| {
+        let plant = Plant::new("nothing", &[]);
+        caught(world, &plant.with("STORE", "busy:40").then(Then::Kill))
     }),
 ];
 
@@ -128,9 +126,11 @@ impl Plant {
         self
     }
 
-    fn burn(mut self, burn: u64) -> Self {
+    /// One key alone, whose lane is never empty.
+    fn hot(mut self, burn: u64) -> Self {
         self.load.burn = burn;
-        self
+        self.load.clients = 0;
+        self.keys(1)
     }
 
     fn failing(mut self, failing: u32) -> Self {
