@@ -176,14 +176,26 @@ impl Reader {
 
     /// Reads to the end of every partition, as a read-committed client sees it, and returns everything.
     pub(crate) fn into_end(mut self) -> Result<Vec<Seen>> {
-        let end = Instant::now() + PATIENCE;
+        let mut all = std::mem::take(&mut self.seen);
+        self.each_to_end(|seen| {
+            all.push(seen);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// The same for more than memory holds: `each` is given what was not read before.
+    pub(crate) fn each_to_end(mut self, mut each: impl FnMut(Seen) -> Result) -> Result {
+        let mut quiet_since = Instant::now();
         while self.at_end != self.partitions {
-            self.step()?;
-            if Instant::now() > end {
-                bail!("{} has no end; {} records so far", self.topic, self.seen.len());
+            if self.step()? {
+                quiet_since = Instant::now();
+            } else if quiet_since.elapsed() > PATIENCE {
+                bail!("{} has no end: nothing new for {PATIENCE:?}", self.topic);
             }
+            self.seen.drain(..).try_for_each(&mut each)?;
         }
-        Ok(self.seen)
+        Ok(())
     }
 
     /// Whether there was something.

@@ -154,6 +154,11 @@ impl Host {
         self.http.as_deref().context("the host serves no routes")
     }
 
+    /// The id of the host's process.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// The CPU time that the host's process has used.
     ///
     /// # Errors

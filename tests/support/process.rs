@@ -55,6 +55,11 @@ impl Process {
         })
     }
 
+    /// What the kernel calls it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// The CPU time it has used, of all its threads.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         let path = format!("/proc/{}/stat", self.pid);

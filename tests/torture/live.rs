@@ -27,12 +27,12 @@ impl Topics {
     pub(super) fn read(&self, world: &World) -> Result<Witnessed> {
         let mut all = Witnessed::default();
         for (place, topic) in self.all().into_iter().enumerate() {
-            world.reader(topic)?.into_end()?.iter().try_for_each(|seen| {
+            world.reader(topic)?.each_to_end(|seen| {
                 match all.events.get_mut(place) {
-                    Some(events) => events.push(Sighting::of(seen)?),
-                    None => all.note_dead(seen)?,
+                    Some(events) => events.push(Sighting::of(&seen)?),
+                    None => all.note_dead(&seen)?,
                 }
-                Ok::<(), anyhow::Error>(())
+                Ok(())
             })?;
         }
         Ok(all)

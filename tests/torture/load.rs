@@ -30,6 +30,8 @@ pub struct Load {
     pub rate: u32,
     /// Clients that send requests, each for a key of its own.
     pub clients: usize,
+    /// How long a client rests between an answer and its next request.
+    pub rest: Duration,
     /// How many of a thousand events fail at first, once or twice.
     pub failing: u32,
     /// How many of a thousand events are refused for good.
@@ -47,6 +49,7 @@ impl Default for Load {
             hot: 0,
             rate: 400,
             clients: 2,
+            rest: Duration::ZERO,
             failing: 5,
             refused: 5,
             burn: 0,
@@ -66,7 +69,7 @@ impl Run<'_> {
             let mut clients = vec![scope.spawn(|| self.produce(load, &done))];
             for number in 0..load.clients {
                 let done = &done;
-                clients.push(scope.spawn(move || self.ask(&format!("client-{number}"), done)));
+                clients.push(scope.spawn(move || self.ask(&format!("client-{number}"), load.rest, done)));
             }
             let outcome = during();
             done.store(true, Ordering::Relaxed);
@@ -134,14 +137,16 @@ impl Run<'_> {
         self.enter(&format!("user-{key}"), asked)
     }
 
-    fn ask(&self, key: &str, done: &AtomicBool) -> Result {
+    fn ask(&self, key: &str, rest: Duration, done: &AtomicBool) -> Result {
         while !done.load(Ordering::Relaxed) {
             let Some(address) = self.address() else {
                 thread::park_timeout(LOOK);
                 continue;
             };
             let client = Client::new(&address);
-            while !done.load(Ordering::Relaxed) && self.ask_once(&client, key) {}
+            while !done.load(Ordering::Relaxed) && self.ask_once(&client, key) {
+                thread::park_timeout(rest);
+            }
         }
         Ok(())
     }

@@ -19,6 +19,9 @@ pub struct Report {
     pub seconds: f64,
     /// How many faults happened.
     pub faults: usize,
+    /// What it measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What the checker says.
     #[serde(flatten)]
     pub verdict: Verdict,
@@ -40,6 +43,7 @@ impl Report {
             seed,
             seconds,
             faults,
+            notes,
             verdict,
             error,
         } = self;
@@ -48,6 +52,9 @@ impl Report {
             "{word:6} {scenario:32} seed {seed:<20} {seconds:6.1} s  {faults} faults, {} inputs ({} unknown), {} events, {} dead letters",
             verdict.inputs, verdict.unknown, verdict.events, verdict.dead_letters
         );
+        for note in notes {
+            text += &format!("\n  {note}");
+        }
         for (kind, count) in verdict.counts() {
             text += &format!("\n  {kind}: {count}");
             let of_kind = verdict.anomalies.iter().filter(|anomaly| anomaly.kind == kind);

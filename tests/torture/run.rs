@@ -40,6 +40,7 @@ pub struct Run<'a> {
     live: Mutex<Option<Live>>,
     pub(super) address: Mutex<Option<String>>,
     faults: AtomicUsize,
+    notes: Mutex<Vec<String>>,
 }
 
 impl<'a> Run<'a> {
@@ -68,6 +69,7 @@ impl<'a> Run<'a> {
             live: Mutex::new(Some(live)),
             address: Mutex::new(None),
             faults: AtomicUsize::new(0),
+            notes: Mutex::default(),
         })
     }
 
@@ -102,6 +104,16 @@ impl<'a> Run<'a> {
     /// How many faults there were.
     pub fn faults(&self) -> usize {
         self.faults.load(Ordering::Relaxed)
+    }
+
+    /// Has the report say this too.
+    pub fn note(&self, line: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    /// What the report is to say beside the verdict.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The next input of a key, entered in the journal.

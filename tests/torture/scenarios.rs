@@ -4,11 +4,14 @@
 mod hosts;
 mod live;
 mod load;
+mod plot;
 mod report;
 mod run;
 mod scenario;
+mod vitals;
 
 mod crash;
+mod soak;
 
 use std::time::Instant;
 
@@ -22,7 +25,7 @@ pub use run::Run;
 pub use scenario::{Length, Scenario};
 
 /// All scenarios, in the order in which they are told.
-pub const ALL: &[&[Scenario]] = &[crash::SCENARIOS];
+pub const ALL: &[&[Scenario]] = &[crash::SCENARIOS, soak::SCENARIOS];
 
 /// Each scenario.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
@@ -39,7 +42,7 @@ pub fn any_seed() -> u64 {
 /// Runs one scenario.
 pub fn one(world: &World, scenario: &Scenario, seed: u64, full: bool) -> Report {
     let began = Instant::now();
-    let mut faults = 0;
+    let (mut faults, mut notes) = (0, Vec::new());
     let mut outcome = || {
         if scenario.own_kafka {
             world.own_broker()?;
@@ -47,6 +50,7 @@ pub fn one(world: &World, scenario: &Scenario, seed: u64, full: bool) -> Report 
         let run = Run::new(world, seed, full)?;
         let verdict = (scenario.run)(&run);
         faults = run.faults();
+        notes = run.notes();
         verdict
     };
     let (verdict, error) = match outcome() {
@@ -58,6 +62,7 @@ pub fn one(world: &World, scenario: &Scenario, seed: u64, full: bool) -> Report 
         seed,
         seconds: began.elapsed().as_secs_f64(),
         faults,
+        notes,
         verdict,
         error,
     }
