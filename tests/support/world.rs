@@ -16,6 +16,7 @@ use crate::keeper::keeper;
 use crate::log::Log;
 use crate::member::{self, ForeignMember};
 use crate::producer::{Compression, Producer};
+use crate::proxy::Proxy;
 use crate::rival::Rival;
 use crate::settings::Settings;
 
@@ -85,6 +86,14 @@ impl World {
             let _ = self.own.set(broker);
         }
         self.own.get().context("no broker of one's own")
+    }
+
+    /// A way to this world's own broker that can be broken.
+    ///
+    /// # Errors
+    /// If there is no broker, or one's own cannot be started.
+    pub fn proxy(&self) -> Result<Proxy> {
+        Proxy::start(self.own_broker()?.detour())
     }
 
     /// The cluster that this world talks to.
