@@ -20,7 +20,10 @@ impl Gate {
     /// A gate that is open, and settings of hosts that come by it.
     pub(super) fn new(run: &Run<'_>, settings: Settings) -> Result<(Self, Settings)> {
         let file = run.world.folder().join("hold");
-        let path = file.to_str().context("the world's folder has a strange name")?.to_owned();
+        let path = file
+            .to_str()
+            .context("the world's folder has a strange name")?
+            .to_owned();
         let held = PathBuf::from(format!("{path}.held"));
         Ok((Self { file, held }, settings.fault("HOLD", &path)))
     }

@@ -28,12 +28,7 @@ pub use run::Run;
 pub use scenario::{Length, Scenario};
 
 /// All scenarios, in the order in which they are told.
-pub const ALL: &[&[Scenario]] = &[
-    crash::SCENARIOS,
-    kafka::SCENARIOS,
-    proxy::SCENARIOS,
-    soak::SCENARIOS,
-];
+pub const ALL: &[&[Scenario]] = &[crash::SCENARIOS, kafka::SCENARIOS, proxy::SCENARIOS, soak::SCENARIOS];
 
 /// Each scenario.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
