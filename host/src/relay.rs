@@ -26,7 +26,7 @@ use crate::pipeline::Pipeline;
 use crate::store::{BatchNo, OutboxSize, Store, StoreError};
 
 pub use reconcile::Refusal;
-use reconcile::{Resume, reconcile};
+use reconcile::{Resume, provisional, reconcile};
 
 /// What one transaction carries at most, in bytes of the outbox, unless a single batch is larger.
 const TRANSACTION_BYTES: u64 = 4 << 20;
@@ -223,7 +223,7 @@ impl Relay {
     /// Takes the deployment over: looks at the cursor first, so as not to fence its rightful owner, and again when nobody
     /// else can move it any more.
     fn open(&self) -> Result<Open, RelayError> {
-        self.resume()?;
+        provisional(self.found()?)?;
         let created = ensure_topics(&self.settings, &self.topics, &self.health, PATIENCE)?;
         if !created.is_empty() {
             tracing::info!(topics = created.join(", "), "topics created");
@@ -239,7 +239,7 @@ impl Relay {
             give_up: Arc::clone(&self.give_up),
         };
         let mut publisher = Publisher::open(&self.settings, options, &self.health)?;
-        let after = match self.resume()? {
+        let after = match self.found()?? {
             Resume::Behind(_) if faults::planted(Bug::IgnoreCursor) => self.store.outbox_size()?.published,
             Resume::Behind(batch) => batch,
             Resume::Claim { batch, raise } => {
@@ -268,10 +268,11 @@ impl Relay {
         Ok(Open { publisher, after })
     }
 
-    fn resume(&self) -> Result<Resume, RelayError> {
+    /// What the cursor and the store say of each other.
+    fn found(&self) -> Result<Result<Resume, Refusal>, RelayError> {
         let cursor = read_cursor(&self.settings, &self.cursor_topic(), &self.health, PATIENCE)?;
         let size = self.store.outbox_size()?;
-        Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, self.adopt)?)
+        Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, self.adopt))
     }
 
     fn cursor_topic(&self) -> String {
