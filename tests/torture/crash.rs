@@ -75,8 +75,8 @@ fn anywhere(run: &Run<'_>) -> Result<Verdict> {
 }
 
 fn at_every_step(run: &Run<'_>) -> Result<Verdict> {
-    // What a host finds that starts again is more than it commits at once; but no record fails twice before its first
-    // failure is stored, however slow the disk is.
+    // Large commits: where they lag far behind the workers, a record fails twice before its first failure is stored, and a
+    // crash forgets both, rightly.
     let settings = run.settings()?.set("host.batch", "200");
     let load = Load {
         keys: run.size(20, 100),
