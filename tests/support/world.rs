@@ -356,6 +356,12 @@ impl World {
         logs.iter().flat_map(Log::lines).collect()
     }
 
+    /// The same, of each host.
+    pub(crate) fn logs_of_each(&self) -> Vec<Vec<String>> {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.iter().map(Log::lines).collect()
+    }
+
     /// The ends of the logs of all hosts of this world.
     pub(crate) fn logs(&self) -> String {
         let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);

@@ -75,9 +75,7 @@ fn anywhere(run: &Run<'_>) -> Result<Verdict> {
 }
 
 fn at_every_step(run: &Run<'_>) -> Result<Verdict> {
-    // Large commits: where they lag far behind the workers, a record fails twice before its first failure is stored, and a
-    // crash forgets both, rightly.
-    let settings = run.settings()?.set("host.batch", "200");
+    let settings = run.settings()?;
     let load = Load {
         keys: run.size(20, 100),
         rate: run.size(100, 200),

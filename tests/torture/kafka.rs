@@ -69,7 +69,9 @@ fn killed(run: &Run<'_>) -> Result<Verdict> {
 
 fn outage(run: &Run<'_>) -> Result<Verdict> {
     let broker = run.world.own_broker()?;
-    let host = run.host(&run.settings()?)?;
+    // Commits as large as they are for users: a request waits for the commit of all that came before it, and a host that
+    // gets out of breath with small ones would answer late for another reason.
+    let host = run.host(&run.settings()?.without("host.batch"))?;
     run.under(&Load::default(), || {
         for seconds in run.size(&[5][..], &[5, 30, 90]) {
             run.until_seen(100, FAR);

@@ -9,6 +9,7 @@ mod plot;
 mod report;
 mod run;
 mod scenario;
+mod tries;
 mod vitals;
 
 mod crash;
