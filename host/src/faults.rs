@@ -7,6 +7,8 @@
 //!
 //! - `SANDMAN_TEST_FAULT=drop-batch:10`: this bug, at every tenth occasion (every one where no number is given);
 //! - `SANDMAN_TEST_CRASH=committed:7`: SIGKILL to the process itself, the seventh time it comes to this step;
+//! - `SANDMAN_TEST_HOLD=FILE`: whoever comes to the step that the file names renames it to `FILE.held`, and waits there until
+//!   that is gone;
 //! - `SANDMAN_TEST_STORE=busy:20`: every twentieth commit is refused as it is when the disk is full;
 //! - `SANDMAN_TEST_CLOCK=FILE`: milliseconds in a file that are added to the wall clock, or `still MILLIS`: the time at which
 //!   it stands.
@@ -49,7 +51,7 @@ pub enum Bug {
     StrayTransaction,
 }
 
-/// A step on the way of an event at which the process may be told to die.
+/// A step on the way of an event at which the process may be told to die, or to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A record came from Kafka.
@@ -115,7 +117,7 @@ mod absent {
         false
     }
 
-    /// Dies here if that is wanted.
+    /// Dies here, or waits, if that is wanted.
     #[inline(always)]
     pub(crate) const fn at(_: Step) {}
 

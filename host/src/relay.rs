@@ -26,10 +26,13 @@ use crate::pipeline::Pipeline;
 use crate::store::{BatchNo, OutboxSize, Store, StoreError};
 
 pub use reconcile::Refusal;
-use reconcile::{Resume, reconcile};
+use reconcile::{Resume, provisional, reconcile};
 
 /// What one transaction carries at most, in bytes of the outbox, unless a single batch is larger.
 const TRANSACTION_BYTES: u64 = 4 << 20;
+/// The same after a failure, twice as much after each that works: a slow network takes little within a transaction's time,
+/// and an outbox that grew during an outage must not be too much for it for ever.
+const CAREFUL_BYTES: u64 = 64 << 10;
 
 /// The waits after a failure, each twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -110,9 +113,13 @@ impl Relay {
         let mut topics = HashMap::new();
         let mut open: Option<Open> = None;
         let mut wait = FIRST_WAIT;
+        let mut most = TRANSACTION_BYTES;
         while !self.give_up.load(Ordering::Relaxed) {
-            match self.step(&mut open, &mut topics) {
-                Ok(Did::Publish) => wait = FIRST_WAIT,
+            match self.step(&mut open, &mut topics, most) {
+                Ok(Did::Publish) => {
+                    wait = FIRST_WAIT;
+                    most = (most * 2).min(TRANSACTION_BYTES);
+                }
                 Ok(Did::Nothing) => {
                     if self.drain.load(Ordering::Relaxed) {
                         return;
@@ -124,6 +131,7 @@ impl Relay {
                     tracing::warn!(%error, brokers = self.settings.brokers, ?wait, "publishing waits");
                     // A late request of the old publisher could hit the next transaction: never go on with it.
                     open = None;
+                    most = CAREFUL_BYTES;
                     self.rest(wait);
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
@@ -145,7 +153,8 @@ impl Relay {
         }
     }
 
-    fn step(&self, open: &mut Option<Open>, topics: &mut Topics) -> Result<Did, RelayError> {
+    /// Publishes what is there, up to so many bytes.
+    fn step(&self, open: &mut Option<Open>, topics: &mut Topics, most: u64) -> Result<Did, RelayError> {
         let Open { publisher, after } = match open {
             Some(open) => open,
             None => {
@@ -161,7 +170,7 @@ impl Relay {
                 publisher.publish(&early, &self.cursor(*after)).map(drop)?;
             }
         }
-        let mut batches = self.pipeline.outgoing(*after, TRANSACTION_BYTES)?;
+        let mut batches = self.pipeline.outgoing(*after, most)?;
         let Some(last) = batches.last().map(|batch| batch.number) else {
             return Ok(Did::Nothing);
         };
@@ -223,7 +232,7 @@ impl Relay {
     /// Takes the deployment over: looks at the cursor first, so as not to fence its rightful owner, and again when nobody
     /// else can move it any more.
     fn open(&self) -> Result<Open, RelayError> {
-        self.resume()?;
+        provisional(self.found()?)?;
         let created = ensure_topics(&self.settings, &self.topics, &self.health, PATIENCE)?;
         if !created.is_empty() {
             tracing::info!(topics = created.join(", "), "topics created");
@@ -239,7 +248,7 @@ impl Relay {
             give_up: Arc::clone(&self.give_up),
         };
         let mut publisher = Publisher::open(&self.settings, options, &self.health)?;
-        let after = match self.resume()? {
+        let after = match self.found()?? {
             Resume::Behind(_) if faults::planted(Bug::IgnoreCursor) => self.store.outbox_size()?.published,
             Resume::Behind(batch) => batch,
             Resume::Claim { batch, raise } => {
@@ -268,10 +277,11 @@ impl Relay {
         Ok(Open { publisher, after })
     }
 
-    fn resume(&self) -> Result<Resume, RelayError> {
+    /// What the cursor and the store say of each other.
+    fn found(&self) -> Result<Result<Resume, Refusal>, RelayError> {
         let cursor = read_cursor(&self.settings, &self.cursor_topic(), &self.health, PATIENCE)?;
         let size = self.store.outbox_size()?;
-        Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, self.adopt)?)
+        Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, self.adopt))
     }
 
     fn cursor_topic(&self) -> String {

@@ -8,6 +8,7 @@ mod means;
 mod port;
 
 pub use apache::Broker;
+pub(crate) use apache::Detour;
 pub(crate) use client::{block_on, client};
 pub(crate) use means::{Means, Shared};
 

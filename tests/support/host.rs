@@ -25,6 +25,18 @@ pub struct Host {
     http: Option<String>,
 }
 
+/// A host ended before it was ready.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EndedEarly(pub(crate) ExitStatus);
+
+impl std::fmt::Display for EndedEarly {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the host ended with {} before it was ready", self.0)
+    }
+}
+
+impl std::error::Error for EndedEarly {}
+
 /// A host, or another command of `sandman`, that has ended.
 #[derive(Clone, Debug)]
 pub struct Ended {
@@ -132,10 +144,11 @@ impl Host {
         let process = Process::start("the host", &mut command)?;
         remember(process.stderr.clone());
         let ready = process.stdout.wait_for(|line| line.starts_with(READY));
-        let line = ready.with_context(|| match process.ended() {
-            Some(status) => format!("the host ended with {status} before it was ready"),
-            None => "the host was not ready in time".to_owned(),
-        })?;
+        let line = match (ready, process.ended()) {
+            (Some(line), _) => line,
+            (None, Some(status)) => return Err(EndedEarly(status).into()),
+            (None, None) => bail!("the host was not ready in time"),
+        };
         let admin = address(&line, "admin").with_context(|| format!("no admin address in {line:?}"))?;
         let http = address(&line, "http");
         Ok(Self { process, admin, http })
@@ -214,6 +227,22 @@ impl Host {
         self.process.signal(Signal::KILL)?;
         self.process.wait(PATIENCE)?;
         Ok(())
+    }
+
+    /// SIGSTOP: it stands still, and its connections stay open.
+    ///
+    /// # Errors
+    /// If the signal cannot be sent.
+    pub fn freeze(&self) -> Result {
+        self.process.signal(Signal::STOP)
+    }
+
+    /// SIGCONT: it goes on, and does not know that it stood still.
+    ///
+    /// # Errors
+    /// If the signal cannot be sent.
+    pub fn thaw(&self) -> Result {
+        self.process.signal(Signal::CONT)
     }
 
     /// SIGTERM: it drains; returns when it has ended.

@@ -24,6 +24,7 @@ mod node;
 mod paths;
 mod process;
 mod producer;
+pub mod proxy;
 mod rival;
 mod settings;
 #[path = "../torture/scenarios.rs"]

@@ -65,6 +65,16 @@ impl ForeignMember {
         })
     }
 
+    /// Waits until it holds as many partitions as `wanted` accepts.
+    ///
+    /// # Errors
+    /// If it does not in time.
+    pub fn holds(&self, what: &str, wanted: impl Fn(usize) -> bool) -> Result {
+        eventually(&format!("the foreign member holds {what}"), || {
+            Ok(wanted(self.held.load(Ordering::Relaxed)).then_some(()))
+        })
+    }
+
     /// Leaves the group.
     pub fn leave(self) {}
 }

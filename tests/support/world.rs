@@ -16,6 +16,7 @@ use crate::keeper::keeper;
 use crate::log::Log;
 use crate::member::{self, ForeignMember};
 use crate::producer::{Compression, Producer};
+use crate::proxy::Proxy;
 use crate::rival::Rival;
 use crate::settings::Settings;
 
@@ -85,6 +86,14 @@ impl World {
             let _ = self.own.set(broker);
         }
         self.own.get().context("no broker of one's own")
+    }
+
+    /// A way to this world's own broker that can be broken.
+    ///
+    /// # Errors
+    /// If there is no broker, or one's own cannot be started.
+    pub fn proxy(&self) -> Result<Proxy> {
+        Proxy::start(self.own_broker()?.detour())
     }
 
     /// The cluster that this world talks to.
@@ -345,6 +354,12 @@ impl World {
     pub fn logged(&self) -> Vec<String> {
         let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         logs.iter().flat_map(Log::lines).collect()
+    }
+
+    /// The same, of each host.
+    pub(crate) fn logs_of_each(&self) -> Vec<Vec<String>> {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.iter().map(Log::lines).collect()
     }
 
     /// The ends of the logs of all hosts of this world.

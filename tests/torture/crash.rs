@@ -1,17 +1,63 @@
-//! The host is killed, anywhere.
+//! The host is killed or stopped, anywhere, or another takes its place.
 
 use std::time::Duration;
 
-use crate::Result;
-use crate::checker::Verdict;
+use anyhow::ensure;
 
+use crate::checker::Verdict;
+use crate::wait::eventually;
+use crate::world::PARTITIONS;
+use crate::{Host, Result};
+
+use super::gate::Gate;
 use super::{Load, Run, Scenario};
 
-pub(super) const SCENARIOS: &[Scenario] = &[Scenario::short(
-    "crash-anywhere",
-    "kill -9 at random moments under load",
-    anywhere,
-)];
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::short("crash-anywhere", "kill -9 at random moments under load", anywhere),
+    Scenario::short(
+        "crash-at-every-step",
+        "kill -9 at each step from consume to relay acknowledgement",
+        at_every_step,
+    ),
+    Scenario::long(
+        "crash-stopped",
+        "stopped until its group, and Kafka's transaction, went on without it",
+        stopped,
+    ),
+    Scenario::short(
+        "crash-rival",
+        "another relay takes the transactional id, in and between transactions",
+        rival,
+    ),
+];
+
+/// The steps of the way, as the environment writes them: first those that only events come to.
+const STEPS: [&str; 15] = [
+    "received",
+    "offered",
+    "taken",
+    "ran",
+    "queued",
+    "folded",
+    "written",
+    "committed",
+    "settled",
+    "relayed",
+    "begun",
+    "delivered",
+    "pointed",
+    "visible",
+    "acknowledged",
+];
+
+/// Steps at which the relay stands between two transactions, or in one.
+const RELAYING: [&str; 4] = ["relayed", "begun", "delivered", "pointed"];
+
+/// Longer than Kafka leaves a transaction open: 30 s, and up to 10 s until it looks.
+const TRANSACTION_ENDED: Duration = Duration::from_secs(45);
+
+/// No step is so far away from the next one under load.
+const FAR: Duration = Duration::from_secs(30);
 
 fn anywhere(run: &Run<'_>) -> Result<Verdict> {
     let settings = run.settings()?;
@@ -26,4 +72,97 @@ fn anywhere(run: &Run<'_>) -> Result<Verdict> {
         Ok(host)
     })?;
     run.finish(host)
+}
+
+fn at_every_step(run: &Run<'_>) -> Result<Verdict> {
+    let settings = run.settings()?;
+    let load = Load {
+        keys: run.size(20, 100),
+        rate: run.size(100, 200),
+        ..Load::default()
+    };
+    let host = run.under(&load, || {
+        // The first two wait for the group to give up the host before: of them, one is enough for a short run.
+        let spared = run.size(run.below(2) as usize, STEPS.len());
+        for _ in 0..run.size(1, 2) {
+            let steps = STEPS.iter().enumerate().filter(|(place, _)| *place != spared);
+            for (_, step) in steps {
+                // What starts again goes to the next step at which it dies; what it finds is what the last one left.
+                let at = 1 + run.below(run.size(5, 60));
+                run.dies(&settings.clone().fault("CRASH", &format!("{step}:{at}")))?;
+            }
+        }
+        run.host(&settings)
+    })?;
+    run.finish(host)
+}
+
+fn stopped(run: &Run<'_>) -> Result<Verdict> {
+    let (gate, settings) = Gate::new(run, run.settings()?)?;
+    let host = run.host(&settings)?;
+    run.under(&Load::default(), || {
+        for round in 0..run.size(1, 3) {
+            run.until_seen(100, FAR);
+            // In a transaction, so that the relay, too, has to find out that it was given up.
+            gate.hold(&host, RELAYING[1 + run.below(3) as usize])?;
+            host.freeze()?;
+            run.fault();
+            let stranger = run.world.foreign_member("witness", run.input_topic())?;
+            stranger.holds("everything", |held| held == PARTITIONS as usize)?;
+            if round == 1 {
+                run.for_long(TRANSACTION_ENDED);
+            }
+            gate.go_on()?;
+            host.thaw()?;
+            stranger.holds("no longer everything", |held| held < PARTITIONS as usize)?;
+            stranger.leave();
+            goes_on(run, &host)?;
+        }
+        Ok(())
+    })?;
+    run.finish(host)
+}
+
+fn rival(run: &Run<'_>) -> Result<Verdict> {
+    let (gate, settings) = Gate::new(run, run.settings()?)?;
+    let host = run.host(&settings)?;
+    run.under(&Load::default(), || {
+        for round in 0..run.size(4, 24) {
+            run.until_seen(run.below(100) as usize, FAR);
+            gate.hold(&host, RELAYING[round % RELAYING.len()])?;
+            let before = heard(run, "was taken over");
+            let rival = run.world.rival()?;
+            run.fault();
+            if run.below(2) == 0 {
+                // The host stands still: nobody takes the id back in between.
+                rival.write_and_abort(&run.output_topics()[0])?;
+            }
+            gate.go_on()?;
+            eventually("the host says that it was fenced", || {
+                host.still_runs()?;
+                Ok((heard(run, "was taken over") > before).then_some(()))
+            })?;
+            goes_on(run, &host)?;
+            ensure!(
+                rival.write_and_abort(&run.output_topics()[0]).is_err(),
+                "the host goes on, and its rival was not fenced"
+            );
+        }
+        Ok(())
+    })?;
+    run.finish(host)
+}
+
+/// Lines of the hosts' logs with these words.
+fn heard(run: &Run<'_>, words: &str) -> usize {
+    run.world.logged().iter().filter(|line| line.contains(words)).count()
+}
+
+/// Waits until more comes out than a transaction that was under way may hold.
+pub(super) fn goes_on(run: &Run<'_>, host: &Host) -> Result {
+    let wanted = run.seen()[1] + 50;
+    eventually("the host goes on", || {
+        host.still_runs()?;
+        Ok((run.seen()[1] >= wanted).then_some(()))
+    })
 }

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 
 use anyhow::ensure;
 
+use crate::host::EndedEarly;
 use crate::wait::PATIENCE;
 use crate::{Handler, Host, Result, Settings, guest};
 
@@ -76,6 +77,21 @@ impl Run<'_> {
         self.lose_address();
         self.fault();
         self.host(settings)
+    }
+
+    /// Starts a host that dies of itself, and waits until it has; it may not even become ready.
+    ///
+    /// # Errors
+    /// If it does not die.
+    pub fn dies(&self, settings: &Settings) -> Result {
+        let status = match self.host(settings) {
+            Ok(host) => host.wait(PATIENCE)?.status,
+            Err(error) => error.downcast::<EndedEarly>()?.0,
+        };
+        ensure!(status.signal() == Some(9), "the host ended with {status}");
+        self.lose_address();
+        self.fault();
+        Ok(())
     }
 
     /// Clients of the routes wait until there is a host again.

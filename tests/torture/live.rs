@@ -23,19 +23,24 @@ impl Topics {
         [first, second, &self.dead]
     }
 
-    /// Reads all of them to their ends.
-    pub(super) fn read(&self, world: &World) -> Result<Witnessed> {
+    /// Reads all of them to their ends; says also when each first event was made, sorted.
+    pub(super) fn read(&self, world: &World) -> Result<(Witnessed, Vec<String>)> {
         let mut all = Witnessed::default();
+        let mut made = Vec::new();
         for (place, topic) in self.all().into_iter().enumerate() {
             world.reader(topic)?.each_to_end(|seen| {
                 match all.events.get_mut(place) {
                     Some(events) => events.push(Sighting::of(&seen)?),
                     None => all.note_dead(&seen)?,
                 }
+                if place == 0 {
+                    made.push(seen.header("timestamp"));
+                }
                 Ok(())
             })?;
         }
-        Ok(all)
+        made.sort();
+        Ok((all, made))
     }
 }
 

@@ -1,6 +1,5 @@
 //! One run of a scenario: its seed, its clients, its readers, and the end at which all is held against each other.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,6 +14,7 @@ use crate::{Client, Host, Result, World};
 
 use super::live::{Live, Topics};
 use super::load::{Numbers, next};
+use super::tries::tries;
 
 /// Between two looks at what the readers have.
 const LOOK: Duration = Duration::from_millis(100);
@@ -201,12 +201,14 @@ impl<'a> Run<'a> {
     /// If the broker does not answer.
     pub fn judge(&self, states: Vec<(Arc<str>, Memory)>, rules: Rules) -> Result<Verdict> {
         let live = self.live().take().context("judged already")?.stop()?;
+        let stuck = self.stuck()?;
+        let (last, made) = self.topics.read(self.world)?;
         let observed = Observed {
             live,
-            stuck: self.stuck()?,
-            last: self.topics.read(self.world)?,
+            stuck,
+            last,
             states,
-            attempts: attempts(&self.world.logged()),
+            attempts: tries(&self.world.logs_of_each(), &made),
         };
         Ok(judge(&self.journal.inputs(), &observed, rules))
     }
@@ -292,38 +294,4 @@ fn is_idle(host: &Host) -> Result<bool> {
     ]
     .iter()
     .all(|name| none(name)))
-}
-
-/// Per record, the failed attempts that the hosts told of, in order; one that is told twice was cut off by a crash.
-fn attempts(lines: &[String]) -> Vec<(String, Vec<u32>)> {
-    let mut records: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for line in lines.iter().filter(|line| line.contains("trying again later")) {
-        let field = |name: &str| {
-            let (_, rest) = line.split_once(&format!(" {name}="))?;
-            Some(rest.split_whitespace().next()?.to_owned())
-        };
-        if let (Some(topic), Some(partition), Some(offset), Some(failed)) =
-            (field("topic"), field("partition"), field("offset"), field("failed"))
-        {
-            let record = records.entry(format!("{topic}[{partition}]@{offset}")).or_default();
-            record.push(failed.parse().unwrap_or(0));
-        }
-    }
-    records.into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::attempts;
-
-    #[test]
-    fn failed_attempts_are_found_in_the_log() {
-        let line = |failed| {
-            format!(
-                " WARN sandman: trying again later handler=\"w\" topic=t.a partition=2 offset=7 failed={failed} wait=1s"
-            )
-        };
-        let found = attempts(&[line(1), "else".to_owned(), line(2)]);
-        assert_eq!(found, [("t.a[2]@7".to_owned(), vec![1, 2])]);
-    }
 }

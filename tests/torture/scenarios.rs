@@ -1,6 +1,7 @@
 //! The torture scenarios: a promise, a load, a fault, and the checker's verdict. `cargo test` runs the short ones, the
 //! command `torture` all of them.
 
+mod gate;
 mod hosts;
 mod live;
 mod load;
@@ -8,9 +9,12 @@ mod plot;
 mod report;
 mod run;
 mod scenario;
+mod tries;
 mod vitals;
 
 mod crash;
+mod kafka;
+mod proxy;
 mod soak;
 
 use std::time::Instant;
@@ -25,7 +29,7 @@ pub use run::Run;
 pub use scenario::{Length, Scenario};
 
 /// All scenarios, in the order in which they are told.
-pub const ALL: &[&[Scenario]] = &[crash::SCENARIOS, soak::SCENARIOS];
+pub const ALL: &[&[Scenario]] = &[crash::SCENARIOS, kafka::SCENARIOS, proxy::SCENARIOS, soak::SCENARIOS];
 
 /// Each scenario.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {

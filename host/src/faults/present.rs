@@ -55,6 +55,7 @@ pub(crate) fn planted(fault: Bug) -> bool {
 }
 
 pub(crate) fn at(step: Step) {
+    hold_at(step);
     static WISH: OnceLock<Option<Wish>> = OnceLock::new();
     let Some(wish) = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_CRASH")) else {
         return;
@@ -64,6 +65,21 @@ pub(crate) fn at(step: Step) {
         // The signal may take a moment; nothing more may happen until then.
         loop {
             std::thread::park();
+        }
+    }
+}
+
+fn hold_at(step: Step) {
+    static FILE: OnceLock<Option<String>> = OnceLock::new();
+    let Some(file) = FILE.get_or_init(|| std::env::var("SANDMAN_TEST_HOLD").ok()) else {
+        return;
+    };
+    let wanted = std::fs::read_to_string(file).unwrap_or_default();
+    let held = format!("{file}.held");
+    // Of those who come to it at the same time, one can rename it.
+    if wanted.trim() == kebab(&format!("{step:?}")) && std::fs::rename(file, &held).is_ok() {
+        while std::path::Path::new(&held).exists() {
+            std::thread::park_timeout(std::time::Duration::from_millis(1));
         }
     }
 }

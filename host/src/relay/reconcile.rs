@@ -41,18 +41,40 @@ pub enum Refusal {
         /// The cursor's batch.
         cursor: BatchNo,
     },
-    /// The cursor is behind what the store knows to be published, or is gone.
+    /// The cursor is behind what the store knows to be published. Kafka confirms a transaction before its end is written
+    /// everywhere: that this is so is certain only once the transactional id is ours.
     #[error(
         "the store's progress and events belong to a Kafka where the deployment's cursor stands at batch {published} or \
-         above, but here it {found}: this is another cluster, the relay's topic was deleted, or `[host] deployment` was \
+         above, but here it is at batch {cursor}: this is another cluster, its data is older, the relay's topic was deleted, \
+         or `[host] deployment` was changed; mend that, or run with --adopt to go on with this one"
+    )]
+    CursorBehind {
+        /// What the store knows to be published.
+        published: BatchNo,
+        /// The cursor's batch.
+        cursor: BatchNo,
+    },
+    /// The cursor is gone, although the store knows that there was one.
+    #[error(
+        "the store's progress and events belong to a Kafka where the deployment's cursor stands at batch {published} or \
+         above, but here it is gone: this is another cluster, the relay's topic was deleted, or `[host] deployment` was \
          changed; mend that, or run with --adopt to go on with this one"
     )]
     CursorLost {
         /// What the store knows to be published.
         published: BatchNo,
-        /// What Kafka has instead.
-        found: String,
     },
+}
+
+/// What was found before the transactional id was ours; whether to take it over, and look again.
+///
+/// A cursor that names us and is behind may have a transaction of ours under way that Kafka has confirmed already. Nobody
+/// with a right to the deployment is fenced there, and whoever takes the transactional id over waits for that end.
+pub(super) fn provisional(found: Result<Resume, Refusal>) -> Result<(), Refusal> {
+    match found {
+        Ok(_) | Err(Refusal::CursorBehind { .. }) => Ok(()),
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// Compares the cursor with the store. With `adopt`, what does not belong together is made to.
@@ -69,7 +91,7 @@ pub(super) fn reconcile(cursor: Option<&Cursor>, ours: &str, size: OutboxSize, a
     };
     let (refusal, adopted) = match cursor {
         None if published == 0 && !claimed => return Ok(claim),
-        None => (lost(published, "is gone".to_owned()), claim),
+        None => (Refusal::CursorLost { published }, claim),
         Some(Cursor { store, .. }) if store != ours => {
             let refusal = Refusal::OtherStore {
                 theirs: store.clone(),
@@ -84,14 +106,16 @@ pub(super) fn reconcile(cursor: Option<&Cursor>, ours: &str, size: OutboxSize, a
                 raise: true,
             },
         ),
-        Some(Cursor { batch, .. }) if *batch < published => (lost(published, format!("is at batch {batch}")), claim),
+        Some(Cursor { batch, .. }) if *batch < published => {
+            let refusal = Refusal::CursorBehind {
+                published,
+                cursor: *batch,
+            };
+            (refusal, claim)
+        }
         Some(Cursor { batch, .. }) => return Ok(Resume::Behind(*batch)),
     };
     if adopt { Ok(adopted) } else { Err(refusal) }
-}
-
-fn lost(published: BatchNo, found: String) -> Refusal {
-    Refusal::CursorLost { published, found }
 }
 
 #[cfg(test)]
@@ -127,6 +151,16 @@ mod tests {
             reconcile(None, "us", size(0, 3), false),
             Ok(Resume::Claim { batch: 0, raise: false })
         );
+    }
+
+    #[test]
+    fn only_a_cursor_that_is_ours_and_behind_is_looked_at_again_once_nobody_else_can_move_it() {
+        let first = |cursor: Option<Cursor>| provisional(reconcile(cursor.as_ref(), "us", size(5, 9), false));
+        assert_eq!(first(Some(cursor("us", 5))), Ok(()));
+        assert_eq!(first(Some(cursor("us", 4))), Ok(()));
+        assert!(first(Some(cursor("them", 4))).is_err(), "its owner would be fenced");
+        assert!(first(Some(cursor("us", 10))).is_err());
+        assert!(first(None).is_err());
     }
 
     #[test]

@@ -18,11 +18,19 @@ use crate::process::Process;
 /// How long a broker may take to end after SIGTERM.
 const STOP: Duration = Duration::from_secs(60);
 
+/// A way to the broker on which there is room for a proxy: where clients are sent, and where the broker listens for them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Detour {
+    pub(crate) front: u16,
+    pub(crate) behind: u16,
+}
+
 /// A broker of one's own, to be stopped, killed and started again on the same port and data.
 pub struct Broker {
     jars: Jars,
     folder: PathBuf,
     cluster: Cluster,
+    detour: Detour,
     process: Mutex<Option<Process>>,
 }
 
@@ -32,14 +40,19 @@ impl Broker {
         let port = port::free()?;
         let folder = keeper()?.folder().join(format!("kafka-{port}"));
         fs::create_dir_all(&folder)?;
+        let detour = Detour {
+            front: port::free()?,
+            behind: port::free()?,
+        };
         fs::write(
             folder.join("server.properties"),
-            properties(&folder, port, port::free()?),
+            properties(&folder, port, port::free()?, detour),
         )?;
         let broker = Self {
             jars: jars.clone(),
             folder,
             cluster: Cluster::at(format!("127.0.0.1:{port}")),
+            detour,
             process: Mutex::new(None),
         };
         broker.format()?;
@@ -55,6 +68,11 @@ impl Broker {
     /// The cluster of this one broker.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// The way on which there is room for a proxy.
+    pub(crate) fn detour(&self) -> Detour {
+        self.detour
     }
 
     /// Starts it, again or for the first time, and returns once it answers.
@@ -134,16 +152,17 @@ impl Broker {
     }
 }
 
-fn properties(folder: &Path, port: u16, controller: u16) -> String {
+fn properties(folder: &Path, port: u16, controller: u16, detour: Detour) -> String {
+    let Detour { front, behind } = detour;
     let data = folder.join("data");
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{front}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={}
 # A topic that a behaviour forgot to make, or the host to check, is a fault and not a topic.
 auto.create.topics.enable=false

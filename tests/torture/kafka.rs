@@ -1,0 +1,98 @@
+//! Kafka is killed, or away for a while.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use crate::checker::Verdict;
+use crate::{Client, Result};
+
+use super::crash::goes_on;
+use super::gate::Gate;
+use super::{Load, Run, Scenario};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::short(
+        "kafka-killed",
+        "kill -9 to the broker in the middle of the relay's transactions",
+        killed,
+    )
+    .on_its_own_kafka(),
+    Scenario::short(
+        "kafka-outage",
+        "the broker is away, up to 90 s; requests are answered meanwhile",
+        outage,
+    )
+    .on_its_own_kafka(),
+];
+
+/// Steps at which a transaction is open, and the first one behind it.
+const OPEN: [&str; 4] = ["begun", "delivered", "pointed", "visible"];
+
+/// Requests that must be answered while there is no Kafka.
+const ENOUGH: usize = 50;
+
+const FAR: Duration = Duration::from_secs(30);
+
+fn killed(run: &Run<'_>) -> Result<Verdict> {
+    let broker = run.world.own_broker()?;
+    let (gate, settings) = Gate::new(run, run.settings()?)?;
+    let host = run.host(&settings)?;
+    run.under(&Load::default(), || {
+        for round in 0..run.size(1, 12) {
+            run.until_seen(100 + run.below(100) as usize, FAR);
+            // One of three at any moment.
+            let gated = round % 3 < 2;
+            if gated {
+                gate.hold(&host, OPEN[run.below(4) as usize])?;
+            } else {
+                run.for_a_while(Duration::from_millis(300));
+            }
+            broker.kill()?;
+            run.fault();
+            if gated && run.below(2) == 0 {
+                // The host finds the broker that is back, instead of none.
+                broker.start()?;
+                gate.go_on()?;
+            } else {
+                if gated {
+                    gate.go_on()?;
+                }
+                broker.start()?;
+            }
+            goes_on(run, &host)?;
+        }
+        Ok(())
+    })?;
+    run.finish(host)
+}
+
+fn outage(run: &Run<'_>) -> Result<Verdict> {
+    let broker = run.world.own_broker()?;
+    // Commits as large as they are for users: a request waits for the commit of all that came before it, and a host that
+    // gets out of breath with small ones would answer late for another reason.
+    let host = run.host(&run.settings()?.without("host.batch"))?;
+    run.under(&Load::default(), || {
+        for seconds in run.size(&[5][..], &[5, 30, 90]) {
+            run.until_seen(100, FAR);
+            match run.below(2) {
+                0 => broker.stop()?,
+                _ => broker.kill()?,
+            }
+            run.fault();
+            let before = run.journal.acknowledged();
+            run.for_long(Duration::from_secs(*seconds));
+            // Of requests: Kafka takes no event.
+            let answered = run.journal.acknowledged() - before;
+            ensure!(
+                answered >= ENOUGH,
+                "{answered} requests were answered in {seconds} s without Kafka"
+            );
+            Client::new(host.http()?).get("/work/client-0")?.has(200)?;
+            broker.start()?;
+            goes_on(run, &host)?;
+        }
+        Ok(())
+    })?;
+    run.finish(host)
+}

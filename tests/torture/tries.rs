@@ -1,0 +1,96 @@
+//! Failed attempts, as the hosts' logs tell of them, and which of them a crash may have made forgotten.
+//!
+//! A host logs a failure when it happens, and stores it with one of the next commits. On a slow disk these are far behind: a
+//! record may fail twice before its first failure is stored, and a crash forgets both, rightly. What is stored is known by
+//! what came out: units are committed in the order in which they were made.
+
+use std::collections::BTreeMap;
+
+/// So many events that were made after a failure, and published, say that it is stored. They outnumber those that other
+/// workers may have put in front of it by chance.
+const LATER: usize = 30;
+
+/// Per record, the numbers of its failed attempts, in order: all of the last host, and of the others those that are stored
+/// for certain. `logs` has the lines of each host; `made` says when each event was made, and is sorted.
+pub(super) fn tries(logs: &[Vec<String>], made: &[String]) -> Vec<(String, Vec<u32>)> {
+    let mut records: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for (host, lines) in logs.iter().enumerate() {
+        let mut later = logs.get(host + 1..).unwrap_or_default().iter();
+        let end = later.find_map(|lines| lines.iter().find_map(|line| time(line)));
+        let before_end = end.map(|end| before(made, end));
+        for line in lines.iter().filter(|line| line.contains("trying again later")) {
+            let (Some((record, failed)), Some(at)) = (failure(line), time(line)) else {
+                continue;
+            };
+            let is_stored = before_end.is_none_or(|end| end.saturating_sub(before(made, at)) >= LATER);
+            if is_stored {
+                records.entry(record).or_default().push(failed);
+            }
+        }
+    }
+    records.into_iter().collect()
+}
+
+/// How many events were made before.
+fn before(made: &[String], time: &str) -> usize {
+    made.partition_point(|made| made.as_str() < time)
+}
+
+/// `2026-01-31T23:59:59.123` at the beginning of a line, as events have it too.
+fn time(line: &str) -> Option<&str> {
+    let time = line.get(..23)?;
+    let shape = time.bytes().zip(b"0000-00-00T00:00:00.000".iter());
+    let fits = shape.into_iter().all(|(byte, like)| match like {
+        b'0' => byte.is_ascii_digit(),
+        like => byte == *like,
+    });
+    fits.then_some(time)
+}
+
+/// The record that failed, and how often it has.
+fn failure(line: &str) -> Option<(String, u32)> {
+    let field = |name: &str| {
+        let (_, rest) = line.split_once(&format!(" {name}="))?;
+        rest.split_whitespace().next()
+    };
+    let (topic, partition, offset) = (field("topic")?, field("partition")?, field("offset")?);
+    Some((format!("{topic}[{partition}]@{offset}"), field("failed")?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(second: usize, failed: u32) -> String {
+        format!(
+            "2026-01-31T10:00:{second:02}.000123Z  WARN sandman: trying again later handler=\"w\" topic=t.a partition=2 \
+             offset=7 failed={failed} wait=1s"
+        )
+    }
+
+    /// Ten events a second.
+    fn made(seconds: std::ops::Range<usize>) -> Vec<String> {
+        let of = |second| (0..10).map(move |part| format!("2026-01-31T10:00:{second:02}.{part}00Z"));
+        seconds.flat_map(of).collect()
+    }
+
+    #[test]
+    fn failed_attempts_are_found_in_the_log() {
+        let found = tries(&[vec![line(1, 1), "else".to_owned(), line(2, 2)]], &[]);
+        assert_eq!(found, [("t.a[2]@7".to_owned(), vec![1, 2])]);
+    }
+
+    #[test]
+    fn what_was_not_stored_before_a_crash_does_not_count() {
+        let logs = [vec![line(10, 1), line(11, 2)], vec![line(20, 1), line(21, 2)]];
+        let counted = |made: &[String]| tries(&logs, made).remove(0).1;
+        assert_eq!(
+            counted(&made(0..10)),
+            [1, 2],
+            "nothing came out that was made after them"
+        );
+        assert_eq!(counted(&made(0..12)), [1, 2], "not enough");
+        assert_eq!(counted(&made(0..17)), [1, 2, 1, 2], "both were stored, and forgotten");
+        assert_eq!(counted(&made(20..30)), [1, 2], "what the next host made says nothing");
+    }
+}
