@@ -7,6 +7,7 @@
 //!
 //! - `SANDMAN_TEST_FAULT=drop-batch:10`: this bug, at every tenth occasion (every one where no number is given);
 //! - `SANDMAN_TEST_CRASH=committed:7`: SIGKILL to the process itself, the seventh time it comes to this step;
+//! - `SANDMAN_TEST_HOLD=FILE`: consumers stand still before their next record for as long as this file is there;
 //! - `SANDMAN_TEST_STORE=busy:20`: every twentieth commit is refused as it is when the disk is full;
 //! - `SANDMAN_TEST_CLOCK=FILE`: milliseconds in a file that are added to the wall clock, or `still MILLIS`: the time at which
 //!   it stands.

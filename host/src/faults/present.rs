@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -55,6 +56,9 @@ pub(crate) fn planted(fault: Bug) -> bool {
 }
 
 pub(crate) fn at(step: Step) {
+    if step == Step::Received {
+        hold();
+    }
     static WISH: OnceLock<Option<Wish>> = OnceLock::new();
     let Some(wish) = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_CRASH")) else {
         return;
@@ -64,6 +68,16 @@ pub(crate) fn at(step: Step) {
         // The signal may take a moment; nothing more may happen until then.
         loop {
             std::thread::park();
+        }
+    }
+}
+
+/// Stands still for as long as the file is there.
+fn hold() {
+    static FILE: OnceLock<Option<String>> = OnceLock::new();
+    if let Some(file) = FILE.get_or_init(|| std::env::var("SANDMAN_TEST_HOLD").ok()) {
+        while std::path::Path::new(file).exists() {
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 }
