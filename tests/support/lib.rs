@@ -26,6 +26,7 @@ mod process;
 mod producer;
 mod rival;
 mod settings;
+mod store;
 #[path = "../torture/scenarios.rs"]
 pub mod torture;
 mod wait;
@@ -50,6 +51,7 @@ pub use paths::repository;
 pub use producer::{Compression, Producer};
 pub use rival::Rival;
 pub use settings::{Handler, Settings};
+pub use store::{ProgressRows, StoreFile};
 pub use wait::{PATIENCE, eventually};
 pub use world::World;
 

@@ -11,7 +11,12 @@ mod scenario;
 mod vitals;
 
 mod crash;
+mod gone;
+mod group;
+mod keys;
 mod soak;
+mod swap;
+mod time;
 
 use std::time::Instant;
 
@@ -25,7 +30,15 @@ pub use run::Run;
 pub use scenario::{Length, Scenario};
 
 /// All scenarios, in the order in which they are told.
-pub const ALL: &[&[Scenario]] = &[crash::SCENARIOS, soak::SCENARIOS];
+pub const ALL: &[&[Scenario]] = &[
+    crash::SCENARIOS,
+    group::SCENARIOS,
+    gone::SCENARIOS,
+    keys::SCENARIOS,
+    swap::SCENARIOS,
+    time::SCENARIOS,
+    soak::SCENARIOS,
+];
 
 /// Each scenario.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
