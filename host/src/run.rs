@@ -93,6 +93,8 @@ struct Host {
     admin: Admin,
     http: Option<Http>,
     store: Arc<SqliteStore>,
+    /// The store takes over what belonged to another one, or to a newer copy of it.
+    adopt: bool,
     /// Switches to another configuration, to be made in the loop.
     ordered: Receiver<Order>,
     /// The deployment is ours: handlers consume.
@@ -160,6 +162,7 @@ impl Host {
             admin,
             http,
             store,
+            adopt: options.adopt,
             ordered,
             consuming: false,
             consumers: Vec::new(),
@@ -252,7 +255,8 @@ impl Host {
 
     fn consume_one(&mut self, handler: &HandlerConfig, ix: HandlerIx) -> Result<()> {
         if !handler.topics.is_empty() {
-            let consumer = kafka::consumer(handler, ix, &self.pipeline, (&self.settings, &self.health, &self.alarm))?;
+            let reach = (&self.settings, &self.health, &self.alarm);
+            let consumer = kafka::consumer(handler, ix, &self.pipeline, (self.store.id(), self.adopt), reach)?;
             self.consumers.push((ix, consumer));
         }
         Ok(())

@@ -12,6 +12,7 @@ pub(crate) use apache::Detour;
 pub(crate) use client::{block_on, client};
 pub(crate) use means::{Means, Shared};
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use anyhow::{Context, anyhow, bail};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
 
 use crate::Result;
 use in_process::InProcess;
@@ -125,6 +127,24 @@ impl Cluster {
                 )
             })
             .collect())
+    }
+
+    /// Deletes the records of a topic's partitions that lie before these offsets, as retention does.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn delete_records(&self, topic: &str, before: &BTreeMap<i32, i64>) -> Result {
+        let mut offsets = TopicPartitionList::new();
+        for (partition, offset) in before {
+            offsets.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+        }
+        let deleted = block_on(self.admin()?.delete_records(&offsets, &options())).context("records stay")?;
+        for element in deleted.elements() {
+            element
+                .error()
+                .with_context(|| format!("records of {topic}[{}] stay", element.partition()))?;
+        }
+        Ok(())
     }
 
     /// Makes topics where the host could not: the in-process cluster knows no request for it.

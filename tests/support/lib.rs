@@ -27,6 +27,7 @@ mod producer;
 pub mod proxy;
 mod rival;
 mod settings;
+mod store;
 #[path = "../torture/scenarios.rs"]
 pub mod torture;
 mod wait;
@@ -51,6 +52,7 @@ pub use paths::repository;
 pub use producer::{Compression, Producer};
 pub use rival::Rival;
 pub use settings::{Handler, Settings};
+pub use store::{ProgressRows, StoreFile};
 pub use wait::{PATIENCE, eventually};
 pub use world::World;
 

@@ -54,6 +54,11 @@ impl ForeignMember {
         })
     }
 
+    /// How many partitions it holds now.
+    pub fn holds(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// Waits until it holds partitions.
     ///
     /// # Errors

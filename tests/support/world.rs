@@ -19,6 +19,7 @@ use crate::producer::{Compression, Producer};
 use crate::proxy::Proxy;
 use crate::rival::Rival;
 use crate::settings::Settings;
+use crate::store::StoreFile;
 
 /// Partitions of a topic, as DreamScape has them.
 pub const PARTITIONS: i32 = 3;
@@ -55,6 +56,11 @@ impl World {
     /// A folder of this world alone.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The store of the host in this world's folder, while it is stopped.
+    pub fn store(&self) -> StoreFile {
+        StoreFile::new(self.folder.join("data/sandman.db"))
     }
 
     /// The deployment's name.

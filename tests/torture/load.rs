@@ -88,6 +88,22 @@ impl Run<'_> {
         self.deliver(&self.world.producer(Compression::Gzip)?, load, count)
     }
 
+    /// Sends events that are entered, in order; returns where each landed.
+    ///
+    /// # Errors
+    /// If one does not arrive.
+    pub fn send_all(&self, inputs: &[(Arc<str>, Asked)]) -> Result<Vec<(i32, i64)>> {
+        let events: Vec<_> = inputs
+            .iter()
+            .map(|(key, asked)| Event::new("work.asked", key, &json!(asked)))
+            .collect();
+        let places = self.world.send(self.input_topic(), &events)?;
+        for (_, asked) in inputs {
+            self.journal.hear(asked.id, Fate::Acknowledged);
+        }
+        Ok(places)
+    }
+
     fn produce(&self, load: &Load, done: &AtomicBool) -> Result {
         let producer = self.world.producer(Compression::Gzip)?;
         let (began, mut sent) = (Instant::now(), 0);

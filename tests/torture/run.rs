@@ -166,12 +166,20 @@ impl<'a> Run<'a> {
     /// # Errors
     /// Likewise.
     pub fn finish_by(&self, host: Host, rules: Rules) -> Result<Verdict> {
+        self.finish_of("witness", host, rules)
+    }
+
+    /// The same where the handler goes by another name.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn finish_of(&self, handler: &str, host: Host, rules: Rules) -> Result<Verdict> {
         self.settle(&host)?;
         let states = self.states(&host)?;
         let ended = host.terminate()?;
         ensure!(ended.code() == 0, "the host ended with {}", ended.status);
         let verdict = self.judge(states, rules)?;
-        let lag = self.lag()?;
+        let lag = self.lag_of(handler)?;
         ensure!(lag == 0, "the lag is not back at zero: {lag} records are not done");
         Ok(verdict)
     }
@@ -181,8 +189,12 @@ impl<'a> Run<'a> {
     /// # Errors
     /// If the broker does not answer.
     pub fn lag(&self) -> Result<i64> {
+        self.lag_of("witness")
+    }
+
+    fn lag_of(&self, handler: &str) -> Result<i64> {
         let sent = self.world.cluster()?.end(&self.input)?;
-        Ok(sent - self.world.group_offsets("witness", &self.input)?)
+        Ok(sent - self.world.group_offsets(handler, &self.input)?)
     }
 
     /// The verdict on a host that may be wrong in any way: it may have ended, or end badly.

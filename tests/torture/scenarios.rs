@@ -13,9 +13,14 @@ mod tries;
 mod vitals;
 
 mod crash;
+mod gone;
+mod group;
 mod kafka;
+mod keys;
 mod proxy;
 mod soak;
+mod swap;
+mod time;
 
 use std::time::Instant;
 
@@ -29,7 +34,17 @@ pub use run::Run;
 pub use scenario::{Length, Scenario};
 
 /// All scenarios, in the order in which they are told.
-pub const ALL: &[&[Scenario]] = &[crash::SCENARIOS, kafka::SCENARIOS, proxy::SCENARIOS, soak::SCENARIOS];
+pub const ALL: &[&[Scenario]] = &[
+    crash::SCENARIOS,
+    kafka::SCENARIOS,
+    proxy::SCENARIOS,
+    group::SCENARIOS,
+    gone::SCENARIOS,
+    keys::SCENARIOS,
+    swap::SCENARIOS,
+    time::SCENARIOS,
+    soak::SCENARIOS,
+];
 
 /// Each scenario.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -79,7 +80,7 @@ fn hold_at(step: Step) {
     // Of those who come to it at the same time, one can rename it.
     if wanted.trim() == kebab(&format!("{step:?}")) && std::fs::rename(file, &held).is_ok() {
         while std::path::Path::new(&held).exists() {
-            std::thread::park_timeout(std::time::Duration::from_millis(1));
+            std::thread::park_timeout(Duration::from_millis(1));
         }
     }
 }

@@ -27,8 +27,11 @@ pub struct ConsumerOptions {
     pub group: String,
     /// The topics.
     pub topics: Vec<Arc<str>>,
-    /// Who commits the group's offsets: goes with them as their metadata, for people who look. At most 200 bytes.
+    /// Who commits the group's offsets, the store above all: goes with them as their metadata, and is how a store that has
+    /// lost its progress is found out. At most 200 bytes.
     pub signature: String,
+    /// Begin anew where the store has no progress, even if it has told the group of some.
+    pub adopt: bool,
     /// Called once, on the consumer's thread, before it closes, if the consumer ends by itself.
     pub on_fatal: Box<dyn FnOnce(&ConsumeError) + Send>,
 }
@@ -45,6 +48,13 @@ pub enum ConsumeError {
     /// The next record is not there any more.
     #[error("{0}")]
     OffsetGone(String),
+    /// The group was told of progress that the store does not have any more.
+    #[error(
+        "the store has no progress of {0}, although the group was told by this very store that it is done: the progress was \
+         deleted, or the store is an old copy; handling those records again would do them twice. Restore the store from \
+         a backup, or, if that is accepted, start once with `sandman run --adopt`"
+    )]
+    ProgressGone(String),
     /// The cluster does not allow it.
     #[error("not allowed to {what}: {reason}; grant it to the user of the host")]
     NotAllowed {
@@ -142,6 +152,8 @@ pub fn spawn_consumer(
         last_reason: Mutex::default(),
         quiet: AtomicBool::new(false),
         signature: options.signature,
+        adopt: options.adopt,
+        again: AtomicBool::new(false),
     };
     let consumer: BaseConsumer<Member> = settings
         .consumer(&options.group)

@@ -139,9 +139,20 @@ impl Polling {
         }
     }
 
+    /// Leaves the group and joins it, to be given again what was not taken.
+    fn join_again(&self) -> Result<(), ConsumeError> {
+        self.consumer.unsubscribe();
+        self.consumer
+            .subscribe(&self.member().topics.names())
+            .map_err(|error| ConsumeError::Failed(error.to_string()))
+    }
+
     /// Everything that need not happen at each record.
     fn look_around(&mut self) -> Result<(), ConsumeError> {
         self.member().monitor.health().polled();
+        if self.member().again.swap(false, Ordering::Relaxed) {
+            self.join_again()?;
+        }
         let resumed = self.member().intake.resumed();
         if !resumed.is_empty() && !self.member().quiet.load(Ordering::Relaxed) {
             self.resume(&resumed)?;

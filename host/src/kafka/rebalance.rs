@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
@@ -17,9 +18,13 @@ use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 use super::assignment::{Assignment, Topics, list};
 use super::client::Monitor;
 use super::consumer::ConsumeError;
-use super::intake::Intake;
+use super::intake::{Intake, Start};
 use super::polling::POLL;
+use super::wait::Deadline;
 use crate::event::TopicPartition;
+
+/// How long the group may take to say what it knows; far below the poll interval, at which it would throw us out.
+const ASK: Duration = Duration::from_secs(20);
 
 /// The context of a consumer: everything that its callbacks and its loop share. All of it runs on the consumer's thread.
 pub(super) struct Member {
@@ -35,6 +40,10 @@ pub(super) struct Member {
     pub(super) quiet: AtomicBool,
     /// Who commits, for those who look at the group's offsets.
     pub(super) signature: String,
+    /// What the group was told by this store counts for nothing.
+    pub(super) adopt: bool,
+    /// Set when partitions were not taken because the group did not say what it knows of them: the loop joins again.
+    pub(super) again: AtomicBool,
 }
 
 impl Member {
@@ -54,6 +63,18 @@ impl Member {
             }
             Err(error) => {
                 self.fail(ConsumeError::Store(error));
+                Vec::new()
+            }
+        };
+        let starts = match self.progress_gone(consumer, &partitions, &starts) {
+            Ok(gone) if gone.is_empty() => starts,
+            Ok(gone) => {
+                self.fail(ConsumeError::ProgressGone(gone.join(", ")));
+                Vec::new()
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the group does not say what it knows of its partitions; joining it again");
+                self.again.store(true, Ordering::Relaxed);
                 Vec::new()
             }
         };
@@ -86,6 +107,36 @@ impl Member {
         {
             tracing::debug!(%error, "partitions cannot be paused");
         }
+    }
+
+    /// Partitions that would begin anew although this store has told the group that records which are still there are
+    /// done. The store is the only place where progress counts, so this is how it shows that it has lost some.
+    fn progress_gone(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &[TopicPartition],
+        starts: &[Start],
+    ) -> Result<Vec<String>, KafkaError> {
+        let starts = partitions.iter().zip(starts);
+        let anew = starts.filter(|(_, start)| **start == Start::Beginning);
+        let anew = list(anew.map(|(partition, _)| partition));
+        let mut gone = Vec::new();
+        if self.adopt || anew.count() == 0 {
+            return Ok(gone);
+        }
+        let deadline = Deadline::after(ASK);
+        for known in consumer.committed_offsets(anew, deadline.left())?.elements() {
+            known.error()?;
+            let Some(done) = known.offset().to_raw().filter(|_| known.metadata() == self.signature) else {
+                continue;
+            };
+            let (topic, partition) = (known.topic(), known.partition());
+            let (oldest, _) = consumer.fetch_watermarks(topic, partition, deadline.left())?;
+            if oldest < done {
+                gone.push(format!("{topic}[{partition}] up to offset {done}"));
+            }
+        }
+        Ok(gone)
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, revoked: &mut TopicPartitionList) {

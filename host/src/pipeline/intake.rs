@@ -64,7 +64,7 @@ impl Intake for HandlerIntake {
         let desk = self.pipeline.desk.lock();
         let known = desk.partitions.of(self.handler);
         known
-            .filter_map(|(_, partition)| Some((partition.name.clone(), partition.progress.as_ref()?.next())))
+            .filter_map(|(_, partition)| Some((partition.name.clone(), partition.committed()?)))
             .collect()
     }
 

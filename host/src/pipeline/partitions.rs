@@ -19,6 +19,8 @@ pub(super) struct Partition {
     pub(super) assigned: bool,
     /// What is committed; `None` until the first record of a partition that was never read.
     pub(super) progress: Option<Progress>,
+    /// Where a partition began that was never read before.
+    began: Option<i64>,
     /// The end of the last record that was received.
     received: Option<i64>,
     /// Failures of records that are not done, from before they were received again.
@@ -61,13 +63,22 @@ impl Partition {
         let start = self.received.unwrap_or(offset);
         let span = Span { start, end: offset + 1 };
         self.received = Some(span.end);
-        let progress = self.progress.get_or_insert_with(|| Progress::starting_at(offset));
+        let progress = self.progress.get_or_insert_with(|| {
+            self.began = Some(offset);
+            Progress::starting_at(offset)
+        });
         if progress.contains(offset) {
             progress.complete(span);
             return Arrival::Known;
         }
         self.in_flight += 1;
         Arrival::New(span)
+    }
+
+    /// The next offset as far as the store has it: nothing before the first commit.
+    pub(super) fn committed(&self) -> Option<i64> {
+        let next = self.progress.as_ref()?.next();
+        (self.began != Some(next)).then_some(next)
     }
 
     /// Messages between what is committed and the partition's end.
@@ -101,6 +112,7 @@ impl Partitions {
             epoch: 0,
             assigned: false,
             progress,
+            began: None,
             received: None,
             attempts: HashMap::new(),
             in_flight: 0,
@@ -157,10 +169,13 @@ mod tests {
         };
         assert_eq!((first.start, first.end, second.start, second.end), (5, 6, 6, 9));
         assert_eq!(partition.arrive(8), Arrival::Stale, "received before");
+        assert_eq!(partition.committed(), None, "nothing is");
         partition.progress.as_mut().unwrap().complete(second);
         partition.assign(Vec::new());
         assert!(matches!(partition.arrive(5), Arrival::New(_)));
         assert_eq!(partition.arrive(8), Arrival::Known);
         assert!(matches!(partition.arrive(9), Arrival::New(Span { start: 9, end: 10 })));
+        partition.progress.as_mut().unwrap().complete(first);
+        assert_eq!(partition.committed(), Some(9));
     }
 }

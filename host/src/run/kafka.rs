@@ -13,6 +13,7 @@ use crate::kafka::{
 use crate::lanes::HandlerIx;
 use crate::pipeline::{HandlerIntake, Pipeline};
 use crate::relay::cursor_topic;
+use crate::store::StoreId;
 
 pub(super) fn settings(config: &KafkaConfig, broker: Option<&EmbeddedBroker>) -> KafkaSettings {
     let brokers = match (&config.brokers, broker) {
@@ -78,11 +79,12 @@ pub(super) fn published_topics(config: &Config) -> Vec<Arc<str>> {
     topics.into_iter().map(Arc::from).collect()
 }
 
-/// Starts the consumer of a handler.
+/// Starts the consumer of a handler, for this store; or for one that is to take the deployment over.
 pub(super) fn consumer(
     handler: &HandlerConfig,
     ix: HandlerIx,
     pipeline: &Arc<Pipeline>,
+    (store, adopt): (&StoreId, bool),
     (settings, health, alarm): (&KafkaSettings, &Arc<KafkaHealth>, &Alarm),
 ) -> Result<ConsumerHandle> {
     let (alarm, name) = (alarm.clone(), Arc::clone(&handler.name));
@@ -90,7 +92,8 @@ pub(super) fn consumer(
         handler: Arc::clone(&handler.name),
         group: handler.group.clone(),
         topics: handler.topics.clone(),
-        signature: "sandman".to_owned(),
+        signature: format!("sandman {store}"),
+        adopt,
         on_fatal: Box::new(move |error| alarm.raise(&format!("handler `{name}`: {error}"))),
     };
     let intake = Arc::new(HandlerIntake::new(Arc::clone(pipeline), ix));

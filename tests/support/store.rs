@@ -1,0 +1,66 @@
+//! The store of a host that is stopped, as somebody finds and changes it who should not.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use rusqlite::{Connection, params};
+
+use crate::Result;
+
+/// A handler's progress as the rows of the store: topic, partition, what is done.
+pub type ProgressRows = Vec<(String, i32, Vec<u8>)>;
+
+/// The file of a store whose host is stopped.
+pub struct StoreFile {
+    path: PathBuf,
+}
+
+impl StoreFile {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    fn open(&self) -> Result<Connection> {
+        ensure!(self.path.exists(), "there is no store {}", self.path.display());
+        Connection::open(&self.path).with_context(|| format!("{} cannot be opened", self.path.display()))
+    }
+
+    /// What is done, of all handlers.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn progress(&self) -> Result<ProgressRows> {
+        let store = self.open()?;
+        let mut rows =
+            store.prepare("SELECT topic, partition, done FROM progress ORDER BY handler, topic, partition")?;
+        let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Deletes what is known of the progress in a partition.
+    ///
+    /// # Errors
+    /// If nothing was known of it, or the file cannot be written.
+    pub fn forget_progress(&self, topic: &str, partition: i32) -> Result {
+        let deleted = self.open()?.execute(
+            "DELETE FROM progress WHERE topic = ?1 AND partition = ?2",
+            params![topic, partition],
+        )?;
+        ensure!(deleted == 1, "{deleted} rows were the progress of {topic}[{partition}]");
+        Ok(())
+    }
+
+    /// The states of a handler as lines for `sandman import`.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn states(&self, handler: &str) -> Result<String> {
+        let store = self.open()?;
+        let mut rows = store.prepare(
+            "SELECT json_object('key', key, 'state', json(document)) FROM state \
+             JOIN handler ON handler.id = state.handler WHERE name = ?1 ORDER BY key",
+        )?;
+        let lines: Vec<String> = rows.query_map([handler], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(lines.join("\n"))
+    }
+}

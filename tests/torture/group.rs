@@ -1,0 +1,185 @@
+//! The group takes partitions away and gives them back.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use witness::Asked;
+
+use crate::checker::Verdict;
+use crate::{Host, Result, World, eventually};
+
+use super::gate::Gate;
+use super::{Load, Run, Scenario};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::short(
+        "group-strangers",
+        "a foreign member joins and leaves the group every half second under load",
+        strangers,
+    ),
+    Scenario::short(
+        "group-back-at-once",
+        "partitions are taken away and given back as soon as they are gone, under load",
+        back_at_once,
+    ),
+    Scenario::short(
+        "group-while-running",
+        "partitions are taken away while handlers run for longer than a revocation waits",
+        while_running,
+    ),
+    Scenario::long(
+        "group-poll-interval",
+        "a consumer that stands still is thrown out of its group, others read meanwhile, and it comes back",
+        poll_interval,
+    ),
+];
+
+const HALF: Duration = Duration::from_millis(500);
+const LONG: Duration = Duration::from_secs(20);
+
+/// How often hosts of this world were told this of a partition.
+fn told(world: &World, what: &str) -> usize {
+    let logged = world.logged();
+    logged.iter().filter(|line| line.contains(what)).count()
+}
+
+/// How often a host of this world had to give a partition back.
+fn revoked(world: &World) -> usize {
+    told(world, "partition revoked")
+}
+
+/// Waits until the host has all partitions.
+fn has_all(run: &Run<'_>) -> Result {
+    eventually("the host has all partitions", || {
+        let has = told(run.world, "partition assigned") - revoked(run.world);
+        Ok((has == 3).then_some(()))
+    })
+}
+
+fn strangers(run: &Run<'_>) -> Result<Verdict> {
+    let host = run.host(&run.settings()?)?;
+    run.under(&Load::default(), || {
+        run.until_seen(50, LONG);
+        let end = Instant::now() + run.size(Duration::from_secs(6), Duration::from_secs(60));
+        while Instant::now() < end {
+            let stranger = run.world.foreign_member("witness", run.input_topic())?;
+            run.for_long(HALF);
+            stranger.leave();
+            run.fault();
+        }
+        run.until_seen(50, LONG);
+        Ok(())
+    })?;
+    let moved = revoked(run.world);
+    ensure!(moved > 0, "no stranger got a partition: this shows nothing");
+    run.finish(host)
+}
+
+fn back_at_once(run: &Run<'_>) -> Result<Verdict> {
+    let host = run.host(&run.settings()?)?;
+    let rounds = run.size(3, 15);
+    run.under(&Load::default(), || {
+        for _ in 0..rounds {
+            has_all(run)?;
+            run.until_seen(run.below(100) as usize, LONG);
+            let stranger = run.world.foreign_member("witness", run.input_topic())?;
+            stranger.holds_some()?;
+            stranger.leave();
+            run.fault();
+        }
+        run.until_seen(50, LONG);
+        Ok(())
+    })?;
+    let moved = revoked(run.world);
+    ensure!(moved >= rounds, "{moved} partitions were taken away in {rounds} rounds");
+    run.finish(host)
+}
+
+/// How often the host ran a guest.
+fn invocations(host: &Host) -> Result<usize> {
+    let count = host.metrics()?.sum("sandman_invocations_total", &[]);
+    Ok(count.unwrap_or_default() as usize)
+}
+
+fn while_running(run: &Run<'_>) -> Result<Verdict> {
+    let handler = run.handler()?.set("limits", r#"{ time = "60s" }"#);
+    let host = run.host(&run.settings_with(handler)?.set("host.workers", "8"))?;
+    for round in 0..run.size(1, 4) {
+        // A few seconds for each, at best, and there are more of them than cores.
+        let burn = 1_500_000 + run.below(1_500_000);
+        let slow = |n| {
+            run.enter(
+                &format!("slow-{n}"),
+                Asked {
+                    burn,
+                    ..Asked::default()
+                },
+            )
+        };
+        let inputs: Vec<_> = (0..8).map(slow).collect();
+        let before = run.seen()[1];
+        run.send_all(&inputs)?;
+        host.metrics_when("handlers run", |metrics| {
+            metrics.sum("sandman_in_flight_triggers", &[]).unwrap_or_default() >= 6.0
+        })?;
+        let stranger = run.world.foreign_member("witness", run.input_topic())?;
+        stranger.holds_some()?;
+        ensure!(
+            run.seen()[1] < before + inputs.len(),
+            "round {round}: all was done before partitions were taken away, which shows nothing"
+        );
+        run.fault();
+        stranger.leave();
+        eventually("all are answered", || {
+            host.still_runs()?;
+            Ok((run.seen()[1] >= before + inputs.len()).then_some(()))
+        })?;
+    }
+    let (ran, sent) = (invocations(&host)?, run.journal.len());
+    ensure!(
+        ran > sent,
+        "{ran} invocations for {sent} inputs: nothing was given up in the middle, which shows nothing"
+    );
+    run.finish(host)
+}
+
+fn poll_interval(run: &Run<'_>) -> Result<Verdict> {
+    let settings = run.settings()?.set("kafka.options.\"max.poll.interval.ms\"", "6000");
+    let (gate, settings) = Gate::new(run, settings)?;
+    let host = run.host(&settings)?;
+    let load = Load {
+        rate: 100,
+        ..Load::default()
+    };
+    run.under(&load, || {
+        for round in 1..=run.size(1, 2) {
+            run.until_seen(200, LONG);
+            gate.hold(&host, "received")?;
+            let stranger = run.world.foreign_member("witness", run.input_topic())?;
+            eventually("the stranger has the group for itself", || {
+                Ok((stranger.holds() == 3).then_some(()))
+            })?;
+            let end = Instant::now() + Duration::from_secs(40);
+            let degraded = || -> Result<bool> {
+                let health = host.operator().get("/health")?.json();
+                Ok(health["status"] == "degraded")
+            };
+            while !degraded()? {
+                ensure!(Instant::now() < end, "nobody is told that the consumer stands still");
+                run.for_long(HALF);
+            }
+            gate.go_on()?;
+            host.says(&["WARN", "max.poll.interval.ms"])?;
+            run.fault();
+            stranger.leave();
+            eventually("the consumer is back", || {
+                host.still_runs()?;
+                Ok((!degraded()?).then_some(()))
+            })?;
+            ensure!(run.journal.len() > round, "no load");
+        }
+        run.until_seen(200, LONG);
+        Ok(())
+    })?;
+    run.finish(host)
+}
