@@ -216,7 +216,7 @@ fn summary(story: &Story, done: &Done, seen: &[Seen], times: &Times) {
         let count = seen.iter().filter(|event| event.event_type == event_type).count();
         format!("{count} {event_type}")
     });
-    story.line("out", &format!("{}; one of each in full:", out.join(", ")));
+    story.line("out", &format!("{}; one of each:", out.join(", ")));
     story.events(done.registration.as_deref(), seen);
     let served = |version| {
         done.requests

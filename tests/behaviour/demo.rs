@@ -46,7 +46,7 @@ fn killed(world: &World) -> Result {
     let temporary = world.folder().join("temporary");
     fs::create_dir(&temporary)?;
     let left = || -> Result<usize> { Ok(fs::read_dir(&temporary)?.count()) };
-    world.command_killed_at(&["demo"], &temporary, "serving", || {
+    world.command_killed_at(&["demo"], &temporary, "built", || {
         ensure!(left()? == 1, "no folder while it plays");
         Ok(())
     })?;

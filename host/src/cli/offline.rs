@@ -25,7 +25,7 @@ pub(super) struct Stopped {
 impl Stopped {
     /// Opens the store of the configuration in `file`, for a handler of it.
     pub(super) fn open(file: &Path, handler: &str) -> Result<Self> {
-        telemetry::install(LogFormat::Text, "warn")?;
+        telemetry::install(LogFormat::Text, "error")?;
         // Whoever repairs need not have the secrets that the host has in its environment.
         let config = super::load(file).or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen"]))?;
         config.find(handler)?;
