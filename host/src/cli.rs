@@ -12,6 +12,7 @@ mod history;
 mod import;
 mod invoke;
 mod new;
+mod offline;
 mod output;
 mod reload;
 mod rollback;

@@ -153,6 +153,7 @@ pub struct Terms {
     consumes: HashMap<String, HashMap<String, Shape>>,
     emits: HashMap<String, Emission>,
     state: StateShape,
+    state_version: u32,
 }
 
 #[derive(Debug)]
@@ -184,7 +185,10 @@ impl Terms {
         grant: &Grant,
         topic: impl Fn(&str) -> Arc<str>,
     ) -> Result<Self, Vec<ContractError>> {
-        let mut terms = Self::default();
+        let mut terms = Self {
+            state_version: contract.state_version,
+            ..Self::default()
+        };
         let mut errors = Vec::new();
         if grant.has_topics && contract.consumes.is_empty() {
             errors.push(ContractError::ConsumesNothing);
@@ -244,6 +248,11 @@ impl Terms {
     /// What the handler's states look like. For documents from outside: what the handler itself puts is not looked at.
     pub fn state(&self) -> &StateShape {
         &self.state
+    }
+
+    /// Version of the format of the state documents that the handler puts.
+    pub fn state_version(&self) -> u32 {
+        self.state_version
     }
 
     /// Whether an incoming event is for the handler, and fits.

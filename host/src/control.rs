@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::config::Problem;
-use crate::deploy::{Done, Refusal, Report, Slot};
+use crate::deploy::{Done, Order, Refusal, Report, Slot};
 use crate::meters::Rate;
 use crate::store::{Action, Outcome};
 
@@ -31,15 +31,14 @@ pub trait Control: Send + Sync + 'static {
     /// Bytes of the largest component that is taken.
     fn largest_component(&self) -> usize;
 
-    /// Deploys a component (`None`: more than the largest came) in the name of `by`; tells stages, and then, with the slot
-    /// given back, the end.
-    fn deploy(&self, slot: Slot, order: (&str, Option<&[u8]>), tell: &mut dyn FnMut(Report));
+    /// Deploys a component (`None`: more than the largest came); tells stages, and then, with the slot given back, the end.
+    fn deploy(&self, slot: Slot, order: (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report));
 
-    /// Makes an earlier version serve, in the name of `by`.
+    /// Makes an earlier version serve.
     ///
     /// # Errors
     /// [`Refusal`] if there is no such version.
-    fn rollback(&self, slot: &Slot, by: &str, to: Option<u64>) -> Result<Done, Refusal>;
+    fn rollback(&self, slot: &Slot, order: Order<'_>, to: Option<u64>) -> Result<Done, Refusal>;
 
     /// Reads the configuration again and follows it, in the name of `by`.
     ///
@@ -112,7 +111,7 @@ pub struct Reloaded {
     pub added: Vec<String>,
     /// Handlers that are gone.
     pub removed: Vec<String>,
-    /// Handlers with other limits, retries, settings or instances.
+    /// Handlers with other event types to emit, limits, retries, settings or instances.
     pub changed: Vec<String>,
     /// Whether the routes are others.
     pub routes: bool,

@@ -7,9 +7,11 @@
 mod check;
 mod commands;
 mod events;
+mod keeper;
 mod scene;
 mod story;
 mod users;
+mod wrap;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use check::{Seen, check, versions};
 use commands::{Said, ask};
 use events::Events;
 use scene::Scene;
-use story::{Story, latency};
+use story::{Story, took};
 use users::{Client, Done, Request};
 
 /// Clients that send requests at the same time.
@@ -138,7 +140,7 @@ fn play(scene: &Scene, story: &Story, options: &Options) -> Result<Times> {
         &scene.host,
         &["deploy", "profile", "first/preferences.wasm"],
     )?;
-    story.tell("deploy a wrong one", &refused(said)?);
+    story.tell("deploy a wrong one", &first_reason(&refused(said)?));
     wait(PART)?;
     story.tell(
         "roll back",
@@ -189,6 +191,14 @@ fn refused(Said { success, line }: Said) -> Result<String> {
     Ok(line)
 }
 
+/// A refusal with the first of its reasons, and what comes of it; the others would fill the screen.
+fn first_reason(refusal: &str) -> String {
+    match (refusal.split_once("; "), refusal.rsplit_once("; ")) {
+        (Some((first, rest)), Some((_, end))) if rest != end => format!("{first}; …; {end}"),
+        _ => refusal.to_owned(),
+    }
+}
+
 /// The screen at the end.
 fn summary(story: &Story, done: &Done, seen: &[Seen], times: &Times) {
     story.pause();
@@ -206,7 +216,7 @@ fn summary(story: &Story, done: &Done, seen: &[Seen], times: &Times) {
         let count = seen.iter().filter(|event| event.event_type == event_type).count();
         format!("{count} {event_type}")
     });
-    story.line("out", &out.join(", "));
+    story.line("out", &format!("{}; one of each:", out.join(", ")));
     story.events(done.registration.as_deref(), seen);
     let served = |version| {
         done.requests
@@ -214,39 +224,26 @@ fn summary(story: &Story, done: &Done, seen: &[Seen], times: &Times) {
             .filter(|request| request.version == Some(version))
             .count()
     };
+    let (first, second) = (served(1), served(2));
     story.line(
         "profile",
-        &format!(
-            "{} PUTs by the first version, {} by the second; each user by first, second, first, in that order",
-            served(1),
-            served(2)
-        ),
+        &format!("{first} PUTs answered by the first version, {second} by the second"),
     );
+    let requests = || done.requests.iter();
+    let ended = |request: &&Request| request.at + request.took;
     let within = |(from, to): (Instant, Instant)| {
-        latency(
-            done.requests
-                .iter()
-                .filter(move |request: &&Request| request.at + request.took >= from && request.at <= to),
-        )
+        took(requests().filter(move |request| ended(request) >= from && request.at <= to))
     };
-    let before = latency(
-        done.requests
-            .iter()
-            .filter(|request| request.at + request.took < times.swap.0),
-    );
-    let after = latency(
-        done.requests
-            .iter()
-            .filter(|request| request.at > times.swap.1 && request.at < times.outage.0),
-    );
-    story.line(
-        "latency",
-        &format!(
-            "p50 / p99 / max in ms: {before} before the swap, {} during it, {after} after, {} without a broker",
-            within(times.swap),
-            within(times.outage)
+    let after = |request: &&Request| request.at > times.swap.1 && request.at < times.outage.0;
+    story.latencies(&[
+        (
+            "before the swap",
+            took(requests().filter(|request| ended(request) < times.swap.0)),
         ),
-    );
+        ("during it", within(times.swap)),
+        ("after it", took(requests().filter(after))),
+        ("without a broker", within(times.outage)),
+    ]);
 }
 
 /// Falsifies what was seen.

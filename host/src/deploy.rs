@@ -4,6 +4,8 @@
 //! that wrote its state. Whatever fails before that leaves the old version serving, and is written into the history.
 
 mod busy;
+mod live;
+mod offline;
 mod report;
 mod run;
 mod start;
@@ -25,11 +27,22 @@ use crate::sandbox::Sandbox;
 use crate::store::{Activation, KeptVersion, StoreError, VersionStore};
 
 use busy::Busy;
+use live::Live;
 use run::Run;
 
 pub use busy::Slot;
+pub use offline::Offline;
 pub use report::{Done, Passed, Report, Stage};
 pub use start::{Ready, registry};
+
+/// Who wants a version to serve, and how much.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Who it is, for the history.
+    pub by: &'a str,
+    /// Also a version that says of itself that it cannot read the states that were written since.
+    pub force: bool,
+}
 
 /// Why nothing was even begun.
 #[derive(Debug, Error)]
@@ -67,6 +80,11 @@ pub enum Refusal {
         /// The versions there are.
         kept: String,
     },
+    /// Nothing is active, so there is nothing to replace while the host is stopped.
+    #[error(
+        "nothing has served `{0}` from this store yet; the first start takes the component that sandman.toml names"
+    )]
+    NeverServed(String),
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -132,11 +150,11 @@ impl Deployer {
     /// Deploys a component to the handler that was reserved; tells each stage as it is passed, and then how it ended.
     /// `None` stands for a component that was larger than `host.component` and not even received. Whoever hears of the end
     /// may order the next change: the slot is free by then.
-    pub fn deploy(&self, slot: Slot, (by, component): (&str, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
+    pub fn deploy(&self, slot: Slot, (order, component): (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
         let Some(handler) = slot.handler().and_then(|name| self.handler(name).ok()) else {
             return;
         };
-        let mut run = Run::deploy(self, handler, by, tell);
+        let mut run = Run::deploy(Live::subject(self, handler), order, tell);
         let ended = run.component(component);
         let done = run.finish(ended);
         drop(slot);
@@ -148,42 +166,14 @@ impl Deployer {
     ///
     /// # Errors
     /// [`Refusal`] if there is no such version; what goes wrong later is told by [`Done`].
-    pub fn rollback(&self, slot: &Slot, by: &str, to: Option<u64>) -> Result<Done, Refusal> {
+    pub fn rollback(&self, slot: &Slot, order: Order<'_>, to: Option<u64>) -> Result<Done, Refusal> {
         let name = slot.handler().cloned().unwrap_or_default();
         let handler = self.handler(&name)?;
-        let target = self.target(handler, to)?;
+        let target = earlier(&*self.versions, (&handler.name, handler.active().number), to)?;
         let mut quiet = |_| {};
-        let mut run = Run::rollback(self, handler, by, &mut quiet);
+        let mut run = Run::rollback(Live::subject(self, handler), order, &mut quiet);
         let ended = run.version(&target);
         Ok(run.finish(ended))
-    }
-
-    fn target(&self, handler: &Handler, to: Option<u64>) -> Result<KeptVersion, Refusal> {
-        let kept = self.versions.versions(&handler.name)?;
-        let active = handler.active().number;
-        let find = |number| kept.iter().find(|version| version.number == number);
-        let numbers: Vec<String> = kept.iter().map(|version| version.number.to_string()).collect();
-        let (name, all) = (handler.name.to_string(), numbers.join(", "));
-        let target = match to {
-            Some(number) => find(number).ok_or(Refusal::NotKept {
-                name,
-                number,
-                kept: all,
-            }),
-            None => find(active)
-                .and_then(|version| find(version.replaced?))
-                .ok_or(Refusal::NothingBefore {
-                    name,
-                    active,
-                    kept: all,
-                }),
-        };
-        target.cloned()
-    }
-
-    /// The handler's entry in the configuration.
-    pub(super) fn configured(config: &Config, name: &str) -> Option<HandlerConfig> {
-        config.handlers.iter().find(|handler| &*handler.name == name).cloned()
     }
 
     /// The largest memory limit that a handler may have without a restart, in bytes.
@@ -252,6 +242,29 @@ impl Deployer {
             }
         })
     }
+}
+
+/// The version that a rollback goes to: `to`, or the one that the active version of the handler replaced.
+fn earlier(versions: &dyn VersionStore, (name, active): (&str, u64), to: Option<u64>) -> Result<KeptVersion, Refusal> {
+    let kept = versions.versions(name)?;
+    let find = |number| kept.iter().find(|version| version.number == number);
+    let numbers: Vec<String> = kept.iter().map(|version| version.number.to_string()).collect();
+    let (name, all) = (name.to_owned(), numbers.join(", "));
+    let target = match to {
+        Some(number) => find(number).ok_or(Refusal::NotKept {
+            name,
+            number,
+            kept: all,
+        }),
+        None => find(active)
+            .and_then(|version| find(version.replaced?))
+            .ok_or(Refusal::NothingBefore {
+                name,
+                active,
+                kept: all,
+            }),
+    };
+    target.cloned()
 }
 
 /// Why the active version cannot serve under another configuration.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use thiserror::Error;
 
 use crate::config::{Config, DEFAULT_PREFIX, HandlerConfig};
-use crate::contract::{ContractError, Grant, Terms};
+use crate::contract::{Contract, ContractError, Grant, Terms};
 use crate::outcome::{self, Failure, Fault, Outcome, Trigger};
 use crate::registry::Version;
 use crate::sandbox::{
@@ -117,6 +117,19 @@ pub fn alone(handler: &HandlerConfig) -> Result<(Version, Grant)> {
     let guest = guest(&sandbox, handler, (1, &component), &mut |_| {})?;
     let grant = Grant::all(guest.contract());
     Ok((version(guest, (handler, 1), &grant, DEFAULT_PREFIX)?, grant))
+}
+
+/// What a component says of itself, whatever it is granted.
+///
+/// # Errors
+/// [`LoadError`] if it does not load.
+pub fn describe(
+    sandbox: &Arc<Sandbox>,
+    handler: &HandlerConfig,
+    component: (u64, &[u8]),
+) -> Result<Contract, LoadError> {
+    let guest = guest(sandbox, handler, component, &mut |_| {})?;
+    Ok(guest.contract().clone())
 }
 
 fn guest(

@@ -11,6 +11,7 @@ mod reload;
 mod threads;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +38,7 @@ use crate::store::{SqliteStore, Store};
 use admin::Admin;
 use control::HostControl;
 use http::Http;
-use reload::Order;
+use reload::Switch;
 use threads::{Signals, Threads};
 
 /// How long the start waits for Kafka before it says that it serves without it.
@@ -96,7 +97,7 @@ struct Host {
     /// The store takes over what belonged to another one, or to a newer copy of it.
     adopt: bool,
     /// Switches to another configuration, to be made in the loop.
-    ordered: Receiver<Order>,
+    ordered: Receiver<Switch>,
     /// The deployment is ours: handlers consume.
     consuming: bool,
     consumers: Vec<(HandlerIx, ConsumerHandle)>,
@@ -354,15 +355,21 @@ fn start_broker(config: &Config, store: &Arc<SqliteStore>, topics: &[TopicSpec])
 /// # Errors
 /// If it cannot be opened, for example because a host has it.
 pub(crate) fn open_store(config: &Config) -> Result<Arc<SqliteStore>> {
-    let store = match &config.store.url {
-        // A store of its own: what forgets Kafka must never be the one of a real cluster.
-        StoreUrl::Sqlite(path) if config.kafka.brokers == Brokers::Embedded => {
-            SqliteStore::open(&path.with_extension("embedded.db"))?
-        }
-        StoreUrl::Sqlite(path) => SqliteStore::open(path)?,
-        StoreUrl::Memory => SqliteStore::in_memory()?,
+    let store = match store_file(config) {
+        Some(path) => SqliteStore::open(&path)?,
+        None => SqliteStore::in_memory()?,
     };
     Ok(Arc::new(store))
+}
+
+/// The file of the configured store; `None` for one in memory.
+pub(crate) fn store_file(config: &Config) -> Option<PathBuf> {
+    match &config.store.url {
+        // A store of its own: what forgets Kafka must never be the one of a real cluster.
+        StoreUrl::Sqlite(path) if config.kafka.brokers == Brokers::Embedded => Some(path.with_extension("embedded.db")),
+        StoreUrl::Sqlite(path) => Some(path.clone()),
+        StoreUrl::Memory => None,
+    }
 }
 
 fn pipeline_options(config: &Config) -> pipeline::Options {

@@ -1,10 +1,18 @@
 //! `sandman demo`: what a newcomer sees first, and that its check is one.
 
-use anyhow::ensure;
-use sandman_tests::{Behaviour, Result, World};
+use std::fs;
 
-pub const BEHAVIOURS: &[Behaviour] =
-    &[Behaviour::new("the_demo_plays_and_finds_the_fault_that_is_planted", plays).without_broker()];
+use anyhow::ensure;
+use sandman_tests::{Behaviour, Result, World, eventually};
+
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new("the_demo_plays_and_finds_the_fault_that_is_planted", plays).without_broker(),
+    Behaviour::new("a_demo_that_is_killed_leaves_no_folder", killed).without_broker(),
+];
+
+/// What a screen has, and what is shown where no terminal says how much that is.
+const LINES: usize = 45;
+const COLUMNS: usize = 100;
 
 /// Without the fault it is part of `.ci/run`.
 fn plays(world: &World) -> Result {
@@ -23,5 +31,24 @@ fn plays(world: &World) -> Result {
     for unsaid in ["lost,", "disordered", "\u{1b}"] {
         ensure!(!ended.stdout.contains(unsaid), "{unsaid:?} in:\n{}", ended.stdout);
     }
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or_default();
+    ensure!(
+        lines.len() <= LINES && longest <= COLUMNS,
+        "{} lines of {longest} characters are no screen:\n{}",
+        lines.len(),
+        ended.stdout
+    );
     Ok(())
+}
+
+fn killed(world: &World) -> Result {
+    let temporary = world.folder().join("temporary");
+    fs::create_dir(&temporary)?;
+    let left = || -> Result<usize> { Ok(fs::read_dir(&temporary)?.count()) };
+    world.command_killed_at(&["demo"], &temporary, "built", || {
+        ensure!(left()? == 1, "no folder while it plays");
+        Ok(())
+    })?;
+    eventually("the demo's folder is gone", || Ok((left()? == 0).then_some(())))
 }

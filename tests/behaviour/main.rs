@@ -12,6 +12,7 @@ mod deploy;
 mod demo;
 mod drain;
 mod embedded;
+mod going_back;
 mod group;
 mod hostage;
 mod hostile;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         crash::BEHAVIOURS,
         swap::BEHAVIOURS,
         deploy::BEHAVIOURS,
+        going_back::BEHAVIOURS,
         reload::BEHAVIOURS,
         demo::BEHAVIOURS,
         broker_outage::BEHAVIOURS,

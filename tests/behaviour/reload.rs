@@ -2,12 +2,13 @@
 
 use anyhow::ensure;
 use sandman_tests::{Ask, Behaviour, Client, Event, Handler, Host, Ledger, Result, Settings, World};
-use sandman_tests::{echo, guest, hostile, stamped};
+use sandman_tests::{echo, guest, hostile, rewritten, stamped};
 use serde_json::{Value, json};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_reload_adds_and_removes_handlers_and_routes", handlers_and_routes),
     Behaviour::new("a_reload_changes_limits_retries_and_settings", limits),
+    Behaviour::new("a_reload_grants_event_types_and_takes_them_away", emits),
     Behaviour::new("a_reload_of_a_bad_file_changes_nothing_and_says_why", bad_file),
 ];
 
@@ -104,6 +105,53 @@ fn limits(world: &World) -> Result {
     Ok(())
 }
 
+fn emits(world: &World) -> Result {
+    let input = world.make_topic("hostile.told")?;
+    let granted =
+        |types: &[&str]| -> Result<Settings> { Ok(world.settings()?.handler(hostile(&[&input])?.emits(types))) };
+    let (narrow, wide) = (
+        granted(&["hostile.done"])?,
+        granted(&["hostile.done", "hostile.secret"])?,
+    );
+    let host = world.host(&narrow)?;
+    let more = rewritten("hostile", "describes itself:well", "describes itself:more")?;
+    let refused = host.deploy("hostile", &more, |_| true)?.unwrap_or_default();
+    ensure!(refused["stage"] == "contract", "{refused}");
+    let changed = reload(world, &host, &wide)?;
+    ensure!(changed["changed"] == json!(["hostile"]), "{changed}");
+    ensure!(host.deployed("hostile", &more)? == 2, "not version 2");
+    // To a topic that the reload has made.
+    world.send(&input, &[Event::told("ann", "undeclared", 1)])?;
+    world.reader(&world.topic("hostile.secret"))?.until_count(1)?;
+
+    // The version that serves needs it.
+    world.file("sandman.toml", narrow.text().as_bytes())?;
+    let ended = world.command(&["reload", "--host", host.admin()], &[])?;
+    ensure!(
+        ended.code() == 1 && ended.stderr.contains("it emits `hostile.secret`"),
+        "{}{}",
+        ended.stdout,
+        ended.stderr
+    );
+    let back = world.command(&["rollback", "hostile", "--host", host.admin()], &[])?;
+    ensure!(back.code() == 0, "{}", back.stderr);
+    let changed = reload(world, &host, &narrow)?;
+    ensure!(changed["changed"] == json!(["hostile"]), "{changed}");
+    let forth = world.command(&["rollback", "hostile", "--to", "2", "--host", host.admin()], &[])?;
+    ensure!(
+        forth.code() == 1 && forth.stderr.contains("hostile.secret"),
+        "{}",
+        forth.stderr
+    );
+    world.send(&input, &[Event::told("ann", "undeclared", 2)])?;
+    world.dead_letters(&input)?.until_count(1)?;
+    ensure!(
+        world.all_of(&world.topic("hostile.secret"))?.len() == 1,
+        "an event of a type that was taken away came out"
+    );
+    Ok(())
+}
+
 fn bad_file(world: &World) -> Result {
     let input = world.make_topic("thing.happened")?;
     let good = world.settings()?.handler(echo(&[&input])?);
@@ -117,7 +165,7 @@ fn bad_file(world: &World) -> Result {
         (good.clone().set("host.workers", "3"), "need a restart: host.workers"),
         (good.clone().set("admin.listen", "\"127.0.0.1:1\""), "admin.listen"),
         (good.clone().set("store.url", "\"sqlite:other.db\""), "store.url"),
-        (world.settings()?.handler(ungranted), "handlers.echo.emits"),
+        (world.settings()?.handler(ungranted), "it emits `thing.echoed`"),
         (
             good.clone().handler(elsewhere.consumes(&[&input])),
             "no.wasm cannot be read",

@@ -1,15 +1,16 @@
 //! A version is replaced under load: every input is handled once, by one version, and no key goes back to an older one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{anyhow, ensure};
+use ::echo::Tally;
+use anyhow::{Context, anyhow, ensure};
 use sandman::sandbox::digest;
 use sandman_tests::{Ask, Behaviour, Client, Compression, Event, Handler, Host, Ledger, Result, Seen, World};
-use sandman_tests::{echo, guest, stamped};
-use serde_json::json;
+use sandman_tests::{echo, eventually, guest, stamped};
+use serde_json::{Value, json};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new(
@@ -27,8 +28,10 @@ pub const BEHAVIOURS: &[Behaviour] = &[
 const EVERY: Duration = Duration::from_millis(200);
 const VERSIONS: u64 = 16;
 const KEYS: usize = 40;
-/// Clients of the route, each with a key of its own.
+/// Clients of the route, each with as many of the keys.
 const CLIENTS: usize = 4;
+/// The number of a client's first request of a key: above those of all events, which come for the same key.
+const REQUESTS: u64 = 1_000_000;
 
 /// The stages that a deploy passes one after the other.
 const STAGES: [&str; 9] = [
@@ -64,23 +67,59 @@ fn never_back(versions: &BTreeMap<String, Vec<u64>>) -> Result<BTreeSet<u64>> {
     Ok(versions.values().flatten().copied().collect())
 }
 
-/// Asks the route again and again until `done`; returns how many requests there were.
-fn ask_on(host: &str, key: &str, done: &AtomicBool) -> Result<u64> {
+/// What was handled of a key: the tally after each input, and the version that made it.
+type Handled = BTreeMap<String, Vec<(Tally, u64)>>;
+
+fn handled(key: &str, told: &Value, into: &mut Handled) -> Result {
+    let tally = serde_json::from_value(told.clone()).context("a tally")?;
+    let by = told["by"].as_u64().context("no version in a tally")?;
+    into.entry(key.to_owned()).or_default().push((tally, by));
+    Ok(())
+}
+
+/// Asks the route for one key after the other until `done`; `latest` learns which versions answer.
+fn ask_on(host: &str, keys: &[String], (done, latest): (&AtomicBool, &AtomicU64)) -> Result<Handled> {
     let client = Client::new(host);
-    let (mut n, mut last) = (0, 0);
-    while !done.load(Ordering::Relaxed) {
-        n += 1;
-        let asked = client.ask(&Ask::new("POST", &format!("/things/{key}")).json(&json!({ "n": n })))?;
-        let tally = asked.has(200)?;
-        ensure!(
-            tally["count"] == n && tally["last"] == n,
-            "request {n} of {key} was counted as {tally}"
-        );
-        let by = tally["by"].as_u64().unwrap_or_default();
-        ensure!(by >= last, "{key} went back from version {last} to {by}");
-        last = by;
+    let mut answered = Handled::new();
+    for n in REQUESTS.. {
+        for key in keys {
+            if done.load(Ordering::Relaxed) {
+                return Ok(answered);
+            }
+            let told = ask(&client, key, n)?;
+            latest.fetch_max(told["by"].as_u64().unwrap_or_default(), Ordering::Relaxed);
+            handled(key, &told, &mut answered)?;
+        }
     }
-    Ok(n)
+    Ok(answered)
+}
+
+fn ask(client: &Client, key: &str, n: u64) -> Result<Value> {
+    let asked = client.ask(&Ask::new("POST", &format!("/things/{key}")).json(&json!({ "n": n })))?;
+    asked.has(200)
+}
+
+/// Checks that the tallies of each key follow from one another: every input is in them once, events in their order, and no
+/// version comes after a newer one. Answers all versions.
+fn each_once(mut handled: Handled, events: u64) -> Result<BTreeSet<u64>> {
+    let mut versions = BTreeSet::new();
+    for (key, all) in &mut handled {
+        all.sort_by_key(|(tally, _)| tally.count);
+        let (mut before, mut last, mut event) = (Tally::default(), 0, 0);
+        for (tally, by) in all {
+            let expected = before.after(tally.last);
+            ensure!(*tally == expected, "{key}: {tally:?} comes after {before:?}");
+            ensure!(*by >= last, "{key} went back from version {last} to {by}");
+            if tally.last < REQUESTS {
+                event += 1;
+                ensure!(tally.last == event, "{key}: event {} where {event} was due", tally.last);
+            }
+            (before, last) = (*tally, *by);
+            versions.insert(*by);
+        }
+        ensure!(event == events, "{key}: {event} events of {events}");
+    }
+    Ok(versions)
 }
 
 fn every_200_ms(world: &World) -> Result {
@@ -91,7 +130,9 @@ fn every_200_ms(world: &World) -> Result {
         .settings()?
         .handler(echo(&[&input])?)
         .handler(warm)
-        .set("host.versions", "3")
+        .set("host.versions", &VERSIONS.to_string())
+        // Few of a key wait in front of a request.
+        .set("host.in_flight", "400")
         .route("/things/{key}", &["echo"])
         .route("/others/{key}", &["warm"]);
     let host = world.host(&settings)?;
@@ -100,34 +141,52 @@ fn every_200_ms(world: &World) -> Result {
         host.deployed("warm", component)?;
     }
     let mut ledger = Ledger::default();
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| -> Result {
-        let producing = scope.spawn(|| -> Result {
+    // Events and requests come for the same keys, and count in the same states.
+    let keys: Vec<String> = (0..KEYS).map(|key| format!("user-{key}")).collect();
+    let (done, latest) = (AtomicBool::new(false), AtomicU64::new(0));
+    let http = host.http()?;
+    let mut all = thread::scope(|scope| -> Result<Handled> {
+        let (done, latest, ledger, input) = (&done, &latest, &mut ledger, &input);
+        let producing = scope.spawn(move || -> Result {
             let producer = world.producer(Compression::None)?;
             while !done.load(Ordering::Relaxed) {
-                let events = ledger.rounds(KEYS, 5, 20);
-                producer.send(&input, &events)?;
+                producer.send(input, &ledger.rounds(KEYS, 5, 20))?;
             }
             Ok(())
         });
-        let http = host.http()?;
-        let done = &done;
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|n| scope.spawn(move || ask_on(http, &format!("client-{n}"), done)))
+        let mine = keys.chunks(KEYS / CLIENTS);
+        let clients: Vec<_> = mine
+            .map(|keys| scope.spawn(move || ask_on(http, keys, (done, latest))))
             .collect();
-        let swapped = swap_all(&host, &components);
+        let swapped = swap_all(&host, &components, latest);
         done.store(true, Ordering::Relaxed);
         producing.join().map_err(|_| anyhow!("the producer panicked"))??;
+        let mut all = Handled::new();
         for client in clients {
-            let asked = client.join().map_err(|_| anyhow!("a client panicked"))??;
-            ensure!(asked > VERSIONS, "only {asked} requests of one client");
+            all.extend(client.join().map_err(|_| anyhow!("a client panicked"))??);
         }
-        swapped
+        swapped?;
+        Ok(all)
     })?;
-    ledger.settle(world)?;
+    let mut reader = world.reader(&world.topic("thing.counted"))?;
+    reader.until_count(ledger.total())?;
+    // One more of each, which would show that the one before counted twice.
+    let client = Client::new(http);
+    for key in &keys {
+        handled(key, &ask(&client, key, 2 * REQUESTS)?, &mut all)?;
+    }
+    let requests = all.values().map(Vec::len).sum::<usize>();
     let counted = world.all_of(&world.topic("thing.counted"))?;
-    let by = never_back(&versions(&counted))?;
-    ensure!(by.len() > 10, "only these versions counted: {by:?}");
+    let by_event: BTreeSet<_> = versions(&counted).into_values().flatten().collect();
+    for event in &counted {
+        handled(&event.key_text(), &event.payload(), &mut all)?;
+    }
+    let events = u64::try_from(ledger.total() / KEYS)?;
+    let by = each_once(all, events)?;
+    ensure!(
+        by.len() as u64 == VERSIONS && by_event.len() > 10,
+        "{requests} requests and {events} events of each key were handled by {by:?}, events alone by {by_event:?}"
+    );
     let log = host.terminate()?.stderr;
     let revoked = log.lines().filter(|line| line.contains("partition revoked")).count();
     ensure!(
@@ -137,10 +196,13 @@ fn every_200_ms(world: &World) -> Result {
     Ok(())
 }
 
-/// Deploys one version after the other, [`EVERY`] so often.
-fn swap_all(host: &Host, components: &[Vec<u8>]) -> Result {
+/// Deploys one version after the other, [`EVERY`] so often, each once a request was answered by the one before.
+fn swap_all(host: &Host, components: &[Vec<u8>], latest: &AtomicU64) -> Result {
     for (number, component) in (2..).zip(components) {
         let next = Instant::now() + EVERY;
+        eventually("a request is answered by the version that serves", || {
+            Ok((latest.load(Ordering::Relaxed) >= number - 1).then_some(()))
+        })?;
         ensure!(host.deployed("echo", component)? == number, "not version {number}");
         // The pace is what is shown here; nothing else is waited for.
         while let Some(left) = next.checked_duration_since(Instant::now()) {

@@ -116,6 +116,17 @@ pub(crate) fn run_until(folder: &Path, arguments: &[&str], last: &str) -> Result
     Ok(())
 }
 
+/// Runs a command of `sandman`, has a look as soon as a line on stdout holds `last`, and kills it.
+pub(crate) fn run_and_kill(mut command: Command, last: &str, look: impl FnOnce() -> Result<()>) -> Result<()> {
+    let process = Process::start("sandman", &mut command)?;
+    let line = process.stdout.wait_for(|line| line.contains(last));
+    line.with_context(|| format!("no {last:?} in {:?}{:?}", process.stdout.text(), process.stderr.text()))?;
+    look()?;
+    process.signal(Signal::KILL)?;
+    process.wait(PATIENCE)?;
+    Ok(())
+}
+
 pub(crate) fn ended(process: &Process, status: ExitStatus) -> Ended {
     Ended {
         status,

@@ -299,6 +299,23 @@ impl World {
         host::run(&self.folder, arguments, environment)
     }
 
+    /// Runs a command of `sandman` in this world's folder with temporary files in `temporary`; has a look as soon as a line
+    /// on its standard output holds `last`, and kills it.
+    ///
+    /// # Errors
+    /// If there is no such line, or what `look` says.
+    pub fn command_killed_at(
+        &self,
+        arguments: &[&str],
+        temporary: &Path,
+        last: &str,
+        look: impl FnOnce() -> Result,
+    ) -> Result {
+        let mut command = host::command(&self.folder, arguments)?;
+        command.env("TMPDIR", temporary);
+        host::run_and_kill(command, last, look)
+    }
+
     /// Writes a file into this world's folder, and returns its path.
     ///
     /// # Errors

@@ -68,13 +68,17 @@ pub(super) fn asking(command: impl FnOnce() -> Result<ExitCode>) -> Result<ExitC
 }
 
 impl HostArgs {
+    /// The configuration that says where the host is, for those who look at it without the host.
+    pub(super) fn file(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
+    }
+
     /// The host that these arguments, the configuration and the environment name.
     pub(super) fn client(&self) -> Result<Client> {
         if let Some(config) = self.config.as_ref().filter(|config| !config.exists()) {
             bail!("--config {}: there is no such file", config.display());
         }
-        let config = self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
-        let admin = Config::admin(&config, variables());
+        let admin = Config::admin(&self.file(), variables());
         let (base, token) = match &self.host {
             Some(host) => (base(host)?, token()),
             None => {

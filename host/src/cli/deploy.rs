@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::client::{self, HostArgs};
-use super::output;
+use super::{offline, output};
 use crate::deploy::{Done, Passed, Report};
 use crate::load;
 use crate::store::Outcome;
@@ -27,6 +27,13 @@ The component passes these stages, each shown with its time when it is done:
 Nothing pauses: no rebalance, no lost or doubled event, and a key never goes back to the version
 before. If a stage fails, the old version goes on serving, and the attempt is in `sandman history`.
 
+A component whose state-version is older than the one that the active version writes is refused at
+`contract`: it says of itself that it cannot read the states that are there. --force deploys it all the same.
+
+--offline is for a host that is stopped, above all one that does not start because the configuration
+has changed and the active version does not fit it any more. The component passes the same stages, and
+serves from the next start on. Run it as the host's user, with the host's configuration.
+
 Exit codes:
   0  it serves, or did already
   1  it was refused; the stage and the reason are on stderr
@@ -36,7 +43,8 @@ Exit codes:
 Examples:
   sandman deploy profile target/sandman/profile.wasm
   sandman deploy profile profile.wasm --host http://127.0.0.1:3902
-  sandman deploy profile profile.wasm --json | tail -1 | jq .version";
+  sandman deploy profile profile.wasm --json | tail -1 | jq .version
+  sandman deploy --offline profile profile.wasm --config /etc/sandman/sandman.toml";
 
 /// Make a component the version that serves a handler, while traffic flows.
 #[derive(Args, Debug)]
@@ -52,19 +60,58 @@ pub(super) struct DeployArgs {
     #[command(flatten)]
     host: HostArgs,
 
+    /// Also a component that says of itself that it cannot read the states that are there.
+    #[arg(long)]
+    force: bool,
+
+    /// Into the store of a host that is stopped; it serves from the next start on.
+    #[arg(long, conflicts_with = "host")]
+    offline: bool,
+
     /// Print the host's own lines: a JSON object for each stage, and a last one for the outcome.
     #[arg(long)]
     json: bool,
 }
 
+/// From when on a version serves, for the words about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// At once, on a host that runs.
+    Now,
+    /// From the next start on.
+    Later,
+}
+
 pub(super) fn run(args: &DeployArgs) -> Result<ExitCode> {
+    if args.offline {
+        return deploy_offline(args);
+    }
     client::asking(|| deploy(args))
+}
+
+fn deploy_offline(args: &DeployArgs) -> Result<ExitCode> {
+    let component = load::read(&args.file)?;
+    let stopped = offline::Stopped::open(&args.host.file(), &args.name)?;
+    let mut told = Ok(());
+    let mut tell = |report: Report| match &report {
+        _ if args.json => match serde_json::to_string(&report) {
+            Ok(line) => output::line(&line),
+            Err(error) => told = Err(error),
+        },
+        Report::Passed(passed) => show(passed),
+        Report::Done(_) => {}
+    };
+    let done = stopped.deploy(args.force, &component, &mut tell)?;
+    tell(Report::Done(done.clone()));
+    told?;
+    Ok(end(&done, args.json, When::Later))
 }
 
 fn deploy(args: &DeployArgs) -> Result<ExitCode> {
     let component = load::read(&args.file)?;
     let client = args.host.client()?;
-    let path = format!("/v1/handlers/{}/versions", args.name);
+    let force = if args.force { "?force=true" } else { "" };
+    let path = format!("/v1/handlers/{}/versions{force}", args.name);
     let mut response = client.post(&path, ("application/wasm", &component))?;
     let tells = response
         .headers()
@@ -86,7 +133,7 @@ fn deploy(args: &DeployArgs) -> Result<ExitCode> {
         }
     }
     let done = done.context("the host did not say how it ended; see `sandman history`")?;
-    Ok(end(&done, args.json))
+    Ok(end(&done, args.json, When::Now))
 }
 
 fn show(Passed { stage, millis, detail }: &Passed) {
@@ -95,23 +142,29 @@ fn show(Passed { stage, millis, detail }: &Passed) {
 }
 
 /// The last line, and the exit code.
-pub(super) fn end(done: &Done, json: bool) -> ExitCode {
+pub(super) fn end(done: &Done, json: bool, when: When) -> ExitCode {
     let Done { handler, previous, .. } = done;
     let version = done.version.unwrap_or_default();
+    let (serves, goes_on) = match when {
+        When::Now => ("serves", "goes on serving"),
+        When::Later => ("serves from the next start on", "stays the active one"),
+    };
     match done.outcome {
         Outcome::Active | Outcome::Unchanged if json => {}
         Outcome::Active => {
             let millis = done.millis;
             output::line(&format!(
-                "{handler}: version {version} serves, before it version {previous} ({millis:.1} ms)"
+                "{handler}: version {version} {serves}, before it version {previous} ({millis:.1} ms)"
             ));
         }
-        Outcome::Unchanged => output::line(&format!("{handler}: version {version} serves already, nothing changed")),
+        Outcome::Unchanged => output::line(&format!(
+            "{handler}: version {version} {serves} already, nothing changed"
+        )),
         Outcome::Refused => {
             let stage = done.stage.map_or("", |stage| stage.word());
             let error = done.error.as_deref().unwrap_or_default();
             output::error(&format!(
-                "{handler}: refused at `{stage}`: {error}; version {previous} goes on serving"
+                "{handler}: refused at `{stage}`: {error}; version {previous} {goes_on}"
             ));
             return ExitCode::FAILURE;
         }

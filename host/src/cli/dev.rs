@@ -15,11 +15,12 @@ use clap::Args;
 use crossbeam_channel::{Receiver, bounded};
 use tempfile::TempDir;
 
+use super::deploy::When;
 use super::{ConfigArgs, deploy, output};
 use crate::build_guest::BuildError;
 use crate::config::Config;
 use crate::control::{Control, ReloadError};
-use crate::deploy::Report;
+use crate::deploy::{Order, Report};
 use crate::run::{self, Started};
 use crate::{load, telemetry};
 
@@ -227,7 +228,11 @@ impl Loop {
 fn deploy(control: &dyn Control, guest: &Guest, tell: &mut dyn FnMut(Report)) -> Result<()> {
     let component = load::read(&guest.component)?;
     match control.reserve(&guest.handler) {
-        Ok(slot) => control.deploy(slot, (BY, Some(&component)), tell),
+        Ok(slot) => {
+            // The states are of somebody who tries things out, and so are their versions.
+            let order = Order { by: BY, force: true };
+            control.deploy(slot, (order, Some(&component)), tell);
+        }
         Err(refusal) => output::error(&format!("{}: {refusal}", guest.handler)),
     }
     Ok(())
@@ -236,7 +241,7 @@ fn deploy(control: &dyn Control, guest: &Guest, tell: &mut dyn FnMut(Report)) ->
 fn tell(report: &Report) {
     if let Report::Done(done) = report {
         // The code is for a command that ends.
-        let _ = deploy::end(done, false);
+        let _ = deploy::end(done, false, When::Now);
     }
 }
 
@@ -245,6 +250,6 @@ fn quiet(report: &Report) {
     if let Report::Done(done) = report
         && done.outcome != crate::store::Outcome::Unchanged
     {
-        let _ = deploy::end(done, false);
+        let _ = deploy::end(done, false, When::Now);
     }
 }

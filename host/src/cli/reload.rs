@@ -12,8 +12,8 @@ use crate::control::Reloaded;
 
 const AFTER: &str = "\
 The host reads its own sandman.toml, with its own environment, and changes what it can without a pause:
-handlers and routes come and go; limits, retry, settings and instances change; so do host.component and
-host.versions. The version that serves stays: `sandman deploy` changes that. Everything else needs a
+handlers and routes come and go; emits, limits, retry, settings and instances change; so do
+host.component and host.versions. The version that serves stays: `sandman deploy` changes that. Everything else needs a
 restart: then the keys are named and nothing is changed, as when the file has mistakes. SIGHUP does the
 same; the host's log says how it went.
 

@@ -15,7 +15,7 @@ pub struct Difference {
     pub added: Vec<Arc<str>>,
     /// Handlers that are gone.
     pub removed: Vec<Arc<str>>,
-    /// Handlers with other limits, retries, settings or instances.
+    /// Handlers with other event types to emit, limits, retries, settings or instances.
     pub changed: Vec<Arc<str>>,
     /// Handlers that are the same, but serve other routes.
     pub regranted: Vec<Arc<str>>,
@@ -172,9 +172,9 @@ impl Keys {
             ));
         }
         self.add(&key("topics"), topics, &new.topics);
-        self.add(&key("emits"), emits, &new.emits);
         self.add(&key("group"), group, &new.group);
-        (settings, instances, limits, retry) != (&new.settings, &new.instances, &new.limits, &new.retry)
+        let given = (emits, settings, instances, limits, retry);
+        given != (&new.emits, &new.settings, &new.instances, &new.limits, &new.retry)
     }
 }
 
@@ -223,6 +223,8 @@ mod tests {
             "component = \"b.wasm\"\nlimits = { time = \"1s\" }",
         ));
         assert_eq!((changed.changed, changed.restart), (vec!["b".into()], vec![]));
+        let emits = to(&BASE.replace("\"b.wasm\"", "\"b.wasm\"\nemits = [\"x\"]"));
+        assert_eq!((emits.changed, emits.restart), (vec!["b".into()], vec![]));
         let renamed = to(&BASE.replace("handlers.b", "handlers.c"));
         assert_eq!((renamed.added, renamed.removed), (vec!["c".into()], vec!["b".into()]));
         let routed = to(&format!("{BASE}{ROUTE}"));

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::commands::Host;
+use super::keeper::Keeper;
 use super::story::Story;
 use super::users::token;
 use crate::build_guest::{BuildOptions, build};
@@ -27,12 +28,14 @@ pub(super) struct Scene {
     /// What the tokens are signed with.
     pub(super) secret: String,
     folder: TempDir,
+    _keeper: Keeper,
 }
 
 impl Scene {
     /// Builds the guests of the checkout and starts everything.
     pub(super) fn build(repository: &Path, story: &Story, interrupted: &AtomicBool) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("sandman-demo-").tempdir()?;
+        let keeper = Keeper::of(folder.path())?;
         for (guest, out, features) in [
             ("profile", "first", &[][..]),
             ("preferences", "first", &[]),
@@ -71,6 +74,7 @@ impl Scene {
             broker,
             secret,
             folder,
+            _keeper: keeper,
         })
     }
 
@@ -93,7 +97,7 @@ impl Scene {
             format!("curl {admin}/metrics"),
             format!("sandman handlers --host {admin}"),
         ] {
-            story.line("try", &line);
+            story.to_copy("try", &line);
         }
         story.line("end", "Ctrl-C");
         while !interrupted.load(Ordering::Relaxed) {

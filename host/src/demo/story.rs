@@ -1,41 +1,73 @@
-//! The story as it is told: a line for each thing that happens, and a screen at the end. In colour on a terminal.
+//! The story as it is told: a line for each thing that happens, and a screen at the end. As wide as the terminal, and in
+//! colour there.
 
 use std::io::{Write, stdout};
 use std::time::{Duration, Instant};
 
-use console::{Style, style};
+use console::{Style, Term, style};
 
 use super::check::{Seen, Verdict};
 use super::users::Request;
+use super::wrap::wrap;
 
 /// Room for what happened, in characters.
-const WIDTH: usize = 20;
+const WHAT: usize = 20;
+/// Room in front of it, for the time.
+const TIME: usize = 8;
+/// Room for the words of the screen at the end.
+const WORD: usize = 10;
+/// Characters of a line where no terminal says how many it has.
+const PIPE: usize = 100;
+/// A narrower terminal breaks our lines by itself.
+const NARROWEST: usize = 70;
 
 /// Tells what happens.
 pub(super) struct Story {
     began: Instant,
+    width: usize,
 }
 
 impl Story {
     /// A story that begins now.
     pub(super) fn begin(title: &str) -> Self {
+        let columns = Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        let width = columns.map_or(PIPE, |columns| columns.max(NARROWEST));
         say(&format!("{}", style(title).bold()));
-        Self { began: Instant::now() }
+        let began = Instant::now();
+        Self { began, width }
     }
 
     /// Something happened.
     pub(super) fn tell(&self, what: &str, how: &str) {
-        let time = format!("{:6.1} s", self.began.elapsed().as_secs_f64());
-        say(&format!(
-            "{}  {}  {how}",
-            style(time).dim(),
-            style(format!("{what:<WIDTH$}")).cyan()
-        ));
+        let time = format!("{:1$.1} s", self.began.elapsed().as_secs_f64(), TIME - 2);
+        let head = format!("{}  {}  ", style(time).dim(), style(format!("{what:<WHAT$}")).cyan());
+        self.under(&head, TIME + 2 + WHAT + 2, how, &Style::new());
     }
 
     /// A line of the screen at the end.
     pub(super) fn line(&self, what: &str, how: &str) {
-        say(&format!("{}{how}", style(format!("{what:<10}")).cyan()));
+        self.styled(what, how, &Style::new());
+    }
+
+    /// A line to copy: it is not broken.
+    pub(super) fn to_copy(&self, what: &str, text: &str) {
+        say(&format!("{}{text}", style(format!("{what:<WORD$}")).cyan()));
+    }
+
+    fn styled(&self, what: &str, how: &str, style_of: &Style) {
+        let head = style(format!("{what:<WORD$}")).cyan().to_string();
+        self.under(&head, WORD, how, style_of);
+    }
+
+    /// `text` behind a head of so many columns, and what does not fit beside it under it.
+    fn under(&self, head: &str, columns: usize, text: &str, style_of: &Style) {
+        for (number, line) in wrap(text, self.width - columns).iter().enumerate() {
+            let line = style_of.apply_to(line);
+            match number {
+                0 => say(&format!("{head}{line}")),
+                _ => say(&format!("{:columns$}{line}", "")),
+            }
+        }
     }
 
     /// An empty line.
@@ -45,15 +77,38 @@ impl Story {
 
     /// One event of each type, in full.
     pub(super) fn events(&self, registration: Option<&str>, seen: &[Seen]) {
-        self.line("one each", "");
+        let event = |way: &str, text: &str| {
+            let head = format!("  {way:<4}");
+            self.under(&style(&head).dim().to_string(), head.len(), text, &Style::new());
+        };
         if let Some(text) = registration {
-            say(&format!("  {} {text}", style("in ").dim()));
+            event("in", text);
         }
         for event_type in ["user.updated", "user.profile.updated", "user.preferences.updated"] {
             // The last, so that old and new values are there.
-            if let Some(event) = seen.iter().rev().find(|event| event.event_type == event_type) {
-                say(&format!("  {} {}", style("out").dim(), event.text));
+            if let Some(last) = seen.iter().rev().find(|event| event.event_type == event_type) {
+                event("out", &last.text);
             }
+        }
+    }
+
+    /// How long requests took, in groups: half of a group no longer than the first number, 99 % than the second, all than
+    /// the third.
+    pub(super) fn latencies(&self, groups: &[(&str, Vec<Duration>)]) {
+        let row = |[a, b, c, d]: [&str; 4], when: &str| {
+            format!("{a:>8}  {b:>8}  {c:>8}  {d:>8}   {when}").trim_end().to_owned()
+        };
+        self.line("latency", &row(["requests", "p50 ms", "p99 ms", "max ms"], ""));
+        for (when, took) in groups {
+            let mut took = took.clone();
+            took.sort_unstable();
+            let at = |part: usize| {
+                let index = took.len().saturating_sub(1) * part / 100;
+                took.get(index)
+                    .map_or("-".to_owned(), |took| format!("{:.1}", took.as_secs_f64() * 1e3))
+            };
+            let count = took.len().to_string();
+            self.line("", &row([&count, &at(50), &at(99), &at(100)], when));
         }
     }
 
@@ -61,13 +116,9 @@ impl Story {
     pub(super) fn verdict(&self, verdict: &Verdict, failed: &[String]) {
         let Verdict { events, aborted, .. } = verdict;
         if verdict.holds() && failed.is_empty() {
-            self.line(
-                "check",
-                &format!(
-                    "{} {events} events: none lost, none doubled, every user's old and new values in one chain",
-                    style("✔").green()
-                ),
-            );
+            let whole = "none lost, none doubled, every user's old and new values in one chain; \
+                         no user met the versions in another order than first, second, first";
+            self.styled("check", &format!("✔ {events} events: {whole}"), &Style::new().green());
         }
         for (name, faults) in [
             ("lost", &verdict.lost[..]),
@@ -76,29 +127,20 @@ impl Story {
             ("failed", failed),
         ] {
             if let Some(first) = faults.first() {
-                let bad = Style::new().red();
-                self.line(
-                    "check",
-                    &bad.apply_to(format!("✘ {} {name}, such as {first}", faults.len()))
-                        .to_string(),
-                );
+                let found = format!("✘ {} {name}, such as {first}", faults.len());
+                self.styled("check", &found, &Style::new().red());
             }
         }
         if *aborted > 0 {
-            self.line("", &format!("({aborted} records of the transaction that the outage broke off; the embedded broker shows them, Kafka hides them)"));
+            let hidden = "records of the transaction that the outage broke off; Kafka would hide them";
+            self.line("", &format!("({aborted} {hidden})"));
         }
     }
 }
 
-/// Half of the requests took no longer than the first number, 99 % than the second, all than the third; in milliseconds.
-pub(super) fn latency<'a>(requests: impl Iterator<Item = &'a Request>) -> String {
-    let mut took: Vec<Duration> = requests.map(|request| request.took).collect();
-    took.sort_unstable();
-    let at = |part: usize| {
-        let index = took.len().saturating_sub(1) * part / 100;
-        took.get(index).map_or(0.0, |took| took.as_secs_f64() * 1e3)
-    };
-    format!("{:.1} / {:.1} / {:.1}", at(50), at(99), at(100))
+/// How long these requests took.
+pub(super) fn took<'a>(requests: impl Iterator<Item = &'a Request>) -> Vec<Duration> {
+    requests.map(|request| request.took).collect()
 }
 
 /// Whoever closed the pipe does not want the rest.

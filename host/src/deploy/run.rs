@@ -1,17 +1,17 @@
-//! One deploy or rollback on its way through the stages.
+//! One deploy or rollback on its way through the stages, on a host that runs or on the store of one that is stopped.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use thiserror::Error;
 
-use super::{Deployer, Done, Passed, Report, Stage};
+use super::{Done, Live, Order, Passed, Report, Stage};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, HandlerConfig};
 use crate::load::{CandidateError, Loader};
-use crate::registry::{Handler, Version};
-use crate::sandbox::{Step, digest};
-use crate::store::{Action, Activation, KeptVersion, NewVersion, Outcome, StoreError};
+use crate::registry::Version;
+use crate::sandbox::{Sandbox, Step, digest};
+use crate::store::{Action, Activation, KeptVersion, NewVersion, Outcome, StoreError, VersionStore};
 
 /// Why a stage was not passed.
 #[derive(Debug, Error)]
@@ -22,6 +22,16 @@ enum Fault {
     Gone,
     #[error("version {0} has no component in the store")]
     NoComponent(u64),
+    #[error(
+        "its state-version is {reads}, and version {active}, which is active, writes {writes}: it could not read those \
+         states; deploy a component that reads both, or say --force and have their events as dead letters"
+    )]
+    OlderState { reads: u32, active: u64, writes: u32 },
+    #[error(
+        "version {active}, which is active, does not load, so which state-version it writes is not known; --force goes \
+         on without"
+    )]
+    UnknownState { active: u64 },
     #[error(transparent)]
     Candidate(#[from] CandidateError),
     #[error(transparent)]
@@ -35,57 +45,63 @@ pub(super) enum Ended {
     Refused(String),
 }
 
+/// The version that is active when a change of it begins.
+pub(super) struct Before {
+    pub(super) number: u64,
+    pub(super) digest: Arc<str>,
+    /// Which version of the state's format it writes; `None` if it does not load.
+    pub(super) writes: Option<u32>,
+}
+
+/// What is changed.
+pub(super) struct Subject<'a> {
+    pub(super) config: Arc<Config>,
+    pub(super) sandbox: &'a Arc<Sandbox>,
+    pub(super) versions: &'a dyn VersionStore,
+    pub(super) name: &'a Arc<str>,
+    pub(super) before: Before,
+    /// Where it serves at once; `None`: from the next start on.
+    pub(super) live: Option<Live<'a>>,
+}
+
 /// A deploy or a rollback under way.
 pub(super) struct Run<'a> {
-    deployer: &'a Deployer,
-    config: Arc<Config>,
-    handler: &'a Handler,
+    subject: Subject<'a>,
     action: Action,
-    by: &'a str,
+    order: Order<'a>,
     tell: &'a mut dyn FnMut(Report),
     began: Instant,
     stage_began: Instant,
     /// The stage that comes next: the one that fails, if something does.
     stage: Stage,
-    previous: u64,
     number: Option<u64>,
     digest: Option<Arc<str>>,
+    /// What the history is to say of a version that is active.
+    remark: String,
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn deploy(
-        deployer: &'a Deployer,
-        handler: &'a Handler,
-        by: &'a str,
-        tell: &'a mut dyn FnMut(Report),
-    ) -> Self {
+    pub(super) fn deploy(subject: Subject<'a>, order: Order<'a>, tell: &'a mut dyn FnMut(Report)) -> Self {
         let now = Instant::now();
         Self {
-            deployer,
-            config: deployer.config.load_full(),
-            handler,
+            subject,
             action: Action::Deploy,
-            by,
+            order,
             tell,
             began: now,
             stage_began: now,
             stage: Stage::Received,
-            previous: handler.active().number,
             number: None,
             digest: None,
+            remark: String::new(),
         }
     }
 
-    pub(super) fn rollback(
-        deployer: &'a Deployer,
-        handler: &'a Handler,
-        by: &'a str,
-        tell: &'a mut dyn FnMut(Report),
-    ) -> Self {
+    pub(super) fn rollback(subject: Subject<'a>, order: Order<'a>, tell: &'a mut dyn FnMut(Report)) -> Self {
         Self {
             action: Action::Rollback,
             stage: Stage::Stored,
-            ..Self::deploy(deployer, handler, by, tell)
+            ..Self::deploy(subject, order, tell)
         }
     }
 
@@ -96,33 +112,37 @@ impl<'a> Run<'a> {
     }
 
     fn try_component(&mut self, component: Option<&[u8]>) -> Result<Ended, Fault> {
-        let limit = self.config.host.component;
+        let limit = self.subject.config.host.component;
         let component = component.filter(|component| component.len() <= limit);
         let component = component.ok_or(Fault::TooLarge(limit))?;
         self.pass(Stage::Digest, format!("{} bytes", component.len()));
         let digest: Arc<str> = digest(component).into();
         self.digest = Some(Arc::clone(&digest));
         self.pass(Stage::World, format!("sha256 {digest}"));
-        let active = self.handler.active();
-        if active.digest == digest {
-            self.number = Some(active.number);
+        let Before {
+            number: active,
+            digest: ref serving,
+            ..
+        } = self.subject.before;
+        if *serving == digest && self.serves(active) {
             return Ok(Ended::Unchanged);
         }
-        let kept = self.deployer.versions.versions(&self.handler.name)?;
+        let (versions, name) = (self.subject.versions, self.subject.name);
+        let kept = versions.versions(name)?;
         let known = kept.iter().find(|version| version.digest == digest);
         // The newest versions are kept, so a number is never used again.
         let newest = kept.iter().map(|version| version.number).max();
-        let number = known.map_or_else(|| newest.unwrap_or(active.number) + 1, |known| known.number);
+        let number = known.map_or_else(|| newest.unwrap_or(active) + 1, |known| known.number);
         let version = self.load(number, component)?;
         self.number = Some(number);
         if known.is_none() {
             let new = NewVersion {
-                handler: &self.handler.name,
+                handler: name,
                 number,
                 digest: &digest,
                 component,
             };
-            self.deployer.versions.keep(&new, clock::wall_millis())?;
+            versions.keep(&new, clock::wall_millis())?;
         }
         let again = if known.is_some() {
             ", which was there already"
@@ -141,13 +161,18 @@ impl<'a> Run<'a> {
     }
 
     fn try_version(&mut self, target: &KeptVersion) -> Result<Ended, Fault> {
-        if target.number == self.handler.active().number {
+        if self.serves(target.number) {
             return Ok(Ended::Unchanged);
         }
-        let version = match self.handler.standby(target.number) {
-            Some(version) => version,
+        let standby = self.subject.live.as_ref();
+        let version = match standby.and_then(|live| live.handler.standby(target.number)) {
+            Some(version) => {
+                self.stage = Stage::Contract;
+                self.reads(&version)?;
+                version
+            }
             None => {
-                let component = self.deployer.versions.component(&target.digest)?;
+                let component = self.subject.versions.component(&target.digest)?;
                 let component = component.ok_or(Fault::NoComponent(target.number))?;
                 self.stage = Stage::World;
                 Arc::new(self.load(target.number, &component)?)
@@ -157,26 +182,64 @@ impl<'a> Run<'a> {
         self.activate(version)
     }
 
+    /// Whether that version serves at this moment. On a host that is stopped none does: the active one may be the very one
+    /// that cannot, and passes the stages again.
+    fn serves(&mut self, number: u64) -> bool {
+        let serves = self.subject.live.is_some() && self.subject.before.number == number;
+        if serves {
+            self.number = Some(number);
+        }
+        serves
+    }
+
     /// The stages between the bytes and a version that may serve.
     fn load(&mut self, number: u64, component: &[u8]) -> Result<Version, Fault> {
-        let config = Arc::clone(&self.config);
-        let handler = Deployer::configured(&config, &self.handler.name).ok_or(Fault::Gone)?;
+        let config = Arc::clone(&self.subject.config);
+        let handler = configured(&config, self.subject.name).ok_or(Fault::Gone)?;
         let loader = Loader {
             config: &config,
-            sandbox: &self.deployer.sandbox,
+            sandbox: self.subject.sandbox,
         };
-        let version = loader.version(&handler, (number, component), &mut |step| self.step(step))?;
-        self.pass(Stage::Stored, String::new());
+        let version = loader.version(handler, (number, component), &mut |step| self.step(step))?;
+        self.reads(&version)?;
+        self.pass(Stage::Stored, self.remark.clone());
         Ok(version)
+    }
+
+    /// Whether the version reads the states that the active one writes, as the two say of themselves.
+    fn reads(&mut self, version: &Version) -> Result<(), Fault> {
+        let Before {
+            number: active, writes, ..
+        } = self.subject.before;
+        let reads = version.terms.state_version();
+        let fault = match writes {
+            _ if version.number == active => return Ok(()),
+            Some(writes) if reads < writes => Fault::OlderState { reads, active, writes },
+            Some(_) => return Ok(()),
+            None => Fault::UnknownState { active },
+        };
+        if !self.order.force {
+            return Err(fault);
+        }
+        self.remark = match writes {
+            Some(writes) => format!("forced: state-version {reads} after {writes}"),
+            None => format!("forced: state-version {reads} after an unknown one"),
+        };
+        tracing::warn!(
+            handler = &**self.subject.name,
+            version = version.number,
+            remark = self.remark,
+            "states that it cannot read become dead letters"
+        );
+        Ok(())
     }
 
     fn step(&mut self, step: Step) {
         match step {
             Step::Inspected => self.pass(Stage::Compiled, String::new()),
             Step::Compiled { kept } => {
-                if !kept {
-                    let took = self.stage_began.elapsed();
-                    self.deployer.meters.compiled(&self.handler.name, took);
+                if let Some(live) = self.subject.live.as_ref().filter(|_| !kept) {
+                    live.compiled(self.stage_began.elapsed());
                 }
                 let detail = if kept { "its code was there already" } else { "" };
                 self.pass(Stage::Instantiated, detail.to_owned());
@@ -188,26 +251,38 @@ impl<'a> Run<'a> {
 
     /// In the store first, then in memory.
     fn activate(&mut self, version: Arc<Version>) -> Result<Ended, Fault> {
-        let Deployer { versions, sandbox, .. } = self.deployer;
-        let name = &self.handler.name;
-        let entry = self.entry(Outcome::Active, String::new());
-        let gone = versions.activate(name, &entry, self.config.host.versions)?;
-        let before = self.handler.active();
-        let (number, digest) = (version.number, Arc::clone(&version.digest));
-        self.handler.activate(version);
-        self.deployer.since.lock().insert(Arc::clone(name), entry.at_millis);
-        let meters = &self.deployer.meters;
-        meters.serves(name, (before.number, &before.digest), false);
-        meters.serves(name, (number, &digest), true);
+        let Subject {
+            versions,
+            sandbox,
+            name,
+            ..
+        } = self.subject;
+        let (number, before) = (version.number, self.subject.before.number);
+        if number == before {
+            return Ok(Ended::Unchanged);
+        }
+        let digest = Arc::clone(&version.digest);
+        let entry = self.entry(Outcome::Active, self.remark.clone());
+        let gone = versions.activate(name, &entry, self.subject.config.host.versions)?;
+        let when = match &self.subject.live {
+            Some(live) => {
+                live.activate(version, entry.at_millis);
+                ""
+            }
+            None => " from the next start on",
+        };
         sandbox.forget(&gone);
-        let passed = format!("version {number} serves, before it version {}", before.number);
-        self.told(Stage::Active, passed);
+        self.told(
+            Stage::Active,
+            format!("version {number} serves{when}, before it version {before}"),
+        );
+        let by = self.order.by;
         tracing::info!(
             handler = &**name,
             version = number,
             digest = &*digest,
-            by = self.by,
-            "active"
+            by,
+            "active{when}"
         );
         Ok(Ended::Active)
     }
@@ -227,9 +302,9 @@ impl<'a> Run<'a> {
     }
 
     fn failed(&self, fault: &Fault) -> Ended {
-        if let Fault::Store(StoreError::Failed(_)) = fault {
+        if let (Fault::Store(StoreError::Failed(_)), Some(live)) = (fault, &self.subject.live) {
             // What the store holds is not known: only a start can tell.
-            self.deployer.alarm.raise(fault);
+            live.deployer.alarm.raise(fault);
         }
         Ended::Refused(fault.to_string())
     }
@@ -239,7 +314,7 @@ impl<'a> Run<'a> {
             number: self.number,
             digest: self.digest.clone(),
             at_millis: clock::wall_millis(),
-            by: self.by.to_owned(),
+            by: self.order.by.to_owned(),
             action: self.action,
             outcome,
             detail,
@@ -254,32 +329,38 @@ impl<'a> Run<'a> {
             Ended::Refused(error) => (Outcome::Refused, Some(error)),
         };
         let stage = error.as_ref().map(|_| self.stage);
-        let name = &self.handler.name;
+        let name = self.subject.name;
         if outcome != Outcome::Active {
             let failed = stage.zip(error.as_ref());
             let detail = failed.map_or(String::new(), |(stage, error)| format!("{}: {error}", stage.word()));
-            let (by, action) = (self.by, self.action.word());
+            let (by, action) = (self.order.by, self.action.word());
             match stage {
                 None => tracing::info!(handler = &**name, by, action, "serves already"),
                 Some(_) => tracing::warn!(handler = &**name, by, action, detail, "refused"),
             }
-            if let Err(error) = self.deployer.versions.note(name, &self.entry(outcome, detail)) {
+            if let Err(error) = self.subject.versions.note(name, &self.entry(outcome, detail)) {
                 tracing::error!(handler = &**name, %error, "the history cannot be written");
             }
         }
-        self.deployer.meters.deployed(name, outcome.word());
+        if let Some(live) = &self.subject.live {
+            live.deployed(outcome);
+        }
         Done {
             outcome,
             action: self.action,
             handler: name.to_string(),
             version: self.number,
             digest: self.digest.as_deref().map(str::to_owned),
-            previous: self.previous,
+            previous: self.subject.before.number,
             stage,
             error,
             millis: millis(self.began, Instant::now()),
         }
     }
+}
+
+fn configured<'a>(config: &'a Config, name: &str) -> Option<&'a HandlerConfig> {
+    config.handlers.iter().find(|handler| &*handler.name == name)
 }
 
 fn millis(from: Instant, to: Instant) -> f64 {

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use thiserror::Error;
 
 use crate::clock;
 use crate::config::{Config, HandlerConfig};
-use crate::load::{self, Loader};
+use crate::load::{self, CandidateError, Loader};
 use crate::meters::Meters;
 use crate::registry::{Handler, Registry, Version};
 use crate::sandbox::{Sandbox, digest};
@@ -20,6 +21,18 @@ const BY: &str = "sandman.toml";
 struct Found {
     version: Version,
     first: Option<Vec<u8>>,
+}
+
+/// The version that is active does not fit what it is given now.
+#[derive(Debug, Error)]
+#[error(
+    "version {number}, which is active in the store, cannot serve: {error}; change it back, or make a version that fits \
+     the active one while the host is stopped: `sandman deploy --offline {name} FILE` or `sandman rollback --offline {name}`"
+)]
+struct Unfit {
+    number: u64,
+    error: CandidateError,
+    name: String,
 }
 
 /// Loads the version that serves each handler.
@@ -114,7 +127,11 @@ fn stored(loader: Loader<'_>, handler: &HandlerConfig, versions: &dyn VersionSto
         component.with_context(|| format!("the store has no component of version {number}, the active one"))?;
     let version = loader
         .version(handler, (number, &component), &mut |_| {})
-        .with_context(|| format!("version {number}, which is active in the store, cannot serve"))?;
+        .map_err(|error| Unfit {
+            number,
+            error,
+            name: handler.name.to_string(),
+        })?;
     if load::file_digest(&handler.component).is_some_and(|file| *file != *version.digest) {
         let (name, file) = (&*handler.name, handler.component.display());
         tracing::warn!(

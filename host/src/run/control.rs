@@ -7,12 +7,12 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
-use super::reload::Order;
+use super::reload::Switch;
 use crate::alarm::Alarm;
 use crate::clock;
 use crate::config::Config;
 use crate::control::{Control, Entry, HandlerReport, MemoryReport, ReloadError, Reloaded};
-use crate::deploy::{Deployer, Done, Refusal, Report, Slot};
+use crate::deploy::{Deployer, Done, Order, Refusal, Report, Slot};
 use crate::event::iso_millis;
 use crate::kafka::{KafkaHealth, KafkaSettings};
 use crate::lanes::HandlerIx;
@@ -35,7 +35,7 @@ pub(super) struct HostControl {
     pub(super) settings: KafkaSettings,
     pub(super) health: Arc<KafkaHealth>,
     /// To the host's loop.
-    pub(super) orders: Sender<Order>,
+    pub(super) orders: Sender<Switch>,
     rates: Mutex<HashMap<HandlerIx, Rates>>,
 }
 
@@ -47,7 +47,7 @@ impl HostControl {
         pipeline: &Arc<Pipeline>,
         (meters, alarm): (&Arc<Meters>, &Alarm),
         settings: &KafkaSettings,
-    ) -> (Arc<Self>, Receiver<Order>) {
+    ) -> (Arc<Self>, Receiver<Switch>) {
         let config = Arc::new(ArcSwap::from_pointee(config.clone()));
         let deployer = Deployer::new(
             Arc::clone(&config),
@@ -138,12 +138,12 @@ impl Control for HostControl {
         self.config.load().host.component
     }
 
-    fn deploy(&self, slot: Slot, order: (&str, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
+    fn deploy(&self, slot: Slot, order: (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
         self.deployer.deploy(slot, order, tell);
     }
 
-    fn rollback(&self, slot: &Slot, by: &str, to: Option<u64>) -> Result<Done, Refusal> {
-        self.deployer.rollback(slot, by, to)
+    fn rollback(&self, slot: &Slot, order: Order<'_>, to: Option<u64>) -> Result<Done, Refusal> {
+        self.deployer.rollback(slot, order, to)
     }
 
     fn reload(&self, by: &str) -> Result<Reloaded, ReloadError> {

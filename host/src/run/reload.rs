@@ -29,7 +29,7 @@ const SWITCH: Duration = Duration::from_secs(20);
 const LEAVE: Duration = Duration::from_secs(30);
 
 /// A switch that the host's loop is to make, and where it tells how it went.
-pub(super) struct Order {
+pub(super) struct Switch {
     plan: Plan,
     answer: Sender<Result<(), String>>,
 }
@@ -89,7 +89,7 @@ impl HostControl {
         self.make_topics(&plan)?;
         let failed = |reason: String| ReloadError::Failed(format!("{reason}; look at the host's log"));
         let (answer, answered) = crossbeam_channel::bounded(1);
-        let sent = self.orders.send(Order { plan, answer });
+        let sent = self.orders.send(Switch { plan, answer });
         sent.map_err(|_| ReloadError::Failed("the host stops".to_owned()))?;
         match answered.recv_timeout(SWITCH) {
             Ok(Ok(())) => Ok(told),
@@ -162,9 +162,10 @@ impl HostControl {
         })
     }
 
-    /// Makes the topics that new handlers read and write, where they are missing.
+    /// Makes the topics that are read and written from now on, where they are missing.
     fn make_topics(&self, plan: &Plan) -> Result<(), ReloadError> {
-        if plan.added.is_empty() || plan.config.kafka.brokers == Brokers::Embedded {
+        // The embedded broker makes a topic when it is first asked for.
+        if plan.config.kafka.brokers == Brokers::Embedded {
             return Ok(());
         }
         let known: BTreeSet<_> = kafka::topics(&self.config.load())
@@ -173,6 +174,9 @@ impl HostControl {
             .collect();
         let mut topics = kafka::topics(&plan.config);
         topics.retain(|topic| !known.contains(&topic.name));
+        if topics.is_empty() {
+            return Ok(());
+        }
         let made = ensure_topics(&self.settings, &topics, &self.health, TOPICS);
         made.map(drop).map_err(|error| ReloadError::Failed(error.to_string()))
     }
@@ -184,8 +188,8 @@ fn texts(names: &[Arc<str>]) -> Vec<String> {
 
 impl Host {
     /// Makes the switch that was ordered.
-    pub(super) fn switch(&mut self, order: Order) {
-        let Order { plan, answer } = order;
+    pub(super) fn switch(&mut self, order: Switch) {
+        let Switch { plan, answer } = order;
         let switched = self.try_switch(plan).map_err(|error| format!("{error:#}"));
         // Whoever ordered it may have given up.
         answer.send(switched).ok();

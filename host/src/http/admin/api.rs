@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::lines;
 use crate::control::{Control, ReloadError};
-use crate::deploy::{Done, Refusal};
+use crate::deploy::{Done, Order, Refusal};
 use crate::http::answer::error;
 use crate::http::body::Incoming;
 use crate::http::guard::Caller;
@@ -76,6 +76,17 @@ async fn deploy(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let mut body = Incoming::new(body, &parts.headers);
+    let force = match parts.uri.query() {
+        None | Some("" | "force=false") => false,
+        Some("force=true") => true,
+        Some(_) => {
+            body.discard().await;
+            return error(
+                StatusCode::BAD_REQUEST,
+                "the query is not `force=true` or `force=false`",
+            );
+        }
+    };
     // Before the component comes: whoever is not to deploy should not have to send it.
     let slot = match api.control.reserve(&name) {
         Ok(slot) => slot,
@@ -94,8 +105,9 @@ async fn deploy(
     };
     let (lines, response) = lines::answer(status);
     let work = move || {
-        let order = (&*caller.0, component.as_deref());
-        api.control.deploy(slot, order, &mut |report| lines.send(&report));
+        let order = Order { by: &caller.0, force };
+        api.control
+            .deploy(slot, (order, component.as_deref()), &mut |report| lines.send(&report));
     };
     // On a thread of its own, which goes on when the client has gone.
     let spawned = std::thread::Builder::new().name(format!("deploy {name}")).spawn(work);
@@ -113,6 +125,8 @@ const SMALL: usize = 4 << 10;
 #[serde(deny_unknown_fields)]
 struct To {
     to: Option<u64>,
+    #[serde(default)]
+    force: bool,
 }
 
 async fn rollback(
@@ -130,21 +144,21 @@ async fn rollback(
             return refusal.into_response();
         }
     };
-    let To { to } = match body.is_empty() {
+    let To { to, force } = match body.is_empty() {
         true => To::default(),
         false => match serde_json::from_slice(&body) {
             Ok(to) => to,
             Err(fault) => {
                 return error(
                     StatusCode::BAD_REQUEST,
-                    &format!("the body is not {{\"to\": VERSION}}: {fault}"),
+                    &format!("the body is not {{\"to\": VERSION, \"force\": true or false}}: {fault}"),
                 );
             }
         },
     };
     aside(move || {
         let done = api.control.reserve(&name);
-        let done = done.and_then(|slot| api.control.rollback(&slot, &by, to));
+        let done = done.and_then(|slot| api.control.rollback(&slot, Order { by: &by, force }, to));
         match done {
             Ok(done) => (ended(&done), Json(done)).into_response(),
             Err(error) => refused(&error),
@@ -193,7 +207,7 @@ fn answer(result: Result<impl Serialize, Refusal>) -> Response {
 fn refused(refusal: &Refusal) -> Response {
     let status = match refusal {
         Refusal::Unknown { .. } | Refusal::NotKept { .. } => StatusCode::NOT_FOUND,
-        Refusal::Busy(_) | Refusal::NothingBefore { .. } => StatusCode::CONFLICT,
+        Refusal::Busy(_) | Refusal::NothingBefore { .. } | Refusal::NeverServed(_) => StatusCode::CONFLICT,
         Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     error(status, &refusal.to_string())

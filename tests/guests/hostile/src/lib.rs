@@ -20,11 +20,15 @@ struct Order {
 /// How it describes itself. The tests write `trap` or `more` over the last word in the built component.
 static DESCRIBES: [u8; 29] = *b"hostile describes itself:well";
 
+/// The version of its state's format. The tests write another digit over the last byte.
+static FORMAT: [u8; 22] = *b"hostile state format:0";
+
 /// What the handler consumes and emits.
 pub fn describe() -> Contract {
     let honest = Contract::new()
         .consumes("hostile.told", ["1.0"])
-        .emits("hostile.done", "1.0");
+        .emits("hostile.done", "1.0")
+        .state_version(u32::from(black_box(&FORMAT)[21] - b'0'));
     let how = black_box(&DESCRIBES);
     if how.ends_with(b"trap") {
         trap();

@@ -101,6 +101,16 @@ async fn orders_are_carried_out_in_the_name_of_the_token() {
         422,
         "refused",
     );
+    let forced = b"{\"force\": true}";
+    has(
+        &post(&served, "/v1/handlers/echo/rollback", one, forced).await,
+        422,
+        "refused",
+    );
+    for (query, status, says) in [("?force=true", 200, "active"), ("?force=yes", 400, "force=true")] {
+        let path = format!("/v1/handlers/echo/versions{query}");
+        has(&post(&served, &path, one, b"x").await, status, says);
+    }
     has(
         &post(&served, "/v1/handlers/echo/rollback", one, b"{\"too\": 3}").await,
         400,
@@ -113,6 +123,8 @@ async fn orders_are_carried_out_in_the_name_of_the_token() {
             "deploy by ci: Some(1000)",
             "rollback by admin: Some(3)",
             "rollback by admin: None",
+            "rollback by admin with force: None",
+            "deploy by admin with force: Some(1)",
             "reload by admin"
         ]
     );

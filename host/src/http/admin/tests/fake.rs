@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 
 use crate::config::Problem;
 use crate::control::{Control, Entry, HandlerReport, ReloadError, Reloaded};
-use crate::deploy::{Done, Passed, Refusal, Report, Slot, Stage};
+use crate::deploy::{Done, Order, Passed, Refusal, Report, Slot, Stage};
 use crate::store::{Action, Outcome};
 
 #[derive(Default)]
@@ -56,8 +56,10 @@ impl Control for Fake {
         1_000
     }
 
-    fn deploy(&self, _: Slot, (by, component): (&str, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
-        self.order(format!("deploy by {by}: {:?}", component.map(<[u8]>::len)));
+    fn deploy(&self, _: Slot, (order, component): (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
+        let Order { by, force } = order;
+        let forced = if force { " with force" } else { "" };
+        self.order(format!("deploy by {by}{forced}: {:?}", component.map(<[u8]>::len)));
         if component.is_some() {
             tell(Report::Passed(Passed {
                 stage: Stage::Received,
@@ -68,8 +70,9 @@ impl Control for Fake {
         tell(Report::Done(done(Outcome::Active)));
     }
 
-    fn rollback(&self, _: &Slot, by: &str, to: Option<u64>) -> Result<Done, Refusal> {
-        self.order(format!("rollback by {by}: {to:?}"));
+    fn rollback(&self, _: &Slot, Order { by, force }: Order<'_>, to: Option<u64>) -> Result<Done, Refusal> {
+        let forced = if force { " with force" } else { "" };
+        self.order(format!("rollback by {by}{forced}: {to:?}"));
         Ok(done(Outcome::Refused))
     }
 
