@@ -10,6 +10,7 @@ mod client;
 mod consumer;
 mod dreamscape;
 mod event;
+pub mod fuzz;
 mod guests;
 mod harness;
 mod host;
