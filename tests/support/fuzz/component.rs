@@ -1,6 +1,8 @@
 //! Any bytes as a component, on the way that a deploy takes: size, shape, compiler, instance, description, and a call.
 
+use std::panic;
 use std::sync::{Arc, LazyLock};
+use std::thread;
 use std::time::Duration;
 
 use sandman::limits::{Instances, Limits};
@@ -8,7 +10,7 @@ use sandman::outcome::{Context, EventView, Trigger};
 use sandman::sandbox::{Label, Sandbox, SandboxOptions};
 
 /// Bytes of the largest component that is loaded.
-const MOST: usize = 256 << 10;
+const MOST: usize = 64 << 10;
 const MEMORY: u64 = 4 << 20;
 
 static SANDBOX: LazyLock<Arc<Sandbox>> = LazyLock::new(|| {
@@ -17,8 +19,23 @@ static SANDBOX: LazyLock<Arc<Sandbox>> = LazyLock::new(|| {
     Sandbox::new(options).expect("a sandbox")
 });
 
+/// Bytes of stack for a component of [`MOST`] bytes that is all nested types. A host gives such a component a process of its
+/// own; here there is one.
+const STACK: usize = 1 << 30;
+
 /// It is refused by name, or it is a guest, which then answers within its limits.
 pub fn component(data: &[u8]) {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, || load(data));
+        if let Err(panic) = thread.expect("a thread").join() {
+            panic::resume_unwind(panic);
+        }
+    });
+}
+
+fn load(data: &[u8]) {
     let limits = Limits {
         time: Duration::from_millis(50),
         memory: MEMORY,
