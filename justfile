@@ -25,6 +25,14 @@ lint:
 deny:
     cargo deny check
 
+# A fuzz target under libFuzzer, until it finds something; `just fuzz tokens -max_total_time=60` ends by itself. Needs cargo-fuzz
+# and a nightly toolchain. What it learns stays in target/fuzz; what is worth keeping goes to tests/fuzz/corpus by hand.
+fuzz target *arguments:
+    cp Cargo.lock tests/fuzz/Cargo.lock
+    mkdir -p target/fuzz/corpus/{{target}}
+    cargo +nightly fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none {{target}} \
+        target/fuzz/corpus/{{target}} tests/fuzz/corpus/{{target}} -- {{arguments}}
+
 # What an event costs from Kafka to Kafka, what HTTP can take, and one invocation of a guest, in CPU time.
 bench:
     cargo run --release -p sandman-tests --bin throughput

@@ -5,6 +5,8 @@ mod answer;
 mod body;
 mod correlation;
 mod cors;
+#[doc(hidden)]
+pub mod doors;
 mod edge;
 mod form;
 mod guard;

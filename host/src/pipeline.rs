@@ -232,6 +232,11 @@ impl Pipeline {
         {
             client.send(answer.clone()).ok();
         }
+        if let Finish::Attempt { partition, .. } = &unit.finish
+            && let Some(partition) = desk.partitions.get_mut(*partition)
+        {
+            partition.noting += 1;
+        }
         desk.units.push_back(unit);
         // In between, the committer waits for more.
         if desk.units.len() == 1 || desk.units.len() >= self.options.batch {

@@ -52,6 +52,16 @@ impl Progress {
         self.above.len()
     }
 
+    /// Whether it is progress that spans can come to: its runs are apart, in order, and above [`Progress::next`].
+    pub fn is_sound(&self) -> bool {
+        let mut last = self.next;
+        self.above.iter().all(|(start, end)| {
+            let apart = last < *start && start < end;
+            last = *end;
+            apart
+        })
+    }
+
     /// Marks a span as done, in any order; a span that is done already, or holds no offset, changes nothing.
     pub fn complete(&mut self, span: Span) {
         let Span { mut start, mut end } = span;
@@ -106,6 +116,7 @@ mod tests {
         let is_done = |offset: i64| offset < first || done.contains(&offset);
         let next = (first..).find(|offset| !is_done(*offset)).unwrap();
         assert_eq!(progress.next(), next);
+        assert!(progress.is_sound());
         let last = done.last().map_or(first, |last| last + 2);
         for offset in first - 3..last {
             assert_eq!(progress.contains(offset), is_done(offset), "offset {offset}");

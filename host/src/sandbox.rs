@@ -132,7 +132,7 @@ impl Sandbox {
         wasm: &[u8],
         passed: &mut dyn FnMut(Step),
     ) -> Result<Guest, LoadError> {
-        load::inspect(&label, wasm, self.options.component)?;
+        load::look(self, &label, wasm)?;
         passed(Step::Inspected);
         let digest = digest(wasm);
         let (component, kept) = load::component(self, &label, (wasm, &digest))?;
@@ -227,5 +227,5 @@ pub fn inspect(handler: &str, wasm: &[u8]) -> Result<(), LoadError> {
         handler: handler.into(),
         version: 0,
     };
-    load::inspect(&label, wasm, usize::MAX)
+    load::see(wasm).map_err(|seen| seen.of(&label))
 }

@@ -15,6 +15,8 @@ use thiserror::Error;
 use crate::event::{OutRecord, TopicPartition};
 use crate::progress::Progress;
 
+#[doc(hidden)]
+pub use sqlite::doors;
 pub use sqlite::{OpenError, SqliteStore};
 pub use versions::{Action, Activation, Active, KeptVersion, NewVersion, Outcome, VersionStore};
 

@@ -18,6 +18,10 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         "a_component_that_needs_too_much_memory_to_compile_is_given_up",
         compiles_too_large,
     ),
+    Behaviour::new(
+        "a_component_that_is_all_nesting_does_not_end_the_host",
+        nests_without_end,
+    ),
     Behaviour::new("of_two_deploys_of_one_handler_the_second_is_refused", two_at_once),
     Behaviour::new("deploying_what_serves_changes_nothing_and_says_so", deployed_again),
 ];
@@ -139,6 +143,31 @@ fn bomb(functions: usize, steps: usize) -> Vec<u8> {
         section(10, bodies),
     ]
     .concat()
+}
+
+/// A component whose one type is a component type in a component type and so on: whatever reads it needs stack for each.
+fn nested(levels: usize) -> Vec<u8> {
+    let mut kind = vec![1];
+    kind.extend([0x41, 1, 1].repeat(levels));
+    kind.extend([0x41, 0]);
+    let mut component = b"\0asm\x0d\0\x01\0\x07".to_vec();
+    let mut length = kind.len();
+    while length > 0x7f {
+        component.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    component.push(length as u8);
+    component.extend(kind);
+    component
+}
+
+fn nests_without_end(world: &World) -> Result {
+    let input = world.make_topic("hostile.told")?;
+    let host = world.host(&world.settings()?.handler(hostile(&[&input])?))?;
+    let ended = deploy(world, &host, "hostile", &nested(1 << 20))?;
+    refused(&ended, "world", "the compiler ended early")?;
+    ensure!(host.version("hostile")? == 1, "version 1 does not serve");
+    serves(world, &input)
 }
 
 fn compiles_too_long(world: &World) -> Result {

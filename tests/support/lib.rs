@@ -11,6 +11,7 @@ mod client;
 mod consumer;
 mod dreamscape;
 mod event;
+pub mod fuzz;
 mod guests;
 mod harness;
 mod host;

@@ -1,4 +1,4 @@
-//! `sandman compile`: the child that the host compiles in. Not for people.
+//! `sandman compile`: the child in which the host looks at components and compiles them. Not for people.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,15 +14,16 @@ const AFTER: &str = "\
 The host starts it by itself, so that it can end it at its bounds.
 
 Examples:
+  sandman compile --memory 2147483648 --seconds 60 <profile.wasm
   sandman compile --cache data/compiled --memory 2147483648 --seconds 60 <profile.wasm";
 
-/// Compile a component from stdin into a folder of compiled code, within bounds.
+/// Compile a component from stdin into a folder of compiled code, or only look at it, within bounds.
 #[derive(Args, Debug)]
 #[command(hide = true, after_long_help = AFTER)]
 pub(super) struct CompileArgs {
-    /// The folder of compiled code.
+    /// The folder of compiled code; without one the component is looked at and not compiled.
     #[arg(long, value_name = "DIR")]
-    cache: PathBuf,
+    cache: Option<PathBuf>,
 
     /// Address space, in bytes.
     #[arg(long, value_name = "BYTES")]
@@ -38,11 +39,13 @@ pub(super) fn run(args: &CompileArgs) -> Result<ExitCode> {
         time: Duration::from_secs(args.seconds),
         memory: args.memory,
     };
-    Ok(match compile_in_child(&args.cache, bounds, std::io::stdin().lock()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            output::error(&reason);
-            ExitCode::FAILURE
-        }
-    })
+    Ok(
+        match compile_in_child(args.cache.as_deref(), bounds, std::io::stdin().lock()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => {
+                output::error(&reason);
+                ExitCode::FAILURE
+            }
+        },
+    )
 }

@@ -32,7 +32,7 @@ pub(super) async fn carry(mut request: Request, next: Next) -> Response {
 }
 
 /// The client's id. One that we cannot carry does not make its request wrong; it gets one of ours.
-fn taken(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn taken(headers: &HeaderMap) -> Option<&str> {
     visible(headers.get(HEADER)?, LONGEST)
 }
 

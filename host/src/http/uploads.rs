@@ -147,7 +147,7 @@ fn content(kind: Kind, found: GetResult) -> Response {
 }
 
 /// The kind of the file, if the path is one that we make ourselves: any other is never looked up.
-fn kind_of(path: &str) -> Option<Kind> {
+pub(super) fn kind_of(path: &str) -> Option<Kind> {
     let (folder, name) = path.split_once('/')?;
     let (stem, extension) = name.split_once('.')?;
     let plain = |part: &str| {

@@ -94,7 +94,11 @@ impl Pipeline {
                 self.committable.wait(&mut desk);
             }
         }
-        let desk = &mut *desk;
+        Some(self.gather(&mut desk))
+    }
+
+    /// What is committed next: as many units as one commit may hold, the oldest ones.
+    pub(super) fn gather(&self, desk: &mut Desk) -> Batch {
         let mut bytes = 0;
         let fits = |unit: &&Unit| {
             bytes += unit
@@ -114,7 +118,7 @@ impl Pipeline {
         let units = desk.units.drain(..count.min(desk.units.len())).collect();
         let mut batch = fold(units, &desk.lanes, &desk.partitions, &self.registry);
         batch.commit.published = desk.published.take();
-        Some(batch)
+        batch
     }
 
     /// Waits for more units, as long as there is work under way that will bring some. Answers whether there is still
@@ -130,7 +134,7 @@ impl Pipeline {
     }
 
     /// The batch is durable: lanes, progress and bounds follow, and those who wait for it hear of it.
-    fn settle(&self, batch: Batch, committed: Committed, committed_millis: i64) {
+    pub(super) fn settle(&self, batch: Batch, committed: Committed, committed_millis: i64) {
         let Batch {
             commit, states, units, ..
         } = batch;
@@ -187,15 +191,21 @@ impl Pipeline {
         for (lane, _) in &unit.changes {
             desk.lanes.committed(lane);
         }
-        let Finish::Done {
-            partition,
-            span,
-            weight,
-            produced_millis,
-            ..
-        } = &unit.finish
-        else {
-            return;
+        let (partition, span, weight, produced_millis) = match &unit.finish {
+            Finish::Done {
+                partition,
+                span,
+                weight,
+                produced_millis,
+                ..
+            } => (partition, span, weight, produced_millis),
+            Finish::Attempt { partition, .. } => {
+                if let Some(partition) = desk.partitions.get_mut(*partition) {
+                    partition.noting = partition.noting.saturating_sub(1);
+                }
+                return;
+            }
+            Finish::Answered { .. } => return,
         };
         let Some(partition) = desk.partitions.get_mut(*partition) else {
             return;
@@ -230,7 +240,7 @@ impl Pipeline {
         }
     }
 
-    fn fail(&self, batch: Batch) {
+    pub(super) fn fail(&self, batch: Batch) {
         let mut desk = self.desk.lock();
         // What the relay published is told again with the next commit.
         desk.published = desk.published.max(batch.commit.published);
@@ -249,7 +259,7 @@ impl Pipeline {
 
     /// Drops what is not committed and runs it again: it stood on a commit that failed, or a revocation cannot wait.
     /// Units that nothing stands on are kept.
-    fn revert(&self, desk: &mut Desk, failed: Vec<Unit>) {
+    pub(super) fn revert(&self, desk: &mut Desk, failed: Vec<Unit>) {
         desk.revert = false;
         let queued = std::mem::take(&mut desk.units);
         desk.units = failed

@@ -308,23 +308,13 @@ impl Pipeline {
         }
     }
 
-    /// Gives partitions up: forgets what waits, and waits for what runs until it is committed, or until it is dropped.
+    /// Gives partitions up: forgets what waits, and waits for what runs until it is committed, or until it is dropped. Failed
+    /// tries are waited for as well, as long as there is time: whoever gets the partition next asks the store for them.
     fn revoked(&self, handler: HandlerIx, names: &[TopicPartition]) {
         let mut desk = self.desk.lock();
-        let found = names.iter().filter_map(|name| desk.partitions.find(handler, name));
-        let found: Vec<PartitionIx> = found.collect();
-        for ix in &found {
-            if let Some(partition) = desk.partitions.get_mut(*ix) {
-                partition.assigned = false;
-            }
-            self.purge(&mut desk, *ix);
-        }
-        let busy = |desk: &Desk| {
-            let partitions = found.iter().filter_map(|ix| desk.partitions.get(*ix));
-            partitions.map(|partition| partition.in_flight).sum::<usize>() > 0
-        };
+        let found = self.let_go(&mut desk, handler, names);
         let deadline = Instant::now() + REVOKE_WAIT;
-        while busy(&desk) && !desk.stopping {
+        while Self::is_under_way(&desk, &found, Instant::now() < deadline) && !desk.stopping {
             if Instant::now() >= deadline && !desk.revert {
                 desk.revert = true;
                 self.committable.notify_one();
@@ -335,6 +325,25 @@ impl Pipeline {
                 self.purge(&mut desk, *ix);
             }
         }
+    }
+
+    /// From here on nothing new of these partitions begins.
+    pub(super) fn let_go(&self, desk: &mut Desk, handler: HandlerIx, names: &[TopicPartition]) -> Vec<PartitionIx> {
+        let found = names.iter().filter_map(|name| desk.partitions.find(handler, name));
+        let found: Vec<PartitionIx> = found.collect();
+        for ix in &found {
+            if let Some(partition) = desk.partitions.get_mut(*ix) {
+                partition.assigned = false;
+            }
+            self.purge(desk, *ix);
+        }
+        found
+    }
+
+    /// Whether something of these partitions waits for its commit; failed tries only as long as there is time.
+    pub(super) fn is_under_way(desk: &Desk, found: &[PartitionIx], in_time: bool) -> bool {
+        let mut partitions = found.iter().filter_map(|ix| desk.partitions.get(*ix));
+        partitions.any(|partition| partition.in_flight > 0 || (partition.noting > 0 && in_time))
     }
 
     /// Forgets the waiting records of a partition that is not assigned any more; they will be received again.

@@ -27,6 +27,8 @@ pub(super) struct Partition {
     pub(super) attempts: HashMap<i64, Attempts>,
     /// Records in memory, from received to committed.
     pub(super) in_flight: usize,
+    /// Failed tries that wait for their commit: until then nobody else can know of them.
+    pub(super) noting: usize,
     /// The consumer holds its reading.
     pub(super) held: bool,
     /// The partition's end on the broker, as far as is known.
@@ -116,6 +118,7 @@ impl Partitions {
             received: None,
             attempts: HashMap::new(),
             in_flight: 0,
+            noting: 0,
             held: false,
             end: None,
         });

@@ -1,5 +1,6 @@
 //! The pipeline with its real threads, a handler in Rust and a store that fails now and then.
 
+mod assignments;
 mod flaky;
 mod requests;
 mod swap;
@@ -47,6 +48,10 @@ impl Guest for Lister {
 }
 
 fn registry() -> Arc<Registry> {
+    registry_of(Box::new(Lister))
+}
+
+fn registry_of(guest: Box<dyn Guest>) -> Arc<Registry> {
     let contract = Contract {
         consumes: vec![Consumes {
             event_type: "happened".into(),
@@ -66,7 +71,7 @@ fn registry() -> Arc<Registry> {
         ..Grant::default()
     };
     let terms = Terms::new(&contract, &grant, |name| Arc::from(name)).unwrap();
-    let version = version(1, terms, Box::new(Lister));
+    let version = version(1, terms, guest);
     Arc::new(Registry::new(vec![handler("lister", version)]))
 }
 

@@ -1,6 +1,7 @@
-//! Compiling in a process of its own. Cranelift can be neither interrupted nor bounded from inside its process, so the
-//! host runs its own binary again, gives it the component, and ends it at its bounds. What the child leaves is a file of
-//! compiled code, which the host checks like any other before it loads it.
+//! Looking at a component and compiling it in a process of its own. Neither a parser nor Cranelift can be interrupted or
+//! bounded from inside its process: some kilobytes of nested types take all of a stack, and with it the process. So the host
+//! runs its own binary again, gives it the component, and ends it at its bounds. What the child leaves is a file of compiled
+//! code, which the host checks like any other before it loads it.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -14,7 +15,7 @@ use rustix::process::{Resource, Rlimit, nice, setrlimit};
 
 use super::compiled::Compiled;
 use super::error::{Label, LoadError};
-use super::{digest, engine};
+use super::{digest, engine, load};
 
 /// How a component becomes machine code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,13 +38,13 @@ pub struct CompileBounds {
 
 /// Bytes of the child's last words that are read.
 const WORDS: u64 = 4 << 10;
-/// The exit code with which the child says that the component does not compile.
+/// The exit code with which the child says that the component is not taken.
 const REFUSED: i32 = 1;
 
 /// Why there is no compiled code.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The component does not compile, or the code cannot be kept.
+    /// The component is no handler or does not compile, or the code cannot be kept.
     Refused(String),
     TooSlow,
     Died(String),
@@ -60,10 +61,23 @@ impl Fault {
     }
 }
 
+/// Has a child look at what `wasm` imports and exports. A refusal is in the words of [`load::Seen`].
+pub(super) fn inspect(bounds: CompileBounds, wasm: &[u8]) -> Result<(), Fault> {
+    run(command(bounds), bounds, wasm)
+}
+
 /// Has a child compile `wasm` into the folder `cache`, and waits for it.
-pub(super) fn run(cache: &Path, bounds: CompileBounds, wasm: &[u8]) -> Result<(), Fault> {
+pub(super) fn compile(cache: &Path, bounds: CompileBounds, wasm: &[u8]) -> Result<(), Fault> {
+    let command = command(bounds).map(|mut command| {
+        command.arg("--cache").arg(cache);
+        command
+    });
+    run(command, bounds, wasm)
+}
+
+fn run(command: io::Result<Command>, bounds: CompileBounds, wasm: &[u8]) -> Result<(), Fault> {
     let no_child = |error: io::Error| Fault::Died(format!("it could not be started: {error}"));
-    let mut child = command(cache, bounds).map_err(no_child)?.spawn().map_err(no_child)?;
+    let mut child = command.and_then(|mut command| command.spawn()).map_err(no_child)?;
     let (Some(mut stdin), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {
         return Err(Fault::Died("it has no pipes".to_owned()));
     };
@@ -89,7 +103,7 @@ pub(super) fn run(cache: &Path, bounds: CompileBounds, wasm: &[u8]) -> Result<()
     })
 }
 
-fn command(cache: &Path, bounds: CompileBounds) -> io::Result<Command> {
+fn command(bounds: CompileBounds) -> io::Result<Command> {
     // The file may have been replaced by a newer version meanwhile; this names the one that runs.
     let running = PathBuf::from("/proc/self/exe");
     let program = if running.exists() {
@@ -100,8 +114,6 @@ fn command(cache: &Path, bounds: CompileBounds) -> io::Result<Command> {
     let mut command = Command::new(program);
     command
         .arg("compile")
-        .arg("--cache")
-        .arg(cache)
         .args(["--memory", &bounds.memory.to_string()])
         .args(["--seconds", &bounds.time.as_secs().saturating_add(1).to_string()])
         // It needs no secrets.
@@ -130,16 +142,20 @@ fn verdict(status: ExitStatus, words: String) -> Result<(), Fault> {
     }
 }
 
-/// The child's part: gives itself bounds, compiles what comes on `wasm`, and keeps the code in the folder `cache`.
+/// The child's part: gives itself bounds and looks at what comes on `wasm`; or, given a folder, compiles it and keeps the code
+/// there.
 ///
 /// # Errors
 ///
-/// Why there is no compiled code.
-pub fn compile_in_child(cache: &Path, bounds: CompileBounds, mut wasm: impl Read) -> Result<(), String> {
+/// Why it is no handler, or why there is no compiled code.
+pub fn compile_in_child(cache: Option<&Path>, bounds: CompileBounds, mut wasm: impl Read) -> Result<(), String> {
     bound(bounds).map_err(|error| format!("the compiler's process cannot be given bounds: {error}"))?;
     let mut bytes = Vec::new();
     wasm.read_to_end(&mut bytes)
         .map_err(|error| format!("the component cannot be read: {error}"))?;
+    let Some(cache) = cache else {
+        return load::see(&bytes).map_err(|seen| seen.to_words());
+    };
     let engine = engine::compiler().map_err(|fault| format!("{fault:#}"))?;
     let kept = |error: io::Error| format!("compiled code cannot be kept in {}: {error}", cache.display());
     let compiled = Compiled::open(cache, &engine).map_err(kept)?;

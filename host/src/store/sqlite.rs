@@ -5,6 +5,8 @@
 //! the store refuses all further work, because memory and disk may disagree until the file is opened anew.
 
 mod batch;
+#[doc(hidden)]
+pub mod doors;
 mod fault;
 mod ledger;
 mod open;

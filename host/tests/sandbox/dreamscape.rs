@@ -23,8 +23,8 @@ fn built(name: &str) -> Vec<u8> {
     std::fs::read(built.path).unwrap()
 }
 
-static PROFILE: LazyLock<Vec<u8>> = LazyLock::new(|| built("profile"));
-static PREFERENCES: LazyLock<Vec<u8>> = LazyLock::new(|| built("preferences"));
+pub(crate) static PROFILE: LazyLock<Vec<u8>> = LazyLock::new(|| built("profile"));
+pub(crate) static PREFERENCES: LazyLock<Vec<u8>> = LazyLock::new(|| built("preferences"));
 
 fn load(name: &str, wasm: &[u8], instances: Instances) -> Guest {
     SANDBOX.load(label(name), wasm, Limits::default(), instances).unwrap()

@@ -13,6 +13,8 @@ mod invoke;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod purity;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod support;

@@ -13,9 +13,10 @@ use crate::store::{
     StoreId, Stored,
 };
 
-/// A store in memory that refuses every third commit.
+/// A store in memory that refuses every third commit, or none.
 pub(super) struct Flaky {
     id: StoreId,
+    refuses: bool,
     pub(super) tables: Mutex<Tables>,
     commits: AtomicU64,
 }
@@ -32,8 +33,18 @@ pub(super) struct Tables {
 
 impl Flaky {
     pub(super) fn new() -> Arc<Self> {
+        Self::that(true)
+    }
+
+    /// A store that takes everything.
+    pub(super) fn steady() -> Arc<Self> {
+        Self::that(false)
+    }
+
+    fn that(refuses: bool) -> Arc<Self> {
         Arc::new(Self {
             id: StoreId("test".into()),
+            refuses,
             tables: Mutex::default(),
             commits: AtomicU64::new(0),
         })
@@ -76,7 +87,7 @@ impl Store for Flaky {
     }
 
     fn commit(&self, commit: &Commit, _: i64) -> Result<Committed, StoreError> {
-        if self.commits.fetch_add(1, Ordering::Relaxed) % 3 == 1 {
+        if self.commits.fetch_add(1, Ordering::Relaxed) % 3 == 1 && self.refuses {
             return Err(StoreError::Unavailable("planted".into()));
         }
         let mut tables = self.tables.lock();

@@ -25,7 +25,7 @@ fn weight(record: &OutRecord) -> usize {
 
 /// The records of a batch.
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
-    let records: Vec<RecordParts<'_>> = postcard::from_bytes(body(bytes)?).map_err(|error| error.to_string())?;
+    let records: Vec<RecordParts<'_>> = whole(bytes)?;
     let mut topic: std::sync::Arc<str> = "".into();
     records
         .into_iter()
@@ -49,9 +49,20 @@ pub(super) fn encode_progress(progress: &Progress) -> Result<Vec<u8>, String> {
     postcard::to_extend(progress, vec![FORMAT]).map_err(|error| error.to_string())
 }
 
-/// Progress from its bytes.
+/// Progress from its bytes. What no host has written could say of an offset that it is done although nobody has seen it.
 pub(super) fn decode_progress(bytes: &[u8]) -> Result<Progress, String> {
-    postcard::from_bytes(body(bytes)?).map_err(|error| error.to_string())
+    let progress: Progress = whole(bytes)?;
+    let sound = progress.is_sound().then_some(progress);
+    sound.ok_or_else(|| "its spans overlap, or lie where all is done".to_owned())
+}
+
+/// The value in the bytes, which end where it ends.
+fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+    let (value, rest) = postcard::take_from_bytes(body(bytes)?).map_err(|error| error.to_string())?;
+    match rest.len() {
+        0 => Ok(value),
+        more => Err(format!("{more} bytes follow its end")),
+    }
 }
 
 fn body(bytes: &[u8]) -> Result<&[u8], String> {
@@ -184,6 +195,28 @@ mod tests {
         let whole = encode(&[record]).unwrap();
         for end in 1..whole.len() {
             assert!(decode(&whole[..end]).is_err(), "cut at {end}");
+        }
+        let longer = [whole.as_slice(), b"rest"].concat();
+        assert_eq!(decode(&longer).unwrap_err(), "4 bytes follow its end");
+    }
+
+    #[test]
+    fn progress_that_no_host_has_written_is_refused() {
+        let read = |next: i64, above: &[(i64, i64)]| {
+            let bytes = postcard::to_extend(&(next, above), vec![FORMAT]).unwrap();
+            decode_progress(&bytes)
+        };
+        assert_eq!(read(10, &[(12, 14), (15, 16)]).unwrap().gaps(), 2);
+        let bad: [&[(i64, i64)]; 6] = [
+            &[(2, 4)],
+            &[(10, 12)],
+            &[(12, 12)],
+            &[(15, 12)],
+            &[(12, 14), (13, 15)],
+            &[(12, 14), (14, 15)],
+        ];
+        for above in bad {
+            assert!(read(10, above).unwrap_err().contains("spans"), "{above:?}");
         }
     }
 }
