@@ -156,7 +156,7 @@ impl Reader {
     ///
     /// # Errors
     /// If the topic cannot be read.
-    pub fn next(&mut self) -> Result<Option<Seen>> {
+    pub fn poll(&mut self) -> Result<Option<Seen>> {
         self.step()?;
         Ok(self.seen.pop())
     }

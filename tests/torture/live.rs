@@ -94,7 +94,7 @@ impl Live {
 }
 
 fn read(reader: &mut Reader, place: usize, all: &Mutex<Witnessed>, counts: &[AtomicUsize; 3]) -> Result {
-    let Some(seen) = reader.next()? else { return Ok(()) };
+    let Some(seen) = reader.poll()? else { return Ok(()) };
     let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
     match all.events.get_mut(place) {
         Some(events) => events.push(Sighting::of(&seen)?),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::MutexGuard;
 
 use crate::clock;
-use crate::event::{DeadLetter, Record, TopicPartition, dead_letter, decode, iso_millis};
+use crate::event::{DeadLetter, Envelope, Record, TopicPartition, dead_letter, decode, iso_millis};
 use crate::faults::{self, Bug, Step};
 use crate::kafka::{Flow, Intake, Start};
 use crate::lanes::{HandlerIx, LaneKey, PartitionIx, Work};
@@ -125,14 +125,7 @@ impl Pipeline {
     /// Takes a record in: decodes it and puts it into its lane. Bytes that are no event become a dead letter at once.
     pub fn accept(&self, handler: HandlerIx, record: Record) -> Flow {
         faults::at(Step::Received);
-        let decoded = decode(record.value.as_deref()).map_err(|error| error.to_string());
-        let decoded = decoded.and_then(|envelope| {
-            let key = match record.key.as_deref() {
-                None => Ok(envelope.event_id.as_str()),
-                Some(bytes) => std::str::from_utf8(bytes).map_err(|_| "the record's key is not UTF-8".to_owned()),
-            };
-            Ok((key?.into(), envelope))
-        });
+        let decoded = keyed(&record);
         let mut desk = self.desk.lock();
         let Some(ix) = desk.partitions.find(handler, &record.source) else {
             return Flow::Go;
@@ -363,4 +356,14 @@ impl Pipeline {
         // Nothing may be committed for a while: what is held for the bounds must hear of it here.
         self.may_resume();
     }
+}
+
+/// The envelope in a record, and the key that orders it: the record's, or where it has none the event's own id.
+fn keyed(record: &Record) -> Result<(Arc<str>, Envelope), String> {
+    let envelope = decode(record.value.as_deref()).map_err(|error| error.to_string())?;
+    let key = match record.key.as_deref() {
+        None => envelope.event_id.as_str(),
+        Some(bytes) => std::str::from_utf8(bytes).map_err(|_| "the record's key is not UTF-8")?,
+    };
+    Ok((key.into(), envelope))
 }
