@@ -122,17 +122,14 @@ impl<W: Work> Lanes<W> {
     }
 
     fn enqueue(&mut self, key: &LaneKey, queued: Queued<W>) {
-        if !self.lanes.contains_key(key) {
-            let known = self.cache.take(key);
-            self.lanes.insert(key.clone(), Lane::new(known));
+        let lane = self.lanes.entry(key.clone()).or_insert_with(|| {
             *self.counts.entry(key.handler).or_insert(0) += 1;
+            Lane::new(self.cache.take(key))
+        });
+        if lane.due.is_some() {
+            self.parked.add(&*queued.work);
         }
-        if let Some(lane) = self.lanes.get_mut(key) {
-            if lane.due.is_some() {
-                self.parked.add(&*queued.work);
-            }
-            lane.waiting.push_back(queued);
-        }
+        lane.waiting.push_back(queued);
     }
 
     /// Looks at the head of a lane that may have become free, and makes it ready, parks it, or lets the lane rest.

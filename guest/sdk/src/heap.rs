@@ -17,7 +17,9 @@ const REGION: usize = 256 << 10;
 /// Size of a page of WebAssembly memory.
 const PAGE: usize = 64 << 10;
 
-#[repr(C, align(65536))]
+/// Aligned as its contents are and not to a page, so that its ends share pages with the other statics: each page that a
+/// call writes to is restored behind it.
+#[repr(C, align(16))]
 struct Region(UnsafeCell<[u8; REGION]>);
 
 // SAFETY: a component without threads; the region is handed out once, to the allocator.

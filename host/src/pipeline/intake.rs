@@ -251,17 +251,23 @@ impl Pipeline {
     /// Whether the handler has as much in memory as it may, or a fraction of it. What waits behind a back-off does not
     /// count: it must not hold up other keys, and has a bound of its own.
     fn is_full(&self, desk: &Desk, handler: HandlerIx, fraction: usize) -> bool {
-        let (records, bytes) = Self::load(desk, handler);
-        let parked = desk.partitions.of(handler).map(|(ix, _)| desk.lanes.parked(ix));
-        let (records, bytes) = parked.fold((records, bytes), |(records, bytes), parked| {
-            (
-                records.saturating_sub(parked.records),
-                bytes.saturating_sub(parked.bytes),
-            )
-        });
-        records >= (self.options.in_flight / fraction).max(1)
-            || bytes >= self.options.in_flight_bytes / fraction
-            || desk.outbox.bytes >= self.options.outbox_bytes
+        if desk.outbox.bytes >= self.options.outbox_bytes {
+            return true;
+        }
+        let records_bound = (self.options.in_flight / fraction).max(1);
+        let bytes_bound = self.options.in_flight_bytes / fraction;
+        let is_over = |(records, bytes): (usize, usize)| records >= records_bound || bytes >= bytes_bound;
+        let all = Self::load(desk, handler);
+        // Nearly always all of it is within the bound already, and nobody need ask what is parked.
+        is_over(all) && {
+            let parked = desk.partitions.of(handler).map(|(ix, _)| desk.lanes.parked(ix));
+            is_over(parked.fold(all, |(records, bytes), parked| {
+                (
+                    records.saturating_sub(parked.records),
+                    bytes.saturating_sub(parked.bytes),
+                )
+            }))
+        }
     }
 
     /// Whether as much of the partition waits behind back-offs as may, or a fraction of it.
