@@ -78,7 +78,7 @@ fn at_every_step(run: &Run<'_>) -> Result<Verdict> {
     let settings = run.settings()?;
     let load = Load {
         keys: run.size(20, 100),
-        rate: run.size(100, 200),
+        rate: 100,
         ..Load::default()
     };
     let host = run.under(&load, || {
@@ -100,7 +100,7 @@ fn at_every_step(run: &Run<'_>) -> Result<Verdict> {
 fn stopped(run: &Run<'_>) -> Result<Verdict> {
     let (gate, settings) = Gate::new(run, run.settings()?)?;
     let host = run.host(&settings)?;
-    run.under(&Load::default(), || {
+    run.under(&Load::light(), || {
         for round in 0..run.size(1, 3) {
             run.until_seen(100, FAR);
             // In a transaction, so that the relay, too, has to find out that it was given up.
@@ -126,7 +126,7 @@ fn stopped(run: &Run<'_>) -> Result<Verdict> {
 fn rival(run: &Run<'_>) -> Result<Verdict> {
     let (gate, settings) = Gate::new(run, run.settings()?)?;
     let host = run.host(&settings)?;
-    run.under(&Load::default(), || {
+    run.under(&Load::light(), || {
         for round in 0..run.size(4, 24) {
             run.until_seen(run.below(100) as usize, FAR);
             gate.hold(&host, RELAYING[round % RELAYING.len()])?;

@@ -38,7 +38,7 @@ fn killed(run: &Run<'_>) -> Result<Verdict> {
     let broker = run.world.own_broker()?;
     let (gate, settings) = Gate::new(run, run.settings()?)?;
     let host = run.host(&settings)?;
-    run.under(&Load::default(), || {
+    run.under(&Load::light(), || {
         for round in 0..run.size(1, 12) {
             run.until_seen(100 + run.below(100) as usize, FAR);
             // One of three at any moment.
@@ -72,7 +72,7 @@ fn outage(run: &Run<'_>) -> Result<Verdict> {
     // Commits as large as they are for users: a request waits for the commit of all that came before it, and a host that
     // gets out of breath with small ones would answer late for another reason.
     let host = run.host(&run.settings()?.without("host.batch"))?;
-    run.under(&Load::default(), || {
+    run.under(&Load::light(), || {
         for seconds in run.size(&[5][..], &[5, 30, 90]) {
             run.until_seen(100, FAR);
             match run.below(2) {

@@ -58,6 +58,16 @@ impl Default for Load {
     }
 }
 
+impl Load {
+    /// For faults that take time: a host that cannot keep up with what comes on a slow machine would show something else.
+    pub(super) fn light() -> Self {
+        Self {
+            rate: 120,
+            ..Self::default()
+        }
+    }
+}
+
 impl Run<'_> {
     /// Keeps clients busy while `during` runs, and waits until each has heard of what it sent.
     ///

@@ -51,7 +51,7 @@ fn detour(run: &Run<'_>) -> Result<(Proxy, Settings)> {
 fn lost_responses(run: &Run<'_>) -> Result<Verdict> {
     let (proxy, settings) = detour(run)?;
     let host = run.host(&settings)?;
-    run.under(&Load::default(), || {
+    run.under(&Load::light(), || {
         for round in 0..run.size(3, 15) {
             run.until_seen(100, FAR);
             let before = proxy.touched();
@@ -74,7 +74,7 @@ fn lost_responses(run: &Run<'_>) -> Result<Verdict> {
 fn slow(run: &Run<'_>) -> Result<Verdict> {
     let (proxy, settings) = detour(run)?;
     let mut host = run.host(&settings)?;
-    let host = run.under(&Load::default(), || {
+    let host = run.under(&Load::light(), || {
         run.until_seen(100, FAR);
         proxy.delay(LATE);
         for _ in 0..run.size(1, 2) {
@@ -137,7 +137,7 @@ fn narrow(run: &Run<'_>) -> Result<Verdict> {
 fn late_end(run: &Run<'_>) -> Result<Verdict> {
     let (proxy, settings) = detour(run)?;
     let host = run.host(&settings)?;
-    run.under(&Load::default(), || {
+    run.under(&Load::light(), || {
         for round in 0..run.size(3, 12) {
             run.until_seen(run.below(100) as usize, FAR);
             // A connection that is gone is noticed, and the commit asked for again; silence is given up after 30 s.

@@ -239,12 +239,16 @@ impl<'a> Run<'a> {
             .filter(|input| input.expected == Expected::DeadLetter)
             .count();
         let answers = acknowledged.filter(|input| input.expected == Expected::Answer).count();
-        let end = Instant::now() + PATIENCE;
+        let mut end = Instant::now() + PATIENCE;
         let (mut before, mut since) = (self.seen(), Instant::now());
         loop {
             host.still_runs()?;
             let seen = self.seen();
             let idle = is_idle(host)?;
+            if seen != before {
+                // As long as something comes, it is not over, on however slow a machine.
+                end = Instant::now() + PATIENCE;
+            }
             if seen != before || !idle {
                 (before, since) = (seen, Instant::now());
             }
