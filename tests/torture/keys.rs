@@ -7,6 +7,7 @@ use anyhow::ensure;
 use witness::Asked;
 
 use crate::checker::{Expected, Verdict};
+use crate::wait::PATIENCE;
 use crate::{Host, Result, Settings, eventually};
 
 use super::vitals::Vitals;
@@ -134,17 +135,18 @@ fn hot(run: &Run<'_>) -> Result<Verdict> {
     let mut host = run.host(&settings)?;
     let load = Load {
         hot: 90,
-        rate: 600,
         ..Load::default()
     };
-    let host = run.under(&load, || {
-        for _ in 0..run.size(1, 10) {
-            run.until_seen(run.size(500, 1_500), LONG);
-            host = run.kill_and_start(host, &settings)?;
-        }
-        run.until_seen(run.size(500, 1_500), LONG);
-        Ok(host)
-    })?;
+    let count = run.size(1_000, 2_000);
+    for _ in 0..run.size(1, 10) {
+        let before = run.seen()[1];
+        run.send(&load, count)?;
+        run.until_seen(run.below(count as u64 / 2) as usize, LONG);
+        host = run.kill_and_start(host, &settings)?;
+        // Most of it, so that a slow machine has no more to catch up with at the end.
+        run.until_seen((before + count * 9 / 10).saturating_sub(run.seen()[1]), PATIENCE);
+    }
+    run.send(&load, count)?;
     run.finish(host)
 }
 
