@@ -54,11 +54,6 @@ impl ForeignMember {
         })
     }
 
-    /// How many partitions it holds now.
-    pub fn holds(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
-    }
-
     /// Waits until it holds partitions.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use anyhow::ensure;
 use witness::Asked;
 
 use crate::checker::Verdict;
+use crate::world::PARTITIONS;
 use crate::{Host, Result, World, eventually};
 
 use super::gate::Gate;
@@ -156,9 +157,7 @@ fn poll_interval(run: &Run<'_>) -> Result<Verdict> {
             run.until_seen(200, LONG);
             gate.hold(&host, "received")?;
             let stranger = run.world.foreign_member("witness", run.input_topic())?;
-            eventually("the stranger has the group for itself", || {
-                Ok((stranger.holds() == 3).then_some(()))
-            })?;
+            stranger.holds("all partitions", |held| held == PARTITIONS as usize)?;
             let end = Instant::now() + Duration::from_secs(40);
             let degraded = || -> Result<bool> {
                 let health = host.operator().get("/health")?.json();
