@@ -1,6 +1,7 @@
 //! The pipeline with its real threads, a handler in Rust and a store that fails now and then.
 
 mod assignments;
+mod careful;
 mod flaky;
 mod requests;
 mod swap;

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
 
+use super::careful::{Careful, becomes_a_letter, is_no_event};
 use super::*;
 use crate::lanes::Job;
 use crate::progress::Progress;
@@ -12,51 +13,6 @@ use crate::work::Input;
 
 const PARTITIONS: usize = 3;
 const KEYS: u8 = 6;
-
-/// A handler whose state is the list of the payloads it saw. Some it rejects, some fail at every try or at the first ones, and
-/// some only once in all, as what takes too long does.
-#[derive(Default)]
-struct Careful {
-    /// The latest try of each payload in this life of the host.
-    tries: Mutex<HashMap<u32, u32>>,
-    slow: Arc<Mutex<HashSet<u32>>>,
-}
-
-fn is_rejected(payload: u32) -> bool {
-    // The last one is Lister's own.
-    payload % 11 == 7 || payload == 13
-}
-
-fn fails_always(payload: u32) -> bool {
-    payload % 13 == 12
-}
-
-fn is_no_event(payload: u32) -> bool {
-    payload % 17 == 16
-}
-
-fn becomes_a_letter(payload: u32) -> bool {
-    is_rejected(payload) || fails_always(payload) || is_no_event(payload)
-}
-
-impl Guest for Careful {
-    fn invoke(&self, trigger: Trigger<'_>, state: Option<&str>, context: Context<'_>) -> Result<Outcome, Fault> {
-        let Trigger::Event(event) = trigger else {
-            panic!("events only")
-        };
-        let payload: u32 = event.payload.parse().unwrap();
-        if is_rejected(payload) {
-            return Err(Fault::Rejected("never".into()));
-        }
-        let latest = self.tries.lock().insert(payload, context.attempt).unwrap_or(0);
-        assert!(context.attempt >= latest, "a try of {payload} is forgotten");
-        let is_slow = payload % 5 == 3 && self.slow.lock().insert(payload);
-        if is_slow || fails_always(payload) || context.attempt <= payload % 4 % 3 {
-            return Err(Fault::Retry("not yet".into()));
-        }
-        Lister.invoke(trigger, state, Context { attempt: 2, ..context })
-    }
-}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -128,11 +84,7 @@ fn started(store: &Arc<Flaky>, slow: &Arc<Mutex<HashSet<u32>>>) -> Arc<Pipeline>
         store_pause: Duration::ZERO,
         ..options()
     };
-    let guest = Careful {
-        slow: Arc::clone(slow),
-        ..Careful::default()
-    };
-    let registry = registry_of(Box::new(guest));
+    let registry = registry_of(Box::new(Careful::new(Arc::clone(slow))));
     Pipeline::new(options, registry, shared, (alarm, Meters::new().host))
         .unwrap()
         .0
