@@ -94,8 +94,7 @@ struct Host {
     admin: Admin,
     http: Option<Http>,
     store: Arc<SqliteStore>,
-    /// The store takes over what belonged to another one, or to a newer copy of it.
-    adopt: bool,
+    options: Options,
     /// Switches to another configuration, to be made in the loop.
     ordered: Receiver<Switch>,
     /// The deployment is ours: handlers consume.
@@ -107,7 +106,6 @@ struct Host {
     relay_ready: Receiver<()>,
     drain_relay: Arc<AtomicBool>,
     give_up: Arc<AtomicBool>,
-    started: Option<Sender<Started>>,
     /// Dropped last: everything else speaks to it.
     _broker: Option<EmbeddedBroker>,
 }
@@ -163,7 +161,7 @@ impl Host {
             admin,
             http,
             store,
-            adopt: options.adopt,
+            options,
             ordered,
             consuming: false,
             consumers: Vec::new(),
@@ -173,7 +171,6 @@ impl Host {
             relay_ready,
             drain_relay,
             give_up,
-            started: options.started,
             _broker: broker,
         })
     }
@@ -257,7 +254,13 @@ impl Host {
     fn consume_one(&mut self, handler: &HandlerConfig, ix: HandlerIx) -> Result<()> {
         if !handler.topics.is_empty() {
             let reach = (&self.settings, &self.health, &self.alarm);
-            let consumer = kafka::consumer(handler, ix, &self.pipeline, (self.store.id(), self.adopt), reach)?;
+            let consumer = kafka::consumer(
+                handler,
+                ix,
+                &self.pipeline,
+                (self.store.id(), self.options.adopt),
+                reach,
+            )?;
             self.consumers.push((ix, consumer));
         }
         Ok(())
@@ -273,7 +276,7 @@ impl Host {
         }
         writeln!(out)?;
         out.flush()?;
-        if let Some(started) = self.started.take() {
+        if let Some(started) = self.options.started.take() {
             let control = Arc::clone(&self.control) as _;
             let kafka = self.settings.clone();
             // Whoever wanted to know may be gone.

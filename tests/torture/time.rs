@@ -89,7 +89,11 @@ fn jumps(run: &Run<'_>) -> Result<Verdict> {
     let host = run.under(&failing(), || {
         for round in 0..run.size(1, 5) {
             // There and back again, beginning with either.
-            let there = if (round + run.seed) % 2 == 0 { HOUR } else { -HOUR };
+            let there = if (round + run.seed).is_multiple_of(2) {
+                HOUR
+            } else {
+                -HOUR
+            };
             for ahead in [there, 0, -there] {
                 run.until_seen(50, LONG);
                 until_some_wait(run, &host)?;
