@@ -154,37 +154,29 @@ fn judge(key: &str, wanted: &str, reason: Option<&String>, done: &[Seen]) -> Res
     Ok(())
 }
 
-/// A bomb: what is grafted onto the guest, how often it is instantiated, and the stage at which it is refused.
-type Bomb = (&'static str, fn() -> Result<Vec<u8>>, usize, &'static str);
+/// A bomb: what is grafted onto the guest, and how often it is instantiated.
+type Bomb = (&'static str, fn() -> Result<Vec<u8>>, usize);
 
 const BOMBS: &[Bomb] = &[
-    ("much to compile", || Ok(bomb(8, 50_000)), 0, "compiled"),
-    ("large to compile", || Ok(bomb(4, 40_000)), 0, "compiled"),
-    (
-        "a large table",
-        || text("(module (table 100000000 funcref))"),
-        1,
-        "world",
-    ),
-    ("a large memory", || text("(module (memory 65536))"), 1, "world"),
+    ("much to compile", || Ok(bomb(8, 50_000)), 0),
+    ("large to compile", || Ok(bomb(4, 40_000)), 0),
+    ("a large table", || text("(module (table 100000000 funcref))"), 1),
+    ("a large memory", || text("(module (memory 65536))"), 1),
     (
         "many tables",
         || text("(module (table 1 funcref) (table 1 funcref))"),
         10,
-        "world",
     ),
-    ("many instances", || text("(module)"), 1_000, "world"),
+    ("many instances", || text("(module)"), 1_000),
     (
         "an endless start",
         || text("(module (func $f (loop (br 0))) (start $f))"),
         1,
-        "described",
     ),
     (
         "a start that recurses",
         || text("(module (func $f (call $f)) (start $f))"),
         1,
-        "described",
     ),
 ];
 
@@ -209,7 +201,8 @@ fn bombs(run: &Run<'_>) -> Result<Verdict> {
         for _ in 0..run.size(1, 2) {
             for bomb in BOMBS {
                 let before = run.seen()[1];
-                drop_one(&host, bomb)?;
+                let stage = drop_one(&host, bomb)?;
+                run.note(format!("{}: refused at {stage}", bomb.0));
                 run.fault();
                 run.until_seen(20, Duration::from_secs(20));
                 ensure!(run.seen()[1] > before, "{}: nobody was served meanwhile", bomb.0);
@@ -222,7 +215,8 @@ fn bombs(run: &Run<'_>) -> Result<Verdict> {
     run.finish(host)
 }
 
-fn drop_one(host: &Host, (what, module, instances, stage): &Bomb) -> Result {
+/// Deploys it; answers the stage at which it is refused.
+fn drop_one(host: &Host, (what, module, instances): &Bomb) -> Result<String> {
     let component = grafted("hostile", &module()?, *instances)?;
     let mut passed = Vec::new();
     let last = host.deploy("hostile", &component, |stage| {
@@ -232,12 +226,9 @@ fn drop_one(host: &Host, (what, module, instances, stage): &Bomb) -> Result {
     let last = last.with_context(|| format!("{what}: the deploy did not end"))?;
     ensure!(last["outcome"] == "refused", "{what}: {last} after {passed:?}");
     ensure!(
-        last.to_string().contains(stage),
-        "{what}: not refused at {stage}: {last}"
-    );
-    ensure!(
         host.version("hostile")? == 1,
         "{what}: version 1 does not serve any more"
     );
-    host.still_runs()
+    host.still_runs()?;
+    Ok(last["stage"].as_str().unwrap_or_default().to_owned())
 }
