@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use anyhow::ensure;
 use sandman_tests::{
-    Behaviour, Ended, Event, Host, Result, World, echo, eventually, guest, hostile, rewritten, stamped,
+    Behaviour, Ended, Event, Host, Result, World, bomb, echo, eventually, grafted, hostile, nested, rewritten, stamped,
 };
 
 pub const BEHAVIOURS: &[Behaviour] = &[
@@ -95,72 +95,6 @@ fn fails_at_a_stage(world: &World) -> Result {
     serves(world, &input)
 }
 
-/// The guest with a core module added to it, which nothing instantiates.
-fn with_module(module: &[u8]) -> Result<Vec<u8>> {
-    let mut component = std::fs::read(guest("hostile")?)?;
-    component.push(1);
-    let mut length = module.len();
-    while length > 0x7f {
-        component.push(u8::try_from(length & 0x7f)? | 0x80);
-        length >>= 7;
-    }
-    component.push(u8::try_from(length)?);
-    component.extend_from_slice(module);
-    Ok(component)
-}
-
-/// A core module of functions that cost a compiler as much as they can for their size: hundreds of branches and few locals.
-fn bomb(functions: usize, steps: usize) -> Vec<u8> {
-    let number = |mut n: usize| {
-        let mut bytes = Vec::new();
-        while n > 0x7f {
-            bytes.push((n & 0x7f) as u8 | 0x80);
-            n >>= 7;
-        }
-        bytes.push(n as u8);
-        bytes
-    };
-    // No locals but the eight parameters.
-    let mut body = vec![0];
-    for step in 0..steps {
-        let (from, to) = ((step * 7 % 8) as u8, (step * 5 % 8) as u8);
-        // Unless `from` is zero: to = to * from % (step + 1)
-        body.extend([0x02, 0x40, 0x20, from, 0x50, 0x0d, 0, 0x20, to, 0x20, from, 0x7e, 0x42]);
-        // A signed number: one more byte, so that none reads as negative.
-        body.extend(number((step % 0x1000 + 1) | 0x2000 << 7));
-        body.extend([0x82, 0x21, to, 0x0b]);
-    }
-    body.extend([0x20, 3, 0x0b]);
-    let section = |id: u8, content: Vec<u8>| [vec![id], number(content.len()), content].concat();
-    let kind = [vec![1, 0x60, 8], vec![0x7e; 8], vec![1, 0x7e]].concat();
-    let declared = [number(functions), vec![0; functions]].concat();
-    let code = [number(body.len()), body].concat();
-    let bodies = [number(functions), code.repeat(functions)].concat();
-    [
-        b"\0asm\x01\0\0\0".to_vec(),
-        section(1, kind),
-        section(3, declared),
-        section(10, bodies),
-    ]
-    .concat()
-}
-
-/// A component whose one type is a component type in a component type and so on: whatever reads it needs stack for each.
-fn nested(levels: usize) -> Vec<u8> {
-    let mut kind = vec![1];
-    kind.extend([0x41, 1, 1].repeat(levels));
-    kind.extend([0x41, 0]);
-    let mut component = b"\0asm\x0d\0\x01\0\x07".to_vec();
-    let mut length = kind.len();
-    while length > 0x7f {
-        component.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    component.push(length as u8);
-    component.extend(kind);
-    component
-}
-
 fn nests_without_end(world: &World) -> Result {
     let input = world.make_topic("hostile.told")?;
     let host = world.host(&world.settings()?.handler(hostile(&[&input])?))?;
@@ -177,7 +111,7 @@ fn compiles_too_long(world: &World) -> Result {
         .set("host.compile_time", "\"5s\"")
         .handler(hostile(&[&input])?);
     let host = world.host(&settings)?;
-    let component = with_module(&bomb(8, 50_000))?;
+    let component = grafted("hostile", &bomb(8, 50_000), 0)?;
     refused(
         &deploy(world, &host, "hostile", &component)?,
         "compiled",
@@ -193,7 +127,7 @@ fn compiles_too_large(world: &World) -> Result {
         .set("host.compile_memory", "\"192MiB\"")
         .handler(hostile(&[&input])?);
     let host = world.host(&settings)?;
-    let component = with_module(&bomb(4, 40_000))?;
+    let component = grafted("hostile", &bomb(4, 40_000), 0)?;
     refused(&deploy(world, &host, "hostile", &component)?, "compiled", "")?;
     serves(world, &input)
 }

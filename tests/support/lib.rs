@@ -5,6 +5,7 @@
 
 mod admin;
 mod binary;
+mod bombs;
 mod broker;
 pub mod checker;
 mod client;
@@ -34,6 +35,7 @@ pub mod torture;
 mod wait;
 mod world;
 
+pub use bombs::{bomb, grafted, nested};
 pub use broker::{Broker, Cluster};
 pub use client::{Ask, Client, Reply};
 pub use consumer::{Header, Reader, Seen};

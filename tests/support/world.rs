@@ -279,7 +279,9 @@ impl World {
     /// If it does not end.
     pub fn host_that_ends(&self, folder: &str, settings: &Settings) -> Result<Ended> {
         let folder = self.write(folder, settings)?;
-        host::run(&folder, &["run", "--config", "sandman.toml"], &[])
+        let variables = settings.variables().iter();
+        let variables: Vec<_> = variables.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        host::run(&folder, &["run", "--config", "sandman.toml"], &variables)
     }
 
     /// Writes `sandman.toml` and runs a command of `sandman` with it, to its end.

@@ -1,6 +1,7 @@
 //! The torture scenarios: a promise, a load, a fault, and the checker's verdict. `cargo test` runs the short ones, the
 //! command `torture` all of them.
 
+mod crowd;
 mod gate;
 mod hosts;
 mod live;
@@ -9,12 +10,17 @@ mod plot;
 mod report;
 mod run;
 mod scenario;
+mod shim;
+mod smuggling;
 mod tries;
 mod vitals;
 
 mod crash;
+mod disk;
 mod gone;
 mod group;
+mod guests;
+mod http;
 mod kafka;
 mod keys;
 mod proxy;
@@ -43,6 +49,9 @@ pub const ALL: &[&[Scenario]] = &[
     keys::SCENARIOS,
     swap::SCENARIOS,
     time::SCENARIOS,
+    disk::SCENARIOS,
+    http::SCENARIOS,
+    guests::SCENARIOS,
     soak::SCENARIOS,
 ];
 

@@ -39,11 +39,10 @@ impl Assignment {
         });
     }
 
-    /// Whether the partition was there.
-    pub(super) fn remove(&mut self, partition: &TopicPartition) -> bool {
-        let before = self.slots.len();
-        self.slots.retain(|slot| slot.partition != *partition);
-        self.slots.len() != before
+    /// What was known of the partition, if it was there.
+    pub(super) fn remove(&mut self, partition: &TopicPartition) -> Option<Slot> {
+        let at = self.slots.iter().position(|slot| slot.partition == *partition)?;
+        Some(self.slots.remove(at))
     }
 
     pub(super) fn find(&mut self, topic: &str, partition: i32) -> Option<&mut Slot> {

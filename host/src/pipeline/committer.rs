@@ -53,7 +53,9 @@ impl Pipeline {
                     self.fail(batch);
                 }
                 Err(error) => {
-                    // Whether it is durable is not known here: nothing may act on it, and only a restart can tell.
+                    // Whether it is durable is not known here: nothing may act on it, and only a restart can tell. Until
+                    // the host has ended nothing more is tried on top of it either.
+                    self.stop();
                     self.alarm.raise(&error);
                     return;
                 }

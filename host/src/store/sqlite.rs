@@ -91,6 +91,7 @@ impl SqliteStore {
         if let Err(StoreError::Failed(why)) = &result {
             // Another thread cannot have failed before us: it would have held the writer.
             let _ = self.failed.set(why.clone());
+            writer.leave_log();
         }
         *self.size.lock() = writer.size();
         result

@@ -367,6 +367,21 @@ fn a_broker_that_comes_back_is_found_again() {
 }
 
 #[test]
+fn a_partition_that_was_paused_when_it_was_lost_is_read_when_it_comes_back() {
+    let session = [("session.timeout.ms", "1000"), ("heartbeat.interval.ms", "100")];
+    let kafka = Kafka::start_with(1, &session);
+    publish(&kafka, 0..5);
+    let consuming = consume(&kafka, &[], |fake| fake.pause_at = Some(3));
+    assert_eq!(consuming.offsets(4), [0, 1, 2, 3]);
+    kafka.broker.stop();
+    consuming.until(|seen| matches!(seen, Seen::Revoked(_)).then_some(()));
+    kafka.broker.resume();
+    // The intake says again that reading starts at the beginning.
+    assert_eq!(consuming.offsets(1), [0]);
+    consuming.handle.join(PATIENCE).unwrap();
+}
+
+#[test]
 #[expect(unsafe_code, reason = "no safe call sends such a name")]
 fn a_header_name_that_is_no_text_harms_nobody() {
     use rdkafka::bindings::{rd_kafka_header_add, rd_kafka_headers_t};

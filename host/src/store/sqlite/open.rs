@@ -60,6 +60,14 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// What a host before us wrote cannot be made durable.
+    #[error("the log of the store {path} cannot be written again: {source}; look at the disk, then restart", path = path.display())]
+    Log {
+        /// The store.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The file is something else.
     #[error("{path} is no Sandman store: {why}; change [store] url, or move that file away", path = path.display())]
     Foreign {
@@ -108,6 +116,10 @@ pub(super) fn file(path: &Path) -> Result<SqliteStore, OpenError> {
     let lock = Lock::take(&path)?;
     place::make_file(&path)?;
     check_magic(&path)?;
+    place::write_log_again(&path).map_err(|source| OpenError::Log {
+        path: path.clone(),
+        source,
+    })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&path, flags).map_err(|error| sort(&path, &error))?;
     let (connection, ledger, id) = prepare(&path, connection)?;

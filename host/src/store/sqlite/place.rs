@@ -49,6 +49,32 @@ pub(super) fn make_file(path: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Writes the log of the store at `path` once more, over itself, and waits until the disk has it.
+///
+/// After an fsync that failed, the system takes what was written for clean: it can be read, and is not on the disk, and no
+/// later fsync mends that. A host that found commits there and went on behind them would lose them and all of its own when
+/// the power goes. Only after a host that did not end well is there anything to do, 128 MiB at most as a rule.
+pub(super) fn write_log_again(path: &Path) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    let mut log = match OpenOptions::new().read(true).write(true).open(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        log => log?,
+    };
+    let mut part = vec![0; 1 << 20];
+    let mut at = 0;
+    loop {
+        log.seek(io::SeekFrom::Start(at))?;
+        let length = log.read(&mut part)?;
+        let Some(part) = part.get(..length).filter(|part| !part.is_empty()) else {
+            return log.sync_all();
+        };
+        log.seek(io::SeekFrom::Start(at))?;
+        log.write_all(part)?;
+        at += length as u64;
+    }
+}
+
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);

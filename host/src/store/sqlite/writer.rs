@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::batch;
@@ -105,6 +106,16 @@ impl Writer {
         }
         self.forget_published();
         Ok(Committed { rows, batch })
+    }
+
+    /// Has the connection leave the log as it is when it closes. Where a commit failed, the disk may have less of the log
+    /// than can be read: copied into the file from there, and found shorter after a loss of power, it would turn back
+    /// some pages of the file and not others.
+    pub(super) fn leave_log(&self) {
+        let leave = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        if let Err(error) = self.connection.set_db_config(leave, true) {
+            tracing::warn!(%error, "the store's log may be written into its file at the end");
+        }
     }
 
     /// A cursor names the store.

@@ -58,6 +58,13 @@ pub fn on_event(event: Event, state: Option<Value>, context: Context) -> Result<
             trap();
         }
         "burn" => burn(order.n),
+        "log-for-ever" => loop {
+            log::info("again");
+        },
+        "log-garbage" => log::info(garbage()),
+        "log-beyond" => log::info(beyond(64)),
+        "reject-garbage" => return Err(rejected(garbage())),
+        "reject-beyond" => return Err(rejected(beyond(64))),
         "flood-log" => (0..order.n).for_each(|line| log::info(format!("line {line} {}", order.text))),
         "long-log" => log::warn("x".repeat(usize::try_from(order.n).unwrap_or(usize::MAX))),
         "reject" => return Err(rejected(order.text)),
@@ -91,6 +98,25 @@ fn answer(order: &Order, state: Option<Value>, context: &Context) -> Outcome<Val
                 .emit("hostile.done", "1.0", &done)
                 .put(json!({ "count": before.unwrap_or(0) + 1 }))
         }
+    }
+}
+
+/// A text that is none.
+#[expect(unsafe_code, reason = "what no safe guest can hand over is the deed")]
+#[expect(invalid_from_utf8_unchecked, reason = "the deed itself")]
+fn garbage() -> &'static str {
+    // SAFETY: none; nothing in here looks at it, and the host must not trust it.
+    unsafe { core::str::from_utf8_unchecked(b"\xff\xc0\xaf\xed\xa0\x80") }
+}
+
+/// A text of nearly four gigabytes that begins here and does not end in this memory.
+#[expect(unsafe_code, reason = "what no safe guest can hand over is the deed")]
+fn beyond(at: usize) -> &'static str {
+    let length = black_box(u32::MAX as usize - 4096);
+    // SAFETY: none; nothing in here looks at it, and the host must not trust it.
+    unsafe {
+        let bytes = core::slice::from_raw_parts(core::ptr::with_exposed_provenance(at), length);
+        core::str::from_utf8_unchecked(bytes)
     }
 }
 

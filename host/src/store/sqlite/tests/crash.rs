@@ -117,3 +117,38 @@ fn a_panic_inside_a_transaction_leaves_nothing_of_it() {
     assert_eq!(last_commit(scene.store()), 1);
     scene.commit(numbered(2, base));
 }
+
+/// What that is good for shows only where an fsync fails and the power goes: `disk-fsync-fails` of `torture`.
+#[test]
+fn a_log_that_is_written_again_is_as_it_was() {
+    let scene = Scene::new();
+    scene.commit(numbered(1, None));
+    let copy = crashed(&scene, usize::MAX);
+    let before = fs::read(with_log(&copy.path())).unwrap();
+    assert!(!before.is_empty());
+    place::write_log_again(&copy.path()).unwrap();
+    assert_eq!(fs::read(with_log(&copy.path())).unwrap(), before);
+    fs::remove_file(with_log(&copy.path())).unwrap();
+    place::write_log_again(&copy.path()).unwrap();
+    assert!(!with_log(&copy.path()).exists(), "none is made where there is none");
+}
+
+#[test]
+fn a_store_that_has_failed_leaves_its_log_as_it_is() {
+    let mut scene = Scene::new();
+    scene.commit(numbered(1, None));
+    let foreign = Commit {
+        published: Some(99),
+        ..Commit::default()
+    };
+    scene.store().commit(&foreign, 7).unwrap_err();
+    scene.store = None;
+    assert!(log_length(&scene) > 0);
+    scene.reopen();
+    assert_eq!(last_commit(scene.store()), 1);
+    scene.store = None;
+    assert!(
+        !with_log(&scene.path()).exists(),
+        "one that has not empties it into the file"
+    );
+}

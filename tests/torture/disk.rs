@@ -1,0 +1,375 @@
+//! The disk under the store fails, is full, forgets, or gives back something else.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::ensure;
+use serde_json::json;
+use witness::Asked;
+
+use crate::checker::{Fate, Verdict};
+use crate::wait::PATIENCE;
+use crate::{Ask, Client, Ended, Host, Result, eventually};
+
+use super::shim::{Disk, Failure};
+use super::{Load, Run, Scenario};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::short(
+        "disk-power-loss",
+        "the power is lost under load: what was not synced is gone",
+        power_loss,
+    ),
+    Scenario::short(
+        "disk-fsync-fails",
+        "fsync fails, the host ends, and later the power is lost as well",
+        fsync_fails,
+    ),
+    Scenario::short(
+        "disk-full",
+        "the disk is full for a while, and the host goes on by itself",
+        full,
+    ),
+    Scenario::long(
+        "disk-read-only",
+        "the disk becomes read-only under the host, and stays so over a restart",
+        read_only,
+    ),
+    Scenario::long(
+        "disk-damaged",
+        "after a load the store is damaged in four ways, and each is refused by name",
+        damaged,
+    ),
+    Scenario::long(
+        "disk-outbox",
+        "Kafka is away until the outbox is at its bound: the rest is told to come again",
+        outbox,
+    )
+    .on_its_own_kafka(),
+];
+
+fn power_loss(run: &Run<'_>) -> Result<Verdict> {
+    let disk = Disk::new(run)?;
+    let settings = disk.under(&run.settings()?)?;
+    let mut host = run.host(&settings)?;
+    let mut lost = 0;
+    let host = run.under(&Load::default(), || {
+        for _ in 0..run.size(3, 30) {
+            run.until_seen(run.below(200) as usize, Duration::from_secs(20));
+            run.for_a_while(Duration::from_millis(300));
+            disk.while_writing();
+            run.lose_address();
+            host.kill()?;
+            run.fault();
+            lost += disk.loses_power()?;
+            host = run.host(&settings)?;
+        }
+        Ok(host)
+    })?;
+    ensure!(lost > 0, "no write was lost: this shows nothing");
+    run.note(format!("{lost} writes were lost"));
+    run.finish(host)
+}
+
+/// After a failed fsync nobody knows what the disk has: the host ends. What can be read then may not be on the disk, and
+/// a host that builds on it must not lose it when the power goes later.
+fn fsync_fails(run: &Run<'_>) -> Result<Verdict> {
+    let disk = Disk::new(run)?;
+    let settings = disk.under(&run.settings()?)?;
+    let mut host = run.host(&settings)?;
+    let mut lost = 0;
+    let host = run.under(&Load::default(), || {
+        for round in 0..run.size(3, 21) {
+            run.until_seen(1 + run.below(200) as usize, Duration::from_secs(20));
+            let once = round % 3 == 2;
+            let how = if once { Failure::FsyncOnce } else { Failure::Fsync };
+            let before = disk.failures(how);
+            disk.breaks(how)?;
+            if round % 3 == 0 {
+                eventually("fsync fails", || Ok((disk.failures(how) > before).then_some(())))?;
+                run.lose_address();
+                host.kill()?;
+            } else {
+                ends(run, host, &["durable is not known", "look at the disk"])?;
+            }
+            run.fault();
+            disk.heals()?;
+            if once {
+                // Whatever the host did while it ended, the disk may not have heard of it.
+                lost += disk.loses_power()?;
+            }
+            host = run.host(&settings)?;
+            // What it does now stands on what fsync failed for.
+            run.until_seen(100, Duration::from_secs(20));
+            run.lose_address();
+            host.kill()?;
+            run.fault();
+            lost += disk.loses_power()?;
+            host = run.host(&settings)?;
+        }
+        Ok(host)
+    })?;
+    run.note(format!(
+        "fsync failed {} times, {lost} writes were lost",
+        disk.failures(Failure::Fsync) + disk.failures(Failure::FsyncOnce)
+    ));
+    run.finish(host)
+}
+
+/// The host ends by itself and says why.
+fn ends(run: &Run<'_>, host: Host, words: &[&str]) -> Result {
+    let ended = host.wait(PATIENCE)?;
+    run.lose_address();
+    refused(&ended, words)
+}
+
+fn refused(ended: &Ended, words: &[&str]) -> Result {
+    ensure!(ended.code() == 1, "it ended with {}: {}", ended.status, ended.stderr);
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    for word in words {
+        ensure!(last.contains(word), "it says nothing of {word:?}: {last}");
+    }
+    Ok(())
+}
+
+fn full(run: &Run<'_>) -> Result<Verdict> {
+    let disk = Disk::new(run)?;
+    let settings = disk.under(&run.settings()?)?;
+    let host = run.host(&settings)?;
+    run.under(&Load::default(), || {
+        for _ in 0..run.size(2, 10) {
+            run.until_seen(1 + run.below(200) as usize, Duration::from_secs(20));
+            let before = disk.failures(Failure::Full);
+            disk.breaks(Failure::Full)?;
+            eventually("a write finds no space", || {
+                Ok((disk.failures(Failure::Full) > before).then_some(()))
+            })?;
+            run.fault();
+            eventually("health tells of it", || {
+                let health = host.operator().get("/health")?;
+                Ok(health.text().contains("free space on its disk").then_some(()))
+            })?;
+            request_is_put_off(run, &host)?;
+            run.for_a_while(Duration::from_secs(3));
+            disk.heals()?;
+            let seen = run.seen()[1];
+            run.until_seen(100, PATIENCE);
+            ensure!(
+                run.seen()[1] >= seen + 100,
+                "it does not go on when there is space again"
+            );
+        }
+        Ok(())
+    })?;
+    run.note(format!(
+        "{} writes found no space, the same host went on",
+        disk.failures(Failure::Full)
+    ));
+    run.finish(host)
+}
+
+/// A request that would write is told to come again, and leaves nothing.
+fn request_is_put_off(run: &Run<'_>, host: &Host) -> Result {
+    let (key, asked) = run.enter("put-off", Asked::default());
+    let ask = Ask::new("POST", &format!("/work/{key}")).json(&json!(asked));
+    let reply = Client::new(host.http()?).ask(&ask)?;
+    ensure!(
+        reply.status == 503,
+        "a request was answered {} {}",
+        reply.status,
+        reply.text()
+    );
+    run.journal.hear(asked.id, Fate::Failed);
+    Ok(())
+}
+
+fn read_only(run: &Run<'_>) -> Result<Verdict> {
+    let disk = Disk::new(run)?;
+    let settings = disk.under(&run.settings()?)?;
+    let mut host = run.host(&settings)?;
+    let host = run.under(&Load::default(), || {
+        for _ in 0..run.size(1, 6) {
+            run.until_seen(1 + run.below(300) as usize, Duration::from_secs(20));
+            disk.breaks(Failure::ReadOnly)?;
+            ends(run, host, &["sandman.db", "look at the disk"])?;
+            run.fault();
+            ensure!(
+                disk.failures(Failure::ReadOnly) > 0,
+                "no write was refused: this shows nothing"
+            );
+            let again = run.world.host_that_ends("", &settings)?;
+            refused(
+                &again,
+                &[
+                    "sandman.db",
+                    "Read-only file system",
+                    "let the user that runs sandman write",
+                ],
+            )?;
+            disk.heals()?;
+            host = run.host(&settings)?;
+        }
+        Ok(host)
+    })?;
+    run.finish(host)
+}
+
+/// A damage to the store's files, and what the host then says.
+struct Damage {
+    what: &'static str,
+    /// Whether the host was killed before it: otherwise it has emptied the log into the file.
+    killed: bool,
+    file: &'static str,
+    how: fn(&mut Vec<u8>),
+    words: &'static [&'static str],
+}
+
+const DAMAGES: &[Damage] = &[
+    Damage {
+        what: "the first page is overwritten",
+        killed: false,
+        file: "sandman.db",
+        how: |bytes| bytes[16..100].fill(0xa5),
+        words: &["sandman.db is damaged", "restore a backup"],
+    },
+    Damage {
+        what: "half of the file is gone",
+        killed: false,
+        file: "sandman.db",
+        how: |bytes| bytes.truncate(bytes.len() / 2),
+        words: &["sandman.db is damaged", "restore a backup"],
+    },
+    Damage {
+        what: "a newer Sandman wrote it",
+        killed: false,
+        file: "sandman.db",
+        // SQLite's `user_version`.
+        how: |bytes| bytes[60..64].copy_from_slice(&[0, 0, 0, 99]),
+        words: &["was written by a newer Sandman", "format 99", "run the newer version"],
+    },
+    Damage {
+        what: "a bit of the log has turned",
+        killed: true,
+        file: "sandman.db-wal",
+        // In the first frame: SQLite takes the log to end before it, and the store for what it was long ago.
+        how: |bytes| bytes[32 + 24 + 100] ^= 1,
+        words: &["older than what was published", "restore a newer one"],
+    },
+];
+
+fn damaged(run: &Run<'_>) -> Result<Verdict> {
+    let settings = run.settings()?;
+    let data = run.world.folder().join("data");
+    let mut host = run.host(&settings)?;
+    for damage in DAMAGES {
+        run.under(&Load::default(), || {
+            run.until_seen(run.size(200, 2_000), PATIENCE);
+            Ok(())
+        })?;
+        run.lose_address();
+        match damage.killed {
+            true => host.kill()?,
+            false => drop(host.terminate()?),
+        }
+        let backup = whole(&data)?;
+        let path = data.join(damage.file);
+        let mut bytes = fs::read(&path)?;
+        ensure!(
+            bytes.len() > 8192,
+            "{} has {} bytes: this shows nothing",
+            damage.file,
+            bytes.len()
+        );
+        (damage.how)(&mut bytes);
+        fs::write(&path, bytes)?;
+        let ended = run.world.host_that_ends("", &settings)?;
+        refused(&ended, damage.words).map_err(|error| error.context(damage.what))?;
+        run.fault();
+        for name in whole(&data)?.keys() {
+            fs::remove_file(data.join(name))?;
+        }
+        for (name, bytes) in &backup {
+            fs::write(data.join(name), bytes)?;
+        }
+        host = run.host(&settings)?;
+    }
+    run.finish(host)
+}
+
+/// The files of the store, as a backup of a host that is stopped has them.
+fn whole(data: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    for file in fs::read_dir(data)? {
+        let name = file?.file_name().to_string_lossy().into_owned();
+        if name.starts_with("sandman.db") {
+            let bytes = fs::read(data.join(&name))?;
+            files.insert(name, bytes);
+        }
+    }
+    Ok(files)
+}
+
+/// The bound of the outbox, and what may be above it: what was under way when it was reached.
+const BOUND: f64 = 65_536.0;
+const UNDER_WAY: f64 = 200.0 * 2.0 * 1_024.0;
+
+/// What the host says of its work.
+fn figures(host: &Host) -> Result<String> {
+    let metrics = host.metrics()?;
+    let lines = metrics.text().lines().filter(|line| !line.starts_with('#'));
+    let told = ["outbox", "in_flight", "parked", "group_lag", "kafka_connected"];
+    let lines = lines.filter(|line| told.iter().any(|word| line.contains(word)));
+    Ok(lines.collect::<Vec<_>>().join("; "))
+}
+
+fn outbox(run: &Run<'_>) -> Result<Verdict> {
+    let broker = run.world.own_broker()?;
+    let settings = run
+        .settings()?
+        .set("store.outbox", "\"64KiB\"")
+        .set("host.in_flight", "200");
+    let host = run.host(&settings)?;
+    let load = Load {
+        pad: 200,
+        rate: 200,
+        ..Load::default()
+    };
+    let mut most: f64 = 0.0;
+    run.under(&load, || {
+        for _ in 0..run.size(1, 4) {
+            run.until_seen(run.below(500) as usize, PATIENCE);
+            broker.stop()?;
+            run.fault();
+            let full = host.metrics_when("the outbox is at its bound", |metrics| {
+                metrics.sum("sandman_outbox_bytes", &[]).unwrap_or_default() >= BOUND
+            })?;
+            request_is_put_off(run, &host)?;
+            run.for_a_while(Duration::from_secs(5));
+            let later = host.metrics()?;
+            for metrics in [full, later] {
+                most = most.max(metrics.sum("sandman_outbox_bytes", &[]).unwrap_or_default());
+            }
+            let known = Client::new(host.http()?).get("/work/client-0")?;
+            ensure!(known.status == 200, "what is known was answered {}", known.status);
+            broker.start()?;
+            let seen = run.seen()[1];
+            run.until_seen(100, PATIENCE);
+            ensure!(
+                run.seen()[1] >= seen + 100,
+                "it does not go on when Kafka is back: {seen} events were seen then, {:?} now, {} inputs; {}",
+                run.seen(),
+                run.journal.acknowledged(),
+                figures(&host)?
+            );
+        }
+        Ok(())
+    })?;
+    ensure!(most <= BOUND + UNDER_WAY, "the outbox had {most} bytes");
+    run.note(format!(
+        "the outbox, bound to 64 KiB, had {:.0} KiB at most",
+        most / 1024.0
+    ));
+    run.finish(host)
+}

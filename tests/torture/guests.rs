@@ -1,0 +1,234 @@
+//! Guests that do their worst, beside one that works.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
+use crate::checker::Verdict;
+use crate::consumer::Seen;
+use crate::wait::PATIENCE;
+use crate::{Event, Handler, Host, Result, bomb, grafted, guest};
+
+use super::{Load, Run, Scenario};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::short(
+        "guests-deeds",
+        "guests loop, allocate, recurse, flood, lie, leave secrets and trap beside one that works",
+        deeds,
+    ),
+    Scenario::long(
+        "guests-bombs",
+        "components that explode when they are compiled or instantiated are deployed beside one that works",
+        bombs,
+    ),
+];
+
+const SECRET: &str = "a secret of 32 bytes, to be found";
+
+/// A deed, how much of it, and what the dead letter's reason says of it; nothing where it is done all the same.
+const DEEDS: &[(&str, u64, &str)] = &[
+    ("loop", 0, "of CPU time"),
+    ("log-for-ever", 0, "of CPU time"),
+    ("allocate", 0, "bytes of memory"),
+    ("recurse", 0, "stack"),
+    ("return-much", 32 << 20, "more than its"),
+    ("many-events", 1_000_000, "more than its"),
+    ("panic", 0, "panicked"),
+    ("trap", 0, "unreachable"),
+    ("hide-then-trap", 0, "unreachable"),
+    ("undeclared", 0, "hostile.secret"),
+    ("bad-metadata", 0, "metadata"),
+    ("log-garbage", 0, "trapped"),
+    ("log-beyond", 0, "trapped"),
+    ("reject-garbage", 0, "trapped"),
+    ("reject-beyond", 0, "panicked"),
+    ("flood-log", 20_000, ""),
+    ("look", 0, ""),
+];
+
+/// The same guest, with an instance for each invocation, and with instances that are used again.
+const HANDLERS: [(&str, &str, &str); 2] = [
+    ("fresh", "hostile.told", "\"fresh\""),
+    ("reused", "hostile.kept", "\"reused\""),
+];
+
+fn deeds(run: &Run<'_>) -> Result<Verdict> {
+    let mut settings = run.settings()?;
+    for (name, topic, instances) in HANDLERS {
+        let topic = run.world.make_topic(topic)?;
+        settings = settings.handler(
+            Handler::new(name, &guest("hostile")?)
+                .consumes(&[&topic])
+                .emits(&["hostile.done"])
+                .set("instances", instances)
+                .set(
+                    "limits",
+                    r#"{ time = "500ms", memory = "64MiB", output = "1MiB", events = 32, log = "4KiB" }"#,
+                )
+                .set("retry", "{ attempts = 1 }"),
+        );
+    }
+    let host = run.host(&settings)?;
+    run.under(&Load::default(), || {
+        run.until_seen(50, PATIENCE);
+        for round in 0..run.size(1, 15) {
+            let before = run.seen()[1];
+            let sent = tell(run, round)?;
+            hold(run, round, sent)?;
+            let meanwhile = run.seen()[1] - before;
+            ensure!(meanwhile > 50, "{meanwhile} others were served meanwhile");
+        }
+        Ok(())
+    })?;
+    run.finish(host)
+}
+
+/// Sends the deeds to both handlers in any order; answers how many.
+fn tell(run: &Run<'_>, round: usize) -> Result<usize> {
+    let mut sent = 0;
+    for (name, topic, _) in HANDLERS {
+        let mut events: Vec<_> = DEEDS
+            .iter()
+            .map(|(deed, n, _)| {
+                let text = if deed.contains("hide") || *deed == "look" {
+                    SECRET
+                } else {
+                    "help!"
+                };
+                Event::told_with(&format!("{name}-{round}-{deed}"), deed, *n, text)
+            })
+            .collect();
+        for place in (1..events.len()).rev() {
+            events.swap(place, run.below(place as u64 + 1) as usize);
+        }
+        sent += events.len();
+        run.world.send(&run.world.topic(topic), &events)?;
+    }
+    Ok(sent)
+}
+
+/// Holds what became of the deeds of all rounds so far against what was to become of them.
+fn hold(run: &Run<'_>, round: usize, sent: usize) -> Result {
+    let done_each = DEEDS.iter().filter(|(_, _, reason)| reason.is_empty()).count();
+    let mut letters = BTreeMap::new();
+    for (name, topic, _) in HANDLERS {
+        let wanted = (DEEDS.len() - done_each) * (round + 1);
+        let mut reader = run.world.dead_letters(&run.world.topic(topic))?;
+        for letter in reader.until_count(wanted)? {
+            letters.insert(letter.key_text(), letter.header("sandman.reason"));
+        }
+        ensure!(letters.keys().any(|key| key.starts_with(name)), "nothing of {name}");
+    }
+    let mut reader = run.world.reader(&run.world.topic("hostile.done"))?;
+    let done = reader.until_count(done_each * HANDLERS.len() * (round + 1))?;
+    for event in done.iter().filter(|event| event.key_text().ends_with("-look")) {
+        let found = event.payload()["found"].as_u64();
+        ensure!(
+            found == Some(0),
+            "{} found the secret {found:?} times",
+            event.key_text()
+        );
+    }
+    for (name, ..) in HANDLERS {
+        for (deed, _, wanted) in DEEDS {
+            let key = format!("{name}-{round}-{deed}");
+            judge(&key, wanted, letters.get(&key), done)?;
+            run.fault();
+        }
+    }
+    ensure!(sent == DEEDS.len() * HANDLERS.len());
+    Ok(())
+}
+
+fn judge(key: &str, wanted: &str, reason: Option<&String>, done: &[Seen]) -> Result {
+    let is_done = done.iter().any(|event| event.key_text() == key);
+    if wanted.is_empty() {
+        ensure!(is_done && reason.is_none(), "{key} was not done: {reason:?}");
+        return Ok(());
+    }
+    let reason = reason.with_context(|| format!("no dead letter of {key}"))?;
+    ensure!(!is_done, "{key} was done, and given up as well");
+    ensure!(reason.contains(wanted), "{key}: {reason:?} does not say {wanted:?}");
+    Ok(())
+}
+
+/// A bomb: what is grafted onto the guest, and how often it is instantiated.
+type Bomb = (&'static str, fn() -> Result<Vec<u8>>, usize);
+
+const BOMBS: &[Bomb] = &[
+    ("much to compile", || Ok(bomb(8, 50_000)), 0),
+    ("large to compile", || Ok(bomb(4, 40_000)), 0),
+    ("a large table", || text("(module (table 100000000 funcref))"), 1),
+    ("a large memory", || text("(module (memory 65536))"), 1),
+    (
+        "many tables",
+        || text("(module (table 1 funcref) (table 1 funcref))"),
+        10,
+    ),
+    ("many instances", || text("(module)"), 1_000),
+    (
+        "an endless start",
+        || text("(module (func $f (loop (br 0))) (start $f))"),
+        1,
+    ),
+    (
+        "a start that recurses",
+        || text("(module (func $f (call $f)) (start $f))"),
+        1,
+    ),
+];
+
+fn text(module: &str) -> Result<Vec<u8>> {
+    Ok(wat::parse_str(module)?)
+}
+
+fn bombs(run: &Run<'_>) -> Result<Verdict> {
+    let topic = run.world.make_topic("hostile.told")?;
+    let handler = Handler::new("hostile", &guest("hostile")?)
+        .consumes(&[&topic])
+        .emits(&["hostile.done"])
+        .set("limits", r#"{ time = "500ms" }"#);
+    let settings = run
+        .settings()?
+        .set("host.compile_time", "\"30s\"")
+        .set("host.compile_memory", "\"192MiB\"")
+        .handler(handler);
+    let host = run.host(&settings)?;
+    run.under(&Load::default(), || {
+        run.until_seen(50, PATIENCE);
+        for _ in 0..run.size(1, 2) {
+            for bomb in BOMBS {
+                let before = run.seen()[1];
+                let stage = drop_one(&host, bomb)?;
+                run.note(format!("{}: refused at {stage}", bomb.0));
+                run.fault();
+                run.until_seen(20, Duration::from_secs(20));
+                ensure!(run.seen()[1] > before, "{}: nobody was served meanwhile", bomb.0);
+            }
+        }
+        run.world.send(&topic, &[Event::told("ann", "nothing", 1)])?;
+        run.world.reader(&run.world.topic("hostile.done"))?.until_count(1)?;
+        Ok(())
+    })?;
+    run.finish(host)
+}
+
+/// Deploys it; answers the stage at which it is refused.
+fn drop_one(host: &Host, (what, module, instances): &Bomb) -> Result<String> {
+    let component = grafted("hostile", &module()?, *instances)?;
+    let mut passed = Vec::new();
+    let last = host.deploy("hostile", &component, |stage| {
+        passed.push(stage.to_owned());
+        true
+    })?;
+    let last = last.with_context(|| format!("{what}: the deploy did not end"))?;
+    ensure!(last["outcome"] == "refused", "{what}: {last} after {passed:?}");
+    ensure!(
+        host.version("hostile")? == 1,
+        "{what}: version 1 does not serve any more"
+    );
+    host.still_runs()?;
+    Ok(last["stage"].as_str().unwrap_or_default().to_owned())
+}
