@@ -94,6 +94,13 @@ impl Member {
         if let Err(error) = answer {
             return self.fail(ConsumeError::Rebalance(format!("partitions cannot be taken: {error}")));
         }
+        // The library remembers for ever that we paused a partition, over a revocation too: one that was taken away meanwhile
+        // and is given back would never be read again.
+        if let Err(error) = consumer.resume(&taken) {
+            return self.fail(ConsumeError::Rebalance(format!(
+                "partitions cannot be read on: {error}"
+            )));
+        }
         let mut assignment = self.assignment.lock();
         for (partition, start) in partitions.into_iter().zip(starts) {
             tracing::info!(%partition, ?start, "partition assigned");
