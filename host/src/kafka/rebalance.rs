@@ -91,15 +91,10 @@ impl Member {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(&taken),
             _ => consumer.assign(&taken),
         };
+        // The library keeps our pause of a partition over a revocation: given back, it would never be read again.
+        let answer = answer.and_then(|()| consumer.resume(&taken));
         if let Err(error) = answer {
             return self.fail(ConsumeError::Rebalance(format!("partitions cannot be taken: {error}")));
-        }
-        // The library remembers for ever that we paused a partition, over a revocation too: one that was taken away meanwhile
-        // and is given back would never be read again.
-        if let Err(error) = consumer.resume(&taken) {
-            return self.fail(ConsumeError::Rebalance(format!(
-                "partitions cannot be read on: {error}"
-            )));
         }
         let mut assignment = self.assignment.lock();
         for (partition, start) in partitions.into_iter().zip(starts) {
