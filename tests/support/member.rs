@@ -69,7 +69,7 @@ impl ForeignMember {
     ///
     /// # Errors
     /// If it does not in time.
-    pub fn comes_to_hold(&self, what: &str, wanted: impl Fn(usize) -> bool) -> Result {
+    pub fn holds(&self, what: &str, wanted: impl Fn(usize) -> bool) -> Result {
         eventually(&format!("the foreign member holds {what}"), || {
             Ok(wanted(self.held.load(Ordering::Relaxed)).then_some(()))
         })

@@ -106,13 +106,13 @@ fn stopped(run: &Run<'_>) -> Result<Verdict> {
             host.freeze()?;
             run.fault();
             let stranger = run.world.foreign_member("witness", run.input_topic())?;
-            stranger.comes_to_hold("everything", |held| held == PARTITIONS as usize)?;
+            stranger.holds("everything", |held| held == PARTITIONS as usize)?;
             if round == 1 {
                 run.for_long(TRANSACTION_ENDED);
             }
             gate.go_on()?;
             host.thaw()?;
-            stranger.comes_to_hold("no longer everything", |held| held < PARTITIONS as usize)?;
+            stranger.holds("no longer everything", |held| held < PARTITIONS as usize)?;
             stranger.leave();
             goes_on(run, &host)?;
         }
