@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::Result;
 use crate::broker::Detour;
 use crate::wait::eventually;
+use crate::{Result, World};
 use late::Late;
 use link::Link;
 
@@ -139,6 +139,16 @@ impl Proxy {
         eventually("the request that was held is sent on and answered", || {
             Ok(self.net.late.answer())
         })
+    }
+}
+
+impl World {
+    /// A way to this world's own broker that can be broken.
+    ///
+    /// # Errors
+    /// If there is no broker, or one's own cannot be started.
+    pub fn proxy(&self) -> Result<Proxy> {
+        Proxy::start(self.own_broker()?.detour())
     }
 }
 

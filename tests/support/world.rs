@@ -16,7 +16,6 @@ use crate::keeper::keeper;
 use crate::log::Log;
 use crate::member::{self, ForeignMember};
 use crate::producer::{Compression, Producer};
-use crate::proxy::Proxy;
 use crate::rival::Rival;
 use crate::settings::Settings;
 use crate::store::StoreFile;
@@ -92,14 +91,6 @@ impl World {
             let _ = self.own.set(broker);
         }
         self.own.get().context("no broker of one's own")
-    }
-
-    /// A way to this world's own broker that can be broken.
-    ///
-    /// # Errors
-    /// If there is no broker, or one's own cannot be started.
-    pub fn proxy(&self) -> Result<Proxy> {
-        Proxy::start(self.own_broker()?.detour())
     }
 
     /// The cluster that this world talks to.
@@ -377,8 +368,7 @@ impl World {
 
     /// The lines that all hosts of this world have logged, in the order of their starts.
     pub fn logged(&self) -> Vec<String> {
-        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        logs.iter().flat_map(Log::lines).collect()
+        self.logs_of_each().concat()
     }
 
     /// The same, of each host.

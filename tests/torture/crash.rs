@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
-
 use crate::checker::Verdict;
 use crate::wait::eventually;
 use crate::world::PARTITIONS;
@@ -142,11 +140,13 @@ fn rival(run: &Run<'_>) -> Result<Verdict> {
                 host.still_runs()?;
                 Ok((heard(run, "was taken over") > before).then_some(()))
             })?;
+            // A transaction of the rival that is under way when the host takes the id back ends there.
+            eventually("the host takes the transactional id back", || {
+                host.still_runs()?;
+                let written = rival.write_and_abort(&run.output_topics()[0]);
+                Ok(written.is_err().then_some(()))
+            })?;
             goes_on(run, &host)?;
-            ensure!(
-                rival.write_and_abort(&run.output_topics()[0]).is_err(),
-                "the host goes on, and its rival was not fenced"
-            );
         }
         Ok(())
     })?;

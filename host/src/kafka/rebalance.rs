@@ -91,6 +91,8 @@ impl Member {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(&taken),
             _ => consumer.assign(&taken),
         };
+        // The library keeps our pause of a partition over a revocation: given back, it would never be read again.
+        let answer = answer.and_then(|()| consumer.resume(&taken));
         if let Err(error) = answer {
             return self.fail(ConsumeError::Rebalance(format!("partitions cannot be taken: {error}")));
         }
