@@ -91,6 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             group: topic.clone(),
             topics: vec![topic.as_str().into()],
             signature: "an example".to_owned(),
+            adopt: false,
             on_fatal: Box::new(move |error| drop(tell.send(format!("{name} failed: {error}")))),
         };
         Ok(spawn_consumer(&settings, options, Arc::new(intake), &health)?)

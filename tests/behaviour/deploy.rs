@@ -5,7 +5,8 @@ use std::net::TcpStream;
 
 use anyhow::ensure;
 use sandman_tests::{
-    Behaviour, Ended, Event, Host, Result, World, bomb, echo, eventually, grafted, hostile, nested, rewritten, stamped,
+    Behaviour, Ended, Event, Host, Result, World, bomb, echo, eventually, grafted, guest, hostile, nested, rewritten,
+    stamped,
 };
 
 pub const BEHAVIOURS: &[Behaviour] = &[

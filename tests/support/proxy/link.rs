@@ -84,10 +84,13 @@ impl Link {
     }
 }
 
+/// What one of the threads of a link does.
+type Work = Box<dyn FnOnce(&Net, &Arc<Link>) -> io::Result<()> + Send>;
+
 /// Carries what comes from either side to the other one, on threads of their own, until one of them ends.
 pub(super) fn run(net: &Arc<Net>, link: &Arc<Link>) {
     let (sender, receiver) = mpsc::channel();
-    let carry = |work: Box<dyn FnOnce(&Net, &Arc<Link>) -> io::Result<()> + Send>| {
+    let carry = |work: Work| {
         let (net, link) = (Arc::clone(net), Arc::clone(link));
         thread::spawn(move || {
             // However it ends, so does the link.
