@@ -295,6 +295,11 @@ fn damaged(run: &Run<'_>) -> Result<Verdict> {
         }
         host = run.host(&settings)?;
     }
+    // The group hears of what is done from a host that has its partitions again.
+    run.under(&Load::default(), || {
+        run.until_seen(100, PATIENCE);
+        Ok(())
+    })?;
     run.finish(host)
 }
 
