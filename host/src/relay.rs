@@ -38,6 +38,9 @@ const CAREFUL_BYTES: u64 = 64 << 10;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a cursor that is behind what the store knows may take to come up to it.
+const SETTLE: Duration = Duration::from_secs(15);
+
 /// How long opening a publisher, reading the cursor, and one transaction may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -248,7 +251,7 @@ impl Relay {
             give_up: Arc::clone(&self.give_up),
         };
         let mut publisher = Publisher::open(&self.settings, options, &self.health)?;
-        let after = match self.found()?? {
+        let after = match self.settled()? {
             Resume::Behind(_) if faults::planted(Bug::IgnoreCursor) => self.store.outbox_size()?.published,
             Resume::Behind(batch) => batch,
             Resume::Claim { batch, raise } => {
@@ -275,6 +278,27 @@ impl Relay {
             self.pipeline.published(after);
         }
         Ok(Open { publisher, after })
+    }
+
+    /// The same once nobody else can move the cursor. A broker that has just come back may show the end of a transaction,
+    /// which it had confirmed, only a moment later; a cursor that is still behind then has lost something.
+    fn settled(&self) -> Result<Resume, RelayError> {
+        let (began, mut looks) = (Instant::now(), 1);
+        loop {
+            let found = self.found()?;
+            if matches!(found, Err(Refusal::CursorBehind { .. }))
+                && began.elapsed() < SETTLE
+                && !self.give_up.load(Ordering::Relaxed)
+            {
+                looks += 1;
+                self.rest(FIRST_WAIT);
+                continue;
+            }
+            if looks > 1 {
+                tracing::info!(looks, after = ?began.elapsed(), settled = found.is_ok(), "the cursor was behind");
+            }
+            return Ok(found?);
+        }
     }
 
     /// What the cursor and the store say of each other.

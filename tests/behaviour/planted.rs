@@ -182,6 +182,8 @@ fn disturb(run: &Run<'_>, host: Host, settings: &Settings, then: Then) -> Result
     let host = match then {
         Then::Nothing => host,
         Then::Kill => {
+            // Long enough for a second try to fail, and to be stored.
+            run.until_seen(800, LONG);
             let host = run.kill_and_start(host, settings)?;
             run.until_seen(300, LONG);
             run.kill_and_start(host, settings)?
