@@ -11,8 +11,9 @@ use super::output;
 use crate::build_guest::{self, BuildOptions};
 
 const AFTER: &str = "\
-The component is written to target/sandman/<name>.wasm. The Rust target wasm32-unknown-unknown is
-added through rustup where it is missing, and that is said. Nothing else needs to be installed.
+The component is written to target/sandman/<name>.wasm of the guest's workspace, which for a guest
+that `sandman new` wrote is its own folder. The Rust target wasm32-unknown-unknown is added through
+rustup where it is missing, and that is said. Nothing else needs to be installed.
 Progress and the compiler's errors go to stderr, the result to stdout.
 
 Examples:

@@ -26,6 +26,7 @@ The component passes these stages, each shown with its time when it is done:
 
 Nothing pauses: no rebalance, no lost or doubled event, and a key never goes back to the version
 before. If a stage fails, the old version goes on serving, and the attempt is in `sandman history`.
+Once the host has received the component, Ctrl-C ends the telling and not the deploy.
 
 A component whose state-version is older than the one that the active version writes is refused at
 `contract`: it says of itself that it cannot read the states that are there. --force deploys it all the same.
