@@ -63,17 +63,24 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         let plant = Plant::new("stray-transaction", &[Kind::Stuck]);
         caught(world, &plant.with("CRASH", "delivered:20").then(Then::Dies))
     }),
-    planted("nothing_is_caught_where_nothing_is_planted", |world| {
+    control("nothing_is_caught_where_nothing_is_planted", |world| {
         caught(world, &Plant::new("nothing", &[]).failing(100).then(Then::Kill))
     }),
-    planted("nothing_is_caught_where_commits_fail", |world| {
+    control("nothing_is_caught_where_commits_fail", |world| {
         let plant = Plant::new("nothing", &[]);
         caught(world, &plant.with("STORE", "busy:40").then(Then::Kill))
     }),
 ];
 
 const fn planted(name: &'static str, check: fn(&World) -> Result) -> Behaviour {
-    Behaviour::new(name, check).on_real_kafka("proves nothing about exactly once")
+    Behaviour::new(name, check)
+        .on_real_kafka("proves nothing about exactly once")
+        .where_luck_helps(3)
+}
+
+/// Nothing is planted, and nothing may be found.
+const fn control(name: &'static str, check: fn(&World) -> Result) -> Behaviour {
+    planted(name, check).where_luck_helps(1)
 }
 
 /// What is done to a host with a bug in it, so that the bug shows.

@@ -41,6 +41,7 @@ pub struct Behaviour {
     name: &'static str,
     needs: Needs,
     check: Check,
+    tries: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -57,6 +58,7 @@ impl Behaviour {
             name,
             needs: Needs::Broker,
             check: Check::Plain(check),
+            tries: 1,
         }
     }
 
@@ -69,6 +71,7 @@ impl Behaviour {
                 false => Needs::Kafka("proves nothing about exactly once"),
             },
             check: Check::Torture(scenario),
+            tries: 1,
         }
     }
 
@@ -102,6 +105,13 @@ impl Behaviour {
         self.needing(Needs::Node)
     }
 
+    /// It needs luck: a bug that was planted shows only where it meets something. Whether it shows once, in so many worlds,
+    /// is what counts. Nothing that the product promises may be tried more than once.
+    #[must_use]
+    pub const fn where_luck_helps(self, tries: usize) -> Self {
+        Self { tries, ..self }
+    }
+
     const fn needing(self, needs: Needs) -> Self {
         Self { needs, ..self }
     }
@@ -120,7 +130,13 @@ impl Behaviour {
     fn trial(self, means: &'static Means) -> Trial {
         Trial::ignorable_test(self.name, move || match self.hindrance(means) {
             Some(why) => Ok(Completion::ignored_with(why)),
-            None => self.run(means).map(|()| Completion::Completed),
+            None => {
+                let mut outcome = self.run(means);
+                for _ in 1..self.tries {
+                    outcome = outcome.or_else(|_| self.run(means));
+                }
+                outcome.map(|()| Completion::Completed)
+            }
         })
     }
 
