@@ -17,6 +17,7 @@ mod refusal;
 mod routes;
 mod serve;
 mod server;
+mod silent;
 mod token;
 mod uploads;
 

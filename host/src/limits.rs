@@ -39,6 +39,16 @@ pub enum Instances {
     Reused,
 }
 
+/// Where instances come from. It changes what they cost, never what they do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Allocation {
+    /// Slots that are reserved once: a new instance takes one in microseconds, and address space that is never used.
+    #[default]
+    Pooling,
+    /// Each instance is mapped when it is made and unmapped when it is dropped.
+    OnDemand,
+}
+
 /// When a failed trigger is tried again. The defaults are those of DreamScape's events: 3 tries, after 1, 2, 4 seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {

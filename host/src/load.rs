@@ -58,6 +58,7 @@ fn sandbox_with(config: &Config, compiled: Option<PathBuf>, instances: u32) -> R
         None => Compiler::Here,
     };
     let options = SandboxOptions {
+        allocation: config.host.allocation,
         component: config.host.component,
         compiler,
         ..SandboxOptions::new(compiled, instances, largest_memory(config))

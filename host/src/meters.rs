@@ -55,6 +55,8 @@ pub struct HostMeters {
     pub cache_bytes: Gauge,
     /// 1 while Kafka is connected, else 0.
     pub kafka_connected: Gauge,
+    /// How often a consumer was thrown out of its group because it did not poll.
+    pub kafka_poll_breaches: Counter,
 }
 
 /// Handles of one topic that we publish to.
@@ -91,6 +93,7 @@ impl Meters {
                 relay_failures: counter!("sandman_relay_transaction_failures_total"),
                 cache_bytes: gauge!("sandman_cache_bytes"),
                 kafka_connected: gauge!("sandman_kafka_connected"),
+                kafka_poll_breaches: counter!("sandman_kafka_poll_breaches_total"),
             }
         });
         Self { recorder, handle, host }

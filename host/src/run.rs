@@ -230,6 +230,8 @@ impl Host {
         self.view.set_kafka_connected(connected);
         self.view.set_store_fault(self.pipeline.store_fault());
         self.meters.host.kafka_connected.set(f64::from(u8::from(connected)));
+        let breaches = self.health.poll_breaches();
+        self.meters.host.kafka_poll_breaches.absolute(breaches);
         self.control.sample();
         self.pipeline.measure();
         let oldest = self.pipeline.outbox().oldest_millis;

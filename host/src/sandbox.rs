@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
 use crate::contract::Contract;
-use crate::limits::{Instances, Limits};
+use crate::limits::{Allocation, Instances, Limits};
 use cell::Terms;
 use compiled::Compiled;
 use guest::Pool;
@@ -47,6 +47,8 @@ pub struct SandboxOptions {
     pub instances: u32,
     /// The largest memory limit of any handler, in bytes.
     pub memory: u64,
+    /// Where instances come from.
+    pub allocation: Allocation,
     /// The largest component that is loaded, in bytes.
     pub component: usize,
     /// How components are compiled.
@@ -60,13 +62,14 @@ impl SandboxOptions {
             cache_dir: cache_dir.into(),
             instances,
             memory,
+            allocation: Allocation::default(),
             component: 64 << 20,
             compiler: Compiler::Here,
         }
     }
 }
 
-/// The engine, its pool of instances and its compiled code. One per process.
+/// The engine, its instances and its compiled code. One per process.
 pub struct Sandbox {
     engine: Engine,
     ticker: Ticker,
@@ -80,7 +83,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Makes the engine and reserves address space for its instances.
+    /// Makes the engine; with a pool, reserves address space for its instances.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use ::echo::Tally;
 use anyhow::{Context, anyhow, ensure};
 use sandman::sandbox::digest;
 use sandman_tests::{Ask, Behaviour, Client, Compression, Event, Handler, Host, Ledger, Result, Seen, World};
-use sandman_tests::{echo, eventually, guest, stamped};
+use sandman_tests::{STAGES, echo, eventually, guest, stamped};
 use serde_json::{Value, json};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
@@ -32,19 +32,6 @@ const KEYS: usize = 40;
 const CLIENTS: usize = 4;
 /// The number of a client's first request of a key: above those of all events, which come for the same key.
 const REQUESTS: u64 = 1_000_000;
-
-/// The stages that a deploy passes one after the other.
-const STAGES: [&str; 9] = [
-    "received",
-    "digest",
-    "world",
-    "compiled",
-    "instantiated",
-    "described",
-    "contract",
-    "stored",
-    "active",
-];
 
 /// Per key, the versions that counted, in the order in which a client reads them.
 fn versions(counted: &[Seen]) -> BTreeMap<String, Vec<u64>> {

@@ -9,6 +9,19 @@ use crate::Result;
 use crate::client::Client;
 use crate::host::Host;
 
+/// The stages that a deploy passes one after the other.
+pub const STAGES: [&str; 9] = [
+    "received",
+    "digest",
+    "world",
+    "compiled",
+    "instantiated",
+    "described",
+    "contract",
+    "stored",
+    "active",
+];
+
 impl Host {
     /// A client of the admin listener.
     pub fn operator(&self) -> Client {

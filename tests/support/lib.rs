@@ -35,6 +35,7 @@ pub mod torture;
 mod wait;
 mod world;
 
+pub use admin::STAGES;
 pub use bombs::{bomb, grafted, nested};
 pub use broker::{Broker, Cluster};
 pub use client::{Ask, Client, Reply};

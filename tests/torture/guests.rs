@@ -19,6 +19,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         deeds,
     ),
     Scenario::long(
+        "guests-deeds-unpooled",
+        "the same where instances come from no pool",
+        deeds_unpooled,
+    ),
+    Scenario::long(
         "guests-bombs",
         "components that explode when they are compiled or instantiated are deployed beside one that works",
         bombs,
@@ -55,7 +60,15 @@ const HANDLERS: [(&str, &str, &str); 2] = [
 ];
 
 fn deeds(run: &Run<'_>) -> Result<Verdict> {
-    let mut settings = run.settings()?;
+    deeds_with(run, "pooling")
+}
+
+fn deeds_unpooled(run: &Run<'_>) -> Result<Verdict> {
+    deeds_with(run, "on-demand")
+}
+
+fn deeds_with(run: &Run<'_>, allocation: &str) -> Result<Verdict> {
+    let mut settings = run.settings()?.set("host.allocation", &format!("{allocation:?}"));
     for (name, topic, instances) in HANDLERS {
         let topic = run.world.make_topic(topic)?;
         settings = settings.handler(

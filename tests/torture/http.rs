@@ -54,13 +54,12 @@ fn crowd(run: &Run<'_>) -> Result<Verdict> {
         run.until_seen(100, PATIENCE);
         let before = Vitals::of(&host)?;
         let mut crowd = Crowd::of(host.http()?)?;
-        let (end, mut most) = (
-            Instant::now() + run.size(Duration::from_secs(4), Duration::from_secs(60)),
-            0,
-        );
+        let end = Instant::now() + run.size(Duration::from_secs(4), Duration::from_secs(60));
+        let (mut most, mut files) = (0, 0);
         while Instant::now() < end || most < count {
             crowd.grow(count, true);
             most = most.max(crowd.len());
+            files = files.max(Vitals::of(&host)?.files);
             crowd.dawdle();
             for address in [host.http()?, host.admin()] {
                 Client::new(address).get("/health")?.has(200)?;
@@ -70,16 +69,17 @@ fn crowd(run: &Run<'_>) -> Result<Verdict> {
         let after = Vitals::of(&host)?;
         let grown = after.peak.saturating_sub(before.memory);
         run.note(format!(
-            "{most} connections at once, {} in all, {} ended by the host; {} MiB before, {} MiB at most",
+            "{most} connections at once, {files} files open in the host, {} connections in all, {} ended by the host; {} \
+             MiB before, {} MiB at most",
             crowd.made,
             crowd.ended,
             before.memory / MIB,
             after.peak / MIB
         ));
+        // It ends those that say nothing for 10 s while others come, so it never has quite all of them.
         ensure!(
-            after.files > count as u64,
-            "the host has {} files open: this shows nothing",
-            after.files
+            files > count as u64 * 8 / 10,
+            "the host had {files} files open at most: this shows nothing"
         );
         ensure!(grown < 32 * MIB + count as u64 * EACH, "it grew by {grown} bytes");
         run.fault();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use crate::checker::{Rules, Verdict};
-use crate::{Host, Result, guest, rewritten};
+use crate::{Host, Result, STAGES, guest, rewritten};
 
 use super::{Load, Run, Scenario};
 
@@ -25,19 +25,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 
 const LONG: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
-/// The stages that a deploy passes one after the other.
-const STAGES: [&str; 9] = [
-    "received",
-    "digest",
-    "world",
-    "compiled",
-    "instantiated",
-    "described",
-    "contract",
-    "stored",
-    "active",
-];
-
 /// The guest as this version.
 fn version(number: u64) -> Result<Vec<u8>> {
     rewritten(

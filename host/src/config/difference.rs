@@ -71,6 +71,7 @@ impl Keys {
             source,
             deployment,
             workers,
+            allocation,
             grace,
             cache,
             log,
@@ -89,6 +90,7 @@ impl Keys {
         self.add("host.source", source, &new.source);
         self.add("host.deployment", deployment, &new.deployment);
         self.add("host.workers", workers, &new.workers);
+        self.add("host.allocation", allocation, &new.allocation);
         self.add("host.grace", grace, &new.grace);
         self.add("host.cache", cache, &new.cache);
         self.add("host.log", log, &new.log);

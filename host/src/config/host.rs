@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::kind::{Kind, bytes, duration, integer, kafka_name, one_of, size, text};
 use super::section::{Section, resolve};
+use crate::limits::Allocation;
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct HostConfig {
     pub deployment: String,
     /// Worker threads that run guests.
     pub workers: usize,
+    /// Where the instances of guests come from.
+    pub allocation: Allocation,
     /// How long a graceful stop may take.
     pub grace: Duration,
     /// Bytes of states kept in memory, for all handlers together.
@@ -55,6 +58,7 @@ pub struct HostConfig {
 }
 
 const LOG: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+const ALLOCATION: &[(&str, Allocation)] = &[("pooling", Allocation::Pooling), ("on-demand", Allocation::OnDemand)];
 
 pub(super) fn read(mut section: Section<'_>) -> HostConfig {
     // Leaves room for a handler's name or `.relay` in what Kafka takes as a name, 249 characters.
@@ -72,6 +76,7 @@ pub(super) fn read(mut section: Section<'_>) -> HostConfig {
         deployment: deployment.unwrap_or_else(|| source.clone()),
         source,
         workers: section.or("workers", &count(1_024), default_workers()),
+        allocation: section.or("allocation", &one_of(ALLOCATION), Allocation::default()),
         grace: section.or(
             "grace",
             &duration(Duration::from_millis(100)..=Duration::from_secs(600)),

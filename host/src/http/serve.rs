@@ -1,5 +1,6 @@
 //! Accepts connections and serves them within bounds: a slow, greedy or endless client costs a bounded amount.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics::Gauge;
@@ -21,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::answer::error;
+use super::silent::{Seat, Silent};
 
 /// How long to wait after an `accept` that failed: the process is out of file descriptors, and retrying at once would
 /// only burn the processor.
@@ -29,7 +32,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What clients may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Connections served at once; more wait unaccepted.
+    /// Connections served at once. Of more, one at a time takes the place of what has said nothing for longest, the others wait
+    /// unaccepted.
     pub connections: usize,
     /// Bytes of a request's line and headers together, at least 8 KiB.
     pub header_bytes: usize,
@@ -112,19 +116,23 @@ impl Listener {
     /// Serves until `stop` becomes true or its sender goes; a connection finishes the request it has begun.
     pub(super) async fn serve(self, mut stop: watch::Receiver<bool>) {
         let slots = Arc::new(Semaphore::new(self.bounds.connections));
+        let silent = Arc::new(Silent::default());
         let mut connections = JoinSet::new();
+        // Accepted, and without a slot so far.
+        let mut next = None;
         loop {
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => break,
                 Some(_) = connections.join_next() => {}
-                accepted = accept(&self.listener, &slots) => {
-                    let Some((stream, slot)) = accepted else { continue };
+                accepted = accept(&self.listener), if next.is_none() => next = accepted,
+                slot = slot(&slots, &silent), if next.is_some() => {
+                    let (Some(stream), Some(slot)) = (next.take(), slot) else { continue };
                     let router = self.router.clone();
-                    let (bounds, stop) = (self.bounds, stop.clone());
+                    let (bounds, stop, seat) = (self.bounds, stop.clone(), silent.seat());
                     let open = Open::new(self.open.clone());
                     connections.spawn(async move {
-                        connection(stream, router, bounds, stop).await;
+                        connection((stream, seat), router, bounds, stop).await;
                         drop((open, slot));
                     });
                 }
@@ -156,11 +164,18 @@ impl Drop for Open {
 
 type Slot = tokio::sync::OwnedSemaphorePermit;
 
-/// The next connection, once there is a slot for it.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, Slot)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+/// A slot for a connection that waits for one; those that say nothing give way to it.
+async fn slot(slots: &Arc<Semaphore>, silent: &Silent) -> Option<Slot> {
+    tokio::select! {
+        biased;
+        slot = Arc::clone(slots).acquire_owned() => slot.ok(),
+        () = silent.make_room() => None,
+    }
+}
+
+async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, slot)),
+        Ok((stream, _)) => Some(stream),
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted");
             sleep(ACCEPT_PAUSE).await;
@@ -169,7 +184,12 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpSt
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, bounds: Bounds, mut stop: watch::Receiver<bool>) {
+async fn connection(
+    (stream, seat): (TcpStream, Arc<Seat>),
+    router: Router,
+    bounds: Bounds,
+    mut stop: watch::Receiver<bool>,
+) {
     // Small answers should not wait for more to come.
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
@@ -177,12 +197,18 @@ async fn connection(stream: TcpStream, router: Router, bounds: Bounds, mut stop:
         .header_read_timeout(bounds.header_time)
         .max_headers(bounds.headers)
         .max_buf_size(bounds.header_bytes);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request| {
+        let (busy, answer) = (seat.busy(), router.call(request));
+        async { Ok::<_, Infallible>(answer.await?.map(|body| busy.until_sent(body))) }
+    });
+    let connection = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let served = tokio::select! {
         served = &mut connection => Some(served),
         () = stopped(&mut stop) => None,
         () = sleep(bounds.connection_time) => None,
+        () = seat.gives_way() => return tracing::debug!("a connection that said nothing gave way to another"),
     };
     let served = match served {
         Some(served) => Ok(served),

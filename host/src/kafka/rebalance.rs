@@ -142,20 +142,13 @@ impl Member {
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, revoked: &mut TopicPartitionList) {
-        let slots: Vec<_> = {
+        let partitions: Vec<_> = {
             let mut assignment = self.assignment.lock();
             // From here on no late record of them is handed over.
-            let partitions = self.topics.partitions(revoked);
-            partitions.iter().filter_map(|name| assignment.remove(name)).collect()
+            let names = self.topics.partitions(revoked);
+            let slots = names.iter().filter_map(|name| assignment.remove(name));
+            slots.map(|slot| slot.partition).collect()
         };
-        // The library keeps a pause beyond the assignment: given to us again, the partition would never be read.
-        let paused = slots.iter().filter(|slot| slot.paused).map(|slot| &slot.partition);
-        if let Err(error) = consumer.resume(&list(paused)) {
-            self.fail(ConsumeError::Rebalance(format!(
-                "partitions that were paused cannot be given back: {error}"
-            )));
-        }
-        let partitions: Vec<_> = slots.into_iter().map(|slot| slot.partition).collect();
         self.intake.revoked(&partitions);
         let lost = consumer.assignment_lost();
         for partition in &partitions {

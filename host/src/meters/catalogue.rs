@@ -72,6 +72,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Relay transactions that failed and were tried again",
     ),
     (
+        "sandman_kafka_poll_breaches_total",
+        "Times that a consumer was thrown out of its group because it did not poll; it joins again by itself",
+    ),
+    (
         "sandman_http_requests_total",
         "Requests that were answered, by method, route and class of the status; what matches no route is `other`",
     ),

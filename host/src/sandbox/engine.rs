@@ -3,6 +3,7 @@
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
 
 use super::SandboxOptions;
+use crate::limits::Allocation;
 
 /// Linear memories that one component may have: its own and one for an adapter.
 pub(super) const MEMORIES: u32 = 2;
@@ -23,7 +24,11 @@ const KEEP_TABLE: usize = 16 << 10;
 /// The one engine of the process.
 pub(super) fn engine(options: &SandboxOptions) -> wasmtime::Result<Engine> {
     let mut config = settings();
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
+    config.allocation_strategy(match options.allocation {
+        Allocation::Pooling => InstanceAllocationStrategy::Pooling(pool(options)),
+        // The limiter of each store holds the same bounds.
+        Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
+    });
     Engine::new(&config)
 }
 

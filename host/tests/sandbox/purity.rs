@@ -18,7 +18,7 @@ use sandman::sandbox::{Guest, Sandbox, SandboxOptions, digest};
 use serde_json::{Map, Value, json};
 
 use crate::dreamscape::{PREFERENCES, PROFILE};
-use crate::support::{ECHO, MIB, SANDBOX, label};
+use crate::support::{ECHO, MIB, ON_DEMAND, SANDBOX, label};
 
 /// Where the other process leaves the digest of its outcomes.
 const OUT: &str = "SANDMAN_TEST_PURITY_OUT";
@@ -249,6 +249,7 @@ fn is_pure(wasm: &[u8]) {
     let small = Sandbox::new(SandboxOptions::new(None, 1, 16 * MIB)).unwrap();
     same(&load(&small, wasm, Instances::Fresh), "in a small sandbox");
     same(&load(&small, wasm, Instances::Reused), "used again in a small sandbox");
+    same(&load(&ON_DEMAND, wasm, Instances::Fresh), "without a pool of instances");
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| same(&reused, "beside three others"));

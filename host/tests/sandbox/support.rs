@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use sandman::build_guest::{BuildOptions, build};
-use sandman::limits::{Instances, Limits};
+use sandman::limits::{Allocation, Instances, Limits};
 use sandman::outcome::{Context, EventView, Outcome, Trigger};
 use sandman::sandbox::{Guest, InvokeError, Label, Sandbox, SandboxOptions};
 use serde_json::Value;
@@ -38,6 +38,15 @@ pub(crate) static SANDBOX: LazyLock<Arc<Sandbox>> = LazyLock::new(|| {
     Sandbox::new(SandboxOptions::new(dir, 16, 64 * MIB)).unwrap()
 });
 
+/// One whose instances come from no pool.
+pub(crate) static ON_DEMAND: LazyLock<Arc<Sandbox>> = LazyLock::new(|| {
+    let options = SandboxOptions {
+        allocation: Allocation::OnDemand,
+        ..SandboxOptions::new(None, 16, 64 * MIB)
+    };
+    Sandbox::new(options).unwrap()
+});
+
 pub(crate) fn label(handler: &str) -> Label {
     Label {
         handler: handler.into(),
@@ -46,7 +55,11 @@ pub(crate) fn label(handler: &str) -> Label {
 }
 
 pub(crate) fn hostile(limits: Limits, instances: Instances) -> Guest {
-    SANDBOX.load(label("hostile"), &HOSTILE, limits, instances).unwrap()
+    hostile_in(&SANDBOX, limits, instances)
+}
+
+pub(crate) fn hostile_in(sandbox: &Arc<Sandbox>, limits: Limits, instances: Instances) -> Guest {
+    sandbox.load(label("hostile"), &HOSTILE, limits, instances).unwrap()
 }
 
 /// Calls the guest with one event of the key `k`.

@@ -8,6 +8,7 @@ use crate::config::Config;
 const VALUES: &[(&str, &str, &str, &str)] = &[
     ("host", "workers = 0", "host.workers", "a whole number from 1 to 1024"),
     ("host", "workers = \"4\"", "host.workers", "\"4\" is not allowed"),
+    ("host", "allocation = \"slots\"", "host.allocation", "on-demand"),
     ("host", "grace = \"20\"", "host.grace", "a duration from 100ms to 10m"),
     ("host", "grace = \"2h\"", "host.grace", "\"2h\" is not allowed"),
     ("host", "cache = \"16MB\"", "host.cache", "KiB, MiB, GiB"),

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use super::{MINIMAL, ROUTE, good, refused};
 use crate::config::*;
-use crate::limits::Instances;
+use crate::limits::{Allocation, Instances};
 
 #[test]
 fn a_minimal_file_gets_the_documented_defaults() {
     let config = good(MINIMAL, &[]);
     assert_eq!(config.host.deployment, "user-service");
     assert!(config.host.workers >= 8);
+    assert_eq!(config.host.allocation, Allocation::Pooling);
     assert_eq!(config.host.grace, Duration::from_secs(20));
     assert_eq!(config.host.cache, 64 << 20);
     assert_eq!(
@@ -45,6 +46,7 @@ const FULL: &str = r#"
 source = "a"
 deployment = "b"
 workers = 3
+allocation = "on-demand"
 grace = "1m"
 cache = "1GiB"
 log = "json"
@@ -96,6 +98,7 @@ fn every_key_is_read() {
     assert_eq!(config.kafka.options["client.id"], "sandman");
     assert_eq!(config.store.url, StoreUrl::Memory);
     assert_eq!(config.host.compiled, PathBuf::from("/var/compiled"));
+    assert_eq!(config.host.allocation, Allocation::OnDemand);
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:0");
     let handler = &config.handlers[0];
     assert_eq!(handler.component, PathBuf::from("/etc/sandman/target/profile.wasm"));

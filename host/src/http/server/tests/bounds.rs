@@ -96,6 +96,22 @@ async fn connections_over_the_bound_wait_and_greedy_headers_are_refused() {
 }
 
 #[tokio::test]
+async fn at_the_bound_a_connection_that_says_nothing_gives_way_and_one_that_waits_for_its_answer_stays() {
+    let served = serve_with("connections = 2", |_| None).await;
+    let (busy, ()) = tokio::join!(served.ask("POST /users/u-1", JSON, "{}"), async {
+        let sender = served.waiting().await;
+        for part in ["", "GET /health/live HTTP/1.1\r\nX-Slow: "] {
+            let mut silent = TcpStream::connect(served.address).await.expect("a connection");
+            silent.write_all(part.as_bytes()).await.expect("a part");
+            has(&served.ask("GET /health/live", "", "").await, 200, "true");
+            assert_eq!(silent.read(&mut [0; 1]).await.unwrap_or(0), 0, "it is still there");
+        }
+        sender.send(ok()).expect("somebody waits");
+    });
+    has(&busy, 200, "done");
+}
+
+#[tokio::test]
 async fn a_stop_lets_a_request_finish() {
     let served = serve_with("", |_| None).await;
     let (answer, ()) = tokio::join!(served.ask("POST /users/u-1", JSON, "{}"), async {

@@ -1,0 +1,198 @@
+//! Connections without a request under way. Where no more are served, the one that has said nothing for longest gives way,
+//! so that clients that hold connections and say nothing keep nobody out for long.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+/// How long a connection may say nothing before it gives way: who means to ask has asked by then, from the other side of the
+/// world too, and an answer that was handed over has left.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two that are asked to go.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The silent connections of a listener.
+#[derive(Debug, Default)]
+pub(super) struct Silent(Mutex<Order>);
+
+/// In the order in which they fell silent; a number is never given twice.
+#[derive(Debug, Default)]
+struct Order {
+    last: u64,
+    all: BTreeMap<u64, (Instant, Arc<Notify>)>,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Seat {
+    all: Arc<Silent>,
+    /// Its number among the silent; 0 while a request is under way.
+    number: AtomicU64,
+    leave: Arc<Notify>,
+}
+
+/// A request under way, from its last header to the last byte of its answer.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Seat>);
+
+/// An answer's body, which keeps the request under way.
+struct Answer {
+    body: Body,
+    _busy: Busy,
+}
+
+impl Silent {
+    /// A place for a connection that has just come.
+    pub(super) fn seat(self: &Arc<Self>) -> Arc<Seat> {
+        let seat = Arc::new(Seat {
+            all: Arc::clone(self),
+            number: AtomicU64::new(0),
+            leave: Arc::default(),
+        });
+        seat.falls_silent();
+        seat
+    }
+
+    /// Asks one after the other to go, for as long as it is polled.
+    pub(super) async fn make_room(&self) {
+        loop {
+            self.ask_first(PATIENCE);
+            sleep(LOOK).await;
+        }
+    }
+
+    fn ask_first(&self, patience: Duration) {
+        let mut silent = self.0.lock();
+        let first = silent
+            .all
+            .first_entry()
+            .filter(|first| first.get().0.elapsed() >= patience);
+        if let Some(first) = first {
+            first.remove().1.notify_one();
+        }
+    }
+}
+
+impl Seat {
+    /// A request begins.
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        let number = self.number.swap(0, Ordering::Relaxed);
+        self.all.0.lock().all.remove(&number);
+        Busy(Arc::clone(self))
+    }
+
+    /// Returns when it is silent and must go.
+    pub(super) async fn gives_way(&self) {
+        loop {
+            self.leave.notified().await;
+            if self.number.load(Ordering::Relaxed) != 0 {
+                return;
+            }
+        }
+    }
+
+    fn falls_silent(&self) {
+        let mut silent = self.all.0.lock();
+        silent.last += 1;
+        let number = silent.last;
+        silent.all.insert(number, (Instant::now(), Arc::clone(&self.leave)));
+        self.number.store(number, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.all.0.lock().all.remove(self.number.get_mut());
+    }
+}
+
+impl Busy {
+    /// Goes on until the body has been handed over.
+    pub(super) fn until_sent(self, body: Body) -> Body {
+        Body::new(Answer { body, _busy: self })
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.falls_silent();
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(silent: &Silent) -> usize {
+        silent.0.lock().all.len()
+    }
+
+    #[tokio::test]
+    async fn the_longest_silent_gives_way_first_and_a_busy_one_never() {
+        let silent = Arc::new(Silent::default());
+        let [first, second, third] = [silent.seat(), silent.seat(), silent.seat()];
+        let busy = second.busy();
+        silent.ask_first(Duration::ZERO);
+        first.gives_way().await;
+        silent.ask_first(Duration::ZERO);
+        third.gives_way().await;
+        silent.ask_first(Duration::ZERO);
+        drop(busy);
+        assert_eq!(count(&silent), 1, "the answer is out, it is silent again");
+        silent.ask_first(Duration::ZERO);
+        second.gives_way().await;
+    }
+
+    #[tokio::test]
+    async fn who_was_asked_and_begins_a_request_stays() {
+        let silent = Arc::new(Silent::default());
+        let seat = silent.seat();
+        silent.ask_first(PATIENCE);
+        assert_eq!(count(&silent), 1, "it is asked before its time");
+        silent.ask_first(Duration::ZERO);
+        let busy = seat.busy();
+        tokio::select! {
+            biased;
+            () = seat.gives_way() => panic!("it goes in the middle of a request"),
+            () = tokio::task::yield_now() => {}
+        }
+        drop((busy, seat));
+        assert_eq!(count(&silent), 0);
+    }
+
+    #[test]
+    fn a_request_goes_on_until_its_answer_is_sent() {
+        let silent = Arc::new(Silent::default());
+        let seat = silent.seat();
+        let body = seat.busy().until_sent(Body::from("an answer"));
+        assert_eq!((count(&silent), body.size_hint().exact()), (0, Some(9)));
+        drop(body);
+        assert_eq!(count(&silent), 1);
+    }
+}
