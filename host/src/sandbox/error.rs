@@ -28,7 +28,10 @@ impl fmt::Display for Label {
 #[derive(Debug, Error)]
 pub enum SandboxError {
     /// wasmtime refused its settings or the memory for its pool.
-    #[error("the WebAssembly engine could not start: {0}")]
+    #[error(
+        "the WebAssembly engine could not start: {0}; where address space is bounded (ulimit -v), lift the bound or set \
+         host.allocation to \"on-demand\""
+    )]
     Engine(String),
     /// The thread that bounds the time of guests.
     #[error("the thread that bounds the time of guests could not start: {0}")]
