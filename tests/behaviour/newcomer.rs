@@ -164,19 +164,7 @@ fn refused(world: &World) -> Result {
     ];
     for (arguments, code, words) in cases {
         let ended = newcomer.sandman(arguments)?;
-        ensure!(
-            ended.code() == *code,
-            "{arguments:?}: {}\n{}",
-            ended.status,
-            ended.stderr
-        );
-        for word in *words {
-            ensure!(
-                ended.stderr.contains(word),
-                "{arguments:?}: nothing of {word:?} in:\n{}",
-                ended.stderr
-            );
-        }
+        ended.says(*code, words).with_context(|| format!("{arguments:?}"))?;
     }
     ensure!(
         newcomer.files()? == files,

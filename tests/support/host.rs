@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use rustix::process::Signal;
 
 use crate::Result;
@@ -52,6 +52,18 @@ impl Ended {
     /// Its exit code; -1 where a signal ended it.
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or(-1)
+    }
+
+    /// It ended with this code, and its stderr has all of these words.
+    ///
+    /// # Errors
+    /// If it did not.
+    pub fn says(&self, code: i32, words: &[&str]) -> Result {
+        ensure!(self.code() == code, "{}\n{}", self.status, self.stderr);
+        for word in words {
+            ensure!(self.stderr.contains(word), "nothing of {word:?} in:\n{}", self.stderr);
+        }
+        Ok(())
     }
 }
 

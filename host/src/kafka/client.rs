@@ -15,6 +15,9 @@ const CONNECTION_LOST: &str = "FAIL";
 /// Its word for offsets that the group did not take, for which rdkafka calls nobody back.
 const COMMIT_FAILED: &str = "COMMITFAIL";
 
+/// Its word for settings that it wonders at.
+const CONFIGURATION: &str = "CONFWARN";
+
 /// Sends a client's log to `tracing` and its troubles to its health.
 pub(super) struct Monitor {
     health: Arc<ClientHealth>,
@@ -36,6 +39,11 @@ impl Monitor {
         }
         if facility == COMMIT_FAILED {
             tracing::debug!(target: "sandman::kafka", client, "{line}; progress in the store is what counts");
+            return;
+        }
+        // [kafka.options] are for all clients, and each takes those that are its own.
+        if facility == CONFIGURATION && line.contains("will be ignored by this") {
+            tracing::debug!(target: "sandman::kafka", client, "{line}");
             return;
         }
         match level {
