@@ -220,10 +220,23 @@ impl Reader {
 
 fn passing(error: &KafkaError) -> bool {
     use rdkafka::types::RDKafkaErrorCode::{
-        AllBrokersDown, BrokerTransportFailure, LeaderNotAvailable, NotLeaderForPartition, OperationTimedOut,
+        AllBrokersDown, BrokerTransportFailure, FencedLeaderEpoch, KafkaStorageError, LeaderNotAvailable,
+        NotLeaderForPartition, OffsetNotAvailable, OperationTimedOut, UnknownLeaderEpoch, UnknownTopicOrPartition,
     };
     matches!(
         error.rdkafka_error_code(),
-        Some(AllBrokersDown | BrokerTransportFailure | LeaderNotAvailable | NotLeaderForPartition | OperationTimedOut)
+        Some(
+            AllBrokersDown
+                | BrokerTransportFailure
+                | FencedLeaderEpoch
+                | KafkaStorageError
+                | LeaderNotAvailable
+                | NotLeaderForPartition
+                | OffsetNotAvailable
+                | OperationTimedOut
+                | UnknownLeaderEpoch
+                // A broker that has just come back does not know its topics yet.
+                | UnknownTopicOrPartition
+        )
     )
 }

@@ -8,7 +8,8 @@ use anyhow::anyhow;
 
 use crate::checker::{Sighting, Witnessed};
 use crate::consumer::Reader;
-use crate::{Result, World};
+use crate::harness::chain;
+use crate::{Result, World, note};
 
 /// What is read: the first events, the second ones, the dead letters.
 #[derive(Clone, Debug)]
@@ -61,9 +62,12 @@ impl Live {
         for (place, topic) in topics.all().into_iter().enumerate() {
             let mut reader = world.reader(topic)?;
             let (seen, counts, stop) = (Arc::clone(&seen), Arc::clone(&counts), Arc::clone(&stop));
+            let topic = topic.clone();
             threads.push(thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    read(&mut reader, place, &seen, &counts)?;
+                    // Whoever waits for what it sees would never know why nothing comes.
+                    read(&mut reader, place, &seen, &counts)
+                        .inspect_err(|error| note(&format!("the reader of {topic} ended: {}", chain(error))))?;
                 }
                 Ok(())
             }));
