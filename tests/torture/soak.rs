@@ -16,7 +16,7 @@ use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario::long(
     "soak",
-    "an hour at half load: memory, files and threads stay as they are",
+    "an hour at half load, 500 events a second at most: memory, files and threads stay as they are",
     soak,
 )];
 
@@ -46,7 +46,7 @@ fn soak(run: &Run<'_>) -> Result<Verdict> {
     for series in &all {
         run.note(series.line());
     }
-    keep_plot(run, &all, length)?;
+    keep_plot(run, &all, (load.rate, length))?;
     let verdict = run.finish(host)?;
     let growing: Vec<_> = all
         .iter()
@@ -134,11 +134,11 @@ fn watch(run: &Run<'_>, host: &Host, length: Duration) -> Result<Vec<Series>> {
 }
 
 /// Keeps the plot where the next build does not remove it.
-fn keep_plot(run: &Run<'_>, all: &[Series], length: Duration) -> Result {
+fn keep_plot(run: &Run<'_>, all: &[Series], (rate, length): (u32, Duration)) -> Result {
     let folder = target_dir()?.join("torture");
     fs::create_dir_all(&folder)?;
     let path = folder.join(format!("soak-{}.svg", run.seed));
-    let title = format!("Sandman at half load for {length:?}, seed {}", run.seed);
+    let title = format!("Sandman at {rate} events a second for {length:?}, seed {}", run.seed);
     fs::write(&path, svg(&title, all, length)).with_context(|| format!("{} cannot be written", path.display()))?;
     run.note(format!("plot: {}", path.display()));
     Ok(())
