@@ -47,6 +47,8 @@ pub enum Bug {
     TurnBatch,
     /// A worker runs the version before the active one.
     OldVersion,
+    /// A request is said to be refused, and is committed.
+    RefuseDone,
     /// A relay that starts uses another transactional id, and leaves the open transaction of its predecessor alone.
     StrayTransaction,
 }

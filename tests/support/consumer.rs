@@ -1,4 +1,4 @@
-//! A client that reads what is published: read committed, from the beginning, outside any group.
+//! A client that reads what is published, from the beginning, outside any group.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -101,12 +101,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Starts to read once the topic is there.
-    pub(crate) fn open(brokers: &str, topic: &str) -> Result<Self> {
+    /// Starts to read once the topic is there; `isolation` is Kafka's `isolation.level`.
+    pub(crate) fn open(brokers: &str, topic: &str, isolation: &str) -> Result<Self> {
         let consumer: BaseConsumer = client(brokers)
             .set("group.id", "sandman-tests-reader")
             .set("enable.auto.commit", "false")
-            .set("isolation.level", "read_committed")
+            .set("isolation.level", isolation)
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
             .set("fetch.wait.max.ms", "50")

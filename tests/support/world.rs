@@ -142,7 +142,7 @@ impl World {
     /// # Errors
     /// If it is not there in time.
     pub fn reader(&self, topic: &str) -> Result<Reader> {
-        Reader::open(self.cluster()?.brokers(), topic)
+        Reader::open(self.cluster()?.brokers(), topic, "read_committed")
     }
 
     /// Reads the dead letters of a topic.

@@ -1,12 +1,12 @@
 //! Clients that read what is published while the faults happen.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use anyhow::anyhow;
 
-use crate::checker::{Sighting, Witnessed};
+use crate::checker::{Glimpse, Witnessed};
 use crate::consumer::Reader;
 use crate::harness::chain;
 use crate::{Result, World, note};
@@ -30,10 +30,7 @@ impl Topics {
         let mut made = Vec::new();
         for (place, topic) in self.all().into_iter().enumerate() {
             world.reader(topic)?.each_to_end(|seen| {
-                match all.events.get_mut(place) {
-                    Some(events) => events.push(Sighting::of(&seen)?),
-                    None => all.note_dead(&seen)?,
-                }
+                all.note(place, &seen)?;
                 if place == 0 {
                     made.push(seen.header("timestamp"));
                 }
@@ -47,37 +44,34 @@ impl Topics {
 
 /// Three readers, each on a thread.
 pub(super) struct Live {
-    seen: Arc<Mutex<Witnessed>>,
     counts: Arc<[AtomicUsize; 3]>,
     stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<Result>>,
+    threads: Vec<JoinHandle<Result<Vec<Glimpse>>>>,
 }
 
 impl Live {
-    pub(super) fn start(world: &World, topics: &Topics) -> Result<Self> {
-        let seen = Arc::new(Mutex::new(Witnessed::default()));
+    /// Starts to read with what `reader` opens.
+    pub(super) fn start(topics: &Topics, reader: impl Fn(&str) -> Result<Reader>) -> Result<Self> {
         let counts = Arc::new([const { AtomicUsize::new(0) }; 3]);
         let stop = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
         for (place, topic) in topics.all().into_iter().enumerate() {
-            let mut reader = world.reader(topic)?;
-            let (seen, counts, stop) = (Arc::clone(&seen), Arc::clone(&counts), Arc::clone(&stop));
+            let mut reader = reader(topic)?;
+            let (counts, stop) = (Arc::clone(&counts), Arc::clone(&stop));
             let topic = topic.clone();
             threads.push(thread::spawn(move || {
+                let mut all = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     // Whoever waits for what it sees would never know why nothing comes.
-                    read(&mut reader, place, &seen, &counts)
+                    let seen = read(&mut reader, place)
                         .inspect_err(|error| note(&format!("the reader of {topic} ended: {}", chain(error))))?;
+                    all.extend(seen);
+                    counts[place].store(all.len(), Ordering::Relaxed);
                 }
-                Ok(())
+                Ok(all)
             }));
         }
-        Ok(Self {
-            seen,
-            counts,
-            stop,
-            threads,
-        })
+        Ok(Self { counts, stop, threads })
     }
 
     /// How many first events, second events and dead letters were seen.
@@ -85,25 +79,21 @@ impl Live {
         [0, 1, 2].map(|place: usize| self.counts[place].load(Ordering::Relaxed))
     }
 
-    /// Ends the readers.
-    pub(super) fn stop(self) -> Result<Witnessed> {
+    /// Ends the readers; what each of them saw.
+    pub(super) fn stop(self) -> Result<[Vec<Glimpse>; 3]> {
         self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads {
-            thread.join().map_err(|_| anyhow!("a live reader panicked"))??;
-        }
-        Ok(std::mem::take(
-            &mut self.seen.lock().unwrap_or_else(PoisonError::into_inner),
-        ))
+        let ended = self.threads.into_iter().map(JoinHandle::join);
+        let all: Vec<_> = ended
+            .map(|ended| ended.map_err(|_| anyhow!("a live reader panicked"))?)
+            .collect::<Result<_>>()?;
+        all.try_into().map_err(|_| anyhow!("there are three live readers"))
     }
 }
 
-fn read(reader: &mut Reader, place: usize, all: &Mutex<Witnessed>, counts: &[AtomicUsize; 3]) -> Result {
-    let Some(seen) = reader.poll()? else { return Ok(()) };
-    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-    match all.events.get_mut(place) {
-        Some(events) => events.push(Sighting::of(&seen)?),
-        None => all.note_dead(&seen)?,
-    }
-    counts[place].fetch_add(1, Ordering::Relaxed);
-    Ok(())
+fn read(reader: &mut Reader, place: usize) -> Result<Option<Glimpse>> {
+    let of = match place {
+        0 | 1 => Glimpse::of_event,
+        _ => Glimpse::of_dead,
+    };
+    reader.poll()?.as_ref().map(of).transpose()
 }

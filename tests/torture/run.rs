@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 use witness::{Asked, Memory};
 
 use crate::checker::{Expected, Journal, Observed, Rules, Verdict, judge};
+use crate::consumer::Reader;
 use crate::wait::PATIENCE;
 use crate::{Client, Host, Result, World};
 
@@ -49,6 +50,21 @@ impl<'a> Run<'a> {
     /// # Errors
     /// If there is no broker.
     pub fn new(world: &'a World, seed: u64, full: bool) -> Result<Self> {
+        Self::read_by(world, seed, full, |topic| world.reader(topic))
+    }
+
+    /// The same with readers that are shown aborted transactions: what the checker must notice.
+    ///
+    /// # Errors
+    /// If there is no broker.
+    pub fn careless(world: &'a World, seed: u64) -> Result<Self> {
+        let brokers = world.cluster()?.brokers();
+        Self::read_by(world, seed, false, |topic| {
+            Reader::open(brokers, topic, "read_uncommitted")
+        })
+    }
+
+    fn read_by(world: &'a World, seed: u64, full: bool, reader: impl Fn(&str) -> Result<Reader>) -> Result<Self> {
         let input = world.make_topic("work.asked")?;
         let dead = world.make_topic("work.asked.dlq")?;
         let [first, second] = witness::TYPES;
@@ -56,7 +72,7 @@ impl<'a> Run<'a> {
             events: [world.make_topic(first)?, world.make_topic(second)?],
             dead,
         };
-        let live = Live::start(world, &topics)?;
+        let live = Live::start(&topics, reader)?;
         Ok(Self {
             world,
             seed,

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::event::OutRecord;
+use crate::faults::{self, Bug};
 use crate::lanes::{Change, HandlerIx, Job, LaneKey, Seat};
 use crate::meters::Invoked;
 use crate::outcome::{Context, Fault, Outcome, Reply, StateChange};
@@ -125,6 +126,7 @@ impl Pipeline {
             }
         }
         match merge(&made.replies) {
+            Ok(Reply { body, .. }) if faults::planted(Bug::RefuseDone) => (made, Answer::Reply { status: 409, body }),
             Ok(Reply { status, body }) => (made, Answer::Reply { status, body }),
             Err(reason) => (nothing(job), Answer::Failed(reason)),
         }

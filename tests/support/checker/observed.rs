@@ -1,5 +1,6 @@
 //! What readers saw.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -29,41 +30,87 @@ pub struct Sighting {
 }
 
 impl Sighting {
+    /// What a live reader keeps of it.
+    pub fn glimpse(&self) -> Glimpse {
+        let (place, id) = (self.place, self.told.id);
+        Glimpse { place, id }
+    }
+}
+
+/// What is kept of a record that was seen while the faults happened: enough to find it again, and no more, for there may be
+/// tens of millions of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Glimpse {
+    /// Where.
+    pub place: Place,
+    /// The input's id.
+    pub id: u64,
+}
+
+impl Glimpse {
     /// The event in a record.
     ///
     /// # Errors
     /// If it is none of the guest's.
-    pub fn of(seen: &Seen) -> Result<Self> {
-        Ok(Self {
-            place: place(seen),
-            key: seen.key_text().into(),
-            told: serde_json::from_value(seen.payload())
-                .with_context(|| format!("an event that no guest wrote: {}", seen.json()))?,
-        })
+    pub fn of_event(seen: &Seen) -> Result<Self> {
+        let id = testimony(seen)?.id;
+        Ok(Self { place: place(seen), id })
+    }
+
+    /// The dead letter in a record.
+    ///
+    /// # Errors
+    /// If it holds no input.
+    pub fn of_dead(seen: &Seen) -> Result<Self> {
+        let id = asked(seen)?.id;
+        Ok(Self { place: place(seen), id })
     }
 }
 
-/// What a reader of everything saw: the first events, the second ones, and the ids of the dead letters.
+/// What a reader of everything saw: the first events, the second ones, and the dead letters.
 #[derive(Clone, Debug, Default)]
 pub struct Witnessed {
     /// Per index of an event, all of them.
     pub events: [Vec<Sighting>; 2],
-    /// Where each dead letter lies, the input's id, and how often it was tried.
-    pub dead: Vec<(Place, u64, u32)>,
+    /// The dead letters.
+    pub dead: Vec<Glimpse>,
+    /// Each key once: there are few of them, and many events.
+    keys: HashSet<Arc<str>>,
 }
 
 impl Witnessed {
-    /// Notes a dead letter.
+    /// Notes the record of a first event (0), of a second one (1), or of a dead letter.
     ///
     /// # Errors
-    /// If it holds no input.
-    pub fn note_dead(&mut self, seen: &Seen) -> Result {
-        let asked: Asked = serde_json::from_value(seen.payload())
-            .with_context(|| format!("a dead letter that nobody sent: {}", seen.json()))?;
-        let attempts = seen.header("sandman.attempts").parse().unwrap_or(0);
-        self.dead.push((place(seen), asked.id, attempts));
+    /// If it is none.
+    pub fn note(&mut self, index: usize, seen: &Seen) -> Result {
+        let Some(events) = self.events.get_mut(index) else {
+            self.dead.push(Glimpse::of_dead(seen)?);
+            return Ok(());
+        };
+        let name = seen.key_text();
+        let key = match self.keys.get(name.as_str()) {
+            Some(key) => Arc::clone(key),
+            None => name.into(),
+        };
+        self.keys.insert(Arc::clone(&key));
+        let told = Testimony {
+            // Of no use to the judge, and most of an event.
+            pad: String::new(),
+            ..testimony(seen)?
+        };
+        let place = place(seen);
+        events.push(Sighting { place, key, told });
         Ok(())
     }
+}
+
+fn testimony(seen: &Seen) -> Result<Testimony> {
+    serde_json::from_value(seen.payload()).with_context(|| format!("an event that no guest wrote: {}", seen.json()))
+}
+
+fn asked(seen: &Seen) -> Result<Asked> {
+    serde_json::from_value(seen.payload()).with_context(|| format!("a dead letter that nobody sent: {}", seen.json()))
 }
 
 fn place(seen: &Seen) -> Place {
@@ -76,8 +123,8 @@ fn place(seen: &Seen) -> Place {
 /// Everything that is known from outside at the end of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// What readers saw while the faults happened.
-    pub live: Witnessed,
+    /// What readers saw while the faults happened: first events, second events, dead letters.
+    pub live: [Vec<Glimpse>; 3],
     /// What a reader saw that began at the end.
     pub last: Witnessed,
     /// What the host knows of keys: count and fold.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use witness::Memory;
 
 use super::journal::{Expected, Fate, Input};
-use super::observed::{Observed, Place, Sighting, Witnessed};
+use super::observed::{Glimpse, Observed, Sighting, Witnessed};
 
 /// What can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -108,7 +108,7 @@ pub fn judge(inputs: &[Input], observed: &Observed, rules: Rules) -> Verdict {
         unknown: with(Fate::Unknown),
         events: last.events.iter().map(Vec::len).sum(),
         dead_letters: last.dead.len(),
-        seen_live: observed.live.events.iter().map(Vec::len).sum::<usize>() + observed.live.dead.len(),
+        seen_live: observed.live.iter().map(Vec::len).sum(),
         states: observed.states.len(),
         anomalies: Vec::new(),
     };
@@ -146,7 +146,7 @@ fn each_input(verdict: &mut Verdict, inputs: &[Input], last: &Witnessed) {
             .iter()
             .map(move |event| (index, event.told.id, Some(event.told.by)))
     });
-    for (index, id, version) in ids.chain(last.dead.iter().map(|(_, id, _)| (2, *id, None))) {
+    for (index, id, version) in ids.chain(last.dead.iter().map(|dead| (2, dead.id, None))) {
         match usize::try_from(id).ok().and_then(|id| counts.get_mut(id)) {
             Some(counts) => counts[index] += 1,
             None => verdict.add(Kind::Phantom, format!("input {id} was never sent")),
@@ -259,23 +259,18 @@ fn states(verdict: &mut Verdict, last: &Witnessed, states: &[(Arc<str>, Memory)]
 
 /// What a reader saw live must be what lies there at the end.
 fn aborted(verdict: &mut Verdict, observed: &Observed) {
-    for (index, (live, last)) in observed.live.events.iter().zip(&observed.last.events).enumerate() {
-        let there: HashMap<Place, u64> = last.iter().map(|event| (event.place, event.told.id)).collect();
-        for event in live {
-            if there.get(&event.place) != Some(&event.told.id) {
-                let (id, place) = (event.told.id, event.place);
-                let what = format!("event {index} of input {id} was seen at {place:?} and is not there any more");
-                verdict.add(Kind::Aborted, what);
-            }
-        }
-    }
-    let there: HashSet<_> = observed.last.dead.iter().map(|(place, id, _)| (*place, *id)).collect();
-    for (place, id, _) in &observed.live.dead {
-        if !there.contains(&(*place, *id)) {
-            verdict.add(
-                Kind::Aborted,
-                format!("the dead letter of input {id} was seen at {place:?} and is gone"),
-            );
+    let [first, second] = &observed.last.events;
+    let glimpses = |events: &[Sighting]| -> HashSet<_> { events.iter().map(Sighting::glimpse).collect() };
+    let names = ["first event", "second event", "dead letter"];
+    for (index, (live, name)) in observed.live.iter().zip(names).enumerate() {
+        let there = match index {
+            0 => glimpses(first),
+            1 => glimpses(second),
+            _ => observed.last.dead.iter().copied().collect(),
+        };
+        for Glimpse { place, id } in live.iter().filter(|seen| !there.contains(seen)) {
+            let what = format!("the {name} of input {id} was seen at {place:?} and is not there any more");
+            verdict.add(Kind::Aborted, what);
         }
     }
 }
