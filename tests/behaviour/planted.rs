@@ -167,7 +167,10 @@ fn caught(world: &World, plant: &Plant) -> Result {
 
 fn caught_in(run: &Run<'_>, plant: &Plant) -> Result {
     let settings = run.settings_with(run.handler()?.set("retry", SLOW_RETRY))?;
-    let settings = settings.fault("FAULT", plant.fault);
+    // Whoever looks late, on a slow machine, must still find the transaction that nobody ends.
+    let settings = settings
+        .set("kafka.options.\"transaction.timeout.ms\"", "300000")
+        .fault("FAULT", plant.fault);
     let first = match plant.with {
         Some((name, value)) => settings.clone().fault(name, value),
         None => settings.clone(),
