@@ -21,6 +21,10 @@ lint:
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
+# The torture scenarios in full, hours of them; `just torture --list` names them, `just torture --scenario crash` runs some.
+torture *arguments:
+    cargo run --release -p sandman-tests --bin torture -- {{arguments}}
+
 # Advisories, licences and sources of the dependencies (needs cargo-deny).
 deny:
     cargo deny check

@@ -167,10 +167,7 @@ fn caught(world: &World, plant: &Plant) -> Result {
 
 fn caught_in(run: &Run<'_>, plant: &Plant) -> Result {
     let settings = run.settings_with(run.handler()?.set("retry", SLOW_RETRY))?;
-    // Whoever looks late, on a slow machine, must still find the transaction that nobody ends.
-    let settings = settings
-        .set("kafka.options.\"transaction.timeout.ms\"", "300000")
-        .fault("FAULT", plant.fault);
+    let settings = settings.fault("FAULT", plant.fault);
     let first = match plant.with {
         Some((name, value)) => settings.clone().fault(name, value),
         None => settings.clone(),

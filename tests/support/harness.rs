@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::broker::{Cluster, Means, Shared};
@@ -147,7 +147,7 @@ impl Behaviour {
             Check::Plain(check) => check(&world),
             Check::Torture(scenario) => {
                 let report = torture::one(&world, scenario, torture::any_seed(), false);
-                ensure!(report.is_clean(), "{}", report.text());
+                ensure!(report.clean, "{}", report.text());
                 Ok(())
             }
         }));
@@ -252,11 +252,12 @@ pub fn torture(wanted: &Wanted, mut each: impl FnMut(&Report)) -> Result<bool> {
         wanted.scenarios.is_empty() || names.any(|name| scenario.name.starts_with(name.as_str()))
     };
     let scenarios: Vec<_> = torture::all().filter(|scenario| is_wanted(scenario)).collect();
-    ensure!(
-        !scenarios.is_empty(),
-        "there is no scenario {:?}; --list names them",
-        wanted.scenarios
-    );
+    let mut names = wanted.scenarios.iter();
+    let stray =
+        names.find(|name| name.is_empty() || !torture::all().any(|known| known.name.starts_with(name.as_str())));
+    if let Some(name) = stray {
+        bail!("there is no scenario {name:?}; --list names them");
+    }
     let means: &'static Means = Box::leak(Box::new(Means::find(false)?));
     if let Shared::InProcess(why) = &means.shared {
         anyhow::bail!("only a real Kafka shows anything here: {why}");
@@ -273,8 +274,8 @@ pub fn torture(wanted: &Wanted, mut each: impl FnMut(&Report)) -> Result<bool> {
             wanted.seed.unwrap_or_else(torture::any_seed),
             !wanted.short,
         );
-        clean &= report.is_clean();
-        if !report.is_clean() {
+        clean &= report.clean;
+        if !report.clean {
             say(&world.logs());
         }
         each(&report);

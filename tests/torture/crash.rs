@@ -8,6 +8,7 @@ use crate::world::PARTITIONS;
 use crate::{Host, Result};
 
 use super::gate::Gate;
+use super::hosts::TRANSACTION_TIMEOUT;
 use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -96,7 +97,8 @@ fn at_every_step(run: &Run<'_>) -> Result<Verdict> {
 }
 
 fn stopped(run: &Run<'_>) -> Result<Verdict> {
-    let (gate, settings) = Gate::new(run, run.settings()?)?;
+    // It stands still for longer than Kafka leaves its transaction open.
+    let (gate, settings) = Gate::new(run, run.settings()?.without(TRANSACTION_TIMEOUT))?;
     let host = run.host(&settings)?;
     run.under(&Load::light(), || {
         for round in 0..run.size(1, 3) {

@@ -1,5 +1,6 @@
 //! The group takes partitions away and gives them back.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -60,20 +61,30 @@ fn has_all(run: &Run<'_>) -> Result {
 
 fn strangers(run: &Run<'_>) -> Result<Verdict> {
     let host = run.host(&run.settings()?)?;
+    let rounds = run.size(12, 120);
     run.under(&Load::default(), || {
         run.until_seen(50, LONG);
-        let end = Instant::now() + run.size(Duration::from_secs(6), Duration::from_secs(60));
-        while Instant::now() < end {
-            let stranger = run.world.foreign_member("witness", run.input_topic())?;
-            run.for_long(HALF);
-            stranger.leave();
-            run.fault();
-        }
+        let began = Instant::now();
+        thread::scope(|scope| -> Result {
+            for round in 1..=rounds {
+                let stranger = run.world.foreign_member("witness", run.input_topic())?;
+                run.fault();
+                run.for_long((began + HALF * round).saturating_duration_since(Instant::now()));
+                // To leave takes as long as the group takes to hear of it, which may be into the next one's time.
+                scope.spawn(|| stranger.leave());
+            }
+            Ok(())
+        })?;
+        run.note(format!("{rounds} strangers in {:.0?}", began.elapsed()));
         run.until_seen(50, LONG);
         Ok(())
     })?;
     let moved = revoked(run.world);
-    ensure!(moved > 0, "no stranger got a partition: this shows nothing");
+    run.note(format!("{moved} times a partition was taken away"));
+    ensure!(
+        moved >= run.size(1, 10),
+        "partitions were taken away {moved} times: this shows nothing"
+    );
     run.finish(host)
 }
 

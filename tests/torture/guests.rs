@@ -28,6 +28,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         "components that explode when they are compiled or instantiated are deployed beside one that works",
         bombs,
     ),
+    Scenario::long(
+        "guests-bombs-unpooled",
+        "the same where instances come from no pool",
+        bombs_unpooled,
+    ),
 ];
 
 const SECRET: &str = "a secret of 32 bytes, to be found";
@@ -167,30 +172,91 @@ fn judge(key: &str, wanted: &str, reason: Option<&String>, done: &[Seen]) -> Res
     Ok(())
 }
 
-/// A bomb: what is grafted onto the guest, and how often it is instantiated.
-type Bomb = (&'static str, fn() -> Result<Vec<u8>>, usize);
+/// A bomb.
+struct Bomb {
+    what: &'static str,
+    /// What is grafted onto the guest.
+    module: fn() -> Result<Vec<u8>>,
+    /// How often it is instantiated.
+    instances: usize,
+    /// The stage at which it is refused, and what is said of it, in one of these ways.
+    refusals: &'static [(&'static str, &'static str)],
+}
 
+/// Which of its bounds a compiler meets first depends on the machine.
+const TOO_MUCH_TO_COMPILE: &[(&str, &str)] = &[
+    ("compiled", "compiling took more than 30s (host.compile_time)"),
+    ("compiled", "it may use 201326592 bytes of memory (host.compile_memory)"),
+];
+
+/// Where there are two refusals, the first is the pool's, and the second is that of a store without one.
 const BOMBS: &[Bomb] = &[
-    ("much to compile", || Ok(bomb(8, 50_000)), 0),
-    ("large to compile", || Ok(bomb(4, 40_000)), 0),
-    ("a large table", || text("(module (table 100000000 funcref))"), 1),
-    ("a large memory", || text("(module (memory 65536))"), 1),
-    (
-        "many tables",
-        || text("(module (table 1 funcref) (table 1 funcref))"),
-        10,
-    ),
-    ("many instances", || text("(module)"), 1_000),
-    (
-        "an endless start",
-        || text("(module (func $f (loop (br 0))) (start $f))"),
-        1,
-    ),
-    (
-        "a start that recurses",
-        || text("(module (func $f (call $f)) (start $f))"),
-        1,
-    ),
+    Bomb {
+        what: "much to compile",
+        module: || Ok(bomb(8, 50_000)),
+        instances: 0,
+        refusals: TOO_MUCH_TO_COMPILE,
+    },
+    Bomb {
+        what: "large to compile",
+        module: || Ok(bomb(4, 40_000)),
+        instances: 0,
+        refusals: TOO_MUCH_TO_COMPILE,
+    },
+    Bomb {
+        what: "a large table",
+        module: || text("(module (table 100000000 funcref))"),
+        instances: 1,
+        refusals: &[
+            ("compiled", "100000000 which exceeds the limit of 20000"),
+            ("instantiated", "100000000 elements exceeds table limits"),
+        ],
+    },
+    Bomb {
+        what: "a large memory",
+        module: || text("(module (memory 65536))"),
+        instances: 1,
+        refusals: &[
+            ("compiled", "4294967296 which exceeds the limit of 0x1000000 bytes"),
+            ("instantiated", "more than its 16777216 bytes of memory"),
+        ],
+    },
+    Bomb {
+        what: "many tables",
+        module: || text("(module (table 1 funcref) (table 1 funcref))"),
+        instances: 10,
+        refusals: &[
+            ("compiled", "tables count of 2 exceeds the per-instance limit of 1"),
+            ("instantiated", "table count too high"),
+        ],
+    },
+    Bomb {
+        what: "many instances",
+        module: || text("(module)"),
+        instances: 20,
+        refusals: &[
+            ("compiled", "exceeds the configured maximum of 16"),
+            ("instantiated", "instance count too high at 17"),
+        ],
+    },
+    Bomb {
+        what: "a thousand instances",
+        module: || text("(module)"),
+        instances: 1_000,
+        refusals: &[("world", "instances count exceeds limit of 1000")],
+    },
+    Bomb {
+        what: "an endless start",
+        module: || text("(module (func $f (loop (br 0))) (start $f))"),
+        instances: 1,
+        refusals: &[("instantiated", "of CPU time")],
+    },
+    Bomb {
+        what: "a start that recurses",
+        module: || text("(module (func $f (call $f)) (start $f))"),
+        instances: 1,
+        refusals: &[("instantiated", "its stack is exhausted")],
+    },
 ];
 
 fn text(module: &str) -> Result<Vec<u8>> {
@@ -198,6 +264,14 @@ fn text(module: &str) -> Result<Vec<u8>> {
 }
 
 fn bombs(run: &Run<'_>) -> Result<Verdict> {
+    bombs_with(run, "pooling")
+}
+
+fn bombs_unpooled(run: &Run<'_>) -> Result<Verdict> {
+    bombs_with(run, "on-demand")
+}
+
+fn bombs_with(run: &Run<'_>, allocation: &str) -> Result<Verdict> {
     let topic = run.world.make_topic("hostile.told")?;
     let handler = Handler::new("hostile", &guest("hostile")?)
         .consumes(&[&topic])
@@ -205,6 +279,7 @@ fn bombs(run: &Run<'_>) -> Result<Verdict> {
         .set("limits", r#"{ time = "500ms" }"#);
     let settings = run
         .settings()?
+        .set("host.allocation", &format!("{allocation:?}"))
         .set("host.compile_time", "\"30s\"")
         .set("host.compile_memory", "\"192MiB\"")
         .handler(handler);
@@ -214,11 +289,10 @@ fn bombs(run: &Run<'_>) -> Result<Verdict> {
         for _ in 0..run.size(1, 2) {
             for bomb in BOMBS {
                 let before = run.seen()[1];
-                let stage = drop_one(&host, bomb)?;
-                run.note(format!("{}: refused at {stage}", bomb.0));
+                run.note(drop_one(&host, bomb)?);
                 run.fault();
                 run.until_seen(20, Duration::from_secs(20));
-                ensure!(run.seen()[1] > before, "{}: nobody was served meanwhile", bomb.0);
+                ensure!(run.seen()[1] > before, "{}: nobody was served meanwhile", bomb.what);
             }
         }
         run.world.send(&topic, &[Event::told("ann", "nothing", 1)])?;
@@ -228,20 +302,27 @@ fn bombs(run: &Run<'_>) -> Result<Verdict> {
     run.finish(host)
 }
 
-/// Deploys it; answers the stage at which it is refused.
-fn drop_one(host: &Host, (what, module, instances): &Bomb) -> Result<String> {
-    let component = grafted("hostile", &module()?, *instances)?;
+/// Deploys it; answers how it is refused.
+fn drop_one(host: &Host, bomb: &Bomb) -> Result<String> {
+    let Bomb { what, refusals, .. } = bomb;
+    let component = grafted("hostile", &(bomb.module)()?, bomb.instances)?;
     let mut passed = Vec::new();
     let last = host.deploy("hostile", &component, |stage| {
         passed.push(stage.to_owned());
         true
     })?;
     let last = last.with_context(|| format!("{what}: the deploy did not end"))?;
-    ensure!(last["outcome"] == "refused", "{what}: {last} after {passed:?}");
+    let text = |name: &str| last[name].as_str().unwrap_or_default();
+    let (stage, error) = (text("stage"), text("error"));
+    let fits = |(at, words): &(&str, &str)| stage == *at && error.contains(words);
+    ensure!(
+        text("outcome") == "refused" && refusals.iter().any(fits),
+        "{what}: {last} after {passed:?}"
+    );
     ensure!(
         host.version("hostile")? == 1,
         "{what}: version 1 does not serve any more"
     );
     host.still_runs()?;
-    Ok(last["stage"].as_str().unwrap_or_default().to_owned())
+    Ok(format!("{what}: refused at {stage}: {error}"))
 }

@@ -11,6 +11,9 @@ use crate::{Handler, Host, Result, Settings, guest};
 
 use super::run::Run;
 
+/// How long Kafka leaves a transaction open that nobody goes on with.
+pub(super) const TRANSACTION_TIMEOUT: &str = "kafka.options.\"transaction.timeout.ms\"";
+
 impl Run<'_> {
     /// The handler `witness`, with quick retries.
     ///
@@ -32,7 +35,8 @@ impl Run<'_> {
         self.settings_with(self.handler()?)
     }
 
-    /// Settings with the handler `witness` as it is given: small commits, and routes for its clients.
+    /// Settings with the handler `witness` as it is given: small commits, routes for its clients, and transactions that
+    /// Kafka does not end for minutes: one that a relay forgot must still be there when the checker looks.
     ///
     /// # Errors
     /// If there is no broker.
@@ -41,6 +45,7 @@ impl Run<'_> {
             .world
             .settings()?
             .set("host.batch", "20")
+            .set(TRANSACTION_TIMEOUT, "300000")
             .handler(handler)
             .route("/work/{key}", &["witness"])
             .route_for("GET", "/work/{key}", &["witness"]))

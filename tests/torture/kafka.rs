@@ -9,6 +9,7 @@ use crate::{Client, Result};
 
 use super::crash::goes_on;
 use super::gate::Gate;
+use super::hosts::TRANSACTION_TIMEOUT;
 use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -36,7 +37,7 @@ const FAR: Duration = Duration::from_secs(30);
 
 fn killed(run: &Run<'_>) -> Result<Verdict> {
     let broker = run.world.own_broker()?;
-    let (gate, settings) = Gate::new(run, run.settings()?)?;
+    let (gate, settings) = Gate::new(run, run.settings()?.without(TRANSACTION_TIMEOUT))?;
     let host = run.host(&settings)?;
     run.under(&Load::light(), || {
         for round in 0..run.size(1, 12) {
@@ -69,9 +70,10 @@ fn killed(run: &Run<'_>) -> Result<Verdict> {
 
 fn outage(run: &Run<'_>) -> Result<Verdict> {
     let broker = run.world.own_broker()?;
-    // Commits as large as they are for users: a request waits for the commit of all that came before it, and a host that
+    // Commits and transactions as they are for users: a request waits for the commit of all that came before it, and a host that
     // gets out of breath with small ones would answer late for another reason.
-    let host = run.host(&run.settings()?.without("host.batch"))?;
+    let settings = run.settings()?.without("host.batch").without(TRANSACTION_TIMEOUT);
+    let host = run.host(&settings)?;
     run.under(&Load::light(), || {
         for seconds in run.size(&[5][..], &[5, 30, 90]) {
             run.until_seen(100, FAR);

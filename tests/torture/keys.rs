@@ -211,7 +211,9 @@ fn above_watermark(run: &Run<'_>) -> Result<Verdict> {
 const AT_ONCE: u64 = 5_000;
 /// What the bounds of the settings below come to, with the host itself and a wide margin for what has none of its own:
 /// the sandbox's pool, SQLite's pages, the client library's threads.
-const MEMORY: u64 = 700 << 20;
+const MEMORY: u64 = 400 << 20;
+/// What it may grow by between three fifths of the keys and all of them.
+const GROWTH: u64 = 64 << 20;
 
 fn million(run: &Run<'_>) -> Result<Verdict> {
     let settings = run
@@ -255,5 +257,6 @@ fn million(run: &Run<'_>) -> Result<Verdict> {
         vitals.peak >> 20,
         MEMORY >> 20
     );
+    ensure!(vitals.memory <= early + GROWTH, "it grows with the keys");
     run.finish(host)
 }

@@ -12,8 +12,8 @@ use sandman_tests::{Wanted, note, run_torture, torture};
 ///
 /// Each scenario starts hosts of the real binary on a real Apache Kafka (fetched by Maven into `target/`, or the one in
 /// KAFKA_BROKERS), breaks something while clients send events and requests, and then judges: lost, duplicate, aborted,
-/// order, torn, state, version, stuck, attempts, phantom. Exits with 0 if nothing was wrong, 1 if something was, 2 if it
-/// could not be run.
+/// order, torn, state, version, stuck, attempts, phantom. Exits with 0 if nothing was wrong, 1 if something was or a
+/// scenario could not go on to its end, 2 if none could be begun.
 #[derive(Parser)]
 #[command(name = "torture")]
 struct Arguments {
@@ -21,7 +21,7 @@ struct Arguments {
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
     /// What all choices follow from; any where it is left out. It is printed with each report.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// The short form of each, as `cargo test` runs it.
     #[arg(long)]

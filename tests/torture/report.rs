@@ -22,6 +22,8 @@ pub struct Report {
     /// What it measured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Whether nothing is wrong.
+    pub clean: bool,
     /// What the checker says.
     #[serde(flatten)]
     pub verdict: Verdict,
@@ -31,11 +33,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether nothing is wrong.
-    pub fn is_clean(&self) -> bool {
-        self.error.is_none() && self.verdict.anomalies.is_empty()
-    }
-
     /// For a person: a line, and what is wrong below it.
     pub fn text(&self) -> String {
         let Self {
@@ -44,10 +41,11 @@ impl Report {
             seconds,
             faults,
             notes,
+            clean,
             verdict,
             error,
         } = self;
-        let word = if self.is_clean() { "clean" } else { "FAULTY" };
+        let word = if *clean { "clean" } else { "FAULTY" };
         let mut text = format!(
             "{word:6} {scenario:32} seed {seed:<20} {seconds:6.1} s  {faults} faults, {} inputs ({} unknown), {} events, {} dead letters",
             verdict.inputs, verdict.unknown, verdict.events, verdict.dead_letters

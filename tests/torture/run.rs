@@ -196,7 +196,11 @@ impl<'a> Run<'a> {
         ensure!(ended.code() == 0, "the host ended with {}", ended.status);
         let verdict = self.judge(states, rules)?;
         let lag = self.lag_of(handler)?;
-        ensure!(lag == 0, "the lag is not back at zero: {lag} records are not done");
+        ensure!(
+            lag == 0,
+            "the lag is not back at zero: {lag} records are not done; the checker found {:?}",
+            verdict.counts()
+        );
         Ok(verdict)
     }
 
@@ -239,6 +243,26 @@ impl<'a> Run<'a> {
             attempts: tries(&self.world.logs_of_each(), &made),
         };
         Ok(judge(&self.journal.inputs(), &observed, rules))
+    }
+
+    /// How far it came, for the report of a run that could not go on.
+    pub(super) fn so_far(&self) -> String {
+        let lie = |topic: &String| match self.world.cluster().and_then(|cluster| cluster.end(topic)) {
+            Ok(end) => end.to_string(),
+            Err(error) => format!("? ({error:#})"),
+        };
+        let [first, second] = &self.topics.events;
+        format!(
+            "it came so far: {} inputs were sent, {} acknowledged, {} lie in Kafka; readers saw {:?} first events, second \
+             events and dead letters of {}, {} and {} records",
+            self.journal.len(),
+            self.journal.acknowledged(),
+            lie(&self.input),
+            self.seen(),
+            lie(first),
+            lie(second),
+            lie(&self.topics.dead)
+        )
     }
 
     /// Waits until the readers have what must come, or the host says that nothing is left and nothing comes.

@@ -77,6 +77,9 @@ pub fn one(world: &World, scenario: &Scenario, seed: u64, full: bool) -> Report 
         }
         let run = Run::new(world, seed, full)?;
         let verdict = (scenario.run)(&run);
+        if verdict.is_err() {
+            run.note(run.so_far());
+        }
         faults = run.faults();
         notes = run.notes();
         verdict
@@ -91,6 +94,7 @@ pub fn one(world: &World, scenario: &Scenario, seed: u64, full: bool) -> Report 
         seconds: began.elapsed().as_secs_f64(),
         faults,
         notes,
+        clean: error.is_none() && verdict.anomalies.is_empty(),
         verdict,
         error,
     }

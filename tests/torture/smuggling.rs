@@ -7,7 +7,7 @@ use serde_json::json;
 use witness::Asked;
 
 use crate::checker::{Fate, Verdict};
-use crate::{Host, Result};
+use crate::{Client, Host, Result};
 
 use super::http::connect;
 use super::{Load, Run};
@@ -169,6 +169,7 @@ pub(super) fn smuggling(run: &Run<'_>) -> Result<Verdict> {
                 let bytes = [before(inner.len()).as_bytes(), &inner, after.as_bytes()].concat();
                 let said = say(&host, bytes)?;
                 ensure!(answers(&said) <= 1, "{what}: answered {said}");
+                Client::new(host.http()?).get("/health")?.has(200)?;
                 run.fault();
             }
         }

@@ -5,6 +5,7 @@
 //! and its content is checked against its own SHA-256 before it is loaded. Nothing that comes from outside is ever
 //! loaded this way.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
-use tracing::{debug, warn};
+use tracing::warn;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -25,6 +26,25 @@ pub(super) struct Compiled {
     dir: PathBuf,
     /// What makes code of one engine useless for another.
     engine: String,
+}
+
+/// Why there is no component from compiled code.
+pub(super) enum Unusable {
+    /// There is no such file, or it is damaged.
+    Missing,
+    /// The engine does not take it: the component has more tables than it may, for example.
+    Refused(wasmtime::Error),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => {
+                f.write_str("its compiled code is gone or damaged already; look at the folder host.compiled")
+            }
+            Self::Refused(fault) => write!(f, "{fault:#}"),
+        }
+    }
 }
 
 impl Compiled {
@@ -53,27 +73,21 @@ impl Compiled {
         self.dir.join(format!("{digest}-{}.compiled", self.engine))
     }
 
-    /// The component from its compiled code; `None` if there is none that can be used.
-    pub(super) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
+    /// The component from its compiled code.
+    pub(super) fn load(&self, engine: &Engine, digest: &str) -> Result<Component, Unusable> {
         let path = self.path(digest);
-        let bytes = fs::read(&path).ok()?;
-        let (stored, code) = bytes.split_at_checked(DIGEST)?;
+        let bytes = fs::read(&path).map_err(|_| Unusable::Missing)?;
+        let (stored, code) = bytes.split_at_checked(DIGEST).ok_or(Unusable::Missing)?;
         if stored != Sha256::digest(code).as_slice() {
             warn!(path = %path.display(), "compiled code is damaged; the component is compiled again");
-            return None;
+            return Err(Unusable::Missing);
         }
         // SAFETY: the code was written by `store` below from `Engine::precompile_component`: the directory is ours
         // alone, the name binds component and engine, the digest shows that the file is whole, and the bytes cannot
         // change any more since they are in our own memory.
         #[expect(unsafe_code, reason = "the only way to load compiled code; see the comment above")]
         let component = unsafe { Component::deserialize(engine, code) };
-        match component {
-            Ok(component) => Some(component),
-            Err(fault) => {
-                debug!(path = %path.display(), %fault, "compiled code does not fit; the component is compiled again");
-                None
-            }
-        }
+        component.map_err(Unusable::Refused)
     }
 
     /// Forgets compiled code.

@@ -1,11 +1,12 @@
 //! From bytes to a guest that may be called.
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use wasmtime::component::{Component, Linker};
 use wit_component::DecodedWasm;
 
 use super::bindings::EventHandlerPre;
 use super::cell::{Cell, Terms};
+use super::compiled::Unusable;
 use super::compiler::{self, Compiler};
 use super::error::{Label, LoadError};
 use super::{Sandbox, notes};
@@ -106,9 +107,15 @@ pub(super) fn component(
     (wasm, digest): (&[u8], &str),
 ) -> Result<(Component, bool), LoadError> {
     let compiled = sandbox.compiled.as_ref();
-    let kept = || compiled.and_then(|compiled| compiled.load(&sandbox.engine, digest));
-    if let Some(component) = kept() {
-        return Ok((component, true));
+    let kept = || {
+        compiled.map_or(Err(Unusable::Missing), |compiled| {
+            compiled.load(&sandbox.engine, digest)
+        })
+    };
+    match kept() {
+        Ok(component) => return Ok((component, true)),
+        Err(Unusable::Refused(fault)) => debug!(%label, %fault, "compiled code does not fit; it is compiled again"),
+        Err(Unusable::Missing) => {}
     }
     let component = match (sandbox.options.compiler, &sandbox.options.cache_dir) {
         // What a child has compiled comes by the folder of compiled code, and no other way.
@@ -116,9 +123,9 @@ pub(super) fn component(
             // One at a time: what one may use is bounded, what all of them together use should be as well.
             let _alone = sandbox.compiling.lock();
             compiler::compile(cache, bounds, wasm).map_err(|fault| fault.of(label, bounds))?;
-            kept().ok_or_else(|| LoadError::Unfit {
+            kept().map_err(|why| LoadError::Unfit {
                 label: label.clone(),
-                reason: "its compiled code is gone or damaged already; look at the folder host.compiled".to_owned(),
+                reason: why.to_string(),
             })?
         }
         (Compiler::Here, _) | (_, None) => here(sandbox, label, (wasm, digest))?,

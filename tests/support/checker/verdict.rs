@@ -113,6 +113,7 @@ pub fn judge(inputs: &[Input], observed: &Observed, rules: Rules) -> Verdict {
         anomalies: Vec::new(),
     };
     each_input(&mut verdict, inputs, last);
+    each_event(&mut verdict, inputs, last);
     for events in &last.events {
         let keys = by_key(events);
         for (key, events) in &keys {
@@ -179,6 +180,20 @@ fn each_input(verdict: &mut Verdict, inputs: &[Input], last: &Witnessed) {
                 verdict.add(Kind::Phantom, format!("{name} was said to have failed: {seen}"));
             }
             _ => {}
+        }
+    }
+}
+
+/// An event must be the one that its input asks for, in the topic where it belongs.
+fn each_event(verdict: &mut Verdict, inputs: &[Input], last: &Witnessed) {
+    for (index, events) in (0..).zip(&last.events) {
+        for Sighting { key, told, .. } in events {
+            let input = usize::try_from(told.id).ok().and_then(|id| inputs.get(id));
+            let fits = |input: &Input| input.seq == told.seq && input.key == *key && told.index == index;
+            if input.is_some_and(|input| !fits(input)) {
+                let what = format!("nobody asked for this event {index} with the key {key}: {told:?}");
+                verdict.add(Kind::Phantom, what);
+            }
         }
     }
 }

@@ -97,6 +97,11 @@ fn every_kind_of_fault_is_found_by_its_name() {
         [Kind::Attempts]
     );
     assert_eq!(kinds(|inputs, _| inputs[0].fate = Fate::Failed), [Kind::Phantom]);
+    assert_eq!(kinds(|_, seen| seen.last.events[0][0].told.index = 1), [Kind::Phantom]);
+    let found = kinds(|_, seen| seen.last.events[1][3].told.seq = 3);
+    assert!(found.contains(&Kind::Phantom), "{found:?}");
+    let found = kinds(|_, seen| seen.last.events[1][3].key = "a".into());
+    assert!(found.contains(&Kind::Phantom), "{found:?}");
     let found = kinds(|inputs, _| drop(inputs.pop()));
     assert!(found.contains(&Kind::Phantom), "{found:?}");
     let found = kinds(|_, seen| seen.last.dead.push(seen.last.events[0][0].glimpse()));
