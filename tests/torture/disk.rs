@@ -14,6 +14,7 @@ use crate::wait::PATIENCE;
 use crate::{Ask, Client, Ended, Host, Result, eventually};
 
 use super::shim::{Disk, Failure};
+use super::swap::version;
 use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -153,6 +154,7 @@ fn full(run: &Run<'_>) -> Result<Verdict> {
                 Ok(health.text().contains("free space on its disk").then_some(()))
             })?;
             request_is_put_off(run, &host)?;
+            version_is_refused(&host)?;
             run.for_a_while(Duration::from_secs(3));
             disk.heals()?;
             let seen = run.seen()[1];
@@ -169,6 +171,17 @@ fn full(run: &Run<'_>) -> Result<Verdict> {
         disk.failures(Failure::Full)
     ));
     run.finish(host)
+}
+
+/// A version that cannot be stored does not serve.
+fn version_is_refused(host: &Host) -> Result {
+    let ended = host.deploy("witness", &version(2)?, |_| true)?.unwrap_or_default();
+    ensure!(
+        ended["outcome"] == "refused" && ended["stage"] == "stored",
+        "without space: {ended}"
+    );
+    ensure!(host.version("witness")? == 1, "what is not stored serves");
+    Ok(())
 }
 
 /// A request that would write is told to come again, and leaves nothing.

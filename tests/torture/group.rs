@@ -1,5 +1,6 @@
 //! The group takes partitions away and gives them back.
 
+use std::collections::VecDeque;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 const HALF: Duration = Duration::from_millis(500);
+/// How many strangers are there at a time: one that leaves after half a second has not been given anything yet.
+const STRANGERS: usize = 4;
 const LONG: Duration = Duration::from_secs(20);
 
 /// How often hosts of this world were told this of a partition.
@@ -66,12 +69,17 @@ fn strangers(run: &Run<'_>) -> Result<Verdict> {
         run.until_seen(50, LONG);
         let began = Instant::now();
         thread::scope(|scope| -> Result {
+            let mut strangers = VecDeque::new();
             for round in 1..=rounds {
-                let stranger = run.world.foreign_member("witness", run.input_topic())?;
+                strangers.push_back(run.world.foreign_member("witness", run.input_topic())?);
                 run.fault();
                 run.for_long((began + HALF * round).saturating_duration_since(Instant::now()));
-                // To leave takes as long as the group takes to hear of it, which may be into the next one's time.
-                scope.spawn(|| stranger.leave());
+                if strangers.len() >= STRANGERS
+                    && let Some(stranger) = strangers.pop_front()
+                {
+                    // To leave takes as long as the group takes to hear of it, which may be into the next one's time.
+                    scope.spawn(|| stranger.leave());
+                }
             }
             Ok(())
         })?;

@@ -53,7 +53,7 @@ const DEEDS: &[(&str, u64, &str)] = &[
     ("log-garbage", 0, "trapped"),
     ("log-beyond", 0, "trapped"),
     ("reject-garbage", 0, "trapped"),
-    ("reject-beyond", 0, "panicked"),
+    ("reject-beyond", 0, "trapped"),
     ("flood-log", 20_000, ""),
     ("look", 0, ""),
 ];

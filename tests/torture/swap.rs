@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use crate::checker::{Rules, Verdict};
-use crate::{Host, Result, STAGES, guest, rewritten};
+use crate::{Host, Result, STAGES, grafted, guest, rewritten};
 
 use super::{Load, Run, Scenario};
 
@@ -26,7 +26,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 const LONG: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
 /// The guest as this version.
-fn version(number: u64) -> Result<Vec<u8>> {
+pub(super) fn version(number: u64) -> Result<Vec<u8>> {
     rewritten(
         "witness",
         "witness version: 000001",
@@ -62,10 +62,12 @@ fn every_second(run: &Run<'_>) -> Result<Verdict> {
     run.finish(host)
 }
 
-/// Components that must not serve, and the stage at which each is refused.
+/// Components that must not serve, and the stage at which each is refused. (A digest is only reckoned, and what has passed
+/// every other stage becomes active; `disk-full` refuses one at `stored`.)
 fn bad() -> Result<Vec<(&'static str, Vec<u8>)>> {
     let describes = |how: &str| rewritten("hostile", "describes itself:well", &format!("describes itself:{how}"));
     let wasi = r#"(component (import "wasi:cli/environment@0.2.0" (instance)))"#;
+    let endless = "(module (func $f (call $f)) (start $f))";
     let whole = std::fs::read(guest("witness")?)?;
     let half = whole.get(..whole.len() / 2).unwrap_or_default().to_vec();
     Ok(vec![
@@ -73,6 +75,8 @@ fn bad() -> Result<Vec<(&'static str, Vec<u8>)>> {
         ("world", b"garbage".to_vec()),
         ("world", half),
         ("world", wat::parse_str(wasi)?),
+        ("compiled", grafted("witness", &wat::parse_str("(module)")?, 20)?),
+        ("instantiated", grafted("witness", &wat::parse_str(endless)?, 1)?),
         ("described", describes("trap")?),
         ("contract", describes("more")?),
     ])

@@ -64,7 +64,7 @@ pub fn on_event(event: Event, state: Option<Value>, context: Context) -> Result<
         "log-garbage" => log::info(garbage()),
         "log-beyond" => log::info(beyond(64)),
         "reject-garbage" => return Err(rejected(garbage())),
-        "reject-beyond" => return Err(rejected(beyond(64))),
+        "reject-beyond" => return Err(rejected(beyond_of_its_own(64))),
         "flood-log" => (0..order.n).for_each(|line| log::info(format!("line {line} {}", order.text))),
         "long-log" => log::warn("x".repeat(usize::try_from(order.n).unwrap_or(usize::MAX))),
         "reject" => return Err(rejected(order.text)),
@@ -118,6 +118,14 @@ fn beyond(at: usize) -> &'static str {
         let bytes = core::slice::from_raw_parts(core::ptr::with_exposed_provenance(at), length);
         core::str::from_utf8_unchecked(bytes)
     }
+}
+
+/// The same as a text that nothing copies on its way to the host.
+#[expect(unsafe_code, reason = "what no safe guest can hand over is the deed")]
+fn beyond_of_its_own(at: usize) -> String {
+    let length = black_box(u32::MAX as usize - 4096);
+    // SAFETY: none, as above; it is never freed, for its host traps.
+    unsafe { String::from_raw_parts(core::ptr::with_exposed_provenance_mut(at), length, length) }
 }
 
 fn spin() {
