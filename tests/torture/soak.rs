@@ -20,7 +20,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario::long(
     soak,
 )];
 
-/// The most events a second: the checker keeps all of them, about 400 bytes each, which is 9 GB in an hour.
+/// The most events a second: the checker keeps all of them, by reckoning 400 bytes each, which is 9 GB in an hour.
 const MOST: u32 = 6_000;
 /// How often what goes through is measured: a host and a broker that have just begun are slower.
 const BURSTS: u32 = 3;
@@ -94,9 +94,9 @@ fn measure(run: &Run<'_>) -> Result<u32> {
 
 /// Looks at the host every ten seconds, or 40 times if that is more.
 fn watch(run: &Run<'_>, host: &Host, (length, rate): (Duration, u32)) -> Result<Vec<Series>> {
-    // A moment in which Kafka or the machine stands still leaves its events in the store, and the file does not shrink: four
-    // seconds of them, at a kilobyte for the two of each input. Whatever stayed behind of each input would be far more.
-    let backlog = 4.0 * f64::from(rate);
+    // A moment in which Kafka or the machine stands still leaves its events in the store, and the file does not shrink: half a
+    // second of them, at a kilobyte for the two of each input. Whatever stayed behind of each input would be far more.
+    let backlog = 0.5 * f64::from(rate);
     // Within a short time the log of the store comes to its size, and the allocator to its.
     let slack = |short, full| Some(run.size(short, full));
     let mut all = [
