@@ -1,8 +1,5 @@
 //! The disk under the store fails, is full, forgets, or gives back something else.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -37,11 +34,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         "disk-read-only",
         "the disk becomes read-only under the host, and stays so over a restart",
         read_only,
-    ),
-    Scenario::long(
-        "disk-damaged",
-        "after a load the store is damaged in four ways, and each is refused by name",
-        damaged,
     ),
     Scenario::long(
         "disk-outbox",
@@ -127,7 +119,7 @@ fn ends(run: &Run<'_>, host: Host, words: &[&str]) -> Result {
     refused(&ended, words)
 }
 
-fn refused(ended: &Ended, words: &[&str]) -> Result {
+pub(super) fn refused(ended: &Ended, words: &[&str]) -> Result {
     ensure!(ended.code() == 1, "it ended with {}: {}", ended.status, ended.stderr);
     let last = ended.stderr.lines().last().unwrap_or_default();
     for word in words {
@@ -228,106 +220,6 @@ fn read_only(run: &Run<'_>) -> Result<Verdict> {
         Ok(host)
     })?;
     run.finish(host)
-}
-
-/// A damage to the store's files, and what the host then says.
-struct Damage {
-    what: &'static str,
-    /// Whether the host was killed before it: otherwise it has emptied the log into the file.
-    killed: bool,
-    file: &'static str,
-    how: fn(&mut Vec<u8>),
-    words: &'static [&'static str],
-}
-
-const DAMAGES: &[Damage] = &[
-    Damage {
-        what: "the first page is overwritten",
-        killed: false,
-        file: "sandman.db",
-        how: |bytes| bytes[16..100].fill(0xa5),
-        words: &["sandman.db is damaged", "restore a backup"],
-    },
-    Damage {
-        what: "half of the file is gone",
-        killed: false,
-        file: "sandman.db",
-        how: |bytes| bytes.truncate(bytes.len() / 2),
-        words: &["sandman.db is damaged", "restore a backup"],
-    },
-    Damage {
-        what: "a newer Sandman wrote it",
-        killed: false,
-        file: "sandman.db",
-        // SQLite's `user_version`.
-        how: |bytes| bytes[60..64].copy_from_slice(&[0, 0, 0, 99]),
-        words: &["was written by a newer Sandman", "format 99", "run the newer version"],
-    },
-    Damage {
-        what: "a bit of the log has turned",
-        killed: true,
-        file: "sandman.db-wal",
-        // In the first frame: SQLite takes the log to end before it, and the store for what it was long ago.
-        how: |bytes| bytes[32 + 24 + 100] ^= 1,
-        words: &["older than what was published", "restore a newer one"],
-    },
-];
-
-fn damaged(run: &Run<'_>) -> Result<Verdict> {
-    let settings = run.settings()?;
-    let data = run.world.folder().join("data");
-    let mut host = run.host(&settings)?;
-    for damage in DAMAGES {
-        run.under(&Load::default(), || {
-            run.until_seen(run.size(200, 2_000), PATIENCE);
-            Ok(())
-        })?;
-        run.lose_address();
-        match damage.killed {
-            true => host.kill()?,
-            false => drop(host.terminate()?),
-        }
-        let backup = whole(&data)?;
-        let path = data.join(damage.file);
-        let mut bytes = fs::read(&path)?;
-        ensure!(
-            bytes.len() > 8192,
-            "{} has {} bytes: this shows nothing",
-            damage.file,
-            bytes.len()
-        );
-        (damage.how)(&mut bytes);
-        fs::write(&path, bytes)?;
-        let ended = run.world.host_that_ends("", &settings)?;
-        refused(&ended, damage.words).map_err(|error| error.context(damage.what))?;
-        run.fault();
-        for name in whole(&data)?.keys() {
-            fs::remove_file(data.join(name))?;
-        }
-        for (name, bytes) in &backup {
-            fs::write(data.join(name), bytes)?;
-        }
-        host = run.host(&settings)?;
-    }
-    // The group hears of what is done from a host that has its partitions again.
-    run.under(&Load::default(), || {
-        run.until_seen(100, PATIENCE);
-        Ok(())
-    })?;
-    run.finish(host)
-}
-
-/// The files of the store, as a backup of a host that is stopped has them.
-fn whole(data: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
-    let mut files = BTreeMap::new();
-    for file in fs::read_dir(data)? {
-        let name = file?.file_name().to_string_lossy().into_owned();
-        if name.starts_with("sandman.db") {
-            let bytes = fs::read(data.join(&name))?;
-            files.insert(name, bytes);
-        }
-    }
-    Ok(files)
 }
 
 /// The bound of the outbox, and what may be above it: what was under way when it was reached.

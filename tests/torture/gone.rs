@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
+use sandman::progress::Progress;
+use sandman::store::doors;
 use witness::Asked;
 
 use crate::checker::{Fate, Rules, Verdict};
@@ -130,6 +132,18 @@ fn truncate(run: &Run<'_>, sent: &[(u64, (i32, i64))]) -> Result<BTreeMap<i32, i
     Ok(before)
 }
 
+/// What is done in each partition, as the store of a stopped host has it.
+fn progress(run: &Run<'_>) -> Result<BTreeMap<i32, Progress>> {
+    let rows = run.world.store().progress()?;
+    let read = |(_, partition, bytes): (String, i32, Vec<u8>)| {
+        let progress = doors::progress(&bytes).map_err(|why| anyhow!("the progress in {partition}: {why}"))?;
+        Ok((partition, progress))
+    };
+    let done: BTreeMap<_, _> = rows.into_iter().map(read).collect::<Result<_>>()?;
+    ensure!(done.len() == 3, "{done:?}");
+    Ok(done)
+}
+
 /// What is documented for a loss that is accepted: another name for the handler, and the states taken along.
 fn start_over(run: &Run<'_>, states: &str) -> Result<Host> {
     let handler = Handler::new("anew", &guest("witness")?)
@@ -195,13 +209,13 @@ fn truncated_live(run: &Run<'_>) -> Result<Verdict> {
     all.extend(late);
     stops(host, &["the next record to read is gone", run.input_topic(), "offset"])?;
 
-    // What was done until then is known to the store alone; what was deleted and not done must not show.
-    let done = run.world.store().progress()?;
-    ensure!(done.len() == 3, "{done:?}");
+    // What was done until then is known to the store alone, and has its events; what was deleted and not done must not show.
+    let done = progress(run)?;
     let states = run.world.store().states("witness")?;
     for (id, (partition, offset)) in &all {
-        if cut.get(partition).context("a partition")? > offset {
-            run.journal.hear(*id, Fate::Unknown);
+        let is_gone = cut.get(partition).context("a partition")? > offset;
+        if is_gone && !done.get(partition).context("a partition")?.contains(*offset) {
+            run.journal.hear(*id, Fate::Failed);
         }
     }
     let host = start_over(run, &states)?;

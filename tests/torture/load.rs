@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use serde_json::json;
 use witness::Asked;
 
@@ -170,7 +170,7 @@ impl Run<'_> {
                 continue;
             };
             let client = Client::new(&address);
-            while !done.load(Ordering::Relaxed) && self.ask_once(&client, key) {
+            while !done.load(Ordering::Relaxed) && self.ask_once(&client, key)? {
                 thread::park_timeout(rest);
             }
         }
@@ -178,16 +178,18 @@ impl Run<'_> {
     }
 
     /// One request; says whether the host seems to be there.
-    fn ask_once(&self, client: &Client, key: &str) -> bool {
+    fn ask_once(&self, client: &Client, key: &str) -> Result<bool> {
         let (key, asked) = self.enter(key, Asked::default());
         let ask = Ask::new("POST", &format!("/work/{key}")).json(&json!(asked));
-        match client.ask(&ask).map(|reply| reply.status) {
-            Ok(200) => {
-                self.journal.hear(asked.id, Fate::Acknowledged);
+        let seems_there = match client.ask(&ask) {
+            Ok(reply) if reply.status == 200 => {
+                let told = serde_json::from_slice(&reply.body);
+                let told = told.with_context(|| format!("a client was answered {:?}", reply.text()))?;
+                self.journal.answered(asked.id, told);
                 true
             }
             // Refused as it is: nothing of it may show.
-            Ok(400..=499) => {
+            Ok(reply) if (400..500).contains(&reply.status) => {
                 self.journal.hear(asked.id, Fate::Failed);
                 true
             }
@@ -195,7 +197,8 @@ impl Run<'_> {
                 thread::park_timeout(LOOK);
                 false
             }
-        }
+        };
+        Ok(seems_there)
     }
 }
 

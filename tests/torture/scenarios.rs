@@ -16,6 +16,7 @@ mod tries;
 mod vitals;
 
 mod crash;
+mod damage;
 mod disk;
 mod gone;
 mod group;
@@ -50,6 +51,7 @@ pub const ALL: &[&[Scenario]] = &[
     swap::SCENARIOS,
     time::SCENARIOS,
     disk::SCENARIOS,
+    damage::SCENARIOS,
     http::SCENARIOS,
     guests::SCENARIOS,
     soak::SCENARIOS,

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use crate::checker::Verdict;
 use crate::paths::target_dir;
 use crate::wait::PATIENCE;
-use crate::{Host, Result};
+use crate::{Host, Result, note};
 
 use super::plot::{Series, svg};
 use super::vitals::{Vitals, size_of};
@@ -25,6 +25,8 @@ const MOST: u32 = 6_000;
 /// How often what goes through is measured: a host and a broker that have just begun are slower.
 const BURSTS: u32 = 3;
 const HOUR: Duration = Duration::from_secs(3600);
+/// How often it says how far it is.
+const TELL: Duration = Duration::from_secs(60);
 const MIB: f64 = 1024.0 * 1024.0;
 
 fn soak(run: &Run<'_>) -> Result<Verdict> {
@@ -113,6 +115,7 @@ fn watch(run: &Run<'_>, host: &Host, (length, rate): (Duration, u32)) -> Result<
     let log = store.with_extension("db-wal");
     let step = (length / 40).min(Duration::from_secs(10));
     let (began, mut before) = (Instant::now(), (Instant::now(), Vitals::of(host)?.cpu, run.seen()[1]));
+    let mut told = Duration::ZERO;
     while began.elapsed() < length {
         run.for_long(step);
         let (now, seen) = (Vitals::of(host)?, run.seen()[1]);
@@ -131,6 +134,13 @@ fn watch(run: &Run<'_>, host: &Host, (length, rate): (Duration, u32)) -> Result<
             series.values.push(value);
         }
         before = (Instant::now(), now.cpu, seen);
+        if began.elapsed() >= told + TELL {
+            told = began.elapsed();
+            note(&format!(
+                "{told:.0?} of {length:?}: {seen} inputs answered, {:.0} MiB",
+                values[0]
+            ));
+        }
     }
     let [_, _, file, ..] = &all;
     ensure!(

@@ -173,10 +173,10 @@ pub trait VersionStore: Send + Sync {
     /// [`StoreError`] if it cannot be read.
     fn active(&self, handler: &str) -> Result<Option<Active>, StoreError>;
 
-    /// A component that is kept.
+    /// A component that is kept, by the SHA-256 of its bytes, lower-case hex.
     ///
     /// # Errors
-    /// [`StoreError`] if it cannot be read.
+    /// [`StoreError`] if it cannot be read, or its bytes are not what was kept.
     fn component(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Keeps a version without making it active.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use witness::Asked;
+use witness::{Asked, Testimony};
 
 /// What the sender of an input knows of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Input {
     pub fate: Fate,
     /// What is to become of it.
     pub expected: Expected,
+    /// What its sender was answered, if it was a request: its first event, word for word.
+    pub told: Option<Box<Testimony>>,
 }
 
 /// All inputs of a run; an input's id is its place here.
@@ -59,6 +61,7 @@ impl Journal {
             seq,
             fate: Fate::Unknown,
             expected,
+            told: None,
         });
         Asked { id, seq, ..asked }
     }
@@ -68,6 +71,15 @@ impl Journal {
         let id = usize::try_from(id).unwrap_or(usize::MAX);
         if let Some(input) = self.lock().get_mut(id) {
             input.fate = fate;
+        }
+    }
+
+    /// Notes that the sender of a request was answered, and what.
+    pub fn answered(&self, id: u64, told: Testimony) {
+        let id = usize::try_from(id).unwrap_or(usize::MAX);
+        if let Some(input) = self.lock().get_mut(id) {
+            input.fate = Fate::Acknowledged;
+            input.told = Some(Box::new(told));
         }
     }
 

@@ -67,13 +67,54 @@ impl Glimpse {
     }
 }
 
+/// A dead letter: the input as it came, and what the host says of it.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// Where.
+    pub glimpse: Glimpse,
+    /// The record's key.
+    pub key: Arc<str>,
+    /// The input in it.
+    pub asked: Asked,
+    /// Where the input lies in its own topic, as the letter says.
+    pub source: Place,
+    /// The header `eventType` of the input.
+    pub event_type: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why it was given up.
+    pub reason: String,
+}
+
+impl Letter {
+    fn of(seen: &Seen, key: Arc<str>) -> Result<Self> {
+        let number = |name: &str| {
+            let text = seen.header(name);
+            let number = text.parse::<i64>();
+            number.with_context(|| format!("the header {name} of a dead letter is no number: {text:?}"))
+        };
+        Ok(Self {
+            glimpse: Glimpse::of_dead(seen)?,
+            key,
+            asked: asked(seen)?,
+            event_type: seen.header("eventType"),
+            source: Place {
+                partition: number("sandman.partition")?.try_into()?,
+                offset: number("sandman.offset")?,
+            },
+            attempts: number("sandman.attempts")?.try_into()?,
+            reason: seen.header("sandman.reason"),
+        })
+    }
+}
+
 /// What a reader of everything saw: the first events, the second ones, and the dead letters.
 #[derive(Clone, Debug, Default)]
 pub struct Witnessed {
     /// Per index of an event, all of them.
     pub events: [Vec<Sighting>; 2],
     /// The dead letters.
-    pub dead: Vec<Glimpse>,
+    pub dead: Vec<Letter>,
     /// Each key once: there are few of them, and many events.
     keys: HashSet<Arc<str>>,
 }
@@ -84,16 +125,16 @@ impl Witnessed {
     /// # Errors
     /// If it is none.
     pub fn note(&mut self, index: usize, seen: &Seen) -> Result {
-        let Some(events) = self.events.get_mut(index) else {
-            self.dead.push(Glimpse::of_dead(seen)?);
-            return Ok(());
-        };
         let name = seen.key_text();
         let key = match self.keys.get(name.as_str()) {
             Some(key) => Arc::clone(key),
             None => name.into(),
         };
         self.keys.insert(Arc::clone(&key));
+        let Some(events) = self.events.get_mut(index) else {
+            self.dead.push(Letter::of(seen, key)?);
+            return Ok(());
+        };
         let told = Testimony {
             // Of no use to the judge, and most of an event.
             pad: String::new(),

@@ -8,10 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
-use witness::Memory;
+use witness::{Memory, Testimony};
 
 use super::journal::{Expected, Fate, Input};
-use super::observed::{Glimpse, Observed, Sighting, Witnessed};
+use super::observed::{Glimpse, Letter, Observed, Sighting, Witnessed};
 
 /// What can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -35,7 +35,7 @@ pub enum Kind {
     Stuck,
     /// Failed attempts were forgotten.
     Attempts,
-    /// Something that nobody sent, or that was said to have failed.
+    /// Something that nobody sent or asked for, that was said to have failed, or that is not what a client was told.
     Phantom,
 }
 
@@ -114,6 +114,7 @@ pub fn judge(inputs: &[Input], observed: &Observed, rules: Rules) -> Verdict {
     };
     each_input(&mut verdict, inputs, last);
     each_event(&mut verdict, inputs, last);
+    each_letter(&mut verdict, inputs, last);
     for events in &last.events {
         let keys = by_key(events);
         for (key, events) in &keys {
@@ -147,7 +148,7 @@ fn each_input(verdict: &mut Verdict, inputs: &[Input], last: &Witnessed) {
             .iter()
             .map(move |event| (index, event.told.id, Some(event.told.by)))
     });
-    for (index, id, version) in ids.chain(last.dead.iter().map(|dead| (2, dead.id, None))) {
+    for (index, id, version) in ids.chain(last.dead.iter().map(|dead| (2, dead.glimpse.id, None))) {
         match usize::try_from(id).ok().and_then(|id| counts.get_mut(id)) {
             Some(counts) => counts[index] += 1,
             None => verdict.add(Kind::Phantom, format!("input {id} was never sent")),
@@ -174,9 +175,13 @@ fn each_input(verdict: &mut Verdict, inputs: &[Input], last: &Witnessed) {
             Expected::DeadLetter => dead > 0,
             Expected::Either => first + second + dead > 0,
         };
+        let came = first + second + dead > 0;
         match input.fate {
             Fate::Acknowledged if !fits => verdict.add(Kind::Lost, format!("{name}: {seen}")),
-            Fate::Failed if first + second + dead > 0 => {
+            Fate::Unknown if came && !fits => {
+                verdict.add(Kind::Phantom, format!("{name} asked for something else: {seen}"))
+            }
+            Fate::Failed if came => {
                 verdict.add(Kind::Phantom, format!("{name} was said to have failed: {seen}"));
             }
             _ => {}
@@ -184,18 +189,54 @@ fn each_input(verdict: &mut Verdict, inputs: &[Input], last: &Witnessed) {
     }
 }
 
-/// An event must be the one that its input asks for, in the topic where it belongs.
+/// An event must be the one that its input asks for, in the topic where it belongs, and the one that a client was told of.
 fn each_event(verdict: &mut Verdict, inputs: &[Input], last: &Witnessed) {
     for (index, events) in (0..).zip(&last.events) {
         for Sighting { key, told, .. } in events {
-            let input = usize::try_from(told.id).ok().and_then(|id| inputs.get(id));
-            let fits = |input: &Input| input.seq == told.seq && input.key == *key && told.index == index;
-            if input.is_some_and(|input| !fits(input)) {
+            let Some(input) = input_of(inputs, told.id) else {
+                continue;
+            };
+            if input.seq != told.seq || input.key != *key || told.index != index {
                 let what = format!("nobody asked for this event {index} with the key {key}: {told:?}");
+                verdict.add(Kind::Phantom, what);
+            }
+            let answer = input.told.as_deref().map(|answer| Testimony {
+                index,
+                ..answer.clone()
+            });
+            if answer.as_ref().is_some_and(|answer| answer != told) {
+                let what = format!("{key}: a client was told {answer:?}, and event {index} is {told:?}");
                 verdict.add(Kind::Phantom, what);
             }
         }
     }
+}
+
+/// A dead letter must be its input as it came, given up for the reason that the input asks for; no two are for one record.
+fn each_letter(verdict: &mut Verdict, inputs: &[Input], last: &Witnessed) {
+    let mut sources = HashSet::new();
+    for letter in &last.dead {
+        let Letter { key, asked, reason, .. } = letter;
+        let Some(input) = input_of(inputs, asked.id) else {
+            continue;
+        };
+        let why = match asked.refuse {
+            true => "told to refuse".to_owned(),
+            false => format!("attempt {} of {} that fail", letter.attempts, asked.fails),
+        };
+        let is_input = input.seq == asked.seq && input.key == *key && letter.event_type == "work.asked";
+        if !is_input || !reason.contains(&why) || letter.attempts == 0 || !sources.insert(letter.source) {
+            let what = format!(
+                "no such dead letter can be of number {} of {}: {letter:?}",
+                input.seq, input.key
+            );
+            verdict.add(Kind::Phantom, what);
+        }
+    }
+}
+
+fn input_of(inputs: &[Input], id: u64) -> Option<&Input> {
+    usize::try_from(id).ok().and_then(|id| inputs.get(id))
 }
 
 /// The events of each key in the order in which a client reads them: all of a key lie in one partition.
@@ -281,7 +322,7 @@ fn aborted(verdict: &mut Verdict, observed: &Observed) {
         let there = match index {
             0 => glimpses(first),
             1 => glimpses(second),
-            _ => observed.last.dead.iter().copied().collect(),
+            _ => observed.last.dead.iter().map(|letter| letter.glimpse).collect(),
         };
         for Glimpse { place, id } in live.iter().filter(|seen| !there.contains(seen)) {
             let what = format!("the {name} of input {id} was seen at {place:?} and is not there any more");

@@ -7,6 +7,7 @@ mod opening;
 mod outbox;
 mod versions;
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -71,6 +72,13 @@ impl Scene {
         let _: i64 = connection
             .pragma_update_and_check(None, "max_page_count", limit, |row| row.get(0))
             .unwrap();
+    }
+}
+
+/// An error must say all of these.
+fn check(error: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(error.contains(part), "{error:?} does not say {part:?}");
     }
 }
 

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use sha2::{Digest, Sha256};
 
 use super::fault::{Fault, from_sql, to_sql};
 use super::{SqliteStore, schema};
@@ -42,7 +43,16 @@ impl VersionStore for SqliteStore {
     fn component(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(schema::COMPONENT)?;
-            Ok(query.query_row(params![digest], |row| row.get(0)).optional()?)
+            let found: Option<Vec<u8>> = query.query_row(params![digest], |row| row.get(0)).optional()?;
+            // SQLite's pages have no checksum: code that a disk has changed would serve under the name of what was deployed.
+            if let Some(bytes) = &found
+                && format!("{:x}", Sha256::digest(bytes)) != digest
+            {
+                return Err(Fault::Damaged(format!(
+                    "the bytes of the component {digest} have changed; restore the file from a backup"
+                )));
+            }
+            Ok(found)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::checker::Place;
-use witness::Testimony;
+use witness::{Asked, Testimony};
 
 fn input(key: &str, seq: u64) -> Input {
     Input {
@@ -10,7 +10,47 @@ fn input(key: &str, seq: u64) -> Input {
         seq,
         fate: Fate::Acknowledged,
         expected: Expected::Answer,
+        told: None,
     }
+}
+
+/// The dead letter of an input that is told to be refused.
+fn letter(id: u64, input: &Input) -> Letter {
+    let place = Place {
+        partition: 0,
+        offset: i64::try_from(id).unwrap(),
+    };
+    Letter {
+        glimpse: Glimpse { place, id },
+        key: Arc::clone(&input.key),
+        asked: Asked {
+            id,
+            seq: input.seq,
+            refuse: true,
+            ..Asked::default()
+        },
+        source: place,
+        event_type: "work.asked".to_owned(),
+        attempts: 1,
+        reason: "rejected: told to refuse".to_owned(),
+    }
+}
+
+/// Two keys with two inputs each; the last of each is refused.
+fn refused() -> (Vec<Input>, Observed) {
+    let (mut inputs, mut observed) = good();
+    for events in &mut observed.last.events {
+        events.truncate(2);
+    }
+    for (id, input) in (0..).zip(&mut inputs).skip(2) {
+        input.expected = Expected::DeadLetter;
+        observed.last.dead.push(letter(id, input));
+    }
+    observed.live = live(&observed.last);
+    for (_, memory) in &mut observed.states {
+        *memory = Memory::default().after(1);
+    }
+    (inputs, observed)
 }
 
 /// Two keys with two inputs each, all of them answered.
@@ -53,11 +93,18 @@ fn live(last: &Witnessed) -> [Vec<Glimpse>; 3] {
         .events
         .each_ref()
         .map(|events| events.iter().map(Sighting::glimpse).collect());
-    [first, second, last.dead.clone()]
+    let dead = last.dead.iter().map(|letter| letter.glimpse).collect();
+    [first, second, dead]
 }
 
 fn kinds(change: impl FnOnce(&mut Vec<Input>, &mut Observed)) -> Vec<Kind> {
-    let (mut inputs, mut observed) = good();
+    kinds_in(good(), change)
+}
+
+fn kinds_in(
+    (mut inputs, mut observed): (Vec<Input>, Observed),
+    change: impl FnOnce(&mut Vec<Input>, &mut Observed),
+) -> Vec<Kind> {
     change(&mut inputs, &mut observed);
     judge(&inputs, &observed, Rules::default())
         .counts()
@@ -104,7 +151,7 @@ fn every_kind_of_fault_is_found_by_its_name() {
     assert!(found.contains(&Kind::Phantom), "{found:?}");
     let found = kinds(|inputs, _| drop(inputs.pop()));
     assert!(found.contains(&Kind::Phantom), "{found:?}");
-    let found = kinds(|_, seen| seen.last.dead.push(seen.last.events[0][0].glimpse()));
+    let found = kinds(|inputs, seen| seen.last.dead.push(letter(0, &inputs[0])));
     assert!(
         found.contains(&Kind::Duplicate),
         "an answer and a dead letter: {found:?}"
@@ -121,6 +168,48 @@ fn what_nobody_knows_may_be_there_or_not() {
         seen.states.pop();
     });
     assert_eq!(lost, []);
+}
+
+#[test]
+fn a_dead_letter_is_the_input_that_was_refused() {
+    assert_eq!(kinds_in(refused(), |_, _| {}), []);
+    let found = |change: fn(&mut Letter)| kinds_in(refused(), |_, seen| change(&mut seen.last.dead[1]));
+    assert_eq!(found(|letter| letter.key = "a".into()), [Kind::Phantom]);
+    assert_eq!(found(|letter| letter.asked.seq = 1), [Kind::Phantom]);
+    assert_eq!(found(|letter| letter.reason = "it trapped".to_owned()), [Kind::Phantom]);
+    assert_eq!(found(|letter| letter.attempts = 0), [Kind::Phantom]);
+    assert_eq!(found(|letter| letter.event_type.clear()), [Kind::Phantom]);
+    assert_eq!(
+        found(|letter| letter.source.offset = 2),
+        [Kind::Phantom],
+        "one record, two letters"
+    );
+    let fails = |letter: &mut Letter| {
+        letter.asked.refuse = false;
+        letter.asked.fails = 9;
+        letter.attempts = 3;
+        letter.reason = "attempt 3 of 9 that fail".to_owned();
+    };
+    assert_eq!(found(fails), []);
+    let other = kinds_in(refused(), |inputs, _| {
+        inputs[3].fate = Fate::Unknown;
+        inputs[3].expected = Expected::Answer;
+    });
+    assert_eq!(other, [Kind::Phantom], "nobody asked for a dead letter");
+}
+
+#[test]
+fn a_client_is_told_what_is_published() {
+    let told = |change: fn(&mut Testimony)| {
+        kinds(|inputs, seen| {
+            let mut told = seen.last.events[0][2].told.clone();
+            change(&mut told);
+            inputs[2].told = Some(Box::new(told));
+        })
+    };
+    assert_eq!(told(|_| {}), []);
+    assert_eq!(told(|told| told.fold += 1), [Kind::Phantom]);
+    assert_eq!(told(|told| told.by = 9), [Kind::Phantom]);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Opening: whose file it is, and every refusal with its path and what to do.
 
-use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
@@ -11,12 +10,6 @@ fn refusal(path: &Path) -> String {
     let folder = path.parent().unwrap().to_str().unwrap();
     assert!(error.contains(folder), "{error} does not name {}", path.display());
     error
-}
-
-fn check(error: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(error.contains(part), "{error:?} does not say {part:?}");
-    }
 }
 
 #[test]

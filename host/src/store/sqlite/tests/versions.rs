@@ -1,5 +1,7 @@
 //! Versions: what is kept, what is active, what was done; over a restart.
 
+use sha2::{Digest, Sha256};
+
 use super::*;
 use crate::store::{Action, Activation, NewVersion, Outcome, VersionStore};
 
@@ -7,13 +9,21 @@ fn name() -> Arc<str> {
     "profile".into()
 }
 
+fn component(number: u64) -> Vec<u8> {
+    format!("component {number}").into_bytes()
+}
+
+fn digest(number: u64) -> String {
+    format!("{:x}", Sha256::digest(component(number)))
+}
+
 fn keep(store: &SqliteStore, number: u64) -> Result<(), StoreError> {
-    let (digest, component) = (format!("d{number}"), format!("component {number}"));
+    let (digest, component) = (digest(number), component(number));
     let version = NewVersion {
         handler: &name(),
         number,
         digest: &digest,
-        component: component.as_bytes(),
+        component: &component,
     };
     store.keep(&version, 5)
 }
@@ -21,7 +31,7 @@ fn keep(store: &SqliteStore, number: u64) -> Result<(), StoreError> {
 fn entry(action: Action, number: Option<u64>, outcome: Outcome) -> Activation {
     Activation {
         number,
-        digest: number.map(|number| format!("d{number}").into()),
+        digest: number.map(|number| digest(number).into()),
         at_millis: 7,
         by: "ann".to_owned(),
         action,
@@ -60,7 +70,7 @@ fn a_version_serves_once_it_is_activated_and_a_restart_changes_nothing() {
     let store = scene.store();
     assert_eq!((active(store), numbers_of(store)), (Some(2), vec![2, 1]));
     assert_eq!(store.versions("profile").unwrap()[0].replaced, Some(1));
-    assert_eq!(store.component("d2").unwrap().as_deref(), Some(&b"component 2"[..]));
+    assert_eq!(store.component(&digest(2)).unwrap(), Some(component(2)));
     let history = store.history("profile", 10).unwrap();
     assert_eq!(history[0], refused);
     assert_eq!(history.len(), 3);
@@ -80,20 +90,20 @@ fn the_newest_versions_and_the_active_one_are_kept_and_no_component_that_nobody_
     let same = NewVersion {
         handler: &other,
         number: 1,
-        digest: "d2",
-        component: b"component 2",
+        digest: &digest(2),
+        component: &component(2),
     };
     store.keep(&same, 5).unwrap();
     assert_eq!(
         activate(store, Action::Rollback, 1, 2),
         Vec::<String>::new(),
-        "the other has d2"
+        "the other has the second"
     );
     assert_eq!((active(store), numbers_of(store)), (Some(1), vec![4, 3, 1]));
-    assert_eq!(activate(store, Action::Deploy, 4, 2), ["d1"]);
+    assert_eq!(activate(store, Action::Deploy, 4, 2), [digest(1)]);
     assert_eq!(numbers_of(store), [4, 3]);
-    assert!(store.component("d2").unwrap().is_some());
-    assert!(store.component("d1").unwrap().is_none());
+    assert!(store.component(&digest(2)).unwrap().is_some());
+    assert!(store.component(&digest(1)).unwrap().is_none());
 }
 
 #[test]
@@ -126,4 +136,21 @@ fn numbers_are_not_used_twice_and_what_is_not_kept_does_not_serve() {
         Err(StoreError::Conflict { .. })
     ));
     assert_eq!((active(store), store.history("profile", 9).unwrap()), (None, vec![]));
+}
+
+#[test]
+fn a_component_that_the_disk_changed_does_not_serve() {
+    let mut scene = Scene::new();
+    for number in 1..=2 {
+        keep(scene.store(), number).unwrap();
+    }
+    scene.store = None;
+    let mut bytes = fs::read(scene.path()).unwrap();
+    let there = bytes.windows(11).position(|bytes| bytes == b"component 2").unwrap();
+    bytes[there + 10] ^= 1;
+    fs::write(scene.path(), bytes).unwrap();
+    scene.reopen();
+    let error = scene.store().component(&digest(2)).unwrap_err().to_string();
+    check(&error, &["sandman.db", "damaged", &digest(2), "restore", "backup"]);
+    assert_eq!(scene.store().component(&digest(1)).unwrap(), Some(component(1)));
 }
