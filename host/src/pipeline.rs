@@ -205,10 +205,15 @@ impl Pipeline {
                 tracing::error!(%error, "a state could not be read; its key waits");
                 let (failed, due) = (job.failed, clock::monotonic_millis() + STORE_PAUSE);
                 desk.lanes.park(job, failed, due);
-                if matches!(error, StoreError::Failed(_)) {
-                    self.alarm.raise(&error);
-                }
+                self.stop_if_failed(&error);
             }
+        }
+    }
+
+    /// What cannot be read now may be later, but not from a store that is damaged: nobody is to build on the rest of it.
+    fn stop_if_failed(&self, error: &StoreError) {
+        if matches!(error, StoreError::Failed(_)) {
+            self.alarm.raise(error);
         }
     }
 

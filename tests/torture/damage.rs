@@ -13,7 +13,7 @@ use crate::{Client, Host, Result, Settings};
 use super::disk::refused;
 use super::{Load, Run, Scenario};
 
-pub(super) const SCENARIOS: &[Scenario] = &[Scenario::long(
+pub(super) const SCENARIOS: &[Scenario] = &[Scenario::short(
     "disk-damaged",
     "after a load the store is damaged in seven ways, and each is refused by name",
     damaged,

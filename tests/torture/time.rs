@@ -1,6 +1,6 @@
 //! The wall clock jumps, repeats a second, or stands still, while triggers wait for their next attempt.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -83,6 +83,18 @@ fn hours(run: &Run<'_>) -> Result<BTreeSet<String>> {
         .collect())
 }
 
+/// How often an event tells of an earlier time than the one before it in its partition.
+fn steps_back(run: &Run<'_>) -> Result<usize> {
+    let [first, _] = run.output_topics();
+    let mut times: BTreeMap<i32, Vec<String>> = BTreeMap::new();
+    for event in run.world.all_of(first)? {
+        let time = event.json()["timestamp"].as_str().unwrap_or_default().to_owned();
+        times.entry(event.partition).or_default().push(time);
+    }
+    let back = |times: &Vec<String>| times.windows(2).filter(|pair| pair[1] < pair[0]).count();
+    Ok(times.values().map(back).sum())
+}
+
 fn jumps(run: &Run<'_>) -> Result<Verdict> {
     let (clock, settings) = Clock::of(run)?;
     let mut host = run.host(&settings)?;
@@ -140,6 +152,11 @@ fn leap_second(run: &Run<'_>) -> Result<Verdict> {
         run.until_seen(100, LONG);
         Ok(host)
     })?;
+    let back = steps_back(run)?;
+    ensure!(
+        back > 0,
+        "no event is earlier than the one before it: the clock did not go back for the host"
+    );
     run.finish(host)
 }
 

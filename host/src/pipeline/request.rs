@@ -64,7 +64,7 @@ impl Pipeline {
         let (made, answer) = match self.recall(work) {
             Ok(None) => self.run_handlers(job, work),
             Ok(Some(answer)) => (nothing(job), answer),
-            Err(error) => (nothing(job), Answer::Unavailable(error.to_string())),
+            Err(error) => (nothing(job), self.unreadable(&error)),
         };
         let remember = match (&work.idempotency, &answer) {
             (Some(Idempotency { key, digest }), Answer::Reply { status, body }) if *status < 400 => Some(AnswerWrite {
@@ -95,6 +95,11 @@ impl Pipeline {
                 finish,
             },
         )
+    }
+
+    fn unreadable(&self, error: &StoreError) -> Answer {
+        self.stop_if_failed(error);
+        Answer::Unavailable(error.to_string())
     }
 
     /// The answer that a repetition gets: what is committed, or waits for its commit in this very lane.
@@ -141,7 +146,7 @@ impl Pipeline {
     ) -> Result<(), Answer> {
         let seen = match &seat.state {
             Some(known) => known.clone(),
-            None => load(&*self.store, handler, &work.key).map_err(|error| Answer::Unavailable(error.to_string()))?,
+            None => load(&*self.store, handler, &work.key).map_err(|error| self.unreadable(&error))?,
         };
         let version = handler.active();
         let context = Context {

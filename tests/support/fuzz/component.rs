@@ -1,13 +1,17 @@
-//! Any bytes as a component, on the way that a deploy takes: size, shape, compiler, instance, description, and a call.
+//! Any bytes as a component: deployed, stage by stage, beside a version that serves; and if it is a guest, called.
 
 use std::panic;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
+use sandman::config::Config;
+use sandman::deploy::{Offline, Order, Report, Stage};
 use sandman::limits::{Instances, Limits};
 use sandman::outcome::{Context, EventView, Trigger};
-use sandman::sandbox::{Label, Sandbox, SandboxOptions};
+use sandman::sandbox::{Label, Sandbox, SandboxOptions, digest};
+use sandman::store::{Action, Activation, NewVersion, Outcome, SqliteStore, VersionStore};
 
 /// Bytes of the largest component that is loaded.
 const MOST: usize = 64 << 10;
@@ -23,19 +27,101 @@ static SANDBOX: LazyLock<Arc<Sandbox>> = LazyLock::new(|| {
 /// own; here there is one.
 const STACK: usize = 1 << 30;
 
+static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| {
+    let text = format!(
+        "host.source = 'fuzz'\nhost.component = {MOST}\nkafka.brokers = '127.0.0.1:9'\nstore.url = 'sqlite:fuzz.db'\n\
+         [handlers.stranger]\ncomponent = 'stranger.wasm'\ntopics = []\nemits = []\n\
+         limits = {{ time = '50ms', memory = {MEMORY} }}\n"
+    );
+    let config = Config::parse(Path::new("/sandman.toml"), &text, std::iter::empty());
+    Arc::new(config.expect("a configuration"))
+});
+
 /// It is refused by name, or it is a guest, which then answers within its limits.
 pub fn component(data: &[u8]) {
     thread::scope(|scope| {
-        let thread = thread::Builder::new()
-            .stack_size(STACK)
-            .spawn_scoped(scope, || load(data));
+        let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || {
+            let loads = load(data);
+            let served = deploy(data);
+            // A guest may still want what it is not granted.
+            assert!(loads || !served, "what does not load serves");
+        });
         if let Err(panic) = thread.expect("a thread").join() {
             panic::resume_unwind(panic);
         }
     });
 }
 
-fn load(data: &[u8]) {
+/// Deploys it in the stages of a host, over a version that serves: it serves then and is kept to the byte, or the other one
+/// still does and the end says at which stage it was refused, and why. Says whether it serves.
+fn deploy(data: &[u8]) -> bool {
+    let versions = SqliteStore::in_memory().expect("a store");
+    let handler = CONFIG.handlers.first().expect("a handler");
+    first_version(&versions, &handler.name);
+    let offline = Offline {
+        config: Arc::clone(&CONFIG),
+        sandbox: Arc::clone(&SANDBOX),
+        versions: &versions,
+    };
+    let mut passed: Vec<Stage> = Vec::new();
+    let mut tell = |report| {
+        if let Report::Passed(stage) = report {
+            passed.push(stage.stage);
+        }
+    };
+    let order = Order {
+        by: "fuzz",
+        force: false,
+    };
+    let done = offline.deploy(handler, (order, data), &mut tell).expect("it begins");
+    assert!(passed.is_sorted(), "{passed:?}");
+    let active = versions.active(&handler.name).expect("versions").expect("one serves");
+    let serves = done.outcome == Outcome::Active;
+    match serves {
+        true => {
+            assert_eq!((done.version, active.number), (Some(2), 2));
+            let kept = versions.component(&digest(data)).expect("it is whole");
+            assert_eq!(kept.as_deref(), Some(data));
+        }
+        false => {
+            assert_eq!(active.number, 1, "{done:?}");
+            let stage = done.stage.expect("a stage");
+            assert!(
+                passed.iter().all(|passed| *passed < stage),
+                "{stage:?} after {passed:?}"
+            );
+            assert!(done.error.is_some_and(|why| why.len() > 10), "refused at {stage:?}");
+        }
+    }
+    let history = versions.history(&handler.name, 1).expect("a history");
+    assert_eq!(history.first().map(|entry| entry.outcome), Some(done.outcome));
+    serves
+}
+
+/// What serves before: no component at all, for nobody calls it here.
+fn first_version(versions: &SqliteStore, handler: &Arc<str>) {
+    let name = digest(b"");
+    let version = NewVersion {
+        handler,
+        number: 1,
+        digest: &name,
+        component: b"",
+    };
+    versions.keep(&version, 0).expect("it is kept");
+    let activation = Activation {
+        number: Some(1),
+        digest: Some(name.into()),
+        at_millis: 0,
+        by: "fuzz".to_owned(),
+        action: Action::Start,
+        outcome: Outcome::Active,
+        detail: String::new(),
+    };
+    versions.activate(handler, &activation, 10).expect("it serves");
+}
+
+/// Whether it loads; then it is called, and is a function of what it is given.
+fn load(data: &[u8]) -> bool {
     let limits = Limits {
         time: Duration::from_millis(50),
         memory: MEMORY,
@@ -49,10 +135,11 @@ fn load(data: &[u8]) {
         Ok(guest) => guest,
         Err(fault) => {
             let words = fault.to_string();
-            return assert!(words.contains("stranger version 7") && words.len() > 25, "{words}");
+            assert!(words.contains("stranger version 7") && words.len() > 25, "{words}");
+            return false;
         }
     };
-    assert_eq!(guest.digest(), sandman::sandbox::digest(data));
+    assert_eq!(guest.digest(), digest(data));
     let event = EventView {
         key: "k",
         event_id: "0d9f6f0e-7c41-4b5e-9f0c-6a9b6d5f1a2b",
@@ -80,4 +167,5 @@ fn load(data: &[u8]) {
         (Err(fault), _) | (_, Err(fault)) => assert!(!fault.to_string().is_empty()),
     }
     assert!(guest.peak_memory() <= MEMORY);
+    true
 }
