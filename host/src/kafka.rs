@@ -27,7 +27,7 @@ mod topics;
 mod wait;
 
 pub use consumer::{ConsumeError, ConsumerHandle, ConsumerOptions, spawn_consumer};
-pub use cursor::{Cursor, CursorError, SHARD, read_cursor};
+pub use cursor::{Cursor, CursorError, SHARD, read_cursor, read_open_cursor};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use health::{ClientHealth, KafkaHealth};
 pub use intake::{Flow, Intake, Start};

@@ -19,7 +19,7 @@ use crate::event::OutRecord;
 use crate::faults::{self, Bug, Step};
 use crate::kafka::{
     Cursor, CursorError, KafkaHealth, KafkaSettings, PublishError, Published, Publisher, PublisherOptions, TopicSpec,
-    TopicsError, ensure_topics, read_cursor,
+    TopicsError, ensure_topics, read_cursor, read_open_cursor,
 };
 use crate::meters::{Meters, TopicMeters};
 use crate::pipeline::Pipeline;
@@ -38,8 +38,10 @@ const CAREFUL_BYTES: u64 = 64 << 10;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// How long a cursor that is behind what the store knows may take to come up to it.
-const SETTLE: Duration = Duration::from_secs(15);
+/// How long a cursor that is behind what the store knows may take to come up to it by itself.
+const SETTLE: Duration = Duration::from_secs(5);
+/// The same where the transaction that moved it has no end.
+const LONGEST_SETTLE: Duration = Duration::from_secs(180);
 
 /// How long opening a publisher, reading the cursor, and one transaction may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -251,7 +253,7 @@ impl Relay {
             give_up: Arc::clone(&self.give_up),
         };
         let mut publisher = Publisher::open(&self.settings, options, &self.health)?;
-        let after = match self.settled()? {
+        let after = match self.settled(&mut publisher)? {
             Resume::Behind(_) if faults::planted(Bug::IgnoreCursor) => self.store.outbox_size()?.published,
             Resume::Behind(batch) => batch,
             Resume::Claim { batch, raise } => {
@@ -280,25 +282,47 @@ impl Relay {
         Ok(Open { publisher, after })
     }
 
-    /// The same once nobody else can move the cursor. A broker that has just come back may show the end of a transaction,
-    /// which it had confirmed, only a moment later; a cursor that is still behind then has lost something.
-    fn settled(&self) -> Result<Resume, RelayError> {
-        let (began, mut looks) = (Instant::now(), 1);
+    /// The same once nobody else can move the cursor. A cursor that is behind may lie in a transaction that Kafka has
+    /// confirmed, and whose end it shows later, or never wrote: then one of ours behind it ends it too.
+    fn settled(&self, publisher: &mut Publisher) -> Result<Resume, RelayError> {
+        let (began, mut looks, mut ended) = (Instant::now(), 1, false);
         loop {
+            let waited = began.elapsed();
+            // Before the cursor is looked at: a transaction that ends in between is seen there.
+            let confirmed = match waited < SETTLE {
+                true => None,
+                false => self.confirmed()?,
+            };
             let found = self.found()?;
-            if matches!(found, Err(Refusal::CursorBehind { .. }))
-                && began.elapsed() < SETTLE
-                && !self.give_up.load(Ordering::Relaxed)
+            let may_come = waited < SETTLE || (confirmed.is_some() && waited < LONGEST_SETTLE);
+            if !may_come || !matches!(found, Err(Refusal::CursorBehind { .. })) || self.give_up.load(Ordering::Relaxed)
             {
-                looks += 1;
-                self.rest(FIRST_WAIT);
-                continue;
+                if looks > 1 {
+                    tracing::info!(looks, after = ?waited, settled = found.is_ok(), "the cursor was behind");
+                }
+                return Ok(found?);
             }
-            if looks > 1 {
-                tracing::info!(looks, after = ?began.elapsed(), settled = found.is_ok(), "the cursor was behind");
+            if let Some(batch) = confirmed
+                && !ended
+            {
+                tracing::warn!(
+                    batch,
+                    "kafka confirmed a transaction and did not end it; it is ended now"
+                );
+                publisher.publish([], &self.cursor(batch)).map(drop)?;
+                ended = true;
             }
-            return Ok(found?);
+            looks += 1;
+            self.rest(FIRST_WAIT);
         }
+    }
+
+    /// The batch that the store knows to be published, if a transaction without an end on the cursor's topic is the one that
+    /// published it.
+    fn confirmed(&self) -> Result<Option<BatchNo>, RelayError> {
+        let published = self.store.outbox_size()?.published;
+        let open = read_open_cursor(&self.settings, &self.cursor_topic(), &self.health, PATIENCE)?;
+        Ok((open == Some(self.cursor(published))).then_some(published))
     }
 
     /// What the cursor and the store say of each other.

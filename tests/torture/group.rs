@@ -40,7 +40,7 @@ const HALF: Duration = Duration::from_millis(500);
 const LONG: Duration = Duration::from_secs(20);
 
 /// How often hosts of this world were told this of a partition.
-fn told(world: &World, what: &str) -> usize {
+pub(super) fn told(world: &World, what: &str) -> usize {
     let logged = world.logged();
     logged.iter().filter(|line| line.contains(what)).count()
 }

@@ -9,6 +9,7 @@ use crate::{Client, Result};
 
 use super::crash::goes_on;
 use super::gate::Gate;
+use super::group::told;
 use super::hosts::TRANSACTION_TIMEOUT;
 use super::{Load, Run, Scenario};
 
@@ -65,7 +66,12 @@ fn killed(run: &Run<'_>) -> Result<Verdict> {
         }
         Ok(())
     })?;
-    run.finish(host)
+    let verdict = run.finish(host)?;
+    run.note(format!(
+        "Kafka left {} transactions without an end that it had confirmed",
+        told(run.world, "did not end it")
+    ));
+    Ok(verdict)
 }
 
 fn outage(run: &Run<'_>) -> Result<Verdict> {

@@ -89,14 +89,58 @@ pub fn read_cursor(
     health: &Arc<KafkaHealth>,
     patience: Duration,
 ) -> Result<Option<Cursor>, CursorError> {
-    let context = Monitor::new(health.passer_by("cursor"));
-    let reader: BaseConsumer<Monitor> = settings
-        .reader()
-        .create_with_context(context)
-        .map_err(|error| CursorError::Settings(error.to_string()))?;
+    let reader = reader(settings, health, "read_committed")?;
     let cursor = read(&reader, topic, Deadline::after(patience));
     drop_apart("cursor", reader, CLOSE);
     cursor
+}
+
+/// The last cursor that was written, whatever became of its transaction, if a transaction on the topic has no end: one that
+/// is under way, or one that Kafka has confirmed and not marked. `None` where every transaction has its end.
+///
+/// # Errors
+/// [`CursorError`] likewise.
+pub fn read_open_cursor(
+    settings: &KafkaSettings,
+    topic: &str,
+    health: &Arc<KafkaHealth>,
+    patience: Duration,
+) -> Result<Option<Cursor>, CursorError> {
+    let deadline = Deadline::after(patience);
+    let all = reader(settings, health, "read_uncommitted")?;
+    let stable = reader(settings, health, "read_committed")?;
+    // In this order: a transaction that ends in between is not taken for an open one.
+    let open = ends(&all, topic, deadline).and_then(|all| Ok(all != ends(&stable, topic, deadline)?));
+    let cursor = match open {
+        Ok(true) => read(&all, topic, deadline),
+        Ok(false) => Ok(None),
+        Err(error) => Err(error),
+    };
+    drop_apart("cursor", (all, stable), CLOSE);
+    cursor
+}
+
+fn reader(
+    settings: &KafkaSettings,
+    health: &Arc<KafkaHealth>,
+    isolation: &str,
+) -> Result<BaseConsumer<Monitor>, CursorError> {
+    settings
+        .reader()
+        .set("isolation.level", isolation)
+        .create_with_context(Monitor::new(health.passer_by("cursor")))
+        .map_err(|error| CursorError::Settings(error.to_string()))
+}
+
+/// The end of each partition, as the reader sees it.
+fn ends(reader: &BaseConsumer<Monitor>, topic: &str, deadline: Deadline) -> Result<Vec<i64>, CursorError> {
+    let partitions = partitions(reader, topic, deadline)?.into_iter();
+    let ends = partitions.map(|partition| {
+        let (_, end) = reader.fetch_watermarks(topic, partition, deadline.left())?;
+        Ok(end)
+    });
+    let ends: Result<_, KafkaError> = ends.collect();
+    ends.map_err(|error| unreachable(topic, &error))
 }
 
 fn read(reader: &BaseConsumer<Monitor>, topic: &str, deadline: Deadline) -> Result<Option<Cursor>, CursorError> {
