@@ -30,7 +30,7 @@ const STACK: usize = 1 << 30;
 static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| {
     let text = format!(
         "host.source = 'fuzz'\nhost.component = {MOST}\nkafka.brokers = '127.0.0.1:9'\nstore.url = 'sqlite:fuzz.db'\n\
-         [handlers.stranger]\ncomponent = 'stranger.wasm'\ntopics = []\nemits = []\n\
+         [handlers.stranger]\ncomponent = 'stranger.wasm'\ntopics = ['things']\nemits = []\n\
          limits = {{ time = '50ms', memory = {MEMORY} }}\n"
     );
     let config = Config::parse(Path::new("/sandman.toml"), &text, std::iter::empty());
@@ -71,7 +71,8 @@ fn deploy(data: &[u8]) -> bool {
     };
     let order = Order {
         by: "fuzz",
-        force: false,
+        // What serves before does not tell which states it writes.
+        force: true,
     };
     let done = offline.deploy(handler, (order, data), &mut tell).expect("it begins");
     assert!(passed.is_sorted(), "{passed:?}");
