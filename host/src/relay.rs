@@ -295,19 +295,22 @@ impl Relay {
             };
             let found = self.found()?;
             let may_come = waited < SETTLE || (confirmed.is_some() && waited < LONGEST_SETTLE);
-            if !may_come || !matches!(found, Err(Refusal::CursorBehind { .. })) || self.give_up.load(Ordering::Relaxed)
-            {
+            if !may_come || !matches!(found, Err(Refusal::CursorBehind { .. })) {
                 if looks > 1 {
                     tracing::info!(looks, after = ?waited, settled = found.is_ok(), "the cursor was behind");
                 }
                 return Ok(found?);
+            }
+            if self.give_up.load(Ordering::Relaxed) {
+                let reason = "the host stops while the cursor is behind".to_owned();
+                return Err(PublishError::Aborted { reason }.into());
             }
             if let Some(batch) = confirmed
                 && !ended
             {
                 tracing::warn!(
                     batch,
-                    "kafka confirmed a transaction and did not end it; it is ended now"
+                    "kafka confirmed a transaction and did not end it; the next ones end it"
                 );
                 publisher.publish([], &self.cursor(batch)).map(drop)?;
                 ended = true;

@@ -58,8 +58,9 @@ impl Offline<'_> {
         let kept = self.versions.versions(name)?;
         let active = kept.into_iter().find(|version| version.number == number);
         let digest = active.ok_or_else(never)?.digest;
-        let component = self.versions.component(&digest)?;
-        // It may be the very one that cannot serve: what it says of itself is asked without what it is granted.
+        // It may be the very one that cannot serve, or not be whole any more: what it says of itself is asked without what it
+        // is granted, and if it says nothing, only --force goes on.
+        let component = self.versions.component(&digest).ok().flatten();
         let writes = component.and_then(|component| {
             let described = load::describe(&self.sandbox, handler, (number, &component));
             described.map(|contract| contract.state_version).ok()

@@ -79,7 +79,7 @@ pub enum CursorError {
 /// published, or the topic does not exist. Fences nobody.
 ///
 /// While a transaction of another relay is open, the answer is the one before it. After [`super::Publisher::open`] there
-/// is none, and the answer is final.
+/// is none, but for one that Kafka has confirmed and not ended: [`read_open_cursor`].
 ///
 /// # Errors
 /// [`CursorError`] if the topic cannot be read within `patience`, or holds something else.
@@ -110,7 +110,10 @@ pub fn read_open_cursor(
     let all = reader(settings, health, "read_uncommitted")?;
     let stable = reader(settings, health, "read_committed")?;
     // In this order: a transaction that ends in between is not taken for an open one.
-    let open = ends(&all, topic, deadline).and_then(|all| Ok(all != ends(&stable, topic, deadline)?));
+    let open = ends(&all, topic, deadline).and_then(|all| {
+        let stable = ends(&stable, topic, deadline)?;
+        Ok(all.iter().zip(&stable).any(|(all, stable)| stable < all))
+    });
     let cursor = match open {
         Ok(true) => read(&all, topic, deadline),
         Ok(false) => Ok(None),

@@ -10,12 +10,14 @@ use crate::Result;
 /// Below the range that systems give to outgoing connections: nobody takes such a port by chance while our broker is down.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
+/// Ports between those of neighbouring processes: more than a run needs, and prime to [`COUNT`].
+const APART: u64 = 251;
 
 /// A port that nobody listens on, and that this run has not handed out before.
 pub(super) fn free() -> Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Runs side by side start at different places.
-    let offset = u16::try_from(std::process::id() % u32::from(COUNT))?;
+    // Runs that start side by side have neighbouring ids, and bind what they were given only later.
+    let offset = u16::try_from(u64::from(std::process::id()) * APART % u64::from(COUNT))?;
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
         let port = FIRST + (offset + step) % COUNT;
