@@ -145,9 +145,7 @@ pub(super) const VERSIONS_OF: &str =
     "SELECT number, digest, bytes, stored, replaced FROM versions WHERE handler = ?1 ORDER BY number DESC";
 pub(super) const ACTIVE: &str = "SELECT number, since FROM active WHERE handler = ?1";
 pub(super) const COMPONENT: &str = "SELECT bytes FROM components WHERE digest = ?1";
-/// Whole bytes take the place of those that a disk has changed.
-pub(super) const ADD_COMPONENT: &str =
-    "INSERT INTO components VALUES (?1, ?2) ON CONFLICT (digest) DO UPDATE SET bytes = excluded.bytes";
+pub(super) const ADD_COMPONENT: &str = "INSERT INTO components VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 pub(super) const ADD_VERSION: &str = "INSERT INTO versions VALUES (?1, ?2, ?3, ?4, ?5, NULL) ON CONFLICT DO NOTHING";
 pub(super) const SET_ACTIVE: &str = "
     INSERT INTO active (handler, number, since) SELECT ?1, ?2, ?3 WHERE EXISTS
