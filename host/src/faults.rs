@@ -78,10 +78,10 @@ pub enum Step {
     Relayed,
     /// Kafka's transaction is open.
     Begun,
-    /// The records are delivered, the cursor is not.
-    Delivered,
-    /// The cursor is delivered too.
+    /// The cursor is delivered, the records are not.
     Pointed,
+    /// The records are delivered too.
+    Delivered,
     /// Kafka's transaction is committed, and nobody has heard of it.
     Visible,
     /// The outbox will forget the batches with the next commit.
@@ -102,8 +102,8 @@ impl Step {
         Self::Settled,
         Self::Relayed,
         Self::Begun,
-        Self::Delivered,
         Self::Pointed,
+        Self::Delivered,
         Self::Visible,
         Self::Acknowledged,
     ];

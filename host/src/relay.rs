@@ -4,6 +4,7 @@
 //! outcome of a transaction is not known, the cursor tells what is visible; the relay goes on behind it.
 
 mod reconcile;
+mod unended;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::event::OutRecord;
 use crate::faults::{self, Bug, Step};
 use crate::kafka::{
     Cursor, CursorError, KafkaHealth, KafkaSettings, PublishError, Published, Publisher, PublisherOptions, TopicSpec,
-    TopicsError, ensure_topics, read_cursor, read_open_cursor,
+    TopicsError, ensure_topics, read_cursor,
 };
 use crate::meters::{Meters, TopicMeters};
 use crate::pipeline::Pipeline;
@@ -37,11 +38,6 @@ const CAREFUL_BYTES: u64 = 64 << 10;
 /// The waits after a failure, each twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-/// How long a cursor that is behind what the store knows may take to come up to it by itself.
-const SETTLE: Duration = Duration::from_secs(5);
-/// The same where the transaction that moved it has no end.
-const LONGEST_SETTLE: Duration = Duration::from_secs(180);
 
 /// How long opening a publisher, reading the cursor, and one transaction may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -261,9 +257,7 @@ impl Relay {
                     self.store.adopt(batch)?;
                 }
                 tracing::info!(deployment = self.deployment, store = %self.store.id(), batch, "this store takes the deployment");
-                if publisher.publish([], &self.cursor(batch))? == Published::Reopen {
-                    return self.open();
-                }
+                publisher.publish([], &self.cursor(batch)).map(drop)?;
                 batch
             }
         };
@@ -279,53 +273,10 @@ impl Relay {
             // Published before a crash that came before the store heard of it.
             self.pipeline.published(after);
         }
-        Ok(Open { publisher, after })
-    }
-
-    /// The same once nobody else can move the cursor. A cursor that is behind may lie in a transaction that Kafka has
-    /// confirmed, and whose end it shows later, or never wrote: then one of ours behind it ends it too.
-    fn settled(&self, publisher: &mut Publisher) -> Result<Resume, RelayError> {
-        let (began, mut looks, mut ended) = (Instant::now(), 1, false);
-        loop {
-            let waited = began.elapsed();
-            // Before the cursor is looked at: a transaction that ends in between is seen there.
-            let confirmed = match waited < SETTLE {
-                true => None,
-                false => self.confirmed()?,
-            };
-            let found = self.found()?;
-            let may_come = waited < SETTLE || (confirmed.is_some() && waited < LONGEST_SETTLE);
-            if !may_come || !matches!(found, Err(Refusal::CursorBehind { .. })) {
-                if looks > 1 {
-                    tracing::info!(looks, after = ?waited, settled = found.is_ok(), "the cursor was behind");
-                }
-                return Ok(found?);
-            }
-            if self.give_up.load(Ordering::Relaxed) {
-                let reason = "the host stops while the cursor is behind".to_owned();
-                return Err(PublishError::Aborted { reason }.into());
-            }
-            if let Some(batch) = confirmed
-                && !ended
-            {
-                tracing::warn!(
-                    batch,
-                    "kafka confirmed a transaction and did not end it; the next ones end it"
-                );
-                publisher.publish([], &self.cursor(batch)).map(drop)?;
-                ended = true;
-            }
-            looks += 1;
-            self.rest(FIRST_WAIT);
+        if publisher.is_spent() {
+            return self.open();
         }
-    }
-
-    /// The batch that the store knows to be published, if a transaction without an end on the cursor's topic is the one that
-    /// published it.
-    fn confirmed(&self) -> Result<Option<BatchNo>, RelayError> {
-        let published = self.store.outbox_size()?.published;
-        let open = read_open_cursor(&self.settings, &self.cursor_topic(), &self.health, PATIENCE)?;
-        Ok((open == Some(self.cursor(published))).then_some(published))
+        Ok(Open { publisher, after })
     }
 
     /// What the cursor and the store say of each other.

@@ -13,6 +13,10 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         "where_the_active_version_does_not_fit_the_file_another_is_activated_offline",
         unfit,
     ),
+    Behaviour::new(
+        "where_the_active_version_is_damaged_another_is_activated_offline_by_force",
+        damaged,
+    ),
 ];
 
 /// The guest with another version of its state's format.
@@ -151,4 +155,25 @@ fn unfit(world: &World) -> Result {
     world.send(&input, &[Event::told("ann", "nothing", 2)])?;
     world.reader(&world.topic("hostile.done"))?.until_count(2)?;
     Ok(())
+}
+
+fn damaged(world: &World) -> Result {
+    let input = world.make_topic("hostile.told")?;
+    let settings = world.settings()?.handler(hostile(&[&input])?);
+    world.host(&settings)?.terminate()?;
+    world.store().spoil_components()?;
+    let refusal = ["is damaged", "the bytes of the component", "have changed"];
+    says(&world.host_that_ends("", &settings)?, 1, &refusal)?;
+
+    let next = world.file("next.wasm", &formatted('1')?)?;
+    let deploy =
+        |arguments: &[&str]| world.command(&[&["deploy", "--offline", "hostile", &next], arguments].concat(), &[]);
+    let unknown = ["version 1, which is active, does not load", "--force"];
+    says(&deploy(&[])?, 1, &unknown)?;
+    says(&deploy(&["--force"])?, 0, &["version 2 serves from the next start on"])?;
+    let host = world.host(&settings)?;
+    ensure!(host.version("hostile")? == 2, "version 2 does not serve");
+    world.send(&input, &[Event::told("ann", "nothing", 1)])?;
+    world.reader(&world.topic("hostile.done"))?.until_count(1)?;
+    host.still_runs()
 }

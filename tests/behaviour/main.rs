@@ -39,6 +39,7 @@ mod swap;
 mod tokens;
 mod torn;
 mod torture;
+mod unended;
 mod uploads;
 mod uploads_sweep;
 mod values;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         group::BEHAVIOURS,
         attempts::BEHAVIOURS,
         one_host::BEHAVIOURS,
+        unended::BEHAVIOURS,
         drain::BEHAVIOURS,
         hostile::BEHAVIOURS,
         hostage::BEHAVIOURS,

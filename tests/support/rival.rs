@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::Context;
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
+use crate::Result;
 use crate::broker::client;
 use crate::wait::PATIENCE;
-use crate::{Result, World};
 
 /// A rival of the relay.
 pub struct Rival {
@@ -17,22 +17,9 @@ pub struct Rival {
 impl Rival {
     /// Takes the transactional id over.
     pub(crate) fn rise(brokers: &str, transactional_id: &str) -> Result<Self> {
-        Self::patient(brokers, transactional_id, Duration::from_secs(20))
-    }
-
-    /// Somebody whose transactions stay open until they end them, for minutes.
-    ///
-    /// # Errors
-    /// If the broker refuses.
-    pub fn stranger(world: &World) -> Result<Self> {
-        let name = format!("{}-stranger", world.deployment());
-        Self::patient(world.cluster()?.brokers(), &name, Duration::from_secs(300))
-    }
-
-    fn patient(brokers: &str, transactional_id: &str, timeout: Duration) -> Result<Self> {
         let producer: ThreadedProducer<_> = client(brokers)
             .set("transactional.id", transactional_id)
-            .set("transaction.timeout.ms", timeout.as_millis().to_string())
+            .set("transaction.timeout.ms", "20000")
             .create()
             .context("no rival")?;
         producer.init_transactions(PATIENCE).context("the rival is refused")?;
@@ -44,31 +31,15 @@ impl Rival {
     /// # Errors
     /// If it was fenced meanwhile.
     pub fn write_and_abort(&self, topic: &str) -> Result {
-        self.write(topic, "rival", "never to be seen")?;
+        self.producer.begin_transaction()?;
+        let record = BaseRecord::<str, str>::to(topic)
+            .key("rival")
+            .payload("never to be seen");
+        let sent = self.producer.send(record).map_err(|(error, _)| error);
+        sent.context("the rival cannot write")?;
+        self.producer.flush(Duration::from_secs(10))?;
         self.producer
             .abort_transaction(PATIENCE)
             .context("the rival cannot abort")
-    }
-
-    /// Begins a transaction and writes a record in it.
-    ///
-    /// # Errors
-    /// If it was fenced meanwhile.
-    pub fn write(&self, topic: &str, key: &str, value: &str) -> Result {
-        self.producer.begin_transaction()?;
-        let record = BaseRecord::<str, str>::to(topic).key(key).payload(value);
-        let sent = self.producer.send(record).map_err(|(error, _)| error);
-        sent.context("the rival cannot write")?;
-        Ok(self.producer.flush(Duration::from_secs(10))?)
-    }
-
-    /// Ends the transaction: what it wrote is seen from then on.
-    ///
-    /// # Errors
-    /// If it was fenced meanwhile.
-    pub fn commit(&self) -> Result {
-        self.producer
-            .commit_transaction(PATIENCE)
-            .context("the rival cannot commit")
     }
 }

@@ -50,6 +50,27 @@ impl StoreFile {
         Ok(())
     }
 
+    /// Turns the last byte of every component over, as a disk may; the digests that they go by stay.
+    ///
+    /// # Errors
+    /// If there is none, or the file cannot be written.
+    pub fn spoil_components(&self) -> Result {
+        let store = self.open()?;
+        let mut all = store.prepare("SELECT digest, bytes FROM components")?;
+        let rows = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let components: Vec<(String, Vec<u8>)> = rows.collect::<Result<_, _>>()?;
+        ensure!(!components.is_empty(), "there is no component");
+        for (digest, mut bytes) in components {
+            let last = bytes.last_mut().context("an empty component")?;
+            *last = !*last;
+            store.execute(
+                "UPDATE components SET bytes = ?2 WHERE digest = ?1",
+                params![digest, bytes],
+            )?;
+        }
+        Ok(())
+    }
+
     /// The states of a handler as lines for `sandman import`.
     ///
     /// # Errors

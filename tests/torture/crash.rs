@@ -43,14 +43,14 @@ const STEPS: [&str; 15] = [
     "settled",
     "relayed",
     "begun",
-    "delivered",
     "pointed",
+    "delivered",
     "visible",
     "acknowledged",
 ];
 
 /// Steps at which the relay stands between two transactions, or in one.
-const RELAYING: [&str; 4] = ["relayed", "begun", "delivered", "pointed"];
+const RELAYING: [&str; 4] = ["relayed", "begun", "pointed", "delivered"];
 
 /// Longer than Kafka leaves a transaction open: 30 s, and up to 10 s until it looks.
 const TRANSACTION_ENDED: Duration = Duration::from_secs(45);

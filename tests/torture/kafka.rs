@@ -21,6 +21,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     )
     .on_its_own_kafka(),
     Scenario::short(
+        "kafka-and-host",
+        "kill -9 to the broker and the host at the end of a transaction",
+        both_killed,
+    )
+    .on_its_own_kafka(),
+    Scenario::short(
         "kafka-outage",
         "the broker is away, up to 90 s; requests are answered meanwhile",
         outage,
@@ -29,7 +35,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Steps at which a transaction is open, and the first one behind it.
-const OPEN: [&str; 4] = ["begun", "delivered", "pointed", "visible"];
+const OPEN: [&str; 4] = ["begun", "pointed", "delivered", "visible"];
 
 /// Requests that must be answered while there is no Kafka.
 const ENOUGH: usize = 50;
@@ -67,11 +73,51 @@ fn killed(run: &Run<'_>) -> Result<Verdict> {
         Ok(())
     })?;
     let verdict = run.finish(host)?;
-    run.note(format!(
-        "Kafka left {} transactions without an end that it had confirmed",
-        told(run.world, "did not end it")
-    ));
+    note_unended(run);
     Ok(verdict)
+}
+
+/// As when a machine goes down that both run on.
+fn both_killed(run: &Run<'_>) -> Result<Verdict> {
+    let broker = run.world.own_broker()?;
+    let (gate, settings) = Gate::new(run, run.settings()?.without(TRANSACTION_TIMEOUT))?;
+    let mut host = run.host(&settings)?;
+    let host = run.under(&Load::light(), || {
+        for _ in 0..run.size(1, 20) {
+            run.until_seen(100 + run.below(100) as usize, FAR);
+            // The relay is about to ask for the end, or is answered already and has told nobody.
+            gate.hold(&host, OPEN[2 + run.below(2) as usize])?;
+            gate.go_on()?;
+            run.for_a_while(Duration::from_millis(20));
+            run.lose_address();
+            if run.below(2) == 0 {
+                broker.kill()?;
+                host.kill()?;
+            } else {
+                host.kill()?;
+                broker.kill()?;
+            }
+            run.fault();
+            broker.start()?;
+            host = run.host(&settings)?;
+            goes_on(run, &host)?;
+        }
+        Ok(host)
+    })?;
+    let verdict = run.finish(host)?;
+    note_unended(run);
+    Ok(verdict)
+}
+
+/// What the hosts met of Kafka's forgetfulness.
+fn note_unended(run: &Run<'_>) {
+    for (what, words) in [
+        ("that it had confirmed", "did not end it"),
+        ("of which nobody knew", "did not end a transaction"),
+    ] {
+        let count = told(run.world, words);
+        run.note(format!("Kafka left {count} transactions without an end {what}"));
+    }
 }
 
 fn outage(run: &Run<'_>) -> Result<Verdict> {

@@ -10,7 +10,7 @@ use serde_json::json;
 use witness::Asked;
 
 use crate::checker::Fate;
-use crate::{Ask, Client, Compression, Event, Producer, Result};
+use crate::{Ask, Client, Compression, Event, Producer, Reply, Result};
 
 use super::run::Run;
 
@@ -188,9 +188,12 @@ impl Run<'_> {
                 self.journal.answered(asked.id, told);
                 true
             }
-            // Refused as it is: nothing of it may show.
-            Ok(reply) if (400..500).contains(&reply.status) => {
+            // Nothing of it may show.
+            Ok(reply) if is_refusal(&reply) => {
                 self.journal.hear(asked.id, Fate::Failed);
+                if reply.status >= 500 {
+                    thread::park_timeout(LOOK);
+                }
                 true
             }
             Ok(_) | Err(_) => {
@@ -200,6 +203,12 @@ impl Run<'_> {
         };
         Ok(seems_there)
     }
+}
+
+/// Whether the answer says that nothing was done. One that came too late does not.
+fn is_refusal(reply: &Reply) -> bool {
+    let words = ["nothing was changed", "there is too much to do"];
+    (400..500).contains(&reply.status) || words.iter().any(|words| reply.text().contains(words))
 }
 
 /// The last number of each key.

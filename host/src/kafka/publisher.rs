@@ -1,5 +1,7 @@
 //! Publishes batches of the outbox, each in one Kafka transaction together with the relay's cursor.
 
+mod withdraw;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -107,7 +109,7 @@ impl Publisher {
         }
     }
 
-    /// Publishes the records in order, and the cursor after them, in one transaction. `Ok` means that they are visible.
+    /// Publishes the records in order, and the cursor, in one transaction. `Ok` means that they are visible.
     ///
     /// # Errors
     /// [`PublishError`]; it says whether anything may be visible. The publisher cannot be used again after one.
@@ -116,24 +118,13 @@ impl Publisher {
         records: impl IntoIterator<Item = &'a OutRecord>,
         cursor: &Cursor,
     ) -> Result<Published, PublishError> {
-        if self.spent {
-            return Err(PublishError::Aborted {
-                reason: "the publisher failed before and was not opened anew".to_owned(),
-            });
-        }
-        self.spent = true;
         let deadline = Deadline::after(self.options.patience);
         let troubles = self.troubles()?;
-        self.deliveries()?.reset();
-        self.producer()?
-            .begin_transaction()
-            .map_err(|error| not_committed(self.fault(&error)))?;
-        faults::at(Step::Begun);
+        self.begin()?;
         if let Err(fault) = self.fill(records, cursor, deadline) {
             self.abort();
             return Err(not_committed(fault));
         }
-        faults::at(Step::Pointed);
         let slow = Deadline::after(SLOW);
         self.commit(deadline)?;
         faults::at(Step::Visible);
@@ -146,28 +137,53 @@ impl Publisher {
         })
     }
 
-    /// Everything is delivered before the commit is asked for: the library would wait for it in steps of 100 ms.
+    fn begin(&mut self) -> Result<(), PublishError> {
+        if self.spent {
+            return Err(PublishError::Aborted {
+                reason: "the publisher failed before and was not opened anew".to_owned(),
+            });
+        }
+        self.spent = true;
+        self.deliveries()?.reset();
+        self.producer()?
+            .begin_transaction()
+            .map_err(|error| not_committed(self.fault(&error)))?;
+        faults::at(Step::Begun);
+        Ok(())
+    }
+
+    /// Whether it must be opened anew before anything is published.
+    pub fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// The cursor is delivered before the records: by it, a transaction is known that Kafka leaves without an end. Everything
+    /// is delivered before the commit is asked for: the library would wait for it in steps of 100 ms.
     fn fill<'a>(
         &self,
         records: impl IntoIterator<Item = &'a OutRecord>,
         cursor: &Cursor,
         deadline: Deadline,
     ) -> Result<(), Fault> {
+        self.send(&cursor_record(&self.options.cursor_topic, cursor), None, 0, deadline)?;
+        self.delivered(1, deadline)?;
+        faults::at(Step::Pointed);
+        self.deliveries_or_fault()?.reset();
         let mut sent = 0;
         for record in records {
-            self.send(record, sent, deadline)?;
+            self.send(record, None, sent, deadline)?;
             sent += 1;
         }
         self.delivered(sent, deadline)?;
         faults::at(Step::Delivered);
-        self.send(&cursor_record(&self.options.cursor_topic, cursor), sent, deadline)?;
-        self.delivered(sent + 1, deadline)
+        Ok(())
     }
 
     /// Hands one record to the producer. Where its queue is full, the same record is tried again until there is room,
     /// so that no later one overtakes it.
-    fn send(&self, record: &OutRecord, index: usize, deadline: Deadline) -> Result<(), Fault> {
+    fn send(&self, record: &OutRecord, partition: Option<i32>, index: usize, deadline: Deadline) -> Result<(), Fault> {
         let mut attempt = BaseRecord::with_opaque_to(&record.topic, index);
+        attempt.partition = partition;
         attempt.key = record.key.as_deref();
         attempt.payload = record.value.as_deref();
         attempt.headers = headers(record);
@@ -272,19 +288,20 @@ impl Publisher {
     }
 
     /// Takes back what was sent, as far as that works: readers need not wait for the broker to do it. Opening the next
-    /// publisher does it for certain.
-    fn abort(&self) {
+    /// publisher does it for certain. Says whether it worked.
+    fn abort(&self) -> bool {
         let deadline = Deadline::after(ABORT);
         let Ok(producer) = self.producer() else {
-            return;
+            return false;
         };
         while let Err(error) = producer.abort_transaction(deadline.slice(SLICE)) {
             let again = matches!(&error, KafkaError::Transaction(answer) if answer.is_retriable());
             if !again || self.over(deadline) {
                 tracing::debug!(%error, "transaction left for the next publisher to abort");
-                return;
+                return false;
             }
         }
+        true
     }
 
     fn troubles(&self) -> Result<u64, PublishError> {

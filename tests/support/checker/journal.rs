@@ -39,6 +39,8 @@ pub struct Input {
     pub expected: Expected,
     /// What its sender was answered, if it was a request: its first event, word for word.
     pub told: Option<Box<Testimony>>,
+    /// What was sent, word for word, if it is of the few that fail: a dead letter must hold it.
+    pub asked: Option<Box<Asked>>,
 }
 
 /// All inputs of a run; an input's id is its place here.
@@ -55,15 +57,21 @@ impl Journal {
             false => Expected::Answer,
         };
         let mut inputs = self.lock();
-        let id = inputs.len() as u64;
+        let asked = Asked {
+            id: inputs.len() as u64,
+            seq,
+            ..asked
+        };
+        let fails = asked.refuse || asked.fails > 0;
         inputs.push(Input {
             key: Arc::clone(key),
             seq,
             fate: Fate::Unknown,
             expected,
             told: None,
+            asked: fails.then(|| Box::new(asked.clone())),
         });
-        Asked { id, seq, ..asked }
+        asked
     }
 
     /// Notes what the sender of an input has heard.

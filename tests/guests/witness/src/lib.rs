@@ -7,7 +7,7 @@ use sandman_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// An input, as an event's payload or a request's body.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
     /// Unique among all inputs of a run.

@@ -11,6 +11,7 @@ fn input(key: &str, seq: u64) -> Input {
         fate: Fate::Acknowledged,
         expected: Expected::Answer,
         told: None,
+        asked: None,
     }
 }
 
@@ -190,7 +191,16 @@ fn a_dead_letter_is_the_input_that_was_refused() {
         letter.attempts = 3;
         letter.reason = "attempt 3 of 9 that fail".to_owned();
     };
-    assert_eq!(found(fails), []);
+    let sent = |change: fn(&mut Asked)| {
+        kinds_in(refused(), |inputs, seen| {
+            let letter = &mut seen.last.dead[1];
+            fails(letter);
+            inputs[3].asked = Some(Box::new(letter.asked.clone()));
+            change(&mut letter.asked);
+        })
+    };
+    assert_eq!(sent(|_| {}), []);
+    assert_eq!(sent(|asked| asked.pad = 1), [Kind::Phantom], "not as it was sent");
     let other = kinds_in(refused(), |inputs, _| {
         inputs[3].fate = Fate::Unknown;
         inputs[3].expected = Expected::Answer;

@@ -1,0 +1,55 @@
+//! Takes back what Kafka has left in the partitions.
+
+use rdkafka::producer::Producer;
+
+use super::{Publisher, cursor_record, not_committed};
+use crate::event::OutRecord;
+use crate::kafka::cursor::Cursor;
+use crate::kafka::publish_error::{Fault, PublishError};
+use crate::kafka::wait::Deadline;
+
+impl Publisher {
+    /// Takes back what lies in the partitions of the records' topics, and the cursor, in transactions of this writer slot that
+    /// Kafka has not ended: writes a record to each of them, and takes that back. After a failure the next publisher opens
+    /// with the rest of it.
+    ///
+    /// # Errors
+    /// [`PublishError`]; nothing is visible.
+    pub fn withdraw<'a>(
+        &mut self,
+        records: impl IntoIterator<Item = &'a OutRecord>,
+        cursor: &Cursor,
+    ) -> Result<(), PublishError> {
+        let deadline = Deadline::after(self.options.patience);
+        let troubles = self.troubles()?;
+        self.begin()?;
+        let written = self.scatter(records, cursor, deadline);
+        let aborted = self.abort();
+        written.map_err(not_committed)?;
+        self.spent = !aborted || self.troubles()? != troubles;
+        Ok(())
+    }
+
+    /// Each record in all partitions of its topic.
+    fn scatter<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a OutRecord>,
+        cursor: &Cursor,
+        deadline: Deadline,
+    ) -> Result<(), Fault> {
+        let mut sent = 0;
+        for record in records {
+            let client = self.alive()?.client();
+            let known = client.fetch_metadata(Some(&record.topic), deadline.left());
+            let known = known.map_err(|error| self.fault(&error))?;
+            for partition in known.topics().iter().flat_map(|topic| topic.partitions()) {
+                self.send(record, Some(partition.id()), sent, deadline)?;
+                sent += 1;
+            }
+        }
+        // The cursor last here: as long as that has no end, who opens the slot next knows that something is left.
+        self.delivered(sent, deadline)?;
+        self.send(&cursor_record(&self.options.cursor_topic, cursor), None, sent, deadline)?;
+        self.delivered(sent + 1, deadline)
+    }
+}

@@ -1,0 +1,92 @@
+//! Kafka may forget to end a transaction, once its broker was killed: what is in it is neither lost nor there twice.
+
+use anyhow::{Context, ensure};
+use sandman_tests::{Behaviour, Event, Ledger, PATIENCE, Result, Seen, Unended, World, echo, eventually};
+use serde_json::json;
+
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new(
+        "a_transaction_that_kafka_confirmed_and_did_not_end_comes_into_view",
+        confirmed,
+    )
+    .on_its_own_kafka(),
+    Behaviour::new("a_transaction_without_an_end_is_published_once", doubtful).on_its_own_kafka(),
+];
+
+/// The store knows that its last batch is published. Kafka shows the cursor before it.
+fn confirmed(world: &World) -> Result {
+    world.own_broker()?;
+    let input = world.make_topic("thing.happened")?;
+    let settings = world.settings()?.handler(echo(&[&input])?);
+    let host = world.host(&settings)?;
+    let mut ledger = Ledger::default();
+    world.send(&input, &ledger.rounds(20, 2, 0))?;
+    ledger.settle(world)?;
+    host.terminate()?;
+
+    let (cursors, events) = (format!("{}.relay", world.deployment()), world.topic("thing.echoed"));
+    let cursor = world.all_of(&cursors)?.pop().context("no cursor")?;
+    let event = world.all_of(&events)?.pop().context("no event")?;
+    let older = json!({ "store": cursor.json()["store"], "batch": 0 });
+    world.send(&cursors, &[Event::bytes("0", older.to_string().as_bytes())])?;
+    let hidden = Seen {
+        key: Some(b"confirmed".to_vec()),
+        ..event.clone()
+    };
+    let forgotten = Unended::begin(world)?;
+    forgotten.write(&events, &[hidden])?;
+    forgotten.write(&cursors, &[cursor])?;
+
+    let host = world.host(&settings)?;
+    host.says(&["WARN", "confirmed a transaction and did not end it"])?;
+    // With the next event in its partition.
+    world.send(&input, &[ledger.next(&event.key_text(), 0)])?;
+    let mut reader = world.reader(&events)?;
+    let shown = |seen: &[Seen]| seen.iter().any(|record| record.key_text() == "confirmed");
+    reader.until("what was confirmed", shown)?;
+    ensure!(world.cluster()?.held_up(&cursors)?.is_empty(), "the cursor has no end");
+    host.still_runs()
+}
+
+/// The store has not heard what became of it, and has it in its outbox.
+fn doubtful(world: &World) -> Result {
+    world.own_broker()?;
+    let input = world.make_topic("thing.happened")?;
+    let settings = world.settings()?.handler(echo(&[&input])?);
+    let host = world.host(&settings)?;
+    let mut ledger = Ledger::default();
+    world.send(&input, &ledger.rounds(20, 2, 0))?;
+    ledger.settle(world)?;
+    host.terminate()?;
+    let host = world.host(&settings.clone().fault("CRASH", "delivered:1"))?;
+    world.send(&input, &ledger.rounds(20, 2, 0))?;
+    host.wait(PATIENCE)?;
+
+    let forgotten = Unended::begin(world)?;
+    let topics = [
+        world.topic("thing.echoed"),
+        world.topic("thing.counted"),
+        format!("{}.relay", world.deployment()),
+    ];
+    for topic in &topics {
+        let records = Unended::unseen(world, topic)?;
+        ensure!(!records.is_empty(), "nothing of {topic} was in the transaction");
+        forgotten.write(topic, &records)?;
+        ensure!(
+            !world.cluster()?.held_up(topic)?.is_empty(),
+            "nothing is held up in {topic}"
+        );
+    }
+
+    let host = world.host(&settings)?;
+    host.says(&["WARN", "kafka did not end a transaction"])?;
+    ledger.settle(world)?;
+    world.send(&input, &ledger.rounds(20, 2, 0))?;
+    ledger.settle(world)?;
+    eventually("every transaction has its end", || {
+        let held_up = topics.iter().map(|topic| world.cluster()?.held_up(topic));
+        let held_up: Vec<_> = held_up.collect::<Result<_>>()?;
+        Ok(held_up.iter().all(Vec::is_empty).then_some(()))
+    })?;
+    host.still_runs()
+}
