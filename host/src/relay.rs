@@ -111,12 +111,11 @@ pub struct Relay {
 impl Relay {
     /// The relay's life: takes the deployment over and publishes until it is told to stop.
     pub fn run(self) {
-        let mut topics = HashMap::new();
-        let mut open: Option<Open> = None;
+        let mut standing = Standing::default();
         let mut wait = FIRST_WAIT;
         let mut most = TRANSACTION_BYTES;
         while !self.give_up.load(Ordering::Relaxed) {
-            match self.step(&mut open, &mut topics, most) {
+            match self.step(&mut standing, most) {
                 Ok(Did::Publish) => {
                     wait = FIRST_WAIT;
                     most = (most * 2).min(TRANSACTION_BYTES);
@@ -131,7 +130,7 @@ impl Relay {
                     self.meters.host.relay_failures.increment(1);
                     tracing::warn!(%error, brokers = self.settings.brokers, ?wait, "publishing waits");
                     // A late request of the old publisher could hit the next transaction: never go on with it.
-                    open = None;
+                    standing.open = None;
                     most = CAREFUL_BYTES;
                     self.rest(wait);
                     wait = (wait * 2).min(LONGEST_WAIT);
@@ -155,11 +154,16 @@ impl Relay {
     }
 
     /// Publishes what is there, up to so many bytes.
-    fn step(&self, open: &mut Option<Open>, topics: &mut Topics, most: u64) -> Result<Did, RelayError> {
+    fn step(&self, standing: &mut Standing, most: u64) -> Result<Did, RelayError> {
+        let Standing {
+            open,
+            topics,
+            confirmed,
+        } = standing;
         let Open { publisher, after } = match open {
             Some(open) => open,
             None => {
-                let opened = open.insert(self.open()?);
+                let opened = open.insert(self.open(*confirmed)?);
                 // Heard once; a full channel means that it was heard.
                 self.ready.try_send(()).ok();
                 opened
@@ -196,7 +200,7 @@ impl Relay {
             .inspect_err(|_| {
                 self.count(topics, records.clone(), |meters| &meters.failed);
             })?;
-        *after = last;
+        (*after, *confirmed) = (last, last);
         self.meters.host.relay_seconds.record(began.elapsed());
         self.count(topics, records, |meters| &meters.published);
         self.pipeline.published(last);
@@ -232,8 +236,8 @@ impl Relay {
 
     /// Takes the deployment over: looks at the cursor first, so as not to fence its rightful owner, and again when nobody
     /// else can move it any more.
-    fn open(&self) -> Result<Open, RelayError> {
-        provisional(self.found()?)?;
+    fn open(&self, confirmed: BatchNo) -> Result<Open, RelayError> {
+        provisional(self.found(self.size(confirmed)?)?)?;
         let created = ensure_topics(&self.settings, &self.topics, &self.health, PATIENCE)?;
         if !created.is_empty() {
             tracing::info!(topics = created.join(", "), "topics created");
@@ -249,7 +253,11 @@ impl Relay {
             give_up: Arc::clone(&self.give_up),
         };
         let mut publisher = Publisher::open(&self.settings, options, &self.health)?;
-        let after = match self.settled(&mut publisher)? {
+        let settled = self.settled(&mut publisher, confirmed)?;
+        if publisher.is_spent() {
+            return self.open(confirmed);
+        }
+        let after = match settled {
             Resume::Behind(_) if faults::planted(Bug::IgnoreCursor) => self.store.outbox_size()?.published,
             Resume::Behind(batch) => batch,
             Resume::Claim { batch, raise } => {
@@ -257,7 +265,9 @@ impl Relay {
                     self.store.adopt(batch)?;
                 }
                 tracing::info!(deployment = self.deployment, store = %self.store.id(), batch, "this store takes the deployment");
-                publisher.publish([], &self.cursor(batch)).map(drop)?;
+                if publisher.publish([], &self.cursor(batch))? == Published::Reopen {
+                    return self.open(confirmed);
+                }
                 batch
             }
         };
@@ -273,17 +283,22 @@ impl Relay {
             // Published before a crash that came before the store heard of it.
             self.pipeline.published(after);
         }
-        if publisher.is_spent() {
-            return self.open();
-        }
         Ok(Open { publisher, after })
     }
 
     /// What the cursor and the store say of each other.
-    fn found(&self) -> Result<Result<Resume, Refusal>, RelayError> {
+    fn found(&self, size: OutboxSize) -> Result<Result<Resume, Refusal>, RelayError> {
         let cursor = read_cursor(&self.settings, &self.cursor_topic(), &self.health, PATIENCE)?;
-        let size = self.store.outbox_size()?;
         Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, self.adopt))
+    }
+
+    /// The outbox, with what Kafka has confirmed to this process and the store has not heard of.
+    fn size(&self, confirmed: BatchNo) -> Result<OutboxSize, RelayError> {
+        let size = self.store.outbox_size()?;
+        Ok(OutboxSize {
+            published: size.published.max(confirmed),
+            ..size
+        })
     }
 
     fn cursor_topic(&self) -> String {
@@ -298,6 +313,16 @@ pub fn cursor_topic(deployment: &str) -> String {
 
 /// Handles by topic, made at a topic's first record.
 type Topics = HashMap<Arc<str>, TopicMeters>;
+
+/// Where the relay stands.
+#[derive(Default)]
+struct Standing {
+    /// `None` before the first publisher, and where the last one must not go on.
+    open: Option<Open>,
+    /// The last batch that Kafka has confirmed to this process: the store hears of it with its next commit.
+    confirmed: BatchNo,
+    topics: Topics,
+}
 
 struct Open {
     publisher: Publisher,

@@ -43,7 +43,8 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     }),
     planted("a_reply_before_its_commit_is_caught_as_lost", |world| {
         let plant = Plant::new("reply-before-commit", &[Kind::Lost]);
-        caught(world, &plant.with("CRASH", "folded:50").then(Then::Dies))
+        // The answers must leave before the host dies.
+        caught(world, &plant.clients(8).with("CRASH", "written:50").then(Then::Dies))
     }),
     planted("a_forgotten_cursor_is_caught_as_duplicate", |world| {
         let plant = Plant::new("ignore-cursor", &[Kind::Duplicate]);
@@ -140,6 +141,11 @@ impl Plant {
 
     fn keys(mut self, keys: usize) -> Self {
         self.load.keys = keys;
+        self
+    }
+
+    fn clients(mut self, clients: usize) -> Self {
+        self.load.clients = clients;
         self
     }
 

@@ -208,7 +208,11 @@ impl Run<'_> {
 /// Whether the answer says that nothing was done. One that came too late does not.
 fn is_refusal(reply: &Reply) -> bool {
     let words = ["nothing was changed", "there is too much to do"];
-    (400..500).contains(&reply.status) || words.iter().any(|words| reply.text().contains(words))
+    match reply.status {
+        400..500 => true,
+        500.. => words.iter().any(|words| reply.text().contains(words)),
+        _ => false,
+    }
 }
 
 /// The last number of each key.

@@ -62,8 +62,8 @@ fn every_second(run: &Run<'_>) -> Result<Verdict> {
     run.finish(host)
 }
 
-/// Components that must not serve, and the stage at which each is refused. (A digest is only reckoned: nothing can
-/// fail there. `disk-full` has versions that fail at `stored` and at `active`.)
+/// Components that must not serve, and the stage at which each is refused. (A digest is only reckoned, and what has passed
+/// every other stage becomes active, unless the store fails; `disk-full` refuses one at `stored`.)
 fn bad() -> Result<Vec<(&'static str, Vec<u8>)>> {
     let describes = |how: &str| rewritten("hostile", "describes itself:well", &format!("describes itself:{how}"));
     let wasi = r#"(component (import "wasi:cli/environment@0.2.0" (instance)))"#;

@@ -79,7 +79,7 @@ pub enum CursorError {
 /// published, or the topic does not exist. Fences nobody.
 ///
 /// While a transaction of another relay is open, the answer is the one before it. After [`super::Publisher::open`] there
-/// is none, but for one that Kafka has confirmed and not ended: [`read_open_cursor`].
+/// is none, but for one that Kafka has left without an end: [`read_open_cursor`].
 ///
 /// # Errors
 /// [`CursorError`] if the topic cannot be read within `patience`, or holds something else.
@@ -96,7 +96,7 @@ pub fn read_cursor(
 }
 
 /// The last cursor that was written, whatever became of its transaction, if a transaction on the topic has no end: one that
-/// is under way, or one that Kafka has confirmed and not marked. `None` where every transaction has its end.
+/// is under way, or one that Kafka has decided on and not marked. `None` where every transaction has its end.
 ///
 /// # Errors
 /// [`CursorError`] likewise.

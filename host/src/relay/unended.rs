@@ -3,7 +3,8 @@
 //!
 //! A coordinator that is killed between its decision and the markers in the partitions may forget the markers (seen with
 //! Apache Kafka 4.3.1, one node that is broker and controller). Such records wait until the next transaction of the same
-//! producer ends in their partition, and share its end. So they are ended here before anything else is published.
+//! producer ends in their partition, and share its end. Each transaction begins with the cursor, so a cursor without an end
+//! tells of them; and whoever opens the publisher sees to it before anything else is published.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -13,17 +14,17 @@ use super::{FIRST_WAIT, PATIENCE, Refusal, Relay, RelayError, Resume, TRANSACTIO
 use crate::kafka::{Cursor, PublishError, Publisher, read_open_cursor};
 use crate::store::BatchNo;
 
-/// How long a cursor that is behind, or a transaction that is open, may take to come right by itself.
+/// How long a cursor that is behind, or a transaction that is open, may take to come right.
 const SETTLE: Duration = Duration::from_secs(5);
-/// The same where the store knows that the transaction was confirmed.
+/// The same for a transaction that was confirmed, once another one has ended behind it.
 const LONGEST_SETTLE: Duration = Duration::from_secs(180);
 
-/// What an open transaction that is ours can be.
+/// What an open transaction of ours can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unended {
-    /// The store knows that Kafka has confirmed it: it must come into view.
+    /// We know that Kafka has confirmed it: it must come into view.
     Confirmed(BatchNo),
-    /// Nobody knows what became of it, and nobody has seen it: the outbox has all of it, and it can be taken back.
+    /// Nobody knows what became of it, and nobody has seen it. The outbox has its batches, so it can be taken back.
     Doubtful {
         /// The last batch that is visible.
         after: BatchNo,
@@ -47,47 +48,78 @@ fn unended(found: &Result<Resume, Refusal>, published: BatchNo, open: Option<Bat
     }
 }
 
+/// What to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Take what was found for what is so.
+    Go,
+    /// Look again.
+    Wait,
+    /// End it.
+    End(Unended),
+    /// It does not end by what we can do: it is not our producer's.
+    Foreign,
+}
+
+/// What follows, so long after the first look, and after the mend if there was one.
+fn next(behind: bool, unended: Option<Unended>, waited: Duration, mended: Option<Duration>) -> Next {
+    let since = mended.unwrap_or(waited);
+    match unended {
+        None if behind && since < SETTLE => Next::Wait,
+        None => Next::Go,
+        Some(unended) if mended.is_none() && waited >= SETTLE => Next::End(unended),
+        Some(_) if since < SETTLE => Next::Wait,
+        Some(Unended::Confirmed(_)) if since < LONGEST_SETTLE => Next::Wait,
+        Some(Unended::Confirmed(_)) => Next::Go,
+        Some(Unended::Doubtful { .. }) => Next::Foreign,
+    }
+}
+
 impl Relay {
-    /// What the cursor and the store say of each other once nobody else can move the cursor, and every transaction of ours
-    /// has its end. What Kafka has confirmed it may show later: that is waited for.
-    pub(super) fn settled(&self, publisher: &mut Publisher) -> Result<Resume, RelayError> {
-        let (began, mut looks, mut mended) = (Instant::now(), 1, false);
+    /// What the cursor and the store say of each other once nobody else can move the cursor, and what Kafka has left without
+    /// an end is seen to. What Kafka has confirmed it may show later: that is waited for.
+    pub(super) fn settled(&self, publisher: &mut Publisher, confirmed: BatchNo) -> Result<Resume, RelayError> {
+        let began = Instant::now();
+        let mut mended: Option<Instant> = None;
         loop {
+            // A look may take long: what it finds is as old as its beginning.
+            let (waited, since) = (began.elapsed(), mended.map(|mended| mended.elapsed()));
             // Before the cursor is looked at: a transaction that ends in between is seen there.
             let open = self.open_cursor()?;
-            let found = self.found()?;
-            let unended = unended(&found, self.store.outbox_size()?.published, open);
+            let size = self.size(confirmed)?;
+            let found = self.found(size)?;
+            let unended = unended(&found, size.published, open);
             let behind = matches!(found, Err(Refusal::CursorBehind { .. }));
-            let longest = match unended {
-                Some(Unended::Confirmed(_)) => LONGEST_SETTLE,
-                // Who has another transactional id than ours can have left it.
-                Some(Unended::Doubtful { .. }) => 2 * SETTLE,
-                None => SETTLE,
-            };
-            let waited = began.elapsed();
-            if (unended.is_none() && !behind) || waited >= longest {
-                if looks > 1 {
-                    tracing::info!(looks, after = ?waited, settled = found.is_ok(), ?unended, "the last transaction is looked at");
+            match next(behind, unended, waited, since) {
+                Next::Go => {
+                    if waited >= FIRST_WAIT {
+                        tracing::info!(after = ?waited, settled = found.is_ok(), "the last transaction was waited for");
+                    }
+                    return Ok(found?);
                 }
-                return Ok(found?);
+                Next::Wait => {}
+                Next::End(unended) => {
+                    self.end(publisher, unended)?;
+                    mended = Some(Instant::now());
+                }
+                Next::Foreign => {
+                    let reason =
+                        "another producer has an open transaction with this store's cursor; if it stays, look for it \
+                                  with kafka-transactions.sh find-hanging"
+                            .to_owned();
+                    return Err(PublishError::Aborted { reason }.into());
+                }
             }
             if self.give_up.load(Ordering::Relaxed) {
                 let reason = "the host stops while the last transaction has no end".to_owned();
                 return Err(PublishError::Aborted { reason }.into());
             }
-            if waited >= SETTLE
-                && !mended
-                && let Some(unended) = unended
-            {
-                self.end(publisher, unended)?;
-                mended = true;
-            }
-            looks += 1;
             self.rest(FIRST_WAIT);
         }
     }
 
-    /// Ends it by a transaction that ends likewise, in the same partitions if it is taken back.
+    /// Ends it by a transaction that ends likewise. What was confirmed comes into view with the next commit in its
+    /// partition, the cursor at once; what is taken back is taken back in all partitions of its topics.
     fn end(&self, publisher: &mut Publisher, unended: Unended) -> Result<(), RelayError> {
         match unended {
             Unended::Confirmed(batch) => {
@@ -103,6 +135,7 @@ impl Relay {
                     last,
                     "kafka did not end a transaction; it is taken back, and its batches follow anew"
                 );
+                // Of each topic the smallest record.
                 let mut topics = HashMap::new();
                 while after < last {
                     let batches = self.store.outbox(after, TRANSACTION_BYTES)?;
@@ -110,8 +143,12 @@ impl Relay {
                         break;
                     };
                     after = number;
-                    let records = batches.into_iter().flat_map(|batch| batch.records);
-                    topics.extend(records.map(|record| (record.topic.clone(), record)));
+                    for record in batches.into_iter().flat_map(|batch| batch.records) {
+                        let known = topics.entry(record.topic.clone()).or_insert_with(|| record.clone());
+                        if record.bytes() < known.bytes() {
+                            *known = record;
+                        }
+                    }
                 }
                 publisher.withdraw(topics.values(), &self.cursor(last))?;
             }
@@ -151,6 +188,41 @@ mod tests {
             (Err(Refusal::OlderStore { last: 1, cursor: 2 }), 1, Some(2), None),
         ] {
             assert_eq!(unended(&found, published, open), is, "{found:?}, {published}, {open:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_goes_on_while_a_transaction_is_open() {
+        let (second, doubtful) = (Duration::from_secs, Some(Unended::Doubtful { after: 7, last: 9 }));
+        let confirmed = Some(Unended::Confirmed(9));
+        for (behind, unended, waited, mended, is) in [
+            (false, None, 0, None, Next::Go),
+            (true, None, 0, None, Next::Wait),
+            (true, None, 5, None, Next::Go),
+            (true, None, 60, Some(1), Next::Wait),
+            (false, doubtful, 4, None, Next::Wait),
+            // However late the first look that counts.
+            (
+                false,
+                doubtful,
+                60,
+                None,
+                Next::End(Unended::Doubtful { after: 7, last: 9 }),
+            ),
+            (false, doubtful, 60, Some(4), Next::Wait),
+            (false, doubtful, 60, Some(5), Next::Foreign),
+            (false, None, 60, Some(1), Next::Go),
+            (true, confirmed, 4, None, Next::Wait),
+            (true, confirmed, 400, None, Next::End(Unended::Confirmed(9))),
+            (true, confirmed, 400, Some(179), Next::Wait),
+            (true, confirmed, 400, Some(180), Next::Go),
+        ] {
+            let mended = mended.map(second);
+            assert_eq!(
+                next(behind, unended, second(waited), mended),
+                is,
+                "{behind}, {unended:?}, {waited}, {mended:?}"
+            );
         }
     }
 }

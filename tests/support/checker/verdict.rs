@@ -224,11 +224,7 @@ fn each_letter(verdict: &mut Verdict, inputs: &[Input], last: &Witnessed) {
             true => "told to refuse".to_owned(),
             false => format!("attempt {} of {} that fail", letter.attempts, asked.fails),
         };
-        let is_input = match &input.asked {
-            Some(sent) => **sent == *asked,
-            None => input.seq == asked.seq,
-        };
-        let is_input = is_input && input.key == *key && letter.event_type == "work.asked";
+        let is_input = input.asked.as_deref() == Some(asked) && input.key == *key && letter.event_type == "work.asked";
         if !is_input || !reason.contains(&why) || letter.attempts == 0 || !sources.insert(letter.source) {
             let what = format!(
                 "no such dead letter can be of number {} of {}: {letter:?}",

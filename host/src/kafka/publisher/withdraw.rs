@@ -10,8 +10,7 @@ use crate::kafka::wait::Deadline;
 
 impl Publisher {
     /// Takes back what lies in the partitions of the records' topics, and the cursor, in transactions of this writer slot that
-    /// Kafka has not ended: writes a record to each of them, and takes that back. After a failure the next publisher opens
-    /// with the rest of it.
+    /// Kafka has not ended: writes a record to each of them, and takes that back. After a failure the cursor still has no end.
     ///
     /// # Errors
     /// [`PublishError`]; nothing is visible.
@@ -42,7 +41,16 @@ impl Publisher {
             let client = self.alive()?.client();
             let known = client.fetch_metadata(Some(&record.topic), deadline.left());
             let known = known.map_err(|error| self.fault(&error))?;
-            for partition in known.topics().iter().flat_map(|topic| topic.partitions()) {
+            let known = known.topics().first().filter(|topic| topic.error().is_none());
+            let partitions = known.map(|topic| topic.partitions()).unwrap_or_default();
+            if partitions.is_empty() {
+                // Left out, it would be published twice.
+                return Err(Fault::Passing(format!(
+                    "the partitions of topic `{}` are not known",
+                    record.topic
+                )));
+            }
+            for partition in partitions {
                 self.send(record, Some(partition.id()), sent, deadline)?;
                 sent += 1;
             }

@@ -45,7 +45,9 @@ fn refused() -> (Vec<Input>, Observed) {
     }
     for (id, input) in (0..).zip(&mut inputs).skip(2) {
         input.expected = Expected::DeadLetter;
-        observed.last.dead.push(letter(id, input));
+        let letter = letter(id, input);
+        input.asked = Some(Box::new(letter.asked.clone()));
+        observed.last.dead.push(letter);
     }
     observed.live = live(&observed.last);
     for (_, memory) in &mut observed.states {
