@@ -231,7 +231,11 @@ impl Polling {
         };
         match (error, error.rdkafka_error_code()) {
             (_, Some(Code::AutoOffsetReset | Code::LogTruncation | Code::OffsetOutOfRange)) => {
-                Err(ConsumeError::OffsetGone(self.lost_offset(&reason)))
+                match self.lost_offset(&reason) {
+                    Some(lost) => Err(ConsumeError::OffsetGone(lost)),
+                    // Taken away meanwhile: whoever has the partition next comes to the same place.
+                    None => Ok(()),
+                }
             }
             (_, Some(Code::TopicAuthorizationFailed)) => refused("read the topics of the handler".to_owned()),
             (_, Some(Code::GroupAuthorizationFailed)) => refused(format!("join the group `{}`", self.group)),
@@ -255,8 +259,8 @@ impl Polling {
         }
     }
 
-    /// The library says that an offset is gone, but not of which partition.
-    fn lost_offset(&self, reason: &str) -> String {
+    /// The library says that an offset is gone, but not of which partition. `None` if we have none any more.
+    fn lost_offset(&self, reason: &str) -> Option<String> {
         let deadline = Deadline::after(SEARCH);
         let slots: Vec<(TopicPartition, i64, Start)> = {
             let mut assignment = self.member().assignment.lock();
@@ -265,6 +269,9 @@ impl Polling {
                 .map(|slot| (slot.partition.clone(), slot.next, slot.start))
                 .collect()
         };
+        if slots.is_empty() {
+            return None;
+        }
         let mut lost = Vec::new();
         for (partition, next, start) in slots {
             let ends = self
@@ -282,10 +289,10 @@ impl Polling {
         } else {
             lost.join(", ")
         };
-        format!(
+        Some(format!(
             "the next record to read is gone: {lost}. Retention deleted it, or the topic was made anew; going on would \
              lose events silently. Restore the topic, or, if the loss is accepted, start the handler over under a new \
              group and state"
-        )
+        ))
     }
 }
