@@ -24,6 +24,7 @@ mod record;
 mod settings;
 mod statistics;
 mod topics;
+mod visible;
 mod wait;
 
 pub use consumer::{ConsumeError, ConsumerHandle, ConsumerOptions, spawn_consumer};
@@ -36,6 +37,7 @@ pub use publish_error::PublishError;
 pub use publisher::{Published, Publisher, PublisherOptions};
 pub use settings::{KafkaSettings, OptionError, Sasl, SaslMechanism, check_option};
 pub use topics::{TopicSpec, TopicsError, ensure_topics};
+pub use visible::any_visible;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::consumer::Header;
+use crate::consumer::{Header, Seen};
 
 /// A record to send: usually an envelope, as DreamScape's clients publish it.
 #[derive(Clone, Debug)]
@@ -43,6 +43,16 @@ impl Event {
             ]
             .map(|(name, value)| Header::new(name, value))
             .to_vec(),
+        }
+    }
+
+    /// A record that was read, once more.
+    pub fn again(seen: Seen) -> Self {
+        Self {
+            id: String::new(),
+            key: seen.key,
+            value: seen.value,
+            headers: seen.headers,
         }
     }
 

@@ -103,10 +103,8 @@ fn poison(run: &Run<'_>) -> Result<Verdict> {
         host.still_runs()?;
         Ok((run.seen()[1] >= before + 2 * others).then_some(()))
     })?;
-    ensure!(
-        parked(&host)? >= 19,
-        "the key does not fail any more: this shows nothing"
-    );
+    // Now and then it is tried, and not parked for that moment.
+    eventually("the key fails still", || Ok((parked(&host)? >= 19).then_some(())))?;
 
     // Far past the bound: the partition is held, and no more is in memory than the bounds say.
     poisoned(run, "flood", 10 * IN_FLIGHT)?;

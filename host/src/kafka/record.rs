@@ -23,7 +23,7 @@ pub(super) fn owned(message: &BorrowedMessage<'_>, source: TopicPartition) -> Re
 /// The headers, in order. rdkafka's own accessor panics at a name that is not UTF-8, which anybody who may write to the
 /// topic can send; here such a name is made readable instead.
 #[expect(unsafe_code, reason = "the safe accessor panics on bytes from outside")]
-fn headers(message: &BorrowedMessage<'_>) -> Headers {
+pub(super) fn headers(message: &BorrowedMessage<'_>) -> Headers {
     let mut list = ptr::null_mut();
     // SAFETY: the pointer is that of a live message, borrowed for the whole of this function; the call parses its headers
     // into the message and gives a pointer to them, which lives as long as the message.

@@ -11,7 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{FIRST_WAIT, PATIENCE, Refusal, Relay, RelayError, Resume, TRANSACTION_BYTES};
-use crate::kafka::{Cursor, PublishError, Publisher, read_open_cursor};
+use crate::event::OutRecord;
+use crate::kafka::{Cursor, PublishError, Publisher, any_visible, read_open_cursor};
 use crate::store::BatchNo;
 
 /// How long a cursor that is behind, or a transaction that is open, may take to come right.
@@ -24,7 +25,7 @@ const LONGEST_SETTLE: Duration = Duration::from_secs(180);
 enum Unended {
     /// We know that Kafka has confirmed it: it must come into view.
     Confirmed(BatchNo),
-    /// Nobody knows what became of it, and nobody has seen it. The outbox has its batches, so it can be taken back.
+    /// Nobody knows what became of it. Where nobody can have seen it, it can be taken back: the outbox has its batches.
     Doubtful {
         /// The last batch that is visible.
         after: BatchNo,
@@ -118,8 +119,8 @@ impl Relay {
         }
     }
 
-    /// Ends it by a transaction that ends likewise. What was confirmed comes into view with the next commit in its
-    /// partition, the cursor at once; what is taken back is taken back in all partitions of its topics.
+    /// Ends it by a transaction that ends likewise. What is committed comes into view with the next commit in its partition,
+    /// the cursor at once; what is taken back is taken back in all partitions of its topics.
     fn end(&self, publisher: &mut Publisher, unended: Unended) -> Result<(), RelayError> {
         match unended {
             Unended::Confirmed(batch) => {
@@ -129,31 +130,49 @@ impl Relay {
                 );
                 publisher.publish([], &self.cursor(batch)).map(drop)?;
             }
-            Unended::Doubtful { mut after, last } => {
+            Unended::Doubtful { after, last } => {
+                let records = self.records(after, last)?;
+                // Kafka may have marked some of the partitions.
+                if any_visible(&self.settings, &records, &self.health, PATIENCE)? {
+                    tracing::warn!(
+                        after,
+                        last,
+                        "kafka ended a transaction in some partitions only; the next ones end it in the others"
+                    );
+                    publisher.publish([], &self.cursor(last)).map(drop)?;
+                    return Ok(());
+                }
                 tracing::warn!(
                     after,
                     last,
                     "kafka did not end a transaction; it is taken back, and its batches follow anew"
                 );
-                // Of each topic the smallest record.
-                let mut topics = HashMap::new();
-                while after < last {
-                    let batches = self.store.outbox(after, TRANSACTION_BYTES)?;
-                    let Some(number) = batches.last().map(|batch| batch.number) else {
-                        break;
-                    };
-                    after = number;
-                    for record in batches.into_iter().flat_map(|batch| batch.records) {
-                        let known = topics.entry(record.topic.clone()).or_insert_with(|| record.clone());
-                        if record.bytes() < known.bytes() {
-                            *known = record;
-                        }
+                let mut smallest: HashMap<&str, &OutRecord> = HashMap::new();
+                for record in &records {
+                    let known = smallest.entry(&record.topic).or_insert(record);
+                    if record.bytes() < known.bytes() {
+                        *known = record;
                     }
                 }
-                publisher.withdraw(topics.values(), &self.cursor(last))?;
+                publisher.withdraw(smallest.into_values(), &self.cursor(last))?;
             }
         }
         Ok(())
+    }
+
+    /// The records of the outbox behind `after`, up to `last`.
+    fn records(&self, mut after: BatchNo, last: BatchNo) -> Result<Vec<OutRecord>, RelayError> {
+        let mut records = Vec::new();
+        while after < last {
+            let batches = self.store.outbox(after, TRANSACTION_BYTES)?;
+            let Some(newest) = batches.last() else {
+                break;
+            };
+            after = newest.number;
+            let ours = batches.into_iter().filter(|batch| batch.number <= last);
+            records.extend(ours.flat_map(|batch| batch.records));
+        }
+        Ok(records)
     }
 
     /// The batch in the cursor of a transaction without an end, if it is this store's.

@@ -1,0 +1,106 @@
+//! Whether records are there for a consumer that reads committed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::client::Monitor;
+use super::health::KafkaHealth;
+use super::publish_error::PublishError;
+use super::record::headers;
+use super::settings::KafkaSettings;
+use super::wait::{Deadline, drop_apart};
+use crate::event::OutRecord;
+
+/// Offsets of a partition that others may have used since, markers included.
+const OTHERS: i64 = 10_000;
+
+const POLL: Duration = Duration::from_millis(100);
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// Whether any of the records is visible among the last ones of its topic. A topic that may not be read shows none.
+///
+/// # Errors
+/// [`PublishError::Aborted`] if the topics cannot be read within `patience`.
+pub fn any_visible(
+    settings: &KafkaSettings,
+    records: &[OutRecord],
+    health: &Arc<KafkaHealth>,
+    patience: Duration,
+) -> Result<bool, PublishError> {
+    let context = Monitor::new(health.passer_by("reader"));
+    let reader: BaseConsumer<Monitor> = settings
+        .reader()
+        .create_with_context(context)
+        .map_err(|error| PublishError::Settings(error.to_string()))?;
+    let mut wanted: Wanted<'_> = HashMap::new();
+    for record in records {
+        let name = (&*record.topic, record.key.as_deref());
+        wanted.entry(name).or_default().push(record);
+    }
+    let topics: BTreeSet<&str> = wanted.keys().map(|(topic, _)| *topic).collect();
+    let back = i64::try_from(records.len()).unwrap_or(i64::MAX / 2) + OTHERS;
+    let deadline = Deadline::after(patience);
+    let seen = topics.iter().try_fold(false, |seen, topic| {
+        Ok(seen || shows(&reader, topic, (&wanted, back), deadline)?)
+    });
+    drop_apart("reader", reader, CLOSE);
+    seen.or_else(|error: KafkaError| match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            tracing::warn!(%error, "what became of a transaction may not be looked at; it is taken for aborted");
+            Ok(false)
+        }
+        _ => Err(PublishError::Aborted {
+            reason: format!("what became of a transaction cannot be seen: {error}"),
+        }),
+    })
+}
+
+/// By topic and key.
+type Wanted<'a> = HashMap<(&'a str, Option<&'a [u8]>), Vec<&'a OutRecord>>;
+
+fn shows(
+    reader: &BaseConsumer<Monitor>,
+    topic: &str,
+    (wanted, back): (&Wanted<'_>, i64),
+    deadline: Deadline,
+) -> Result<bool, KafkaError> {
+    let known = reader.fetch_metadata(Some(topic), deadline.left())?;
+    let mut unread: Vec<i32> = known
+        .topics()
+        .iter()
+        .flat_map(|topic| topic.partitions())
+        .map(rdkafka::metadata::MetadataPartition::id)
+        .collect();
+    let mut assignment = TopicPartitionList::new();
+    for partition in &unread {
+        let (low, end) = reader.fetch_watermarks(topic, *partition, deadline.left())?;
+        assignment.add_partition_offset(topic, *partition, Offset::Offset(low.max(end - back)))?;
+    }
+    reader.assign(&assignment)?;
+    while !unread.is_empty() {
+        match reader.poll(deadline.slice(POLL)) {
+            Some(Ok(message)) if is_wanted(&message, wanted) => return Ok(true),
+            Some(Err(KafkaError::PartitionEOF(partition))) => unread.retain(|unread| *unread != partition),
+            Some(Err(error)) if deadline.passed() || is_forbidden(&error) => return Err(error),
+            // The library retries by itself, until the time is over.
+            _ if deadline.passed() => return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut)),
+            _ => {}
+        }
+    }
+    Ok(false)
+}
+
+fn is_forbidden(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed)
+}
+
+fn is_wanted(message: &BorrowedMessage<'_>, wanted: &Wanted<'_>) -> bool {
+    let mut records = wanted.get(&(message.topic(), message.key())).into_iter().flatten();
+    records.any(|record| record.value.as_deref() == message.payload() && record.headers == headers(message))
+}
