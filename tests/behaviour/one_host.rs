@@ -11,7 +11,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_second_host_on_the_same_store_is_refused", same_store),
     Behaviour::new("a_second_store_on_the_same_deployment_is_refused", other_store).on_real_kafka(REAL),
     Behaviour::new("a_store_of_another_cluster_is_refused", other_cluster),
-    Behaviour::new("a_cursor_that_is_behind_is_waited_for_and_refused_else", cursor_behind).on_real_kafka(REAL),
+    Behaviour::new("a_cursor_that_is_behind_is_refused", cursor_behind).on_real_kafka(REAL),
     Behaviour::new("a_restored_backup_is_refused_until_it_is_adopted", restored_backup).on_real_kafka(REAL),
 ];
 
@@ -86,7 +86,7 @@ fn other_cluster(world: &World) -> Result {
 /// What Kafka has confirmed is not there.
 fn cursor_behind(world: &World) -> Result {
     let mut ledger = Ledger::default();
-    let (host, settings, input) = at_work(world, &mut ledger)?;
+    let (host, settings, _) = at_work(world, &mut ledger)?;
     host.terminate()?;
     let topic = format!("{}.relay", world.deployment());
     let records = world.all_of(&topic)?;
@@ -102,11 +102,7 @@ fn cursor_behind(world: &World) -> Result {
         "it ended with {}: {last}",
         ended.status
     );
-
-    // One that comes late.
-    let host = world.host(&settings)?;
-    world.send(&topic, &[Event::bytes("0", cursor.to_string().as_bytes())])?;
-    undisturbed(world, &host, &input, &mut ledger)
+    Ok(())
 }
 
 fn restored_backup(world: &World) -> Result {

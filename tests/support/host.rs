@@ -25,6 +25,9 @@ pub struct Host {
     http: Option<String>,
 }
 
+/// How long a process may take to end once it has closed its outputs.
+const LAST_MOMENT: Duration = Duration::from_secs(10);
+
 /// A host ended before it was ready.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EndedEarly(pub(crate) ExitStatus);
@@ -167,10 +170,13 @@ impl Host {
         let process = Process::start("the host", &mut command)?;
         remember(process.stderr.clone());
         let ready = process.stdout.wait_for(|line| line.starts_with(READY));
-        let line = match (ready, process.ended()) {
-            (Some(line), _) => line,
-            (None, Some(status)) => return Err(EndedEarly(status).into()),
-            (None, None) => bail!("the host was not ready in time"),
+        let line = match ready {
+            Some(line) => line,
+            // What it wrote ends a moment before it does.
+            None => match process.wait(LAST_MOMENT) {
+                Ok(status) => return Err(EndedEarly(status).into()),
+                Err(_) => bail!("the host was not ready in time"),
+            },
         };
         let admin = address(&line, "admin").with_context(|| format!("no admin address in {line:?}"))?;
         let http = address(&line, "http");
