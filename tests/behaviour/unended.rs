@@ -27,6 +27,9 @@ fn confirmed(world: &World) -> Result {
     let mut ledger = Ledger::default();
     world.send(&input, &ledger.rounds(20, 2, 0))?;
     ledger.settle(world)?;
+    host.metrics_when("the store has heard of it", |metrics| {
+        metrics.sum("sandman_outbox_batches", &[]).unwrap_or_default() == 0.0
+    })?;
     host.terminate()?;
 
     let (cursors, events) = (format!("{}.relay", world.deployment()), world.topic("thing.echoed"));
