@@ -1,7 +1,7 @@
 //! Kafka may forget to end a transaction, once its broker was killed: what is in it is neither lost nor there twice.
 
 use anyhow::{Context, ensure};
-use sandman_tests::{Behaviour, Event, Ledger, PATIENCE, Result, Seen, Unended, World, echo, eventually};
+use sandman_tests::{Behaviour, Event, Ledger, PATIENCE, Result, Seen, Settings, Unended, World, echo, eventually};
 use serde_json::json;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
@@ -18,8 +18,8 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     .on_its_own_kafka(),
 ];
 
-/// The store knows that its last batch is published. Kafka shows the cursor before it.
-fn confirmed(world: &World) -> Result {
+/// What a host leaves that has done some work, and whose store has heard that all of it is published.
+fn has_worked(world: &World) -> Result<(Settings, String, Ledger)> {
     world.own_broker()?;
     let input = world.make_topic("thing.happened")?;
     let settings = world.settings()?.handler(echo(&[&input])?);
@@ -27,11 +27,16 @@ fn confirmed(world: &World) -> Result {
     let mut ledger = Ledger::default();
     world.send(&input, &ledger.rounds(20, 2, 0))?;
     ledger.settle(world)?;
-    host.metrics_when("the store has heard of it", |metrics| {
-        metrics.sum("sandman_outbox_batches", &[]).unwrap_or_default() == 0.0
+    host.metrics_when("the outbox is empty", |metrics| {
+        metrics.sum("sandman_outbox_batches", &[]) == Some(0.0)
     })?;
     host.terminate()?;
+    Ok((settings, input, ledger))
+}
 
+/// The store knows that its last batch is published. Kafka shows the cursor before it.
+fn confirmed(world: &World) -> Result {
+    let (settings, input, mut ledger) = has_worked(world)?;
     let (cursors, events) = (format!("{}.relay", world.deployment()), world.topic("thing.echoed"));
     let cursor = world.all_of(&cursors)?.pop().context("no cursor")?;
     let event = world.all_of(&events)?.pop().context("no event")?;
@@ -52,7 +57,7 @@ fn confirmed(world: &World) -> Result {
     let mut reader = world.reader(&events)?;
     let shown = |seen: &[Seen]| seen.iter().any(|record| record.key_text() == "confirmed");
     reader.until("what was confirmed", shown)?;
-    ensure!(world.cluster()?.held_up(&cursors)?.is_empty(), "the cursor has no end");
+    all_ended(world, &[cursors, events])?;
     host.still_runs()
 }
 
@@ -68,14 +73,7 @@ fn partly(world: &World) -> Result {
 
 /// A host that dies in a transaction, of which the next one finds that these topics have their end, and the others none.
 fn left(world: &World, ended: &[&str], told: &str) -> Result {
-    world.own_broker()?;
-    let input = world.make_topic("thing.happened")?;
-    let settings = world.settings()?.handler(echo(&[&input])?);
-    let host = world.host(&settings)?;
-    let mut ledger = Ledger::default();
-    world.send(&input, &ledger.rounds(20, 2, 0))?;
-    ledger.settle(world)?;
-    host.terminate()?;
+    let (settings, input, mut ledger) = has_worked(world)?;
     let host = world.host(&settings.clone().fault("CRASH", "delivered:1"))?;
     world.send(&input, &ledger.rounds(20, 2, 0))?;
     host.wait(PATIENCE)?;
@@ -106,10 +104,14 @@ fn left(world: &World, ended: &[&str], told: &str) -> Result {
     // What is committed comes into view with the next events in its partitions.
     world.send(&input, &ledger.rounds(20, 2, 0))?;
     ledger.settle(world)?;
+    all_ended(world, &topics)?;
+    host.still_runs()
+}
+
+fn all_ended(world: &World, topics: &[String]) -> Result {
     eventually("every transaction has its end", || {
         let held_up = topics.iter().map(|topic| world.cluster()?.held_up(topic));
         let held_up: Vec<_> = held_up.collect::<Result<_>>()?;
         Ok(held_up.iter().all(Vec::is_empty).then_some(()))
-    })?;
-    host.still_runs()
+    })
 }

@@ -25,6 +25,8 @@ const PRODUCE: (i16, i16) = (0, 3);
 const INIT_PRODUCER_ID: (i16, i16) = (22, 0);
 /// The coordinator is not ready, or ends what was open before.
 const NOT_YET: [i16; 4] = [14, 15, 16, 51];
+/// The broker looks for the transaction: what it was told to leave off reaches it a moment later.
+const STRICT: i16 = 48;
 
 /// Who has the relay's transactional id, and writes as the relay would.
 pub struct Unended {
@@ -106,12 +108,19 @@ impl Unended {
         put(&mut body, &partition.to_be_bytes());
         put(&mut body, &i32::try_from(batch.len())?.to_be_bytes());
         put(&mut body, &batch);
-        let answer = call(&self.broker, PRODUCE, &body)?;
-        // One topic of one partition: what is before the partition's error code has a known length.
-        let mut answer = answer.get(4 + 2 + topic.len() + 4 + 4..).context("a short answer")?;
-        let error = int(&mut answer, 2)?;
-        ensure!(error == 0, "the records are refused: error {error}");
-        Ok(())
+        eventually(
+            "the broker takes records of a transaction that it does not know",
+            || {
+                let answer = call(&self.broker, PRODUCE, &body)?;
+                // One topic of one partition: what is before the partition's error code has a known length.
+                let mut answer = answer.get(4 + 2 + topic.len() + 4 + 4..).context("a short answer")?;
+                match int(&mut answer, 2)? as i16 {
+                    0 => Ok(Some(())),
+                    STRICT => Ok(None),
+                    code => bail!("the records are refused: error {code}"),
+                }
+            },
+        )
     }
 
     fn batch(&self, records: &[&Seen]) -> Result<Vec<u8>> {

@@ -114,6 +114,7 @@ fn note_unended(run: &Run<'_>) {
     for (what, words) in [
         ("that it had confirmed", "did not end it"),
         ("of which nobody knew", "did not end a transaction"),
+        ("in some partitions", "in some partitions only"),
     ] {
         let count = told(run.world, words);
         run.note(format!("Kafka left {count} transactions without an end {what}"));
