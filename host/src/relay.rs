@@ -111,7 +111,14 @@ pub struct Relay {
 impl Relay {
     /// The relay's life: takes the deployment over and publishes until it is told to stop.
     pub fn run(self) {
-        let mut standing = Standing::default();
+        let mut standing = Standing {
+            open: None,
+            topics: Topics::default(),
+            knows: Knows {
+                confirmed: 0,
+                adopt: self.adopt,
+            },
+        };
         let mut wait = FIRST_WAIT;
         let mut most = TRANSACTION_BYTES;
         while !self.give_up.load(Ordering::Relaxed) {
@@ -155,15 +162,12 @@ impl Relay {
 
     /// Publishes what is there, up to so many bytes.
     fn step(&self, standing: &mut Standing, most: u64) -> Result<Did, RelayError> {
-        let Standing {
-            open,
-            topics,
-            confirmed,
-        } = standing;
+        let Standing { open, topics, knows } = standing;
         let Open { publisher, after } = match open {
             Some(open) => open,
             None => {
-                let opened = open.insert(self.open(*confirmed)?);
+                let opened = open.insert(self.open(*knows)?);
+                knows.adopt = false;
                 // Heard once; a full channel means that it was heard.
                 self.ready.try_send(()).ok();
                 opened
@@ -200,7 +204,7 @@ impl Relay {
             .inspect_err(|_| {
                 self.count(topics, records.clone(), |meters| &meters.failed);
             })?;
-        (*after, *confirmed) = (last, last);
+        (*after, knows.confirmed) = (last, last);
         self.meters.host.relay_seconds.record(began.elapsed());
         self.count(topics, records, |meters| &meters.published);
         self.pipeline.published(last);
@@ -236,8 +240,8 @@ impl Relay {
 
     /// Takes the deployment over: looks at the cursor first, so as not to fence its rightful owner, and again when nobody
     /// else can move it any more.
-    fn open(&self, confirmed: BatchNo) -> Result<Open, RelayError> {
-        provisional(self.found(self.size(confirmed)?)?)?;
+    fn open(&self, knows: Knows) -> Result<Open, RelayError> {
+        provisional(self.found(self.size(knows)?, knows)?)?;
         let created = ensure_topics(&self.settings, &self.topics, &self.health, PATIENCE)?;
         if !created.is_empty() {
             tracing::info!(topics = created.join(", "), "topics created");
@@ -253,9 +257,9 @@ impl Relay {
             give_up: Arc::clone(&self.give_up),
         };
         let mut publisher = Publisher::open(&self.settings, options, &self.health)?;
-        let settled = self.settled(&mut publisher, confirmed)?;
+        let settled = self.settled(&mut publisher, knows)?;
         if publisher.is_spent() {
-            return self.open(confirmed);
+            return self.open(knows);
         }
         let after = match settled {
             Resume::Behind(_) if faults::planted(Bug::IgnoreCursor) => self.store.outbox_size()?.published,
@@ -266,7 +270,7 @@ impl Relay {
                 }
                 tracing::info!(deployment = self.deployment, store = %self.store.id(), batch, "this store takes the deployment");
                 if publisher.publish([], &self.cursor(batch))? == Published::Reopen {
-                    return self.open(confirmed);
+                    return self.open(knows);
                 }
                 batch
             }
@@ -287,16 +291,16 @@ impl Relay {
     }
 
     /// What the cursor and the store say of each other.
-    fn found(&self, size: OutboxSize) -> Result<Result<Resume, Refusal>, RelayError> {
+    fn found(&self, size: OutboxSize, knows: Knows) -> Result<Result<Resume, Refusal>, RelayError> {
         let cursor = read_cursor(&self.settings, &self.cursor_topic(), &self.health, PATIENCE)?;
-        Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, self.adopt))
+        Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, knows.adopt))
     }
 
     /// The outbox, with what Kafka has confirmed to this process and the store has not heard of.
-    fn size(&self, confirmed: BatchNo) -> Result<OutboxSize, RelayError> {
+    fn size(&self, knows: Knows) -> Result<OutboxSize, RelayError> {
         let size = self.store.outbox_size()?;
         Ok(OutboxSize {
-            published: size.published.max(confirmed),
+            published: size.published.max(knows.confirmed),
             ..size
         })
     }
@@ -315,13 +319,20 @@ pub fn cursor_topic(deployment: &str) -> String {
 type Topics = HashMap<Arc<str>, TopicMeters>;
 
 /// Where the relay stands.
-#[derive(Default)]
 struct Standing {
     /// `None` before the first publisher, and where the last one must not go on.
     open: Option<Open>,
-    /// The last batch that Kafka has confirmed to this process: the store hears of it with its next commit.
-    confirmed: BatchNo,
     topics: Topics,
+    knows: Knows,
+}
+
+/// What this process knows beside the cursor and the store.
+#[derive(Clone, Copy)]
+struct Knows {
+    /// The last batch that Kafka has confirmed to it: the store hears of it with its next commit.
+    confirmed: BatchNo,
+    /// Whether it may take over what does not belong to the store. Once: who takes over from it later has the last word.
+    adopt: bool,
 }
 
 struct Open {

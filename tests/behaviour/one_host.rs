@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use sandman_tests::{Behaviour, Ended, Event, Host, Ledger, Result, Settings, World, echo};
+use sandman_tests::{Behaviour, Ended, Event, Host, Ledger, PATIENCE, Result, Settings, World, echo};
 use serde_json::json;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_second_host_on_the_same_store_is_refused", same_store),
     Behaviour::new("a_second_store_on_the_same_deployment_is_refused", other_store).on_real_kafka(REAL),
+    Behaviour::new("who_took_a_deployment_over_gives_way_to_the_next_who_does", overtaken).on_real_kafka(REAL),
     Behaviour::new("a_store_of_another_cluster_is_refused", other_cluster),
     Behaviour::new("a_cursor_that_is_behind_is_refused", cursor_behind).on_real_kafka(REAL),
     Behaviour::new("a_restored_backup_is_refused_until_it_is_adopted", restored_backup).on_real_kafka(REAL),
@@ -18,8 +19,12 @@ pub const BEHAVIOURS: &[Behaviour] = &[
 const REAL: &str = "proves nothing about fencing";
 
 fn refused(ended: &Ended, words: &[&str]) -> Result {
-    ensure!(ended.code() == 1, "it ended with {}: {}", ended.status, ended.stderr);
     ensure!(!ended.stdout.contains("ready"), "it said that it was ready");
+    stopped(ended, words)
+}
+
+fn stopped(ended: &Ended, words: &[&str]) -> Result {
+    ensure!(ended.code() == 1, "it ended with {}: {}", ended.status, ended.stderr);
     for word in words {
         ensure!(
             ended.stderr.contains(word),
@@ -70,6 +75,21 @@ fn other_store(world: &World) -> Result {
     host.terminate()?;
     let second = world.host_in("elsewhere", &settings, &["--adopt"])?;
     refused(&world.host_that_ends("", &settings)?, &["belongs to store", "--adopt"])?;
+    second.still_runs()
+}
+
+/// `--adopt` takes over once: two hosts that were started with it must not take the deployment from each other in turns.
+fn overtaken(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    let settings = world.settings()?.handler(echo(&[&input])?);
+    let first = world.host_in("", &settings, &["--adopt"])?;
+    let mut ledger = Ledger::default();
+    world.send(&input, &ledger.rounds(20, 2, 0))?;
+    ledger.settle(world)?;
+    let second = world.host_in("elsewhere", &settings, &["--adopt"])?;
+    // It finds out when it publishes; all partitions have something.
+    world.send(&input, &ledger.rounds(20, 2, 0))?;
+    stopped(&first.wait(PATIENCE)?, &["belongs to store", "--adopt"])?;
     second.still_runs()
 }
 

@@ -33,7 +33,8 @@ pub(super) struct RunArgs {
     /// Take over a deployment whose relay cursor names another store, or is ahead of this one.
     ///
     /// Without it the host refuses to start in that case, because a second host may be running or the store may be an
-    /// old backup. Events that the other store had committed and not published are not known here.
+    /// old backup. Events that the other store had committed and not published are not known here. It takes over once:
+    /// if another store takes the deployment over in turn, this host stops.
     #[arg(long)]
     adopt: bool,
 

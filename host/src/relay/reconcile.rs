@@ -46,7 +46,8 @@ pub enum Refusal {
     #[error(
         "the store's progress and events belong to a Kafka where the deployment's cursor stands at batch {published} or \
          above, but here it is at batch {cursor}: this is another cluster, its data is older, the relay's topic was deleted, \
-         or `[host] deployment` was changed; mend that, or run with --adopt to go on with this one"
+         `[host] deployment` was changed, or Kafka took back what it had confirmed; mend that, or run with --adopt to go on \
+         with this one, without what it lacks"
     )]
     CursorBehind {
         /// What the store knows to be published.

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{FIRST_WAIT, PATIENCE, Refusal, Relay, RelayError, Resume, TRANSACTION_BYTES};
+use super::{FIRST_WAIT, Knows, PATIENCE, Refusal, Relay, RelayError, Resume, TRANSACTION_BYTES};
 use crate::event::OutRecord;
 use crate::kafka::{Cursor, PublishError, Publisher, any_visible, read_open_cursor};
 use crate::store::BatchNo;
@@ -79,7 +79,7 @@ fn next(behind: bool, unended: Option<Unended>, waited: Duration, mended: Option
 impl Relay {
     /// What the cursor and the store say of each other once nobody else can move the cursor, and what Kafka has left without
     /// an end is seen to. What Kafka has confirmed it may show later: that is waited for.
-    pub(super) fn settled(&self, publisher: &mut Publisher, confirmed: BatchNo) -> Result<Resume, RelayError> {
+    pub(super) fn settled(&self, publisher: &mut Publisher, knows: Knows) -> Result<Resume, RelayError> {
         let began = Instant::now();
         let mut mended: Option<Instant> = None;
         loop {
@@ -87,8 +87,8 @@ impl Relay {
             let (waited, since) = (began.elapsed(), mended.map(|mended| mended.elapsed()));
             // Before the cursor is looked at: a transaction that ends in between is seen there.
             let open = self.open_cursor()?;
-            let size = self.size(confirmed)?;
-            let found = self.found(size)?;
+            let size = self.size(knows)?;
+            let found = self.found(size, knows)?;
             let unended = unended(&found, size.published, open);
             let behind = matches!(found, Err(Refusal::CursorBehind { .. }));
             match next(behind, unended, waited, since) {
