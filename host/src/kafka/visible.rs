@@ -26,7 +26,7 @@ const CLOSE: Duration = Duration::from_secs(3);
 /// Whether any of the records is visible among the last ones of its topic. A topic that may not be read shows none.
 ///
 /// # Errors
-/// [`PublishError::Aborted`] if the topics cannot be read within `patience`.
+/// [`PublishError::Aborted`] if a topic cannot be read, or nothing comes of it for as long as `patience`.
 pub fn any_visible(
     settings: &KafkaSettings,
     records: &[OutRecord],
@@ -45,38 +45,47 @@ pub fn any_visible(
     }
     let topics: BTreeSet<&str> = wanted.keys().map(|(topic, _)| *topic).collect();
     let back = i64::try_from(records.len()).unwrap_or(i64::MAX / 2) + OTHERS;
-    let deadline = Deadline::after(patience);
     let seen = topics.iter().try_fold(false, |seen, topic| {
-        Ok(seen || shows(&reader, topic, (&wanted, back), deadline)?)
+        Ok(seen || if_allowed(topic, shows(&reader, topic, (&wanted, back), patience))?)
     });
     drop_apart("reader", reader, CLOSE);
-    seen.or_else(|error: KafkaError| match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-            tracing::warn!(%error, "what became of a transaction may not be looked at; it is taken for aborted");
-            Ok(false)
-        }
-        _ => Err(PublishError::Aborted {
-            reason: format!("what became of a transaction cannot be seen: {error}"),
-        }),
+    seen.map_err(|error: KafkaError| PublishError::Aborted {
+        reason: format!("what became of a transaction cannot be seen: {error}"),
     })
 }
 
 /// By topic and key.
 type Wanted<'a> = HashMap<(&'a str, Option<&'a [u8]>), Vec<&'a OutRecord>>;
 
+fn if_allowed(topic: &str, shown: Result<bool, KafkaError>) -> Result<bool, KafkaError> {
+    match shown {
+        Err(error) if is_forbidden(&error) => {
+            tracing::warn!(
+                topic,
+                "what became of a transaction may not be looked at; it is taken for aborted where no other topic shows it"
+            );
+            Ok(false)
+        }
+        shown => shown,
+    }
+}
+
 fn shows(
     reader: &BaseConsumer<Monitor>,
     topic: &str,
     (wanted, back): (&Wanted<'_>, i64),
-    deadline: Deadline,
+    patience: Duration,
 ) -> Result<bool, KafkaError> {
+    let mut deadline = Deadline::after(patience);
     let known = reader.fetch_metadata(Some(topic), deadline.left())?;
-    let mut unread: Vec<i32> = known
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions())
-        .map(rdkafka::metadata::MetadataPartition::id)
-        .collect();
+    let mut unread = Vec::new();
+    for known in known.topics() {
+        if let Some(code) = known.error() {
+            // A topic that is not known just now must not be taken for one that is empty.
+            return Err(KafkaError::MetadataFetch(code.into()));
+        }
+        unread.extend(known.partitions().iter().map(rdkafka::metadata::MetadataPartition::id));
+    }
     let mut assignment = TopicPartitionList::new();
     for partition in &unread {
         let (low, end) = reader.fetch_watermarks(topic, *partition, deadline.left())?;
@@ -86,6 +95,7 @@ fn shows(
     while !unread.is_empty() {
         match reader.poll(deadline.slice(POLL)) {
             Some(Ok(message)) if is_wanted(&message, wanted) => return Ok(true),
+            Some(Ok(_)) => deadline = Deadline::after(patience),
             Some(Err(KafkaError::PartitionEOF(partition))) => unread.retain(|unread| *unread != partition),
             Some(Err(error)) if deadline.passed() || is_forbidden(&error) => return Err(error),
             // The library retries by itself, until the time is over.
