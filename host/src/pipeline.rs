@@ -96,6 +96,8 @@ struct Desk {
     waiting: HashMap<RequestId, oneshot::Sender<Answer>>,
     /// Answers under an `Idempotency-Key` that wait for their commit: a repetition must find them already.
     remembered: HashMap<Remembered, Answered>,
+    /// The committer has units in hand.
+    committing: bool,
     /// A revocation could not wait any longer: the committer is to drop what is not committed.
     revert: bool,
     stopping: bool,
@@ -148,6 +150,7 @@ impl Pipeline {
             requests: 0,
             waiting: HashMap::new(),
             remembered: HashMap::new(),
+            committing: false,
             revert: false,
             stopping: false,
         };
@@ -276,7 +279,7 @@ impl Pipeline {
     pub fn drain(&self, deadline: Instant) -> bool {
         let mut desk = self.desk.lock();
         loop {
-            if desk.units.is_empty() && desk.lanes.is_settled() {
+            if desk.units.is_empty() && !desk.committing && desk.lanes.is_settled() {
                 return true;
             }
             if Instant::now() >= deadline {

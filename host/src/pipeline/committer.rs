@@ -117,7 +117,8 @@ impl Pipeline {
             .take_while(fits)
             .count()
             .max(1);
-        let units = desk.units.drain(..count.min(desk.units.len())).collect();
+        let units: Vec<_> = desk.units.drain(..count.min(desk.units.len())).collect();
+        desk.committing = !units.is_empty();
         let mut batch = fold(units, &desk.lanes, &desk.partitions, &self.registry);
         batch.commit.published = desk.published.take();
         batch
@@ -153,6 +154,7 @@ impl Pipeline {
         }
         let now = clock::wall_millis();
         let mut desk = self.desk.lock();
+        desk.committing = false;
         for (lane, row) in states.iter().zip(committed.rows) {
             desk.lanes.rebase(lane, row);
         }
@@ -244,6 +246,7 @@ impl Pipeline {
 
     pub(super) fn fail(&self, batch: Batch) {
         let mut desk = self.desk.lock();
+        desk.committing = false;
         // What the relay published is told again with the next commit.
         desk.published = desk.published.max(batch.commit.published);
         let mut units = batch.units;
@@ -260,15 +263,20 @@ impl Pipeline {
     }
 
     /// Drops what is not committed and runs it again: it stood on a commit that failed, or a revocation cannot wait.
-    /// Units that nothing stands on are kept.
+    /// Units that nothing stands on are kept, but for records of partitions that were taken away: these come in again.
     pub(super) fn revert(&self, desk: &mut Desk, failed: Vec<Unit>) {
         desk.revert = false;
         let queued = std::mem::take(&mut desk.units);
-        desk.units = failed
-            .into_iter()
-            .chain(queued)
-            .filter(|unit| unit.changes.is_empty())
-            .collect();
+        let units = failed.into_iter().chain(queued);
+        for unit in units.filter(|unit| unit.changes.is_empty()) {
+            if let Finish::Done { partition, weight, .. } = unit.finish
+                && desk.partitions.get(partition).is_some_and(|taken| !taken.assigned)
+            {
+                self.forget(desk, partition, (1, weight));
+            } else {
+                desk.units.push_back(unit);
+            }
+        }
         desk.remembered.clear();
         for work in desk.lanes.revert() {
             if let Input::Request(id, _) = &*work

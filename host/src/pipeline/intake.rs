@@ -352,6 +352,13 @@ impl Pipeline {
         self.rouse(desk);
         let records = purged.len();
         let bytes: usize = purged.iter().map(|work| work.bytes()).sum();
+        self.forget(desk, ix, (records, bytes));
+        // Nothing may be committed for a while: what is held for the bounds must hear of it here.
+        self.may_resume();
+    }
+
+    /// Counts records and their bytes out that are not in memory any more.
+    pub(super) fn forget(&self, desk: &mut Desk, ix: PartitionIx, (records, bytes): (usize, usize)) {
         let Some(partition) = desk.partitions.get_mut(ix) else {
             return;
         };
@@ -359,8 +366,6 @@ impl Pipeline {
         if let Some(load) = desk.load.get_mut(usize::from(partition.handler)) {
             *load = (load.0.saturating_sub(records), load.1.saturating_sub(bytes));
         }
-        // Nothing may be committed for a while: what is held for the bounds must hear of it here.
-        self.may_resume();
     }
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::careful::{Careful, becomes_a_letter, is_no_event};
 use super::*;
-use crate::lanes::Job;
+use crate::lanes::{Job, PartitionIx};
 use crate::progress::Progress;
 use crate::work::Input;
 
@@ -191,27 +191,36 @@ impl World {
         self.check();
     }
 
-    /// As [`HandlerIntake::revoked`], with the workers and the committer going on meanwhile.
+    /// As [`HandlerIntake::revoked`], with the workers and the committer going on meanwhile. By force, where nothing can be
+    /// committed, all of the partition goes but its failed tries.
     fn revoke(&mut self, number: usize, forced: bool) {
         if self.reading.remove(&number).is_none() {
             return;
         }
         let name = partition(i32::try_from(number).unwrap());
         let found = self.pipeline.let_go(&mut self.pipeline.desk.lock(), 0, &[name]);
-        if forced {
-            self.pipeline.revert(&mut self.pipeline.desk.lock(), Vec::new());
-        }
-        loop {
-            let mut desk = self.pipeline.desk.lock();
-            self.pipeline.purge(&mut desk, found[0]);
-            if !Pipeline::is_under_way(&desk, &found, true) {
-                break;
-            }
-            drop(desk);
+        let mut rounds = 0;
+        while self.is_under_way(&found, forced) {
             self.take(false);
             self.finish(0);
+            if !forced {
+                self.commit(false);
+            }
+            rounds += 1;
+            assert!(rounds < 10_000, "the partition is not given up");
+        }
+        while Pipeline::is_under_way(&self.pipeline.desk.lock(), &found, true) {
             self.commit(false);
         }
+    }
+
+    fn is_under_way(&self, found: &[PartitionIx], forced: bool) -> bool {
+        let mut desk = self.pipeline.desk.lock();
+        if forced {
+            self.pipeline.revert(&mut desk, Vec::new());
+        }
+        self.pipeline.purge(&mut desk, found[0]);
+        Pipeline::is_under_way(&desk, found, !forced)
     }
 
     fn assign(&mut self, number: usize) {
