@@ -9,5 +9,5 @@ mod observed;
 mod verdict;
 
 pub use journal::{Expected, Fate, Input, Journal};
-pub use observed::{Glimpse, Letter, Observed, Place, Sighting, Witnessed};
+pub use observed::{Failure, Glimpse, Letter, Observed, Place, Sighting, Witnessed};
 pub use verdict::{Anomaly, Kind, Rules, Verdict, judge};

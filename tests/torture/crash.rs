@@ -91,7 +91,9 @@ fn at_every_step(run: &Run<'_>) -> Result<Verdict> {
                 run.dies(&settings.clone().fault("CRASH", &format!("{step}:{at}")))?;
             }
         }
-        run.host(&settings)
+        let host = run.host(&settings)?;
+        goes_on(run, &host)?;
+        Ok(host)
     })?;
     run.finish(host)
 }

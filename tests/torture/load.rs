@@ -12,7 +12,7 @@ use witness::Asked;
 use crate::checker::Fate;
 use crate::{Ask, Client, Compression, Event, Producer, Reply, Result};
 
-use super::run::Run;
+use super::run::{Run, below};
 
 /// How often a producer sends.
 const BEAT: Duration = Duration::from_millis(50);
@@ -146,14 +146,15 @@ impl Run<'_> {
 
     /// The next input of some key.
     fn input(&self, load: &Load) -> (Arc<str>, Asked) {
-        let key = match self.below(100) < u64::from(load.hot) {
+        let draw = |bound| below(&self.load, bound);
+        let key = match draw(100) < u64::from(load.hot) {
             true => 0,
-            false => self.below(load.keys as u64),
+            false => draw(load.keys as u64),
         };
         let asked = Asked {
-            refuse: self.below(1000) < u64::from(load.refused),
-            fails: match self.below(1000) < u64::from(load.failing) {
-                true => 1 + self.below(2),
+            refuse: draw(1000) < u64::from(load.refused),
+            fails: match draw(1000) < u64::from(load.failing) {
+                true => 1 + draw(2),
                 false => 0,
             },
             burn: load.burn,

@@ -13,7 +13,7 @@ const SHOWN: usize = 10;
 pub struct Report {
     /// The scenario.
     pub scenario: String,
-    /// What it was run with; the same seed makes the same keys, pauses and places.
+    /// What it was run with; the same seed makes the same choices: keys, steps, pauses.
     pub seed: u64,
     /// How long it took.
     pub seconds: f64,

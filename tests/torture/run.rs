@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use witness::{Asked, Memory};
 
-use crate::checker::{Expected, Journal, Observed, Rules, Verdict, judge};
+use crate::checker::{Expected, Fate, Journal, Observed, Rules, Verdict, judge};
 use crate::consumer::Reader;
 use crate::wait::PATIENCE;
 use crate::{Client, Host, Result, World};
@@ -34,7 +34,9 @@ pub struct Run<'a> {
     pub full: bool,
     /// What clients sent.
     pub journal: Journal,
+    /// The scenario's choices. The clients, who go on beside it at their own pace, have others.
     random: Mutex<fastrand::Rng>,
+    pub(super) load: Mutex<fastrand::Rng>,
     numbers: Numbers,
     input: String,
     topics: Topics,
@@ -79,6 +81,7 @@ impl<'a> Run<'a> {
             full,
             journal: Journal::default(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
+            load: Mutex::new(fastrand::Rng::with_seed(!seed)),
             numbers: Numbers::default(),
             input,
             topics,
@@ -99,12 +102,9 @@ impl<'a> Run<'a> {
         &self.topics.events
     }
 
-    /// A number below `bound`.
+    /// A number below `bound`, for the scenario.
     pub fn below(&self, bound: u64) -> u64 {
-        self.random
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .u64(..bound.max(1))
+        below(&self.random, bound)
     }
 
     /// `full`, or `short` in `cargo test`.
@@ -190,7 +190,7 @@ impl<'a> Run<'a> {
     /// # Errors
     /// Likewise.
     pub fn finish_of(&self, handler: &str, host: Host, rules: Rules) -> Result<Verdict> {
-        self.settle(&host)?;
+        self.settle_of(handler, &host)?;
         let states = self.states(&host)?;
         let ended = host.terminate()?;
         ensure!(ended.code() == 0, "the host ended with {}", ended.status);
@@ -240,7 +240,10 @@ impl<'a> Run<'a> {
             stuck,
             last,
             states,
-            attempts: tries(&self.world.logs_of_each(), &made),
+            attempts: match rules.clock_jumps {
+                true => Vec::new(),
+                false => tries(&self.world.logs_of_each(), &made),
+            },
         };
         Ok(judge(&self.journal.inputs(), &observed, rules))
     }
@@ -270,14 +273,18 @@ impl<'a> Run<'a> {
     /// # Errors
     /// If the host ends.
     pub fn settle(&self, host: &Host) -> Result {
+        self.settle_of("witness", host)
+    }
+
+    fn settle_of(&self, handler: &str, host: &Host) -> Result {
         let inputs = self.journal.inputs();
-        let acknowledged = inputs
-            .iter()
-            .filter(|input| input.fate == crate::checker::Fate::Acknowledged);
+        let acknowledged = inputs.iter().filter(|input| input.fate == Fate::Acknowledged);
         let dead = acknowledged
             .clone()
             .filter(|input| input.expected == Expected::DeadLetter)
             .count();
+        // What comes of them may be more than what must, and hide that something is missing still.
+        let doubtful = inputs.iter().any(|input| input.fate == Fate::Unknown);
         let answers = acknowledged.filter(|input| input.expected == Expected::Answer).count();
         let mut end = Instant::now() + PATIENCE;
         let (mut before, mut since) = (self.seen(), Instant::now());
@@ -292,9 +299,9 @@ impl<'a> Run<'a> {
             if seen != before || !idle {
                 (before, since) = (seen, Instant::now());
             }
-            let complete = seen[0] >= answers && seen[1] >= answers && seen[2] >= dead;
+            let complete = !doubtful && seen[0] >= answers && seen[1] >= answers && seen[2] >= dead;
             let quiet = if complete { LOOK * 3 } else { QUIET };
-            if Instant::now() >= end || (since.elapsed() >= quiet && (complete || self.lag()? == 0)) {
+            if Instant::now() >= end || (since.elapsed() >= quiet && (complete || self.lag_of(handler)? == 0)) {
                 return Ok(());
             }
             thread::park_timeout(LOOK);
@@ -319,7 +326,8 @@ impl<'a> Run<'a> {
     /// Partitions whose readers are held up by a transaction, although nobody writes any more.
     fn stuck(&self) -> Result<Vec<String>> {
         let cluster = self.world.cluster()?;
-        let topics = self.topics.events.iter().chain([&self.topics.dead]);
+        let cursor = format!("{}.relay", self.world.deployment());
+        let topics = self.topics.events.iter().chain([&self.topics.dead, &cursor]);
         let end = Instant::now() + QUIET;
         loop {
             let mut stuck = Vec::new();
@@ -336,6 +344,11 @@ impl<'a> Run<'a> {
     fn live(&self) -> MutexGuard<'_, Option<Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+pub(super) fn below(random: &Mutex<fastrand::Rng>, bound: u64) -> u64 {
+    let mut random = random.lock().unwrap_or_else(PoisonError::into_inner);
+    random.u64(..bound.max(1))
 }
 
 /// Whether the host says that it has nothing to do.

@@ -146,5 +146,9 @@ fn rolled_back(run: &Run<'_>) -> Result<Verdict> {
         }
         Ok(host)
     })?;
-    run.finish_by(host, Rules { rolled_back: true })
+    let rules = Rules {
+        rolled_back: true,
+        ..Rules::default()
+    };
+    run.finish_by(host, rules)
 }

@@ -6,14 +6,16 @@
 
 use std::collections::BTreeMap;
 
+use crate::checker::Failure;
+
 /// So many events that were made after a failure, and published, say that it is stored. They outnumber those that other
 /// workers may have put in front of it by chance.
 const LATER: usize = 30;
 
-/// Per record, the numbers of its failed attempts, in order: all of the last host, and of the others those that are stored
-/// for certain. `logs` has the lines of each host; `made` says when each event was made, and is sorted.
-pub(super) fn tries(logs: &[Vec<String>], made: &[String]) -> Vec<(String, Vec<u32>)> {
-    let mut records: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+/// Per record, its failed attempts, in order. `logs` has the lines of each host; `made` says when each event was made, and is
+/// sorted.
+pub(super) fn tries(logs: &[Vec<String>], made: &[String]) -> Vec<(String, Vec<Failure>)> {
+    let mut records: BTreeMap<String, Vec<Failure>> = BTreeMap::new();
     for (host, lines) in logs.iter().enumerate() {
         let mut later = logs.get(host + 1..).unwrap_or_default().iter();
         let end = later.find_map(|lines| lines.iter().find_map(|line| time(line)));
@@ -22,10 +24,11 @@ pub(super) fn tries(logs: &[Vec<String>], made: &[String]) -> Vec<(String, Vec<u
             let (Some((record, failed)), Some(at)) = (failure(line), time(line)) else {
                 continue;
             };
-            let is_stored = before_end.is_none_or(|end| end.saturating_sub(before(made, at)) >= LATER);
-            if is_stored {
-                records.entry(record).or_default().push(failed);
-            }
+            let stored = before_end.is_none_or(|end| end.saturating_sub(before(made, at)) >= LATER);
+            records
+                .entry(record)
+                .or_default()
+                .push(Failure { host, failed, stored });
         }
     }
     records.into_iter().collect()
@@ -77,20 +80,29 @@ mod tests {
     #[test]
     fn failed_attempts_are_found_in_the_log() {
         let found = tries(&[vec![line(1, 1), "else".to_owned(), line(2, 2)]], &[]);
-        assert_eq!(found, [("t.a[2]@7".to_owned(), vec![1, 2])]);
+        let failure = |failed| Failure {
+            host: 0,
+            failed,
+            stored: true,
+        };
+        assert_eq!(found, [("t.a[2]@7".to_owned(), vec![failure(1), failure(2)])]);
     }
 
     #[test]
     fn what_was_not_stored_before_a_crash_does_not_count() {
         let logs = [vec![line(10, 1), line(11, 2)], vec![line(20, 1), line(21, 2)]];
-        let counted = |made: &[String]| tries(&logs, made).remove(0).1;
+        let stored = |made: &[String]| {
+            let (_, failures) = tries(&logs, made).remove(0);
+            failures.iter().map(|failure| failure.stored).collect::<Vec<_>>()
+        };
+        let not_known = [false, false, true, true];
         assert_eq!(
-            counted(&made(0..10)),
-            [1, 2],
+            stored(&made(0..10)),
+            not_known,
             "nothing came out that was made after them"
         );
-        assert_eq!(counted(&made(0..12)), [1, 2], "not enough");
-        assert_eq!(counted(&made(0..17)), [1, 2, 1, 2], "both were stored, and forgotten");
-        assert_eq!(counted(&made(20..30)), [1, 2], "what the next host made says nothing");
+        assert_eq!(stored(&made(0..12)), not_known, "not enough");
+        assert_eq!(stored(&made(0..17)), [true; 4]);
+        assert_eq!(stored(&made(20..30)), not_known, "what the next host made says nothing");
     }
 }

@@ -161,6 +161,17 @@ fn place(seen: &Seen) -> Place {
     }
 }
 
+/// A failed attempt, as a host logged it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Which host it was, of one after the other.
+    pub host: usize,
+    /// How often the record had failed with it.
+    pub failed: u32,
+    /// Whether it is certain that the host stored it before it ended.
+    pub stored: bool,
+}
+
 /// Everything that is known from outside at the end of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
@@ -170,8 +181,8 @@ pub struct Observed {
     pub last: Witnessed,
     /// What the host knows of keys: count and fold.
     pub states: Vec<(Arc<str>, witness::Memory)>,
-    /// Per record that failed, the numbers of its failed attempts as the hosts logged them, in order.
-    pub attempts: Vec<(String, Vec<u32>)>,
+    /// Per record that failed, its failed attempts as the hosts logged them, in order.
+    pub attempts: Vec<(String, Vec<Failure>)>,
     /// Partitions whose last stable offset did not reach the end although nobody wrote any more.
     pub stuck: Vec<String>,
 }

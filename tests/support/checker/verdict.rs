@@ -11,7 +11,7 @@ use serde::Serialize;
 use witness::{Memory, Testimony};
 
 use super::journal::{Expected, Fate, Input};
-use super::observed::{Glimpse, Letter, Observed, Sighting, Witnessed};
+use super::observed::{Failure, Glimpse, Letter, Observed, Sighting, Witnessed};
 
 /// What can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -59,6 +59,8 @@ pub struct Anomaly {
 pub struct Rules {
     /// Versions were rolled back: a key may see an older one again.
     pub rolled_back: bool,
+    /// The hosts' clock jumped: by the times in their logs nobody can tell what was stored.
+    pub clock_jumps: bool,
 }
 
 /// What came of a run.
@@ -125,14 +127,7 @@ pub fn judge(inputs: &[Input], observed: &Observed, rules: Rules) -> Verdict {
     }
     states(&mut verdict, last, &observed.states);
     aborted(&mut verdict, observed);
-    for (record, numbers) in &observed.attempts {
-        if !numbers.is_sorted() {
-            verdict.add(
-                Kind::Attempts,
-                format!("the attempts of {record} that failed: {numbers:?}"),
-            );
-        }
-    }
+    attempts(&mut verdict, observed);
     for partition in &observed.stuck {
         verdict.add(Kind::Stuck, partition.clone());
     }
@@ -309,6 +304,24 @@ fn states(verdict: &mut Verdict, last: &Witnessed, states: &[(Arc<str>, Memory)]
                 Kind::State,
                 format!("{key}: the host knows {known:?}, its events make {memory:?}"),
             );
+        }
+    }
+}
+
+/// What a host has stored the next ones know, and each counts on from there. (One host may log a number twice: a try whose
+/// end was overtaken.)
+fn attempts(verdict: &mut Verdict, observed: &Observed) {
+    for (record, failures) in &observed.attempts {
+        let forgets = |(place, later): (usize, &Failure)| {
+            let mut before = failures.iter().take(place);
+            before.any(|earlier| match earlier.host == later.host {
+                true => earlier.failed > later.failed,
+                false => earlier.stored && earlier.failed >= later.failed,
+            })
+        };
+        if failures.iter().enumerate().any(forgets) {
+            let what = format!("the attempts of {record} that failed: {failures:?}");
+            verdict.add(Kind::Attempts, what);
         }
     }
 }

@@ -115,6 +115,19 @@ fn kinds_in(
         .collect()
 }
 
+const ROLLED_BACK: Rules = Rules {
+    rolled_back: true,
+    clock_jumps: false,
+};
+
+fn of_attempts(failures: &[(usize, u32, bool)]) -> Vec<Kind> {
+    let failures = failures
+        .iter()
+        .map(|&(host, failed, stored)| Failure { host, failed, stored });
+    let failures = failures.collect();
+    kinds(|_, seen| seen.attempts.push(("t[0]@1".to_owned(), failures)))
+}
+
 #[test]
 fn a_clean_run_has_nothing_against_it() {
     assert_eq!(kinds(|_, _| {}), []);
@@ -142,10 +155,19 @@ fn every_kind_of_fault_is_found_by_its_name() {
     let found = kinds(|_, seen| seen.last.events[0][0].told.by = 7);
     assert_eq!(found, [Kind::Version], "by two, and back");
     assert_eq!(kinds(|_, seen| seen.stuck.push("t[0]".to_owned())), [Kind::Stuck]);
-    assert_eq!(
-        kinds(|_, seen| seen.attempts.push(("t[0]@1".to_owned(), vec![1, 2, 1]))),
-        [Kind::Attempts]
-    );
+    for failures in [
+        &[(0, 1, true), (1, 1, false)][..],
+        &[(0, 1, false), (0, 2, true), (2, 2, true)],
+        &[(0, 2, false), (0, 1, false)],
+    ] {
+        assert_eq!(of_attempts(failures), [Kind::Attempts], "{failures:?}");
+    }
+    for failures in [
+        &[(0, 1, true), (0, 1, true), (0, 2, true)][..],
+        &[(0, 1, true), (0, 2, false), (1, 2, true), (2, 3, false)],
+    ] {
+        assert_eq!(of_attempts(failures), [], "{failures:?}");
+    }
     assert_eq!(kinds(|inputs, _| inputs[0].fate = Fate::Failed), [Kind::Phantom]);
     assert_eq!(kinds(|_, seen| seen.last.events[0][0].told.index = 1), [Kind::Phantom]);
     let found = kinds(|_, seen| seen.last.events[1][3].told.seq = 3);
@@ -232,6 +254,6 @@ fn a_rollback_may_go_back() {
     }
     let forward = judge(&inputs, &observed, Rules::default());
     assert_eq!(forward.counts().into_keys().collect::<Vec<_>>(), [Kind::Version]);
-    let back = judge(&inputs, &observed, Rules { rolled_back: true });
+    let back = judge(&inputs, &observed, ROLLED_BACK);
     assert!(back.anomalies.is_empty(), "{:?}", back.anomalies);
 }
