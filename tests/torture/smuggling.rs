@@ -7,9 +7,11 @@ use serde_json::json;
 use witness::Asked;
 
 use crate::checker::{Fate, Verdict};
+use crate::wait::PATIENCE;
 use crate::{Client, Host, Result};
 
-use super::http::connect;
+use super::http::{SOME, connect};
+use super::vitals::Vitals;
 use super::{Load, Run};
 
 /// A way to hide a request: the bytes before it, given its length, and those after it.
@@ -156,6 +158,8 @@ const HIDINGS: &[Hiding] = &[
 pub(super) fn smuggling(run: &Run<'_>) -> Result<Verdict> {
     let host = run.host(&run.settings()?)?;
     run.under(&Load::default(), || {
+        run.until_seen(100, PATIENCE);
+        let before = Vitals::of(&host)?;
         // Two requests, one behind the other, are two.
         let (id, honest) = hidden(run);
         let said = say(&host, [format!("{ASK}\r\n").as_bytes(), &honest].concat())?;
@@ -173,6 +177,7 @@ pub(super) fn smuggling(run: &Run<'_>) -> Result<Verdict> {
                 run.fault();
             }
         }
+        before.grown_by_less(&host, SOME)?;
         Ok(())
     })?;
     run.finish(host)

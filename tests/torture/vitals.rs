@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::{Host, Result};
 
@@ -39,6 +39,17 @@ impl Vitals {
             files: files.count() as u64,
             threads: field(&status, "Threads")?,
         })
+    }
+
+    /// The same later, of a host whose memory must not have grown by as much as this at any time since.
+    ///
+    /// # Errors
+    /// If it has, or the host has ended.
+    pub(super) fn grown_by_less(&self, host: &Host, bytes: u64) -> Result<Self> {
+        let after = Self::of(host)?;
+        let (before, most) = (self.memory, after.peak);
+        ensure!(most < before + bytes, "it grew from {before} bytes to {most}");
+        Ok(after)
     }
 }
 
