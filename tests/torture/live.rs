@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
 
 use crate::checker::{Glimpse, Witnessed};
 use crate::consumer::Reader;
@@ -25,14 +26,15 @@ impl Topics {
     }
 
     /// Reads all of them to their ends; says also when each first event was made, sorted.
-    pub(super) fn read(&self, world: &World) -> Result<(Witnessed, Vec<String>)> {
+    pub(super) fn read(&self, world: &World) -> Result<(Witnessed, Vec<Timestamp>)> {
         let mut all = Witnessed::default();
         let mut made = Vec::new();
         for (place, topic) in self.all().into_iter().enumerate() {
             world.reader(topic)?.each_to_end(|seen| {
                 all.note(place, &seen)?;
                 if place == 0 {
-                    made.push(seen.header("timestamp"));
+                    let at = seen.header("timestamp").parse();
+                    made.push(at.context("an event that does not say when it was made")?);
                 }
                 Ok(())
             })?;

@@ -6,15 +6,19 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::checker::Failure;
 
-/// So many events that were made after a failure, and published, say that it is stored. They outnumber those that other
-/// workers may have put in front of it by chance.
+/// So many events that were made after a failure, and published, say that it is stored.
 const LATER: usize = 30;
+/// And made so long after it: a worker says that a try failed before it hands that on, and may be held up in between while
+/// others, who catch up with what waited, overtake it by hundreds.
+const GRACE: SignedDuration = SignedDuration::from_millis(300);
 
 /// Per record, its failed attempts, in order. `logs` has the lines of each host; `made` says when each event was made, and is
 /// sorted.
-pub(super) fn tries(logs: &[Vec<String>], made: &[String]) -> Vec<(String, Vec<Failure>)> {
+pub(super) fn tries(logs: &[Vec<String>], made: &[Timestamp]) -> Vec<(String, Vec<Failure>)> {
     let mut records: BTreeMap<String, Vec<Failure>> = BTreeMap::new();
     for (host, lines) in logs.iter().enumerate() {
         let mut later = logs.get(host + 1..).unwrap_or_default().iter();
@@ -24,7 +28,7 @@ pub(super) fn tries(logs: &[Vec<String>], made: &[String]) -> Vec<(String, Vec<F
             let (Some((record, failed)), Some(at)) = (failure(line), time(line)) else {
                 continue;
             };
-            let stored = before_end.is_none_or(|end| end.saturating_sub(before(made, at)) >= LATER);
+            let stored = before_end.is_none_or(|end| end.saturating_sub(before(made, at + GRACE)) >= LATER);
             records
                 .entry(record)
                 .or_default()
@@ -35,19 +39,14 @@ pub(super) fn tries(logs: &[Vec<String>], made: &[String]) -> Vec<(String, Vec<F
 }
 
 /// How many events were made before.
-fn before(made: &[String], time: &str) -> usize {
-    made.partition_point(|made| made.as_str() < time)
+fn before(made: &[Timestamp], time: Timestamp) -> usize {
+    made.partition_point(|made| *made < time)
 }
 
-/// `2026-01-31T23:59:59.123` at the beginning of a line, as events have it too.
-fn time(line: &str) -> Option<&str> {
-    let time = line.get(..23)?;
-    let shape = time.bytes().zip(b"0000-00-00T00:00:00.000".iter());
-    let fits = shape.into_iter().all(|(byte, like)| match like {
-        b'0' => byte.is_ascii_digit(),
-        like => byte == *like,
-    });
-    fits.then_some(time)
+/// The time at the beginning of a line, as events have it too.
+fn time(line: &str) -> Option<Timestamp> {
+    let (time, _) = line.split_once(' ')?;
+    time.parse().ok()
 }
 
 /// The record that failed, and how often it has.
@@ -72,9 +71,9 @@ mod tests {
     }
 
     /// Ten events a second.
-    fn made(seconds: std::ops::Range<usize>) -> Vec<String> {
+    fn made(seconds: std::ops::Range<usize>) -> Vec<Timestamp> {
         let of = |second| (0..10).map(move |part| format!("2026-01-31T10:00:{second:02}.{part}00Z"));
-        seconds.flat_map(of).collect()
+        seconds.flat_map(of).map(|time| time.parse().unwrap()).collect()
     }
 
     #[test]
@@ -91,7 +90,7 @@ mod tests {
     #[test]
     fn what_was_not_stored_before_a_crash_does_not_count() {
         let logs = [vec![line(10, 1), line(11, 2)], vec![line(20, 1), line(21, 2)]];
-        let stored = |made: &[String]| {
+        let stored = |made: &[Timestamp]| {
             let (_, failures) = tries(&logs, made).remove(0);
             failures.iter().map(|failure| failure.stored).collect::<Vec<_>>()
         };
