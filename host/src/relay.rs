@@ -167,7 +167,6 @@ impl Relay {
             Some(open) => open,
             None => {
                 let opened = open.insert(self.open(*knows)?);
-                knows.adopt = false;
                 // Heard once; a full channel means that it was heard.
                 self.ready.try_send(()).ok();
                 opened
@@ -204,7 +203,11 @@ impl Relay {
             .inspect_err(|_| {
                 self.count(topics, records.clone(), |meters| &meters.failed);
             })?;
-        (*after, knows.confirmed) = (last, last);
+        *after = last;
+        *knows = Knows {
+            confirmed: last,
+            adopt: false,
+        };
         self.meters.host.relay_seconds.record(began.elapsed());
         self.count(topics, records, |meters| &meters.published);
         self.pipeline.published(last);
@@ -331,7 +334,8 @@ struct Standing {
 struct Knows {
     /// The last batch that Kafka has confirmed to it: the store hears of it with its next commit.
     confirmed: BatchNo,
-    /// Whether it may take over what does not belong to the store. Once: who takes over from it later has the last word.
+    /// Whether it may take over what does not belong to the store: until it has published. Who takes over from it later has
+    /// the last word. (Kafka may confirm the takeover itself before it shows it.)
     adopt: bool,
 }
 

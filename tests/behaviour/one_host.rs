@@ -87,7 +87,8 @@ fn overtaken(world: &World) -> Result {
     world.send(&input, &ledger.rounds(20, 2, 0))?;
     ledger.settle(world)?;
     let second = world.host_in("elsewhere", &settings, &["--adopt"])?;
-    // It finds out when it publishes; all partitions have something.
+    second.says(&["this store takes the deployment"])?;
+    // The first finds out when it publishes; all partitions have something.
     world.send(&input, &ledger.rounds(20, 2, 0))?;
     stopped(&first.wait(PATIENCE)?, &["belongs to store", "--adopt"])?;
     second.still_runs()

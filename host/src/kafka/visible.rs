@@ -46,11 +46,12 @@ pub fn any_visible(
     let topics: BTreeSet<&str> = wanted.keys().map(|(topic, _)| *topic).collect();
     let back = i64::try_from(records.len()).unwrap_or(i64::MAX / 2) + OTHERS;
     let seen = topics.iter().try_fold(false, |seen, topic| {
-        Ok(seen || if_allowed(topic, shows(&reader, topic, (&wanted, back), patience))?)
+        let shown = || if_allowed(topic, shows(&reader, topic, (&wanted, back), patience));
+        Ok(seen || shown().map_err(|error| (*topic, error))?)
     });
     drop_apart("reader", reader, CLOSE);
-    seen.map_err(|error: KafkaError| PublishError::Aborted {
-        reason: format!("what became of a transaction cannot be seen: {error}"),
+    seen.map_err(|(topic, error)| PublishError::Aborted {
+        reason: format!("what became of a transaction cannot be seen on topic `{topic}`: {error}"),
     })
 }
 
@@ -78,25 +79,33 @@ fn shows(
 ) -> Result<bool, KafkaError> {
     let mut deadline = Deadline::after(patience);
     let known = reader.fetch_metadata(Some(topic), deadline.left())?;
-    let mut unread = Vec::new();
+    let mut partitions = Vec::new();
     for known in known.topics() {
         if let Some(code) = known.error() {
             // A topic that is not known just now must not be taken for one that is empty.
             return Err(KafkaError::MetadataFetch(code.into()));
         }
-        unread.extend(known.partitions().iter().map(rdkafka::metadata::MetadataPartition::id));
+        partitions.extend(known.partitions().iter().map(rdkafka::metadata::MetadataPartition::id));
     }
+    let mut unread = HashMap::new();
     let mut assignment = TopicPartitionList::new();
-    for partition in &unread {
-        let (low, end) = reader.fetch_watermarks(topic, *partition, deadline.left())?;
-        assignment.add_partition_offset(topic, *partition, Offset::Offset(low.max(end - back)))?;
+    for partition in partitions {
+        let (low, end) = reader.fetch_watermarks(topic, partition, deadline.left())?;
+        assignment.add_partition_offset(topic, partition, Offset::Offset(low.max(end - back)))?;
+        unread.insert(partition, end);
     }
     reader.assign(&assignment)?;
     while !unread.is_empty() {
         match reader.poll(deadline.slice(POLL)) {
             Some(Ok(message)) if is_wanted(&message, wanted) => return Ok(true),
-            Some(Ok(_)) => deadline = Deadline::after(patience),
-            Some(Err(KafkaError::PartitionEOF(partition))) => unread.retain(|unread| *unread != partition),
+            Some(Ok(message)) => {
+                deadline = Deadline::after(patience);
+                // What others write behind the end that was found is not of interest, and need not have one.
+                unread.retain(|partition, end| *partition != message.partition() || message.offset() + 1 < *end);
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                unread.remove(&partition);
+            }
             Some(Err(error)) if deadline.passed() || is_forbidden(&error) => return Err(error),
             // The library retries by itself, until the time is over.
             _ if deadline.passed() => return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut)),

@@ -195,7 +195,7 @@ impl Pipeline {
         for (lane, _) in &unit.changes {
             desk.lanes.committed(lane);
         }
-        let (partition, span, weight, produced_millis) = match &unit.finish {
+        let (ix, span, weight, produced_millis) = match &unit.finish {
             Finish::Done {
                 partition,
                 span,
@@ -211,15 +211,11 @@ impl Pipeline {
             }
             Finish::Answered { .. } => return,
         };
-        let Some(partition) = desk.partitions.get_mut(*partition) else {
+        let Some(partition) = desk.partitions.get_mut(*ix) else {
             return;
         };
         if let Some(progress) = &mut partition.progress {
             progress.complete(*span);
-        }
-        partition.in_flight = partition.in_flight.saturating_sub(1);
-        if let Some(load) = desk.load.get_mut(usize::from(partition.handler)) {
-            *load = (load.0.saturating_sub(1), load.1.saturating_sub(*weight));
         }
         if let (Some(produced), Some(handler)) = (produced_millis, self.registry.get(partition.handler)) {
             let lag = u64::try_from(now - produced).unwrap_or(0);
@@ -227,6 +223,7 @@ impl Pipeline {
                 meters.event_lag.record(Duration::from_millis(lag));
             }
         }
+        self.forget(desk, *ix, (1, *weight));
     }
 
     /// Sets the gauges, for whoever looks once in a while; a gauge is a float, exact far beyond any of these numbers.

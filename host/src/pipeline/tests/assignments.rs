@@ -349,6 +349,24 @@ proptest! {
 }
 
 #[test]
+fn a_drain_waits_for_the_commit_that_is_under_way() {
+    let mut world = World::new();
+    world.assign(0);
+    while !is_no_event(world.produced) {
+        world.produced += 1;
+    }
+    world.produce(0, 0);
+    world.deliver(0);
+    let is_drained = |world: &World| world.pipeline.drain(Instant::now());
+    assert!(!is_drained(&world), "its dead letter waits");
+    let batch = world.pipeline.gather(&mut world.pipeline.desk.lock());
+    assert!(!is_drained(&world), "it is being committed");
+    let committed = world.store.commit(&batch.commit, 0).unwrap();
+    world.pipeline.settle(batch, committed, 0);
+    assert!(is_drained(&world));
+}
+
+#[test]
 fn a_try_that_failed_just_before_its_partition_went_is_known_when_it_comes_back() {
     let mut world = World::new();
     world.assign(2);
