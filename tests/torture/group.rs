@@ -1,5 +1,6 @@
 //! The group takes partitions away and gives them back.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -15,7 +16,7 @@ use super::{Load, Run, Scenario};
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::short(
         "group-strangers",
-        "foreign members join the group for half a second each, one after the other, under load",
+        "a foreign member joins and another leaves every half second; then one after the other, as the group can follow",
         strangers,
     ),
     Scenario::short(
@@ -62,14 +63,15 @@ fn strangers(run: &Run<'_>) -> Result<Verdict> {
     let host = run.host(&run.settings()?)?;
     run.under(&Load::default(), || {
         run.until_seen(50, LONG);
-        let end = Instant::now() + run.size(Duration::from_secs(6), Duration::from_secs(60));
-        let enough = run.size(1, 5);
+        let long = run.size(Duration::from_secs(6), Duration::from_secs(60));
+        storm(run, long)?;
+        // Where they come that fast, the group is hardly ever done with one, and few partitions move.
+        let (end, enough) = (Instant::now() + long, run.size(1, 5));
         // On a slow machine most of them leave before they are given anything.
         while Instant::now() < end || (revoked(run.world) < enough && Instant::now() < end + LONG) {
-            // The next one comes when the group has heard that this one left: where they come faster, the group is never
-            // done with one, and no partition ever moves.
             let stranger = run.world.foreign_member("witness", run.input_topic())?;
             run.for_long(HALF);
+            // Answers when the group has heard it.
             stranger.leave();
             run.fault();
         }
@@ -86,6 +88,24 @@ fn strangers(run: &Run<'_>) -> Result<Verdict> {
         "partitions were taken away {moved} times: this shows nothing"
     );
     run.finish(host)
+}
+
+/// Every half second one comes and the one before it goes, whatever the group has heard of them.
+fn storm(run: &Run<'_>, long: Duration) -> Result {
+    let (mut beat, end) = (Instant::now(), Instant::now() + long);
+    thread::scope(|scope| {
+        let mut last = None;
+        while beat < end {
+            let stranger = run.world.foreign_member("witness", run.input_topic())?;
+            if let Some(last) = last.replace(stranger) {
+                scope.spawn(|| last.leave());
+            }
+            run.fault();
+            beat += HALF;
+            run.for_long(beat.saturating_duration_since(Instant::now()));
+        }
+        Ok(())
+    })
 }
 
 fn back_at_once(run: &Run<'_>) -> Result<Verdict> {
