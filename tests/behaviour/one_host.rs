@@ -20,19 +20,7 @@ const REAL: &str = "proves nothing about fencing";
 
 fn refused(ended: &Ended, words: &[&str]) -> Result {
     ensure!(!ended.stdout.contains("ready"), "it said that it was ready");
-    stopped(ended, words)
-}
-
-fn stopped(ended: &Ended, words: &[&str]) -> Result {
-    ensure!(ended.code() == 1, "it ended with {}: {}", ended.status, ended.stderr);
-    for word in words {
-        ensure!(
-            ended.stderr.contains(word),
-            "nothing about {word:?} in:\n{}",
-            ended.stderr
-        );
-    }
-    Ok(())
+    ended.says(1, words)
 }
 
 /// A host that has done some work.
@@ -90,7 +78,7 @@ fn overtaken(world: &World) -> Result {
     second.says(&["this store takes the deployment"])?;
     // The first finds out when it publishes; all partitions have something.
     world.send(&input, &ledger.rounds(20, 2, 0))?;
-    stopped(&first.wait(PATIENCE)?, &["belongs to store", "--adopt"])?;
+    first.wait(PATIENCE)?.says(1, &["belongs to store", "--adopt"])?;
     second.still_runs()
 }
 

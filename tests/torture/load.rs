@@ -146,7 +146,7 @@ impl Run<'_> {
 
     /// The next input of some key.
     fn input(&self, load: &Load) -> (Arc<str>, Asked) {
-        let draw = |bound| below(&self.load, bound);
+        let draw = |bound| below(&self.client_random, bound);
         let key = match draw(100) < u64::from(load.hot) {
             true => 0,
             false => draw(load.keys as u64),

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use sandman::relay::cursor_topic;
 use witness::{Asked, Memory};
 
 use crate::checker::{Expected, Fate, Journal, Observed, Rules, Verdict, judge};
@@ -36,7 +37,7 @@ pub struct Run<'a> {
     pub journal: Journal,
     /// The scenario's choices. The clients, who go on beside it at their own pace, have others.
     random: Mutex<fastrand::Rng>,
-    pub(super) load: Mutex<fastrand::Rng>,
+    pub(super) client_random: Mutex<fastrand::Rng>,
     numbers: Numbers,
     input: String,
     topics: Topics,
@@ -81,7 +82,7 @@ impl<'a> Run<'a> {
             full,
             journal: Journal::default(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
-            load: Mutex::new(fastrand::Rng::with_seed(!seed)),
+            client_random: Mutex::new(fastrand::Rng::with_seed(!seed)),
             numbers: Numbers::default(),
             input,
             topics,
@@ -240,10 +241,7 @@ impl<'a> Run<'a> {
             stuck,
             last,
             states,
-            attempts: match rules.clock_jumps {
-                true => Vec::new(),
-                false => tries(&self.world.logs_of_each(), &made),
-            },
+            attempts: tries(&self.world.logs_of_each(), (!rules.clock_jumps).then_some(&made)),
         };
         Ok(judge(&self.journal.inputs(), &observed, rules))
     }
@@ -326,7 +324,7 @@ impl<'a> Run<'a> {
     /// Partitions whose readers are held up by a transaction, although nobody writes any more.
     fn stuck(&self) -> Result<Vec<String>> {
         let cluster = self.world.cluster()?;
-        let cursor = format!("{}.relay", self.world.deployment());
+        let cursor = cursor_topic(self.world.deployment());
         let topics = self.topics.events.iter().chain([&self.topics.dead, &cursor]);
         let end = Instant::now() + QUIET;
         loop {

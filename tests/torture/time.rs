@@ -27,7 +27,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 
 const LONG: Duration = Duration::from_secs(20);
 const HOUR: i64 = 3_600_000;
-/// By the times in their logs nobody can tell what such hosts had stored.
 const JUMPS: Rules = Rules {
     rolled_back: false,
     clock_jumps: true,

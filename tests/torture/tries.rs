@@ -10,32 +10,55 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::checker::Failure;
 
-/// So many events that were made after a failure, and published, say that it is stored.
+/// So many events that were made after a failure was handed on, and published, say that it is stored.
 const LATER: usize = 30;
-/// And made so long after it: a worker says that a try failed before it hands that on, and may be held up in between while
-/// others, who catch up with what waited, overtake it by hundreds.
+/// A worker says that a try failed before it hands that on, and may be held up in between while others, who catch up with
+/// what waited, overtake it by hundreds. After so long it has; and before the record is tried again.
 const GRACE: SignedDuration = SignedDuration::from_millis(300);
 
+/// A line about a failed attempt.
+struct Told {
+    host: usize,
+    failed: u32,
+    at: Timestamp,
+}
+
 /// Per record, its failed attempts, in order. `logs` has the lines of each host; `made` says when each event was made, and is
-/// sorted.
-pub(super) fn tries(logs: &[Vec<String>], made: &[Timestamp]) -> Vec<(String, Vec<Failure>)> {
-    let mut records: BTreeMap<String, Vec<Failure>> = BTreeMap::new();
+/// sorted. Without it, where the clock tells nothing, what was tried again counts as stored.
+pub(super) fn tries(logs: &[Vec<String>], made: Option<&[Timestamp]>) -> Vec<(String, Vec<Failure>)> {
+    let starts: Vec<_> = logs
+        .iter()
+        .map(|lines| lines.iter().find_map(|line| time(line)))
+        .collect();
+    let mut records: BTreeMap<String, Vec<Told>> = BTreeMap::new();
     for (host, lines) in logs.iter().enumerate() {
-        let mut later = logs.get(host + 1..).unwrap_or_default().iter();
-        let end = later.find_map(|lines| lines.iter().find_map(|line| time(line)));
-        let before_end = end.map(|end| before(made, end));
         for line in lines.iter().filter(|line| line.contains("trying again later")) {
-            let (Some((record, failed)), Some(at)) = (failure(line), time(line)) else {
-                continue;
-            };
-            let stored = before_end.is_none_or(|end| end.saturating_sub(before(made, at + GRACE)) >= LATER);
-            records
-                .entry(record)
-                .or_default()
-                .push(Failure { host, failed, stored });
+            if let (Some((record, failed)), Some(at)) = (failure(line), time(line)) {
+                records.entry(record).or_default().push(Told { host, failed, at });
+            }
         }
     }
-    records.into_iter().collect()
+    let is_stored = |told: &Told, again: Option<&Told>| {
+        // The last host was not killed.
+        let Some(end) = starts.iter().skip(told.host + 1).flatten().next() else {
+            return true;
+        };
+        let Some(made) = made else {
+            return again.is_some();
+        };
+        let enough = |since| before(made, *end).saturating_sub(before(made, since)) >= LATER;
+        enough(told.at + GRACE) || again.is_some_and(|again| enough(again.at))
+    };
+    let judged = records.into_iter().map(|(record, told)| {
+        let failures = told.iter().enumerate().map(|(place, one)| {
+            let mut behind = told.iter().skip(place);
+            let again = behind.find(|next| next.host == one.host && next.failed > one.failed);
+            let (host, failed, stored) = (one.host, one.failed, is_stored(one, again));
+            Failure { host, failed, stored }
+        });
+        (record, failures.collect())
+    });
+    judged.collect()
 }
 
 /// How many events were made before.
@@ -78,7 +101,7 @@ mod tests {
 
     #[test]
     fn failed_attempts_are_found_in_the_log() {
-        let found = tries(&[vec![line(1, 1), "else".to_owned(), line(2, 2)]], &[]);
+        let found = tries(&[vec![line(1, 1), "else".to_owned(), line(2, 2)]], None);
         let failure = |failed| Failure {
             host: 0,
             failed,
@@ -90,18 +113,32 @@ mod tests {
     #[test]
     fn what_was_not_stored_before_a_crash_does_not_count() {
         let logs = [vec![line(10, 1), line(11, 2)], vec![line(20, 1), line(21, 2)]];
-        let stored = |made: &[Timestamp]| {
+        let stored = |made: Option<&[Timestamp]>| {
             let (_, failures) = tries(&logs, made).remove(0);
             failures.iter().map(|failure| failure.stored).collect::<Vec<_>>()
         };
         let not_known = [false, false, true, true];
         assert_eq!(
-            stored(&made(0..10)),
+            stored(Some(&made(0..10))),
             not_known,
             "nothing came out that was made after them"
         );
-        assert_eq!(stored(&made(0..12)), not_known, "not enough");
-        assert_eq!(stored(&made(0..17)), [true; 4]);
-        assert_eq!(stored(&made(20..30)), not_known, "what the next host made says nothing");
+        assert_eq!(stored(Some(&made(0..12))), not_known, "not enough");
+        assert_eq!(stored(Some(&made(0..17))), [true; 4]);
+        assert_eq!(stored(None), [true, false, true, true], "it was tried again");
+        assert_eq!(
+            stored(Some(&made(20..30))),
+            not_known,
+            "what the next host made says nothing"
+        );
+    }
+
+    #[test]
+    fn a_failure_was_handed_on_after_a_while_or_when_its_record_is_tried_again() {
+        let logs = [vec![line(10, 1), line(10, 2)], vec![line(20, 3)]];
+        // 31 since both, and 28 since the time of grace.
+        let (_, failures) = tries(&logs, Some(&made(0..14)[..132])).remove(0);
+        let stored: Vec<_> = failures.iter().map(|failure| failure.stored).collect();
+        assert_eq!(stored, [true, false, true]);
     }
 }

@@ -41,14 +41,14 @@ impl Vitals {
         })
     }
 
-    /// The same later, of a host whose memory must not have grown by as much as this beyond what it was at most before.
+    /// The same later, of a host that must never have had as much memory as this beyond what it has now.
     ///
     /// # Errors
     /// If it has, or the host has ended.
     pub(super) fn grown_by_less(&self, host: &Host, bytes: u64) -> Result<Self> {
         let after = Self::of(host)?;
-        let (before, most) = (self.peak, after.peak);
-        ensure!(most < before + bytes, "it grew from {before} bytes at most to {most}");
+        let (before, most) = (self.memory, after.peak);
+        ensure!(most < before + bytes, "it grew from {before} bytes to {most}");
         Ok(after)
     }
 }

@@ -59,7 +59,7 @@ pub struct Anomaly {
 pub struct Rules {
     /// Versions were rolled back: a key may see an older one again.
     pub rolled_back: bool,
-    /// The hosts' clock jumped: by the times in their logs nobody can tell what was stored.
+    /// The hosts' clock jumped: the times in their logs do not tell what was stored.
     pub clock_jumps: bool,
 }
 
