@@ -8,13 +8,13 @@
 //! producers of one topic would tear the order of a key apart.
 
 mod assignment;
+mod broker;
 mod client;
 mod consumer;
 mod cursor;
 mod delivery;
 mod embedded;
 mod health;
-mod intake;
 mod neighbour;
 mod polling;
 mod publish_error;
@@ -27,16 +27,15 @@ mod topics;
 mod visible;
 mod wait;
 
+pub use broker::{KafkaBroker, cursor_topic};
 pub use consumer::{ConsumeError, ConsumerHandle, ConsumerOptions, spawn_consumer};
-pub use cursor::{Cursor, CursorError, SHARD, read_cursor, read_open_cursor};
+pub use cursor::{SHARD, read_cursor, read_open_cursor};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use health::{ClientHealth, KafkaHealth};
-pub use intake::{Flow, Intake, Start};
 pub use neighbour::{Announcer, NeighbourError, Observer};
-pub use publish_error::PublishError;
-pub use publisher::{Published, Publisher, PublisherOptions};
+pub use publisher::{PublisherOptions, TransactionalPublisher};
 pub use settings::{KafkaSettings, OptionError, Sasl, SaslMechanism, check_option};
-pub use topics::{TopicSpec, TopicsError, ensure_topics};
+pub use topics::ensure_topics;
 pub use visible::any_visible;
 
 #[cfg(test)]

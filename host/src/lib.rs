@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod unit;
 pub mod progress;
 pub mod store;
+pub mod broker;
 pub mod relay;
 
 // What drives it.

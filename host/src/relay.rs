@@ -16,12 +16,9 @@ use metrics::Counter;
 use thiserror::Error;
 
 use crate::alarm::Alarm;
+use crate::broker::{Broker, Cursor, CursorError, PublishError, Published, Publisher, TopicsError};
 use crate::event::OutRecord;
 use crate::faults::{self, Bug, Step};
-use crate::kafka::{
-    Cursor, CursorError, KafkaHealth, KafkaSettings, PublishError, Published, Publisher, PublisherOptions, TopicSpec,
-    TopicsError, ensure_topics, read_cursor,
-};
 use crate::meters::{Meters, TopicMeters};
 use crate::pipeline::Pipeline;
 use crate::store::{BatchNo, OutboxSize, Store, StoreError};
@@ -38,9 +35,6 @@ const CAREFUL_BYTES: u64 = 64 << 10;
 /// The waits after a failure, each twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-/// How long opening a publisher, reading the cursor, and one transaction may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why the relay cannot go on.
 #[derive(Debug, Error)]
@@ -80,12 +74,10 @@ impl RelayError {
 
 /// What the relay works with.
 pub struct Relay {
-    /// How to reach Kafka.
-    pub settings: KafkaSettings,
+    /// The cluster.
+    pub broker: Box<dyn Broker>,
     /// `[host] deployment`: names the cursor's topic and the transactional id.
     pub deployment: String,
-    /// Topics that must exist before the first record is read or published.
-    pub topics: Vec<TopicSpec>,
     /// Take over a deployment whose cursor does not belong to the store.
     pub adopt: bool,
     /// The store whose outbox is published.
@@ -96,8 +88,6 @@ pub struct Relay {
     pub bell: Receiver<()>,
     /// Counts what is published.
     pub meters: Arc<Meters>,
-    /// Told about the connection.
-    pub health: Arc<KafkaHealth>,
     /// Raised when the relay cannot go on.
     pub alarm: Alarm,
     /// Ends the relay once the outbox is empty.
@@ -135,7 +125,7 @@ impl Relay {
                 }
                 Err(error) if error.passes() => {
                     self.meters.host.relay_failures.increment(1);
-                    tracing::warn!(%error, brokers = self.settings.brokers, ?wait, "publishing waits");
+                    tracing::warn!(%error, brokers = self.broker.address(), ?wait, "publishing waits");
                     // A late request of the old publisher could hit the next transaction: never go on with it.
                     standing.open = None;
                     most = CAREFUL_BYTES;
@@ -175,7 +165,7 @@ impl Relay {
         if faults::ON {
             let early = self.pipeline.early();
             if !early.is_empty() {
-                publisher.publish(&early, &self.cursor(*after)).map(drop)?;
+                publisher.publish(&mut early.iter(), &self.cursor(*after)).map(drop)?;
             }
         }
         let mut batches = self.pipeline.outgoing(*after, most)?;
@@ -192,10 +182,12 @@ impl Relay {
         let began = Instant::now();
         let records = batches.iter().flat_map(|batch| &batch.records);
         if faults::planted(Bug::PublishTwice) {
-            publisher.publish(records.clone(), &self.cursor(*after)).map(drop)?;
+            publisher
+                .publish(&mut records.clone(), &self.cursor(*after))
+                .map(drop)?;
         }
         let published = publisher
-            .publish(records.clone(), &self.cursor(last))
+            .publish(&mut records.clone(), &self.cursor(last))
             .or_else(|error| match faults::planted(Bug::IgnoreFence) {
                 true => Ok(Published::Reopen),
                 false => Err(error),
@@ -245,22 +237,12 @@ impl Relay {
     /// else can move it any more.
     fn open(&self, knows: Knows) -> Result<Open, RelayError> {
         provisional(self.found(self.size(knows)?, knows)?)?;
-        let created = ensure_topics(&self.settings, &self.topics, &self.health, PATIENCE)?;
+        let created = self.broker.prepare()?;
         if !created.is_empty() {
             tracing::info!(topics = created.join(", "), "topics created");
         }
-        let mut slot = format!("{}-relay-0", self.deployment);
-        if faults::planted(Bug::StrayTransaction) {
-            slot = format!("{slot}-{}", std::process::id());
-        }
-        let options = PublisherOptions {
-            transactional_id: slot,
-            cursor_topic: self.cursor_topic(),
-            patience: PATIENCE,
-            give_up: Arc::clone(&self.give_up),
-        };
-        let mut publisher = Publisher::open(&self.settings, options, &self.health)?;
-        let settled = self.settled(&mut publisher, knows)?;
+        let mut publisher = self.broker.publisher()?;
+        let settled = self.settled(&mut *publisher, knows)?;
         if publisher.is_spent() {
             return self.open(knows);
         }
@@ -272,7 +254,7 @@ impl Relay {
                     self.store.adopt(batch)?;
                 }
                 tracing::info!(deployment = self.deployment, store = %self.store.id(), batch, "this store takes the deployment");
-                if publisher.publish([], &self.cursor(batch))? == Published::Reopen {
+                if publisher.publish(&mut [].iter(), &self.cursor(batch))? == Published::Reopen {
                     return self.open(knows);
                 }
                 batch
@@ -295,7 +277,7 @@ impl Relay {
 
     /// What the cursor and the store say of each other.
     fn found(&self, size: OutboxSize, knows: Knows) -> Result<Result<Resume, Refusal>, RelayError> {
-        let cursor = read_cursor(&self.settings, &self.cursor_topic(), &self.health, PATIENCE)?;
+        let cursor = self.broker.cursor()?;
         Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, knows.adopt))
     }
 
@@ -307,15 +289,6 @@ impl Relay {
             ..size
         })
     }
-
-    fn cursor_topic(&self) -> String {
-        cursor_topic(&self.deployment)
-    }
-}
-
-/// The topic of a deployment's cursor.
-pub fn cursor_topic(deployment: &str) -> String {
-    format!("{deployment}.relay")
 }
 
 /// Handles by topic, made at a topic's first record.
@@ -340,7 +313,7 @@ struct Knows {
 }
 
 struct Open {
-    publisher: Publisher,
+    publisher: Box<dyn Publisher>,
     /// The last batch that is visible.
     after: BatchNo,
 }

@@ -21,12 +21,13 @@ use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, Sender, select};
 
 use crate::alarm::Alarm;
+use crate::broker::TopicSpec;
 use crate::clock;
 use crate::config::{Brokers, Config, HandlerConfig, StoreUrl};
 use crate::control::Control;
 use crate::deploy;
 use crate::health::HealthView;
-use crate::kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings, TopicSpec};
+use crate::kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings};
 use crate::lanes::HandlerIx;
 use crate::load;
 use crate::meters::{HostMeters, Meters};
@@ -134,16 +135,13 @@ impl Host {
         let (ready, relay_ready) = crossbeam_channel::bounded(1);
         let (drain_relay, give_up) = (Arc::default(), Arc::default());
         let relay = Relay {
-            settings: settings.clone(),
+            broker: Box::new(kafka::cluster(config, (&settings, topics), &health, &give_up)),
             deployment: config.host.deployment.clone(),
-            // The embedded broker has them already, and cannot say how they are configured.
-            topics: if broker.is_some() { Vec::new() } else { topics },
             adopt: options.adopt,
             store: shared,
             pipeline: Arc::clone(&pipeline),
             bell,
             meters: Arc::clone(&meters),
-            health: Arc::clone(&health),
             alarm: alarm.clone(),
             drain: Arc::clone(&drain_relay),
             give_up: Arc::clone(&give_up),

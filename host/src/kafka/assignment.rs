@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::intake::Start;
+use crate::broker::Start;
 use crate::event::TopicPartition;
 
 /// What a consumer knows of one of its partitions.

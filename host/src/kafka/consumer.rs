@@ -13,10 +13,10 @@ use thiserror::Error;
 use super::assignment::{Assignment, Topics};
 use super::client::Monitor;
 use super::health::KafkaHealth;
-use super::intake::Intake;
 use super::polling::Polling;
 use super::rebalance::Member;
 use super::settings::KafkaSettings;
+use crate::broker::Intake;
 use crate::store::StoreError;
 
 /// What a consumer is told.

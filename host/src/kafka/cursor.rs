@@ -7,14 +7,12 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::client::Monitor;
 use super::health::KafkaHealth;
 use super::settings::KafkaSettings;
 use super::wait::{Deadline, drop_apart};
-use crate::store::BatchNo;
+use crate::broker::{Cursor, CursorError};
 
 /// The key of the cursor of the embedded store's only shard.
 pub const SHARD: &str = "0";
@@ -22,63 +20,10 @@ pub const SHARD: &str = "0";
 const POLL: Duration = Duration::from_millis(100);
 const CLOSE: Duration = Duration::from_secs(3);
 
-/// Where the relay of a deployment stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cursor {
-    /// The store whose outbox was published.
-    pub store: String,
-    /// The last of its batches that is visible.
-    pub batch: BatchNo,
-}
-
-impl Cursor {
-    pub(super) fn to_json(&self) -> String {
-        serde_json::json!({ "store": self.store, "batch": self.batch }).to_string()
-    }
-}
-
-/// Why the cursor is not known.
-#[derive(Debug, Error)]
-pub enum CursorError {
-    /// The settings make no client.
-    #[error("kafka client cannot be made: {0}; check [kafka] and [kafka.options]")]
-    Settings(String),
-    /// The cluster did not answer in time.
-    #[error("the relay's cursor on topic `{topic}` cannot be read: {reason}")]
-    Unreachable {
-        /// The cursor's topic.
-        topic: String,
-        /// What Kafka said.
-        reason: String,
-    },
-    /// The cluster does not allow it.
-    #[error("not allowed to read the relay's cursor on topic `{topic}`; grant READ and DESCRIBE on it")]
-    NotAllowed {
-        /// The cursor's topic.
-        topic: String,
-    },
-    /// Somebody wrote something else there.
-    #[error(
-        "the record at {topic}[{partition}] offset {offset} is no cursor of a relay: {reason}; \
-         somebody else writes to this topic"
-    )]
-    Malformed {
-        /// The cursor's topic.
-        topic: String,
-        /// The partition.
-        partition: i32,
-        /// The record's offset.
-        offset: i64,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
 /// Reads where the relay of a deployment stands, as a read-committed consumer sees it; `None` where nothing was ever
 /// published, or the topic does not exist. Fences nobody.
 ///
-/// While a transaction of another relay is open, the answer is the one before it. After [`super::Publisher::open`] there
+/// While a transaction of another relay is open, the answer is the one before it. After [`super::TransactionalPublisher::open`] there
 /// is none, but for one that Kafka has left without an end: [`read_open_cursor`].
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
 use thiserror::Error;
 
-use super::topics::TopicSpec;
+use crate::broker::TopicSpec;
 
 /// Why there is no embedded broker.
 #[derive(Debug, Error)]

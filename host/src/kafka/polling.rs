@@ -10,10 +10,10 @@ use rdkafka::message::{BorrowedMessage, Message};
 
 use super::assignment::list;
 use super::consumer::{ConsumeError, Orders};
-use super::intake::{Flow, Start};
 use super::rebalance::Member;
 use super::record::owned;
 use super::wait::Deadline;
+use crate::broker::{Flow, Start};
 use crate::event::TopicPartition;
 
 /// How long a poll blocks at most.

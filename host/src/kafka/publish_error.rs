@@ -1,80 +1,9 @@
-//! Why a transaction was not published, and what the relay has to do about it.
+//! Classifies the errors of the client library for the relay.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use thiserror::Error;
 
 use super::delivery::Undelivered;
-
-/// Why a transaction was not published.
-///
-/// Whatever it is, the publisher is of no more use: drop it, read the cursor, and, if it still names our store, open a new
-/// one and read the cursor again. That is rare and costs less than a tenth of a second, and it leaves no late request of
-/// the old one that could hit the next transaction.
-#[derive(Debug, Error)]
-pub enum PublishError {
-    /// Nothing of it is visible to a read-committed consumer; trying again may work.
-    #[error("kafka did not take the batch, nothing of it is visible: {reason}")]
-    Aborted {
-        /// What Kafka said.
-        reason: String,
-    },
-    /// Kafka did not answer in time, or lost track of the transaction: whether it is visible, the cursor tells, once a
-    /// new publisher is open.
-    #[error("kafka did not say what became of the batch: {reason}; the relay's cursor will tell")]
-    Unknown {
-        /// What Kafka said.
-        reason: String,
-    },
-    /// Another producer took the transactional id over, or the broker ended a transaction that took too long.
-    #[error(
-        "the transactional id `{transactional_id}` was taken over: {reason}; \
-         another host publishes for the same deployment, or a transaction took longer than `transaction.timeout.ms`"
-    )]
-    Fenced {
-        /// The transactional id.
-        transactional_id: String,
-        /// What Kafka said.
-        reason: String,
-    },
-    /// The topic does not exist.
-    #[error("topic `{topic}` does not exist; create it, or allow the host to create topics")]
-    UnknownTopic {
-        /// The topic.
-        topic: String,
-    },
-    /// The record is larger than Kafka takes; it will never be taken.
-    #[error(
-        "a record of {bytes} bytes is too large for topic `{topic}`; raise the topic's `max.message.bytes` \
-         and `message.max.bytes` in [kafka.options]"
-    )]
-    TooLarge {
-        /// The topic.
-        topic: String,
-        /// The record's place among those given to publish; where the broker refused it, it may be another of the same
-        /// request.
-        index: usize,
-        /// Key and value, in bytes.
-        bytes: usize,
-    },
-    /// The cluster does not allow it.
-    #[error("not allowed to {what}: {reason}; grant it to the user of the host")]
-    NotAllowed {
-        /// What was tried, with the topic or the transactional id.
-        what: String,
-        /// What Kafka said.
-        reason: String,
-    },
-    /// The settings make no producer.
-    #[error("kafka producer cannot be made: {0}; check [kafka] and [kafka.options]")]
-    Settings(String),
-}
-
-impl PublishError {
-    /// Whether trying again, without anybody doing anything about it, may work.
-    pub fn passes(&self) -> bool {
-        matches!(self, Self::Aborted { .. } | Self::Unknown { .. })
-    }
-}
+use crate::broker::PublishError;
 
 /// What went wrong with a step of a transaction, before it is known what became of the whole.
 #[derive(Debug)]

@@ -12,12 +12,13 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
 use super::client::Monitor;
-use super::cursor::{Cursor, SHARD};
+use super::cursor::SHARD;
 use super::delivery::{Deliveries, Undelivered};
 use super::health::KafkaHealth;
-use super::publish_error::{Fault, PublishError, fatal_fault, record_fault, transaction_fault};
+use super::publish_error::{Fault, fatal_fault, record_fault, transaction_fault};
 use super::settings::KafkaSettings;
 use super::wait::{Deadline, drop_apart};
+use crate::broker::{Cursor, PublishError, Published};
 use crate::event::{Headers, OutRecord};
 use crate::faults::{self, Step};
 
@@ -47,19 +48,8 @@ pub struct PublisherOptions {
     pub give_up: Arc<AtomicBool>,
 }
 
-/// A batch that is visible.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Published {
-    /// The next batch can follow.
-    Clean,
-    /// The connection was troubled or very slow meanwhile. A late request of this transaction could hit the next one, so
-    /// the publisher must be opened anew before it.
-    Reopen,
-}
-
 /// A transactional producer. All its calls block, up to the given patience: it belongs on a thread of its own.
-pub struct Publisher {
+pub struct TransactionalPublisher {
     /// Polls itself: a producer that nobody polls cannot even abort. `None` only while it is dropped.
     producer: Option<ThreadedProducer<Deliveries>>,
     options: PublisherOptions,
@@ -67,7 +57,7 @@ pub struct Publisher {
     spent: bool,
 }
 
-impl Publisher {
+impl TransactionalPublisher {
     /// Opens the writer slot. Whoever had it before is fenced: its transactions fail from here on, and an unfinished one
     /// is aborted. Check the cursor before, so as not to fence a rightful owner, and read it again after.
     ///
@@ -331,7 +321,7 @@ impl Publisher {
     }
 }
 
-impl Drop for Publisher {
+impl Drop for TransactionalPublisher {
     fn drop(&mut self) {
         if let Some(producer) = self.producer.take() {
             drop_apart("relay", producer, CLOSE);

@@ -18,9 +18,9 @@ use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 use super::assignment::{Assignment, Topics, list};
 use super::client::Monitor;
 use super::consumer::ConsumeError;
-use super::intake::{Intake, Start};
 use super::polling::POLL;
 use super::wait::Deadline;
+use crate::broker::{Intake, Start};
 use crate::event::TopicPartition;
 
 /// How long the group may take to say what it knows; far below the poll interval, at which it would throw us out.

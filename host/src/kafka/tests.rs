@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::{Cursor, EmbeddedBroker, KafkaHealth, KafkaSettings, Publisher, PublisherOptions, TopicSpec};
+use super::{EmbeddedBroker, KafkaHealth, KafkaSettings, PublisherOptions, TransactionalPublisher};
+use crate::broker::{Cursor, PublishError, TopicSpec};
 use crate::event::{Header, Headers, OutRecord};
 
 /// Longer than anything takes on a loaded machine; only a failing test waits this long.
@@ -48,18 +49,18 @@ impl Kafka {
         }
     }
 
-    fn publisher(&self) -> Publisher {
+    fn publisher(&self) -> TransactionalPublisher {
         self.try_publisher(PATIENCE).unwrap()
     }
 
-    fn try_publisher(&self, patience: Duration) -> Result<Publisher, super::PublishError> {
+    fn try_publisher(&self, patience: Duration) -> Result<TransactionalPublisher, PublishError> {
         let options = PublisherOptions {
             transactional_id: "test-relay-0".to_owned(),
             cursor_topic: CURSORS.to_owned(),
             patience,
             give_up: Arc::new(AtomicBool::new(false)),
         };
-        Publisher::open(&self.settings, options, &self.health)
+        TransactionalPublisher::open(&self.settings, options, &self.health)
     }
 
     fn cursor(&self) -> Option<Cursor> {

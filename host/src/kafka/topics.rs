@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use thiserror::Error;
 
 use super::client::Monitor;
 use super::health::KafkaHealth;
 use super::settings::KafkaSettings;
 use super::wait::{Deadline, drop_apart};
+use crate::broker::{TopicSpec, TopicsError};
 
 /// How long to wait before looking again whether a new topic has its leaders.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -22,49 +22,6 @@ const CLOSE: Duration = Duration::from_secs(3);
 /// How long a broker may take to say how a topic is configured. Some never answer (the embedded one, some proxies), and
 /// what only leads to a warning must not use up the time for what is needed.
 const CONFIG: Duration = Duration::from_secs(2);
-
-/// A topic that must exist.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicSpec {
-    /// Its name.
-    pub name: String,
-    /// Its partitions, from 1, if it must be made.
-    pub partitions: i32,
-    /// Whether only the last record of each key is kept.
-    pub compacted: bool,
-}
-
-/// Why the topics are not all there.
-#[derive(Debug, Error)]
-pub enum TopicsError {
-    /// The settings make no client.
-    #[error("kafka client cannot be made: {0}; check [kafka] and [kafka.options]")]
-    Settings(String),
-    /// The cluster did not answer in time.
-    #[error("kafka at {brokers} cannot be reached: {reason}")]
-    Unreachable {
-        /// The bootstrap brokers.
-        brokers: String,
-        /// What the library said.
-        reason: String,
-    },
-    /// The host may not make topics.
-    #[error("these topics do not exist and the host is not allowed to create them: {}; create them, or grant CREATE", .0.join(", "))]
-    NotAllowed(Vec<String>),
-    /// The cluster refused to make a topic.
-    #[error("topic `{topic}` cannot be created: {reason}")]
-    Refused {
-        /// The topic.
-        topic: String,
-        /// What Kafka said.
-        reason: String,
-    },
-    /// The relay's cursor would be deleted after a while.
-    #[error(
-        "topic `{0}` must be compacted: set its `cleanup.policy` to `compact`, or its records expire and events repeat"
-    )]
-    NotCompacted(String),
-}
 
 /// Makes the topics that are missing, with the cluster's default replication, and waits until they can be used. Returns
 /// the names of those it made. A topic that exists is left as it is, but must be compacted where that is asked for.

@@ -11,10 +11,10 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::Monitor;
 use super::health::KafkaHealth;
-use super::publish_error::PublishError;
 use super::record::headers;
 use super::settings::KafkaSettings;
 use super::wait::{Deadline, drop_apart};
+use crate::broker::PublishError;
 use crate::event::OutRecord;
 
 /// Offsets of a partition that others may have used since, markers included.

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::MutexGuard;
 
+use crate::broker::{Flow, Intake, Start};
 use crate::clock;
 use crate::event::{DeadLetter, Envelope, Record, TopicPartition, dead_letter, decode, iso_millis};
 use crate::faults::{self, Bug, Step};
-use crate::kafka::{Flow, Intake, Start};
 use crate::lanes::{HandlerIx, LaneKey, PartitionIx, Work};
 use crate::progress::Span;
 use crate::store::StoreError;

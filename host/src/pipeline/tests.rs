@@ -9,9 +9,9 @@ mod swap;
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::broker::{Flow, Intake, Start};
 use crate::contract::{Consumes, Contract, Emits, Grant, Terms};
 use crate::event::{Headers, Record, TopicPartition};
-use crate::kafka::{Flow, Intake, Start};
 use crate::limits::Retry;
 use crate::meters::Meters;
 use crate::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};

@@ -4,7 +4,7 @@
 
 use thiserror::Error;
 
-use crate::kafka::Cursor;
+use crate::broker::Cursor;
 use crate::store::{BatchNo, OutboxSize};
 
 /// Where the relay goes on.

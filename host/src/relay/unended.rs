@@ -10,9 +10,9 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{FIRST_WAIT, Knows, PATIENCE, Refusal, Relay, RelayError, Resume, TRANSACTION_BYTES};
+use super::{FIRST_WAIT, Knows, Refusal, Relay, RelayError, Resume, TRANSACTION_BYTES};
+use crate::broker::{Cursor, PublishError, Publisher};
 use crate::event::OutRecord;
-use crate::kafka::{Cursor, PublishError, Publisher, any_visible, read_open_cursor};
 use crate::store::BatchNo;
 
 /// How long a cursor that is behind, or a transaction that is open, may take to come right.
@@ -79,7 +79,7 @@ fn next(behind: bool, unended: Option<Unended>, waited: Duration, mended: Option
 impl Relay {
     /// What the cursor and the store say of each other once nobody else can move the cursor, and what Kafka has left without
     /// an end is seen to. What Kafka has confirmed it may show later: that is waited for.
-    pub(super) fn settled(&self, publisher: &mut Publisher, knows: Knows) -> Result<Resume, RelayError> {
+    pub(super) fn settled(&self, publisher: &mut dyn Publisher, knows: Knows) -> Result<Resume, RelayError> {
         let began = Instant::now();
         let mut mended: Option<Instant> = None;
         loop {
@@ -121,25 +121,25 @@ impl Relay {
 
     /// Ends it by a transaction that ends likewise. What is committed comes into view with the next commit in its partition,
     /// the cursor at once; what is taken back is taken back in all partitions of its topics.
-    fn end(&self, publisher: &mut Publisher, unended: Unended) -> Result<(), RelayError> {
+    fn end(&self, publisher: &mut dyn Publisher, unended: Unended) -> Result<(), RelayError> {
         match unended {
             Unended::Confirmed(batch) => {
                 tracing::warn!(
                     batch,
                     "kafka confirmed a transaction and did not end it; the next ones end it"
                 );
-                publisher.publish([], &self.cursor(batch)).map(drop)?;
+                publisher.publish(&mut [].iter(), &self.cursor(batch)).map(drop)?;
             }
             Unended::Doubtful { after, last } => {
                 let records = self.records(after, last)?;
                 // Kafka may have marked some of the partitions.
-                if any_visible(&self.settings, &records, &self.health, PATIENCE)? {
+                if self.broker.any_visible(&records)? {
                     tracing::warn!(
                         after,
                         last,
                         "kafka ended a transaction in some partitions only; the next ones end it in the others"
                     );
-                    publisher.publish([], &self.cursor(last)).map(drop)?;
+                    publisher.publish(&mut [].iter(), &self.cursor(last)).map(drop)?;
                     return Ok(());
                 }
                 tracing::warn!(
@@ -154,7 +154,7 @@ impl Relay {
                         *known = record;
                     }
                 }
-                publisher.withdraw(smallest.into_values(), &self.cursor(last))?;
+                publisher.withdraw(&mut smallest.into_values(), &self.cursor(last))?;
             }
         }
         Ok(())
@@ -177,7 +177,7 @@ impl Relay {
 
     /// The batch in the cursor of a transaction without an end, if it is this store's.
     fn open_cursor(&self) -> Result<Option<BatchNo>, RelayError> {
-        let open = read_open_cursor(&self.settings, &self.cursor_topic(), &self.health, PATIENCE)?;
+        let open = self.broker.open_cursor()?;
         let ours = |Cursor { store, batch }| (*store == *self.store.id().0).then_some(batch);
         Ok(open.and_then(ours))
     }

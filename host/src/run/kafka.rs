@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 
 use crate::alarm::Alarm;
+use crate::broker::TopicSpec;
 use crate::config::{Brokers, Config, HandlerConfig, KafkaConfig, SaslMechanism};
 use crate::kafka::{
-    self, ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaHealth, KafkaSettings, Sasl, TopicSpec,
+    self, ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaBroker, KafkaHealth, KafkaSettings, Sasl, cursor_topic,
 };
 use crate::lanes::HandlerIx;
 use crate::pipeline::{HandlerIntake, Pipeline};
-use crate::relay::cursor_topic;
 use crate::store::StoreId;
 
 pub(super) fn settings(config: &KafkaConfig, broker: Option<&EmbeddedBroker>) -> KafkaSettings {
@@ -77,6 +78,24 @@ pub(super) fn published_topics(config: &Config) -> Vec<Arc<str>> {
         .map(|event_type| format!("{}{event_type}", config.kafka.topic_prefix))
         .collect();
     topics.into_iter().map(Arc::from).collect()
+}
+
+/// The cluster as the relay uses it.
+pub(super) fn cluster(
+    config: &Config,
+    (settings, topics): (&KafkaSettings, Vec<TopicSpec>),
+    health: &Arc<KafkaHealth>,
+    give_up: &Arc<AtomicBool>,
+) -> KafkaBroker {
+    let embedded = config.kafka.brokers == Brokers::Embedded;
+    KafkaBroker {
+        settings: settings.clone(),
+        deployment: config.host.deployment.clone(),
+        // The embedded broker has them already, and cannot say how they are configured.
+        topics: if embedded { Vec::new() } else { topics },
+        health: Arc::clone(health),
+        give_up: Arc::clone(give_up),
+    }
 }
 
 /// Starts the consumer of a handler, for this store; or for one that is to take the deployment over.

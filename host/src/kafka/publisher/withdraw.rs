@@ -2,13 +2,13 @@
 
 use rdkafka::producer::Producer;
 
-use super::{Publisher, cursor_record, not_committed};
+use super::super::publish_error::Fault;
+use super::super::wait::Deadline;
+use super::{TransactionalPublisher, cursor_record, not_committed};
+use crate::broker::{Cursor, PublishError};
 use crate::event::OutRecord;
-use crate::kafka::cursor::Cursor;
-use crate::kafka::publish_error::{Fault, PublishError};
-use crate::kafka::wait::Deadline;
 
-impl Publisher {
+impl TransactionalPublisher {
     /// Takes back what lies in the partitions of the records' topics, and the cursor, in transactions of this writer slot that
     /// Kafka has not ended: writes a record to each of them, and takes that back. After a failure the cursor still has no end.
     ///

@@ -9,8 +9,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use parking_lot::Mutex;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::super::{ConsumeError, ConsumerHandle, ConsumerOptions, Flow, Intake, Start, spawn_consumer};
+use super::super::{ConsumeError, ConsumerHandle, ConsumerOptions, spawn_consumer};
 use super::{Kafka, PATIENCE, TOPIC, cursor, out};
+use crate::broker::{Flow, Intake, Start};
 use crate::event::{Record, TopicPartition};
 use crate::store::StoreError;
 

@@ -9,8 +9,9 @@ use rdkafka::message::Message;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::super::{CursorError, KafkaHealth, KafkaSettings, PublishError, Published, TopicSpec, TopicsError};
+use super::super::{KafkaHealth, KafkaSettings};
 use super::{CURSORS, Kafka, PATIENCE, TOPIC, cursor, out};
+use crate::broker::{CursorError, PublishError, Published, TopicSpec, TopicsError};
 use crate::event::OutRecord;
 
 /// Every record of the topic: partition, key and value, in the order of each partition.

@@ -1,0 +1,246 @@
+//! What the relay asks of Kafka: the cursor, the topics, and a publisher whose batches are visible whole or not at all.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::event::OutRecord;
+use crate::store::BatchNo;
+
+/// A cluster as the relay of one deployment sees it. Every call blocks, within a bound of its own.
+pub trait Broker: Send {
+    /// The bootstrap addresses, for logs.
+    fn address(&self) -> &str;
+
+    /// Makes the topics that are missing and returns their names.
+    ///
+    /// # Errors
+    /// [`TopicsError`] if the cluster cannot be reached or does not allow it.
+    fn prepare(&self) -> Result<Vec<String>, TopicsError>;
+
+    /// Reads the committed cursor; `None` if there never was one.
+    ///
+    /// # Errors
+    /// [`CursorError`]
+    fn cursor(&self) -> Result<Option<Cursor>, CursorError>;
+
+    /// Reads the cursor of a transaction that has no end yet; `None` if none is open.
+    ///
+    /// # Errors
+    /// [`CursorError`]
+    fn open_cursor(&self) -> Result<Option<Cursor>, CursorError>;
+
+    /// Whether a read-committed consumer can see any of these records.
+    ///
+    /// # Errors
+    /// [`PublishError`] if that cannot be found out in time.
+    fn any_visible(&self, records: &[OutRecord]) -> Result<bool, PublishError>;
+
+    /// Opens the deployment's writer slot. The previous owner is fenced and its open transaction aborted. Check the cursor
+    /// before, so as not to fence a rightful owner, and read it again after.
+    ///
+    /// # Errors
+    /// [`PublishError`]
+    fn publisher(&self) -> Result<Box<dyn Publisher>, PublishError>;
+}
+
+/// An open writer slot.
+pub trait Publisher {
+    /// Publishes the records in order, and the cursor, in one transaction. `Ok` means that they are visible.
+    ///
+    /// # Errors
+    /// [`PublishError`]; it says whether anything may be visible. The publisher cannot be used again after one.
+    fn publish(
+        &mut self,
+        records: &mut dyn Iterator<Item = &OutRecord>,
+        cursor: &Cursor,
+    ) -> Result<Published, PublishError>;
+
+    /// Takes back what Kafka has left without an end in the partitions of the records' topics, and the cursor. After a
+    /// failure the cursor still has no end.
+    ///
+    /// # Errors
+    /// [`PublishError`]; nothing is visible.
+    fn withdraw(&mut self, records: &mut dyn Iterator<Item = &OutRecord>, cursor: &Cursor) -> Result<(), PublishError>;
+
+    /// Whether the slot must be opened anew before anything is published.
+    fn is_spent(&self) -> bool;
+}
+
+/// A batch that is visible.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// The next batch can follow.
+    Clean,
+    /// The connection was troubled or very slow meanwhile. A late request of this transaction could hit the next one, so
+    /// the publisher must be opened anew before it.
+    Reopen,
+}
+
+/// Where the relay of a deployment stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// The store whose outbox was published.
+    pub store: String,
+    /// The last of its batches that is visible.
+    pub batch: BatchNo,
+}
+
+impl Cursor {
+    /// Encodes the cursor as the value of its record.
+    pub fn to_json(&self) -> String {
+        serde_json::json!({ "store": self.store, "batch": self.batch }).to_string()
+    }
+}
+
+/// Why the cursor is not known.
+#[derive(Debug, Error)]
+pub enum CursorError {
+    /// The settings make no client.
+    #[error("kafka client cannot be made: {0}; check [kafka] and [kafka.options]")]
+    Settings(String),
+    /// The cluster did not answer in time.
+    #[error("the relay's cursor on topic `{topic}` cannot be read: {reason}")]
+    Unreachable {
+        /// The cursor's topic.
+        topic: String,
+        /// What Kafka said.
+        reason: String,
+    },
+    /// The cluster does not allow it.
+    #[error("not allowed to read the relay's cursor on topic `{topic}`; grant READ and DESCRIBE on it")]
+    NotAllowed {
+        /// The cursor's topic.
+        topic: String,
+    },
+    /// Somebody wrote something else there.
+    #[error(
+        "the record at {topic}[{partition}] offset {offset} is no cursor of a relay: {reason}; \
+         somebody else writes to this topic"
+    )]
+    Malformed {
+        /// The cursor's topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A topic that must exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Its name.
+    pub name: String,
+    /// Its partitions, from 1, if it must be made.
+    pub partitions: i32,
+    /// Whether only the last record of each key is kept.
+    pub compacted: bool,
+}
+
+/// Why the topics are not all there.
+#[derive(Debug, Error)]
+pub enum TopicsError {
+    /// The settings make no client.
+    #[error("kafka client cannot be made: {0}; check [kafka] and [kafka.options]")]
+    Settings(String),
+    /// The cluster did not answer in time.
+    #[error("kafka at {brokers} cannot be reached: {reason}")]
+    Unreachable {
+        /// The bootstrap brokers.
+        brokers: String,
+        /// What the library said.
+        reason: String,
+    },
+    /// The host may not make topics.
+    #[error("these topics do not exist and the host is not allowed to create them: {}; create them, or grant CREATE", .0.join(", "))]
+    NotAllowed(Vec<String>),
+    /// The cluster refused to make a topic.
+    #[error("topic `{topic}` cannot be created: {reason}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// What Kafka said.
+        reason: String,
+    },
+    /// The relay's cursor would be deleted after a while.
+    #[error(
+        "topic `{0}` must be compacted: set its `cleanup.policy` to `compact`, or its records expire and events repeat"
+    )]
+    NotCompacted(String),
+}
+
+/// Why a transaction was not published.
+///
+/// Whatever it is, the publisher is of no more use: drop it, read the cursor, and, if it still names our store, open a new
+/// one and read the cursor again. That is rare and costs less than a tenth of a second, and it leaves no late request of
+/// the old one that could hit the next transaction.
+#[derive(Debug, Error)]
+pub enum PublishError {
+    /// Nothing of it is visible to a read-committed consumer; trying again may work.
+    #[error("kafka did not take the batch, nothing of it is visible: {reason}")]
+    Aborted {
+        /// What Kafka said.
+        reason: String,
+    },
+    /// Kafka did not answer in time, or lost track of the transaction: whether it is visible, the cursor tells, once a
+    /// new publisher is open.
+    #[error("kafka did not say what became of the batch: {reason}; the relay's cursor will tell")]
+    Unknown {
+        /// What Kafka said.
+        reason: String,
+    },
+    /// Another producer took the transactional id over, or the broker ended a transaction that took too long.
+    #[error(
+        "the transactional id `{transactional_id}` was taken over: {reason}; \
+         another host publishes for the same deployment, or a transaction took longer than `transaction.timeout.ms`"
+    )]
+    Fenced {
+        /// The transactional id.
+        transactional_id: String,
+        /// What Kafka said.
+        reason: String,
+    },
+    /// The topic does not exist.
+    #[error("topic `{topic}` does not exist; create it, or allow the host to create topics")]
+    UnknownTopic {
+        /// The topic.
+        topic: String,
+    },
+    /// The record is larger than Kafka takes; it will never be taken.
+    #[error(
+        "a record of {bytes} bytes is too large for topic `{topic}`; raise the topic's `max.message.bytes` \
+         and `message.max.bytes` in [kafka.options]"
+    )]
+    TooLarge {
+        /// The topic.
+        topic: String,
+        /// The record's place among those given to publish; where the broker refused it, it may be another of the same
+        /// request.
+        index: usize,
+        /// Key and value, in bytes.
+        bytes: usize,
+    },
+    /// The cluster does not allow it.
+    #[error("not allowed to {what}: {reason}; grant it to the user of the host")]
+    NotAllowed {
+        /// What was tried, with the topic or the transactional id.
+        what: String,
+        /// What Kafka said.
+        reason: String,
+    },
+    /// The settings make no producer.
+    #[error("kafka producer cannot be made: {0}; check [kafka] and [kafka.options]")]
+    Settings(String),
+}
+
+impl PublishError {
+    /// Whether trying again, without anybody doing anything about it, may work.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Aborted { .. } | Self::Unknown { .. })
+    }
+}
