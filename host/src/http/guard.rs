@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
@@ -47,12 +47,18 @@ impl Guard {
 
     /// Whether the request was sent to us by name. A page whose name was pointed at a loopback address (DNS rebinding)
     /// still sends its own name. Where other machines may connect there is a token, which no page knows.
-    fn is_host_known(&self, headers: &HeaderMap) -> bool {
+    ///
+    /// In HTTP/1.0, which some probes speak, there need be no `Host`; every browser sends one.
+    fn is_host_known(&self, version: Version, headers: &HeaderMap) -> bool {
         let mut hosts = headers.get_all(header::HOST).iter();
-        let (Some(host), None) = (hosts.next().and_then(|host| host.to_str().ok()), hosts.next()) else {
-            return false;
-        };
-        !self.listen.ip().is_loopback() || is_loopback_name(host)
+        match (hosts.next(), hosts.next()) {
+            (None, _) => version == Version::HTTP_10,
+            (Some(host), None) => {
+                let is_ours = |host| !self.listen.ip().is_loopback() || is_loopback_name(host);
+                host.to_str().is_ok_and(is_ours)
+            }
+            _ => false,
+        }
     }
 
     /// Whether no page of another origin sent the request.
@@ -103,7 +109,7 @@ fn is_loopback_name(host: &str) -> bool {
 
 /// Lets no web page through.
 pub(super) async fn no_pages(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    if !guard.is_host_known(request.headers()) {
+    if !guard.is_host_known(request.version(), request.headers()) {
         let words = "the Host header does not name this host; use 127.0.0.1 or localhost";
         return refuse(request, StatusCode::FORBIDDEN, words).await;
     }

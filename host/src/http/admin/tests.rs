@@ -160,6 +160,39 @@ async fn a_web_page_cannot_talk_to_it() {
 }
 
 #[tokio::test]
+async fn a_probe_of_http_1_0_needs_no_host() {
+    let served = serve(None).await;
+    for (line, status) in [
+        ("GET /health/live", 200),
+        ("HEAD /health/live", 200),
+        ("GET /health", 200),
+        ("GET /health/ready", 503),
+        ("GET /metrics", 200),
+        ("GET /nothing", 404),
+        ("POST /v1/reload", 422),
+    ] {
+        let answer = raw(&served, &format!("{line} HTTP/1.0\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.0 {status} ")), "{line}: {answer}");
+    }
+    // One that names a host, as browsers do in every version, must name this one.
+    for headers in [
+        "Host: evil.example\r\n",
+        "Host: localhost\r\nHost: localhost\r\n",
+        "Host:\r\n",
+        "Origin: http://evil.example\r\n",
+        "Origin: null\r\n",
+    ] {
+        let answer = raw(&served, &format!("GET /metrics HTTP/1.0\r\n{headers}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.0 403 "), "{headers}: {answer}");
+    }
+    let named = raw(&served, "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").await;
+    assert!(named.starts_with("HTTP/1.0 200 "), "{named}");
+    let guarded = self::serve(Some("right")).await;
+    let answer = raw(&guarded, "GET /metrics HTTP/1.0\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.0 401 "), "{answer}");
+}
+
+#[tokio::test]
 async fn greedy_headers_are_refused() {
     let served = serve(None).await;
     let many = (0..200).map(|n| format!("X-{n}: 1\r\n")).collect::<String>();
