@@ -12,6 +12,7 @@ mod form;
 mod guard;
 mod health;
 mod measure;
+mod parameters;
 mod picture;
 mod refusal;
 mod routes;

@@ -5,10 +5,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse, Response};
 use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
+use super::parameters::Parameters;
 use super::refusal::Refusal;
 
 /// How deep JSON may be nested: what guests read without a thought of their stack.
@@ -23,16 +25,22 @@ pub(super) struct Incoming {
     body: Body,
     /// The client sends it once we have begun to read.
     waits: bool,
+    /// It is compressed, or encoded in another way.
+    encoded: bool,
 }
 
 impl Incoming {
     pub(super) fn new(body: Body, headers: &HeaderMap) -> Self {
         let waits = headers.contains_key(header::EXPECT);
-        Self { body, waits }
+        let encoded = !all_entries_are(headers, &header::CONTENT_ENCODING, &["identity"]);
+        Self { body, waits, encoded }
     }
 
     /// All of it, at most `most` bytes, within `time`.
     pub(super) async fn read(&mut self, most: usize, time: Duration) -> Result<Vec<u8>, Refusal> {
+        if self.encoded && !self.body.is_end_stream() {
+            return Err(Refusal::Encoded);
+        }
         let announced = self.body.size_hint().lower();
         if announced > u64::try_from(most).unwrap_or(u64::MAX) {
             return Err(too_large(most));
@@ -49,6 +57,15 @@ impl Incoming {
             Ok(read)
         };
         timeout(time, all).await.unwrap_or(Err(Refusal::Slow(time)))
+    }
+
+    /// The answer to a request that is refused, once its client has had the time to send what it is about to.
+    pub(super) async fn refuse(self, refusal: Refusal) -> Response {
+        // A client that was too slow already is not waited for.
+        if !matches!(refusal, Refusal::Slow(_)) {
+            self.discard().await;
+        }
+        refusal.into_response()
     }
 
     /// Reads what is left and forgets it, within bounds.
@@ -89,25 +106,48 @@ fn too_large(most: usize) -> Refusal {
     Refusal::TooLarge { what, most }
 }
 
-/// The media type of a `Content-Type`, lower case, without its parameters.
-pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let media_type = text.split(';').next().unwrap_or_default();
-    Some(media_type.trim().to_ascii_lowercase())
+/// Whether each entry of a header that is a list is one of `known`, in any case; where there is none, all are.
+pub(super) fn all_entries_are(headers: &HeaderMap, name: &HeaderName, known: &[&str]) -> bool {
+    let values = headers.get_all(name).iter();
+    let mut entries = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    entries.all(|entry| {
+        let entry = entry.trim_ascii();
+        entry.is_empty() || known.iter().any(|known| entry.eq_ignore_ascii_case(known.as_bytes()))
+    })
+}
+
+/// What a `Content-Type` says.
+pub(super) fn content_type(headers: &HeaderMap) -> Option<Parameters> {
+    let value = headers.get(header::CONTENT_TYPE)?;
+    Some(Parameters::parse(value.as_bytes()))
+}
+
+/// The text in `bytes`; `what` they are is for the refusal.
+pub(super) fn utf8(bytes: Vec<u8>, what: &str) -> Result<String, Refusal> {
+    String::from_utf8(bytes).map_err(|_| not_utf8(what))
+}
+
+pub(super) fn not_utf8(what: &str) -> Refusal {
+    Refusal::Media(format!("{what} is not UTF-8, which alone is taken"))
 }
 
 /// The body as the JSON text it is; `None` where there is none.
-pub(super) fn json(media_type: Option<&str>, body: Vec<u8>) -> Result<Option<String>, Refusal> {
+pub(super) fn json(content_type: Option<&Parameters>, body: Vec<u8>) -> Result<Option<String>, Refusal> {
     if body.is_empty() {
         return Ok(None);
     }
-    let is_json = |media: &str| media == "application/json" || media.ends_with("+json");
-    if !media_type.is_some_and(is_json) {
-        return Err(Refusal::Media(
+    let is_json = |described: &&Parameters| described.value == "application/json" || described.value.ends_with("+json");
+    let Some(described) = content_type.filter(is_json) else {
+        return Err(Refusal::media(
             "the body must be JSON, with Content-Type: application/json",
         ));
+    };
+    // JSON begins with two ASCII characters, which in UTF-16 and UTF-32 have a zero beside them.
+    let is_wide = body.iter().take(4).any(|byte| *byte == 0);
+    if is_wide || !described.is_utf8() {
+        return Err(not_utf8("the body"));
     }
-    let text = String::from_utf8(body).map_err(|_| Refusal::bad("the body is not UTF-8"))?;
+    let text = utf8(body, "the body")?;
     if depth(&text) > DEEPEST {
         return Err(Refusal::bad(format!("the body is nested deeper than {DEEPEST} levels")));
     }
@@ -141,16 +181,20 @@ fn depth(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    const JSON: Option<&str> = Some("application/json");
+    fn read(content_type: &str, body: impl Into<Vec<u8>>) -> Result<Option<String>, Refusal> {
+        json(Some(&Parameters::parse(content_type.as_bytes())), body.into())
+    }
+
+    const JSON: &str = "application/json";
 
     #[test]
     fn json_is_passed_on_as_it_was_written() {
         for text in [r#"{"a": [1, {}, "\"]]"]}"#, "null", " 1e2 "] {
-            assert_eq!(json(JSON, text.into()), Ok(Some(text.to_owned())));
+            assert_eq!(read(JSON, text), Ok(Some(text.to_owned())));
         }
         assert_eq!(json(None, Vec::new()), Ok(None));
         assert_eq!(
-            json(Some("application/merge-patch+json"), b"{}".to_vec()),
+            read("application/merge-patch+json; charset=utf-8", "{}"),
             Ok(Some("{}".to_owned()))
         );
     }
@@ -158,17 +202,17 @@ mod tests {
     #[test]
     fn what_is_no_json_is_refused() {
         for text in ["{", "{\"a\":}", "\u{feff}{}", "{} {}", "{'a': 1}", "[1,]"] {
-            assert!(matches!(json(JSON, text.into()), Err(Refusal::Bad(_))), "{text}");
+            assert!(matches!(read(JSON, text), Err(Refusal::Bad(_))), "{text}");
         }
-        assert_eq!(
-            json(JSON, vec![b'"', 0xFF, b'"']),
-            Err(Refusal::bad("the body is not UTF-8"))
-        );
-        for media in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
-            assert!(
-                matches!(json(media, b"{}".to_vec()), Err(Refusal::Media(_))),
-                "{media:?}"
-            );
+        assert!(matches!(json(None, b"{}".to_vec()), Err(Refusal::Media(_))));
+        assert!(matches!(read(JSON, vec![b'"', 0xFF, b'"']), Err(Refusal::Media(_))));
+        for media in [
+            "",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/json; charset=utf-16",
+        ] {
+            assert!(matches!(read(media, "{}"), Err(Refusal::Media(_))), "{media:?}");
         }
     }
 
@@ -176,7 +220,7 @@ mod tests {
     fn depth_counts_brackets_but_not_those_in_strings() {
         assert_eq!(depth(r#"{"a":[[],"[[[[",{"\"[":1}]}"#), 3);
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-        assert!(json(JSON, nested(DEEPEST).into()).is_ok());
-        assert!(matches!(json(JSON, nested(DEEPEST + 1).into()), Err(Refusal::Bad(_))));
+        assert!(read(JSON, nested(DEEPEST)).is_ok());
+        assert!(matches!(read(JSON, nested(DEEPEST + 1)), Err(Refusal::Bad(_))));
     }
 }

@@ -6,10 +6,11 @@ use std::task::{Context, Poll, Waker};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use super::body::{json, media_type};
+use super::body::{content_type, json};
 use super::correlation::{taken, traceparent};
 use super::edge::idempotency_key;
 use super::form::{self, Takes};
+use super::parameters::Parameters;
 use super::picture::{Kind, Picture};
 use super::refusal::Refusal;
 use super::routes::{Params, Routes, position, query};
@@ -32,7 +33,8 @@ pub struct SeenForm {
 /// # Errors
 /// What the client would be told.
 pub fn form(content_type: &str, body: Vec<u8>, fields: &[String], most: usize) -> Result<SeenForm, String> {
-    let reading = pin!(form::read(content_type, body, Takes { fields, most }));
+    let content_type = Parameters::parse(content_type.as_bytes());
+    let reading = pin!(form::read(&content_type, body, Takes { fields, most }));
     let Poll::Ready(form) = reading.poll(&mut Context::from_waker(Waker::noop())) else {
         return Err("the form waits for more, although all of it is there".to_owned());
     };
@@ -114,7 +116,7 @@ impl Sent<'_> {
                 trace: traceparent(&headers),
                 idempotency: idempotency_key(method.as_str(), &headers)?,
                 query: query(target.query())?,
-                body: json(media_type(&headers).as_deref(), body.to_vec())?,
+                body: json(content_type(&headers).as_ref(), body.to_vec())?,
             })
         };
         Some(carried().map_err(told))

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -15,10 +15,11 @@ use tokio::time::timeout;
 
 use super::Requests;
 use super::answer::{error, later, response};
-use super::body::{Incoming, json, media_type};
+use super::body::{Incoming, content_type, json};
 use super::correlation::{CorrelationId, traceparent, visible};
 use super::form::{self, Takes};
 use super::measure::Taken;
+use super::parameters::Parameters;
 use super::picture::Picture;
 use super::refusal::Refusal;
 use super::routes::{Route, Routes, query};
@@ -72,11 +73,7 @@ pub(super) async fn handle(State(edge): State<Arc<Edge>>, request: Request) -> R
         Ok(response) => response,
         Err(refusal) => {
             tracing::debug!(method = %parts.method, %refusal, "a request was refused");
-            // A client that was too slow already is not waited for.
-            if !matches!(refusal, Refusal::Slow(_)) {
-                body.discard().await;
-            }
-            refusal.into_response()
+            body.refuse(refusal).await
         }
     }
 }
@@ -133,29 +130,28 @@ impl Edge {
         if route.method == Method::GET.as_str() {
             return Ok(Content::default());
         }
-        let media_type = media_type(headers);
+        let content_type = content_type(headers);
+        let is_form = |described: &&Parameters| described.value == form::MEDIA_TYPE;
         let EdgeBounds { body: most, time, .. } = self.bounds;
-        if media_type.as_deref() != Some("multipart/form-data") {
+        let Some(form_type) = content_type.as_ref().filter(is_form) else {
             let body = body.read(most, time).await?;
-            let json = json(media_type.as_deref(), body)?;
+            let json = json(content_type.as_ref(), body)?;
             return Ok(Content {
                 json,
                 pictures: Vec::new(),
             });
-        }
+        };
         if route.files.is_empty() {
-            return Err(Refusal::Media(
+            return Err(Refusal::media(
                 "this takes no forms; send JSON, with Content-Type: application/json",
             ));
         }
-        let form = self.form(route, headers, body).await;
+        let form = self.form(route, form_type, body).await;
         form.inspect_err(|refusal| self.meters.rejected(rejection(refusal)))
     }
 
-    async fn form(&self, route: &Route, headers: &HeaderMap, body: &mut Incoming) -> Result<Content, Refusal> {
+    async fn form(&self, route: &Route, content_type: &Parameters, body: &mut Incoming) -> Result<Content, Refusal> {
         let EdgeBounds { upload, time, .. } = self.bounds;
-        let content_type = headers.get(axum::http::header::CONTENT_TYPE);
-        let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
         let takes = Takes {
             fields: &route.files,
             most: upload,

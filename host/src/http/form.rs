@@ -1,13 +1,25 @@
 //! Multipart forms: pictures in the fields that the route names, and text.
 
 use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, header};
 use multer::{Field, Multipart};
 use serde_json::{Map, Value};
 
+use super::body::{all_entries_are, content_type, not_utf8, utf8};
+use super::parameters::{Parameters, is_utf8};
 use super::picture::{Kind, Picture};
 use super::refusal::Refusal;
 use crate::sandbox::digest;
 
+/// The media type of forms.
+pub(super) const MEDIA_TYPE: &str = "multipart/form-data";
+/// Bytes of the longest boundary (RFC 2046).
+const BOUNDARY: usize = 70;
+/// How a part may be encoded: not at all (RFC 7578).
+const UNCHANGED: [&str; 3] = ["7bit", "8bit", "binary"];
+const TRANSFER_ENCODING: HeaderName = HeaderName::from_static("content-transfer-encoding");
+/// The field that names the charset of the others (RFC 7578).
+const CHARSET: &str = "_charset_";
 /// The most parts of one form.
 const PARTS: usize = 64;
 
@@ -30,8 +42,8 @@ pub(super) struct Takes<'a> {
 }
 
 /// Reads the form in `body`. A body that ends early is refused.
-pub(super) async fn read(content_type: &str, body: Vec<u8>, takes: Takes<'_>) -> Result<Form, Refusal> {
-    let boundary = multer::parse_boundary(content_type).map_err(refused)?;
+pub(super) async fn read(content_type: &Parameters, body: Vec<u8>, takes: Takes<'_>) -> Result<Form, Refusal> {
+    let boundary = boundary(content_type)?;
     let mut parts = Multipart::new(Body::from(body).into_data_stream(), boundary);
     let mut form = Form::default();
     let mut count = 0;
@@ -42,23 +54,71 @@ pub(super) async fn read(content_type: &str, body: Vec<u8>, takes: Takes<'_>) ->
         }
         form.add(part, takes).await?;
     }
-    Ok(form)
+    let charset = form.texts.get(CHARSET).and_then(Value::as_str);
+    match charset {
+        Some(charset) if !is_utf8(charset) => Err(not_utf8("the form")),
+        _ => Ok(form),
+    }
+}
+
+fn boundary(content_type: &Parameters) -> Result<&str, Refusal> {
+    let boundary = content_type
+        .get("boundary")
+        .filter(|_| content_type.value == MEDIA_TYPE);
+    let good = boundary.filter(|boundary| (1..=BOUNDARY).contains(&boundary.len()));
+    good.ok_or_else(|| {
+        let form = format!("Content-Type: {MEDIA_TYPE}; boundary=…");
+        Refusal::Bad(format!("a form needs a boundary of 1 to {BOUNDARY} characters: {form}"))
+    })
+}
+
+/// What a part says of itself.
+struct Described {
+    field: String,
+    /// The client's name of the file; `None` where the part is no file. It says that this is a file, and is used for
+    /// nothing else.
+    file_name: Option<String>,
+}
+
+impl Described {
+    fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let disposition = headers.get(header::CONTENT_DISPOSITION);
+        let disposition = Parameters::parse(disposition.map_or(&[], |value| value.as_bytes()));
+        let Some(field) = disposition.decoded("name").filter(|name| !name.is_empty()) else {
+            return Err(Refusal::bad("the form has a part without a name"));
+        };
+        if field.contains('\u{FFFD}') {
+            return Err(not_utf8("the name of a form's part"));
+        }
+        for (name, taken) in [
+            (TRANSFER_ENCODING, UNCHANGED.as_slice()),
+            (header::CONTENT_ENCODING, &["identity"]),
+        ] {
+            if !all_entries_are(headers, &name, taken) {
+                let problem = format!("the part {field:?} is encoded ({name}); send it as it is");
+                return Err(Refusal::Media(problem));
+            }
+        }
+        let file_name = disposition.decoded("filename");
+        let file_name = file_name.or_else(|| disposition.has("filename").then(|| "?".to_owned()));
+        Ok(Self { field, file_name })
+    }
 }
 
 impl Form {
     async fn add(&mut self, part: Field<'_>, takes: Takes<'_>) -> Result<(), Refusal> {
-        let Some(field) = part.name().filter(|name| !name.is_empty()).map(str::to_owned) else {
-            return Err(Refusal::bad("the form has a part without a name"));
-        };
-        // The client's file name says that this is a file, and is used for nothing else.
-        let file_name = part.file_name().map(str::to_owned);
+        let Described { field, file_name } = Described::read(part.headers())?;
+        let is_utf8 = content_type(part.headers()).is_none_or(|described| described.is_utf8());
         let content = part.bytes().await.map_err(refused)?;
         if self.texts.contains_key(&field) || self.pictures.iter().any(|picture| picture.field == field) {
             return Err(Refusal::bad(format!("the form has the field {field:?} twice")));
         }
         let Some(file_name) = file_name else {
-            let text = String::from_utf8(content.into())
-                .map_err(|_| Refusal::bad(format!("the field {field:?} is not UTF-8")))?;
+            let what = format!("the field {field:?}");
+            if !is_utf8 {
+                return Err(not_utf8(&what));
+            }
+            let text = utf8(content.into(), &what)?;
             self.texts.insert(field, text.into());
             return Ok(());
         };
@@ -100,7 +160,7 @@ fn refused(error: multer::Error) -> Refusal {
 mod tests {
     use super::*;
 
-    const TYPE: &str = "multipart/form-data; boundary=XX";
+    const TYPE: &[u8] = b"multipart/form-data; boundary=XX";
     const GIF: &str = "GIF89a and more";
 
     fn part(header: &str, content: &str) -> String {
@@ -113,7 +173,7 @@ mod tests {
             fields: &fields,
             most: 32,
         };
-        read(TYPE, body.into_bytes(), takes).await
+        read(&Parameters::parse(TYPE), body.into_bytes(), takes).await
     }
 
     #[tokio::test]
@@ -158,6 +218,7 @@ mod tests {
         let many: String = (0..=PARTS).map(|n| part(&format!("name=\"n{n}\""), "1")).collect();
         assert!(parsed(format!("{many}--XX--")).await.is_err());
         let takes = Takes { fields: &[], most: 1 };
-        assert!(read("multipart/form-data", Vec::new(), takes).await.is_err());
+        let without = Parameters::parse(b"multipart/form-data");
+        assert!(read(&without, Vec::new(), takes).await.is_err());
     }
 }

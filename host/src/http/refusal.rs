@@ -42,9 +42,12 @@ pub(super) enum Refusal {
     /// An uploaded file is no picture that we know.
     #[error("{0}")]
     Picture(String),
-    /// The body has a form that the route does not take.
+    /// The body, or a part of it, has a form that the route does not take.
     #[error("{0}")]
-    Media(&'static str),
+    Media(String),
+    /// The body is compressed, or encoded in another way.
+    #[error("the body is compressed or otherwise encoded (Content-Encoding); send it as it is")]
+    Encoded,
     /// The host cannot do it now.
     #[error("{0}; try again later")]
     Unavailable(&'static str),
@@ -53,6 +56,10 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) fn bad(text: impl Into<String>) -> Self {
         Self::Bad(text.into())
+    }
+
+    pub(super) fn media(text: impl Into<String>) -> Self {
+        Self::Media(text.into())
     }
 
     fn status(&self) -> StatusCode {
@@ -64,7 +71,7 @@ impl Refusal {
             Self::Bad(_) | Self::Picture(_) => StatusCode::BAD_REQUEST,
             Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Media(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Media(_) | Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -88,6 +95,12 @@ impl IntoResponse for Refusal {
                 if let Ok(allowed) = HeaderValue::from_str(&allowed) {
                     response.headers_mut().insert(header::ALLOW, allowed);
                 }
+                response
+            }
+            Self::Encoded => {
+                let mut response = error(status, &text);
+                let taken = HeaderValue::from_static("identity");
+                response.headers_mut().insert(header::ACCEPT_ENCODING, taken);
                 response
             }
             Self::Unavailable(_) => later(&text),

@@ -173,7 +173,7 @@ pub(super) fn query(text: Option<&str>) -> Result<Params, Refusal> {
 }
 
 /// The text behind `%XX`; `None` if an escape is broken or the bytes are not UTF-8.
-fn percent_decode(text: &str) -> Option<String> {
+pub(super) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -15,7 +15,7 @@ use super::lines;
 use crate::control::{Control, ReloadError};
 use crate::deploy::{Done, Order, Refusal};
 use crate::http::answer::error;
-use crate::http::body::Incoming;
+use crate::http::body::{Incoming, utf8};
 use crate::http::guard::Caller;
 use crate::http::refusal::Refusal as Refused;
 use crate::meters::Meters;
@@ -101,7 +101,7 @@ async fn deploy(
             body.discard().await;
             (StatusCode::PAYLOAD_TOO_LARGE, None)
         }
-        Err(other) => return other.into_response(),
+        Err(other) => return body.refuse(other).await,
     };
     let (lines, response) = lines::answer(status);
     let work = move || {
@@ -137,16 +137,17 @@ async fn rollback(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let mut body = Incoming::new(body, &parts.headers);
-    let body = match body.read(SMALL, RECEIVE_TIME).await {
+    let read = match body.read(SMALL, RECEIVE_TIME).await {
         Ok(read) => read,
-        Err(refusal) => {
-            body.discard().await;
-            return refusal.into_response();
-        }
+        Err(refusal) => return body.refuse(refusal).await,
+    };
+    let body = match utf8(read, "the body") {
+        Ok(text) => text,
+        Err(refusal) => return refusal.into_response(),
     };
     let To { to, force } = match body.is_empty() {
         true => To::default(),
-        false => match serde_json::from_slice(&body) {
+        false => match serde_json::from_str(&body) {
             Ok(to) => to,
             Err(fault) => {
                 return error(

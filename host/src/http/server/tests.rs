@@ -1,5 +1,6 @@
 //! The handlers' listener over real connections, with a stand-in for the pipeline.
 
+mod bodies;
 mod bounds;
 mod files;
 mod measures;

@@ -159,3 +159,26 @@ async fn what_cannot_be_done_is_refused_before_anything_is_ordered() {
     );
     assert_eq!(*control.ordered.lock(), ["deploy by local: None"]);
 }
+
+#[tokio::test]
+async fn a_body_that_is_compressed_is_refused_and_nothing_is_ordered() {
+    let control = Arc::new(Fake::default());
+    let served = serve_with(&[], Arc::clone(&control)).await;
+    let gzip = "Content-Encoding: gzip\r\n";
+    for path in ["/v1/handlers/echo/versions", "/v1/handlers/echo/rollback"] {
+        let answer = post(&served, path, gzip, b"\x1F\x8B\x08").await;
+        has(&answer, 415, "compressed");
+        has(&answer, 415, "accept-encoding: identity");
+    }
+    let latin = post(&served, "/v1/handlers/echo/rollback", "", b"{\"t\xE9\": 3}").await;
+    has(&latin, 415, "UTF-8");
+    assert_eq!(control.ordered.lock().len(), 0);
+    let plain = post(
+        &served,
+        "/v1/handlers/echo/versions",
+        "Content-Encoding: identity\r\n",
+        b"x",
+    )
+    .await;
+    has(&plain, 200, "active");
+}
