@@ -21,6 +21,7 @@ const HOMES: &[(&str, &str)] = &[
     ("axum", "http"),
     ("jsonwebtoken", "http"),
     ("multer", "http"),
+    ("tower_http", "http"),
     ("object_store", "http"),
 ];
 /// Modules without I/O, clock or async runtime.

@@ -16,6 +16,7 @@ mod going_back;
 mod group;
 mod hostage;
 mod hostile;
+mod http_clients;
 mod http_metrics;
 mod http_outage;
 mod idempotency;
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         tokens::BEHAVIOURS,
         uploads::BEHAVIOURS,
         uploads_sweep::BEHAVIOURS,
+        http_clients::BEHAVIOURS,
         http_metrics::BEHAVIOURS,
         import::BEHAVIOURS,
         invoke::BEHAVIOURS,

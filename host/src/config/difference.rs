@@ -139,6 +139,7 @@ impl Keys {
             timeout,
             connections,
             cors,
+            cors_headers,
         } = old.0;
         self.add("http.listen", listen, &new.0.listen);
         self.add("JWT_SECRET", jwt_secret, &new.0.jwt_secret);
@@ -147,6 +148,7 @@ impl Keys {
         self.add("http.timeout", timeout, &new.0.timeout);
         self.add("http.connections", connections, &new.0.connections);
         self.add("http.cors", cors, &new.0.cors);
+        self.add("http.cors_headers", cors_headers, &new.0.cors_headers);
         let AdminConfig { listen, tokens } = old.1;
         self.add("admin.listen", listen, &new.1.listen);
         self.add("admin.tokens", tokens, &new.1.tokens);

@@ -25,6 +25,8 @@ pub struct HttpConfig {
     pub connections: usize,
     /// Origins whose pages may read our answers, as browsers write them: `https://app.example`.
     pub cors: Vec<String>,
+    /// Headers that those pages may send beside the host's own, lower case; `None`: whichever they ask for.
+    pub cors_headers: Option<Vec<String>>,
 }
 
 /// `[admin]`: metrics, health and administration.
@@ -71,6 +73,7 @@ pub(super) fn read_http(mut section: Section<'_>, port: Option<&str>, jwt_secret
         ),
         connections: section.or("connections", &count(), 1_024),
         cors: section.or("cors", &list(origin()), Vec::new()),
+        cors_headers: section.or("cors_headers", &any_or_headers(), None),
     };
     section.finish();
     config
@@ -96,6 +99,31 @@ fn origin() -> Kind<String> {
             let usual = if text.starts_with("https") { ":443" } else { ":80" };
             let good = !name.is_empty() && name.bytes().all(known) && !name.ends_with(usual) && !name.ends_with(':');
             good.then(|| text.to_owned())
+        },
+    )
+}
+
+/// `["*"]`, which is `None`, or names of headers.
+fn any_or_headers() -> Kind<Option<Vec<String>>> {
+    let names = list(header());
+    Kind::value(format!("[\"*\"], or {}", names.allowed), move |value| {
+        let is_any = value
+            .as_array()
+            .is_some_and(|entries| matches!(entries.as_slice(), [one] if one.as_str() == Some("*")));
+        if is_any {
+            Some(None)
+        } else {
+            names.read(value).map(Some)
+        }
+    })
+}
+
+fn header() -> Kind<String> {
+    Kind::text(
+        "the name of a header, such as \"sentry-trace\": 1 to 64 lower-case letters, digits, dashes and underscores",
+        |text| {
+            let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+            ((1..=64).contains(&text.len()) && text.bytes().all(known)).then(|| text.to_owned())
         },
     )
 }

@@ -10,7 +10,7 @@ use crate::work::Answer;
 /// Seconds after which a client that was told to come again should do so.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 /// Says that the answer is an earlier one, repeated for its `Idempotency-Key`.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// An error with its status.
 pub(super) fn error(status: StatusCode, message: &str) -> Response {

@@ -1,72 +1,65 @@
 //! Cross-origin requests: which pages may read our answers. Off until origins are configured.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
-const HEADERS: HeaderValue =
-    HeaderValue::from_static("authorization, content-type, idempotency-key, traceparent, x-correlation-id");
-const EXPOSED: HeaderValue = HeaderValue::from_static("x-correlation-id, retry-after, idempotency-replayed");
-/// Seconds for which a browser need not ask again.
-const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+use super::{answer, correlation};
+use crate::config::HttpConfig;
 
-/// The origins whose pages may read our answers.
-#[derive(Clone, Debug)]
-pub(super) struct Cors {
-    origins: Arc<[String]>,
-}
+const METHODS: [Method; 6] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
+/// Headers of requests that mean something to the host; pages may always send them.
+const OWN: [HeaderName; 6] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    correlation::HEADER,
+];
+/// Headers of answers that pages could not read otherwise.
+const EXPOSED: [HeaderName; 7] = [
+    correlation::HEADER,
+    answer::REPLAYED,
+    header::ACCEPT_ENCODING,
+    header::ALLOW,
+    header::ETAG,
+    header::RETRY_AFTER,
+    header::WWW_AUTHENTICATE,
+];
+/// For which a browser need not ask again.
+const MAX_AGE: Duration = Duration::from_secs(600);
 
-impl Cors {
-    pub(super) fn new(origins: &[String]) -> Self {
-        Self {
-            origins: origins.into(),
-        }
+/// Answers preflights, and marks the answers to the configured origins as readable. Others are served all the same: their
+/// browsers keep the answer from the page. `None` where no origin is configured.
+pub(super) fn layer(http: &HttpConfig) -> Option<CorsLayer> {
+    if http.cors.is_empty() {
+        return None;
     }
-
-    /// The request's origin, if it is one of ours.
-    fn known(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let origin = headers.get(header::ORIGIN)?;
-        let known = self.origins.iter().any(|known| known.as_bytes() == origin.as_bytes());
-        known.then(|| origin.clone())
-    }
-}
-
-/// Answers preflights of the known origins, and marks their answers as readable. Others are served as if there were no
-/// CORS: their browsers then keep the answer from the page.
-pub(super) async fn share(State(cors): State<Cors>, request: Request, next: Next) -> Response {
-    if cors.origins.is_empty() {
-        return next.run(request).await;
-    }
-    let headers = request.headers();
-    let origin = cors.known(headers);
-    let preflight = request.method() == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = match &origin {
-        Some(_) if preflight => preflight_answer(),
-        _ => next.run(request).await,
-    };
-    let headers = response.headers_mut();
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
-    if let Some(origin) = origin {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    let origins = http.cors.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let layer = CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods(METHODS)
+        .allow_headers(headers(http.cors_headers.as_deref()))
         // Pages that send cookies along for other services; we read none.
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-            HeaderValue::from_static("true"),
-        );
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    }
-    response
+        .allow_credentials(true)
+        .expose_headers(EXPOSED)
+        .max_age(MAX_AGE);
+    Some(layer)
 }
 
-fn preflight_answer() -> Response {
-    let headers = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
-        (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE),
-    ];
-    (StatusCode::NO_CONTENT, headers).into_response()
+fn headers(configured: Option<&[String]>) -> AllowHeaders {
+    let Some(configured) = configured else {
+        return AllowHeaders::mirror_request();
+    };
+    let configured = configured.iter().filter_map(|name| name.parse().ok());
+    AllowHeaders::list(OWN.into_iter().chain(configured))
 }

@@ -10,16 +10,16 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
+use tower_http::cors::CorsLayer;
 
 use super::answer::plain;
-use super::cors::{self, Cors};
 use super::edge::{self, Edge, EdgeBounds, RUNNING};
 use super::measure::{Measure, measure};
 use super::routes::{Routes, position};
 use super::serve::{Bounds, ListenError, Listener, in_time};
 use super::token::Tokens;
 use super::uploads::{Uploads, UploadsError};
-use super::{Requests, correlation, health};
+use super::{Requests, correlation, cors, health};
 use crate::config::Config;
 use crate::health::HealthView;
 use crate::lanes::HandlerIx;
@@ -87,7 +87,7 @@ impl HttpServer {
             running: Arc::clone(&running),
         };
         let bounds = bounds(config);
-        let router = router(edge, Cors::new(&http.cors), health, bounds)
+        let router = router(edge, cors::layer(http), health, bounds)
             .layer(from_fn_with_state(Arc::new(Measure::new(meters)), measure));
         let listener = Listener::bind(http.listen, router, bounds).await?;
         Ok(Self {
@@ -138,16 +138,19 @@ fn bounds(config: &Config) -> Bounds {
 }
 
 /// The layers, from the inside out: every answer, one for a request that took too long too, has a correlation id.
-fn router(edge: Edge, cors: Cors, health: Arc<HealthView>, bounds: Bounds) -> Router {
-    Router::new()
+fn router(edge: Edge, cors: Option<CorsLayer>, health: Arc<HealthView>, bounds: Bounds) -> Router {
+    let router = Router::new()
         .fallback(edge::handle)
         .with_state(Arc::new(edge))
         .merge(health::routes(health, health::Audience::Anybody))
         .method_not_allowed_fallback(edge::only_read)
         .layer(from_fn_with_state(bounds, in_time))
-        .layer(map_response(plain))
-        .layer(from_fn_with_state(cors, cors::share))
-        .layer(from_fn(correlation::carry))
+        .layer(map_response(plain));
+    let shared = match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    shared.layer(from_fn(correlation::carry))
 }
 
 #[cfg(test)]

@@ -34,7 +34,9 @@ impl Form {
         self.part(&format!("name=\"{field}\""), text.as_bytes())
     }
 
-    fn part(mut self, head: &str, content: &[u8]) -> Self {
+    /// With a part whose disposition has these parameters; headers may follow them.
+    #[must_use]
+    pub fn part(mut self, head: &str, content: &[u8]) -> Self {
         let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; {head}\r\n\r\n");
         self.parts.extend([head.as_bytes(), content, b"\r\n"].concat());
         self

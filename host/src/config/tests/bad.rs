@@ -46,6 +46,20 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
         "not the usual one",
     ),
     (
+        "http",
+        "cors_headers = [\"*\", \"b3\"]",
+        "http.cors_headers",
+        "[\"*\"], or",
+    ),
+    ("http", "cors_headers = [\"B3\"]", "http.cors_headers", "lower-case"),
+    ("http", "cors_headers = [\"a b\"]", "http.cors_headers", "a header"),
+    (
+        "http",
+        "cors_headers = [\"b3\", \"b3\"]",
+        "http.cors_headers",
+        "at most once",
+    ),
+    (
         "admin",
         "listen = \"0.0.0.0:3902\"",
         "admin.listen",

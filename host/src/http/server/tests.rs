@@ -2,6 +2,7 @@
 
 mod bodies;
 mod bounds;
+mod cors;
 mod files;
 mod measures;
 mod replies;

@@ -1,7 +1,7 @@
-//! What comes back: replies, refusals, correlation, idempotency, CORS.
+//! What comes back: replies, refusals, correlation, idempotency.
 
 use super::tokens::{bearer, token};
-use super::{JSON, has, ok, reply, serve, serve_with};
+use super::{JSON, has, reply, serve, serve_with};
 use crate::work::Answer;
 
 #[tokio::test]
@@ -172,37 +172,17 @@ async fn the_same_request_has_the_same_fingerprint() {
 }
 
 #[tokio::test]
-async fn pages_of_configured_origins_alone_may_read_answers() {
-    let served = serve_with("cors = [\"https://app.example\"]", |_| Some(ok())).await;
-    let ours = "Origin: https://app.example\r\n";
-    let preflight = format!("{ours}Access-Control-Request-Method: PUT\r\n");
-    let answer = served.ask("OPTIONS /own", &preflight, "").await;
-    has(&answer, 204, "access-control-allow-origin: https://app.example");
-    has(
-        &answer,
-        204,
-        "access-control-allow-headers: authorization, content-type",
-    );
-    has(&answer, 204, "PUT");
-    let answer = served.ask("POST /users/u-1", &format!("{JSON}{ours}"), "{}").await;
-    has(&answer, 200, "access-control-allow-origin: https://app.example");
-    has(&answer, 200, "vary: origin");
-    has(
-        &served.ask("PUT /own", ours, "").await,
-        401,
-        "access-control-allow-origin",
-    );
-    for other in ["https://app.example.evil.example", "http://app.example", "null"] {
-        let headers = format!("Origin: {other}\r\nAccess-Control-Request-Method: PUT\r\n");
-        for line in ["OPTIONS /own", "GET /health"] {
-            let answer = served.ask(line, &headers, "").await;
-            assert!(!answer.contains("access-control-"), "{answer}");
-        }
+async fn a_probe_of_http_1_0_needs_no_host() {
+    let served = serve().await;
+    for (line, status) in [
+        ("GET /health/live", 200),
+        ("HEAD /health/live", 200),
+        ("GET /health", 200),
+        ("GET /health/ready", 503),
+        ("GET /nothing", 404),
+        ("POST /users/u-1", 200),
+    ] {
+        let answer = served.raw(format!("{line} HTTP/1.0\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.0 {status} ")), "{line}: {answer}");
     }
-    let off = serve().await;
-    let answer = off.ask("GET /health", ours, "").await;
-    assert!(
-        !answer.contains("access-control-") && !answer.contains("vary"),
-        "{answer}"
-    );
 }
