@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 use super::answer::error;
 use super::body::Incoming;
@@ -82,11 +83,7 @@ impl Guard {
         let digest: [u8; 32] = Sha256::digest(token.trim()).into();
         let mut caller = None;
         for Token { name, digest: known } in &*self.tokens {
-            let difference = digest
-                .iter()
-                .zip(known)
-                .fold(0, |difference, (a, b)| difference | (a ^ b));
-            if difference == 0 {
+            if digest.ct_eq(known).into() {
                 caller = Some(Caller(Arc::clone(name)));
             }
         }
