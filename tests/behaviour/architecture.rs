@@ -22,6 +22,7 @@ const HOMES: &[(&str, &str)] = &[
     ("jsonwebtoken", "http"),
     ("multer", "http"),
     ("tower_http", "http"),
+    ("http_body_util", "http"),
     ("object_store", "http"),
 ];
 /// Modules without I/O, clock or async runtime.

@@ -1,12 +1,12 @@
 //! Bodies: read within bounds, and checked to be the JSON they say they are.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Frame;
 use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
@@ -46,13 +46,18 @@ impl Incoming {
             return Err(too_large(most));
         }
         self.waits = false;
+        let mut body = Limited::new(&mut self.body, most);
+        // Gathered in one place: many small chunks would cost many times their bytes.
         let all = async {
             let mut read = Vec::new();
-            while let Some(bytes) = self.next().await? {
-                if read.len() + bytes.len() > most {
-                    return Err(too_large(most));
+            while let Some(frame) = body.frame().await {
+                match frame.map(Frame::into_data) {
+                    Ok(Ok(bytes)) => read.extend_from_slice(&bytes),
+                    // Trailers, which mean nothing to us.
+                    Ok(Err(_)) => {}
+                    Err(fault) if fault.is::<LengthLimitError>() => return Err(too_large(most)),
+                    Err(_) => return Err(Refusal::bad("the body ended before its end")),
                 }
-                read.extend_from_slice(&bytes);
             }
             Ok(read)
         };
@@ -69,35 +74,14 @@ impl Incoming {
     }
 
     /// Reads what is left and forgets it, within bounds.
-    pub(super) async fn discard(mut self) {
+    pub(super) async fn discard(self) {
         if self.waits {
             return;
         }
-        let rest = async {
-            let mut left = DISCARDED;
-            while let Ok(Some(bytes)) = self.next().await {
-                match left.checked_sub(bytes.len()) {
-                    Some(less) => left = less,
-                    None => return,
-                }
-            }
-        };
+        let mut rest = Limited::new(self.body, DISCARDED);
+        let rest = async { while let Some(Ok(_)) = rest.frame().await {} };
         // In time or not, the answer goes out now.
         timeout(DISCARD_TIME, rest).await.ok();
-    }
-
-    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
-        loop {
-            match poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await {
-                None => return Ok(None),
-                Some(Err(_)) => return Err(Refusal::bad("the body ended before its end")),
-                Some(Ok(frame)) => {
-                    if let Ok(bytes) = frame.into_data() {
-                        return Ok(Some(bytes));
-                    }
-                }
-            }
-        }
     }
 }
 
