@@ -34,7 +34,7 @@ pub use host::{HostConfig, LogFormat};
 pub use kafka::{Brokers, DEFAULT_PREFIX, KafkaConfig, SaslConfig, SaslMechanism};
 pub use listeners::{AdminConfig, HttpConfig};
 pub use problem::{ConfigErrors, NoHandler, Problem};
-pub use route::{Auth, KeySource, RouteConfig, RoutePath, Segment};
+pub use route::{Auth, KeySource, RouteConfig, RoutePath};
 pub use secret::Secret;
 pub use store::{StoreConfig, StoreUrl};
 pub use uploads::UploadsConfig;

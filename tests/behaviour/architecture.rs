@@ -23,6 +23,7 @@ const HOMES: &[(&str, &str)] = &[
     ("multer", "http"),
     ("tower_http", "http"),
     ("http_body_util", "http"),
+    ("matchit", "http"),
     ("object_store", "http"),
 ];
 /// Modules without I/O, clock or async runtime.

@@ -42,7 +42,7 @@ pub enum KeySource {
 
 /// One part of a path between slashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Segment {
+enum Segment {
     /// Must be exactly this.
     Literal(String),
     /// Anything; the text becomes this parameter.
@@ -60,11 +60,6 @@ impl RoutePath {
     /// The path as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
-    }
-
-    /// Its parts, in order.
-    pub fn segments(&self) -> &[Segment] {
-        &self.segments
     }
 
     /// Whether it has the parameter.

@@ -1,12 +1,14 @@
 //! Which route a request takes, and what its path and query say.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, Method};
+use matchit::Router;
 
 use super::refusal::Refusal;
 use super::token::{Claims, Tokens};
-use crate::config::{Auth, Config, KeySource, RouteConfig, RoutePath, Segment};
+use crate::config::{Auth, Config, KeySource, RouteConfig, RoutePath};
 use crate::lanes::HandlerIx;
 use crate::meters::{Meters, RouteMeters};
 
@@ -35,9 +37,8 @@ pub(super) struct Route {
     auth: Auth,
 }
 
-/// All routes, the more literal ones first, so that the first that matches is the right one.
-#[derive(Debug)]
-pub(super) struct Routes(Vec<Route>);
+/// All routes, by method. Of two that match, the one whose first differing part is literal is taken.
+pub(super) struct Routes(BTreeMap<&'static str, Router<Route>>);
 
 impl Routes {
     /// The configured routes; `index` finds their handlers.
@@ -51,32 +52,30 @@ impl Routes {
             key: route.key.clone(),
             auth: route.auth,
         };
-        let mut routes: Vec<_> = config.routes.iter().map(route).collect();
-        let is_param = |segment: &Segment| matches!(segment, Segment::Param(_));
-        routes.sort_by_cached_key(|route| route.path.segments().iter().map(is_param).collect::<Vec<_>>());
+        let mut routes: BTreeMap<_, Router<_>> = BTreeMap::new();
+        for config in &config.routes {
+            let of_method = routes.entry(config.method).or_default();
+            // The configuration has refused what would fail here: two routes that match the same requests.
+            if let Err(error) = of_method.insert(config.path.as_str(), route(config)) {
+                tracing::error!(%error, path = %config.path, "a route cannot be served");
+            }
+        }
         Self(routes)
     }
 
     /// The route of a request, with the parameters of its path. A slash at the end makes no difference, as in the
     /// present service; `HEAD` is a `GET` whose body is not sent.
     pub(super) fn find(&self, method: &Method, path: &str) -> Result<(&Route, Params), Refusal> {
-        let parts = split(path);
+        let path = path.strip_suffix('/').unwrap_or(path);
         let wanted = if method == Method::HEAD { "GET" } else { method.as_str() };
-        let mut others = Vec::new();
-        for route in &self.0 {
-            let Some(params) = matched(route.path.segments(), &parts) else {
-                continue;
-            };
-            if route.method == wanted {
-                return Ok((route, decoded(params)?));
-            }
-            others.push(route.method);
+        if let Some(Ok(found)) = self.0.get(wanted).map(|routes| routes.at(path)) {
+            return Ok((found.value, decoded(found.params.iter())?));
         }
+        let others = self.0.iter().filter(|(_, routes)| routes.at(path).is_ok());
+        let others: Vec<_> = others.map(|(method, _)| *method).collect();
         if others.is_empty() {
             return Err(Refusal::NotFound);
         }
-        others.sort_unstable();
-        others.dedup();
         Err(Refusal::Method(others.join(", ")))
     }
 }
@@ -123,33 +122,13 @@ pub(super) fn position(config: &Config) -> impl Fn(&str) -> Option<HandlerIx> + 
     move |name| at(name)?.try_into().ok()
 }
 
-fn split(path: &str) -> Vec<&str> {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    path.strip_suffix('/').unwrap_or(path).split('/').collect()
-}
-
-fn matched<'p>(segments: &'p [Segment], parts: &[&'p str]) -> Option<Vec<(&'p str, &'p str)>> {
-    if segments.len() != parts.len() {
-        return None;
-    }
-    let mut params = Vec::new();
-    for (segment, part) in segments.iter().zip(parts) {
-        match segment {
-            Segment::Literal(text) if text == part => {}
-            Segment::Param(name) if !part.is_empty() => params.push((name.as_str(), *part)),
-            _ => return None,
-        }
-    }
-    Some(params)
-}
-
-fn decoded(params: Vec<(&str, &str)>) -> Result<Params, Refusal> {
+fn decoded<'p>(params: impl Iterator<Item = (&'p str, &'p str)>) -> Result<Params, Refusal> {
     let decode = |(name, text): (&str, &str)| {
         let value = percent_decode(text)
             .ok_or_else(|| Refusal::bad(format!("{name} in the path is not percent-encoded UTF-8")))?;
         Ok((name.to_owned(), value))
     };
-    params.into_iter().map(decode).collect()
+    params.map(decode).collect()
 }
 
 /// The query's parameters, decoded, in order.
@@ -190,6 +169,12 @@ pub(super) fn percent_decode(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use proptest::collection::vec;
+    use proptest::prelude::{prop_assert_eq, prop_assume, proptest};
+    use proptest::sample::select;
+
     use super::*;
 
     const CONFIG: &str = r#"
@@ -208,8 +193,12 @@ mod tests {
             "handlers = [\"b\", \"a\"], key = \"claim:userId\", auth = \"none\"",
             "handlers = [\"b\", \"a\"], key = \"claim:userId\"",
         );
+        served(&text)
+    }
+
+    fn served(text: &str) -> Routes {
         let secret = ("JWT_SECRET".to_owned(), "x".repeat(32));
-        let config = Config::parse(std::path::Path::new("sandman.toml"), &text, [secret].into_iter());
+        let config = Config::parse(std::path::Path::new("sandman.toml"), text, [secret].into_iter());
         let config = config.unwrap_or_else(|errors| panic!("{errors}"));
         Routes::new(&config, &position(&config), &Meters::new())
     }
@@ -261,6 +250,49 @@ mod tests {
         );
         for path in ["/users/%", "/users/%2", "/users/%zz", "/users/%ff", "/users/%+1"] {
             assert!(matches!(found(&Method::PUT, path), Err(Refusal::Bad(_))), "{path:?}");
+        }
+    }
+
+    /// The path of the route that is to be taken: of those that fit, the one whose first differing part is literal.
+    fn most_literal<'r>(routes: &'r [Vec<&str>], path: &[&str]) -> Option<&'r Vec<&'r str>> {
+        let fits = |route: &&Vec<&str>| {
+            let parts = route.iter().zip(path);
+            route.len() == path.len()
+                && parts
+                    .into_iter()
+                    .all(|(part, sent)| part.starts_with('{') || part == sent)
+        };
+        let fitting = routes.iter().filter(fits);
+        fitting.min_by_key(|route| route.iter().map(|part| part.starts_with('{')).collect::<Vec<_>>())
+    }
+
+    proptest! {
+        #[test]
+        fn every_route_that_the_configuration_takes_is_served(
+            routes in vec(vec(select(vec!["a", "ab", "a.b", "{x}", "{y}"]), 1..4), 1..8),
+            path in vec(select(vec!["a", "ab", "abc", "a.b", "b", "a%2Fb"]), 1..4),
+        ) {
+            let mut shapes = HashSet::new();
+            let is_new = |route: &Vec<&str>| {
+                let unlike = route.iter().filter(|part| part.starts_with('{')).collect::<HashSet<_>>();
+                let params = route.iter().filter(|part| part.starts_with('{')).count();
+                unlike.len() == params && shapes.insert(route.join("/").replace("{y}", "{x}"))
+            };
+            let routes: Vec<_> = routes.into_iter().filter(is_new).collect();
+            prop_assume!(!routes.is_empty());
+            let section = |route: &Vec<&str>| {
+                let path = route.join("/");
+                format!("[[routes]]\nmethod = \"PUT\"\npath = \"/{path}\"\nhandlers = [\"a\"]\nkey = \"claim:userId\"\n")
+            };
+            let sections: String = routes.iter().map(section).collect();
+            let text = format!("host = {{ source = \"test\" }}\nhandlers = {{ a = {{ component = \"a.wasm\" }} }}\n{sections}");
+            let served = served(&text);
+            let found = served.find(&Method::PUT, &format!("/{}", path.join("/")));
+            let found = found.map(|(route, params)| (route.path.to_string(), params.len()));
+            let wanted = most_literal(&routes, &path).map(|route| {
+                (format!("/{}", route.join("/")), route.iter().filter(|part| part.starts_with('{')).count())
+            });
+            prop_assert_eq!(found, wanted.ok_or(Refusal::NotFound));
         }
     }
 
