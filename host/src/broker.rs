@@ -6,5 +6,5 @@
 mod consume;
 mod publish;
 
-pub use consume::{Flow, Intake, Start};
+pub use consume::{Extent, Flow, Intake, Start};
 pub use publish::{Broker, Cursor, CursorError, PublishError, Published, Publisher, TopicSpec, TopicsError};

@@ -61,7 +61,7 @@ pub struct HandlerReport {
     pub activated_at: String,
     /// Invocations per second in the last minute.
     pub rates: Rate,
-    /// Messages on Kafka that are not completed; null for a handler without topics, or before Kafka has told.
+    /// Records on Kafka that are still to be handled; null for a handler without topics, or before Kafka has told.
     pub lag: Option<u64>,
     /// Triggers in memory, from intake to commit.
     pub in_flight: u64,

@@ -19,6 +19,16 @@ struct Health {
     store_fault: Option<String>,
     fatal: Option<String>,
     kafka: KafkaHealthReport,
+    handlers: Vec<HandlerHealth>,
+}
+
+/// A handler that does not do its work, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HandlerHealth {
+    /// Its name.
+    pub handler: Arc<str>,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// In a word.
@@ -27,7 +37,7 @@ struct Health {
 pub enum Status {
     /// All is well.
     Healthy,
-    /// Kafka is away: requests are served, events follow when it is back.
+    /// Kafka is away, or a handler consumes nothing: requests are served, events follow.
     Degraded,
     /// Nothing can be committed.
     Unhealthy,
@@ -51,6 +61,9 @@ pub struct HealthReport {
     pub ready: bool,
     /// Kafka.
     pub kafka: KafkaHealthReport,
+    /// Handlers that do not do their work.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub handlers: Vec<HandlerHealth>,
     /// Why the host is unhealthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -77,6 +90,18 @@ impl HealthView {
         self.health.lock().kafka.topics = topics;
     }
 
+    /// The handlers that do not do their work now, one entry for each reason. The log says what changed.
+    pub fn set_handlers(&self, handlers: Vec<HandlerHealth>) {
+        let before = std::mem::replace(&mut self.health.lock().handlers, handlers.clone());
+        for HandlerHealth { handler, reason } in handlers.iter().filter(|now| !before.contains(now)) {
+            tracing::warn!(%handler, reason, "degraded");
+        }
+        let is_over = |was: &&HandlerHealth| handlers.iter().all(|now| now.handler != was.handler);
+        for HandlerHealth { handler, .. } in before.iter().filter(is_over) {
+            tracing::info!(%handler, "not degraded any more");
+        }
+    }
+
     /// Why the store cannot commit, or `None` when it can again.
     pub fn set_store_fault(&self, fault: Option<String>) {
         self.health.lock().store_fault = fault;
@@ -91,7 +116,7 @@ impl HealthView {
     pub fn report(&self) -> HealthReport {
         let health = self.health.lock();
         let reason = health.fatal.as_ref().or(health.store_fault.as_ref()).cloned();
-        let status = match (&reason, health.kafka.connected) {
+        let status = match (&reason, health.kafka.connected && health.handlers.is_empty()) {
             (Some(_), _) => Status::Unhealthy,
             (None, false) => Status::Degraded,
             (None, true) => Status::Healthy,
@@ -100,6 +125,7 @@ impl HealthView {
             status,
             ready: health.ready && reason.is_none(),
             kafka: health.kafka.clone(),
+            handlers: health.handlers.clone(),
             reason,
         }
     }
@@ -121,6 +147,15 @@ mod tests {
         view.set_ready(true);
         view.set_kafka_connected(true);
         assert_eq!((view.report().status, view.report().ready), (Status::Healthy, true));
+        let kept_out = HandlerHealth {
+            handler: "profile".into(),
+            reason: "it has no partition".to_owned(),
+        };
+        view.set_handlers(vec![kept_out.clone()]);
+        assert_eq!((view.report().status, view.report().ready), (Status::Degraded, true));
+        assert_eq!(view.report().handlers, [kept_out]);
+        view.set_handlers(Vec::new());
+        assert_eq!(view.report().status, Status::Healthy);
         view.set_store_fault(Some("the disk is full".to_owned()));
         assert_eq!((view.report().status, view.report().ready), (Status::Unhealthy, false));
         view.set_store_fault(None);

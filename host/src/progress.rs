@@ -47,6 +47,14 @@ impl Progress {
                 .is_some_and(|(_, end)| offset < *end)
     }
 
+    /// How many offsets of `from..to` are not done.
+    pub fn left(&self, from: i64, to: i64) -> u64 {
+        let from = from.max(self.next);
+        let within = |start: i64, end: i64| end.min(to).saturating_sub(start.max(from)).max(0);
+        let done: i64 = self.above.iter().map(|(start, end)| within(*start, *end)).sum();
+        u64::try_from(within(from, to) - done).unwrap_or_default()
+    }
+
     /// Number of separate runs of done offsets above [`Progress::next`]: what the record of it costs.
     pub fn gaps(&self) -> usize {
         self.above.len()
@@ -120,6 +128,10 @@ mod tests {
         let last = done.last().map_or(first, |last| last + 2);
         for offset in first - 3..last {
             assert_eq!(progress.contains(offset), is_done(offset), "offset {offset}");
+            let left = (offset..last).filter(|offset| !is_done(*offset)).count();
+            assert_eq!(progress.left(offset, last), left as u64, "from {offset}");
+            let left = (first..offset).filter(|offset| !is_done(*offset)).count();
+            assert_eq!(progress.left(first, offset), left as u64, "to {offset}");
         }
         let runs = (next..last)
             .filter(|offset| is_done(*offset) && !is_done(offset - 1))

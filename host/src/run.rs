@@ -5,6 +5,7 @@ mod control;
 mod descriptors;
 mod http;
 mod kafka;
+mod lag;
 
 pub(crate) use kafka::topics;
 mod reload;
@@ -39,6 +40,7 @@ use crate::store::{SqliteStore, Store};
 use admin::Admin;
 use control::HostControl;
 use http::Http;
+use lag::Watch;
 use reload::Switch;
 use threads::{Signals, Threads};
 
@@ -101,6 +103,7 @@ struct Host {
     /// The deployment is ours: handlers consume.
     consuming: bool,
     consumers: Vec<(HandlerIx, ConsumerHandle)>,
+    watch: Watch,
     threads: Threads,
     alarm: Alarm,
     alarmed: Receiver<String>,
@@ -129,6 +132,7 @@ impl Host {
         let parts = (&registry, sandbox, &store);
         let (control, ordered) = HostControl::over(config, parts, &pipeline, (&meters, &alarm), &settings);
         let health = Arc::clone(&control.health);
+        let watch = Watch::start(&control, &settings, &mut threads)?;
         let admin = Admin::start(&config.admin, Arc::clone(&control) as _, &meters, &view, &mut threads)?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as _;
         let http = Http::start(config, &pipeline, (&shared, &view, &meters), &mut threads)?;
@@ -163,6 +167,7 @@ impl Host {
             ordered,
             consuming: false,
             consumers: Vec::new(),
+            watch,
             threads,
             alarm,
             alarmed,
@@ -230,6 +235,7 @@ impl Host {
         self.meters.host.kafka_connected.set(f64::from(u8::from(connected)));
         let breaches = self.health.poll_breaches();
         self.meters.host.kafka_poll_breaches.absolute(breaches);
+        self.look_at_handlers();
         self.control.sample();
         self.pipeline.measure();
         let oldest = self.pipeline.outbox().oldest_millis;
@@ -254,13 +260,9 @@ impl Host {
     fn consume_one(&mut self, handler: &HandlerConfig, ix: HandlerIx) -> Result<()> {
         if !handler.topics.is_empty() {
             let reach = (&self.settings, &self.health, &self.alarm);
-            let consumer = kafka::consumer(
-                handler,
-                ix,
-                &self.pipeline,
-                (self.store.id(), self.options.adopt),
-                reach,
-            )?;
+            let config = self.control.config.load();
+            let identity = (&*config.host.deployment, self.store.id(), self.options.adopt);
+            let consumer = kafka::consumer(handler, ix, &self.pipeline, identity, reach)?;
             self.consumers.push((ix, consumer));
         }
         Ok(())
@@ -290,6 +292,7 @@ impl Host {
     fn stop(mut self, grace: Option<Duration>) -> bool {
         let deadline = Instant::now() + grace.unwrap_or_default();
         self.view.set_ready(false);
+        self.watch.stop();
         if let Some(http) = &self.http {
             http.stop();
         }

@@ -23,6 +23,8 @@ mod idempotency;
 mod import;
 mod invoke;
 mod kafkajs;
+mod lag;
+mod membership;
 mod moving_in;
 mod newcomer;
 mod one_host;
@@ -68,6 +70,8 @@ fn main() -> ExitCode {
         idempotency::BEHAVIOURS,
         sections::BEHAVIOURS,
         group::BEHAVIOURS,
+        lag::BEHAVIOURS,
+        membership::BEHAVIOURS,
         attempts::BEHAVIOURS,
         one_host::BEHAVIOURS,
         unended::BEHAVIOURS,

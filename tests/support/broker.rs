@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
@@ -98,6 +98,37 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+
+    /// Makes a topic of one partition of which only the last record of each key is kept, as soon as the broker gets to it.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn create_compacted(&self, topic: &str) -> Result {
+        let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1))
+            .set("cleanup.policy", "compact")
+            .set("segment.ms", "100")
+            .set("min.cleanable.dirty.ratio", "0.01");
+        let made = block_on(self.admin()?.create_topics(&[new], &options())).context("no topic")?;
+        made.into_iter().try_for_each(|topic| {
+            topic
+                .map(drop)
+                .map_err(|(topic, code)| anyhow!("no topic {topic}: {code}"))
+        })
+    }
+
+    /// Gives a topic so many partitions in all.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn add_partitions(&self, topic: &str, total: usize) -> Result {
+        let more = [NewPartitions::new(topic, total)];
+        let made = block_on(self.admin()?.create_partitions(&more, &options())).context("no partitions")?;
+        made.into_iter().try_for_each(|topic| {
+            topic
+                .map(drop)
+                .map_err(|(topic, code)| anyhow!("no partitions of {topic}: {code}"))
+        })
     }
 
     /// The sum of the ends of a topic's partitions: how many records were ever written to it.

@@ -32,6 +32,7 @@ mod settings;
 mod store;
 #[path = "../torture/scenarios.rs"]
 pub mod torture;
+mod transaction;
 mod unended;
 mod wait;
 mod world;
@@ -58,6 +59,7 @@ pub use producer::{Compression, Producer};
 pub use rival::Rival;
 pub use settings::{Handler, Settings};
 pub use store::{ProgressRows, StoreFile};
+pub use transaction::OpenTransaction;
 pub use unended::Unended;
 pub use wait::{PATIENCE, eventually};
 pub use world::World;

@@ -24,14 +24,21 @@ pub struct ForeignMember {
 
 impl ForeignMember {
     pub(crate) fn join(brokers: &str, group: &str, topics: &[&str], strategy: &str) -> Result<Self> {
-        let consumer: BaseConsumer = client(brokers)
+        Self::join_as(brokers, group, topics, &[("partition.assignment.strategy", strategy)])
+    }
+
+    /// Joins with other settings of the client library, such as the name of a static member.
+    pub(crate) fn join_as(brokers: &str, group: &str, topics: &[&str], settings: &[(&str, &str)]) -> Result<Self> {
+        let mut config = client(brokers);
+        config
             .set("group.id", group)
             .set("enable.auto.commit", "false")
-            .set("partition.assignment.strategy", strategy)
             .set("session.timeout.ms", "6000")
-            .set("heartbeat.interval.ms", "500")
-            .create()
-            .context("no foreign member")?;
+            .set("heartbeat.interval.ms", "500");
+        for (name, value) in settings {
+            config.set(*name, *value);
+        }
+        let consumer: BaseConsumer = config.create().context("no foreign member")?;
         consumer
             .subscribe(topics)
             .context("the foreign member cannot subscribe")?;

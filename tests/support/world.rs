@@ -179,6 +179,19 @@ impl World {
         ForeignMember::join(self.cluster()?.brokers(), &group, &[topic], "roundrobin")
     }
 
+    /// Joins a handler's group as the member that the host is: as a second host of this deployment would.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn second_self(&self, handler: &str, topic: &str) -> Result<ForeignMember> {
+        let group = format!("{}-{handler}", self.name);
+        let settings = [
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("group.instance.id", &*group),
+        ];
+        ForeignMember::join_as(self.cluster()?.brokers(), &group, &[topic], &settings)
+    }
+
     /// Fences this deployment's relay.
     ///
     /// # Errors

@@ -12,6 +12,15 @@ pub enum Start {
     At(i64),
 }
 
+/// The offsets of a partition that the brokers have, transactions without an end included: `first..end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The oldest offset that is still there.
+    pub first: i64,
+    /// The offset after the last one: the high watermark.
+    pub end: i64,
+}
+
 /// Whether a partition may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
@@ -43,11 +52,12 @@ pub trait Intake: Send + Sync + 'static {
     /// Paused partitions that may go on; each is named once.
     fn resumed(&self) -> Vec<TopicPartition>;
 
-    /// The committed progress of each partition, for the group's offsets. Asked every few seconds, right after
-    /// [`Intake::revoked`] (of the partitions just revoked, where they are still known), and at the end.
+    /// The committed progress of each partition, for the group's offsets; where everything is done that was read, up to
+    /// where that was. Asked every few seconds, right after [`Intake::revoked`] (of the partitions just revoked, where
+    /// they are still known), and at the end.
     fn offsets(&self) -> Vec<(TopicPartition, i64)>;
 
-    /// The ends of the assigned partitions, as of up to two seconds ago: the offset after the last record. That of a
-    /// paused partition stands still, because nothing is fetched.
-    fn high_watermarks(&self, ends: &[(TopicPartition, i64)]);
+    /// Up to where assigned partitions were read: every record before that offset was handed over, and the other offsets
+    /// before it hold none (they belong to transactions that were taken back, are control records, or were compacted).
+    fn read_to(&self, positions: &[(TopicPartition, i64)]);
 }

@@ -19,6 +19,10 @@ const OWNED: &[(&str, &str)] = &[
         "group.protocol",
         "is fixed: the newer protocol of this librdkafka can end a consumer for good after a slow poll",
     ),
+    (
+        "group.instance.id",
+        "is derived from host.deployment and the handler's name: a host that starts again has its partitions at once",
+    ),
     ("group.remote.assignor", "is fixed with group.protocol"),
     (
         "partition.assignment.strategy",
@@ -67,10 +71,7 @@ const OWNED: &[(&str, &str)] = &[
         "delivery.report.only.error",
         "is fixed: the relay awaits every delivery",
     ),
-    (
-        "statistics.interval.ms",
-        "is fixed: lag and health are read from the statistics",
-    ),
+    ("statistics.interval.ms", "is fixed: health is read from the statistics"),
     (
         "security.protocol",
         "is set by the variables KAFKA_SSL and KAFKA_SASL_USERNAME",

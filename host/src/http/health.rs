@@ -14,7 +14,7 @@ use crate::health::{HealthReport, HealthView, Status};
 /// What their paths begin with.
 pub(super) const PATH: &str = "/health";
 
-/// Whether whoever asks may read the reason in full, which names files of this machine.
+/// Whether whoever asks may read the reasons in full, which name files of this machine and others in the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
     Operators,
@@ -39,6 +39,11 @@ impl Shown {
         let mut report = self.0.report();
         if self.1 == Audience::Anybody && report.reason.is_some() {
             report.reason = Some("the host cannot work; the admin listener and the log say why".to_owned());
+        }
+        if self.1 == Audience::Anybody {
+            for handler in &mut report.handlers {
+                "the admin listener and the log say why".clone_into(&mut handler.reason);
+            }
         }
         report
     }

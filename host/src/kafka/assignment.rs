@@ -74,6 +74,10 @@ impl Topics {
         self.0.iter().map(AsRef::as_ref).collect()
     }
 
+    pub(super) fn contain(&self, topic: &str) -> bool {
+        self.0.iter().any(|name| &**name == topic)
+    }
+
     fn name(&self, topic: &str) -> Arc<str> {
         self.0
             .iter()

@@ -68,16 +68,12 @@ impl Monitor {
         self.health.error(code, reason);
     }
 
-    /// Notes whether there is a broker; gives the statistics back for those who want more of them.
-    pub(super) fn on_statistics(&self, json: &[u8]) -> Option<Statistics> {
+    /// Notes whether there is a broker.
+    pub(super) fn on_statistics(&self, json: &[u8]) {
         match Statistics::parse(json) {
-            Ok(statistics) => {
-                self.health.set_connected(statistics.connected());
-                Some(statistics)
-            }
+            Ok(statistics) => self.health.set_connected(statistics.connected()),
             Err(error) => {
                 tracing::debug!(target: "sandman::kafka", %error, "the client library's statistics cannot be read");
-                None
             }
         }
     }

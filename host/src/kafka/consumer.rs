@@ -25,6 +25,9 @@ pub struct ConsumerOptions {
     pub handler: Arc<str>,
     /// The consumer group.
     pub group: String,
+    /// The name of this member of the group, which is its own over restarts: one that joins under it has the partitions of
+    /// the one before it at once, and that one is fenced. At most 249 of the characters of a topic's name.
+    pub member: String,
     /// The topics.
     pub topics: Vec<Arc<str>>,
     /// Who commits the group's offsets, the store above all: goes with them as their metadata, and is how a store that has
@@ -69,11 +72,17 @@ pub enum ConsumeError {
     /// Progress could not be read.
     #[error("start of the partitions cannot be read: {0}")]
     Store(#[source] StoreError),
+    /// The group has a newer member by the name that is ours.
+    #[error(
+        "another process has joined the group `{0}` as this very member, and has its partitions now: a second host runs with \
+         the same host.deployment. One deployment has one host: stop the other one, or give it a host.deployment of its own"
+    )]
+    Fenced(String),
     /// The library gave up.
     #[error("kafka consumer failed: {0}")]
     Failed(String),
     /// The consumer was told to stop but did not within the given time; it is left behind.
-    #[error("consumer of handler `{0}` did not leave its group in time; kafka will notice after `session.timeout.ms`")]
+    #[error("consumer of handler `{0}` did not end in time; kafka will notice after `session.timeout.ms`")]
     NotClosed(Arc<str>),
 }
 
@@ -82,6 +91,8 @@ pub enum ConsumeError {
 pub(super) struct Orders {
     pub(super) quiesce: AtomicBool,
     pub(super) stop: AtomicBool,
+    pub(super) leave: AtomicBool,
+    pub(super) rejoin: AtomicBool,
 }
 
 /// A running consumer.
@@ -98,7 +109,19 @@ impl ConsumerHandle {
         self.orders.quiesce.store(true, Ordering::Relaxed);
     }
 
-    /// Tells the group our progress once more, gives the partitions back and leaves; does not wait for it.
+    /// Leaves the group and joins it, so that it divides its partitions anew.
+    pub fn rejoin(&self) {
+        self.orders.rejoin.store(true, Ordering::Relaxed);
+    }
+
+    /// Stops, and leaves the group for good: nobody waits for this member's return. Does not wait for it.
+    pub fn leave(&self) {
+        self.orders.leave.store(true, Ordering::Relaxed);
+        self.stop();
+    }
+
+    /// Tells the group our progress once more and closes; does not wait for it. The group keeps the partitions for the next
+    /// member of the same name until `session.timeout.ms` is over.
     pub fn stop(&self) {
         self.orders.stop.store(true, Ordering::Relaxed);
     }
@@ -108,7 +131,7 @@ impl ConsumerHandle {
         self.thread.is_finished()
     }
 
-    /// Stops the consumer and waits until it has left its group.
+    /// Stops the consumer and waits until it has ended.
     ///
     /// # Errors
     /// [`ConsumeError`] if it had ended by itself, or does not end within `patience`.
@@ -156,7 +179,7 @@ pub fn spawn_consumer(
         again: AtomicBool::new(false),
     };
     let consumer: BaseConsumer<Member> = settings
-        .consumer(&options.group)
+        .consumer(&options.group, &options.member)
         .create_with_context(member)
         .map_err(|error| ConsumeError::Settings(error.to_string()))?;
     consumer

@@ -24,6 +24,10 @@ const POLL_PAUSED: Duration = Duration::from_millis(5);
 const RECORDS_PER_LOOK: u32 = 64;
 /// How often the group is told our progress.
 const TELL: Duration = Duration::from_secs(3);
+/// How often the intake is told up to where was read.
+const POSITIONS: Duration = Duration::from_secs(1);
+/// How long a consumer that leaves its group for good polls on, so that the group hears of it before it closes.
+const LEAVE: Duration = Duration::from_secs(1);
 /// How long the search for the partition with a lost offset may take.
 const SEARCH: Duration = Duration::from_secs(5);
 
@@ -33,6 +37,7 @@ pub(super) struct Polling {
     orders: Arc<Orders>,
     group: String,
     told: Instant,
+    positioned: Instant,
     unlooked: u32,
 }
 
@@ -43,6 +48,7 @@ impl Polling {
             orders,
             group,
             told: Instant::now(),
+            positioned: Instant::now(),
             unlooked: 0,
         }
     }
@@ -54,6 +60,9 @@ impl Polling {
         match &outcome {
             Ok(()) => self.last_word(),
             Err(error) => on_fatal(error),
+        }
+        if self.orders.leave.load(Ordering::Relaxed) {
+            self.leave();
         }
         drop(self.consumer);
         outcome
@@ -147,15 +156,56 @@ impl Polling {
             .map_err(|error| ConsumeError::Failed(error.to_string()))
     }
 
+    /// Leaves the group. A member with a name of its own does not by closing: the group waits for its return.
+    fn leave(&self) {
+        self.consumer.unsubscribe();
+        let deadline = Deadline::after(LEAVE);
+        while !deadline.passed() {
+            // Gives the partitions back; records that still come are those of nobody.
+            drop(self.consumer.poll(deadline.slice(POLL)));
+        }
+    }
+
+    /// Tells the intake up to where its partitions were read. The library moves a position when it hands a record over and
+    /// when it comes past a control record.
+    fn tell_positions(&self) {
+        let member = self.member();
+        // From then on records are dropped unseen.
+        if member.quiet.load(Ordering::Relaxed) {
+            return;
+        }
+        let positions = match self.consumer.position() {
+            Ok(positions) => positions,
+            Err(error) => return tracing::debug!(%error, "the positions of the partitions are not known"),
+        };
+        let mut assignment = member.assignment.lock();
+        let positions: Vec<_> = positions
+            .elements()
+            .iter()
+            .filter_map(|element| {
+                let slot = assignment.find(element.topic(), element.partition())?;
+                let position = element.offset().to_raw().filter(|position| *position >= slot.next)?;
+                Some((slot.partition.clone(), position))
+            })
+            .collect();
+        drop(assignment);
+        member.intake.read_to(&positions);
+    }
+
     /// Everything that need not happen at each record.
     fn look_around(&mut self) -> Result<(), ConsumeError> {
         self.member().monitor.health().polled();
-        if self.member().again.swap(false, Ordering::Relaxed) {
+        let ordered = self.orders.rejoin.swap(false, Ordering::Relaxed);
+        if self.member().again.swap(false, Ordering::Relaxed) || ordered {
             self.join_again()?;
         }
         let resumed = self.member().intake.resumed();
         if !resumed.is_empty() && !self.member().quiet.load(Ordering::Relaxed) {
             self.resume(&resumed)?;
+        }
+        if self.positioned.elapsed() >= POSITIONS {
+            self.positioned = Instant::now();
+            self.tell_positions();
         }
         if self.told.elapsed() >= TELL {
             self.told = Instant::now();
@@ -239,6 +289,9 @@ impl Polling {
             }
             (_, Some(Code::TopicAuthorizationFailed)) => refused("read the topics of the handler".to_owned()),
             (_, Some(Code::GroupAuthorizationFailed)) => refused(format!("join the group `{}`", self.group)),
+            (KafkaError::MessageConsumptionFatal(_), _) if self.is_fenced() => {
+                Err(ConsumeError::Fenced(self.group.clone()))
+            }
             (KafkaError::MessageConsumptionFatal(code), _) => Err(ConsumeError::Failed(format!(
                 "{code}: {reason} (group `{}`)",
                 self.group
@@ -257,6 +310,12 @@ impl Polling {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the group has another member by our name.
+    fn is_fenced(&self) -> bool {
+        let fatal = self.consumer.client().fatal_error();
+        fatal.is_some_and(|(code, _)| code == RDKafkaErrorCode::FencedInstanceId)
     }
 
     /// The library says that an offset is gone, but not of which partition. `None` if we have none any more.

@@ -52,7 +52,7 @@ impl Member {
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
-        let partitions = self.topics.partitions(list);
+        let partitions = self.wanted(self.topics.partitions(list));
         let starts = match self.intake.assigned(&partitions) {
             Ok(starts) if starts.len() == partitions.len() => starts,
             Ok(_) => {
@@ -109,6 +109,18 @@ impl Member {
         {
             tracing::debug!(%error, "partitions cannot be paused");
         }
+    }
+
+    /// The group gives a member that comes again under its name what it had, also where it wants other topics now. Those
+    /// are not taken, and the group is joined anew.
+    fn wanted(&self, mut partitions: Vec<TopicPartition>) -> Vec<TopicPartition> {
+        let given = partitions.len();
+        partitions.retain(|partition| self.topics.contain(&partition.topic));
+        if partitions.len() < given {
+            tracing::info!("the group gave partitions of topics that are not consumed any more; joining it again");
+            self.again.store(true, Ordering::Relaxed);
+        }
+        partitions
     }
 
     /// Partitions that would begin anew although this store has told the group that records which are still there are
@@ -205,16 +217,7 @@ impl ClientContext for Member {
     fn stats(&self, _: Statistics) {}
 
     fn stats_raw(&self, json: &[u8]) {
-        let Some(statistics) = self.monitor.on_statistics(json) else {
-            return;
-        };
-        let mut assignment = self.assignment.lock();
-        let ends: Vec<_> = statistics
-            .ends()
-            .filter_map(|(topic, partition, end)| Some((assignment.find(topic, partition)?.partition.clone(), end)))
-            .collect();
-        drop(assignment);
-        self.intake.high_watermarks(&ends);
+        self.monitor.on_statistics(json);
     }
 }
 

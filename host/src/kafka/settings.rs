@@ -107,7 +107,9 @@ impl KafkaSettings {
             // A broker that comes back is found within about a second instead of ten.
             .set("reconnect.backoff.max.ms", "1000")
             .set("socket.keepalive.enable", "true")
-            // The source of the high watermarks and of the brokers' states.
+            // Partitions that are added to a topic are seen within half a minute instead of five.
+            .set("topic.metadata.refresh.interval.ms", "30000")
+            // The source of the brokers' states.
             .set("statistics.interval.ms", "2000");
         for (name, value) in defaults {
             config.set(*name, *value);
@@ -144,8 +146,8 @@ impl KafkaSettings {
         }
     }
 
-    /// A member of a consumer group that starts where it is told and never skips.
-    pub(super) fn consumer(&self, group: &str) -> ClientConfig {
+    /// A member of a consumer group, under a name that stays its own, that starts where it is told and never skips.
+    pub(super) fn consumer(&self, group: &str, member: &str) -> ClientConfig {
         let defaults = [
             // Brokers close idle connections; to a consumer that is no news.
             ("log.connection.close", "false"),
@@ -156,13 +158,15 @@ impl KafkaSettings {
             ("fetch.message.max.bytes", "1048576"),
             // The default waits a second after the queue was full, while workers have long emptied it.
             ("fetch.queue.backoff.ms", "50"),
-            // A killed host's partitions are free after ten seconds instead of 45.
+            // The partitions of a host that does not come back are free after ten seconds instead of 45.
             ("session.timeout.ms", "10000"),
             ("heartbeat.interval.ms", "2000"),
             ("max.poll.interval.ms", "60000"),
         ];
         let fixed = [
             ("group.id", group),
+            // Who comes again under this name has its partitions at once, and whoever had them under it is fenced.
+            ("group.instance.id", member),
             // The newer group protocol has a fatal fault in librdkafka 2.12 after a breach of the poll interval.
             ("group.protocol", "classic"),
             ("partition.assignment.strategy", "cooperative-sticky"),
@@ -249,6 +253,13 @@ impl KafkaSettings {
         self.config(&defaults, &fixed)
     }
 
+    /// A client that asks where partitions begin and end, for whoever reads them: to the high watermark, past
+    /// transactions without an end.
+    pub(super) fn extents(&self) -> ClientConfig {
+        let fixed = [("isolation.level", "read_uncommitted"), ("statistics.interval.ms", "0")];
+        self.config(&[], &fixed)
+    }
+
     /// A client that looks at topics and makes them.
     pub(super) fn admin(&self) -> ClientConfig {
         self.config(&[], &[("statistics.interval.ms", "0")])
@@ -277,9 +288,16 @@ mod tests {
             options: options(&[("session.timeout.ms", "6000"), ("isolation.level", "read_uncommitted")]),
             ..KafkaSettings::plain("localhost:9092")
         };
-        let config = settings.consumer("g");
+        let config = settings.consumer("g", "m");
         assert_eq!(config.get("session.timeout.ms"), Some("6000"));
         assert_eq!(config.get("isolation.level"), Some("read_committed"));
+    }
+
+    #[test]
+    fn added_partitions_are_seen_within_a_minute() {
+        let config = KafkaSettings::plain("localhost:9092").consumer("g", "m");
+        let refresh = config.get("topic.metadata.refresh.interval.ms").unwrap();
+        assert!(refresh.parse::<u64>().unwrap() <= 60_000, "{refresh}");
     }
 
     #[test]
@@ -294,7 +312,8 @@ mod tests {
             ..KafkaSettings::plain("localhost:9092")
         };
         for config in [
-            settings.consumer("g"),
+            settings.consumer("g", "m"),
+            settings.extents(),
             settings.reader(),
             settings.producer("t"),
             settings.neighbour(),

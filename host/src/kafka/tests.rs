@@ -1,6 +1,7 @@
 //! Consumer, publisher and cursor against the embedded broker: what it can prove.
 
 mod consuming;
+mod extents;
 mod publishing;
 
 use std::sync::Arc;

@@ -155,7 +155,17 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         "sandman_group_lag_messages",
         Unit::Count,
-        "Messages on Kafka that the handler has not completed, by handler and topic",
+        "Records on Kafka that the handler has still to handle, by handler and topic, whoever has their partitions",
+    ),
+    (
+        "sandman_assigned_partitions",
+        Unit::Count,
+        "Partitions that this host has, by handler and topic",
+    ),
+    (
+        "sandman_handler_degraded",
+        Unit::Count,
+        "1 while a handler does not do its work, for the reason that /health tells, else 0; by handler",
     ),
 ];
 

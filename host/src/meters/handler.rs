@@ -46,6 +46,8 @@ pub struct HandlerMeters {
     pub parked: Gauge,
     /// Triggers in memory, from intake to commit.
     pub in_flight: Gauge,
+    /// 1 while the handler does not do its work, as `/health` says; else 0.
+    pub degraded: Gauge,
     invocations: Invocations,
     topics: Vec<(Arc<str>, HandlerTopicMeters)>,
 }
@@ -61,8 +63,11 @@ pub struct HandlerTopicMeters {
     pub dead_letters: Counter,
     /// Seconds from the event's production to the commit of its unit.
     pub event_lag: Histogram,
-    /// Messages on Kafka that the handler has not completed, over all partitions this host has.
+    /// Records on Kafka that the handler has still to handle, over all partitions of the topic; not a number until Kafka
+    /// has told how many there are.
     pub group_lag: Gauge,
+    /// Partitions of the topic that this host has.
+    pub assigned: Gauge,
 }
 
 /// A counter that the host itself can read as well.
@@ -121,6 +126,7 @@ impl HandlerMeters {
             lanes: gauge!("sandman_lanes", labels()),
             parked: gauge!("sandman_parked_triggers", labels()),
             in_flight: gauge!("sandman_in_flight_triggers", labels()),
+            degraded: gauge!("sandman_handler_degraded", labels()),
             invocations: Invocations {
                 ok: outcome(Invoked::Ok),
                 rejected: outcome(Invoked::Rejected),
@@ -144,6 +150,15 @@ impl HandlerMeters {
             Invoked::Trap => &self.invocations.trap,
             Invoked::Exceeded => &self.invocations.exceeded,
             Invoked::Contract => &self.invocations.contract,
+        }
+    }
+
+    /// The handler consumes nothing any more.
+    pub fn idle(&self) {
+        self.degraded.set(0.0);
+        for (_, topic) in &self.topics {
+            topic.assigned.set(0.0);
+            topic.group_lag.set(f64::NAN);
         }
     }
 
@@ -172,12 +187,15 @@ impl HandlerTopicMeters {
                 Label::new("topic", topic.to_owned()),
             ]
         };
+        let group_lag = gauge!("sandman_group_lag_messages", labels());
+        group_lag.set(f64::NAN);
         Self {
             consumed: counter!("sandman_events_consumed_total", labels()),
             retries: counter!("sandman_retries_total", labels()),
             dead_letters: counter!("sandman_dead_letters_total", labels()),
             event_lag: histogram!("sandman_event_lag_seconds", labels()),
-            group_lag: gauge!("sandman_group_lag_messages", labels()),
+            group_lag,
+            assigned: gauge!("sandman_assigned_partitions", labels()),
         }
     }
 }

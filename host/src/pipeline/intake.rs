@@ -64,35 +64,18 @@ impl Intake for HandlerIntake {
         let desk = self.pipeline.desk.lock();
         let known = desk.partitions.of(self.handler);
         known
-            .filter_map(|(_, partition)| Some((partition.name.clone(), partition.committed()?)))
+            .filter_map(|(_, partition)| Some((partition.name.clone(), partition.told()?)))
             .collect()
     }
 
-    fn high_watermarks(&self, ends: &[(TopicPartition, i64)]) {
+    fn read_to(&self, positions: &[(TopicPartition, i64)]) {
         let mut desk = self.pipeline.desk.lock();
-        for (name, end) in ends {
+        for (name, position) in positions {
             let Some(ix) = desk.partitions.find(self.handler, name) else {
                 continue;
             };
-            let Some(partition) = desk.partitions.get_mut(ix) else {
-                continue;
-            };
-            partition.end = Some(*end);
-        }
-        let Some(handler) = self.pipeline.registry.get(self.handler) else {
-            return;
-        };
-        let mut behind = std::collections::BTreeMap::new();
-        for (_, partition) in desk
-            .partitions
-            .of(self.handler)
-            .filter(|(_, partition)| partition.assigned)
-        {
-            *behind.entry(Arc::clone(&partition.name.topic)).or_insert(0) += partition.behind().unwrap_or(0);
-        }
-        for (topic, behind) in behind {
-            if let Some(meters) = handler.meters.topic(&topic) {
-                meters.group_lag.set(behind as f64);
+            if let Some(partition) = desk.partitions.get_mut(ix) {
+                partition.read_up_to(*position);
             }
         }
     }

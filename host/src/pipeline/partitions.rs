@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use crate::broker::Extent;
 use crate::event::TopicPartition;
 use crate::lanes::{HandlerIx, PartitionIx};
 use crate::progress::{Progress, Span};
@@ -31,8 +32,8 @@ pub(super) struct Partition {
     pub(super) noting: usize,
     /// The consumer holds its reading.
     pub(super) held: bool,
-    /// The partition's end on the broker, as far as is known.
-    pub(super) end: Option<i64>,
+    /// Up to where the partition was read while it was assigned: between what was received and this there is no record.
+    read_to: Option<i64>,
 }
 
 /// What to do with a record that was received.
@@ -49,6 +50,10 @@ pub(super) enum Arrival {
 impl Partition {
     pub(super) fn assign(&mut self, attempts: Vec<Attempts>) {
         self.epoch += 1;
+        if !self.is_settled() {
+            // What was received and is not done is there to be read again.
+            self.read_to = None;
+        }
         self.assigned = true;
         self.held = false;
         self.received = self.progress.as_ref().map(Progress::next);
@@ -83,9 +88,39 @@ impl Partition {
         (self.began != Some(next)).then_some(next)
     }
 
-    /// Messages between what is committed and the partition's end.
-    pub(super) fn behind(&self) -> Option<i64> {
-        Some((self.end? - self.progress.as_ref()?.next()).max(0))
+    /// Everything that was received is done, as far as the store has it.
+    fn is_settled(&self) -> bool {
+        self.received == self.progress.as_ref().map(Progress::next)
+    }
+
+    /// Notes up to where the partition was read: every record before that was received.
+    pub(super) fn read_up_to(&mut self, position: i64) {
+        if self.assigned && self.received.is_none_or(|received| received <= position) {
+            self.read_to = Some(position.max(self.read_to.unwrap_or(position)));
+        }
+    }
+
+    /// What the group is told: [`Partition::committed`], and past what holds no record behind it. A partition in which
+    /// nothing was ever done is told nothing, since the group would be taken to know more than the store.
+    pub(super) fn told(&self) -> Option<i64> {
+        let committed = self.committed()?;
+        let read_to = self.read_to.filter(|_| self.is_settled());
+        Some(committed.max(read_to.unwrap_or(committed)))
+    }
+
+    /// How many records the handler has still to handle, of what the brokers have: exact up to where the partition was
+    /// read, and from there on every offset counts, since nobody knows yet which of them hold records.
+    pub(super) fn waiting(&self, extent: Extent) -> u64 {
+        let mut unread = extent.first;
+        if self.assigned {
+            unread = unread.max(self.received.unwrap_or(unread));
+        }
+        if self.assigned || self.is_settled() {
+            unread = unread.max(self.read_to.unwrap_or(unread));
+        }
+        let in_memory = if self.assigned { self.in_flight as u64 } else { 0 };
+        let nothing = Progress::starting_at(extent.first);
+        in_memory + self.progress.as_ref().unwrap_or(&nothing).left(unread, extent.end)
     }
 }
 
@@ -120,7 +155,7 @@ impl Partitions {
             in_flight: 0,
             noting: 0,
             held: false,
-            end: None,
+            read_to: None,
         });
         self.index.insert((handler, name.clone()), ix);
         ix
@@ -152,6 +187,79 @@ impl Partitions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn extent(first: i64, end: i64) -> Extent {
+        Extent { first, end }
+    }
+
+    /// A partition of which the store knows this, assigned.
+    fn assigned(progress: Option<i64>) -> Partition {
+        let mut partitions = Partitions::default();
+        let name = TopicPartition {
+            topic: "t".into(),
+            partition: 0,
+        };
+        partitions.enter(0, &name, progress.map(Progress::starting_at));
+        let mut partition = partitions.list.remove(0);
+        partition.assign(Vec::new());
+        partition
+    }
+
+    fn handle(partition: &mut Partition, offset: i64) {
+        let Arrival::New(span) = partition.arrive(offset) else {
+            panic!("not new")
+        };
+        partition.progress.as_mut().unwrap().complete(span);
+        partition.in_flight -= 1;
+    }
+
+    #[test]
+    fn every_offset_counts_until_it_was_read_and_then_what_holds_a_record() {
+        let mut partition = assigned(None);
+        assert_eq!(partition.waiting(extent(3, 10)), 7);
+        partition.read_up_to(6);
+        assert_eq!(partition.waiting(extent(3, 10)), 4, "nothing but what was taken back");
+        assert_eq!(partition.told(), None, "nothing is done");
+        assert!(matches!(partition.arrive(6), Arrival::New(_)));
+        assert_eq!(partition.waiting(extent(3, 10)), 4, "one in memory, three unread");
+        partition.read_up_to(9);
+        assert_eq!(partition.waiting(extent(3, 10)), 2);
+        assert_eq!(
+            partition.waiting(extent(8, 10)),
+            2,
+            "retention takes nothing from memory"
+        );
+        partition.progress.as_mut().unwrap().complete(Span { start: 6, end: 7 });
+        partition.in_flight = 0;
+        assert_eq!((partition.waiting(extent(3, 9)), partition.told()), (0, Some(9)));
+        partition.read_up_to(4);
+        assert_eq!(partition.told(), Some(9), "an old position");
+    }
+
+    #[test]
+    fn a_partition_that_was_taken_away_counts_what_was_not_done() {
+        let mut partition = assigned(Some(5));
+        handle(&mut partition, 5);
+        partition.read_up_to(8);
+        partition.assigned = false;
+        assert_eq!(partition.waiting(extent(0, 8)), 0, "control records, as was seen");
+        assert_eq!(partition.waiting(extent(0, 9)), 1);
+        partition.assign(Vec::new());
+        assert_eq!(partition.waiting(extent(0, 8)), 0);
+        assert!(matches!(partition.arrive(8), Arrival::New(_)));
+        handle(&mut partition, 9);
+        partition.read_up_to(12);
+        assert_eq!(partition.told(), Some(6), "one is not done");
+        partition.assigned = false;
+        partition.in_flight = 0;
+        assert_eq!(
+            partition.waiting(extent(0, 12)),
+            5,
+            "6 to 12, but for the one that is done"
+        );
+        partition.assign(Vec::new());
+        assert_eq!(partition.waiting(extent(0, 12)), 5);
+    }
 
     #[test]
     fn a_partition_that_comes_back_starts_where_it_was_committed_and_skips_what_was_done_early() {

@@ -1,5 +1,8 @@
 //! How a handler stands: what an operator asks for, off the hot path.
 
+use std::collections::BTreeSet;
+
+use crate::broker::Extent;
 use crate::event::TopicPartition;
 use crate::lanes::HandlerIx;
 use crate::progress::Progress;
@@ -9,8 +12,6 @@ use super::Pipeline;
 /// What a handler has to do, at this moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Messages on Kafka that are not completed, over all partitions this host has; `None` as long as Kafka has not told.
-    pub lag: Option<u64>,
     /// Triggers in memory, from intake to commit.
     pub in_flight: usize,
     /// Their bytes.
@@ -42,13 +43,30 @@ impl Pipeline {
             bytes,
             ..Standing::default()
         };
-        for (partition_ix, partition) in desk.partitions.of(ix) {
+        for (partition_ix, _) in desk.partitions.of(ix) {
             standing.parked += desk.lanes.parked(partition_ix).records;
-            if let Some(behind) = partition.behind().filter(|_| partition.assigned) {
-                let behind = u64::try_from(behind).unwrap_or_default();
-                standing.lag = Some(standing.lag.unwrap_or_default() + behind);
-            }
         }
         standing
+    }
+
+    /// How many records of these partitions, of what the brokers have, the handler at `ix` has still to handle, whoever
+    /// they are assigned to.
+    pub fn waiting(&self, ix: HandlerIx, partitions: &[(TopicPartition, Extent)]) -> u64 {
+        let desk = self.desk.lock();
+        let waiting = partitions.iter().map(|(name, extent)| {
+            let known = desk.partitions.find(ix, name).and_then(|at| desk.partitions.get(at));
+            known.map_or_else(
+                || u64::try_from(extent.end - extent.first).unwrap_or_default(),
+                |partition| partition.waiting(*extent),
+            )
+        });
+        waiting.sum()
+    }
+
+    /// The partitions that the handler at `ix` is assigned.
+    pub fn assigned_to(&self, ix: HandlerIx) -> BTreeSet<TopicPartition> {
+        let desk = self.desk.lock();
+        let of = desk.partitions.of(ix).filter(|(_, partition)| partition.assigned);
+        of.map(|(_, partition)| partition.name.clone()).collect()
     }
 }

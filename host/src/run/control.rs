@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
+use super::lag::LagView;
 use super::reload::Switch;
 use crate::alarm::Alarm;
 use crate::clock;
@@ -36,6 +37,7 @@ pub(super) struct HostControl {
     pub(super) health: Arc<KafkaHealth>,
     /// To the host's loop.
     pub(super) orders: Sender<Switch>,
+    pub(super) lag: Arc<LagView>,
     rates: Mutex<HashMap<HandlerIx, Rates>>,
 }
 
@@ -66,6 +68,7 @@ impl HostControl {
             settings: settings.clone(),
             health: KafkaHealth::new(),
             orders,
+            lag: Arc::new(LagView::new(pipeline)),
             rates: Mutex::default(),
         };
         (Arc::new(control), ordered)
@@ -94,7 +97,7 @@ impl HostControl {
             digest: version.digest.to_string(),
             activated_at: iso_millis(self.deployer.since(&handler.name)?),
             rates: rate.unwrap_or_default(),
-            lag: standing.lag,
+            lag: configured.and_then(|handler| self.lag.of(ix, &handler.topics)),
             in_flight: standing.in_flight as u64,
             parked: standing.parked as u64,
             memory: MemoryReport {

@@ -98,18 +98,24 @@ pub(super) fn cluster(
     }
 }
 
+/// The name of a deployment's one host in the group of a handler.
+pub(super) fn member(deployment: &str, handler: &str) -> String {
+    format!("{deployment}-{handler}")
+}
+
 /// Starts the consumer of a handler, for this store; or for one that is to take the deployment over.
 pub(super) fn consumer(
     handler: &HandlerConfig,
     ix: HandlerIx,
     pipeline: &Arc<Pipeline>,
-    (store, adopt): (&StoreId, bool),
+    (deployment, store, adopt): (&str, &StoreId, bool),
     (settings, health, alarm): (&KafkaSettings, &Arc<KafkaHealth>, &Alarm),
 ) -> Result<ConsumerHandle> {
     let (alarm, name) = (alarm.clone(), Arc::clone(&handler.name));
     let options = ConsumerOptions {
         handler: Arc::clone(&handler.name),
         group: handler.group.clone(),
+        member: member(deployment, &name),
         topics: handler.topics.clone(),
         signature: format!("sandman {store}"),
         adopt,

@@ -264,12 +264,14 @@ impl Host {
             return;
         };
         handler.retire();
+        handler.meters.idle();
         self.control.deployer.retired(handler);
         let Some(at) = self.consumers.iter().position(|(of, _)| *of == ix) else {
             return;
         };
         let (_, consumer) = self.consumers.swap_remove(at);
         consumer.quiesce();
+        consumer.leave();
         let leave = move || {
             if let Err(error) = consumer.join(LEAVE) {
                 tracing::warn!(%error, "a consumer did not end well");

@@ -48,7 +48,7 @@ fn a_group_that_does_not_answer_is_joined_again() {
 /// Commits an offset of partition 0 for the group.
 fn tell(kafka: &Kafka, offset: i64, signature: &str) {
     use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-    let member: BaseConsumer = kafka.settings.consumer("test-profile").create().unwrap();
+    let member: BaseConsumer = kafka.settings.consumer("test-profile", "another").create().unwrap();
     let mut offsets = rdkafka::TopicPartitionList::new();
     let mut element = offsets.add_partition(TOPIC, 0);
     element.set_metadata(signature);

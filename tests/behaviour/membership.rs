@@ -1,0 +1,139 @@
+//! A host is the same member of its groups after a restart: it has its partitions at once, and there is one of it.
+
+use std::time::Instant;
+
+use anyhow::ensure;
+use sandman_tests::{Behaviour, Event, Host, PATIENCE, Result, Settings, World, echo, hostile, note};
+
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new(
+        "a_killed_host_has_its_partitions_again_without_waiting_for_its_session",
+        killed,
+    )
+    .on_real_kafka(REAL),
+    Behaviour::new(
+        "a_second_host_that_claims_the_same_member_ends_the_first_loudly",
+        claimed,
+    )
+    .on_real_kafka(REAL),
+    Behaviour::new("topics_that_changed_while_the_host_was_down_are_consumed", other_topics).on_real_kafka(REAL),
+    Behaviour::new(
+        "partitions_that_were_added_while_the_host_was_down_are_consumed",
+        more_partitions,
+    )
+    .on_real_kafka(REAL),
+    Behaviour::new("a_handler_that_a_reload_removes_leaves_its_group", removed).on_real_kafka(REAL),
+];
+
+const REAL: &str = "balances groups in its own way";
+
+/// Longer than anything here waits: what happens in time did not wait for a session to end.
+fn patient(settings: Settings) -> Settings {
+    settings
+        .set("kafka.options.\"session.timeout.ms\"", "600000")
+        .set("kafka.options.\"max.poll.interval.ms\"", "600000")
+}
+
+fn handled(world: &World, count: usize) -> Result {
+    world.reader(&world.topic("thing.echoed"))?.until_count(count).map(drop)
+}
+
+fn one(n: u64) -> Vec<Event> {
+    // One for each partition.
+    (0..30).map(|user| Event::thing(&format!("user-{user}"), n)).collect()
+}
+
+fn killed(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    let settings = patient(world.settings()?.handler(echo(&[&input])?));
+    let mut host = world.host(&settings)?;
+    world.send(&input, &one(1))?;
+    handled(world, 30)?;
+    for round in 2..=3 {
+        host.kill()?;
+        world.send(&input, &one(round))?;
+        let killed = Instant::now();
+        host = world.host(&settings)?;
+        handled(world, 30 * usize::try_from(round)?)?;
+        note(&format!(
+            "from the start after kill -9 to the last of 30 events: {:?}",
+            killed.elapsed()
+        ));
+    }
+    host.still_runs()
+}
+
+fn claimed(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    let host = world.host(&world.settings()?.handler(echo(&[&input])?))?;
+    world.send(&input, &one(1))?;
+    handled(world, 30)?;
+    let second = world.second_self("echo", &input)?;
+    let ended = host.wait(PATIENCE)?;
+    ended.says(1, &["echo", "another process", "host.deployment"])?;
+    second.holds("all partitions", |held| held == 3)
+}
+
+fn settled(host: &Host, partitions: f64) -> Result {
+    let all = |metrics: &sandman_tests::Metrics| metrics.sum("sandman_assigned_partitions", &[]) == Some(partitions);
+    host.metrics_when("the host has all partitions", all).map(drop)
+}
+
+fn other_topics(world: &World) -> Result {
+    let first = world.make_topic("thing.happened")?;
+    let second = world.make_topic("thing.also")?;
+    let settings = |topics: &[&String]| Ok::<_, anyhow::Error>(patient(world.settings()?.handler(echo(topics)?)));
+    let host = world.host(&settings(&[&first])?)?;
+    world.send(&first, &one(1))?;
+    handled(world, 30)?;
+    host.kill()?;
+
+    // One more.
+    world.send(&second, &one(2))?;
+    let host = world.host(&settings(&[&first, &second])?)?;
+    handled(world, 60)?;
+    settled(&host, 6.0)?;
+    host.kill()?;
+
+    // Another one: what comes on the first is nobody's business any more.
+    world.send(&first, &one(3))?;
+    world.send(&second, &one(3))?;
+    let host = world.host(&settings(&[&second])?)?;
+    handled(world, 90)?;
+    settled(&host, 3.0)?;
+    world.send(&second, &one(4))?;
+    handled(world, 120)?;
+    let seen = world.all_of(&world.topic("thing.echoed"))?.len();
+    ensure!(seen == 120, "{seen} events were handled: those of another topic too");
+    host.still_runs()
+}
+
+fn more_partitions(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    let settings = patient(world.settings()?.handler(echo(&[&input])?));
+    let host = world.host(&settings)?;
+    world.send(&input, &one(1))?;
+    handled(world, 30)?;
+    host.kill()?;
+    world.cluster()?.add_partitions(&input, 6)?;
+    let host = world.host(&settings)?;
+    settled(&host, 6.0)?;
+    world.send(&input, &one(2))?;
+    handled(world, 60)?;
+    host.still_runs()
+}
+
+fn removed(world: &World) -> Result {
+    let (input, told) = (world.make_topic("thing.happened")?, world.make_topic("hostile.told")?);
+    let base = patient(world.settings()?.handler(echo(&[&input])?));
+    let host = world.host(&base.clone().handler(hostile(&[&told])?))?;
+    world.send(&told, &[Event::told("bob", "nothing", 1)])?;
+    world.reader(&world.topic("hostile.done"))?.until_count(1)?;
+    world.file("sandman.toml", base.text().as_bytes())?;
+    let ended = world.command(&["reload", "--host", host.admin()], &[])?;
+    ensure!(ended.code() == 0, "{}{}", ended.stdout, ended.stderr);
+    // Its session would last for another ten minutes.
+    let other = world.foreign_member("hostile", &told)?;
+    other.holds("all partitions", |held| held == 3)?;
+    host.still_runs()
+}
