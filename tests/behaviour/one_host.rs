@@ -76,9 +76,16 @@ fn overtaken(world: &World) -> Result {
     ledger.settle(world)?;
     let second = world.host_in("elsewhere", &settings, &["--adopt"])?;
     second.says(&["this store takes the deployment"])?;
-    // The first finds out when it publishes; all partitions have something.
+    // The first finds out from its group, or when it publishes; all partitions have something.
     world.send(&input, &ledger.rounds(20, 2, 0))?;
-    first.wait(PATIENCE)?.says(1, &["belongs to store", "--adopt"])?;
+    let ended = first.wait(PATIENCE)?;
+    ended.says(1, &["--adopt"])?;
+    let told = ["belongs to store", "another process has joined the group"];
+    ensure!(
+        told.iter().any(|told| ended.stderr.contains(told)),
+        "it does not say why: {}",
+        ended.stderr
+    );
     second.still_runs()
 }
 

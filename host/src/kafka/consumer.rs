@@ -75,7 +75,8 @@ pub enum ConsumeError {
     /// The group has a newer member by the name that is ours.
     #[error(
         "another process has joined the group `{0}` as this very member, and has its partitions now: a second host runs with \
-         the same host.deployment. One deployment has one host: stop the other one, or give it a host.deployment of its own"
+         the same host.deployment, such as one that took it over with --adopt. One deployment has one host: stop one of \
+         them, or give it a host.deployment of its own"
     )]
     Fenced(String),
     /// The library gave up.
