@@ -6,7 +6,8 @@
 //! the environment, read once:
 //!
 //! - `SANDMAN_TEST_FAULT=drop-batch:10`: this bug, at every tenth occasion (every one where no number is given);
-//! - `SANDMAN_TEST_CRASH=committed:7`: SIGKILL to the process itself, the seventh time it comes to this step;
+//! - `SANDMAN_TEST_CRASH=committed:7`: SIGKILL to the process itself, the seventh time it comes to this step; with
+//!   `committed:7:FILE` the times count once the file is there;
 //! - `SANDMAN_TEST_HOLD=FILE`: whoever comes to the step that the file names renames it to `FILE.held`, and waits there until
 //!   that is gone;
 //! - `SANDMAN_TEST_STORE=busy:20`: every twentieth commit is refused as it is when the disk is full;

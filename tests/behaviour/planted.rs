@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use sandman_tests::checker::Kind;
-use sandman_tests::torture::{Load, Run, any_seed};
-use sandman_tests::{Behaviour, Host, Result, Settings, World, rewritten};
+use sandman_tests::torture::{Gate, Load, Run, Target, fixed_seed};
+use sandman_tests::{Behaviour, Host, Result, Settings, World, eventually, rewritten};
+use witness::Asked;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     planted("a_skipped_offset_is_caught_as_lost", |world| {
@@ -34,21 +35,15 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         let plant = Plant::new("publish-before-commit", &[Kind::Duplicate]);
         caught(world, &plant.with("STORE", "busy:5"))
     }),
-    // Not every commit: a store that has no progress at all, where the group was told of some, is a stop.
-    planted("a_commit_without_its_progress_is_caught_as_duplicate", |world| {
-        caught(
-            world,
-            &Plant::new("forget-progress:2", &[Kind::Duplicate]).then(Then::Kill),
-        )
-    }),
-    planted("a_reply_before_its_commit_is_caught_as_lost", |world| {
-        let plant = Plant::new("reply-before-commit", &[Kind::Lost]);
-        // The answers must leave before the host dies.
-        caught(world, &plant.clients(8).with("CRASH", "written:50").then(Then::Dies))
-    }),
+    planted(
+        "a_commit_without_its_progress_is_caught_as_duplicate",
+        commit_without_progress,
+    ),
+    planted("a_reply_before_its_commit_is_caught_as_lost", reply_before_commit),
+    planted("a_document_that_the_store_kept_is_caught_by_the_state", kept_document),
     planted("a_forgotten_cursor_is_caught_as_duplicate", |world| {
         let plant = Plant::new("ignore-cursor", &[Kind::Duplicate]);
-        caught(world, &plant.with("CRASH", "visible:20").then(Then::Dies))
+        caught(world, &plant.then(Then::Dies("visible")))
     }),
     planted("an_ignored_fence_is_caught_as_lost", |world| {
         caught(world, &Plant::new("ignore-fence", &[Kind::Lost]).then(Then::Fence))
@@ -62,35 +57,28 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     }),
     planted("a_transaction_that_nobody_ends_is_caught_as_stuck", |world| {
         let plant = Plant::new("stray-transaction", &[Kind::Stuck]);
-        caught(world, &plant.with("CRASH", "delivered:20").then(Then::Dies))
+        caught(world, &plant.then(Then::Dies("delivered")))
     }),
     planted("a_refusal_of_what_is_committed_is_caught_as_phantom", |world| {
         caught(world, &Plant::new("refuse-done:10", &[Kind::Phantom]))
     }),
     // No host can break this one, for Kafka keeps it: the bug is in the readers.
     planted("an_aborted_transaction_that_readers_saw_is_caught", |world| {
-        let run = Run::careless(world, any_seed())?;
-        let plant = Plant::new("nothing", &[Kind::Aborted]).with("CRASH", "delivered:20");
-        caught_in(&run, &plant.then(Then::Dies))
+        let run = Run::careless(world, fixed_seed())?;
+        let plant = Plant::new("nothing", &[Kind::Aborted]);
+        caught_in(&run, &plant.then(Then::Dies("delivered")))
     }),
-    control("nothing_is_caught_where_nothing_is_planted", |world| {
+    planted("nothing_is_caught_where_nothing_is_planted", |world| {
         caught(world, &Plant::new("nothing", &[]).failing(100).then(Then::Kill))
     }),
-    control("nothing_is_caught_where_commits_fail", |world| {
+    planted("nothing_is_caught_where_commits_fail", |world| {
         let plant = Plant::new("nothing", &[]);
         caught(world, &plant.with("STORE", "busy:40").then(Then::Kill))
     }),
 ];
 
 const fn planted(name: &'static str, check: fn(&World) -> Result) -> Behaviour {
-    Behaviour::new(name, check)
-        .on_real_kafka("proves nothing about exactly once")
-        .where_luck_helps(3)
-}
-
-/// Nothing is planted, and nothing may be found.
-const fn control(name: &'static str, check: fn(&World) -> Result) -> Behaviour {
-    planted(name, check).where_luck_helps(1)
+    Behaviour::new(name, check).on_real_kafka("proves nothing about exactly once")
 }
 
 /// What is done to a host with a bug in it, so that the bug shows.
@@ -100,8 +88,8 @@ enum Then {
     Nothing,
     /// It is killed and started again, with the bug.
     Kill,
-    /// It dies by itself at a step, and is started again, with the bug.
-    Dies,
+    /// It dies by itself at this step, and is started again, with the bug.
+    Dies(&'static str),
     /// Another producer takes its transactional id.
     Fence,
     /// Another version is deployed.
@@ -144,11 +132,6 @@ impl Plant {
         self
     }
 
-    fn clients(mut self, clients: usize) -> Self {
-        self.load.clients = clients;
-        self
-    }
-
     /// One key alone, whose lane is never empty.
     fn hot(mut self, burn: u64) -> Self {
         self.load.burn = burn;
@@ -168,53 +151,116 @@ impl Plant {
 }
 
 fn caught(world: &World, plant: &Plant) -> Result {
-    caught_in(&Run::new(world, any_seed(), false)?, plant)
+    caught_in(&Run::new(world, fixed_seed(), false)?, plant)
 }
 
 fn caught_in(run: &Run<'_>, plant: &Plant) -> Result {
     let settings = run.settings_with(run.handler()?.set("retry", SLOW_RETRY))?;
-    let settings = settings.fault("FAULT", plant.fault);
-    let first = match plant.with {
-        Some((name, value)) => settings.clone().fault(name, value),
-        None => settings.clone(),
-    };
-    let host = run.host(&first)?;
-    // What dies at a step does so once.
-    let later = if matches!(plant.then, Then::Dies) {
-        &settings
-    } else {
-        &first
-    };
-    let host = run.under(&plant.load, || disturb(run, host, later, plant.then))?;
+    let mut settings = settings.fault("FAULT", plant.fault);
+    if let Some((name, value)) = plant.with {
+        settings = settings.fault(name, value);
+    }
+    let host = run.under(&plant.load, || disturb(run, &settings, plant.then))?;
+    finds(run, host, plant.fault, plant.caught)
+}
+
+/// The checker finds these, or nothing where there are none.
+fn finds(run: &Run<'_>, host: Host, planted: &str, wanted: &[Kind]) -> Result {
     let verdict = run.verdict(host)?;
     let found: Vec<_> = verdict.counts().into_keys().collect();
     ensure!(
-        plant.caught.iter().all(|kind| found.contains(kind)) && found.is_empty() == plant.caught.is_empty(),
-        "planted {}, seed {}: found {found:?} and not {:?}: {:?}",
-        plant.fault,
+        wanted.iter().all(|kind| found.contains(kind)) && found.is_empty() == wanted.is_empty(),
+        "planted {planted}, seed {}: found {found:?} and not {wanted:?}: {:?}",
         run.seed,
-        plant.caught,
         verdict.anomalies.first()
     );
     Ok(())
+}
+
+/// Every second commit is without its progress. Not every one: a store that has no progress at all, where the group was told of
+/// some, is a stop. What the next commit makes good is no harm, so the host dies right after one of them.
+fn commit_without_progress(world: &World) -> Result {
+    let run = Run::new(world, fixed_seed(), false)?;
+    let load = Load {
+        failing: 0,
+        refused: 0,
+        ..Load::default()
+    };
+    // More than the commits until then hold, so that there are events in each of them.
+    run.send(&load, 2_000)?;
+    let settings = run.settings()?.fault("FAULT", "forget-progress:2");
+    run.dies(&settings.clone().fault("CRASH", "committed:40"))?;
+    finds(&run, run.host(&settings)?, "forget-progress", &[Kind::Duplicate])
+}
+
+/// A host that stands still while everything is written and nothing is durable answers nobody, or too early.
+fn reply_before_commit(world: &World) -> Result {
+    let run = Run::new(world, fixed_seed(), false)?;
+    let settings = run.settings()?.fault("FAULT", "reply-before-commit");
+    let (gate, settings) = Gate::new(&run, settings)?;
+    let host = run.host(&settings)?;
+    let load = Load {
+        clients: 8,
+        ..Load::default()
+    };
+    let host = run.under(&load, || {
+        run.at_work(&host, Target::EventsAndRequests)?;
+        gate.hold(&host, "written")?;
+        // Each client may hear of one more that was committed before.
+        let wanted = run.journal.answered_requests() + load.clients + 1;
+        eventually("a request is answered before its commit", || {
+            Ok((run.journal.answered_requests() >= wanted).then_some(()))
+        })?;
+        run.kill_and_start(host, &settings, Target::EventsAndRequests)
+    })?;
+    finds(&run, host, "reply-before-commit", &[Kind::Lost])
+}
+
+/// The store keeps the old document at one write in eleven for one key in seven. The host that wrote it knows better; the
+/// next one builds on it.
+fn kept_document(world: &World) -> Result {
+    let mut run = Run::new(world, fixed_seed(), false)?;
+    run.plant(sandman_tests::torture::Plant::KeepDocument);
+    let settings = run.settings()?;
+    let host = run.host(&settings)?;
+    // All are answered before the next ones are sent: each input is a write of its own.
+    let round = || -> Result {
+        let inputs: Vec<_> = (0..70)
+            .map(|key| run.enter(&format!("user-{key}"), Asked::default()))
+            .collect();
+        let wanted = run.answered_events() + inputs.len();
+        run.send_all(&inputs)?;
+        eventually("all are answered", || {
+            Ok((run.answered_events() >= wanted).then_some(()))
+        })
+    };
+    for _ in 0..11 {
+        round()?;
+    }
+    let host = run.kill_and_start(host, &settings, Target::Events)?;
+    round()?;
+    finds(&run, host, "keep-document", &[Kind::State])
 }
 
 /// So slow that a kill falls between two attempts.
 const SLOW_RETRY: &str = r#"{ attempts = 4, first = "500ms", factor = 2.0, max = "1s" }"#;
 const LONG: Duration = Duration::from_secs(20);
 
-fn disturb(run: &Run<'_>, host: Host, settings: &Settings, then: Then) -> Result<Host> {
+fn disturb(run: &Run<'_>, settings: &Settings, then: Then) -> Result<Host> {
+    if let Then::Dies(step) = then {
+        run.dies_at(settings, (step, 5), Target::Events)?;
+    }
+    let host = run.host(settings)?;
     run.until_seen(300, LONG);
     let host = match then {
-        Then::Nothing => host,
+        Then::Nothing | Then::Dies(_) => host,
         Then::Kill => {
             // Long enough for a second try to fail, and to be stored.
             run.until_seen(800, LONG);
-            let host = run.kill_and_start(host, settings)?;
+            let host = run.kill_and_start(host, settings, Target::Events)?;
             run.until_seen(300, LONG);
-            run.kill_and_start(host, settings)?
+            run.kill_and_start(host, settings, Target::Events)?
         }
-        Then::Dies => run.died_and_start(host, settings)?,
         Then::Fence => {
             // It is fenced at its next transaction, so there must be one.
             let _rival = run.world.rival()?;

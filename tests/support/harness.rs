@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::broker::{Cluster, Means, Shared};
-use crate::torture::{self, Report, Scenario};
+use crate::torture::{self, How, Plant, Report, Scenario};
 use crate::world::World;
 use crate::{Result, binary, dreamscape, guests};
 
@@ -41,7 +41,6 @@ pub struct Behaviour {
     name: &'static str,
     needs: Needs,
     check: Check,
-    tries: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -58,7 +57,6 @@ impl Behaviour {
             name,
             needs: Needs::Broker,
             check: Check::Plain(check),
-            tries: 1,
         }
     }
 
@@ -71,7 +69,6 @@ impl Behaviour {
                 false => Needs::Kafka("proves nothing about exactly once"),
             },
             check: Check::Torture(scenario),
-            tries: 1,
         }
     }
 
@@ -105,13 +102,6 @@ impl Behaviour {
         self.needing(Needs::Node)
     }
 
-    /// It needs luck: a bug that was planted shows only where it meets something. Whether it shows once, in so many worlds,
-    /// is what counts. Nothing that the product promises may be tried more than once.
-    #[must_use]
-    pub const fn where_luck_helps(self, tries: usize) -> Self {
-        Self { tries, ..self }
-    }
-
     const fn needing(self, needs: Needs) -> Self {
         Self { needs, ..self }
     }
@@ -130,13 +120,7 @@ impl Behaviour {
     fn trial(self, means: &'static Means) -> Trial {
         Trial::ignorable_test(self.name, move || match self.hindrance(means) {
             Some(why) => Ok(Completion::ignored_with(why)),
-            None => {
-                let mut outcome = self.run(means);
-                for _ in 1..self.tries {
-                    outcome = outcome.or_else(|_| self.run(means));
-                }
-                outcome.map(|()| Completion::Completed)
-            }
+            None => self.run(means).map(|()| Completion::Completed),
         })
     }
 
@@ -146,7 +130,12 @@ impl Behaviour {
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| match self.check {
             Check::Plain(check) => check(&world),
             Check::Torture(scenario) => {
-                let report = torture::one(&world, scenario, torture::any_seed(), false);
+                let how = How {
+                    seed: torture::fixed_seed(),
+                    full: false,
+                    plant: None,
+                };
+                let report = torture::one(&world, scenario, &how);
                 ensure!(report.clean, "{}", report.text());
                 Ok(())
             }
@@ -240,6 +229,8 @@ pub struct Wanted {
     pub seed: Option<u64>,
     /// Their short form.
     pub short: bool,
+    /// A bug that every host is to have.
+    pub plant: Option<Plant>,
 }
 
 /// Runs torture scenarios in their full form, one after the other; `each` hears of each.
@@ -268,12 +259,12 @@ pub fn torture(wanted: &Wanted, mut each: impl FnMut(&Report)) -> Result<bool> {
     let mut clean = true;
     for scenario in scenarios {
         let world = World::new(scenario.name, means)?;
-        let report = torture::one(
-            &world,
-            scenario,
-            wanted.seed.unwrap_or_else(torture::any_seed),
-            !wanted.short,
-        );
+        let how = How {
+            seed: wanted.seed.unwrap_or_else(torture::any_seed),
+            full: !wanted.short,
+            plant: wanted.plant.clone(),
+        };
+        let report = torture::one(&world, scenario, &how);
         clean &= report.clean;
         if !report.clean {
             say(&world.logs());

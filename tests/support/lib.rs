@@ -10,6 +10,7 @@ mod broker;
 pub mod checker;
 mod client;
 mod consumer;
+mod cores;
 mod dreamscape;
 mod event;
 pub mod fuzz;
@@ -42,6 +43,7 @@ pub use bombs::{bomb, grafted, nested};
 pub use broker::{Broker, Cluster};
 pub use client::{Ask, Client, Reply};
 pub use consumer::{Header, Reader, Seen};
+pub use cores::on_cores;
 pub use dreamscape::{
     Diaries, DreamScape, Events, Form, OWN, PUBLISHED, SECRET, Told, User, forged, registration, signed,
 };

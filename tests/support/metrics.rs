@@ -1,5 +1,7 @@
 //! What `/metrics` says.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 
 use crate::Result;
@@ -36,6 +38,23 @@ impl Metrics {
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
+    /// The same by the values of another label: whole numbers, as counters have them.
+    pub fn sums(&self, name: &str, labels: &[(&str, &str)], by: &str) -> BTreeMap<String, u64> {
+        let mut sums = BTreeMap::new();
+        for line in self.text.lines().filter(|line| !line.starts_with('#')) {
+            let Some((series, value)) = line.rsplit_once(' ') else {
+                continue;
+            };
+            let (Some(label), Ok(value)) = (value_of(series, by), value.parse::<f64>()) else {
+                continue;
+            };
+            if carries(series, name, labels) {
+                *sums.entry(label.to_owned()).or_insert(0) += value as u64;
+            }
+        }
+        sums
+    }
+
     /// Everything, as it was read.
     pub fn text(&self) -> &str {
         &self.text
@@ -50,6 +69,17 @@ fn carries(series: &str, name: &str, labels: &[(&str, &str)]) -> bool {
             .all(|(label, value)| rest.contains(&format!("{label}=\"{value}\"")))
 }
 
+/// The value of a label. Braces may stand in it, as in a route's pattern; quotes may not.
+fn value_of<'a>(series: &'a str, label: &str) -> Option<&'a str> {
+    let (_, rest) = series.split_once('{')?;
+    let start = format!("{label}=\"");
+    let at = rest.match_indices(&start).map(|(at, _)| at).find(|at| {
+        let before = rest.get(..*at).unwrap_or_default();
+        before.is_empty() || before.ends_with(',')
+    })?;
+    rest.get(at + start.len()..)?.split('"').next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +92,15 @@ mod tests {
         assert_eq!(metrics.sum("a", &[]), Some(12.0));
         assert_eq!(metrics.sum("a_sum", &[]), Some(9.0));
         assert_eq!(metrics.sum("b", &[]), None);
+    }
+
+    #[test]
+    fn series_are_summed_by_a_label() {
+        let text =
+            "a{h=\"x\",t=\"1\"} 2\na{h=\"x\",t=\"2\"} 3\na{t=\"2\",h=\"/y/{z}\"} 7\na{th=\"w\"} 1\nab{h=\"x\"} 9\n";
+        let metrics = Metrics { text: text.to_owned() };
+        let by = |labels: &[(&str, &str)]| metrics.sums("a", labels, "h").into_iter().collect::<Vec<_>>();
+        assert_eq!(by(&[]), [("/y/{z}".to_owned(), 7), ("x".to_owned(), 5)]);
+        assert_eq!(by(&[("t", "1")]), [("x".to_owned(), 2)]);
     }
 }

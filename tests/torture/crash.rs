@@ -9,6 +9,7 @@ use crate::{Host, Result};
 
 use super::gate::Gate;
 use super::hosts::TRANSACTION_TIMEOUT;
+use super::lives::Target;
 use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -29,6 +30,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         rival,
     ),
 ];
+
+/// The steps that only events come to.
+const OF_EVENTS: [&str; 2] = ["received", "offered"];
 
 /// The steps of the way, as the environment writes them: first those that only events come to.
 const STEPS: [&str; 15] = [
@@ -62,11 +66,16 @@ fn anywhere(run: &Run<'_>) -> Result<Verdict> {
     let settings = run.settings()?;
     let mut host = run.host(&settings)?;
     let host = run.under(&Load::default(), || {
-        for _ in 0..run.size(3, 50) {
-            // Now and then before anything of the new host came out.
+        for round in 1..=run.size(3, 50) {
+            run.at_work(&host, Target::EventsAndRequests)?;
             run.until_seen(run.below(200) as usize, Duration::from_secs(20));
             run.for_a_while(Duration::from_millis(300));
-            host = run.kill_and_start(host, &settings)?;
+            host = run.kill_and_start(host, &settings, Target::EventsAndRequests)?;
+            if round % 5 == 0 {
+                // And before anything has come to the new host.
+                run.for_a_while(Duration::from_millis(300));
+                host = run.kill_and_start(host, &settings, Target::Start)?;
+            }
         }
         Ok(host)
     })?;
@@ -81,15 +90,16 @@ fn at_every_step(run: &Run<'_>) -> Result<Verdict> {
         ..Load::default()
     };
     let host = run.under(&load, || {
-        // The first two wait for the group to give up the host before: of them, one is enough for a short run.
-        let spared = run.size(run.below(2) as usize, STEPS.len());
         for _ in 0..run.size(1, 2) {
-            let steps = STEPS.iter().enumerate().filter(|(place, _)| *place != spared);
-            for (_, step) in steps {
-                // What starts again goes to the next step at which it dies; what it finds is what the last one left.
-                let at = 1 + run.below(run.size(5, 60));
-                run.dies(&settings.clone().fault("CRASH", &format!("{step}:{at}")))?;
+            for step in STEPS {
+                // Events and requests are on their way when it dies; what the next one finds is what this one left.
+                let times = 1 + run.below(run.size(5, 60));
+                run.dies_at(&settings, (step, times), Target::EventsAndRequests)?;
             }
+        }
+        for step in STEPS.iter().filter(|step| !OF_EVENTS.contains(step)) {
+            // And while the next one puts right what the last one left, before it is given anything by Kafka.
+            run.dies(&settings.clone().fault("CRASH", &format!("{step}:1")))?;
         }
         let host = run.host(&settings)?;
         goes_on(run, &host)?;
@@ -106,9 +116,10 @@ fn stopped(run: &Run<'_>) -> Result<Verdict> {
         for round in 0..run.size(1, 3) {
             run.until_seen(100, FAR);
             // In a transaction, so that the relay, too, has to find out that it was given up.
+            run.at_work(&host, Target::EventsAndRequests)?;
             gate.hold(&host, RELAYING[1 + run.below(3) as usize])?;
+            run.hits(&host, "stopped", Target::EventsAndRequests)?;
             host.freeze()?;
-            run.fault();
             let stranger = run.world.foreign_member("witness", run.input_topic())?;
             stranger.holds("everything", |held| held == PARTITIONS as usize)?;
             if round == 1 {
@@ -131,10 +142,11 @@ fn rival(run: &Run<'_>) -> Result<Verdict> {
     run.under(&Load::light(), || {
         for round in 0..run.size(4, 24) {
             run.until_seen(run.below(100) as usize, FAR);
+            run.at_work(&host, Target::EventsAndRequests)?;
             gate.hold(&host, RELAYING[round % RELAYING.len()])?;
+            run.hits(&host, "fenced by a rival", Target::EventsAndRequests)?;
             let before = heard(run, "was taken over");
             let rival = run.world.rival()?;
-            run.fault();
             if run.below(2) == 0 {
                 // The host stands still: nobody takes the id back in between.
                 rival.write_and_abort(&run.output_topics()[0])?;
@@ -162,11 +174,11 @@ fn heard(run: &Run<'_>, words: &str) -> usize {
     run.world.logged().iter().filter(|line| line.contains(words)).count()
 }
 
-/// Waits until more comes out than a transaction that was under way may hold.
+/// Waits until more inputs from Kafka are answered than a transaction that was under way may hold.
 pub(super) fn goes_on(run: &Run<'_>, host: &Host) -> Result {
-    let wanted = run.seen()[1] + 50;
+    let wanted = run.answered_events() + 50;
     eventually("the host goes on", || {
         host.still_runs()?;
-        Ok((run.seen()[1] >= wanted).then_some(()))
+        Ok((run.answered_events() >= wanted).then_some(()))
     })
 }

@@ -11,6 +11,7 @@ use crate::wait::PATIENCE;
 use crate::{Client, Host, Result, Settings};
 
 use super::disk::refused;
+use super::lives::Target;
 use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario::short(
@@ -140,9 +141,12 @@ fn damaged(run: &Run<'_>) -> Result<Verdict> {
     let mut host = run.host(&settings)?;
     for damage in DAMAGES {
         run.under(&Load::default(), || {
+            run.at_work(&host, Target::EventsAndRequests)?;
             run.until_seen(run.size(200, 2_000), PATIENCE);
             Ok(())
         })?;
+        let how = if damage.killed { "kill -9" } else { "a stop" };
+        run.hits(&host, how, Target::EventsAndRequests)?;
         run.lose_address();
         match damage.killed {
             true => host.kill()?,
@@ -151,7 +155,6 @@ fn damaged(run: &Run<'_>) -> Result<Verdict> {
         damage
             .is_refused(run, &settings)
             .map_err(|error| error.context(damage.what))?;
-        run.fault();
         host = run.host(&settings)?;
     }
     // The group hears of what is done from a host that has its partitions again.

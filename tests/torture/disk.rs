@@ -10,6 +10,7 @@ use crate::checker::{Fate, Verdict};
 use crate::wait::PATIENCE;
 use crate::{Ask, Client, Ended, Host, Result, eventually};
 
+use super::lives::Target;
 use super::shim::{Disk, Failure};
 use super::swap::version;
 use super::{Load, Run, Scenario};
@@ -50,12 +51,13 @@ fn power_loss(run: &Run<'_>) -> Result<Verdict> {
     let mut lost = 0;
     let host = run.under(&Load::default(), || {
         for _ in 0..run.size(3, 30) {
+            run.at_work(&host, Target::EventsAndRequests)?;
             run.until_seen(run.below(200) as usize, Duration::from_secs(20));
             run.for_a_while(Duration::from_millis(300));
+            run.hits(&host, "the power is lost", Target::EventsAndRequests)?;
             disk.while_writing();
             run.lose_address();
             host.kill()?;
-            run.fault();
             lost += disk.loses_power()?;
             host = run.host(&settings)?;
         }
@@ -79,6 +81,7 @@ fn fsync_fails(run: &Run<'_>) -> Result<Verdict> {
             let once = round % 3 == 2;
             let how = if once { Failure::FsyncOnce } else { Failure::Fsync };
             let before = disk.failures(how);
+            run.hits(&host, "fsync fails", Target::EventsAndRequests)?;
             disk.breaks(how)?;
             if round % 3 == 0 {
                 eventually("fsync fails", || Ok((disk.failures(how) > before).then_some(())))?;
@@ -87,7 +90,6 @@ fn fsync_fails(run: &Run<'_>) -> Result<Verdict> {
             } else {
                 ends(run, host, &["durable is not known", "look at the disk"])?;
             }
-            run.fault();
             disk.heals()?;
             if once {
                 // Whatever the host did while it ended, the disk may not have heard of it.
@@ -95,10 +97,9 @@ fn fsync_fails(run: &Run<'_>) -> Result<Verdict> {
             }
             host = run.host(&settings)?;
             // What it does now stands on what fsync failed for.
+            run.at_work(&host, Target::EventsAndRequests)?;
             run.until_seen(100, Duration::from_secs(20));
-            run.lose_address();
-            host.kill()?;
-            run.fault();
+            run.kill(host, Target::EventsAndRequests)?;
             lost += disk.loses_power()?;
             host = run.host(&settings)?;
         }
@@ -136,11 +137,11 @@ fn full(run: &Run<'_>) -> Result<Verdict> {
         for _ in 0..run.size(2, 10) {
             run.until_seen(1 + run.below(200) as usize, Duration::from_secs(20));
             let before = disk.failures(Failure::Full);
+            run.hits(&host, "the disk is full", Target::EventsAndRequests)?;
             disk.breaks(Failure::Full)?;
             eventually("a write finds no space", || {
                 Ok((disk.failures(Failure::Full) > before).then_some(()))
             })?;
-            run.fault();
             eventually("health tells of it", || {
                 let health = host.operator().get("/health")?;
                 Ok(health.text().contains("free space on its disk").then_some(()))
@@ -149,10 +150,10 @@ fn full(run: &Run<'_>) -> Result<Verdict> {
             version_is_refused(&host)?;
             run.for_a_while(Duration::from_secs(3));
             disk.heals()?;
-            let seen = run.seen()[1];
+            let seen = run.answered_events();
             run.until_seen(100, PATIENCE);
             ensure!(
-                run.seen()[1] >= seen + 100,
+                run.answered_events() >= seen + 100,
                 "it does not go on when there is space again"
             );
         }
@@ -198,9 +199,9 @@ fn read_only(run: &Run<'_>) -> Result<Verdict> {
     let host = run.under(&Load::default(), || {
         for _ in 0..run.size(1, 6) {
             run.until_seen(1 + run.below(300) as usize, Duration::from_secs(20));
+            run.hits(&host, "the disk becomes read-only", Target::EventsAndRequests)?;
             disk.breaks(Failure::ReadOnly)?;
             ends(run, host, &["sandman.db", "look at the disk"])?;
-            run.fault();
             ensure!(
                 disk.failures(Failure::ReadOnly) > 0,
                 "no write was refused: this shows nothing"
@@ -251,8 +252,8 @@ fn outbox(run: &Run<'_>) -> Result<Verdict> {
     run.under(&load, || {
         for _ in 0..run.size(1, 4) {
             run.until_seen(run.below(500) as usize, PATIENCE);
+            run.hits(&host, "Kafka away", Target::EventsAndRequests)?;
             broker.stop()?;
-            run.fault();
             let full = host.metrics_when("the outbox is at its bound", |metrics| {
                 metrics.sum("sandman_outbox_bytes", &[]).unwrap_or_default() >= BOUND
             })?;
@@ -265,10 +266,10 @@ fn outbox(run: &Run<'_>) -> Result<Verdict> {
             let known = Client::new(host.http()?).get("/work/client-0")?;
             ensure!(known.status == 200, "what is known was answered {}", known.status);
             broker.start()?;
-            let seen = run.seen()[1];
+            let seen = run.answered_events();
             run.until_seen(100, PATIENCE);
             ensure!(
-                run.seen()[1] >= seen + 100,
+                run.answered_events() >= seen + 100,
                 "it does not go on when Kafka is back: {seen} events were seen then, {:?} now, {} inputs; {}",
                 run.seen(),
                 run.journal.acknowledged(),

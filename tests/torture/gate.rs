@@ -11,14 +11,17 @@ use crate::{Host, Result, Settings};
 use super::run::Run;
 
 /// The gate of a run's hosts.
-pub(super) struct Gate {
+pub struct Gate {
     file: PathBuf,
     held: PathBuf,
 }
 
 impl Gate {
     /// A gate that is open, and settings of hosts that come by it.
-    pub(super) fn new(run: &Run<'_>, settings: Settings) -> Result<(Self, Settings)> {
+    ///
+    /// # Errors
+    /// If the world's folder has a strange name.
+    pub fn new(run: &Run<'_>, settings: Settings) -> Result<(Self, Settings)> {
         let file = run.world.folder().join("hold");
         let path = file
             .to_str()
@@ -29,7 +32,10 @@ impl Gate {
     }
 
     /// Waits until the host stands at this step.
-    pub(super) fn hold(&self, host: &Host, step: &str) -> Result {
+    ///
+    /// # Errors
+    /// If it does not come to it in time.
+    pub fn hold(&self, host: &Host, step: &str) -> Result {
         fs::write(&self.file, step)?;
         eventually(&format!("the host comes to the step {step}"), || {
             host.still_runs()?;
@@ -38,7 +44,10 @@ impl Gate {
     }
 
     /// Lets it go on.
-    pub(super) fn go_on(&self) -> Result {
+    ///
+    /// # Errors
+    /// If nobody waits.
+    pub fn go_on(&self) -> Result {
         fs::remove_file(&self.held).context("nobody waits at the gate: this shows nothing")
     }
 }

@@ -11,6 +11,7 @@ use crate::world::PARTITIONS;
 use crate::{Host, Result, World, eventually};
 
 use super::gate::Gate;
+use super::lives::Target;
 use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -62,7 +63,7 @@ fn has_all(run: &Run<'_>) -> Result {
 fn strangers(run: &Run<'_>) -> Result<Verdict> {
     let host = run.host(&run.settings()?)?;
     run.under(&Load::default(), || {
-        run.until_seen(50, LONG);
+        run.at_work(&host, Target::EventsAndRequests)?;
         let long = run.size(Duration::from_secs(6), Duration::from_secs(60));
         storm(run, long)?;
         // Where they come that fast, the group is hardly ever done with one, and few partitions move.
@@ -115,10 +116,10 @@ fn back_at_once(run: &Run<'_>) -> Result<Verdict> {
         for _ in 0..rounds {
             has_all(run)?;
             run.until_seen(run.below(100) as usize, LONG);
+            run.hits(&host, "partitions taken away", Target::EventsAndRequests)?;
             let stranger = run.world.foreign_member("witness", run.input_topic())?;
             stranger.holds_some()?;
             stranger.leave();
-            run.fault();
         }
         run.until_seen(50, LONG);
         Ok(())
@@ -199,7 +200,9 @@ fn poll_interval(run: &Run<'_>) -> Result<Verdict> {
     run.under(&load, || {
         for round in 1..=run.size(1, 2) {
             run.until_seen(200, LONG);
+            run.at_work(&host, Target::EventsAndRequests)?;
             gate.hold(&host, "received")?;
+            run.hits(&host, "the consumer stands still", Target::EventsAndRequests)?;
             let stranger = run.world.foreign_member("witness", run.input_topic())?;
             stranger.holds("all partitions", |held| held == PARTITIONS as usize)?;
             let end = Instant::now() + Duration::from_secs(40);
@@ -213,7 +216,6 @@ fn poll_interval(run: &Run<'_>) -> Result<Verdict> {
             }
             gate.go_on()?;
             host.says(&["WARN", "max.poll.interval.ms"])?;
-            run.fault();
             stranger.leave();
             eventually("the consumer is back", || {
                 host.still_runs()?;

@@ -1,6 +1,8 @@
 //! The host of a run: started, killed and started again while clients go on.
 
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::sync::PoisonError;
 
 use anyhow::ensure;
@@ -9,6 +11,8 @@ use crate::host::EndedEarly;
 use crate::wait::PATIENCE;
 use crate::{Handler, Host, Result, Settings, guest};
 
+use super::lives::Target;
+use super::plant::Plant;
 use super::run::Run;
 
 /// How long Kafka leaves a transaction open that nobody goes on with.
@@ -41,14 +45,18 @@ impl Run<'_> {
     /// # Errors
     /// If there is no broker.
     pub fn settings_with(&self, handler: Handler) -> Result<Settings> {
-        Ok(self
+        let settings = self
             .world
             .settings()?
             .set("host.batch", "20")
             .set(TRANSACTION_TIMEOUT, "300000")
             .handler(handler)
             .route("/work/{key}", &["witness"])
-            .route_for("GET", "/work/{key}", &["witness"]))
+            .route_for("GET", "/work/{key}", &["witness"]);
+        Ok(match &self.plant {
+            Some(Plant::Host(bug)) => settings.fault("FAULT", bug),
+            Some(Plant::KeepDocument) | None => settings,
+        })
     }
 
     /// Starts a host; clients of its routes find it from now on.
@@ -56,47 +64,71 @@ impl Run<'_> {
     /// # Errors
     /// If it does not become ready.
     pub fn host(&self, settings: &Settings) -> Result<Host> {
+        if self.plant == Some(Plant::KeepDocument) && !self.world.store().exists() {
+            // The store is there once a host has made it.
+            self.world.host(settings)?.terminate()?;
+            self.world.store().keep_old_documents()?;
+        }
         let host = self.world.host(settings)?;
+        self.lives.begin(&host);
         *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(host.http()?.to_owned());
         Ok(host)
     }
 
-    /// Kills a host, and starts another one in its place.
+    /// Kills a host that is at work.
     ///
     /// # Errors
-    /// If that does not become ready.
-    pub fn kill_and_start(&self, host: Host, settings: &Settings) -> Result<Host> {
+    /// If it does not come to do what the kill is meant to hit.
+    pub fn kill(&self, host: Host, target: Target) -> Result {
+        self.hits(&host, "kill -9", target)?;
         self.lose_address();
-        host.kill()?;
-        self.fault();
+        host.kill()
+    }
+
+    /// Kills a host that is at work, and starts another one in its place.
+    ///
+    /// # Errors
+    /// If it does not come to do what the kill is meant to hit, or the other one does not become ready.
+    pub fn kill_and_start(&self, host: Host, settings: &Settings, target: Target) -> Result<Host> {
+        self.kill(host, target)?;
         self.host(settings)
     }
 
-    /// Waits until a host has died of itself, and starts another one.
+    /// Starts a host that dies of itself as soon as it comes to a step, often enough, after it has been at work.
     ///
     /// # Errors
-    /// If it does not die, or the other one does not become ready.
-    pub fn died_and_start(&self, host: Host, settings: &Settings) -> Result<Host> {
-        let ended = host.wait(PATIENCE)?;
-        ensure!(ended.status.signal() == Some(9), "the host ended with {}", ended.status);
+    /// If it does not come to do what its death is meant to hit, or does not die.
+    pub fn dies_at(&self, settings: &Settings, (step, times): (&str, u64), target: Target) -> Result {
+        let armed = self.world.folder().join("armed");
+        let when = format!("{step}:{times}:{}", armed.display());
+        let host = self.host(&settings.clone().fault("CRASH", &when))?;
+        self.at_work(&host, target)?;
+        fs::write(&armed, "")?;
+        let fault = format!("death at the step {step}");
+        let died = self.dies_at_work(&host, &fault, target);
+        fs::remove_file(&armed)?;
+        died?;
         self.lose_address();
-        self.fault();
-        self.host(settings)
+        was_killed(host.wait(PATIENCE)?.status)
     }
 
-    /// Starts a host that dies of itself, and waits until it has; it may not even become ready.
+    /// Starts a host that dies of itself, whatever it does until then; it may not even become ready.
     ///
     /// # Errors
     /// If it does not die.
     pub fn dies(&self, settings: &Settings) -> Result {
         let status = match self.host(settings) {
-            Ok(host) => host.wait(PATIENCE)?.status,
-            Err(error) => error.downcast::<EndedEarly>()?.0,
+            Ok(host) => {
+                self.dies_at_work(&host, "death at a step after the start", Target::Start)?;
+                host.wait(PATIENCE)?.status
+            }
+            Err(error) => {
+                self.fault();
+                error.downcast::<EndedEarly>()?.0
+            }
         };
-        ensure!(status.signal() == Some(9), "the host ended with {status}");
         self.lose_address();
-        self.fault();
-        Ok(())
+        was_killed(status)
     }
 
     /// Clients of the routes wait until there is a host again.
@@ -107,4 +139,9 @@ impl Run<'_> {
     pub(super) fn address(&self) -> Option<String> {
         self.address.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+fn was_killed(status: ExitStatus) -> Result {
+    ensure!(status.signal() == Some(9), "the host ended with {status}");
+    Ok(())
 }

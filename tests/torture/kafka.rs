@@ -10,6 +10,7 @@ use super::crash::goes_on;
 use super::gate::Gate;
 use super::group::told;
 use super::hosts::TRANSACTION_TIMEOUT;
+use super::lives::Target;
 use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -48,6 +49,7 @@ fn killed(run: &Run<'_>) -> Result<Verdict> {
     run.under(&Load::light(), || {
         for round in 0..run.size(1, 12) {
             run.until_seen(100 + run.below(100) as usize, FAR);
+            run.at_work(&host, Target::EventsAndRequests)?;
             // One of three at any moment.
             let gated = round % 3 < 2;
             if gated {
@@ -55,8 +57,8 @@ fn killed(run: &Run<'_>) -> Result<Verdict> {
             } else {
                 run.for_a_while(Duration::from_millis(300));
             }
+            run.hits(&host, "kill -9 to Kafka", Target::EventsAndRequests)?;
             broker.kill()?;
-            run.fault();
             if gated && run.below(2) == 0 {
                 // The host finds the broker that is back, instead of none.
                 broker.start()?;
@@ -84,8 +86,10 @@ fn both_killed(run: &Run<'_>) -> Result<Verdict> {
     let host = run.under(&Load::light(), || {
         for _ in 0..run.size(1, 20) {
             run.until_seen(100 + run.below(100) as usize, FAR);
+            run.at_work(&host, Target::EventsAndRequests)?;
             // The relay is about to ask for the end, or is answered already and has told nobody.
             gate.hold(&host, OPEN[2 + run.below(2) as usize])?;
+            run.hits(&host, "kill -9 to host and Kafka", Target::EventsAndRequests)?;
             gate.go_on()?;
             run.for_a_while(Duration::from_millis(20));
             run.lose_address();
@@ -96,7 +100,6 @@ fn both_killed(run: &Run<'_>) -> Result<Verdict> {
                 host.kill()?;
                 broker.kill()?;
             }
-            run.fault();
             broker.start()?;
             host = run.host(&settings)?;
             goes_on(run, &host)?;
@@ -129,11 +132,11 @@ fn outage(run: &Run<'_>) -> Result<Verdict> {
     run.under(&Load::light(), || {
         for seconds in run.size(&[5][..], &[5, 30, 90]) {
             run.until_seen(100, FAR);
+            run.hits(&host, "Kafka away", Target::EventsAndRequests)?;
             match run.below(2) {
                 0 => broker.stop()?,
                 _ => broker.kill()?,
             }
-            run.fault();
             let before = run.journal.acknowledged();
             run.for_long(Duration::from_secs(*seconds));
             // Of requests: Kafka takes no event.

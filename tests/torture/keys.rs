@@ -10,6 +10,7 @@ use crate::checker::{Expected, Verdict};
 use crate::wait::PATIENCE;
 use crate::{Host, Result, Settings, eventually};
 
+use super::lives::Target;
 use super::vitals::Vitals;
 use super::{Load, Run, Scenario};
 
@@ -126,7 +127,7 @@ fn poison(run: &Run<'_>) -> Result<Verdict> {
     run.note(format!("at most {most} of {} waited", 10 * IN_FLIGHT + 20));
 
     // With fewer attempts both are given up, and all that waited is answered.
-    let host = run.kill_and_start(host, &run.settings()?)?;
+    let host = run.kill_and_start(host, &run.settings()?, Target::Events)?;
     run.finish(host)
 }
 
@@ -142,7 +143,9 @@ fn hot(run: &Run<'_>) -> Result<Verdict> {
         let before = run.seen()[1];
         run.send(&load, count)?;
         run.until_seen(run.below(count as u64 / 2) as usize, LONG);
-        host = run.kill_and_start(host, &settings)?;
+        let answered = run.seen()[1] - before;
+        ensure!(answered < count, "all was answered before the kill: this shows nothing");
+        host = run.kill_and_start(host, &settings, Target::Events)?;
         // Most of it, so that a slow machine has no more to catch up with at the end.
         run.until_seen((before + count * 9 / 10).saturating_sub(run.seen()[1]), PATIENCE);
     }
@@ -161,7 +164,7 @@ fn queue_full(run: &Run<'_>) -> Result<Verdict> {
         run.send(&Load::default(), run.size(1_000, 3_000))?;
         if round > 0 {
             run.until_seen(run.below(500) as usize, LONG);
-            host = run.kill_and_start(host, &settings)?;
+            host = run.kill_and_start(host, &settings, Target::Events)?;
         }
     }
     run.send(&Load::default(), run.size(1_000, 3_000))?;
@@ -201,9 +204,10 @@ fn above_watermark(run: &Run<'_>) -> Result<Verdict> {
             usize::try_from(behind)? > seen / 2,
             "{behind} records behind, and {seen} are answered: no key holds the offset"
         );
-        host = run.kill_and_start(host, &settings)?;
+        host = run.kill_and_start(host, &settings, Target::Events)?;
     }
-    let host = run.kill_and_start(host, &run.settings()?)?;
+    // It tries the keys that fail again; all others are done.
+    let host = run.kill_and_start(host, &run.settings()?, Target::Consumer)?;
     run.finish(host)
 }
 
@@ -231,7 +235,7 @@ fn million(run: &Run<'_>) -> Result<Verdict> {
         let inputs: Vec<_> = (first..keys.min(first + AT_ONCE)).map(enter).collect();
         run.send_all(&inputs)?;
         if first == keys / 2 {
-            host = run.kill_and_start(host, &settings)?;
+            host = run.kill_and_start(host, &settings, Target::Events)?;
         }
         if first == keys * 6 / 10 {
             early = Vitals::of(&host)?.memory;

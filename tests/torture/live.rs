@@ -12,6 +12,8 @@ use crate::consumer::Reader;
 use crate::harness::chain;
 use crate::{Result, World, note};
 
+use super::load::is_client;
+
 /// What is read: the first events, the second ones, the dead letters.
 #[derive(Clone, Debug)]
 pub(super) struct Topics {
@@ -47,6 +49,8 @@ impl Topics {
 /// Three readers, each on a thread.
 pub(super) struct Live {
     counts: Arc<[AtomicUsize; 3]>,
+    /// Of the second events, those of inputs that came from Kafka and not by a request.
+    of_events: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Result<Vec<Glimpse>>>>,
 }
@@ -55,11 +59,12 @@ impl Live {
     /// Starts to read with what `reader` opens.
     pub(super) fn start(topics: &Topics, reader: impl Fn(&str) -> Result<Reader>) -> Result<Self> {
         let counts = Arc::new([const { AtomicUsize::new(0) }; 3]);
+        let of_events = Arc::new(AtomicUsize::new(0));
         let stop = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
         for (place, topic) in topics.all().into_iter().enumerate() {
             let mut reader = reader(topic)?;
-            let (counts, stop) = (Arc::clone(&counts), Arc::clone(&stop));
+            let (counts, of_events, stop) = (Arc::clone(&counts), Arc::clone(&of_events), Arc::clone(&stop));
             let topic = topic.clone();
             threads.push(thread::spawn(move || {
                 let mut all = Vec::new();
@@ -67,18 +72,31 @@ impl Live {
                     // Whoever waits for what it sees would never know why nothing comes.
                     let seen = read(&mut reader, place)
                         .inspect_err(|error| note(&format!("the reader of {topic} ended: {}", chain(error))))?;
-                    all.extend(seen);
+                    if place == 1 && seen.as_ref().is_some_and(|(_, of_event)| *of_event) {
+                        of_events.fetch_add(1, Ordering::Relaxed);
+                    }
+                    all.extend(seen.map(|(glimpse, _)| glimpse));
                     counts[place].store(all.len(), Ordering::Relaxed);
                 }
                 Ok(all)
             }));
         }
-        Ok(Self { counts, stop, threads })
+        Ok(Self {
+            counts,
+            of_events,
+            stop,
+            threads,
+        })
     }
 
     /// How many first events, second events and dead letters were seen.
     pub(super) fn counts(&self) -> [usize; 3] {
         [0, 1, 2].map(|place: usize| self.counts[place].load(Ordering::Relaxed))
+    }
+
+    /// How many second events were seen of inputs that came from Kafka.
+    pub(super) fn of_events(&self) -> usize {
+        self.of_events.load(Ordering::Relaxed)
     }
 
     /// Ends the readers; what each of them saw.
@@ -92,10 +110,14 @@ impl Live {
     }
 }
 
-fn read(reader: &mut Reader, place: usize) -> Result<Option<Glimpse>> {
-    let of = match place {
-        0 | 1 => Glimpse::of_event,
-        _ => Glimpse::of_dead,
+/// The next record, and whether its input came from Kafka.
+fn read(reader: &mut Reader, place: usize) -> Result<Option<(Glimpse, bool)>> {
+    let Some(seen) = reader.poll()? else {
+        return Ok(None);
     };
-    reader.poll()?.as_ref().map(of).transpose()
+    let glimpse = match place {
+        0 | 1 => Glimpse::of_event(&seen),
+        _ => Glimpse::of_dead(&seen),
+    };
+    Ok(Some((glimpse?, !is_client(&seen.key_text()))))
 }

@@ -19,6 +19,14 @@ const BEAT: Duration = Duration::from_millis(50);
 /// Between two looks whether the host is there again.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// What the keys of those begin with who send requests.
+const CLIENT: &str = "client-";
+
+/// Whether a key is of somebody who sends requests.
+pub(super) fn is_client(key: &str) -> bool {
+    key.starts_with(CLIENT)
+}
+
 /// What is sent.
 #[derive(Clone, Debug)]
 pub struct Load {
@@ -79,7 +87,7 @@ impl Run<'_> {
             let mut clients = vec![scope.spawn(|| self.produce(load, &done))];
             for number in 0..load.clients {
                 let done = &done;
-                clients.push(scope.spawn(move || self.ask(&format!("client-{number}"), load.rest, done)));
+                clients.push(scope.spawn(move || self.ask(&format!("{CLIENT}{number}"), load.rest, done)));
             }
             let outcome = during();
             done.store(true, Ordering::Relaxed);

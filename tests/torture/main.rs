@@ -6,6 +6,7 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
+use sandman_tests::torture::Plant;
 use sandman_tests::{Wanted, note, run_torture, torture};
 
 /// Runs Sandman under faults and holds everything that went in against everything that came out.
@@ -26,6 +27,11 @@ struct Arguments {
     /// The short form of each, as `cargo test` runs it.
     #[arg(long)]
     short: bool,
+    /// A bug that every host is to have, so that the verdict must not be clean: a name of the host's feature `faults` and how
+    /// seldom, such as `drop-batch:50`, or `keep-document`: the store keeps the old document at one write in eleven for one
+    /// key in seven.
+    #[arg(long, value_name = "BUG")]
+    plant: Option<Plant>,
     /// One JSON object a scenario, on stdout.
     #[arg(long)]
     json: bool,
@@ -47,6 +53,7 @@ fn main() -> ExitCode {
         scenarios: arguments.scenario,
         seed: arguments.seed,
         short: arguments.short,
+        plant: arguments.plant,
     };
     let outcome = run_torture(&wanted, |report| {
         if arguments.json {

@@ -10,6 +10,7 @@ use crate::wait::eventually;
 use crate::{Result, Settings};
 
 use super::crash::goes_on;
+use super::lives::Target;
 use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -54,6 +55,7 @@ fn lost_responses(run: &Run<'_>) -> Result<Verdict> {
     run.under(&Load::light(), || {
         for round in 0..run.size(3, 15) {
             run.until_seen(100, FAR);
+            run.at_work(&host, Target::EventsAndRequests)?;
             let before = proxy.touched();
             // The client hears at once that its connection is gone, or waits until all is well.
             proxy.lose(LOST[round % LOST.len()], run.below(2) == 0);
@@ -81,7 +83,7 @@ fn slow(run: &Run<'_>) -> Result<Verdict> {
             run.for_long(run.size(Duration::from_secs(10), Duration::from_secs(40)));
             goes_on(run, &host)?;
             // The next host begins on the slow network.
-            host = run.kill_and_start(host, &settings)?;
+            host = run.kill_and_start(host, &settings, Target::EventsAndRequests)?;
             goes_on(run, &host)?;
         }
         let late = proxy.touched();
@@ -140,11 +142,11 @@ fn late_end(run: &Run<'_>) -> Result<Verdict> {
     run.under(&Load::light(), || {
         for round in 0..run.size(3, 12) {
             run.until_seen(run.below(100) as usize, FAR);
+            run.hits(&host, "the late end of a transaction", Target::EventsAndRequests)?;
             // A connection that is gone is noticed, and the commit asked for again; silence is given up after 30 s.
             let cut = !run.full || round % 4 < 3;
             proxy.hold_end(cut);
             let code = proxy.late_answer()?;
-            run.fault();
             ensure!(
                 code != 0,
                 "the end of one transaction was taken for the end of the next one"

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use crate::checker::Verdict;
 
+use super::lives::{Life, summary};
+
 /// How many anomalies a report names.
 const SHOWN: usize = 10;
 
@@ -22,6 +24,8 @@ pub struct Report {
     /// What it measured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What each host did until a fault hit it.
+    pub lives: Vec<Life>,
     /// Whether nothing is wrong.
     pub clean: bool,
     /// What the checker says.
@@ -41,6 +45,7 @@ impl Report {
             seconds,
             faults,
             notes,
+            lives,
             clean,
             verdict,
             error,
@@ -50,7 +55,7 @@ impl Report {
             "{word:6} {scenario:32} seed {seed:<20} {seconds:6.1} s  {faults} faults, {} inputs ({} unknown), {} events, {} dead letters",
             verdict.inputs, verdict.unknown, verdict.events, verdict.dead_letters
         );
-        for note in notes {
+        for note in notes.iter().chain(&summary(lives)) {
             text += &format!("\n  {note}");
         }
         for (kind, count) in verdict.counts() {

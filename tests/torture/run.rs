@@ -15,7 +15,9 @@ use crate::wait::PATIENCE;
 use crate::{Client, Host, Result, World};
 
 use super::live::{Live, Topics};
+use super::lives::{Life, Lives};
 use super::load::{Numbers, next};
+use super::plant::Plant;
 use super::tries::tries;
 
 /// Between two looks at what the readers have.
@@ -45,6 +47,9 @@ pub struct Run<'a> {
     pub(super) address: Mutex<Option<String>>,
     faults: AtomicUsize,
     notes: Mutex<Vec<String>>,
+    pub(super) lives: Lives,
+    /// A bug that every host is to have, where the checker is to be tried out.
+    pub(super) plant: Option<Plant>,
 }
 
 impl<'a> Run<'a> {
@@ -90,7 +95,14 @@ impl<'a> Run<'a> {
             address: Mutex::new(None),
             faults: AtomicUsize::new(0),
             notes: Mutex::default(),
+            lives: Lives::default(),
+            plant: None,
         })
+    }
+
+    /// Every host is to have this bug.
+    pub fn plant(&mut self, bug: Plant) {
+        self.plant = Some(bug);
     }
 
     /// The topic that the events go to.
@@ -123,6 +135,11 @@ impl<'a> Run<'a> {
         self.faults.load(Ordering::Relaxed)
     }
 
+    /// What each host did until a fault hit it.
+    pub fn lives(&self) -> Vec<Life> {
+        self.lives.all()
+    }
+
     /// Has the report say this too.
     pub fn note(&self, line: String) {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(line);
@@ -145,10 +162,15 @@ impl<'a> Run<'a> {
         self.live().as_ref().map_or([0; 3], Live::counts)
     }
 
-    /// Lets the load go on until the readers have seen so many more events, or for `longest`.
+    /// How many inputs from Kafka the readers have seen answered. Requests are answered by a host that consumes nothing, too.
+    pub fn answered_events(&self) -> usize {
+        self.live().as_ref().map_or(0, Live::of_events)
+    }
+
+    /// Lets the load go on until the readers have seen so many more inputs from Kafka answered, or for `longest`.
     pub fn until_seen(&self, more: usize, longest: Duration) {
-        let (wanted, end) = (self.seen()[1] + more, Instant::now() + longest);
-        while self.seen()[1] < wanted && Instant::now() < end {
+        let (wanted, end) = (self.answered_events() + more, Instant::now() + longest);
+        while self.answered_events() < wanted && Instant::now() < end {
             thread::park_timeout(LOOK / 10);
         }
     }
@@ -193,6 +215,7 @@ impl<'a> Run<'a> {
     pub fn finish_of(&self, handler: &str, host: Host, rules: Rules) -> Result<Verdict> {
         self.settle_of(handler, &host)?;
         let states = self.states(&host)?;
+        self.stops(&host)?;
         let ended = host.terminate()?;
         ensure!(ended.code() == 0, "the host ended with {}", ended.status);
         let verdict = self.judge(states, rules)?;

@@ -5,7 +5,9 @@ mod crowd;
 mod gate;
 mod hosts;
 mod live;
+mod lives;
 mod load;
+mod plant;
 mod plot;
 mod report;
 mod run;
@@ -35,7 +37,10 @@ use crate::World;
 use crate::checker::Verdict;
 use crate::harness::chain;
 
+pub use gate::Gate;
+pub use lives::{Activity, Life, Target};
 pub use load::Load;
+pub use plant::Plant;
 pub use report::Report;
 pub use run::Run;
 pub use scenario::{Length, Scenario};
@@ -62,28 +67,48 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
     ALL.iter().flat_map(|group| group.iter())
 }
 
-/// A seed that nobody chose, or the one in `SANDMAN_TEST_SEED`.
-pub fn any_seed() -> u64 {
+/// What the choices of tests follow from, unless `SANDMAN_TEST_SEED` says something else: a test that fails must fail again.
+const FIXED: u64 = 2026;
+
+/// The seed of a test: the same one each time, or the one in `SANDMAN_TEST_SEED`.
+pub fn fixed_seed() -> u64 {
     let wish = std::env::var("SANDMAN_TEST_SEED").ok();
-    wish.and_then(|seed| seed.parse().ok())
-        .unwrap_or_else(|| fastrand::u64(..1 << 53))
+    wish.and_then(|seed| seed.parse().ok()).unwrap_or(FIXED)
+}
+
+/// A seed that nobody chose.
+pub fn any_seed() -> u64 {
+    fastrand::u64(..1 << 53)
+}
+
+/// How a scenario is run.
+#[derive(Clone, Debug)]
+pub struct How {
+    /// What its choices follow from.
+    pub seed: u64,
+    /// All of it, or as much as `cargo test` has time for.
+    pub full: bool,
+    /// A bug that every host is to have: then the verdict must not be clean.
+    pub plant: Option<Plant>,
 }
 
 /// Runs one scenario.
-pub fn one(world: &World, scenario: &Scenario, seed: u64, full: bool) -> Report {
+pub fn one(world: &World, scenario: &Scenario, how: &How) -> Report {
     let began = Instant::now();
-    let (mut faults, mut notes) = (0, Vec::new());
+    let (mut faults, mut notes, mut lives) = (0, Vec::new(), Vec::new());
     let mut outcome = || {
         if scenario.own_kafka {
             world.own_broker()?;
         }
-        let run = Run::new(world, seed, full)?;
+        let mut run = Run::new(world, how.seed, how.full)?;
+        run.plant.clone_from(&how.plant);
         let verdict = (scenario.run)(&run);
         if verdict.is_err() {
             run.note(run.so_far());
         }
         faults = run.faults();
         notes = run.notes();
+        lives = run.lives();
         verdict
     };
     let (verdict, error) = match outcome() {
@@ -92,10 +117,11 @@ pub fn one(world: &World, scenario: &Scenario, seed: u64, full: bool) -> Report 
     };
     Report {
         scenario: scenario.name.to_owned(),
-        seed,
+        seed: how.seed,
         seconds: began.elapsed().as_secs_f64(),
         faults,
         notes,
+        lives,
         clean: error.is_none() && verdict.anomalies.is_empty(),
         verdict,
         error,

@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use crate::checker::{Rules, Verdict};
 use crate::{Host, Result, STAGES, grafted, guest, rewritten};
 
+use super::lives::Target;
 use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -40,6 +41,8 @@ fn every_second(run: &Run<'_>) -> Result<Verdict> {
     let host = run.under(&Load::default(), || {
         for number in 2..2 + run.size(6, 45) {
             let component = version(number)?;
+            // A host that was just started has no partitions yet.
+            run.hits(&host, "a deploy", Target::EventsAndRequests)?;
             // Every third is killed behind some stage, as often as not while the deploy goes on.
             let last = match number % 3 {
                 0 => STAGES.get(run.below(STAGES.len() as u64) as usize).copied(),
@@ -51,9 +54,13 @@ fn every_second(run: &Run<'_>) -> Result<Verdict> {
                     let done = done.context("the deploy has no end")?;
                     ensure!(done["outcome"] == "active", "not active: {done}");
                 }
-                Some(_) => host = run.kill_and_start(host, &settings)?,
+                // In the middle of the deploy, before which it was at work.
+                Some(_) => {
+                    run.lose_address();
+                    host.kill()?;
+                    host = run.host(&settings)?;
+                }
             }
-            run.fault();
             run.for_long(SECOND);
         }
         run.until_seen(100, LONG);
@@ -90,7 +97,7 @@ fn refused(run: &Run<'_>) -> Result<Verdict> {
         for _ in 0..run.size(1, 3) {
             for (stage, component) in bad()? {
                 run.until_seen(50, LONG);
-                let before = run.seen()[1];
+                let before = run.answered_events();
                 let file = run.world.file("candidate.wasm", &component)?;
                 let ended = run
                     .world
@@ -107,7 +114,10 @@ fn refused(run: &Run<'_>) -> Result<Verdict> {
                 );
                 run.fault();
                 run.until_seen(50, LONG);
-                ensure!(run.seen()[1] >= before + 50, "nothing is answered after {stage}");
+                ensure!(
+                    run.answered_events() >= before + 50,
+                    "no event is answered after {stage}"
+                );
             }
             // One that is good takes over in between.
             number = host.deployed("witness", &version(number + 1)?)?;
@@ -133,11 +143,11 @@ fn rolled_back(run: &Run<'_>) -> Result<Verdict> {
             let new = host.deployed("witness", &version(2 + round)?)?;
             ensure!(new != old, "{new} served before");
             run.until_seen(100, LONG);
+            run.hits(&host, "a rollback", Target::EventsAndRequests)?;
             ensure!(back(&host)? == old, "not back at {old}");
-            run.fault();
             run.until_seen(100, LONG);
             if round % 2 == 1 {
-                host = run.kill_and_start(host, &settings)?;
+                host = run.kill_and_start(host, &settings, Target::EventsAndRequests)?;
                 ensure!(
                     host.version("witness")? == old,
                     "the kill brought the other version back"

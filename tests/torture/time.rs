@@ -9,6 +9,7 @@ use anyhow::ensure;
 use crate::checker::{Rules, Verdict};
 use crate::{Result, Settings};
 
+use super::lives::Target;
 use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -119,11 +120,9 @@ fn jumps(run: &Run<'_>) -> Result<Verdict> {
             run.until_seen(50, LONG);
             until_some_wait(run, &host)?;
             // Due in an hour, or an hour ago, as the next host reads it.
-            run.lose_address();
-            host.kill()?;
+            run.kill(host, Target::EventsAndRequests)?;
             clock.is_ahead(there)?;
             host = run.host(&settings)?;
-            run.fault();
             run.until_seen(50, LONG);
             clock.is_ahead(0)?;
         }
@@ -146,11 +145,9 @@ fn leap_second(run: &Run<'_>) -> Result<Verdict> {
             run.for_long(Duration::from_secs(1));
             if second % 5 == 0 {
                 // The next host is on time again: what it publishes is later than all that the last one did.
-                run.lose_address();
-                host.kill()?;
+                run.kill(host, Target::EventsAndRequests)?;
                 clock.is_ahead(0)?;
                 host = run.host(&settings)?;
-                run.fault();
             }
         }
         run.until_seen(100, LONG);
@@ -175,7 +172,7 @@ fn stands_still(run: &Run<'_>) -> Result<Verdict> {
             run.fault();
             run.until_seen(100, LONG);
             until_some_wait(run, &host)?;
-            host = run.kill_and_start(host, &settings)?;
+            host = run.kill_and_start(host, &settings, Target::EventsAndRequests)?;
             run.until_seen(100, LONG);
             until_some_wait(run, &host)?;
             clock.is_ahead(0)?;

@@ -1,5 +1,6 @@
 //! The faults that the environment asks for.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,27 +9,35 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::{Bug, Step};
 
-/// `NAME` or `NAME:N` of a variable, and how often it was asked for.
+/// `NAME`, `NAME:N` or `NAME:N:FILE` of a variable, and how often it was asked for.
 struct Wish {
     name: String,
     every: u64,
+    /// Occasions count once this file is there.
+    from: Option<PathBuf>,
     asked: AtomicU64,
 }
 
 impl Wish {
     fn read(variable: &str) -> Option<Self> {
-        let text = std::env::var(variable).ok()?;
-        let (name, every) = text.split_once(':').unwrap_or((&text, "1"));
-        Some(Self {
-            name: name.to_owned(),
-            every: every.parse().unwrap_or(1).max(1),
+        Some(Self::parse(&std::env::var(variable).ok()?))
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut parts = text.splitn(3, ':');
+        let mut next = || parts.next();
+        Self {
+            name: next().unwrap_or_default().to_owned(),
+            every: next().and_then(|every| every.parse().ok()).unwrap_or(1).max(1),
+            from: next().map(PathBuf::from),
             asked: AtomicU64::new(0),
-        })
+        }
     }
 
     /// Counts an occasion if it is of this name: its number, from 1.
     fn occasion(&self, name: &str) -> Option<u64> {
-        (self.name == name).then(|| self.asked.fetch_add(1, Ordering::Relaxed) + 1)
+        let counts = self.name == name && self.from.as_ref().is_none_or(|file| file.exists());
+        counts.then(|| self.asked.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     fn is_due(&self, name: &str) -> bool {
@@ -115,13 +124,19 @@ mod tests {
 
     #[test]
     fn a_wish_is_due_at_every_nth_occasion_of_its_name() {
-        let wish = Wish {
-            name: "drop-batch".to_owned(),
-            every: 3,
-            asked: AtomicU64::new(0),
-        };
+        let wish = Wish::parse("drop-batch:3");
         let due: Vec<_> = (0..6).map(|_| wish.is_due("drop-batch")).collect();
         assert_eq!(due, [false, false, true, false, false, true]);
         assert!(!wish.is_due("publish-twice"));
+    }
+
+    #[test]
+    fn occasions_count_once_the_file_is_there() {
+        let there = std::env::current_exe().unwrap();
+        let wish = Wish::parse(&format!("committed:2:{}", there.display()));
+        let occasions: Vec<_> = (0..2).map(|_| wish.occasion("committed")).collect();
+        assert_eq!((occasions, wish.every), (vec![Some(1), Some(2)], 2));
+        let wish = Wish::parse(&format!("committed:2:{}/none", there.display()));
+        assert_eq!(wish.occasion("committed"), None);
     }
 }

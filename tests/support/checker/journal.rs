@@ -115,6 +115,11 @@ impl Journal {
         inputs.iter().filter(|input| input.fate == Fate::Acknowledged).count()
     }
 
+    /// How many requests were answered.
+    pub fn answered_requests(&self) -> usize {
+        self.lock().iter().filter(|input| input.told.is_some()).count()
+    }
+
     /// All inputs, in the order of their ids.
     pub fn inputs(&self) -> Vec<Input> {
         self.lock().clone()
