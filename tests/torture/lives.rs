@@ -112,10 +112,8 @@ pub struct Life {
     /// What it did, by the last reading before that.
     #[serde(flatten)]
     pub activity: Activity,
-    /// Triggers that were in flight at that reading.
+    /// Records that it had consumed and not committed at that reading.
     pub in_flight: u64,
-    /// Batches that were committed and not published.
-    pub outbox: u64,
     /// Whether the fault was meant to hit a host at work.
     pub at_work: bool,
 }
@@ -157,18 +155,18 @@ impl Lives {
     /// Takes down a life, by the last reading of it.
     fn end(&self, host: &Host, metrics: &Metrics, fault: &str, target: Target) -> Life {
         let activity = self.since(host, metrics);
-        let whole = |name: &str| metrics.sum(name, &[]).unwrap_or_default() as u64;
+        let all = Activity::of(metrics);
+        let in_flight = total(&all.consumed).saturating_sub(total(&all.committed));
         let mut inner = self.lock();
         let number = inner.running.get_mut(&host.pid()).map(|(number, before)| {
-            *before = Activity::of(metrics);
+            *before = all;
             *number
         });
         let life = Life {
             host: number.unwrap_or_default(),
             fault: fault.to_owned(),
             activity,
-            in_flight: whole("sandman_in_flight_triggers"),
-            outbox: whole("sandman_outbox_batches"),
+            in_flight,
             at_work: target != Target::Start,
         };
         inner.told.push(life.clone());
@@ -269,10 +267,10 @@ pub(super) fn summary(lives: &[Life]) -> Option<String> {
         of("requests answered", |life| total(&life.activity.answered)),
     ];
     let counts: Option<Vec<_>> = counts.into_iter().collect();
-    let busy = hit.iter().filter(|life| life.in_flight + life.outbox > 0).count();
+    let busy = hit.iter().filter(|life| life.in_flight > 0).count();
     Some(format!(
         "{} faults hit a host at work; since its start or the last fault, in all (least, median, most): {}; in {busy} of them \
-         something was in flight or waited to be published",
+         records were consumed and not committed yet",
         hit.len(),
         counts?.join(", ")
     ))
@@ -318,7 +316,6 @@ mod tests {
             fault: "killed".to_owned(),
             activity: activity(consumed, 2),
             in_flight: consumed,
-            outbox: 0,
             at_work,
         };
         let line = summary(&[life(7, true), life(0, false), life(3, true), life(5, true)]).unwrap();
