@@ -68,6 +68,10 @@ fn anywhere(run: &Run<'_>) -> Result<Verdict> {
     let host = run.under(&Load::default(), || {
         for round in 1..=run.size(3, 50) {
             run.at_work(&host, Target::EventsAndRequests)?;
+            // While it catches up with what waited for it, and later.
+            if round % 3 == 0 {
+                run.until_caught_up(&host, Duration::from_secs(20))?;
+            }
             run.until_seen(run.below(200) as usize, Duration::from_secs(20));
             run.for_a_while(Duration::from_millis(300));
             host = run.kill_and_start(host, &settings, Target::EventsAndRequests)?;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
@@ -11,6 +12,12 @@ use crate::wait::eventually;
 use crate::{Host, Metrics, Result};
 
 use super::run::Run;
+
+/// So many records in flight are no backlog.
+const FEW: u64 = 20;
+
+/// Between two looks at a host that catches up.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a host did, as its metrics tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -60,6 +67,13 @@ impl Activity {
             published: self.published.saturating_sub(before.published),
             answered: by(&self.answered, &before.answered),
         }
+    }
+}
+
+impl Activity {
+    /// Records that were consumed and are not committed.
+    fn in_flight(&self) -> u64 {
+        total(&self.consumed).saturating_sub(total(&self.committed))
     }
 }
 
@@ -156,7 +170,7 @@ impl Lives {
     fn end(&self, host: &Host, metrics: &Metrics, fault: &str, target: Target) -> Life {
         let activity = self.since(host, metrics);
         let all = Activity::of(metrics);
-        let in_flight = total(&all.consumed).saturating_sub(total(&all.committed));
+        let in_flight = all.in_flight();
         let mut inner = self.lock();
         let number = inner.running.get_mut(&host.pid()).map(|(number, before)| {
             *before = all;
@@ -180,6 +194,19 @@ impl Lives {
 }
 
 impl Run<'_> {
+    /// Lets the load go on until the host has committed nearly all that it consumed, or for `longest`: what waited while the
+    /// host before it was dead is done, and the next fault hits a host that has just enough to do.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn until_caught_up(&self, host: &Host, longest: Duration) -> Result {
+        let end = Instant::now() + longest;
+        while Activity::of(&host.metrics()?).in_flight() > FEW && Instant::now() < end {
+            self.for_long(LOOK);
+        }
+        Ok(())
+    }
+
     /// Waits until the host does what the next fault is meant to hit.
     ///
     /// # Errors
