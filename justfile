@@ -41,8 +41,6 @@ fuzz target *arguments:
 bench:
     cargo run --release -p sandman-tests --bin throughput
     cargo run --release -p sandman-tests --bin http_load
-    cargo run --release -p sandman --example invoke
-    cargo run --release -p sandman --example store
 
 # A component from a guest's folder.
 build dir:

@@ -1,36 +1,52 @@
 //! The architecture's invariants, held by reading the sources.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use sandman_tests::{Behaviour, Result, World, repository};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("each_foreign_library_has_one_home", one_home).of_the_sources(),
-    Behaviour::new("pure_modules_touch_nothing", pure_modules).of_the_sources(),
+    Behaviour::new("crates_depend_on_what_is_below_them", arrows).of_the_sources(),
+    Behaviour::new("the_core_is_pure", pure_core).of_the_sources(),
     Behaviour::new("sources_keep_the_house_style", house_style).of_the_sources(),
     Behaviour::new("the_code_map_names_what_is_there", code_map).of_the_sources(),
 ];
 
-/// A library, and the module of `host/src` that alone may name it.
-const HOMES: &[(&str, &str)] = &[
-    ("rdkafka", "kafka"),
-    ("wasmtime", "sandbox"),
-    ("rusqlite", "store"),
-    ("axum", "http"),
-    ("jsonwebtoken", "http"),
-    ("multer", "http"),
-    ("tower_http", "http"),
-    ("http_body_util", "http"),
-    ("matchit", "http"),
-    ("object_store", "http"),
+/// A library, and the crates of `host` that alone may depend on it.
+const HOMES: &[(&str, &[&str])] = &[
+    ("rdkafka", &["kafka"]),
+    ("wasmtime", &["sandbox"]),
+    ("rusqlite", &["store"]),
+    ("axum", &["http", "operate"]),
+    ("jsonwebtoken", &["http"]),
+    ("multer", &["http"]),
+    ("object_store", &["http"]),
+    ("tower-http", &["http"]),
+    ("http-body-util", &["http"]),
+    ("matchit", &["http"]),
 ];
-/// Modules without I/O, clock or async runtime.
-const PURE: &[&str] = &[
-    "event", "contract", "unit", "outcome", "progress", "lanes", "limits", "work",
+
+/// The crates of `host`, and which of them each may depend on.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("core", &[]),
+    ("engine", &["core"]),
+    ("kafka", &["core"]),
+    ("store", &["core"]),
+    ("sandbox", &["core"]),
+    ("config", &["core", "kafka"]),
+    ("http", &["core", "engine", "config"]),
+    ("operate", &["core", "engine", "config", "sandbox", "http"]),
+    (
+        "sandman",
+        &[
+            "core", "engine", "kafka", "store", "sandbox", "config", "http", "operate",
+        ],
+    ),
 ];
-/// What a pure module must not name.
+
+/// What the core must not name.
 const IMPURE: &[&str] = &[
     "tokio",
     "async",
@@ -58,14 +74,6 @@ struct Source {
 }
 
 impl Source {
-    /// Whether it is `host/src/<module>.rs` or lies in `host/src/<module>/`.
-    fn belongs_to(&self, module: &str) -> bool {
-        let Ok(inside) = self.path.strip_prefix("host/src") else {
-            return false;
-        };
-        inside == Path::new(&format!("{module}.rs")) || inside.starts_with(module)
-    }
-
     /// The code without comments and without the tests at its end, by line.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines = self.text.lines().enumerate().map(|(number, line)| (number + 1, line));
@@ -111,39 +119,57 @@ fn sources(folders: &[&str]) -> Result<Vec<Source>> {
     Ok(sources)
 }
 
+/// The names in a section of a crate's manifest.
+fn manifest(name: &str, section: &str) -> Result<Vec<String>> {
+    let path = repository().join("host").join(name).join("Cargo.toml");
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let lines = text.lines().skip_while(|line| *line != section).skip(1);
+    let entries = lines.take_while(|line| !line.starts_with('['));
+    let names = entries.filter_map(|line| line.split(['.', ' ', '=']).next());
+    Ok(names.filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
 fn one_home(_: &World) -> Result {
-    let sources = sources(&["host/src"])?;
-    for (library, home) in HOMES {
-        let (at_home, elsewhere): (Vec<_>, Vec<_>) = sources.iter().partition(|source| source.belongs_to(home));
-        let strays: Vec<_> = elsewhere.iter().flat_map(|source| source.naming(library)).collect();
-        ensure!(
-            strays.is_empty(),
-            "only {home} may name {library}:\n{}",
-            strays.join("\n")
-        );
-        let used = at_home.iter().any(|source| !source.naming(library).is_empty());
-        ensure!(
-            used,
-            "{home} does not name {library} at all: this test looks in the wrong place"
-        );
+    for (library, homes) in HOMES {
+        for (name, _) in ARROWS {
+            let depends = manifest(name, "[dependencies]")?.iter().any(|entry| entry == library);
+            ensure!(
+                depends == homes.contains(name),
+                "{library} belongs to {homes:?}; look at host/{name}/Cargo.toml"
+            );
+        }
     }
     Ok(())
 }
 
-fn pure_modules(_: &World) -> Result {
-    let sources = sources(&["host/src"])?;
-    for module in PURE {
-        let of_module: Vec<_> = sources.iter().filter(|source| source.belongs_to(module)).collect();
-        ensure!(
-            !of_module.is_empty(),
-            "there is no module {module}: this test looks in the wrong place"
-        );
-        let named = of_module
-            .iter()
-            .flat_map(|source| IMPURE.iter().flat_map(|word| source.naming(word)));
-        let named: Vec<_> = named.collect();
-        ensure!(named.is_empty(), "{module} is to be pure:\n{}", named.join("\n"));
+fn arrows(_: &World) -> Result {
+    let mut there = Vec::new();
+    for entry in fs::read_dir(repository().join("host"))? {
+        there.push(entry?.file_name().to_string_lossy().into_owned());
     }
+    there.sort();
+    let mut known: Vec<_> = ARROWS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    known.sort();
+    ensure!(there == known, "host has {there:?}, this test knows {known:?}");
+    for (name, below) in ARROWS {
+        for entry in manifest(name, "[dependencies]")? {
+            if let Some(ours) = entry.strip_prefix("sandman-") {
+                ensure!(below.contains(&ours), "host/{name} must not depend on host/{ours}");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn pure_core(_: &World) -> Result {
+    let sources = sources(&["host/core/src"])?;
+    let product = sources.iter().filter(|source| {
+        // The faults of the tests are compiled in for the tests alone.
+        !source.path.starts_with("host/core/src/faults") && !source.path.ends_with("faults.rs")
+    });
+    let named = product.flat_map(|source| IMPURE.iter().flat_map(|word| source.naming(word)));
+    let named: Vec<_> = named.collect();
+    ensure!(named.is_empty(), "the core is to be pure:\n{}", named.join("\n"));
     Ok(())
 }
 
@@ -152,7 +178,7 @@ fn house_style(_: &World) -> Result {
     for source in sources(&["host", "guest", "tests"])? {
         let path = source.path.display();
         let length = source.text.lines().count();
-        let bound = if source.path.ends_with("host/src/main.rs") {
+        let bound = if source.path.ends_with("host/sandman/src/main.rs") {
             LONGEST_MAIN
         } else {
             LONGEST_FILE
@@ -174,24 +200,35 @@ fn house_style(_: &World) -> Result {
     Ok(())
 }
 
-/// Whoever follows ARCHITECTURE.md finds the files that it names, and every module has a place in it.
+/// A reader of ARCHITECTURE.md finds the files that it names, and every crate and module has a place in it.
 fn code_map(_: &World) -> Result {
     let text = fs::read_to_string(repository().join("ARCHITECTURE.md"))?;
     let quoted = text.split('`').skip(1).step_by(2);
     let words: Vec<_> = quoted.flat_map(|quoted| quoted.split_whitespace()).collect();
     let mut faults = Vec::new();
     for path in words.iter().filter(|word| word.ends_with(".rs") && **word != "mod.rs") {
-        let places = ["", "host/src", "host"].map(|folder| repository().join(folder).join(path));
-        if !places.iter().any(|place| place.is_file()) {
+        let (first, rest) = path.split_once('/').unwrap_or(("", path));
+        let in_crate = format!("host/{first}/src/{rest}");
+        let anywhere = ARROWS.iter().map(|(name, _)| format!("host/{name}/src/{path}"));
+        let mut places = anywhere.chain([(*path).to_owned(), in_crate]);
+        if !places.any(|place| repository().join(place).is_file()) {
             faults.push(format!("ARCHITECTURE.md names {path}, which is not there"));
         }
     }
-    for entry in fs::read_dir(repository().join("host/src"))? {
-        let path = entry?.path();
-        let module = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let told = |word: &str| word.split(['/', '.']).any(|part| part == module);
-        if path.is_file() && !words.iter().any(|word| told(word)) {
-            faults.push(format!("ARCHITECTURE.md says nothing of the module {module}"));
+    for (name, _) in ARROWS {
+        if !words.contains(&format!("host/{name}").as_str()) {
+            faults.push(format!("ARCHITECTURE.md says nothing of the crate host/{name}"));
+        }
+    }
+    for name in ["core", "engine", "operate", "sandman"] {
+        for entry in fs::read_dir(repository().join("host").join(name).join("src"))? {
+            let path = entry?.path();
+            let module = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let told = |word: &str| word.split(['/', '.']).any(|part| part == module);
+            let entry = matches!(module, "lib" | "main");
+            if path.is_file() && !entry && !words.iter().any(|word| told(word)) {
+                faults.push(format!("ARCHITECTURE.md says nothing of the module {module}"));
+            }
         }
     }
     ensure!(faults.is_empty(), "{}", faults.join("\n"));

@@ -160,7 +160,7 @@ fn two_at_once(world: &World) -> Result {
     ensure!(back.code() == 1 && back.stderr.contains("under way"), "{}", back.stderr);
     first.write_all(rest)?;
     eventually("the first deploy serves", || {
-        let serves = host.handler("echo")?["digest"] == sandman::sandbox::digest(&component);
+        let serves = host.handler("echo")?["digest"] == sandman_core::digest(&component);
         Ok(serves.then_some(()))
     })
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ::echo::Tally;
 use anyhow::{Context, anyhow, ensure};
-use sandman::sandbox::digest;
+use sandman_core::digest;
 use sandman_tests::{Ask, Behaviour, Client, Compression, Event, Handler, Host, Ledger, Result, Seen, World};
 use sandman_tests::{STAGES, echo, eventually, guest, stamped};
 use serde_json::{Value, json};

@@ -14,7 +14,7 @@ use std::net::TcpStream;
 use anyhow::{Context, anyhow, bail, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
-use sandman::clock;
+use sandman_engine::clock;
 
 use crate::broker::{block_on, client};
 use crate::consumer::{Reader, Seen};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, ensure};
-use sandman::progress::Progress;
-use sandman::store::doors;
+use sandman_core::progress::Progress;
+use sandman_store::doors;
 use witness::Asked;
 
 use crate::checker::{Fate, Rules, Verdict};

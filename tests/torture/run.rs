@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use sandman::kafka::cursor_topic;
+use sandman_kafka::cursor_topic;
 use witness::{Asked, Memory};
 
 use crate::checker::{Expected, Fate, Journal, Observed, Rules, Verdict, judge};

@@ -6,12 +6,14 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
-use sandman::config::Config;
-use sandman::deploy::{Offline, Order, Report, Stage};
-use sandman::limits::{Instances, Limits};
-use sandman::outcome::{Context, EventView, Trigger};
-use sandman::sandbox::{Label, Sandbox, SandboxOptions, digest};
-use sandman::store::{Action, Activation, NewVersion, Outcome, SqliteStore, VersionStore};
+use sandman_config::Config;
+use sandman_core::digest;
+use sandman_core::limits::{Instances, Limits};
+use sandman_core::outcome::{Context, EventView, Trigger};
+use sandman_core::store::{Action, Activation, NewVersion, Outcome, VersionStore};
+use sandman_operate::deploy::{Offline, Order, Report, Stage};
+use sandman_sandbox::{Label, Sandbox, SandboxOptions};
+use sandman_store::SqliteStore;
 
 /// Bytes of the largest component that is loaded.
 const MOST: usize = 64 << 10;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sandman::config::{Config, ConfigErrors};
+use sandman_config::{Config, ConfigErrors};
 
 /// What no error and no debug output may ever hold.
 const SECRET: &str = "a-secret-that-must-never-be-shown-0123456789";

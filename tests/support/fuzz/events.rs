@@ -1,6 +1,6 @@
 //! What Kafka carries: envelopes, headers, dead letters.
 
-use sandman::event::{
+use sandman_core::event::{
     DeadLetter, Envelope, Header, Headers, NewEnvelope, Outgoing, RECORD_BYTES, Record, TopicPartition, dead_letter,
     decode, encode,
 };

@@ -1,6 +1,6 @@
 //! Multipart forms.
 
-use sandman::http::doors::{form, upload};
+use sandman_http::doors::{form, upload};
 use serde_json::{Map, Value};
 
 /// Bytes of the largest file.
@@ -33,7 +33,7 @@ pub fn multipart(data: &[u8]) {
             body.windows(content.len()).any(|window| window == content),
             "not what was sent"
         );
-        assert_eq!(*digest, sandman::sandbox::digest(content));
+        assert_eq!(*digest, sandman_core::digest(content));
         let start: &[u8] = match *kind {
             "image/jpeg" => b"\xFF\xD8\xFF",
             "image/png" => b"\x89PNG\r\n\x1A\n",

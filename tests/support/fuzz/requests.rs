@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use sandman::http::doors::{Admitted, Carried, Front, Sent};
+use sandman_http::doors::{Admitted, Carried, Front, Sent};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sandman::event::{Headers, OutRecord};
-use sandman::progress::{Progress, Span};
-use sandman::store::doors;
+use sandman_core::event::{Headers, OutRecord};
+use sandman_core::progress::{Progress, Span};
+use sandman_store::doors;
 
 use super::cursor::Cursor;
 

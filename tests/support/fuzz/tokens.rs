@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
-use sandman::clock;
-use sandman::http::doors::{Front, Sent};
+use sandman_engine::clock;
+use sandman_http::doors::{Front, Sent};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 

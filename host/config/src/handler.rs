@@ -1,0 +1,177 @@
+//! `[handlers.<name>]`: a handler, what it consumes and may publish, and what it may use.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::environment::in_environment;
+use super::host::HostConfig;
+use super::kafka::KafkaConfig;
+use super::kind::{duration, integer, is_kafka_name, kafka_name, list, number, one_of, size, text};
+use super::problem::Report;
+use super::section::{Section, resolve};
+use super::settings;
+use sandman_core::limits::{Instances, Limits, Retry};
+
+/// Longest topic that leaves room for `.dlq`, in characters.
+const LONGEST_TOPIC: usize = 245;
+const LONGEST_NAME: usize = 63;
+
+/// `[handlers.<name>]`.
+#[derive(Clone, Debug)]
+pub struct HandlerConfig {
+    /// Its name: lower-case letters, digits, underscores and dashes.
+    pub name: Arc<str>,
+    /// The component of its first version.
+    pub component: PathBuf,
+    /// Topics it consumes; a handler of routes alone has none.
+    pub topics: Vec<Arc<str>>,
+    /// Event types it may publish; each goes to the topic `<prefix><type>`.
+    pub emits: BTreeSet<String>,
+    /// Its consumer group.
+    pub group: String,
+    /// Its own settings, a JSON object as text.
+    pub settings: Arc<str>,
+    /// Whether each invocation gets an instance of its own.
+    pub instances: Instances,
+    /// What one invocation may use.
+    pub limits: Limits,
+    /// When a failed trigger is tried again.
+    pub retry: Retry,
+}
+
+impl HandlerConfig {
+    /// A component that no configuration names: called after its file, with the limits of a handler that sets none.
+    pub fn of_file(component: &Path) -> Self {
+        let name = component
+            .file_stem()
+            .map_or_else(Default::default, |stem| stem.to_string_lossy());
+        Self {
+            name: name.into(),
+            component: component.to_owned(),
+            topics: Vec::new(),
+            emits: BTreeSet::new(),
+            group: String::new(),
+            settings: "{}".into(),
+            instances: Instances::Fresh,
+            limits: Limits::default(),
+            retry: Retry::default(),
+        }
+    }
+}
+
+const INSTANCES: &[(&str, Instances)] = &[("fresh", Instances::Fresh), ("reused", Instances::Reused)];
+
+pub(super) fn read_all(
+    sections: Vec<(String, Section<'_>)>,
+    host: &HostConfig,
+    kafka: &KafkaConfig,
+    report: &Report,
+) -> Vec<HandlerConfig> {
+    let mut handlers = Vec::new();
+    for (name, section) in sections {
+        if !is_handler_name(&name) {
+            let allowed = "lower-case letters, digits, underscores and dashes, 63 at most, the first a letter";
+            let problem = format!("{name:?} is not allowed as a handler's name");
+            report.add(
+                &super::section::join("handlers", &name),
+                problem,
+                Some(allowed.to_owned()),
+                None,
+            );
+        }
+        handlers.extend(read(&name, section, host, kafka));
+    }
+    check_unique(&handlers, report);
+    handlers
+}
+
+fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaConfig) -> Option<HandlerConfig> {
+    let component = section.required("component", &text());
+    let topics = section.or("topics", &list(kafka_name(LONGEST_TOPIC)), Vec::new());
+    let relay = format!("{}.relay", host.deployment);
+    if topics.contains(&relay) {
+        section.refuse("topics", format!("{relay} is the relay's own topic"));
+    }
+    let longest = LONGEST_TOPIC.saturating_sub(kafka.topic_prefix.len());
+    let emits = section.or("emits", &list(kafka_name(longest)), Vec::new());
+    let group = section.or("group", &kafka_name(249), format!("{}-{name}", host.deployment));
+    let settings = settings::read(&mut section);
+    let instances = section.or("instances", &one_of(INSTANCES), Instances::Fresh);
+    let limits = read_limits(section.section("limits"));
+    let retry = read_retry(section.section("retry"));
+    let folder = section.report.folder.clone();
+    section.finish();
+    Some(HandlerConfig {
+        name: name.into(),
+        component: resolve(&folder, &component?),
+        topics: topics.into_iter().map(Arc::from).collect(),
+        emits: emits.into_iter().collect(),
+        group,
+        settings,
+        instances,
+        limits,
+        retry,
+    })
+}
+
+fn read_limits(mut section: Section<'_>) -> Limits {
+    let default = Limits::default();
+    let limits = Limits {
+        time: section.or(
+            "time",
+            &duration(Duration::from_millis(1)..=Duration::from_secs(60)),
+            default.time,
+        ),
+        memory: section.or("memory", &size(64 << 10..=1 << 30), default.memory),
+        output: section.or("output", &size(1..=64 << 20), default.output),
+        events: section.or("events", &integer(0..=10_000), default.events),
+        log: section.or("log", &size(0..=16 << 20), default.log),
+    };
+    section.finish();
+    limits
+}
+
+fn read_retry(mut section: Section<'_>) -> Retry {
+    let default = Retry::default();
+    let day = Duration::from_secs(24 * 3600);
+    let first = section.or("first", &duration(Duration::from_millis(1)..=day), default.first);
+    let retry = Retry {
+        attempts: section.or("attempts", &integer(1..=1_000), default.attempts),
+        first,
+        factor: section.or("factor", &number(1.0..=100.0), default.factor),
+        max: section.or("max", &duration(Duration::from_millis(1)..=day), default.max.max(first)),
+    };
+    if retry.max < retry.first {
+        section.refuse("max", "is shorter than first, the first wait");
+    }
+    section.finish();
+    retry
+}
+
+/// Whether a handler may have this name: it stands in topics' groups, metrics and variables.
+pub fn is_handler_name(name: &str) -> bool {
+    let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'.');
+    lower && is_kafka_name(name, LONGEST_NAME) && name.starts_with(|first: char| first.is_ascii_lowercase())
+}
+
+/// Two handlers in one group would take each other's partitions; two names alike could not be told apart in variables.
+fn check_unique(handlers: &[HandlerConfig], report: &Report) {
+    let mut groups = BTreeMap::new();
+    let mut names = BTreeMap::new();
+    for handler in handlers {
+        let name = &handler.name;
+        if let Some(other) = groups.insert(&handler.group, name) {
+            let problem = format!(
+                "{:?} is the group of handlers.{other}; each needs one of its own",
+                handler.group
+            );
+            report.refuse(&format!("handlers.{name}.group"), problem);
+        }
+        if let Some(other) = names.insert(in_environment(name), name) {
+            let problem = format!("is written like handlers.{other} in a variable's name; rename one of them");
+            report.refuse(&format!("handlers.{name}"), problem);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `[host]`: who we are, and how much of the machine we use.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use super::kind::{Kind, bytes, duration, integer, kafka_name, one_of, size, text};
+use super::section::{Section, resolve};
+use sandman_core::limits::Allocation;
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[host]`.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// The `source` of every event we publish.
+    pub source: String,
+    /// Names the relay's topic `<deployment>.relay`, its transactional id, and the default groups.
+    pub deployment: String,
+    /// Worker threads that run guests.
+    pub workers: usize,
+    /// Where the instances of guests come from.
+    pub allocation: Allocation,
+    /// How long a graceful stop may take.
+    pub grace: Duration,
+    /// Bytes of states kept in memory, for all handlers together.
+    pub cache: u64,
+    /// How logs are written.
+    pub log: LogFormat,
+    /// Triggers of one handler held in memory at once.
+    pub in_flight: usize,
+    /// Bytes of triggers of one handler held in memory at once.
+    pub in_flight_bytes: u64,
+    /// Triggers of one partition that wait behind a back-off before the partition pauses.
+    pub parked: usize,
+    /// Bytes of the same.
+    pub parked_bytes: u64,
+    /// Units of one group commit.
+    pub batch: usize,
+    /// Folder of the compiled components.
+    pub compiled: PathBuf,
+    /// Bytes of the largest component that is taken.
+    pub component: usize,
+    /// Versions kept of each handler; the active one is kept in any case.
+    pub versions: usize,
+    /// How long compiling one component may take.
+    pub compile_time: Duration,
+    /// Bytes of memory that compiling one component may take.
+    pub compile_memory: u64,
+}
+
+const LOG: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+const ALLOCATION: &[(&str, Allocation)] = &[("pooling", Allocation::Pooling), ("on-demand", Allocation::OnDemand)];
+
+pub(super) fn read(mut section: Section<'_>) -> HostConfig {
+    // Leaves room for a handler's name or `.relay` in what Kafka takes as a name, 249 characters.
+    let source = section.required("source", &kafka_name(180)).unwrap_or_default();
+    let deployment = section.optional("deployment", &kafka_name(180));
+    let in_flight = section.or("in_flight", &count(1_000_000), 10_000);
+    let parked = section.or("parked", &count(1_000_000), in_flight.min(1_000));
+    if parked > in_flight {
+        let problem =
+            format!("{parked} is more than in_flight ({in_flight}), so the partition would never pause for it");
+        section.refuse("parked", problem);
+    }
+    let compiled = section.or("compiled", &text(), "data/compiled".to_owned());
+    let config = HostConfig {
+        deployment: deployment.unwrap_or_else(|| source.clone()),
+        source,
+        workers: section.or("workers", &count(1_024), default_workers()),
+        allocation: section.or("allocation", &one_of(ALLOCATION), Allocation::default()),
+        grace: section.or(
+            "grace",
+            &duration(Duration::from_millis(100)..=Duration::from_secs(600)),
+            Duration::from_secs(20),
+        ),
+        cache: section.or("cache", &size(64 << 10..=1 << 40), 64 << 20),
+        log: section.or("log", &one_of(LOG), LogFormat::Text),
+        in_flight,
+        in_flight_bytes: section.or("in_flight_bytes", &size(1 << 20..=1 << 40), 64 << 20),
+        parked,
+        parked_bytes: section.or("parked_bytes", &size(64 << 10..=1 << 40), 16 << 20),
+        batch: section.or("batch", &count(100_000), 2_000),
+        compiled: resolve(&section.report.folder, &compiled),
+        component: section.or("component", &bytes(64 << 10..=256 << 20), 16 << 20),
+        versions: section.or("versions", &count(1_000), 10),
+        compile_time: section.or(
+            "compile_time",
+            &duration(Duration::from_secs(1)..=Duration::from_secs(600)),
+            Duration::from_secs(60),
+        ),
+        compile_memory: section.or("compile_memory", &size(128 << 20..=64 << 30), 2 << 30),
+    };
+    section.finish();
+    config
+}
+
+fn count(most: i64) -> Kind<usize> {
+    let whole = integer(1..=most);
+    Kind::value(whole.allowed.clone(), move |value| {
+        usize::try_from(whole.read(value)?).ok()
+    })
+}
+
+/// More workers than cores: a guest at its time limit then holds up nobody else.
+fn default_workers() -> usize {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    cores.saturating_mul(4).clamp(8, 1_024)
+}

@@ -1,0 +1,146 @@
+//! The faults that the environment asks for.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::process::{Signal, getpid, kill_process};
+
+use super::{Bug, Step};
+
+/// `NAME`, `NAME:N` or `NAME:N:FILE` of a variable, and how often it was asked for.
+struct Wish {
+    name: String,
+    every: u64,
+    /// Occasions count once this file is there.
+    from: Option<PathBuf>,
+    asked: AtomicU64,
+}
+
+impl Wish {
+    fn read(variable: &str) -> Option<Self> {
+        Some(Self::parse(&std::env::var(variable).ok()?))
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut parts = text.splitn(3, ':');
+        let mut next = || parts.next();
+        Self {
+            name: next().unwrap_or_default().to_owned(),
+            every: next().and_then(|every| every.parse().ok()).unwrap_or(1).max(1),
+            from: next().map(PathBuf::from),
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts an occasion if it is of this name: its number, from 1.
+    fn occasion(&self, name: &str) -> Option<u64> {
+        let counts = self.name == name && self.from.as_ref().is_none_or(|file| file.exists());
+        counts.then(|| self.asked.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn is_due(&self, name: &str) -> bool {
+        self.occasion(name).is_some_and(|number| number % self.every == 0)
+    }
+}
+
+/// `DropBatch` as the environment writes it: `drop-batch`.
+fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.extend(letter.to_lowercase());
+    }
+    kebab
+}
+
+/// Whether this bug is to show now.
+pub fn planted(fault: Bug) -> bool {
+    static WISH: OnceLock<Option<Wish>> = OnceLock::new();
+    let wish = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_FAULT"));
+    wish.as_ref()
+        .is_some_and(|wish| wish.is_due(&kebab(&format!("{fault:?}"))))
+}
+
+/// Dies here, or waits, if that is wanted.
+pub fn at(step: Step) {
+    hold_at(step);
+    static WISH: OnceLock<Option<Wish>> = OnceLock::new();
+    let Some(wish) = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_CRASH")) else {
+        return;
+    };
+    if wish.occasion(&kebab(&format!("{step:?}"))) == Some(wish.every) {
+        kill_process(getpid(), Signal::KILL).ok();
+        // The signal may take a moment; nothing more may happen until then.
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+fn hold_at(step: Step) {
+    static FILE: OnceLock<Option<String>> = OnceLock::new();
+    let Some(file) = FILE.get_or_init(|| std::env::var("SANDMAN_TEST_HOLD").ok()) else {
+        return;
+    };
+    let wanted = std::fs::read_to_string(file).unwrap_or_default();
+    let held = format!("{file}.held");
+    // Of those who come to it at the same time, one can rename it.
+    if wanted.trim() == kebab(&format!("{step:?}")) && std::fs::rename(file, &held).is_ok() {
+        while std::path::Path::new(&held).exists() {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Whether the store is to refuse this commit.
+pub fn store_busy() -> bool {
+    static WISH: OnceLock<Option<Wish>> = OnceLock::new();
+    let wish = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_STORE"));
+    wish.as_ref().is_some_and(|wish| wish.is_due("busy"))
+}
+
+/// The wall clock as it is to be seen.
+pub fn wall_millis(real: i64) -> i64 {
+    static FILE: OnceLock<Option<String>> = OnceLock::new();
+    let Some(file) = FILE.get_or_init(|| std::env::var("SANDMAN_TEST_CLOCK").ok()) else {
+        return real;
+    };
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    match text.trim().strip_prefix("still") {
+        Some(at) => at.trim().parse().unwrap_or(real),
+        None => real + text.trim().parse::<i64>().unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_with_dashes() {
+        assert_eq!(kebab("DropBatch"), "drop-batch");
+        assert_eq!(kebab("Committed"), "committed");
+    }
+
+    #[test]
+    fn a_wish_is_due_at_every_nth_occasion_of_its_name() {
+        let wish = Wish::parse("drop-batch:3");
+        let due: Vec<_> = (0..6).map(|_| wish.is_due("drop-batch")).collect();
+        assert_eq!(due, [false, false, true, false, false, true]);
+        assert!(!wish.is_due("publish-twice"));
+    }
+
+    #[test]
+    fn occasions_count_once_the_file_is_there() {
+        let there = std::env::current_exe().unwrap();
+        let wish = Wish::parse(&format!("committed:2:{}", there.display()));
+        let occasions: Vec<_> = (0..2).map(|_| wish.occasion("committed")).collect();
+        assert_eq!((occasions, wish.every), (vec![Some(1), Some(2)], 2));
+        let wish = Wish::parse(&format!("committed:2:{}/none", there.display()));
+        assert_eq!(wish.occasion("committed"), None);
+    }
+}

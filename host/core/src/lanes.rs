@@ -1,0 +1,390 @@
+//! Lanes: the queue of one key of one handler, run one trigger at a time, in order, ahead of the commit.
+//!
+//! Pure: no lock, no clock, no I/O. Time comes in as monotonic milliseconds. [`sandman_engine::pipeline`] puts a lock and threads
+//! around it. A lane exists while it has work; in between, the state of its key rests in a bounded cache.
+//!
+//! A trigger passes through `waiting` -> `running` -> `ahead` (its unit waits for the commit) and is gone. When a commit
+//! fails, everything ahead of it is put back to the front of `waiting` ([`Lanes::revert`]) and run again, which is
+//! harmless because handlers are pure.
+
+mod cache;
+mod job;
+mod lane;
+mod parked;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::faults::{self, Bug};
+use crate::outcome::StateChange;
+use crate::store::RowId;
+
+use cache::Cache;
+use lane::{Lane, Queued};
+use parked::Parked;
+
+pub use job::{Change, Job, Seat};
+pub use parked::Weight;
+
+/// Index of a handler in the registry, fixed for the life of the process.
+pub type HandlerIx = u16;
+
+/// Index of a (handler, partition) in the pipeline's table of partitions.
+pub type PartitionIx = u32;
+
+/// Monotonic milliseconds since some fixed instant.
+pub type Millis = u64;
+
+/// The name of a lane: one key of one handler.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LaneKey {
+    /// The handler.
+    pub handler: HandlerIx,
+    /// The key.
+    pub key: Arc<str>,
+}
+
+/// What lanes need to know of the work in them.
+pub trait Work {
+    /// The partition it came from; `None` for a request.
+    fn partition(&self) -> Option<PartitionIx>;
+
+    /// About how many bytes of memory it holds.
+    fn bytes(&self) -> usize {
+        0
+    }
+
+    /// Whether it is run again after a failed commit. A request is answered instead: its client decides.
+    fn runs_again(&self) -> bool {
+        self.partition().is_some()
+    }
+}
+
+/// The newest state of a key that this process knows, committed or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Where the last commit left it; `None` if nothing is stored.
+    pub base: Option<(RowId, u64)>,
+    /// The document that the next trigger sees.
+    pub document: Option<Arc<str>>,
+}
+
+/// All lanes of all handlers.
+#[derive(Debug)]
+pub struct Lanes<W> {
+    lanes: HashMap<LaneKey, Lane<W>>,
+    counts: HashMap<HandlerIx, usize>,
+    cache: Cache,
+    ready: VecDeque<Ready<W>>,
+    parked: Parked,
+    /// Joint work (a request of several handlers) that has reached the head of some of its lanes.
+    arrivals: HashMap<usize, usize>,
+    generation: u64,
+}
+
+#[derive(Debug)]
+struct Ready<W> {
+    work: Arc<W>,
+    failed: u32,
+    lanes: Vec<LaneKey>,
+}
+
+impl<W: Work> Lanes<W> {
+    /// Lanes with a cache of at most `cache_bytes` for the states of idle keys.
+    pub fn new(cache_bytes: usize) -> Self {
+        Self {
+            lanes: HashMap::new(),
+            counts: HashMap::new(),
+            cache: Cache::new(cache_bytes),
+            ready: VecDeque::new(),
+            parked: Parked::default(),
+            arrivals: HashMap::new(),
+            generation: 0,
+        }
+    }
+
+    /// Puts work at the end of its lane. `failed` tries lie behind it, and it is not run before `due`.
+    pub fn offer(&mut self, lane: LaneKey, work: Arc<W>, failed: u32, due: Option<Millis>) {
+        self.enqueue(&lane, Queued::single(work, failed, due));
+        self.advance(&lane);
+    }
+
+    /// Puts work at the end of several lanes at once; it runs when it has reached the head of all of them.
+    pub fn offer_joint(&mut self, lanes: &[LaneKey], work: &Arc<W>) {
+        for lane in lanes {
+            self.enqueue(lane, Queued::joint(Arc::clone(work), lanes));
+        }
+        for lane in lanes {
+            self.advance(lane);
+        }
+    }
+
+    fn enqueue(&mut self, key: &LaneKey, queued: Queued<W>) {
+        let lane = self.lanes.entry(key.clone()).or_insert_with(|| {
+            *self.counts.entry(key.handler).or_insert(0) += 1;
+            Lane::new(self.cache.take(key))
+        });
+        if lane.due.is_some() {
+            self.parked.add(&*queued.work);
+        }
+        lane.waiting.push_back(queued);
+    }
+
+    /// Looks at the head of a lane that may have become free, and makes it ready, parks it, or lets the lane rest.
+    fn advance(&mut self, key: &LaneKey) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        if lane.busy || lane.due.is_some() {
+            return;
+        }
+        let Some(head) = lane.waiting.front_mut() else {
+            if lane.ahead.is_empty()
+                && let Some(lane) = self.lanes.remove(key)
+            {
+                if let Some(count) = self.counts.get_mut(&key.handler) {
+                    *count -= 1;
+                }
+                if let Some(known) = lane.known {
+                    self.cache.put(key.clone(), known);
+                }
+            }
+            return;
+        };
+        if let Some(due) = head.due.take() {
+            lane.due = Some(due);
+            for queued in &lane.waiting {
+                self.parked.add(&*queued.work);
+            }
+            self.parked.park(key, due);
+            return;
+        }
+        lane.busy = true;
+        let (work, failed) = (Arc::clone(&head.work), head.failed);
+        let lanes = match &head.joint {
+            None => vec![key.clone()],
+            Some(all) => {
+                let id = Arc::as_ptr(&work).addr();
+                let arrived = self.arrivals.entry(id).or_insert(0);
+                *arrived += 1;
+                if *arrived < all.len() {
+                    return;
+                }
+                self.arrivals.remove(&id);
+                all.to_vec()
+            }
+        };
+        self.ready.push_back(Ready { work, failed, lanes });
+    }
+
+    /// Wakes the parked lanes that are due at `now`.
+    pub fn wake_due(&mut self, now: Millis) {
+        while let Some((key, at)) = self.parked.due(now) {
+            // The entry of a lane that was woken early, and perhaps parked again, is stale.
+            if self.lanes.get(&key).is_some_and(|lane| lane.due == Some(at)) {
+                self.wake(&key);
+                self.advance(&key);
+            }
+        }
+    }
+
+    /// The next trigger to run, and its lanes' states. Wakes parked lanes that are due at `now`.
+    pub fn take(&mut self, now: Millis) -> Option<Job<W>> {
+        self.wake_due(now);
+        let Ready { work, failed, lanes } = self.ready.pop_front()?;
+        let mut seats = Vec::with_capacity(lanes.len());
+        for key in lanes {
+            let state = self.lanes.get_mut(&key).and_then(|lane| {
+                lane.waiting.pop_front();
+                lane.out = true;
+                lane.running = Some((Arc::clone(&work), failed));
+                lane.known.clone()
+            });
+            if faults::planted(Bug::TwoWorkers)
+                && let Some(lane) = self.lanes.get_mut(&key)
+                && !lane.waiting.is_empty()
+            {
+                lane.busy = false;
+                self.advance(&key);
+            }
+            seats.push(Seat { lane: key, state });
+        }
+        let generation = self.generation;
+        Some(Job {
+            work,
+            failed,
+            seats,
+            generation,
+        })
+    }
+
+    /// When the next parked lane is due.
+    pub fn next_due(&self) -> Option<Millis> {
+        self.parked.next_due()
+    }
+
+    /// How many triggers could run now.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Whether there is something to run now.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Hands a job back whose unit goes to the commit: `changes` holds one entry per seat. The lanes go on with the new
+    /// states. Answers `false` if the job was overtaken by a [`Lanes::revert`]: then its unit must be dropped.
+    pub fn ran(&mut self, job: Job<W>, changes: Vec<Change>) -> bool {
+        let current = job.generation == self.generation;
+        for (seat, Change { seen, change }) in job.seats.into_iter().zip(changes) {
+            let Some(lane) = self.lanes.get_mut(&seat.lane) else {
+                continue;
+            };
+            lane.release();
+            if current {
+                if let Some(mut seen) = seen {
+                    match change {
+                        StateChange::Keep => {}
+                        StateChange::Put(document) => seen.document = Some(document),
+                        StateChange::Delete => seen.document = None,
+                    }
+                    // The base may have moved on while the job ran: a commit of this lane's earlier work.
+                    if let Some(known) = &lane.known {
+                        seen.base = known.base;
+                    }
+                    lane.known = Some(seen);
+                }
+                lane.ahead.push_back((Arc::clone(&job.work), job.failed));
+            }
+            self.advance(&seat.lane);
+        }
+        current
+    }
+
+    /// Hands a job back that failed and is to be tried again at `due`, before everything else in its lane. Answers
+    /// `false` if the job was overtaken by a [`Lanes::revert`], which has put it back already.
+    pub fn park(&mut self, job: Job<W>, failed: u32, due: Millis) -> bool {
+        let current = job.generation == self.generation;
+        for seat in job.seats {
+            let Some(lane) = self.lanes.get_mut(&seat.lane) else {
+                continue;
+            };
+            lane.release();
+            if current {
+                lane.waiting
+                    .push_front(Queued::single(Arc::clone(&job.work), failed, Some(due)));
+            }
+            self.advance(&seat.lane);
+        }
+        current
+    }
+
+    /// Where the last commit left the state of a lane.
+    pub fn base(&self, key: &LaneKey) -> Option<(RowId, u64)> {
+        self.lanes.get(key)?.known.as_ref()?.base
+    }
+
+    /// A commit has written the lane's state.
+    pub fn rebase(&mut self, key: &LaneKey, base: Option<(RowId, u64)>) {
+        if let Some(known) = self.lanes.get_mut(key).and_then(|lane| lane.known.as_mut()) {
+            known.base = base;
+        }
+    }
+
+    /// The oldest work that ran ahead in this lane is committed.
+    pub fn committed(&mut self, key: &LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.ahead.pop_front();
+            self.advance(key);
+        }
+    }
+
+    /// Drops everything that is not committed and queues it again, in order; what runs now will find itself overtaken.
+    /// Answers the work that is not run again (requests), each once.
+    pub fn revert(&mut self) -> Vec<Arc<W>> {
+        self.generation += 1;
+        self.arrivals.clear();
+        self.ready.clear();
+        let mut dropped: Vec<Arc<W>> = Vec::new();
+        let keys: Vec<LaneKey> = self.lanes.keys().cloned().collect();
+        for key in &keys {
+            if let Some(due) = self.wake(key)
+                && let Some(head) = self.lanes.get_mut(key).and_then(|lane| lane.waiting.front_mut())
+            {
+                // Parked again when it reaches the head, behind what it stood on.
+                head.due = Some(due);
+            }
+            let Some(lane) = self.lanes.get_mut(key) else { continue };
+            for work in lane.revert() {
+                if !dropped.iter().any(|known| Arc::ptr_eq(known, &work)) {
+                    dropped.push(work);
+                }
+            }
+        }
+        for key in &keys {
+            self.advance(key);
+        }
+        dropped
+    }
+
+    /// Takes out the waiting work of a partition that is ours no more. Work that runs or is ahead of the commit stays.
+    pub fn purge(&mut self, partition: PartitionIx) -> Vec<Arc<W>> {
+        let mut purged = Vec::new();
+        let keys: Vec<LaneKey> = self.lanes.keys().cloned().collect();
+        for key in keys {
+            let Some(lane) = self.lanes.get_mut(&key) else { continue };
+            let theirs = |queued: &Queued<W>| queued.work.partition() == Some(partition);
+            let head_goes = lane.waiting.front().is_some_and(theirs);
+            let (gone, stays) = lane.waiting.drain(..).partition::<VecDeque<_>, _>(theirs);
+            lane.waiting = stays;
+            if lane.due.is_some() {
+                for queued in &gone {
+                    self.parked.sub(&*queued.work);
+                }
+                if head_goes {
+                    self.wake(&key);
+                }
+            } else if head_goes && lane.busy && !lane.out {
+                // The head was ready, but nobody had taken it yet.
+                lane.busy = false;
+                self.ready.retain(|ready| !ready.lanes.contains(&key));
+            }
+            purged.extend(gone.into_iter().map(|queued| queued.work));
+            self.advance(&key);
+        }
+        purged
+    }
+
+    /// Ends the parking of a lane, and answers until when it would have been.
+    fn wake(&mut self, key: &LaneKey) -> Option<Millis> {
+        let lane = self.lanes.get_mut(key)?;
+        let due = lane.due.take()?;
+        for queued in &lane.waiting {
+            self.parked.sub(&*queued.work);
+        }
+        Some(due)
+    }
+
+    /// How much work of a partition waits in parked lanes.
+    pub fn parked(&self, partition: PartitionIx) -> Weight {
+        self.parked.of(partition)
+    }
+
+    /// Lanes of a handler that have work.
+    pub fn count(&self, handler: HandlerIx) -> usize {
+        self.counts.get(&handler).copied().unwrap_or(0)
+    }
+
+    /// Bytes of the states of idle keys.
+    pub fn cached_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
+    /// Whether nothing runs, is ready, or waits for a commit; parked lanes do not count.
+    pub fn is_settled(&self) -> bool {
+        self.lanes
+            .values()
+            .all(|lane| lane.due.is_some() && !lane.out && lane.ahead.is_empty())
+    }
+}

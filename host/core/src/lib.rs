@@ -1,0 +1,23 @@
+//! The pure core of Sandman: an event as it travels, the rules of lanes and progress, what a handler decides, and the ports
+//! that the parts around it implement. No I/O, no clock, no async runtime.
+
+// What travels.
+pub mod event;
+pub mod work;
+pub mod outcome;
+pub mod unit;
+
+// The rules.
+pub mod contract;
+pub mod lanes;
+pub mod limits;
+pub mod progress;
+
+// The ports.
+pub mod broker;
+pub mod store;
+
+mod digest;
+pub mod faults;
+
+pub use digest::digest;

@@ -1,0 +1,314 @@
+//! The way of one event, without Kafka and without WebAssembly in it.
+//!
+//! ```text
+//! consumer -> [accept: decode -> lane] -> [worker: guest -> unit] -> [committer: fold -> store] -> relay
+//! ```
+//!
+//! Threads meet at one desk, behind one lock that is held for microseconds: a consumer thread per handler calls
+//! [`Pipeline::accept`], worker threads run [`Pipeline::work`], one thread runs [`Pipeline::commit`].
+
+mod committer;
+mod crew;
+mod fold;
+mod handover;
+mod intake;
+mod partitions;
+mod request;
+mod standing;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use tokio::sync::oneshot;
+
+use crate::alarm::Alarm;
+use crate::clock;
+use crate::meters::HostMeters;
+use crate::registry::Registry;
+use sandman_core::event::OutRecord;
+use sandman_core::faults::{self, Bug};
+use sandman_core::lanes::{HandlerIx, Job, Lanes, Millis};
+use sandman_core::store::{AnswerWrite, Answered, BatchNo, OutboxBatch, OutboxSize, Store, StoreError};
+use sandman_core::unit::{Finish, Unit};
+use sandman_core::work::{Answer, EventWork, Input, RequestId};
+
+use crew::{Crew, Rest};
+use handover::Handover;
+use partitions::Partitions;
+use worker::{Ran, Try};
+
+pub use intake::HandlerIntake;
+pub use standing::Standing;
+
+/// How long a job rests whose state could not be read.
+const STORE_PAUSE: Millis = 1000;
+
+/// The bounds of the pipeline; all of them hold per host.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `source` of the envelopes that are published.
+    pub source: String,
+    /// Bytes of cached states of idle keys.
+    pub cache_bytes: usize,
+    /// Records in memory per handler, but for those behind a back-off; at the bound reading is held, and goes on at half of it.
+    pub in_flight: usize,
+    /// Bytes of records in memory per handler; held likewise.
+    pub in_flight_bytes: usize,
+    /// Records of one partition that may wait behind back-offs; at the bound this partition alone is held.
+    pub parked: usize,
+    /// Bytes of the same.
+    pub parked_bytes: usize,
+    /// Units in one commit.
+    pub batch: usize,
+    /// Bytes in the outbox at which reading is held.
+    pub outbox_bytes: u64,
+    /// The pause after a commit that the store could not do.
+    pub store_pause: Duration,
+    /// How long a consumer waits for room in memory before it pauses, which throws away what it has fetched. Rebalances
+    /// and a stop wait as long.
+    pub patience: Duration,
+}
+
+/// A request's key and its `Idempotency-Key`.
+type Remembered = (Arc<str>, Arc<str>);
+
+/// Everything that the threads share, behind the pipeline's lock.
+struct Desk {
+    lanes: Lanes<Input>,
+    /// Units in the order in which they were produced, which per lane is the order of their triggers.
+    units: VecDeque<Unit>,
+    partitions: Partitions,
+    crew: Crew,
+    /// Records and their bytes in memory, per handler.
+    load: Vec<(usize, usize)>,
+    outbox: OutboxSize,
+    /// What the relay has published since the last commit.
+    published: Option<BatchNo>,
+    /// How many requests there were: the last one's id.
+    requests: RequestId,
+    /// Clients that wait for their answers.
+    waiting: HashMap<RequestId, oneshot::Sender<Answer>>,
+    /// Answers under an `Idempotency-Key` that wait for their commit: a repetition must find them already.
+    remembered: HashMap<Remembered, Answered>,
+    /// The committer has units in hand.
+    committing: bool,
+    /// A revocation could not wait any longer: the committer is to drop what is not committed.
+    revert: bool,
+    stopping: bool,
+}
+
+/// The engine: see the module's text.
+pub struct Pipeline {
+    options: Options,
+    registry: Arc<Registry>,
+    store: Arc<dyn Store>,
+    alarm: Alarm,
+    meters: HostMeters,
+    desk: Mutex<Desk>,
+    rest: Rest,
+    committable: Condvar,
+    /// Rung after every commit.
+    settled: Condvar,
+    bell: Sender<()>,
+    handover: Mutex<Handover>,
+    store_fault: Mutex<Option<String>>,
+}
+
+impl Pipeline {
+    /// A pipeline over `store`, and the bell that rings when there is something to publish.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub fn new(
+        options: Options,
+        registry: Arc<Registry>,
+        store: Arc<dyn Store>,
+        (alarm, meters): (Alarm, HostMeters),
+    ) -> Result<(Arc<Self>, Receiver<()>), StoreError> {
+        let handlers = registry.iter().count();
+        let (bell, rung) = crossbeam_channel::bounded(1);
+        let mut partitions = Partitions::default();
+        for (ix, handler) in registry.iter() {
+            for (name, progress) in store.progress(&handler.name)? {
+                partitions.enter(ix, &name, Some(progress));
+            }
+        }
+        let desk = Desk {
+            lanes: Lanes::new(options.cache_bytes),
+            units: VecDeque::new(),
+            partitions,
+            crew: Crew::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            load: vec![(0, 0); handlers],
+            outbox: store.outbox_size()?,
+            published: None,
+            requests: 0,
+            waiting: HashMap::new(),
+            remembered: HashMap::new(),
+            committing: false,
+            revert: false,
+            stopping: false,
+        };
+        let pipeline = Self {
+            options,
+            registry,
+            store,
+            alarm,
+            meters,
+            desk: Mutex::new(desk),
+            rest: Rest::default(),
+            committable: Condvar::new(),
+            settled: Condvar::new(),
+            bell,
+            handover: Mutex::default(),
+            store_fault: Mutex::default(),
+        };
+        Ok((Arc::new(pipeline), rung))
+    }
+
+    fn run(&self, job: &Job<Input>) -> Result<Ran, StoreError> {
+        match &*job.work {
+            Input::Event(work) => self.run_event(job, work),
+            Input::Request(id, work) => Ok(self.run_request(job, *id, work)),
+        }
+    }
+
+    fn run_event(&self, job: &Job<Input>, work: &EventWork) -> Result<Ran, StoreError> {
+        let unknown = || StoreError::Failed(format!("there is no handler number {}", work.handler));
+        let handler = self.registry.get(work.handler).ok_or_else(unknown)?;
+        let (source, store) = (self.options.source.as_str(), &*self.store);
+        Try {
+            source,
+            store,
+            handler,
+            work,
+        }
+        .run(job)
+    }
+
+    /// The worker looks for its next trigger right after this, and so sees to what has become ready or was parked.
+    fn hand_back(&self, desk: &mut MutexGuard<'_, Desk>, job: Job<Input>, ran: Result<Ran, StoreError>) {
+        match ran {
+            Ok(Ran::Done(changes, unit)) => {
+                if desk.lanes.ran(job, changes) {
+                    self.queue(desk, unit);
+                }
+            }
+            Ok(Ran::Again { failed, due, unit }) => {
+                if desk.lanes.park(job, failed, due) {
+                    self.queue(desk, unit);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a state could not be read; its key waits");
+                let (failed, due) = (job.failed, clock::monotonic_millis() + STORE_PAUSE);
+                desk.lanes.park(job, failed, due);
+                self.stop_if_failed(&error);
+            }
+        }
+    }
+
+    /// What cannot be read now may be later, but not from a store that is damaged: nobody is to build on the rest of it.
+    fn stop_if_failed(&self, error: &StoreError) {
+        if matches!(error, StoreError::Failed(_)) {
+            self.alarm.raise(error);
+        }
+    }
+
+    fn queue(&self, desk: &mut MutexGuard<'_, Desk>, unit: Unit) {
+        if let Finish::Answered {
+            remember:
+                Some(AnswerWrite {
+                    key,
+                    idempotency_key,
+                    answered,
+                }),
+            ..
+        } = &unit.finish
+        {
+            desk.remembered
+                .insert((Arc::clone(key), Arc::clone(idempotency_key)), answered.clone());
+        }
+        if let Finish::Answered { request, answer, .. } = &unit.finish
+            && faults::planted(Bug::ReplyBeforeCommit)
+            && let Some(client) = desk.waiting.remove(request)
+        {
+            client.send(answer.clone()).ok();
+        }
+        if let Finish::Attempt { partition, .. } = &unit.finish
+            && let Some(partition) = desk.partitions.get_mut(*partition)
+        {
+            partition.noting += 1;
+        }
+        desk.units.push_back(unit);
+        // In between, the committer waits for more.
+        if desk.units.len() == 1 || desk.units.len() >= self.options.batch {
+            self.committable.notify_one();
+        }
+    }
+
+    /// The relay has put everything up to this batch on Kafka; it leaves the outbox with the next commit.
+    pub fn published(&self, up_to: BatchNo) {
+        self.desk.lock().published = Some(up_to);
+        self.committable.notify_one();
+    }
+
+    /// The batches after `after`, oldest first, for the relay: none if there are none, else at least one, up to `max_bytes`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they have to be read from the store and cannot be.
+    pub fn outgoing(&self, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
+        let batches = self.handover.lock().take(after, max_bytes);
+        if !batches.is_empty() || self.store.outbox_size()?.last <= after {
+            return Ok(batches);
+        }
+        self.store.outbox(after, max_bytes)
+    }
+
+    /// What a planted bug publishes ahead of its commit.
+    pub fn early(&self) -> Vec<OutRecord> {
+        std::mem::take(&mut self.handover.lock().early)
+    }
+
+    /// Waits until every trigger in memory is committed, but for the parked ones. Answers whether that was so in time.
+    pub fn drain(&self, deadline: Instant) -> bool {
+        let mut desk = self.desk.lock();
+        loop {
+            if desk.units.is_empty() && !desk.committing && desk.lanes.is_settled() {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            self.settled.wait_for(&mut desk, Duration::from_millis(20));
+        }
+    }
+
+    /// Ends the workers and, once what is queued is committed, the committer.
+    pub fn stop(&self) {
+        let mut desk = self.desk.lock();
+        desk.stopping = true;
+        self.rouse_all(&mut desk);
+        drop(desk);
+        self.committable.notify_all();
+    }
+
+    /// Why the last commit failed, if it did.
+    pub fn store_fault(&self) -> Option<String> {
+        self.store_fault.lock().clone()
+    }
+
+    /// The outbox as this process sees it.
+    pub fn outbox(&self) -> OutboxSize {
+        self.desk.lock().outbox
+    }
+
+    fn load(desk: &Desk, handler: HandlerIx) -> (usize, usize) {
+        desk.load.get(usize::from(handler)).copied().unwrap_or_default()
+    }
+}

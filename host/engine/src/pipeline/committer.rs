@@ -1,0 +1,293 @@
+//! The group commit: the one place where something starts to count.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::MutexGuard;
+
+use crate::clock;
+use sandman_core::faults::{self, Bug, Step};
+use sandman_core::store::{Committed, OutboxBatch, StoreError};
+use sandman_core::unit::{Finish, Unit};
+use sandman_core::work::{Answer, Input};
+
+use super::fold::{Batch, fold};
+use super::{Desk, Pipeline};
+
+/// How long the relay's news may wait for units to be committed with, rather than cost a commit of their own.
+const NEWS_WAIT: Duration = Duration::from_millis(100);
+
+/// How long units may wait for more to be committed with, while there is work under way. A commit costs about as much as
+/// fifty events, whatever is in it.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// A commit ends early when its records hold this much: what the relay sends in one transaction stays within reason.
+const BATCH_BYTES: usize = 8 << 20;
+
+impl Pipeline {
+    /// The committer's life: commits what the workers produced, all that is there at once, until the pipeline stops.
+    pub fn commit(&self) {
+        while let Some(mut batch) = self.next_batch() {
+            let (began, now) = (Instant::now(), clock::wall_millis());
+            faults::at(Step::Folded);
+            if faults::planted(Bug::PublishBeforeCommit) {
+                self.handover.lock().early.append(&mut batch.commit.outbox);
+                self.bell.try_send(()).ok();
+            }
+            // What only looked costs no write, unless the store has to show that it can write again.
+            let written = match batch.commit.is_empty() && self.store_fault.lock().is_none() {
+                true => Ok(Committed::default()),
+                false => self.store.commit(&batch.commit, now),
+            };
+            faults::at(Step::Committed);
+            match written {
+                Ok(committed) => {
+                    *self.store_fault.lock() = None;
+                    self.meters.commit_units.record(batch.units.len() as f64);
+                    self.meters.commit_seconds.record(began.elapsed());
+                    self.settle(batch, committed, now);
+                }
+                Err(error @ StoreError::Unavailable(_)) => {
+                    self.meters.commit_failures.increment(1);
+                    *self.store_fault.lock() = Some(error.to_string());
+                    tracing::error!(%error, units = batch.units.len(), "commit failed; what stood on it is run again");
+                    self.fail(batch);
+                }
+                Err(error) => {
+                    // Whether it is durable is not known here: nothing may act on it, and only a restart can tell. Until
+                    // the host has ended nothing more is tried on top of it either.
+                    self.stop();
+                    self.alarm.raise(&error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn next_batch(&self) -> Option<Batch> {
+        let mut desk = self.desk.lock();
+        loop {
+            if desk.revert {
+                self.revert(&mut desk, Vec::new());
+            }
+            if !desk.units.is_empty() {
+                if self.linger(&mut desk) {
+                    break;
+                }
+                continue;
+            }
+            if desk.stopping {
+                desk.published?;
+                break;
+            }
+            if desk.published.is_some() {
+                if self.committable.wait_for(&mut desk, NEWS_WAIT).timed_out() {
+                    break;
+                }
+            } else if self.store_fault.lock().is_some() {
+                // Whoever sees the fault sends nothing any more: the store is tried without anything to commit.
+                if self
+                    .committable
+                    .wait_for(&mut desk, self.options.store_pause)
+                    .timed_out()
+                {
+                    break;
+                }
+            } else {
+                self.committable.wait(&mut desk);
+            }
+        }
+        Some(self.gather(&mut desk))
+    }
+
+    /// What is committed next: as many units as one commit may hold, the oldest ones.
+    pub(super) fn gather(&self, desk: &mut Desk) -> Batch {
+        let mut bytes = 0;
+        let fits = |unit: &&Unit| {
+            bytes += unit
+                .records
+                .iter()
+                .map(|record| record.value.as_ref().map_or(0, Vec::len))
+                .sum::<usize>();
+            bytes <= BATCH_BYTES
+        };
+        let count = desk
+            .units
+            .iter()
+            .take(self.options.batch)
+            .take_while(fits)
+            .count()
+            .max(1);
+        let units: Vec<_> = desk.units.drain(..count.min(desk.units.len())).collect();
+        desk.committing = !units.is_empty();
+        let mut batch = fold(units, &desk.lanes, &desk.partitions, &self.registry);
+        batch.commit.published = desk.published.take();
+        batch
+    }
+
+    /// Waits for more units, as long as there is work under way that will bring some. Answers whether there is still
+    /// something to commit.
+    fn linger(&self, desk: &mut MutexGuard<'_, Desk>) -> bool {
+        let until = Instant::now() + LINGER;
+        while !desk.stopping && !desk.revert && desk.units.len() < self.options.batch && self.is_busy(desk) {
+            if self.committable.wait_until(desk, until).timed_out() {
+                break;
+            }
+        }
+        !desk.revert && !desk.units.is_empty()
+    }
+
+    /// The batch is durable: lanes, progress and bounds follow, and those who wait for it hear of it.
+    pub(super) fn settle(&self, batch: Batch, committed: Committed, committed_millis: i64) {
+        let Batch {
+            commit, states, units, ..
+        } = batch;
+        if let Some((number, bytes)) = committed.batch {
+            let records = commit.outbox;
+            self.handover.lock().put(OutboxBatch {
+                number,
+                committed_millis,
+                records,
+                bytes,
+            });
+            // A full channel means that the relay has been told already.
+            self.bell.try_send(()).ok();
+        }
+        let now = clock::wall_millis();
+        let mut desk = self.desk.lock();
+        desk.committing = false;
+        for (lane, row) in states.iter().zip(committed.rows) {
+            desk.lanes.rebase(lane, row);
+        }
+        let mut answers = Vec::new();
+        for unit in units {
+            self.release(&mut desk, &unit, now);
+            if let Finish::Answered {
+                request,
+                answer,
+                remember,
+            } = unit.finish
+            {
+                answers.extend(desk.waiting.remove(&request).map(|client| (client, answer)));
+                if let Some(write) = remember {
+                    desk.remembered.remove(&(write.key, write.idempotency_key));
+                }
+            }
+        }
+        if committed.batch.is_some() || commit.published.is_some() {
+            // A store that cannot say fails the next commit; until then the old size will do.
+            if let Ok(size) = self.store.outbox_size() {
+                desk.outbox = size;
+            }
+        }
+        self.rouse(&mut desk);
+        // Before the lock goes: whoever sees that there is room must find that it may go on.
+        self.may_resume();
+        drop(desk);
+        for (client, answer) in answers {
+            // A client that has gone hears nothing.
+            client.send(answer).ok();
+        }
+        self.settled.notify_all();
+        faults::at(Step::Settled);
+    }
+
+    fn release(&self, desk: &mut Desk, unit: &Unit, now: i64) {
+        for (lane, _) in &unit.changes {
+            desk.lanes.committed(lane);
+        }
+        let (ix, span, weight, produced_millis) = match &unit.finish {
+            Finish::Done {
+                partition,
+                span,
+                weight,
+                produced_millis,
+                ..
+            } => (partition, span, weight, produced_millis),
+            Finish::Attempt { partition, .. } => {
+                if let Some(partition) = desk.partitions.get_mut(*partition) {
+                    partition.noting = partition.noting.saturating_sub(1);
+                }
+                return;
+            }
+            Finish::Answered { .. } => return,
+        };
+        let Some(partition) = desk.partitions.get_mut(*ix) else {
+            return;
+        };
+        if let Some(progress) = &mut partition.progress {
+            progress.complete(*span);
+        }
+        if let (Some(produced), Some(handler)) = (produced_millis, self.registry.get(partition.handler)) {
+            let lag = u64::try_from(now - produced).unwrap_or(0);
+            if let Some(meters) = handler.meters.topic(&partition.name.topic) {
+                meters.event_lag.record(Duration::from_millis(lag));
+            }
+        }
+        self.forget(desk, *ix, (1, *weight));
+    }
+
+    /// Sets the gauges, for whoever looks once in a while; a gauge is a float, exact far beyond any of these numbers.
+    pub fn measure(&self) {
+        let desk = &*self.desk.lock();
+        self.meters.outbox_bytes.set(desk.outbox.bytes as f64);
+        self.meters.outbox_batches.set(desk.outbox.batches as f64);
+        self.meters.cache_bytes.set(desk.lanes.cached_bytes() as f64);
+        for (ix, handler) in self.registry.iter() {
+            let parked = desk.partitions.of(ix).map(|(ix, _)| desk.lanes.parked(ix).records);
+            let parked: usize = parked.sum();
+            handler.meters.parked.set(parked as f64);
+            handler.meters.in_flight.set(Self::load(desk, ix).0 as f64);
+            handler.meters.lanes.set(desk.lanes.count(ix) as f64);
+        }
+    }
+
+    pub(super) fn fail(&self, batch: Batch) {
+        let mut desk = self.desk.lock();
+        desk.committing = false;
+        // What the relay published is told again with the next commit.
+        desk.published = desk.published.max(batch.commit.published);
+        let mut units = batch.units;
+        let mut records = batch.commit.outbox.into_iter();
+        for (unit, count) in units.iter_mut().zip(batch.counts) {
+            unit.records = records.by_ref().take(count).collect();
+        }
+        self.revert(&mut desk, units);
+        if !desk.stopping {
+            // New units gather meanwhile; only a stop cuts the pause short.
+            let until = Instant::now() + self.options.store_pause;
+            while !desk.stopping && !self.committable.wait_until(&mut desk, until).timed_out() {}
+        }
+    }
+
+    /// Drops what is not committed and runs it again: it stood on a commit that failed, or a revocation cannot wait.
+    /// Units that nothing stands on are kept, but for records of partitions that were taken away: these come in again.
+    pub(super) fn revert(&self, desk: &mut Desk, failed: Vec<Unit>) {
+        desk.revert = false;
+        let queued = std::mem::take(&mut desk.units);
+        let units = failed.into_iter().chain(queued);
+        for unit in units.filter(|unit| unit.changes.is_empty()) {
+            if let Finish::Done { partition, weight, .. } = unit.finish
+                && desk.partitions.get(partition).is_some_and(|taken| !taken.assigned)
+            {
+                self.forget(desk, partition, (1, weight));
+            } else {
+                desk.units.push_back(unit);
+            }
+        }
+        desk.remembered.clear();
+        for work in desk.lanes.revert() {
+            if let Input::Request(id, _) = &*work
+                && let Some(client) = desk.waiting.remove(id)
+            {
+                let reason = "what the request stood on could not be committed".to_owned();
+                client.send(Answer::Unavailable(reason)).ok();
+            }
+        }
+        let revoked = desk.partitions.iter_mut().filter(|(_, partition)| !partition.assigned);
+        let revoked: Vec<_> = revoked.map(|(ix, _)| ix).collect();
+        for ix in revoked {
+            self.purge(desk, ix);
+        }
+        self.rouse(desk);
+    }
+}

@@ -1,0 +1,154 @@
+//! Many units to one commit: the last state of each key, all records in order, progress per partition.
+//!
+//! Pure, so that it can be checked without a store.
+
+use std::collections::HashMap;
+
+use crate::registry::Registry;
+use sandman_core::faults::{self, Bug};
+use sandman_core::lanes::{LaneKey, Lanes, PartitionIx, Work};
+use sandman_core::outcome::StateChange;
+use sandman_core::progress::{Progress, Span};
+use sandman_core::store::{AttemptWrite, Attempts, Commit, ProgressWrite, StateWrite};
+use sandman_core::unit::{Finish, Unit};
+
+use super::partitions::Partitions;
+
+/// A commit, and what it is in the pipeline's own terms, in the same order.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) commit: Commit,
+    /// The lane of each of the commit's states.
+    pub(super) states: Vec<LaneKey>,
+    /// The units; their records have moved into the commit.
+    pub(super) units: Vec<Unit>,
+    /// How many of the commit's records came from each unit.
+    pub(super) counts: Vec<usize>,
+}
+
+/// Folds units, in the order in which they were produced. Units of different keys may stand in any order.
+pub(super) fn fold<W: Work>(units: Vec<Unit>, lanes: &Lanes<W>, partitions: &Partitions, registry: &Registry) -> Batch {
+    let mut folding = Folding {
+        batch: Batch::default(),
+        written: HashMap::new(),
+        progress: HashMap::new(),
+        lanes,
+        partitions,
+        registry,
+    };
+    for mut unit in units {
+        folding.unit(&mut unit);
+        folding.batch.units.push(unit);
+    }
+    folding.finish()
+}
+
+struct Folding<'a, W> {
+    batch: Batch,
+    /// Where the write of each lane stands in the commit.
+    written: HashMap<LaneKey, usize>,
+    progress: HashMap<PartitionIx, Progress>,
+    lanes: &'a Lanes<W>,
+    partitions: &'a Partitions,
+    registry: &'a Registry,
+}
+
+impl<W: Work> Folding<'_, W> {
+    fn unit(&mut self, unit: &mut Unit) {
+        self.batch.counts.push(unit.records.len());
+        self.batch.commit.outbox.append(&mut unit.records);
+        for (lane, change) in &unit.changes {
+            self.state(lane, change);
+        }
+        match &unit.finish {
+            Finish::Done {
+                partition,
+                span,
+                failed,
+                ..
+            } => {
+                self.done(*partition, *span);
+                if *failed > 0 {
+                    self.attempts(*partition, span.end - 1, None);
+                }
+            }
+            Finish::Answered { remember, .. } => self.batch.commit.answers.extend(remember.clone()),
+            Finish::Attempt { partition, attempts } => {
+                self.attempts(*partition, attempts.offset, Some(attempts.clone()));
+            }
+        }
+    }
+
+    fn state(&mut self, lane: &LaneKey, change: &StateChange) {
+        let document = match change {
+            StateChange::Keep => return,
+            StateChange::Put(document) => Some(document.clone()),
+            StateChange::Delete => None,
+        };
+        let states = &mut self.batch.commit.states;
+        if let Some(write) = self.written.get(lane).and_then(|at| states.get_mut(*at)) {
+            write.document = document;
+            return;
+        }
+        let Some(handler) = self.registry.get(lane.handler) else {
+            return;
+        };
+        self.written.insert(lane.clone(), states.len());
+        self.batch.states.push(lane.clone());
+        states.push(StateWrite {
+            handler: handler.name.clone(),
+            key: lane.key.clone(),
+            base: self.lanes.base(lane),
+            document,
+        });
+    }
+
+    fn done(&mut self, ix: PartitionIx, span: Span) {
+        let progress = self.progress.entry(ix).or_insert_with(|| {
+            let partition = self.partitions.get(ix);
+            partition
+                .and_then(|partition| partition.progress.clone())
+                .unwrap_or_default()
+        });
+        progress.complete(span);
+    }
+
+    fn attempts(&mut self, ix: PartitionIx, offset: i64, attempts: Option<Attempts>) {
+        if faults::planted(Bug::ForgetAttempts) {
+            return;
+        }
+        let Some(partition) = self.partitions.get(ix) else {
+            return;
+        };
+        let Some(handler) = self.registry.get(partition.handler) else {
+            return;
+        };
+        self.batch.commit.attempts.push(AttemptWrite {
+            handler: handler.name.clone(),
+            partition: partition.name.clone(),
+            offset,
+            attempts,
+        });
+    }
+
+    fn finish(mut self) -> Batch {
+        if faults::planted(Bug::ForgetProgress) {
+            return self.batch;
+        }
+        for (ix, progress) in self.progress {
+            let Some(partition) = self.partitions.get(ix) else {
+                continue;
+            };
+            let Some(handler) = self.registry.get(partition.handler) else {
+                continue;
+            };
+            self.batch.commit.progress.push(ProgressWrite {
+                handler: handler.name.clone(),
+                partition: partition.name.clone(),
+                progress,
+                epoch: partition.epoch,
+            });
+        }
+        self.batch
+    }
+}

@@ -1,0 +1,363 @@
+//! From the consumer into the lanes, and the bounds that hold the consumer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use parking_lot::MutexGuard;
+
+use crate::clock;
+use sandman_core::broker::{Flow, Intake, Start};
+use sandman_core::event::{DeadLetter, Envelope, Record, TopicPartition, dead_letter, decode, iso_millis};
+use sandman_core::faults::{self, Bug, Step};
+use sandman_core::lanes::{HandlerIx, LaneKey, PartitionIx, Work};
+use sandman_core::progress::Span;
+use sandman_core::store::StoreError;
+use sandman_core::unit::{Finish, Unit};
+use sandman_core::work::{EventWork, Input};
+
+use super::partitions::Arrival;
+use super::{Desk, Pipeline};
+
+/// How long a revocation waits for what runs to be committed before it is dropped, to be run again elsewhere. Far below
+/// the group's rebalance time-out, far above an invocation and a commit.
+const REVOKE_WAIT: Duration = Duration::from_secs(3);
+
+/// So many triggers that could run are worth waking a worker for, although more records are at hand.
+const GATHERED: usize = 16;
+
+/// The pipeline as one handler's consumer sees it.
+pub struct HandlerIntake {
+    pipeline: Arc<Pipeline>,
+    handler: HandlerIx,
+}
+
+impl HandlerIntake {
+    /// The intake of the handler at `handler`.
+    pub fn new(pipeline: Arc<Pipeline>, handler: HandlerIx) -> Self {
+        Self { pipeline, handler }
+    }
+}
+
+impl Intake for HandlerIntake {
+    fn assigned(&self, partitions: &[TopicPartition]) -> Result<Vec<Start>, StoreError> {
+        self.pipeline.assigned(self.handler, partitions)
+    }
+
+    fn revoked(&self, partitions: &[TopicPartition]) {
+        self.pipeline.revoked(self.handler, partitions);
+    }
+
+    fn record(&self, record: Record) -> Flow {
+        self.pipeline.accept(self.handler, record)
+    }
+
+    fn caught_up(&self) {
+        self.pipeline.rouse(&mut self.pipeline.desk.lock());
+    }
+
+    fn resumed(&self) -> Vec<TopicPartition> {
+        self.pipeline.resumed(self.handler)
+    }
+
+    fn offsets(&self) -> Vec<(TopicPartition, i64)> {
+        let desk = self.pipeline.desk.lock();
+        let known = desk.partitions.of(self.handler);
+        known
+            .filter_map(|(_, partition)| Some((partition.name.clone(), partition.told()?)))
+            .collect()
+    }
+
+    fn read_to(&self, positions: &[(TopicPartition, i64)]) {
+        let mut desk = self.pipeline.desk.lock();
+        for (name, position) in positions {
+            let Some(ix) = desk.partitions.find(self.handler, name) else {
+                continue;
+            };
+            if let Some(partition) = desk.partitions.get_mut(ix) {
+                partition.read_up_to(*position);
+            }
+        }
+    }
+}
+
+impl Pipeline {
+    fn assigned(&self, handler: HandlerIx, names: &[TopicPartition]) -> Result<Vec<Start>, StoreError> {
+        let mut starts = Vec::with_capacity(names.len());
+        for name in names {
+            let attempts = match self.registry.get(handler) {
+                Some(handler) => self.store.attempts(&handler.name, name)?,
+                None => Vec::new(),
+            };
+            let mut desk = self.desk.lock();
+            let ix = desk.partitions.enter(handler, name, None);
+            let Some(partition) = desk.partitions.get_mut(ix) else {
+                continue;
+            };
+            partition.assign(attempts);
+            starts.push(
+                partition
+                    .progress
+                    .as_ref()
+                    .map_or(Start::Beginning, |progress| Start::At(progress.next())),
+            );
+        }
+        Ok(starts)
+    }
+
+    /// Takes a record in: decodes it and puts it into its lane. Bytes that are no event become a dead letter at once.
+    pub fn accept(&self, handler: HandlerIx, record: Record) -> Flow {
+        faults::at(Step::Received);
+        let decoded = keyed(&record);
+        let mut desk = self.desk.lock();
+        let Some(ix) = desk.partitions.find(handler, &record.source) else {
+            return Flow::Go;
+        };
+        let Some(partition) = desk.partitions.get_mut(ix) else {
+            return Flow::Go;
+        };
+        let Arrival::New(span) = partition.arrive(record.offset) else {
+            return Flow::Go;
+        };
+        let attempts = partition.attempts.remove(&record.offset);
+        if let Some(meters) = self
+            .registry
+            .get(handler)
+            .and_then(|handler| handler.meters.topic(&record.source.topic))
+        {
+            meters.consumed.increment(1);
+        }
+        if let Some((records, bytes)) = desk.load.get_mut(usize::from(handler)) {
+            *records += 1;
+            *bytes += record.weight();
+        }
+        match decoded {
+            _ if faults::planted(Bug::SkipOffset) => {
+                let mut unit = self.undecodable(handler, ix, (span, &record), "skipped");
+                unit.records.clear();
+                self.queue(&mut desk, unit);
+            }
+            Ok((key, envelope)) => {
+                let lane = LaneKey {
+                    handler,
+                    key: Arc::clone(&key),
+                };
+                let failed = attempts.as_ref().map_or(0, |attempts| attempts.failed);
+                let due = attempts.map(|attempts| self.due(handler, attempts.due_millis));
+                let work = EventWork {
+                    handler,
+                    partition: ix,
+                    span,
+                    key,
+                    envelope,
+                    record,
+                };
+                desk.lanes.offer(lane, Arc::new(Input::Event(work)), failed, due);
+                faults::at(Step::Offered);
+                // Records come in numbers: a worker is woken for some of them, or when no more are at hand.
+                if desk.lanes.ready() >= GATHERED {
+                    self.rouse(&mut desk);
+                }
+            }
+            Err(reason) => {
+                let unit = self.undecodable(handler, ix, (span, &record), &reason);
+                self.queue(&mut desk, unit);
+            }
+        }
+        self.flow(&mut desk, handler, ix)
+    }
+
+    /// When a record that failed before a restart is due, by the monotonic clock. The wall clock may have jumped since:
+    /// the wait is at most the longest that the policy knows.
+    fn due(&self, handler: HandlerIx, due_millis: i64) -> u64 {
+        let left = u64::try_from(due_millis - clock::wall_millis()).unwrap_or(0);
+        let longest = self
+            .registry
+            .get(handler)
+            .map_or(0, |handler| handler.active().retry.max.as_millis());
+        clock::monotonic_millis() + left.min(u64::try_from(longest).unwrap_or(u64::MAX))
+    }
+
+    fn undecodable(
+        &self,
+        handler: HandlerIx,
+        partition: PartitionIx,
+        (span, record): (Span, &Record),
+        reason: &str,
+    ) -> Unit {
+        let mut records = Vec::new();
+        if let Some(handler) = self.registry.get(handler) {
+            let (topic, offset) = (&record.source.topic, record.offset);
+            tracing::error!(handler = &*handler.name, %topic, partition = record.source.partition, offset, reason, "no event, dead letter");
+            if let Some(meters) = handler.meters.topic(topic) {
+                meters.dead_letters.increment(1);
+            }
+            let version = handler.active();
+            let letter = DeadLetter {
+                handler: &handler.name,
+                version: version.number,
+                digest: &version.digest,
+                attempts: 0,
+                reason,
+                time: &iso_millis(clock::wall_millis()),
+            };
+            records.push(dead_letter(record, &letter));
+        }
+        let finish = Finish::Done {
+            partition,
+            span,
+            failed: 0,
+            produced_millis: record.timestamp_millis,
+            weight: record.weight(),
+        };
+        Unit {
+            changes: Vec::new(),
+            records,
+            finish,
+        }
+    }
+
+    /// Whether the consumer may go on with the partition, now that a record of it came in. Where the handler is full, it
+    /// waits for a while: pausing throws away what is fetched already.
+    fn flow(&self, desk: &mut MutexGuard<'_, Desk>, handler: HandlerIx, ix: PartitionIx) -> Flow {
+        let patience = Instant::now() + self.options.patience;
+        while self.is_full(desk, handler, 1) && !desk.stopping && !self.settled.wait_until(desk, patience).timed_out() {
+        }
+        let full = self.is_full(desk, handler, 1) || self.is_parked_full(desk, ix, 1);
+        if full && let Some(partition) = desk.partitions.get_mut(ix) {
+            partition.held = true;
+            return Flow::Pause;
+        }
+        Flow::Go
+    }
+
+    /// Whether the handler has as much in memory as it may, or a fraction of it. What waits behind a back-off does not
+    /// count: it must not hold up other keys, and has a bound of its own.
+    fn is_full(&self, desk: &Desk, handler: HandlerIx, fraction: usize) -> bool {
+        if desk.outbox.bytes >= self.options.outbox_bytes {
+            return true;
+        }
+        let records_bound = (self.options.in_flight / fraction).max(1);
+        let bytes_bound = self.options.in_flight_bytes / fraction;
+        let is_over = |(records, bytes): (usize, usize)| records >= records_bound || bytes >= bytes_bound;
+        let all = Self::load(desk, handler);
+        // Nearly always all of it is within the bound already, and nobody need ask what is parked.
+        is_over(all) && {
+            let parked = desk.partitions.of(handler).map(|(ix, _)| desk.lanes.parked(ix));
+            is_over(parked.fold(all, |(records, bytes), parked| {
+                (
+                    records.saturating_sub(parked.records),
+                    bytes.saturating_sub(parked.bytes),
+                )
+            }))
+        }
+    }
+
+    /// Whether as much of the partition waits behind back-offs as may, or a fraction of it.
+    fn is_parked_full(&self, desk: &Desk, ix: PartitionIx, fraction: usize) -> bool {
+        let parked = desk.lanes.parked(ix);
+        parked.records >= (self.options.parked / fraction).max(1)
+            || parked.bytes >= self.options.parked_bytes / fraction
+    }
+
+    /// Partitions whose reading was held and may go on.
+    fn resumed(&self, handler: HandlerIx) -> Vec<TopicPartition> {
+        let held = self.registry.get(handler);
+        if !held.is_some_and(|handler| handler.resumable.swap(false, Ordering::Relaxed)) {
+            return Vec::new();
+        }
+        let mut desk = self.desk.lock();
+        if self.is_full(&desk, handler, 2) {
+            return Vec::new();
+        }
+        let held = desk.partitions.of(handler);
+        let held =
+            held.filter(|(ix, partition)| partition.held && partition.assigned && !self.is_parked_full(&desk, *ix, 2));
+        let held: Vec<PartitionIx> = held.map(|(ix, _)| ix).collect();
+        let mut resumed = Vec::with_capacity(held.len());
+        for ix in held {
+            if let Some(partition) = desk.partitions.get_mut(ix) {
+                partition.held = false;
+                resumed.push(partition.name.clone());
+            }
+        }
+        resumed
+    }
+
+    pub(super) fn may_resume(&self) {
+        for (_, handler) in self.registry.iter() {
+            handler.resumable.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives partitions up: forgets what waits, and waits for what runs until it is committed, or until it is dropped. Failed
+    /// tries are waited for as well, as long as there is time: whoever gets the partition next asks the store for them.
+    fn revoked(&self, handler: HandlerIx, names: &[TopicPartition]) {
+        let mut desk = self.desk.lock();
+        let found = self.let_go(&mut desk, handler, names);
+        let deadline = Instant::now() + REVOKE_WAIT;
+        while Self::is_under_way(&desk, &found, Instant::now() < deadline) && !desk.stopping {
+            if Instant::now() >= deadline && !desk.revert {
+                desk.revert = true;
+                self.committable.notify_one();
+            }
+            self.settled.wait_for(&mut desk, Duration::from_millis(100));
+            for ix in &found {
+                // A trigger that failed meanwhile waits again.
+                self.purge(&mut desk, *ix);
+            }
+        }
+    }
+
+    /// From here on nothing new of these partitions begins.
+    pub(super) fn let_go(&self, desk: &mut Desk, handler: HandlerIx, names: &[TopicPartition]) -> Vec<PartitionIx> {
+        let found = names.iter().filter_map(|name| desk.partitions.find(handler, name));
+        let found: Vec<PartitionIx> = found.collect();
+        for ix in &found {
+            if let Some(partition) = desk.partitions.get_mut(*ix) {
+                partition.assigned = false;
+            }
+            self.purge(desk, *ix);
+        }
+        found
+    }
+
+    /// Whether something of these partitions waits for its commit; failed tries only as long as there is time.
+    pub(super) fn is_under_way(desk: &Desk, found: &[PartitionIx], in_time: bool) -> bool {
+        let mut partitions = found.iter().filter_map(|ix| desk.partitions.get(*ix));
+        partitions.any(|partition| partition.in_flight > 0 || (partition.noting > 0 && in_time))
+    }
+
+    /// Forgets the waiting records of a partition that is not assigned any more; they will be received again.
+    pub(super) fn purge(&self, desk: &mut Desk, ix: PartitionIx) {
+        let purged = desk.lanes.purge(ix);
+        // Work of other partitions may have come to the head of its lanes.
+        self.rouse(desk);
+        let records = purged.len();
+        let bytes: usize = purged.iter().map(|work| work.bytes()).sum();
+        self.forget(desk, ix, (records, bytes));
+        // Nothing may be committed for a while: what is held for the bounds must hear of it here.
+        self.may_resume();
+    }
+
+    /// Counts records and their bytes out that are not in memory any more.
+    pub(super) fn forget(&self, desk: &mut Desk, ix: PartitionIx, (records, bytes): (usize, usize)) {
+        let Some(partition) = desk.partitions.get_mut(ix) else {
+            return;
+        };
+        partition.in_flight = partition.in_flight.saturating_sub(records);
+        if let Some(load) = desk.load.get_mut(usize::from(partition.handler)) {
+            *load = (load.0.saturating_sub(records), load.1.saturating_sub(bytes));
+        }
+    }
+}
+
+/// The envelope in a record, and the key that orders it: the record's, or where it has none the event's own id.
+fn keyed(record: &Record) -> Result<(Arc<str>, Envelope), String> {
+    let envelope = decode(record.value.as_deref()).map_err(|error| error.to_string())?;
+    let key = match record.key.as_deref() {
+        None => envelope.event_id.as_str(),
+        Some(bytes) => std::str::from_utf8(bytes).map_err(|_| "the record's key is not UTF-8")?,
+    };
+    Ok((key.into(), envelope))
+}

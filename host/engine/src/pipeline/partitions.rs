@@ -1,0 +1,292 @@
+//! The partitions of all handlers: what is done in each, what is in memory, and whether its reading is held.
+//!
+//! Pure: a table behind the pipeline's lock.
+
+use std::collections::HashMap;
+
+use sandman_core::broker::Extent;
+use sandman_core::event::TopicPartition;
+use sandman_core::lanes::{HandlerIx, PartitionIx};
+use sandman_core::progress::{Progress, Span};
+use sandman_core::store::Attempts;
+
+/// One partition of one handler.
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) handler: HandlerIx,
+    pub(super) name: TopicPartition,
+    /// Raised with each assignment.
+    pub(super) epoch: u64,
+    pub(super) assigned: bool,
+    /// What is committed; `None` until the first record of a partition that was never read.
+    pub(super) progress: Option<Progress>,
+    /// Where a partition began that was never read before.
+    began: Option<i64>,
+    /// The end of the last record that was received.
+    received: Option<i64>,
+    /// Failures of records that are not done, from before they were received again.
+    pub(super) attempts: HashMap<i64, Attempts>,
+    /// Records in memory, from received to committed.
+    pub(super) in_flight: usize,
+    /// Failed tries that wait for their commit: until then nobody else can know of them.
+    pub(super) noting: usize,
+    /// The consumer holds its reading.
+    pub(super) held: bool,
+    /// Up to where the partition was read while it was assigned: between what was received and this there is no record.
+    read_to: Option<i64>,
+}
+
+/// What to do with a record that was received.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// Not ours any more, or received before: nothing.
+    Stale,
+    /// Done in an earlier run; its offsets are accounted for.
+    Known,
+    /// New work that accounts for this span.
+    New(Span),
+}
+
+impl Partition {
+    pub(super) fn assign(&mut self, attempts: Vec<Attempts>) {
+        self.epoch += 1;
+        if !self.is_settled() {
+            // What was received and is not done is there to be read again.
+            self.read_to = None;
+        }
+        self.assigned = true;
+        self.held = false;
+        self.received = self.progress.as_ref().map(Progress::next);
+        self.attempts = attempts
+            .into_iter()
+            .map(|attempts| (attempts.offset, attempts))
+            .collect();
+    }
+
+    pub(super) fn arrive(&mut self, offset: i64) -> Arrival {
+        if !self.assigned || self.received.is_some_and(|end| offset < end) {
+            return Arrival::Stale;
+        }
+        let start = self.received.unwrap_or(offset);
+        let span = Span { start, end: offset + 1 };
+        self.received = Some(span.end);
+        let progress = self.progress.get_or_insert_with(|| {
+            self.began = Some(offset);
+            Progress::starting_at(offset)
+        });
+        if progress.contains(offset) {
+            progress.complete(span);
+            return Arrival::Known;
+        }
+        self.in_flight += 1;
+        Arrival::New(span)
+    }
+
+    /// The next offset as far as the store has it: nothing before the first commit.
+    pub(super) fn committed(&self) -> Option<i64> {
+        let next = self.progress.as_ref()?.next();
+        (self.began != Some(next)).then_some(next)
+    }
+
+    /// Everything that was received is done, as far as the store has it.
+    fn is_settled(&self) -> bool {
+        self.received == self.progress.as_ref().map(Progress::next)
+    }
+
+    /// Notes up to where the partition was read: every record before that was received.
+    pub(super) fn read_up_to(&mut self, position: i64) {
+        if self.assigned && self.received.is_none_or(|received| received <= position) {
+            self.read_to = Some(position.max(self.read_to.unwrap_or(position)));
+        }
+    }
+
+    /// What the group is told: [`Partition::committed`], and past what holds no record behind it. A partition in which
+    /// nothing was ever done is told nothing, since the group would be taken to know more than the store.
+    pub(super) fn told(&self) -> Option<i64> {
+        let committed = self.committed()?;
+        let read_to = self.read_to.filter(|_| self.is_settled());
+        Some(committed.max(read_to.unwrap_or(committed)))
+    }
+
+    /// How many records the handler has still to handle, of what the brokers have: exact up to where the partition was
+    /// read, and from there on every offset counts, since nobody knows yet which of them hold records.
+    pub(super) fn waiting(&self, extent: Extent) -> u64 {
+        let mut unread = extent.first;
+        if self.assigned {
+            unread = unread.max(self.received.unwrap_or(unread));
+        }
+        if self.assigned || self.is_settled() {
+            unread = unread.max(self.read_to.unwrap_or(unread));
+        }
+        let in_memory = if self.assigned { self.in_flight as u64 } else { 0 };
+        let nothing = Progress::starting_at(extent.first);
+        in_memory + self.progress.as_ref().unwrap_or(&nothing).left(unread, extent.end)
+    }
+}
+
+/// All partitions this process has met.
+#[derive(Debug, Default)]
+pub(super) struct Partitions {
+    list: Vec<Partition>,
+    index: HashMap<(HandlerIx, TopicPartition), PartitionIx>,
+}
+
+impl Partitions {
+    /// The partition's index; an unknown one is entered with what the store knew of it.
+    pub(super) fn enter(
+        &mut self,
+        handler: HandlerIx,
+        name: &TopicPartition,
+        progress: Option<Progress>,
+    ) -> PartitionIx {
+        if let Some(ix) = self.find(handler, name) {
+            return ix;
+        }
+        let ix = PartitionIx::try_from(self.list.len()).unwrap_or(PartitionIx::MAX);
+        self.list.push(Partition {
+            handler,
+            name: name.clone(),
+            epoch: 0,
+            assigned: false,
+            progress,
+            began: None,
+            received: None,
+            attempts: HashMap::new(),
+            in_flight: 0,
+            noting: 0,
+            held: false,
+            read_to: None,
+        });
+        self.index.insert((handler, name.clone()), ix);
+        ix
+    }
+
+    pub(super) fn find(&self, handler: HandlerIx, name: &TopicPartition) -> Option<PartitionIx> {
+        self.index.get(&(handler, name.clone())).copied()
+    }
+
+    pub(super) fn get(&self, ix: PartitionIx) -> Option<&Partition> {
+        self.list.get(usize::try_from(ix).ok()?)
+    }
+
+    pub(super) fn get_mut(&mut self, ix: PartitionIx) -> Option<&mut Partition> {
+        self.list.get_mut(usize::try_from(ix).ok()?)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (PartitionIx, &mut Partition)> {
+        (0..).zip(&mut self.list)
+    }
+
+    pub(super) fn of(&self, handler: HandlerIx) -> impl Iterator<Item = (PartitionIx, &Partition)> {
+        (0..)
+            .zip(&self.list)
+            .filter(move |(_, partition)| partition.handler == handler)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extent(first: i64, end: i64) -> Extent {
+        Extent { first, end }
+    }
+
+    /// A partition of which the store knows this, assigned.
+    fn assigned(progress: Option<i64>) -> Partition {
+        let mut partitions = Partitions::default();
+        let name = TopicPartition {
+            topic: "t".into(),
+            partition: 0,
+        };
+        partitions.enter(0, &name, progress.map(Progress::starting_at));
+        let mut partition = partitions.list.remove(0);
+        partition.assign(Vec::new());
+        partition
+    }
+
+    fn handle(partition: &mut Partition, offset: i64) {
+        let Arrival::New(span) = partition.arrive(offset) else {
+            panic!("not new")
+        };
+        partition.progress.as_mut().unwrap().complete(span);
+        partition.in_flight -= 1;
+    }
+
+    #[test]
+    fn every_offset_counts_until_it_was_read_and_then_what_holds_a_record() {
+        let mut partition = assigned(None);
+        assert_eq!(partition.waiting(extent(3, 10)), 7);
+        partition.read_up_to(6);
+        assert_eq!(partition.waiting(extent(3, 10)), 4, "nothing but what was taken back");
+        assert_eq!(partition.told(), None, "nothing is done");
+        assert!(matches!(partition.arrive(6), Arrival::New(_)));
+        assert_eq!(partition.waiting(extent(3, 10)), 4, "one in memory, three unread");
+        partition.read_up_to(9);
+        assert_eq!(partition.waiting(extent(3, 10)), 2);
+        assert_eq!(
+            partition.waiting(extent(8, 10)),
+            2,
+            "retention takes nothing from memory"
+        );
+        partition.progress.as_mut().unwrap().complete(Span { start: 6, end: 7 });
+        partition.in_flight = 0;
+        assert_eq!((partition.waiting(extent(3, 9)), partition.told()), (0, Some(9)));
+        partition.read_up_to(4);
+        assert_eq!(partition.told(), Some(9), "an old position");
+    }
+
+    #[test]
+    fn a_partition_that_was_taken_away_counts_what_was_not_done() {
+        let mut partition = assigned(Some(5));
+        handle(&mut partition, 5);
+        partition.read_up_to(8);
+        partition.assigned = false;
+        assert_eq!(partition.waiting(extent(0, 8)), 0, "control records, as was seen");
+        assert_eq!(partition.waiting(extent(0, 9)), 1);
+        partition.assign(Vec::new());
+        assert_eq!(partition.waiting(extent(0, 8)), 0);
+        assert!(matches!(partition.arrive(8), Arrival::New(_)));
+        handle(&mut partition, 9);
+        partition.read_up_to(12);
+        assert_eq!(partition.told(), Some(6), "one is not done");
+        partition.assigned = false;
+        partition.in_flight = 0;
+        assert_eq!(
+            partition.waiting(extent(0, 12)),
+            5,
+            "6 to 12, but for the one that is done"
+        );
+        partition.assign(Vec::new());
+        assert_eq!(partition.waiting(extent(0, 12)), 5);
+    }
+
+    #[test]
+    fn a_partition_that_comes_back_starts_where_it_was_committed_and_skips_what_was_done_early() {
+        let mut partitions = Partitions::default();
+        let name = TopicPartition {
+            topic: "t".into(),
+            partition: 0,
+        };
+        let ix = partitions.enter(0, &name, None);
+        let partition = partitions.get_mut(ix).unwrap();
+        assert_eq!(partition.arrive(5), Arrival::Stale, "not assigned");
+        partition.assign(Vec::new());
+        let Arrival::New(first) = partition.arrive(5) else {
+            panic!("new")
+        };
+        let Arrival::New(second) = partition.arrive(8) else {
+            panic!("new")
+        };
+        assert_eq!((first.start, first.end, second.start, second.end), (5, 6, 6, 9));
+        assert_eq!(partition.arrive(8), Arrival::Stale, "received before");
+        assert_eq!(partition.committed(), None, "nothing is");
+        partition.progress.as_mut().unwrap().complete(second);
+        partition.assign(Vec::new());
+        assert!(matches!(partition.arrive(5), Arrival::New(_)));
+        assert_eq!(partition.arrive(8), Arrival::Known);
+        assert!(matches!(partition.arrive(9), Arrival::New(Span { start: 9, end: 10 })));
+        partition.progress.as_mut().unwrap().complete(first);
+        assert_eq!(partition.committed(), Some(9));
+    }
+}

@@ -1,0 +1,239 @@
+//! One request: its handlers in the route's order, all of them or none, and the answer that leaves after the commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::clock;
+use crate::meters::Invoked;
+use crate::registry::Handler;
+use sandman_core::event::OutRecord;
+use sandman_core::faults::{self, Bug};
+use sandman_core::lanes::{Change, HandlerIx, Job, LaneKey, Seat};
+use sandman_core::outcome::{Context, Fault, Outcome, Reply, StateChange};
+use sandman_core::store::{AnswerWrite, Answered, StoreError};
+use sandman_core::unit::{Finish, Mint, Unit, records};
+use sandman_core::work::{Answer, Idempotency, Input, RequestId, RequestWork};
+
+use super::Pipeline;
+use super::worker::{Ran, invoked, load};
+
+/// Requests that may wait for their answers at once; more are told to come again.
+const WAITING: usize = 10_000;
+
+/// What the handlers made of a request so far.
+#[derive(Default)]
+struct Made {
+    changes: Vec<Change>,
+    records: Vec<OutRecord>,
+    replies: Vec<Reply>,
+}
+
+impl Pipeline {
+    /// Puts a request into the lanes of its key. The answer comes after its commit.
+    pub fn request(&self, work: RequestWork) -> oneshot::Receiver<Answer> {
+        let (sender, receiver) = oneshot::channel();
+        let mut desk = self.desk.lock();
+        // A read publishes nothing: however long Kafka is away, everybody still sees what is known of them.
+        let full = desk.outbox.bytes >= self.options.outbox_bytes && work.method != "GET";
+        if desk.stopping || desk.waiting.len() >= WAITING || full {
+            drop(desk);
+            // A client that has gone hears nothing.
+            sender.send(Answer::Busy).ok();
+            return receiver;
+        }
+        desk.requests += 1;
+        let id = desk.requests;
+        desk.waiting.insert(id, sender);
+        let key = |handler: &HandlerIx| LaneKey {
+            handler: *handler,
+            key: Arc::clone(&work.key),
+        };
+        let lanes: Vec<LaneKey> = work.handlers.iter().map(key).collect();
+        desk.lanes.offer_joint(&lanes, &Arc::new(Input::Request(id, work)));
+        self.rouse(&mut desk);
+        receiver
+    }
+
+    /// Runs a request. Whatever becomes of it becomes a unit: its answer must not overtake what it stands on.
+    pub(super) fn run_request(&self, job: &Job<Input>, id: RequestId, work: &RequestWork) -> Ran {
+        let (made, answer) = match self.recall(work) {
+            Ok(None) => self.run_handlers(job, work),
+            Ok(Some(answer)) => (nothing(job), answer),
+            Err(error) => (nothing(job), self.unreadable(&error)),
+        };
+        let remember = match (&work.idempotency, &answer) {
+            (Some(Idempotency { key, digest }), Answer::Reply { status, body }) if *status < 400 => Some(AnswerWrite {
+                key: Arc::clone(&work.key),
+                idempotency_key: key.as_str().into(),
+                answered: Answered {
+                    digest: digest.clone(),
+                    status: *status,
+                    body: body.clone(),
+                },
+            }),
+            _ => None,
+        };
+        let lanes = job.seats.iter().map(|seat| seat.lane.clone());
+        let changes = lanes
+            .zip(made.changes.iter().map(|change| change.change.clone()))
+            .collect();
+        let finish = Finish::Answered {
+            request: id,
+            answer,
+            remember,
+        };
+        Ran::Done(
+            made.changes,
+            Unit {
+                changes,
+                records: made.records,
+                finish,
+            },
+        )
+    }
+
+    fn unreadable(&self, error: &StoreError) -> Answer {
+        self.stop_if_failed(error);
+        Answer::Unavailable(error.to_string())
+    }
+
+    /// The answer that a repetition gets: what is committed, or waits for its commit in this very lane.
+    fn recall(&self, work: &RequestWork) -> Result<Option<Answer>, StoreError> {
+        let Some(Idempotency { key, digest }) = &work.idempotency else {
+            return Ok(None);
+        };
+        let name = (Arc::clone(&work.key), Arc::from(key.as_str()));
+        let pending = self.desk.lock().remembered.get(&name).cloned();
+        let answered = match pending {
+            Some(answered) => Some(answered),
+            None => self.store.answered(&work.key, key, clock::wall_millis())?,
+        };
+        Ok(answered.map(|answered| match answered {
+            Answered { digest: known, .. } if known != *digest => Answer::IdempotencyMismatch,
+            Answered { status, body, .. } => Answer::Replayed { status, body },
+        }))
+    }
+
+    fn run_handlers(&self, job: &Job<Input>, work: &RequestWork) -> (Made, Answer) {
+        let now = clock::wall_millis();
+        let mut made = Made::default();
+        for seat in &job.seats {
+            let Some(handler) = self.registry.get(seat.lane.handler) else {
+                continue;
+            };
+            if let Err(answer) = self.run_handler((handler, seat), work, now, &mut made) {
+                return (nothing(job), answer);
+            }
+        }
+        match merge(&made.replies) {
+            Ok(Reply { body, .. }) if faults::planted(Bug::RefuseDone) => (made, Answer::Reply { status: 409, body }),
+            Ok(Reply { status, body }) => (made, Answer::Reply { status, body }),
+            Err(reason) => (nothing(job), Answer::Failed(reason)),
+        }
+    }
+
+    fn run_handler(
+        &self,
+        (handler, seat): (&Handler, &Seat),
+        work: &RequestWork,
+        now_millis: i64,
+        made: &mut Made,
+    ) -> Result<(), Answer> {
+        let seen = match &seat.state {
+            Some(known) => known.clone(),
+            None => load(&*self.store, handler, &work.key).map_err(|error| self.unreadable(&error))?,
+        };
+        let version = handler.active();
+        let context = Context {
+            now_millis,
+            attempt: 1,
+            settings: &version.settings,
+        };
+        let began = Instant::now();
+        let outcome = version.guest.invoke(work.trigger(), seen.document.as_deref(), context);
+        handler.meters.seconds.record(began.elapsed());
+        let count = |invoked| handler.meters.invoked(invoked).increment(1);
+        count(outcome.as_ref().map_or_else(invoked, |_| Invoked::Ok));
+        let Outcome { state, events, reply } = outcome.map_err(|fault| failed(handler, fault))?;
+        let reply = reply.ok_or_else(|| Answer::Failed(format!("handler `{}` gave no reply", handler.name)))?;
+        if reply.status >= 400 {
+            return Err(Answer::Reply {
+                status: reply.status,
+                body: reply.body,
+            });
+        }
+        let mint = Mint {
+            source: &self.options.source,
+            now_millis,
+            correlation_id: Some(&work.correlation_id),
+            causation_id: None,
+            traceparent: work.traceparent.as_deref(),
+            id: Uuid::new_v4,
+        };
+        let records = records(events, &work.key, &version.terms, &mint).map_err(|error| {
+            count(Invoked::Contract);
+            Answer::Failed(format!("handler `{}`: {error}", handler.name))
+        })?;
+        made.changes.push(Change {
+            seen: Some(seen),
+            change: state,
+        });
+        made.records.extend(records);
+        made.replies.push(reply);
+        Ok(())
+    }
+}
+
+/// Nothing of the request commits; what the lanes know stays.
+fn nothing(job: &Job<Input>) -> Made {
+    let keep = |seat: &Seat| Change {
+        seen: seat.state.clone(),
+        change: StateChange::Keep,
+    };
+    Made {
+        changes: job.seats.iter().map(keep).collect(),
+        ..Made::default()
+    }
+}
+
+/// What a client hears when a handler gave no outcome.
+fn failed(handler: &Handler, fault: Fault) -> Answer {
+    match fault {
+        // The guest's own words about the request, such as the field that is wrong.
+        Fault::Rejected(reason) => Answer::Reply {
+            status: 400,
+            body: Some(serde_json::json!({ "error": reason }).to_string()),
+        },
+        Fault::Invalid(reason) => Answer::Failed(reason),
+        Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => {
+            tracing::error!(handler = &*handler.name, reason, "a request failed");
+            Answer::Unavailable(reason)
+        }
+    }
+}
+
+/// The replies of a route's handlers as one: the first status, and the objects' fields together, later ones winning.
+fn merge(replies: &[Reply]) -> Result<Reply, String> {
+    let [first, rest @ ..] = replies else {
+        return Err("the route has no handler".to_owned());
+    };
+    if rest.is_empty() {
+        return Ok(first.clone());
+    }
+    let mut fields: BTreeMap<String, Box<RawValue>> = BTreeMap::new();
+    for body in replies.iter().filter_map(|reply| reply.body.as_deref()) {
+        let object: BTreeMap<_, _> =
+            serde_json::from_str(body).map_err(|error| format!("a reply to be merged is no JSON object: {error}"))?;
+        fields.extend(object);
+    }
+    let body = serde_json::to_string(&fields).map_err(|error| error.to_string())?;
+    Ok(Reply {
+        status: first.status,
+        body: Some(body),
+    })
+}

@@ -1,0 +1,394 @@
+//! The pipeline step by step, without threads: records come, partitions come and go, tries fail, commits fail, the host is
+//! killed and starts again, in any order. After each commit the store must say what it would say had nothing gone wrong.
+
+use std::collections::{HashMap, HashSet};
+
+use proptest::prelude::*;
+
+use super::careful::{Careful, becomes_a_letter, is_no_event};
+use super::*;
+use sandman_core::lanes::{Job, PartitionIx};
+use sandman_core::progress::Progress;
+use sandman_core::work::Input;
+
+const PARTITIONS: usize = 3;
+const KEYS: u8 = 6;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A record is produced, some offsets behind the last one of its partition.
+    Produce {
+        key: u8,
+        gap: i64,
+    },
+    /// The consumer hands on what is next in the partition.
+    Deliver {
+        partition: usize,
+        count: usize,
+    },
+    /// A worker takes a job, before or after back-offs have ended.
+    Take {
+        late: bool,
+    },
+    /// A worker hands one back.
+    Finish(usize),
+    /// The committer commits, or cannot.
+    Commit {
+        fails: bool,
+    },
+    /// A partition is given up, in time or not.
+    Revoke {
+        partition: usize,
+        forced: bool,
+    },
+    Assign(usize),
+    /// The host is killed, and starts again.
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let partition = 0..PARTITIONS;
+    prop_oneof![
+        6 => (0..KEYS, 0..3i64).prop_map(|(key, gap)| Step::Produce { key, gap }),
+        6 => (partition.clone(), 1..4usize).prop_map(|(partition, count)| Step::Deliver { partition, count }),
+        8 => any::<bool>().prop_map(|late| Step::Take { late }),
+        8 => any::<usize>().prop_map(Step::Finish),
+        5 => prop::bool::weighted(0.25).prop_map(|fails| Step::Commit { fails }),
+        1 => (partition.clone(), any::<bool>()).prop_map(|(partition, forced)| Step::Revoke { partition, forced }),
+        2 => partition.prop_map(Step::Assign),
+        1 => Just(Step::Crash),
+    ]
+}
+
+/// A host, and everything around it.
+struct World {
+    store: Arc<Flaky>,
+    pipeline: Arc<Pipeline>,
+    intake: HandlerIntake,
+    /// What is on the broker: payloads, keys and records.
+    log: [Vec<(u32, u8, Record)>; PARTITIONS],
+    produced: u32,
+    /// Where the consumer reads next in the partitions it has, and whether it is held.
+    reading: HashMap<usize, (i64, bool)>,
+    jobs: Vec<Job<Input>>,
+    slow: Arc<Mutex<HashSet<u32>>>,
+}
+
+fn started(store: &Arc<Flaky>, slow: &Arc<Mutex<HashSet<u32>>>) -> Arc<Pipeline> {
+    let (alarm, _) = Alarm::new();
+    let shared = Arc::clone(store) as Arc<dyn Store>;
+    let options = Options {
+        in_flight: 12,
+        parked: 4,
+        batch: 5,
+        store_pause: Duration::ZERO,
+        ..options()
+    };
+    let registry = registry_of(Box::new(Careful::new(Arc::clone(slow))));
+    Pipeline::new(options, registry, shared, (alarm, Meters::new().host))
+        .unwrap()
+        .0
+}
+
+impl World {
+    fn new() -> Self {
+        let store = Flaky::steady();
+        let slow = Arc::default();
+        let pipeline = started(&store, &slow);
+        Self {
+            intake: HandlerIntake::new(Arc::clone(&pipeline), 0),
+            pipeline,
+            store,
+            log: Default::default(),
+            produced: 0,
+            reading: HashMap::new(),
+            jobs: Vec::new(),
+            slow,
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Produce { key, gap } => self.produce(key, gap),
+            Step::Deliver { partition, count } => (0..count).for_each(|_| self.deliver(partition)),
+            Step::Take { late } => self.take(late),
+            Step::Finish(which) => self.finish(which),
+            Step::Commit { fails } => self.commit(fails),
+            Step::Revoke { partition, forced } => self.revoke(partition, forced),
+            Step::Assign(partition) => self.assign(partition),
+            Step::Crash => {
+                self.jobs.clear();
+                self.reading.clear();
+                self.pipeline = started(&self.store, &self.slow);
+                self.intake = HandlerIntake::new(Arc::clone(&self.pipeline), 0);
+            }
+        }
+        self.adds_up();
+    }
+
+    fn produce(&mut self, key: u8, gap: i64) {
+        let partition = usize::from(key) % PARTITIONS;
+        let log = &mut self.log[partition];
+        let offset = log.last().map_or(gap, |(_, _, last)| last.offset + 1 + gap);
+        let mut record = record(key, self.produced, i32::try_from(partition).unwrap(), offset);
+        if is_no_event(self.produced) {
+            record.value = Some(b"{".to_vec());
+        }
+        log.push((self.produced, key, record));
+        self.produced += 1;
+    }
+
+    fn deliver(&mut self, partition: usize) {
+        let Some((next, held)) = self.reading.get_mut(&partition) else {
+            return;
+        };
+        let record = self.log[partition].iter().find(|(_, _, record)| record.offset >= *next);
+        if let Some((_, _, record)) = record.filter(|_| !*held) {
+            *next = record.offset + 1;
+            *held = self.intake.record(record.clone()) == Flow::Pause;
+        }
+        for resumed in self.intake.resumed() {
+            let partition = usize::try_from(resumed.partition).unwrap();
+            self.reading.get_mut(&partition).expect("resumed without being ours").1 = false;
+        }
+    }
+
+    fn take(&mut self, late: bool) {
+        let now = if late { u64::MAX } else { 0 };
+        let Some(job) = self.pipeline.desk.lock().lanes.take(now) else {
+            return;
+        };
+        let lane = &job.seats[0].lane;
+        assert!(
+            self.jobs.iter().all(|other| other.seats[0].lane != *lane),
+            "two jobs of {lane:?}"
+        );
+        self.jobs.push(job);
+    }
+
+    fn finish(&mut self, which: usize) {
+        if self.jobs.is_empty() {
+            return;
+        }
+        let job = self.jobs.remove(which % self.jobs.len());
+        let ran = self.pipeline.run(&job);
+        self.pipeline.hand_back(&mut self.pipeline.desk.lock(), job, ran);
+    }
+
+    fn commit(&mut self, fails: bool) {
+        let mut desk = self.pipeline.desk.lock();
+        if desk.units.is_empty() {
+            return;
+        }
+        let batch = self.pipeline.gather(&mut desk);
+        drop(desk);
+        if fails {
+            self.pipeline.fail(batch);
+            return;
+        }
+        let committed = self.store.commit(&batch.commit, 0).unwrap();
+        self.pipeline.settle(batch, committed, 0);
+        self.check();
+    }
+
+    /// As [`HandlerIntake::revoked`], with the workers and the committer going on meanwhile. By force, where nothing can be
+    /// committed, all of the partition goes but its failed tries.
+    fn revoke(&mut self, number: usize, forced: bool) {
+        if self.reading.remove(&number).is_none() {
+            return;
+        }
+        let name = partition(i32::try_from(number).unwrap());
+        let found = self.pipeline.let_go(&mut self.pipeline.desk.lock(), 0, &[name]);
+        let mut rounds = 0;
+        while self.is_under_way(&found, forced) {
+            self.take(false);
+            self.finish(0);
+            if !forced {
+                self.commit(false);
+            }
+            rounds += 1;
+            assert!(rounds < 10_000, "the partition is not given up");
+        }
+        while Pipeline::is_under_way(&self.pipeline.desk.lock(), &found, true) {
+            self.commit(false);
+        }
+    }
+
+    fn is_under_way(&self, found: &[PartitionIx], forced: bool) -> bool {
+        let mut desk = self.pipeline.desk.lock();
+        if forced {
+            self.pipeline.revert(&mut desk, Vec::new());
+        }
+        self.pipeline.purge(&mut desk, found[0]);
+        Pipeline::is_under_way(&desk, found, !forced)
+    }
+
+    fn assign(&mut self, number: usize) {
+        if self.reading.contains_key(&number) {
+            return;
+        }
+        let starts = self
+            .intake
+            .assigned(&[partition(i32::try_from(number).unwrap())])
+            .unwrap();
+        let next = match starts[0] {
+            Start::Beginning => 0,
+            Start::At(offset) => offset,
+        };
+        self.reading.insert(number, (next, false));
+    }
+
+    /// What is counted per partition is what is counted per handler, and what is parked is part of it.
+    fn adds_up(&self) {
+        let desk = self.pipeline.desk.lock();
+        let in_flight: usize = desk.partitions.of(0).map(|(_, partition)| partition.in_flight).sum();
+        assert_eq!(in_flight, desk.load[0].0);
+        for (ix, partition) in desk.partitions.of(0) {
+            let parked = desk.lanes.parked(ix);
+            assert!(parked.records <= partition.in_flight, "{parked:?}");
+            assert_eq!(parked.records == 0, parked.bytes == 0);
+        }
+    }
+
+    /// An offset is passed exactly where what is at it has had its effect: once, and in the order of its key.
+    fn check(&self) {
+        let tables = self.store.tables.lock();
+        let mut letters = HashSet::new();
+        for letter in tables.outbox.iter().filter(|record| &*record.topic == "t.dlq") {
+            let header = |name: &str| {
+                let found = letter.headers.iter().find(|header| header.name == name);
+                std::str::from_utf8(found.unwrap().value.unwrap()).unwrap().to_owned()
+            };
+            let place = (header("sandman.partition"), header("sandman.offset"));
+            assert!(letters.insert(place.clone()), "two dead letters of {place:?}");
+        }
+        let mut lists: HashMap<u8, Vec<String>> = HashMap::new();
+        for (payload, key, record) in self.log.iter().flatten() {
+            let progress = tables.progress.get(&record.source);
+            let passed = progress.is_some_and(|progress| progress.contains(record.offset));
+            let place = (record.source.partition.to_string(), record.offset.to_string());
+            let letter = letters.contains(&place);
+            assert_eq!(
+                letter,
+                passed && becomes_a_letter(*payload),
+                "dead letter of {payload} at {place:?}"
+            );
+            if passed && !letter {
+                lists.entry(*key).or_default().push(payload.to_string());
+            }
+        }
+        for key in 0..KEYS {
+            let list = lists.remove(&key).unwrap_or_default();
+            let state = tables.states.get(&name("lister", &key.to_string()));
+            assert_eq!(
+                state.map_or("", |(_, _, document)| document),
+                list.join(" "),
+                "state of {key}"
+            );
+            let told = |record: &&sandman_core::event::OutRecord| {
+                &*record.topic == "listed" && record.key.as_deref() == Some(key.to_string().as_bytes())
+            };
+            let events = tables.outbox.iter().filter(told).count();
+            assert_eq!(events, list.len(), "events of {key}");
+        }
+    }
+
+    /// Everything that was produced comes in and is committed, and nothing is left in memory.
+    fn settle(&mut self) {
+        (0..PARTITIONS).for_each(|partition| self.assign(partition));
+        let mut rounds = 0;
+        loop {
+            for partition in 0..PARTITIONS {
+                self.step(Step::Deliver { partition, count: 1 });
+            }
+            self.step(Step::Take { late: true });
+            self.step(Step::Finish(0));
+            self.step(Step::Commit { fails: false });
+            let at_the_end = |(partition, (next, _)): (&usize, &(i64, bool))| {
+                self.log[*partition]
+                    .last()
+                    .is_none_or(|(_, _, last)| last.offset < *next)
+            };
+            let desk = self.pipeline.desk.lock();
+            if self.reading.iter().all(at_the_end) && desk.load[0].0 == 0 && desk.units.is_empty() {
+                break;
+            }
+            rounds += 1;
+            assert!(rounds < 10_000, "it does not come to rest");
+        }
+        self.check();
+        let desk = self.pipeline.desk.lock();
+        assert_eq!((desk.load[0], desk.lanes.count(0)), ((0, 0), 0), "left in memory");
+        assert!(desk.lanes.is_settled() && self.jobs.is_empty());
+        assert!(desk.partitions.of(0).all(|(_, partition)| partition.noting == 0));
+        let tables = self.store.tables.lock();
+        for (_, _, record) in self.log.iter().filter_map(|log| log.last()) {
+            let progress = &tables.progress[&record.source];
+            assert_eq!(*progress, Progress::starting_at(record.offset + 1));
+        }
+        assert!(
+            tables.attempts.is_empty(),
+            "attempts of records that are done: {:?}",
+            tables.attempts
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_comes_and_goes_the_store_says_what_happened(steps in prop::collection::vec(step(), 1..250)) {
+        let mut world = World::new();
+        (0..PARTITIONS).for_each(|partition| world.assign(partition));
+        for step in steps {
+            world.step(step);
+        }
+        world.settle();
+    }
+}
+
+#[test]
+fn a_drain_waits_for_the_commit_that_is_under_way() {
+    let mut world = World::new();
+    world.assign(0);
+    while !is_no_event(world.produced) {
+        world.produced += 1;
+    }
+    world.produce(0, 0);
+    world.deliver(0);
+    let is_drained = |world: &World| world.pipeline.drain(Instant::now());
+    assert!(!is_drained(&world), "its dead letter waits");
+    let batch = world.pipeline.gather(&mut world.pipeline.desk.lock());
+    assert!(!is_drained(&world), "it is being committed");
+    let committed = world.store.commit(&batch.commit, 0).unwrap();
+    world.pipeline.settle(batch, committed, 0);
+    assert!(is_drained(&world));
+}
+
+#[test]
+fn a_try_that_failed_just_before_its_partition_went_is_known_when_it_comes_back() {
+    let mut world = World::new();
+    world.assign(2);
+    // The second payload fails at its first try; the handler itself says so if it sees a first try of it again.
+    (0..2).for_each(|_| world.produce(2, 0));
+    for _ in 0..2 {
+        world.deliver(2);
+        world.take(false);
+        world.finish(0);
+    }
+    world.revoke(2, false);
+    let failed = |(_, attempts): (_, &Attempts)| attempts.failed;
+    assert_eq!(
+        world
+            .store
+            .tables
+            .lock()
+            .attempts
+            .iter()
+            .map(failed)
+            .collect::<Vec<_>>(),
+        [1]
+    );
+    world.settle();
+}

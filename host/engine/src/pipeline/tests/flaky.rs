@@ -1,0 +1,161 @@
+//! A store in memory that fails now and then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use sandman_core::event::{OutRecord, TopicPartition};
+use sandman_core::progress::Progress;
+use sandman_core::store::{
+    AnswerWrite, Answered, Attempts, BatchNo, Commit, Committed, OutboxBatch, OutboxSize, RowId, Store, StoreError,
+    StoreId, Stored,
+};
+
+/// A store in memory that refuses every third commit, or none.
+pub(super) struct Flaky {
+    id: StoreId,
+    refuses: bool,
+    pub(super) tables: Mutex<Tables>,
+    commits: AtomicU64,
+}
+
+#[derive(Default)]
+pub(super) struct Tables {
+    pub(super) states: HashMap<(String, String), (RowId, u64, Arc<str>)>,
+    pub(super) progress: HashMap<TopicPartition, Progress>,
+    pub(super) attempts: HashMap<(TopicPartition, i64), Attempts>,
+    pub(super) answers: Vec<AnswerWrite>,
+    pub(super) outbox: Vec<OutRecord>,
+    batches: BatchNo,
+}
+
+impl Flaky {
+    pub(super) fn new() -> Arc<Self> {
+        Self::that(true)
+    }
+
+    /// A store that takes everything.
+    pub(super) fn steady() -> Arc<Self> {
+        Self::that(false)
+    }
+
+    fn that(refuses: bool) -> Arc<Self> {
+        Arc::new(Self {
+            id: StoreId("test".into()),
+            refuses,
+            tables: Mutex::default(),
+            commits: AtomicU64::new(0),
+        })
+    }
+}
+
+pub(super) fn name(handler: &str, key: &str) -> (String, String) {
+    (handler.to_owned(), key.to_owned())
+}
+
+impl Store for Flaky {
+    fn id(&self) -> &StoreId {
+        &self.id
+    }
+
+    fn state(&self, handler: &str, key: &str) -> Result<Option<Stored>, StoreError> {
+        let tables = self.tables.lock();
+        Ok(tables
+            .states
+            .get(&name(handler, key))
+            .map(|(row, revision, document)| Stored {
+                row: *row,
+                revision: *revision,
+                document: document.clone(),
+            }))
+    }
+
+    fn documents(&self, _: RowId, _: usize) -> Result<Vec<(RowId, Arc<str>)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn progress(&self, _: &str) -> Result<Vec<(TopicPartition, Progress)>, StoreError> {
+        Ok(self.tables.lock().progress.clone().into_iter().collect())
+    }
+
+    fn attempts(&self, _: &str, partition: &TopicPartition) -> Result<Vec<Attempts>, StoreError> {
+        let tables = self.tables.lock();
+        let theirs = tables.attempts.iter().filter(|((name, _), _)| name == partition);
+        Ok(theirs.map(|(_, attempts)| attempts.clone()).collect())
+    }
+
+    fn commit(&self, commit: &Commit, _: i64) -> Result<Committed, StoreError> {
+        if self.commits.fetch_add(1, Ordering::Relaxed) % 3 == 1 && self.refuses {
+            return Err(StoreError::Unavailable("planted".into()));
+        }
+        let mut tables = self.tables.lock();
+        let mut committed = Committed::default();
+        for write in &commit.states {
+            let stored = tables
+                .states
+                .get(&name(&write.handler, &write.key))
+                .map(|(row, revision, _)| (*row, *revision));
+            assert_eq!(
+                stored, write.base,
+                "a write stands on another state than the stored one"
+            );
+            let row = RowId(i64::try_from(tables.states.len()).unwrap());
+            let (row, revision) = stored.map_or((row, 1), |(row, revision)| (row, revision + 1));
+            match &write.document {
+                Some(document) => tables
+                    .states
+                    .insert(name(&write.handler, &write.key), (row, revision, document.clone())),
+                None => tables.states.remove(&name(&write.handler, &write.key)),
+            };
+            committed.rows.push(write.document.as_ref().map(|_| (row, revision)));
+        }
+        tables.answers.extend(commit.answers.iter().cloned());
+        tables.outbox.extend(commit.outbox.iter().cloned());
+        for write in &commit.progress {
+            tables.progress.insert(write.partition.clone(), write.progress.clone());
+        }
+        for write in &commit.attempts {
+            let at = (write.partition.clone(), write.offset);
+            match &write.attempts {
+                Some(attempts) => tables.attempts.insert(at, attempts.clone()),
+                None => tables.attempts.remove(&at),
+            };
+        }
+        if !commit.outbox.is_empty() {
+            tables.batches += 1;
+            committed.batch = Some((tables.batches, 1));
+        }
+        Ok(committed)
+    }
+
+    fn answered(&self, key: &str, idempotency_key: &str, _: i64) -> Result<Option<Answered>, StoreError> {
+        let tables = self.tables.lock();
+        let write = tables
+            .answers
+            .iter()
+            .find(|write| &*write.key == key && &*write.idempotency_key == idempotency_key);
+        Ok(write.map(|write| write.answered.clone()))
+    }
+
+    fn outbox(&self, _: BatchNo, _: u64) -> Result<Vec<OutboxBatch>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn outbox_size(&self) -> Result<OutboxSize, StoreError> {
+        Ok(OutboxSize::default())
+    }
+
+    fn forget_kafka(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn claimed(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn adopt(&self, _: BatchNo) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! The handlers of this host, and which version of each is active.
+//!
+//! A unit of work takes a snapshot of the version when its lane runs it, and all of it, its contract, limits, settings and
+//! policy, comes from that one snapshot. A lane runs one trigger after the other, and the active version changes in one
+//! store; so a key never meets an older version after a newer one, unless somebody rolls back. What a revert runs again
+//! was not committed, and is run on the version of that moment. An old version lives for as long as a snapshot holds it.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use crate::meters::HandlerMeters;
+use sandman_core::contract::Terms;
+use sandman_core::lanes::HandlerIx;
+use sandman_core::limits::Retry;
+use sandman_core::outcome::Guest;
+
+/// Handlers that one process can know in its life, those that were removed meanwhile counted.
+const CAPACITY: usize = 1_024;
+
+/// One version of a handler, loaded and checked against what the configuration grants.
+pub struct Version {
+    /// Its number, from 1, per handler.
+    pub number: u64,
+    /// The component's sha256, lower-case hex.
+    pub digest: Arc<str>,
+    /// What it consumes and emits.
+    pub terms: Terms,
+    /// The component itself.
+    pub guest: Box<dyn Guest>,
+    /// The handler's settings, a JSON object as text.
+    pub settings: Arc<str>,
+    /// When a failed trigger is tried again.
+    pub retry: Retry,
+}
+
+/// A handler: a name, and the version that serves it now.
+pub struct Handler {
+    /// The name in `[handlers.NAME]`.
+    pub name: Arc<str>,
+    /// Its metrics.
+    pub meters: HandlerMeters,
+    /// Reading that is held may perhaps go on.
+    pub resumable: AtomicBool,
+    active: ArcSwap<Version>,
+    /// The version that served before: a rollback to it loads nothing.
+    standby: Mutex<Option<Arc<Version>>>,
+    retired: AtomicBool,
+}
+
+impl Handler {
+    /// A handler that is served by `version`.
+    pub fn new(name: &Arc<str>, meters: HandlerMeters, version: Version) -> Self {
+        Self {
+            name: Arc::clone(name),
+            meters,
+            resumable: AtomicBool::new(false),
+            active: ArcSwap::from_pointee(version),
+            standby: Mutex::default(),
+            retired: AtomicBool::new(false),
+        }
+    }
+
+    /// The version that serves now: a snapshot for one unit of work.
+    pub fn active(&self) -> Arc<Version> {
+        self.active.load_full()
+    }
+
+    /// From now on `version` serves, and the one that did stands by.
+    pub fn activate(&self, version: Arc<Version>) {
+        let before = self.active.swap(version);
+        *self.standby.lock() = Some(before);
+    }
+
+    /// The same version with other limits, settings or grants. Nothing stands by: it would have the old ones.
+    pub fn replace(&self, version: Arc<Version>) {
+        self.active.store(version);
+        *self.standby.lock() = None;
+    }
+
+    /// The version that stands by, if it is this one.
+    pub fn standby(&self, number: u64) -> Option<Arc<Version>> {
+        let standby = self.standby.lock();
+        standby.as_ref().filter(|version| version.number == number).cloned()
+    }
+
+    /// The configuration does not name it any more. Work that is under way is finished.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// The configuration names it again.
+    pub fn recall(&self) {
+        self.retired.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the configuration does not name it any more.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+}
+
+/// All handlers; a [`HandlerIx`] is the position in it, for the life of the process. Handlers are added and retired, never
+/// removed, so that whatever holds an index finds what it meant.
+pub struct Registry {
+    slots: Box<[OnceLock<Box<Handler>>]>,
+}
+
+impl Registry {
+    /// A registry of these handlers; what is beyond the capacity is left out.
+    pub fn new(handlers: Vec<Handler>) -> Self {
+        let registry = Self {
+            slots: std::iter::repeat_with(OnceLock::new).take(CAPACITY).collect(),
+        };
+        for handler in handlers {
+            registry.add(handler);
+        }
+        registry
+    }
+
+    /// Adds a handler; `None` if the process has known too many.
+    pub fn add(&self, handler: Handler) -> Option<HandlerIx> {
+        let mut handler = Box::new(handler);
+        for (ix, slot) in (0..).zip(&self.slots) {
+            match slot.set(handler) {
+                Ok(()) => return Some(ix),
+                Err(taken) => handler = taken,
+            }
+        }
+        None
+    }
+
+    /// The handler at `ix`.
+    pub fn get(&self, ix: HandlerIx) -> Option<&Handler> {
+        self.slots.get(usize::from(ix))?.get().map(|handler| &**handler)
+    }
+
+    /// The handler of that name, retired or not.
+    pub fn find(&self, name: &str) -> Option<(HandlerIx, &Handler)> {
+        self.iter().find(|(_, handler)| &*handler.name == name)
+    }
+
+    /// All handlers with their index, retired ones included.
+    pub fn iter(&self) -> impl Iterator<Item = (HandlerIx, &Handler)> {
+        (0..).zip(self.slots.iter().map_while(|slot| slot.get().map(|handler| &**handler)))
+    }
+}

@@ -1,0 +1,324 @@
+//! The relay: publishes the outbox to Kafka, in commit order, each batch exactly once for a read-committed consumer.
+//!
+//! Each Kafka transaction carries whole batches and the cursor that names the last of them. After a crash, or when the
+//! outcome of a transaction is not known, the cursor tells what is visible; the relay goes on behind it.
+
+mod reconcile;
+mod unended;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use metrics::Counter;
+use thiserror::Error;
+
+use crate::alarm::Alarm;
+use crate::meters::{Meters, TopicMeters};
+use crate::pipeline::Pipeline;
+use sandman_core::broker::{Broker, Cursor, CursorError, PublishError, Published, Publisher, TopicsError};
+use sandman_core::event::OutRecord;
+use sandman_core::faults::{self, Bug, Step};
+use sandman_core::store::{BatchNo, OutboxSize, Store, StoreError};
+
+pub use reconcile::Refusal;
+use reconcile::{Resume, provisional, reconcile};
+
+/// What one transaction carries at most, in bytes of the outbox, unless a single batch is larger.
+const TRANSACTION_BYTES: u64 = 4 << 20;
+/// The same after a failure, twice as much after each that works: a slow network takes little within a transaction's time,
+/// and an outbox that grew during an outage must not be too much for it for ever.
+const CAREFUL_BYTES: u64 = 64 << 10;
+
+/// The waits after a failure, each twice the one before.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Why the relay cannot go on.
+#[derive(Debug, Error)]
+pub enum RelayError {
+    /// The deployment's cursor and the store do not belong together.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The cursor cannot be read.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+    /// Topics are missing.
+    #[error(transparent)]
+    Topics(#[from] TopicsError),
+    /// Kafka did not take something.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The outbox cannot be read, or the store not be taken over.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RelayError {
+    /// Whether waiting and trying again may help. If not, the host must stop.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Refused(_) => false,
+            Self::Cursor(error) => matches!(error, CursorError::Unreachable { .. }),
+            Self::Topics(error) => matches!(error, TopicsError::Unreachable { .. }),
+            // A missing topic, a record that is too large and a missing permission are mended outside; nothing is lost
+            // meanwhile. Who was fenced, by another producer or by a transaction that took too long, looks at the cursor
+            // before it opens a new publisher: if another store owns the deployment now, that is where it ends.
+            Self::Publish(error) => !matches!(error, PublishError::Settings(_)),
+            Self::Store(error) => matches!(error, StoreError::Unavailable(_)),
+        }
+    }
+}
+
+/// What the relay works with.
+pub struct Relay {
+    /// The cluster.
+    pub broker: Box<dyn Broker>,
+    /// `[host] deployment`: names the cursor's topic and the transactional id.
+    pub deployment: String,
+    /// Take over a deployment whose cursor does not belong to the store.
+    pub adopt: bool,
+    /// The store whose outbox is published.
+    pub store: Arc<dyn Store>,
+    /// Hears what is published.
+    pub pipeline: Arc<Pipeline>,
+    /// Rings when something was committed.
+    pub bell: Receiver<()>,
+    /// Counts what is published.
+    pub meters: Arc<Meters>,
+    /// Raised when the relay cannot go on.
+    pub alarm: Alarm,
+    /// Ends the relay once the outbox is empty.
+    pub drain: Arc<AtomicBool>,
+    /// Ends the relay at once.
+    pub give_up: Arc<AtomicBool>,
+    /// Told once, when the deployment is known to be ours and consuming may begin.
+    pub ready: Sender<()>,
+}
+
+impl Relay {
+    /// The relay's life: takes the deployment over and publishes until it is told to stop.
+    pub fn run(self) {
+        let mut standing = Standing {
+            open: None,
+            topics: Topics::default(),
+            knows: Knows {
+                confirmed: 0,
+                adopt: self.adopt,
+            },
+        };
+        let mut wait = FIRST_WAIT;
+        let mut most = TRANSACTION_BYTES;
+        while !self.give_up.load(Ordering::Relaxed) {
+            match self.step(&mut standing, most) {
+                Ok(Did::Publish) => {
+                    wait = FIRST_WAIT;
+                    most = (most * 2).min(TRANSACTION_BYTES);
+                }
+                Ok(Did::Nothing) => {
+                    if self.drain.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    self.bell.recv_timeout(Duration::from_millis(200)).ok();
+                }
+                Err(error) if error.passes() => {
+                    self.meters.host.relay_failures.increment(1);
+                    tracing::warn!(%error, brokers = self.broker.address(), ?wait, "publishing waits");
+                    // A late request of the old publisher could hit the next transaction: never go on with it.
+                    standing.open = None;
+                    most = CAREFUL_BYTES;
+                    self.rest(wait);
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                Err(error) => {
+                    self.meters.host.relay_failures.increment(1);
+                    self.alarm.raise(&error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits, but not past the order to give up.
+    fn rest(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        while !self.give_up.load(Ordering::Relaxed) && Instant::now() < until {
+            // The bell is left to ring: there is something to publish anyhow.
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    /// Publishes what is there, up to so many bytes.
+    fn step(&self, standing: &mut Standing, most: u64) -> Result<Did, RelayError> {
+        let Standing { open, topics, knows } = standing;
+        let Open { publisher, after } = match open {
+            Some(open) => open,
+            None => {
+                let opened = open.insert(self.open(*knows)?);
+                // Heard once; a full channel means that it was heard.
+                self.ready.try_send(()).ok();
+                opened
+            }
+        };
+        if faults::ON {
+            let early = self.pipeline.early();
+            if !early.is_empty() {
+                publisher.publish(&mut early.iter(), &self.cursor(*after)).map(drop)?;
+            }
+        }
+        let mut batches = self.pipeline.outgoing(*after, most)?;
+        let Some(last) = batches.last().map(|batch| batch.number) else {
+            return Ok(Did::Nothing);
+        };
+        faults::at(Step::Relayed);
+        if faults::planted(Bug::DropBatch) {
+            batches.clear();
+        }
+        if faults::planted(Bug::TurnBatch) {
+            batches.iter_mut().for_each(|batch| batch.records.reverse());
+        }
+        let began = Instant::now();
+        let records = batches.iter().flat_map(|batch| &batch.records);
+        if faults::planted(Bug::PublishTwice) {
+            publisher
+                .publish(&mut records.clone(), &self.cursor(*after))
+                .map(drop)?;
+        }
+        let published = publisher
+            .publish(&mut records.clone(), &self.cursor(last))
+            .or_else(|error| match faults::planted(Bug::IgnoreFence) {
+                true => Ok(Published::Reopen),
+                false => Err(error),
+            })
+            .inspect_err(|_| {
+                self.count(topics, records.clone(), |meters| &meters.failed);
+            })?;
+        *after = last;
+        *knows = Knows {
+            confirmed: last,
+            adopt: false,
+        };
+        self.meters.host.relay_seconds.record(began.elapsed());
+        self.count(topics, records, |meters| &meters.published);
+        self.pipeline.published(last);
+        faults::at(Step::Acknowledged);
+        if published == Published::Reopen {
+            tracing::info!(
+                batch = last,
+                "the connection was troubled; the publisher is opened anew"
+            );
+            *open = None;
+        }
+        Ok(Did::Publish)
+    }
+
+    fn count<'a>(
+        &self,
+        topics: &mut Topics,
+        records: impl Iterator<Item = &'a OutRecord>,
+        counter: fn(&TopicMeters) -> &Counter,
+    ) {
+        for record in records {
+            let known = topics.entry(Arc::clone(&record.topic));
+            counter(known.or_insert_with(|| self.meters.topic(&record.topic))).increment(1);
+        }
+    }
+
+    fn cursor(&self, batch: BatchNo) -> Cursor {
+        Cursor {
+            store: self.store.id().to_string(),
+            batch,
+        }
+    }
+
+    /// Takes the deployment over: looks at the cursor first, so as not to fence its rightful owner, and again when nobody
+    /// else can move it any more.
+    fn open(&self, knows: Knows) -> Result<Open, RelayError> {
+        provisional(self.found(self.size(knows)?, knows)?)?;
+        let created = self.broker.prepare()?;
+        if !created.is_empty() {
+            tracing::info!(topics = created.join(", "), "topics created");
+        }
+        let mut publisher = self.broker.publisher()?;
+        let settled = self.settled(&mut *publisher, knows)?;
+        if publisher.is_spent() {
+            return self.open(knows);
+        }
+        let after = match settled {
+            Resume::Behind(_) if faults::planted(Bug::IgnoreCursor) => self.store.outbox_size()?.published,
+            Resume::Behind(batch) => batch,
+            Resume::Claim { batch, raise } => {
+                if raise {
+                    self.store.adopt(batch)?;
+                }
+                tracing::info!(deployment = self.deployment, store = %self.store.id(), batch, "this store takes the deployment");
+                if publisher.publish(&mut [].iter(), &self.cursor(batch))? == Published::Reopen {
+                    return self.open(knows);
+                }
+                batch
+            }
+        };
+        let OutboxSize {
+            published: covered,
+            claimed,
+            ..
+        } = self.store.outbox_size()?;
+        if !claimed {
+            self.store.claimed()?;
+        }
+        if after > covered {
+            // Published before a crash that came before the store heard of it.
+            self.pipeline.published(after);
+        }
+        Ok(Open { publisher, after })
+    }
+
+    /// What the cursor and the store say of each other.
+    fn found(&self, size: OutboxSize, knows: Knows) -> Result<Result<Resume, Refusal>, RelayError> {
+        let cursor = self.broker.cursor()?;
+        Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, knows.adopt))
+    }
+
+    /// The outbox, with what Kafka has confirmed to this process and the store has not heard of.
+    fn size(&self, knows: Knows) -> Result<OutboxSize, RelayError> {
+        let size = self.store.outbox_size()?;
+        Ok(OutboxSize {
+            published: size.published.max(knows.confirmed),
+            ..size
+        })
+    }
+}
+
+/// Handles by topic, made at a topic's first record.
+type Topics = HashMap<Arc<str>, TopicMeters>;
+
+/// Where the relay stands.
+struct Standing {
+    /// `None` before the first publisher, and where the last one must not go on.
+    open: Option<Open>,
+    topics: Topics,
+    knows: Knows,
+}
+
+/// What this process knows beside the cursor and the store.
+#[derive(Clone, Copy)]
+struct Knows {
+    /// The last batch that Kafka has confirmed to it: the store hears of it with its next commit.
+    confirmed: BatchNo,
+    /// Whether it may take over what does not belong to the store: until it has published. Who takes over from it later has
+    /// the last word. (Kafka may confirm the takeover itself before it shows it.)
+    adopt: bool,
+}
+
+struct Open {
+    publisher: Box<dyn Publisher>,
+    /// The last batch that is visible.
+    after: BatchNo,
+}
+
+enum Did {
+    Publish,
+    Nothing,
+}

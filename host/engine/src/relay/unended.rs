@@ -1,0 +1,247 @@
+//! Transactions of ours that Kafka has left without an end: neither visible nor taken back, and in the way of who reads
+//! committed.
+//!
+//! A coordinator that is killed between its decision and the markers in the partitions may forget the markers (seen with
+//! Apache Kafka 4.3.1, one node that is broker and controller). Such records wait until the next transaction of the same
+//! producer ends in their partition, and share its end. Each transaction begins with the cursor, so a cursor without an end
+//! tells of them; and whoever opens the publisher sees to it before anything else is published.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::{FIRST_WAIT, Knows, Refusal, Relay, RelayError, Resume, TRANSACTION_BYTES};
+use sandman_core::broker::{Cursor, PublishError, Publisher};
+use sandman_core::event::OutRecord;
+use sandman_core::store::BatchNo;
+
+/// How long a cursor that is behind, or a transaction that is open, may take to come right.
+const SETTLE: Duration = Duration::from_secs(5);
+/// The same for a transaction that was confirmed, once another one has ended behind it.
+const LONGEST_SETTLE: Duration = Duration::from_secs(180);
+
+/// What an open transaction of ours can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unended {
+    /// We know that Kafka has confirmed it: it must come into view.
+    Confirmed(BatchNo),
+    /// Nobody knows what became of it. Where nobody can have seen it, it can be taken back: the outbox has its batches.
+    Doubtful {
+        /// The last batch that is visible.
+        after: BatchNo,
+        /// The last one in the transaction.
+        last: BatchNo,
+    },
+}
+
+/// What the open transaction is whose cursor stands at `open`. `None` if it holds nothing that matters.
+fn unended(found: &Result<Resume, Refusal>, published: BatchNo, open: Option<BatchNo>) -> Option<Unended> {
+    let open = open?;
+    match found {
+        Err(Refusal::CursorBehind { .. }) => (open == published).then_some(Unended::Confirmed(open)),
+        Err(_) => None,
+        Ok(Resume::Behind(after) | Resume::Claim { batch: after, .. }) => {
+            (open > *after).then_some(Unended::Doubtful {
+                after: *after,
+                last: open,
+            })
+        }
+    }
+}
+
+/// What to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Take what was found for what is so.
+    Go,
+    /// Look again.
+    Wait,
+    /// End it.
+    End(Unended),
+    /// It does not end by what we can do: it is not our producer's.
+    Foreign,
+}
+
+/// What follows, so long after the first look, and after the mend if there was one.
+fn next(behind: bool, unended: Option<Unended>, waited: Duration, mended: Option<Duration>) -> Next {
+    let since = mended.unwrap_or(waited);
+    match unended {
+        None if behind && since < SETTLE => Next::Wait,
+        None => Next::Go,
+        Some(unended) if mended.is_none() && waited >= SETTLE => Next::End(unended),
+        Some(_) if since < SETTLE => Next::Wait,
+        Some(Unended::Confirmed(_)) if since < LONGEST_SETTLE => Next::Wait,
+        Some(Unended::Confirmed(_)) => Next::Go,
+        Some(Unended::Doubtful { .. }) => Next::Foreign,
+    }
+}
+
+impl Relay {
+    /// What the cursor and the store say of each other once nobody else can move the cursor, and what Kafka has left without
+    /// an end is seen to. What Kafka has confirmed it may show later: that is waited for.
+    pub(super) fn settled(&self, publisher: &mut dyn Publisher, knows: Knows) -> Result<Resume, RelayError> {
+        let began = Instant::now();
+        let mut mended: Option<Instant> = None;
+        loop {
+            // A look may take long: what it finds is as old as its beginning.
+            let (waited, since) = (began.elapsed(), mended.map(|mended| mended.elapsed()));
+            // Before the cursor is looked at: a transaction that ends in between is seen there.
+            let open = self.open_cursor()?;
+            let size = self.size(knows)?;
+            let found = self.found(size, knows)?;
+            let unended = unended(&found, size.published, open);
+            let behind = matches!(found, Err(Refusal::CursorBehind { .. }));
+            match next(behind, unended, waited, since) {
+                Next::Go => {
+                    if waited >= FIRST_WAIT {
+                        tracing::info!(after = ?waited, settled = found.is_ok(), "the last transaction was waited for");
+                    }
+                    return Ok(found?);
+                }
+                Next::Wait => {}
+                Next::End(unended) => {
+                    self.end(publisher, unended)?;
+                    mended = Some(Instant::now());
+                }
+                Next::Foreign => {
+                    let reason =
+                        "another producer has an open transaction with this store's cursor; if it stays, look for it \
+                                  with kafka-transactions.sh find-hanging"
+                            .to_owned();
+                    return Err(PublishError::Aborted { reason }.into());
+                }
+            }
+            if self.give_up.load(Ordering::Relaxed) {
+                let reason = "the host stops while the last transaction has no end".to_owned();
+                return Err(PublishError::Aborted { reason }.into());
+            }
+            self.rest(FIRST_WAIT);
+        }
+    }
+
+    /// Ends it by a transaction that ends likewise. What is committed comes into view with the next commit in its partition,
+    /// the cursor at once; what is taken back is taken back in all partitions of its topics.
+    fn end(&self, publisher: &mut dyn Publisher, unended: Unended) -> Result<(), RelayError> {
+        match unended {
+            Unended::Confirmed(batch) => {
+                tracing::warn!(
+                    batch,
+                    "kafka confirmed a transaction and did not end it; the next ones end it"
+                );
+                publisher.publish(&mut [].iter(), &self.cursor(batch)).map(drop)?;
+            }
+            Unended::Doubtful { after, last } => {
+                let records = self.records(after, last)?;
+                // Kafka may have marked some of the partitions.
+                if self.broker.any_visible(&records)? {
+                    tracing::warn!(
+                        after,
+                        last,
+                        "kafka ended a transaction in some partitions only; the next ones end it in the others"
+                    );
+                    publisher.publish(&mut [].iter(), &self.cursor(last)).map(drop)?;
+                    return Ok(());
+                }
+                tracing::warn!(
+                    after,
+                    last,
+                    "kafka did not end a transaction; it is taken back, and its batches follow anew"
+                );
+                let mut smallest: HashMap<&str, &OutRecord> = HashMap::new();
+                for record in &records {
+                    let known = smallest.entry(&record.topic).or_insert(record);
+                    if record.bytes() < known.bytes() {
+                        *known = record;
+                    }
+                }
+                publisher.withdraw(&mut smallest.into_values(), &self.cursor(last))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The records of the outbox behind `after`, up to `last`.
+    fn records(&self, mut after: BatchNo, last: BatchNo) -> Result<Vec<OutRecord>, RelayError> {
+        let mut records = Vec::new();
+        while after < last {
+            let batches = self.store.outbox(after, TRANSACTION_BYTES)?;
+            let Some(newest) = batches.last() else {
+                break;
+            };
+            after = newest.number;
+            let ours = batches.into_iter().filter(|batch| batch.number <= last);
+            records.extend(ours.flat_map(|batch| batch.records));
+        }
+        Ok(records)
+    }
+
+    /// The batch in the cursor of a transaction without an end, if it is this store's.
+    fn open_cursor(&self) -> Result<Option<BatchNo>, RelayError> {
+        let open = self.broker.open_cursor()?;
+        let ours = |Cursor { store, batch }| (*store == *self.store.id().0).then_some(batch);
+        Ok(open.and_then(ours))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_store_knows_comes_into_view_and_what_it_does_not_is_taken_back() {
+        let behind = |published, cursor| Err(Refusal::CursorBehind { published, cursor });
+        let claim = |batch| Ok(Resume::Claim { batch, raise: false });
+        let doubtful = |after, last| Some(Unended::Doubtful { after, last });
+        for (found, published, open, is) in [
+            (Ok(Resume::Behind(7)), 7, None, None),
+            (Ok(Resume::Behind(7)), 7, Some(9), doubtful(7, 9)),
+            (Ok(Resume::Behind(8)), 7, Some(9), doubtful(8, 9)),
+            // It says no more than what is visible.
+            (Ok(Resume::Behind(7)), 7, Some(7), None),
+            (claim(0), 0, Some(0), None),
+            (claim(0), 0, Some(2), doubtful(0, 2)),
+            (behind(9, 7), 9, Some(9), Some(Unended::Confirmed(9))),
+            // Not what the store knows of: something else is wrong here.
+            (behind(9, 7), 9, Some(8), None),
+            (behind(9, 7), 9, Some(10), None),
+            (Err(Refusal::OlderStore { last: 1, cursor: 2 }), 1, Some(2), None),
+        ] {
+            assert_eq!(unended(&found, published, open), is, "{found:?}, {published}, {open:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_goes_on_while_a_transaction_is_open() {
+        let (second, doubtful) = (Duration::from_secs, Some(Unended::Doubtful { after: 7, last: 9 }));
+        let confirmed = Some(Unended::Confirmed(9));
+        for (behind, unended, waited, mended, is) in [
+            (false, None, 0, None, Next::Go),
+            (true, None, 0, None, Next::Wait),
+            (true, None, 5, None, Next::Go),
+            (true, None, 60, Some(1), Next::Wait),
+            (false, doubtful, 4, None, Next::Wait),
+            // However late the first look that counts.
+            (
+                false,
+                doubtful,
+                60,
+                None,
+                Next::End(Unended::Doubtful { after: 7, last: 9 }),
+            ),
+            (false, doubtful, 60, Some(4), Next::Wait),
+            (false, doubtful, 60, Some(5), Next::Foreign),
+            (false, None, 60, Some(1), Next::Go),
+            (true, confirmed, 4, None, Next::Wait),
+            (true, confirmed, 400, None, Next::End(Unended::Confirmed(9))),
+            (true, confirmed, 400, Some(179), Next::Wait),
+            (true, confirmed, 400, Some(180), Next::Go),
+        ] {
+            let mended = mended.map(second);
+            assert_eq!(
+                next(behind, unended, second(waited), mended),
+                is,
+                "{behind}, {unended:?}, {waited}, {mended:?}"
+            );
+        }
+    }
+}

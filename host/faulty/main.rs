@@ -1,7 +1,0 @@
-//! `sandman` with faults in it, for the tests that show that faults are noticed. See `sandman::faults`.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    sandman::cli::main()
-}

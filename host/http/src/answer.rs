@@ -1,0 +1,78 @@
+//! Answers in the shape that clients of the present service know: `{"error": "…"}`.
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use sandman_core::work::Answer;
+
+/// Seconds after which a client that was told to come again should do so.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+/// Says that the answer is an earlier one, repeated for its `Idempotency-Key`.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// An error with its status.
+pub fn error(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({ "error": message }))).into_response()
+}
+
+/// 503, with the time after which to come again.
+pub fn later(message: &str) -> Response {
+    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, message);
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    response
+}
+
+/// What became of a request, as its client hears it. What only we should read goes to the log.
+pub fn response(answer: Answer, route: &str, correlation: &str) -> Response {
+    match answer {
+        Answer::Reply { status, body } => reply(status, body),
+        Answer::Replayed { status, body } => {
+            let mut response = reply(status, body);
+            response
+                .headers_mut()
+                .insert(REPLAYED, HeaderValue::from_static("true"));
+            response
+        }
+        Answer::IdempotencyMismatch => error(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "this Idempotency-Key was used for another request; use a new one",
+        ),
+        Answer::Busy => later("there is too much to do; try again later"),
+        Answer::Unavailable(reason) => {
+            tracing::warn!(route, correlation, reason, "a request could not be carried out");
+            later("the request could not be carried out, nothing was changed; try again later")
+        }
+        Answer::Failed(reason) => {
+            tracing::error!(route, correlation, reason, "a request failed");
+            error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the request failed, nothing was changed",
+            )
+        }
+    }
+}
+
+fn reply(status: u16, body: Option<String>) -> Response {
+    let Ok(status) = StatusCode::from_u16(status) else {
+        return error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the handler's status is none of HTTP's",
+        );
+    };
+    let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    match body {
+        Some(body) if !bodiless => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        _ => status.into_response(),
+    }
+}
+
+/// Keeps browsers and caches from making anything else of an answer; what may be cached says so itself.
+pub async fn plain(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let no_store = HeaderValue::from_static("no-store");
+    headers.entry(header::CACHE_CONTROL).or_insert(no_store);
+    response
+}

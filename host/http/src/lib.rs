@@ -1,0 +1,42 @@
+//! HTTP: the listeners, and nothing that decides. Only this folder names the web framework.
+
+pub mod answer;
+pub mod body;
+mod correlation;
+mod cors;
+#[doc(hidden)]
+pub mod doors;
+mod edge;
+mod files;
+mod form;
+pub mod health;
+mod measure;
+mod parameters;
+mod picture;
+pub mod refusal;
+mod routes;
+pub mod serve;
+mod server;
+mod silent;
+mod token;
+mod uploads;
+
+use tokio::sync::oneshot;
+
+pub use files::{Held, Sweep};
+pub use server::{HttpError, HttpServer, LiveRoutes};
+
+use sandman_core::work::{Answer, RequestWork};
+use sandman_engine::pipeline::Pipeline;
+
+/// Who carries requests out: the pipeline, or a test in its place.
+pub trait Requests: Send + Sync + 'static {
+    /// Takes a request. The answer comes after its commit; that none comes says that nobody knows what became of it.
+    fn request(&self, work: RequestWork) -> oneshot::Receiver<Answer>;
+}
+
+impl Requests for Pipeline {
+    fn request(&self, work: RequestWork) -> oneshot::Receiver<Answer> {
+        Self::request(self, work)
+    }
+}

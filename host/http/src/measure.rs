@@ -1,0 +1,66 @@
+//! Measures every request by the route that it took.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::{health, uploads};
+use sandman_engine::meters::{Meters, RouteMeters};
+
+/// Requests that take no configured route.
+#[derive(Debug)]
+pub(super) struct Measure {
+    health: RouteMeters,
+    uploads: RouteMeters,
+    /// Their paths and methods are whatever a client likes, so they stand in no label.
+    unknown: RouteMeters,
+}
+
+/// Where the edge notes the route of a request, once it knows it. It is still there where the request ran out of time.
+#[derive(Clone, Default)]
+pub(super) struct Taken(Arc<OnceLock<Arc<RouteMeters>>>);
+
+impl Taken {
+    pub(super) fn note(&self, route: &Arc<RouteMeters>) {
+        // A request takes one route.
+        let _ = self.0.set(Arc::clone(route));
+    }
+}
+
+impl Measure {
+    pub(super) fn new(meters: &Meters) -> Self {
+        Self {
+            health: meters.route("GET", health::PATH),
+            uploads: meters.route("GET", uploads::PREFIX),
+            unknown: meters.route("other", "other"),
+        }
+    }
+
+    fn of_path(&self, path: &str) -> &RouteMeters {
+        if path.starts_with(uploads::PREFIX) {
+            &self.uploads
+        } else if path
+            .strip_prefix(health::PATH)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        {
+            &self.health
+        } else {
+            &self.unknown
+        }
+    }
+}
+
+/// Counts and times a request. One whose client has gone before the answer is not counted.
+pub(super) async fn measure(State(measure): State<Arc<Measure>>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let taken = Taken::default();
+    request.extensions_mut().insert(taken.clone());
+    let otherwise = measure.of_path(request.uri().path());
+    let response = next.run(request).await;
+    let meters = taken.0.get().map_or(otherwise, AsRef::as_ref);
+    meters.answered(response.status().as_u16(), began.elapsed().as_secs_f64());
+    response
+}

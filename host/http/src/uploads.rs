@@ -1,0 +1,195 @@
+//! Where uploaded pictures are kept and served from: `/uploads/<field>s/<field>-<milliseconds>-<random>.<ext>`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Location;
+use object_store::{GetResult, ObjectStoreExt};
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::picture::{Kind, Picture};
+use super::refusal::Refusal;
+use crate::files::Held;
+use sandman_core::outcome::UploadedFile;
+use sandman_engine::clock;
+
+/// What stands before every path of ours.
+pub(super) const PREFIX: &str = "/uploads/";
+/// A name is used once, so what it names never changes: a year.
+const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// Whatever a file turns out to hold, a browser that opens it runs nothing.
+const INERT: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
+
+/// Why there is no place for uploads.
+#[derive(Debug, Error)]
+#[error("the folder of uploads, {}, cannot be used: {reason}; set uploads.url to one that this user can write to", folder.display())]
+pub struct UploadsError {
+    folder: PathBuf,
+    reason: String,
+}
+
+/// The folder of the pictures.
+#[derive(Debug)]
+pub(super) struct Uploads {
+    store: LocalFileSystem,
+    held: Arc<Held>,
+}
+
+/// A picture that is stored, and known to nobody yet.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// The picture as guests see it.
+    pub(super) file: UploadedFile,
+    location: Location,
+}
+
+impl Uploads {
+    /// Opens the folder, and makes it if it is not there.
+    pub(super) fn open(folder: &Path, held: Arc<Held>) -> Result<Self, UploadsError> {
+        let fail = |reason: String| UploadsError {
+            folder: folder.to_owned(),
+            reason,
+        };
+        fs::create_dir_all(folder).map_err(|error| fail(error.to_string()))?;
+        let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| fail(error.to_string()))?;
+        // A commit that names a file must not outlive it.
+        let store = store.with_fsync(true);
+        Ok(Self { store, held })
+    }
+
+    /// Stores the picture under a name that nobody can guess. It is held until [`release`](Self::release).
+    pub(super) async fn put(&self, picture: Picture) -> Result<Stored, Refusal> {
+        let Picture {
+            field,
+            kind,
+            content,
+            digest,
+        } = picture;
+        let (millis, random) = (clock::wall_millis(), Uuid::new_v4().simple());
+        let path = format!("{field}s/{field}-{millis}-{random}.{}", kind.extension());
+        let location = Location::from(path.as_str());
+        let size = content.len();
+        self.held.hold(location.as_ref());
+        if let Err(error) = self.store.put(&location, content.into()).await {
+            tracing::error!(%error, %location, "an uploaded file cannot be stored");
+            self.held.release(location.as_ref());
+            return Err(Refusal::Unavailable("the file cannot be stored"));
+        }
+        let file = UploadedFile {
+            field,
+            url: format!("{PREFIX}{path}"),
+            media_type: kind.media_type().to_owned(),
+            size: size.try_into().unwrap_or(u64::MAX),
+            digest,
+        };
+        Ok(Stored { file, location })
+    }
+
+    /// Removes what no state names.
+    pub(super) async fn remove(&self, orphans: &[Location]) {
+        for location in orphans {
+            if let Err(error) = self.store.delete(location).await {
+                tracing::warn!(%error, %location, "an uploaded file that nothing names is left behind");
+            }
+        }
+    }
+
+    /// Their request is over.
+    pub(super) fn release(&self, files: &[Location]) {
+        files.iter().for_each(|location| self.held.release(location.as_ref()));
+    }
+
+    /// Serves the file at `path`, which stood behind [`PREFIX`].
+    pub(super) async fn serve(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
+        if method != Method::GET && method != Method::HEAD {
+            return Err(Refusal::Method("GET, HEAD".to_owned()));
+        }
+        let kind = kind_of(path).ok_or(Refusal::NotFound)?;
+        let found = match self.store.get(&Location::from(path)).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Err(Refusal::NotFound),
+            Err(error) => {
+                tracing::error!(%error, path, "an uploaded file cannot be read");
+                return Err(Refusal::Unavailable("the file cannot be read"));
+            }
+        };
+        let tag = tag_of(path)?;
+        let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|sent| *sent == tag);
+        let caching = [(header::ETAG, tag), (header::CACHE_CONTROL, FOREVER)];
+        Ok(if known {
+            (StatusCode::NOT_MODIFIED, caching).into_response()
+        } else {
+            (caching, content(kind, found)).into_response()
+        })
+    }
+}
+
+impl Stored {
+    /// Where it is, to remove it.
+    pub(super) fn location(&self) -> Location {
+        self.location.clone()
+    }
+}
+
+fn content(kind: Kind, found: GetResult) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind.media_type())),
+        (header::CONTENT_LENGTH, HeaderValue::from(found.meta.size)),
+        (header::CONTENT_SECURITY_POLICY, INERT),
+    ];
+    (headers, Body::from_stream(found.into_stream())).into_response()
+}
+
+/// The kind of the file, if the path is one that we make ourselves: any other is never looked up.
+pub(super) fn kind_of(path: &str) -> Option<Kind> {
+    let (folder, name) = path.split_once('/')?;
+    let (stem, extension) = name.split_once('.')?;
+    let plain = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    (plain(folder) && plain(stem)).then(|| Kind::of_extension(extension))?
+}
+
+/// Names never change what they name, so the name is the tag.
+fn tag_of(path: &str) -> Result<HeaderValue, Refusal> {
+    HeaderValue::from_str(&format!("\"{path}\"")).map_err(|_| Refusal::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_our_own_making_are_looked_up() {
+        assert_eq!(kind_of("avatars/avatar-1765535400000-0af3.png"), Some(Kind::Png));
+        for path in [
+            "",
+            "avatars",
+            "avatars/",
+            "/avatar-1.png",
+            "../sandman.db",
+            "avatars/../avatar-1.png",
+            "avatars/..%2f..%2fsandman.png",
+            "avatars/%2e%2e/a.png",
+            "avatars\\a.png",
+            "avatars/a.png.exe",
+            "avatars/.png",
+            "avatars/a.svg",
+            "avatars/a.png/",
+            "avatars/a.png#1",
+            "avatars//a.png",
+            "avatars/a\0.png",
+        ] {
+            assert_eq!(kind_of(path), None, "{path:?}");
+        }
+    }
+}

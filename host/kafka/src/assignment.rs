@@ -1,0 +1,116 @@
+//! The partitions that a consumer has, and what it did with each.
+
+use std::sync::Arc;
+
+use rdkafka::{Offset, TopicPartitionList};
+
+use sandman_core::broker::Start;
+use sandman_core::event::TopicPartition;
+
+/// What a consumer knows of one of its partitions.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) partition: TopicPartition,
+    /// Where reading started.
+    pub(super) start: Start,
+    /// The offset after the last record handed over; nothing below it is handed over again.
+    pub(super) next: i64,
+    pub(super) paused: bool,
+}
+
+/// The partitions that a consumer has. A record of any other is a late one and is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Assignment {
+    slots: Vec<Slot>,
+}
+
+impl Assignment {
+    pub(super) fn add(&mut self, partition: TopicPartition, start: Start) {
+        self.remove(&partition);
+        let next = match start {
+            Start::Beginning => 0,
+            Start::At(offset) => offset,
+        };
+        self.slots.push(Slot {
+            partition,
+            start,
+            next,
+            paused: false,
+        });
+    }
+
+    /// What was known of the partition, if it was there.
+    pub(super) fn remove(&mut self, partition: &TopicPartition) -> Option<Slot> {
+        let at = self.slots.iter().position(|slot| slot.partition == *partition)?;
+        Some(self.slots.remove(at))
+    }
+
+    pub(super) fn find(&mut self, topic: &str, partition: i32) -> Option<&mut Slot> {
+        // A handler has few partitions, and the number is compared first: cheaper than hashing a topic's name.
+        self.slots
+            .iter_mut()
+            .find(|slot| slot.partition.partition == partition && &*slot.partition.topic == topic)
+    }
+
+    pub(super) fn slots(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.slots.iter_mut()
+    }
+
+    pub(super) fn any_paused(&self) -> bool {
+        self.slots.iter().any(|slot| slot.paused)
+    }
+}
+
+/// The topics of a subscription, each name held once.
+#[derive(Debug)]
+pub(super) struct Topics(Vec<Arc<str>>);
+
+impl Topics {
+    pub(super) fn new(topics: &[Arc<str>]) -> Self {
+        Self(topics.to_vec())
+    }
+
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.0.iter().map(AsRef::as_ref).collect()
+    }
+
+    pub(super) fn contain(&self, topic: &str) -> bool {
+        self.0.iter().any(|name| &**name == topic)
+    }
+
+    fn name(&self, topic: &str) -> Arc<str> {
+        self.0
+            .iter()
+            .find(|name| &***name == topic)
+            .map_or_else(|| Arc::from(topic), Arc::clone)
+    }
+
+    /// The partitions of the library's list.
+    pub(super) fn partitions(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {
+        let partition = |topic: &str, partition: i32| TopicPartition {
+            topic: self.name(topic),
+            partition,
+        };
+        list.elements()
+            .iter()
+            .map(|element| partition(element.topic(), element.partition()))
+            .collect()
+    }
+}
+
+/// The library's list of partitions, without offsets.
+pub(super) fn list<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    list
+}
+
+/// The library's word for a start.
+pub(super) fn offset(start: Start) -> Offset {
+    match start {
+        Start::Beginning => Offset::Beginning,
+        Start::At(offset) => Offset::Offset(offset),
+    }
+}

@@ -1,0 +1,98 @@
+//! The cluster as the relay of one deployment sees it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::cursor::{read_cursor, read_open_cursor};
+use super::health::KafkaHealth;
+use super::publisher::{PublisherOptions, TransactionalPublisher};
+use super::settings::KafkaSettings;
+use super::topics::ensure_topics;
+use super::visible::any_visible;
+use sandman_core::broker::{Broker, Cursor, CursorError, PublishError, Published, Publisher, TopicSpec, TopicsError};
+use sandman_core::event::OutRecord;
+use sandman_core::faults::{self, Bug};
+
+/// How long opening, and publishing one transaction, may take before it counts as failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the relay of a deployment needs of a cluster.
+pub struct KafkaBroker {
+    /// How to reach it.
+    pub settings: KafkaSettings,
+    /// Names the writer slot and the cursor's topic.
+    pub deployment: String,
+    /// Topics to make if they are missing.
+    pub topics: Vec<TopicSpec>,
+    /// The health that connections are reported to.
+    pub health: Arc<KafkaHealth>,
+    /// Ends every wait at once when set.
+    pub give_up: Arc<AtomicBool>,
+}
+
+/// The topic of a deployment's cursor.
+pub fn cursor_topic(deployment: &str) -> String {
+    format!("{deployment}.relay")
+}
+
+impl KafkaBroker {
+    fn cursor_topic(&self) -> String {
+        cursor_topic(&self.deployment)
+    }
+}
+
+impl Broker for KafkaBroker {
+    fn address(&self) -> &str {
+        &self.settings.brokers
+    }
+
+    fn prepare(&self) -> Result<Vec<String>, TopicsError> {
+        ensure_topics(&self.settings, &self.topics, &self.health, PATIENCE)
+    }
+
+    fn cursor(&self) -> Result<Option<Cursor>, CursorError> {
+        read_cursor(&self.settings, &self.cursor_topic(), &self.health, PATIENCE)
+    }
+
+    fn open_cursor(&self) -> Result<Option<Cursor>, CursorError> {
+        read_open_cursor(&self.settings, &self.cursor_topic(), &self.health, PATIENCE)
+    }
+
+    fn any_visible(&self, records: &[OutRecord]) -> Result<bool, PublishError> {
+        any_visible(&self.settings, records, &self.health, PATIENCE)
+    }
+
+    fn publisher(&self) -> Result<Box<dyn Publisher>, PublishError> {
+        let mut transactional_id = format!("{}-relay-0", self.deployment);
+        if faults::planted(Bug::StrayTransaction) {
+            transactional_id = format!("{transactional_id}-{}", std::process::id());
+        }
+        let options = PublisherOptions {
+            transactional_id,
+            cursor_topic: self.cursor_topic(),
+            patience: PATIENCE,
+            give_up: Arc::clone(&self.give_up),
+        };
+        let publisher = TransactionalPublisher::open(&self.settings, options, &self.health)?;
+        Ok(Box::new(publisher))
+    }
+}
+
+impl Publisher for TransactionalPublisher {
+    fn publish(
+        &mut self,
+        records: &mut dyn Iterator<Item = &OutRecord>,
+        cursor: &Cursor,
+    ) -> Result<Published, PublishError> {
+        Self::publish(self, records, cursor)
+    }
+
+    fn withdraw(&mut self, records: &mut dyn Iterator<Item = &OutRecord>, cursor: &Cursor) -> Result<(), PublishError> {
+        Self::withdraw(self, records, cursor)
+    }
+
+    fn is_spent(&self) -> bool {
+        Self::is_spent(self)
+    }
+}

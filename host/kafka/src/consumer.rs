@@ -1,0 +1,206 @@
+//! The consumer of one handler: a member of its group on a thread of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use thiserror::Error;
+
+use super::assignment::{Assignment, Topics};
+use super::client::Monitor;
+use super::health::KafkaHealth;
+use super::polling::Polling;
+use super::rebalance::Member;
+use super::settings::KafkaSettings;
+use sandman_core::broker::Intake;
+use sandman_core::store::StoreError;
+
+/// What a consumer is told.
+pub struct ConsumerOptions {
+    /// The handler, for names and logs.
+    pub handler: Arc<str>,
+    /// The consumer group.
+    pub group: String,
+    /// The name of this member of the group, which is its own over restarts: one that joins under it has the partitions of
+    /// the one before it at once, and that one is fenced. At most 249 of the characters of a topic's name.
+    pub member: String,
+    /// The topics.
+    pub topics: Vec<Arc<str>>,
+    /// Who commits the group's offsets, the store above all: goes with them as their metadata, and is how a store that has
+    /// lost its progress is found out. At most 200 bytes.
+    pub signature: String,
+    /// Begin anew where the store has no progress, even if it has told the group of some.
+    pub adopt: bool,
+    /// Called once, on the consumer's thread, before it closes, if the consumer ends by itself.
+    pub on_fatal: Box<dyn FnOnce(&ConsumeError) + Send>,
+}
+
+/// Why a consumer cannot go on.
+#[derive(Debug, Error)]
+pub enum ConsumeError {
+    /// The settings make no consumer.
+    #[error("kafka consumer cannot be made: {0}; check [kafka] and [kafka.options]")]
+    Settings(String),
+    /// The thread cannot be started.
+    #[error("thread of the consumer cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+    /// The next record is not there any more.
+    #[error("{0}")]
+    OffsetGone(String),
+    /// The group was told of progress that the store does not have any more.
+    #[error(
+        "the store has no progress of {0}, although the group was told by this very store that it is done: the progress was \
+         deleted, or the store is an old copy; handling those records again would do them twice. Restore the store from \
+         a backup, or, if that is accepted, start once with `sandman run --adopt`"
+    )]
+    ProgressGone(String),
+    /// The cluster does not allow it.
+    #[error("not allowed to {what}: {reason}; grant it to the user of the host")]
+    NotAllowed {
+        /// What was tried.
+        what: String,
+        /// What Kafka said.
+        reason: String,
+    },
+    /// Partitions could not be taken or given back.
+    #[error("rebalance failed: {0}")]
+    Rebalance(String),
+    /// Progress could not be read.
+    #[error("start of the partitions cannot be read: {0}")]
+    Store(#[source] StoreError),
+    /// The group has a newer member by the name that is ours.
+    #[error(
+        "another process has joined the group `{0}` as this very member, and has its partitions now: a second host runs with \
+         the same host.deployment, such as one that took it over with --adopt. One deployment has one host: stop one of \
+         them, or give it a host.deployment of its own"
+    )]
+    Fenced(String),
+    /// The library gave up.
+    #[error("kafka consumer failed: {0}")]
+    Failed(String),
+    /// The consumer was told to stop but did not within the given time; it is left behind.
+    #[error("consumer of handler `{0}` did not end in time; kafka will notice after `session.timeout.ms`")]
+    NotClosed(Arc<str>),
+}
+
+/// What the handle tells the loop.
+#[derive(Default)]
+pub(super) struct Orders {
+    pub(super) quiesce: AtomicBool,
+    pub(super) stop: AtomicBool,
+    pub(super) leave: AtomicBool,
+    pub(super) rejoin: AtomicBool,
+}
+
+/// A running consumer.
+pub struct ConsumerHandle {
+    handler: Arc<str>,
+    orders: Arc<Orders>,
+    ended: Mutex<mpsc::Receiver<Result<(), ConsumeError>>>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl ConsumerHandle {
+    /// Hands nothing over any more, but stays in the group, so that what is under way can be finished and committed.
+    pub fn quiesce(&self) {
+        self.orders.quiesce.store(true, Ordering::Relaxed);
+    }
+
+    /// Leaves the group and joins it, so that it divides its partitions anew.
+    pub fn rejoin(&self) {
+        self.orders.rejoin.store(true, Ordering::Relaxed);
+    }
+
+    /// Stops, and leaves the group for good: nobody waits for this member's return. Does not wait for it.
+    pub fn leave(&self) {
+        self.orders.leave.store(true, Ordering::Relaxed);
+        self.stop();
+    }
+
+    /// Tells the group our progress once more and closes; does not wait for it. The group keeps the partitions for the next
+    /// member of the same name until `session.timeout.ms` is over.
+    pub fn stop(&self) {
+        self.orders.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the consumer has ended.
+    pub fn finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Stops the consumer and waits until it has ended.
+    ///
+    /// # Errors
+    /// [`ConsumeError`] if it had ended by itself, or does not end within `patience`.
+    pub fn join(self, patience: Duration) -> Result<(), ConsumeError> {
+        self.stop();
+        match self.ended.lock().recv_timeout(patience) {
+            Ok(end) => end,
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(ConsumeError::NotClosed(self.handler.clone())),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(ConsumeError::Failed(format!(
+                "the thread of the consumer of `{}` panicked",
+                self.handler
+            ))),
+        }
+    }
+}
+
+impl Drop for ConsumerHandle {
+    /// A consumer that nobody holds any more ends by itself.
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Starts the consumer of a handler on a thread of its own.
+///
+/// # Errors
+/// [`ConsumeError::Settings`] and [`ConsumeError::Thread`]. Whether Kafka can be reached is not known yet:
+/// [`KafkaHealth`] will tell.
+pub fn spawn_consumer(
+    settings: &KafkaSettings,
+    options: ConsumerOptions,
+    intake: Arc<dyn Intake>,
+    health: &Arc<KafkaHealth>,
+) -> Result<ConsumerHandle, ConsumeError> {
+    let member = Member {
+        monitor: Monitor::new(health.client(&format!("consumer of {}", options.handler))),
+        intake,
+        topics: Topics::new(&options.topics),
+        assignment: Mutex::new(Assignment::default()),
+        fault: Mutex::new(None),
+        last_reason: Mutex::default(),
+        quiet: AtomicBool::new(false),
+        signature: options.signature,
+        adopt: options.adopt,
+        again: AtomicBool::new(false),
+    };
+    let consumer: BaseConsumer<Member> = settings
+        .consumer(&options.group, &options.member)
+        .create_with_context(member)
+        .map_err(|error| ConsumeError::Settings(error.to_string()))?;
+    consumer
+        .subscribe(&consumer.context().topics.names())
+        .map_err(|error| ConsumeError::Settings(error.to_string()))?;
+    let orders = Arc::new(Orders::default());
+    let (end, ended) = mpsc::channel();
+    let polling = Polling::new(consumer, Arc::clone(&orders), options.group);
+    let on_fatal = options.on_fatal;
+    let thread = thread::Builder::new()
+        .name(format!("consume {}", options.handler))
+        .spawn(move || {
+            let outcome = polling.run(on_fatal);
+            // Nobody may be waiting any more.
+            drop(end.send(outcome));
+        })?;
+    Ok(ConsumerHandle {
+        handler: options.handler,
+        orders,
+        ended: Mutex::new(ended),
+        thread,
+    })
+}

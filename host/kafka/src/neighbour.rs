@@ -1,0 +1,109 @@
+//! Ordinary clients beside the host, as other services have them: for demonstrations and development, where there is
+//! nobody else.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::{Offset, TopicPartitionList};
+use thiserror::Error;
+
+use super::publisher::headers;
+use super::record::owned;
+use super::settings::KafkaSettings;
+use super::wait::Deadline;
+use sandman_core::event::{OutRecord, Record, TopicPartition};
+
+/// How long one poll blocks at most.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Kafka did not do what a neighbour wanted.
+#[derive(Debug, Error)]
+#[error("kafka: {0}")]
+pub struct NeighbourError(#[from] KafkaError);
+
+/// Publishes as another service would: by key, acknowledged, without transactions.
+pub struct Announcer(ThreadedProducer<DefaultProducerContext>);
+
+impl Announcer {
+    /// A producer; it connects by itself.
+    ///
+    /// # Errors
+    /// [`NeighbourError`] if the settings make none.
+    pub fn open(settings: &KafkaSettings) -> Result<Self, NeighbourError> {
+        Ok(Self(settings.neighbour().create()?))
+    }
+
+    /// Hands a record over. It is sent when the broker can be reached, after those before it.
+    ///
+    /// # Errors
+    /// [`NeighbourError`] if it cannot be queued.
+    pub fn send(&self, topic: &str, key: &str, value: &[u8]) -> Result<(), NeighbourError> {
+        let record = BaseRecord::to(topic).key(key).payload(value);
+        self.0.send(record).map_err(|(error, _)| error.into())
+    }
+
+    /// The same, for a record with headers, or without a key.
+    ///
+    /// # Errors
+    /// [`NeighbourError`] if it cannot be queued.
+    pub fn publish(&self, record: &OutRecord) -> Result<(), NeighbourError> {
+        let mut sent = BaseRecord::<[u8], [u8]>::to(&record.topic);
+        sent.key = record.key.as_deref();
+        sent.payload = record.value.as_deref();
+        sent.headers = headers(record);
+        self.0.send(sent).map_err(|(error, _)| error.into())
+    }
+
+    /// Waits until everything is acknowledged.
+    ///
+    /// # Errors
+    /// [`NeighbourError`] if it is not, in `patience`.
+    pub fn flush(&self, patience: Duration) -> Result<(), NeighbourError> {
+        Ok(self.0.flush(patience)?)
+    }
+}
+
+/// Reads topics from their beginning, read committed, outside of any group.
+pub struct Observer(BaseConsumer);
+
+impl Observer {
+    /// A reader of all partitions of these topics, which exist.
+    ///
+    /// # Errors
+    /// [`NeighbourError`] if the cluster does not say in `patience` what partitions there are.
+    pub fn open(settings: &KafkaSettings, topics: &[&str], patience: Duration) -> Result<Self, NeighbourError> {
+        let consumer: BaseConsumer = settings.reader().create()?;
+        let deadline = Deadline::after(patience);
+        let mut assignment = TopicPartitionList::new();
+        for topic in topics {
+            let metadata = consumer.fetch_metadata(Some(topic), deadline.left())?;
+            let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+            for partition in partitions {
+                assignment.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
+            }
+        }
+        consumer.assign(&assignment)?;
+        Ok(Self(consumer))
+    }
+
+    /// The next record, if one comes soon. A broker that is away is waited for.
+    ///
+    /// # Errors
+    /// [`NeighbourError`] if the reader cannot go on.
+    pub fn next(&self) -> Result<Option<Record>, NeighbourError> {
+        match self.0.poll(POLL) {
+            Some(Ok(message)) => {
+                let source = TopicPartition {
+                    topic: message.topic().into(),
+                    partition: message.partition(),
+                };
+                Ok(Some(owned(&message, source)))
+            }
+            Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => Err(error.into()),
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The loop of a consumer: polls, hands records over, and never skips.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+
+use super::assignment::list;
+use super::consumer::{ConsumeError, Orders};
+use super::rebalance::Member;
+use super::record::owned;
+use super::wait::Deadline;
+use sandman_core::broker::{Flow, Start};
+use sandman_core::event::TopicPartition;
+
+/// How long a poll blocks at most.
+pub(super) const POLL: Duration = Duration::from_millis(100);
+/// The same while a partition is paused and may want to go on.
+const POLL_PAUSED: Duration = Duration::from_millis(5);
+/// How often the intake is asked for partitions to resume while records keep coming.
+const RECORDS_PER_LOOK: u32 = 64;
+/// How often the group is told our progress.
+const TELL: Duration = Duration::from_secs(3);
+/// How often the intake is told up to where was read.
+const POSITIONS: Duration = Duration::from_secs(1);
+/// How long a consumer that leaves its group for good polls on, so that the group hears of it before it closes.
+const LEAVE: Duration = Duration::from_secs(1);
+/// How long the search for the partition with a lost offset may take.
+const SEARCH: Duration = Duration::from_secs(5);
+
+/// A consumer and its loop.
+pub(super) struct Polling {
+    consumer: BaseConsumer<Member>,
+    orders: Arc<Orders>,
+    group: String,
+    told: Instant,
+    positioned: Instant,
+    unlooked: u32,
+}
+
+impl Polling {
+    pub(super) fn new(consumer: BaseConsumer<Member>, orders: Arc<Orders>, group: String) -> Self {
+        Self {
+            consumer,
+            orders,
+            group,
+            told: Instant::now(),
+            positioned: Instant::now(),
+            unlooked: 0,
+        }
+    }
+
+    /// Closing the consumer can hang for as long as the cluster is silent; it happens on this thread, which nobody but
+    /// [`ConsumerHandle::join`] waits for.
+    pub(super) fn run(mut self, on_fatal: Box<dyn FnOnce(&ConsumeError) + Send>) -> Result<(), ConsumeError> {
+        let outcome = self.poll_until_stopped();
+        match &outcome {
+            Ok(()) => self.last_word(),
+            Err(error) => on_fatal(error),
+        }
+        if self.orders.leave.load(Ordering::Relaxed) {
+            self.leave();
+        }
+        drop(self.consumer);
+        outcome
+    }
+
+    fn member(&self) -> &Member {
+        self.consumer.context()
+    }
+
+    fn poll_until_stopped(&mut self) -> Result<(), ConsumeError> {
+        while !self.orders.stop.load(Ordering::Relaxed) {
+            if self.orders.quiesce.load(Ordering::Relaxed) {
+                self.quiesce();
+            }
+            let wait = if self.member().assignment.lock().any_paused() {
+                POLL_PAUSED
+            } else {
+                POLL
+            };
+            let mut polled = self.consumer.poll(Duration::ZERO);
+            if polled.is_none() {
+                self.member().intake.caught_up();
+                polled = self.consumer.poll(wait);
+            }
+            let idle = match polled {
+                Some(Ok(message)) => {
+                    self.take(&message)?;
+                    false
+                }
+                Some(Err(error)) => {
+                    self.judge(&error)?;
+                    true
+                }
+                None => true,
+            };
+            if let Some(fault) = self.member().fault.lock().take() {
+                return Err(fault);
+            }
+            self.unlooked += 1;
+            if idle || self.unlooked >= RECORDS_PER_LOOK {
+                self.unlooked = 0;
+                self.look_around()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&self, message: &BorrowedMessage<'_>) -> Result<(), ConsumeError> {
+        let member = self.member();
+        if member.quiet.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let source = {
+            let mut assignment = member.assignment.lock();
+            let slot = assignment.find(message.topic(), message.partition());
+            let Some(slot) = slot.filter(|slot| message.offset() >= slot.next) else {
+                // Of a partition that was taken away, or handed over before: progress accounts for it elsewhere.
+                tracing::debug!(
+                    topic = message.topic(),
+                    partition = message.partition(),
+                    offset = message.offset(),
+                    "late record dropped"
+                );
+                return Ok(());
+            };
+            slot.next = message.offset() + 1;
+            slot.partition.clone()
+        };
+        if member.intake.record(owned(message, source)) == Flow::Go {
+            return Ok(());
+        }
+        let mut assignment = member.assignment.lock();
+        match assignment.find(message.topic(), message.partition()) {
+            // Pausing throws the prefetched records away, so it is done once and not for each late record.
+            Some(slot) if !slot.paused => {
+                slot.paused = true;
+                let partition = list([&slot.partition]);
+                self.consumer
+                    .pause(&partition)
+                    .map_err(|error| ConsumeError::Failed(error.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Leaves the group and joins it, to be given again what was not taken.
+    fn join_again(&self) -> Result<(), ConsumeError> {
+        self.consumer.unsubscribe();
+        self.consumer
+            .subscribe(&self.member().topics.names())
+            .map_err(|error| ConsumeError::Failed(error.to_string()))
+    }
+
+    /// Leaves the group. A member with a name of its own does not by closing: the group waits for its return.
+    fn leave(&self) {
+        self.consumer.unsubscribe();
+        let deadline = Deadline::after(LEAVE);
+        while !deadline.passed() {
+            // Gives the partitions back; records that still come are those of nobody.
+            drop(self.consumer.poll(deadline.slice(POLL)));
+        }
+    }
+
+    /// Tells the intake up to where its partitions were read. The library moves a position when it hands a record over and
+    /// when it comes past a control record.
+    fn tell_positions(&self) {
+        let member = self.member();
+        // From then on records are dropped unseen.
+        if member.quiet.load(Ordering::Relaxed) {
+            return;
+        }
+        let positions = match self.consumer.position() {
+            Ok(positions) => positions,
+            Err(error) => return tracing::debug!(%error, "the positions of the partitions are not known"),
+        };
+        let mut assignment = member.assignment.lock();
+        let positions: Vec<_> = positions
+            .elements()
+            .iter()
+            .filter_map(|element| {
+                let slot = assignment.find(element.topic(), element.partition())?;
+                let position = element.offset().to_raw().filter(|position| *position >= slot.next)?;
+                Some((slot.partition.clone(), position))
+            })
+            .collect();
+        drop(assignment);
+        member.intake.read_to(&positions);
+    }
+
+    /// Everything that need not happen at each record.
+    fn look_around(&mut self) -> Result<(), ConsumeError> {
+        self.member().monitor.health().polled();
+        let ordered = self.orders.rejoin.swap(false, Ordering::Relaxed);
+        if self.member().again.swap(false, Ordering::Relaxed) || ordered {
+            self.join_again()?;
+        }
+        let resumed = self.member().intake.resumed();
+        if !resumed.is_empty() && !self.member().quiet.load(Ordering::Relaxed) {
+            self.resume(&resumed)?;
+        }
+        if self.positioned.elapsed() >= POSITIONS {
+            self.positioned = Instant::now();
+            self.tell_positions();
+        }
+        if self.told.elapsed() >= TELL {
+            self.told = Instant::now();
+            self.tell_group();
+        }
+        Ok(())
+    }
+
+    fn resume(&self, partitions: &[TopicPartition]) -> Result<(), ConsumeError> {
+        let mut assignment = self.member().assignment.lock();
+        let mut going = Vec::new();
+        for partition in partitions {
+            // A partition that was revoked meanwhile is not ours to resume.
+            if let Some(slot) = assignment.find(&partition.topic, partition.partition)
+                && slot.paused
+            {
+                slot.paused = false;
+                going.push(partition);
+            }
+        }
+        if going.is_empty() {
+            return Ok(());
+        }
+        self.consumer
+            .resume(&list(going))
+            .map_err(|error| ConsumeError::Failed(error.to_string()))
+    }
+
+    fn quiesce(&self) {
+        let member = self.member();
+        if member.quiet.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut assignment = member.assignment.lock();
+        let all: Vec<_> = assignment
+            .slots()
+            .filter(|slot| !slot.paused)
+            .map(|slot| slot.partition.clone())
+            .collect();
+        if let Err(error) = self.consumer.pause(&list(&all)) {
+            // What still comes is dropped unseen.
+            tracing::debug!(%error, "partitions cannot be paused");
+        }
+    }
+
+    fn tell_group(&self) {
+        let member = self.member();
+        member.tell_group(&self.consumer, |partition| {
+            member
+                .assignment
+                .lock()
+                .find(&partition.topic, partition.partition)
+                .is_some()
+        });
+    }
+
+    /// The group's offsets at the end of a clean stop. Not the library's waiting commit, which has no deadline: closing the
+    /// consumer waits for this one, and [`super::ConsumerHandle::join`] for no longer than it was told.
+    fn last_word(&self) {
+        self.quiesce();
+        self.tell_group();
+    }
+
+    /// Ends the consumer for what will not pass; everything else the library retries by itself, and health shows it.
+    fn judge(&self, error: &KafkaError) -> Result<(), ConsumeError> {
+        use RDKafkaErrorCode as Code;
+        let reason = self.member().last_reason.lock().clone();
+        let refused = |what: String| {
+            Err(ConsumeError::NotAllowed {
+                what,
+                reason: reason.clone(),
+            })
+        };
+        match (error, error.rdkafka_error_code()) {
+            (_, Some(Code::AutoOffsetReset | Code::LogTruncation | Code::OffsetOutOfRange)) => {
+                match self.lost_offset(&reason) {
+                    Some(lost) => Err(ConsumeError::OffsetGone(lost)),
+                    // Taken away meanwhile: whoever has the partition next comes to the same place.
+                    None => Ok(()),
+                }
+            }
+            (_, Some(Code::TopicAuthorizationFailed)) => refused("read the topics of the handler".to_owned()),
+            (_, Some(Code::GroupAuthorizationFailed)) => refused(format!("join the group `{}`", self.group)),
+            (KafkaError::MessageConsumptionFatal(_), _) if self.is_fenced() => {
+                Err(ConsumeError::Fenced(self.group.clone()))
+            }
+            (KafkaError::MessageConsumptionFatal(code), _) => Err(ConsumeError::Failed(format!(
+                "{code}: {reason} (group `{}`)",
+                self.group
+            ))),
+            (_, Some(Code::InconsistentGroupProtocol)) => {
+                tracing::warn!(
+                    group = %self.group,
+                    "the group has members that divide partitions in another way, so the handler consumes nothing: stop \
+                     them, or give the handler a group of its own"
+                );
+                Ok(())
+            }
+            (_, Some(Code::PollExceeded | Code::UnknownTopicOrPartition | Code::UnknownTopic)) => {
+                tracing::warn!(group = %self.group, "{reason}");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the group has another member by our name.
+    fn is_fenced(&self) -> bool {
+        let fatal = self.consumer.client().fatal_error();
+        fatal.is_some_and(|(code, _)| code == RDKafkaErrorCode::FencedInstanceId)
+    }
+
+    /// The library says that an offset is gone, but not of which partition. `None` if we have none any more.
+    fn lost_offset(&self, reason: &str) -> Option<String> {
+        let deadline = Deadline::after(SEARCH);
+        let slots: Vec<(TopicPartition, i64, Start)> = {
+            let mut assignment = self.member().assignment.lock();
+            assignment
+                .slots()
+                .map(|slot| (slot.partition.clone(), slot.next, slot.start))
+                .collect()
+        };
+        if slots.is_empty() {
+            return None;
+        }
+        let mut lost = Vec::new();
+        for (partition, next, start) in slots {
+            let ends = self
+                .consumer
+                .fetch_watermarks(&partition.topic, partition.partition, deadline.left());
+            if let Ok((low, high)) = ends
+                && (next < low || next > high)
+                && (start != Start::Beginning || next > 0)
+            {
+                lost.push(format!("{partition} offset {next} (it has {low} to {high})"));
+            }
+        }
+        let lost = if lost.is_empty() {
+            reason.to_owned()
+        } else {
+            lost.join(", ")
+        };
+        Some(format!(
+            "the next record to read is gone: {lost}. Retention deleted it, or the topic was made anew; going on would \
+             lose events silently. Restore the topic, or, if the loss is accepted, start the handler over under a new \
+             group and state"
+        ))
+    }
+}

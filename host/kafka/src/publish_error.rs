@@ -1,0 +1,85 @@
+//! Classifies the errors of the client library for the relay.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::delivery::Undelivered;
+use sandman_core::broker::PublishError;
+
+/// What went wrong with a step of a transaction, before it is known what became of the whole.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Trying the transaction again may work.
+    Passing(String),
+    /// The producer is of no more use.
+    Broken(String),
+    /// Will not work as it is.
+    Final(PublishError),
+}
+
+fn fenced(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
+}
+
+/// Classifies the error that ended a producer for good.
+pub(super) fn fatal_fault(code: RDKafkaErrorCode, reason: &str, transactional_id: &str) -> Fault {
+    if fenced(code) {
+        return Fault::Final(PublishError::Fenced {
+            transactional_id: transactional_id.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+    Fault::Broken(reason.to_owned())
+}
+
+/// Classifies an answer to a call about the transaction as a whole.
+pub(super) fn transaction_fault(error: &KafkaError, transactional_id: &str) -> Fault {
+    use RDKafkaErrorCode as Code;
+    let reason = error.to_string();
+    match error.rdkafka_error_code() {
+        Some(code) if fenced(code) => Fault::Final(PublishError::Fenced {
+            transactional_id: transactional_id.to_owned(),
+            reason,
+        }),
+        Some(Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
+            Fault::Final(PublishError::NotAllowed {
+                what: format!("use the transactional id `{transactional_id}`"),
+                reason,
+            })
+        }
+        _ => match error {
+            KafkaError::Transaction(error) if error.txn_requires_abort() || error.is_retriable() => {
+                Fault::Passing(reason)
+            }
+            // Fatal, without any flag, or no error of the transaction at all.
+            _ => Fault::Broken(reason),
+        },
+    }
+}
+
+/// Classifies a record that was not taken, by the local queue or by Kafka.
+pub(super) fn record_fault(record: &Undelivered, transactional_id: &str) -> Fault {
+    use RDKafkaErrorCode as Code;
+    let topic = record.topic.clone();
+    let reason = format!("record for topic `{topic}`: {}", record.code);
+    match record.code {
+        code if fenced(code) => Fault::Final(PublishError::Fenced {
+            transactional_id: transactional_id.to_owned(),
+            reason,
+        }),
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize => Fault::Final(PublishError::TooLarge {
+            topic,
+            index: record.index,
+            bytes: record.bytes,
+        }),
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::InvalidTopic => {
+            Fault::Final(PublishError::UnknownTopic { topic })
+        }
+        Code::TopicAuthorizationFailed => Fault::Final(PublishError::NotAllowed {
+            what: format!("write to topic `{topic}`"),
+            reason,
+        }),
+        Code::Fatal | Code::State | Code::OutOfOrderSequenceNumber | Code::UnknownProducerId => Fault::Broken(reason),
+        _ => Fault::Passing(reason),
+    }
+}

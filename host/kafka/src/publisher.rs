@@ -1,0 +1,360 @@
+//! Publishes batches of the outbox, each in one Kafka transaction together with the relay's cursor.
+
+mod withdraw;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+
+use super::client::Monitor;
+use super::cursor::SHARD;
+use super::delivery::{Deliveries, Undelivered};
+use super::health::KafkaHealth;
+use super::publish_error::{Fault, fatal_fault, record_fault, transaction_fault};
+use super::settings::KafkaSettings;
+use super::wait::{Deadline, drop_apart};
+use sandman_core::broker::{Cursor, PublishError, Published};
+use sandman_core::event::{Headers, OutRecord};
+use sandman_core::faults::{self, Step};
+
+/// How long one call blocks before the give-up flag is looked at again.
+const SLICE: Duration = Duration::from_millis(500);
+/// A commit or abort that took longer may have left a late request behind, which could end the next transaction.
+const SLOW: Duration = Duration::from_secs(5);
+/// How long an abort may take before the producer is thrown away instead.
+const ABORT: Duration = Duration::from_secs(5);
+/// How long a queue may stay full although nothing is under way.
+const FULL: Duration = Duration::from_secs(1);
+/// How long the library may take to let go of what is delivered.
+const MOMENT: Duration = Duration::from_millis(50);
+/// How long closing the producer may take.
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// What a publisher is told.
+#[derive(Clone, Debug)]
+pub struct PublisherOptions {
+    /// Names the writer slot: stable over restarts, used by one host at a time.
+    pub transactional_id: String,
+    /// The topic of the cursor.
+    pub cursor_topic: String,
+    /// How long opening and each transaction may take.
+    pub patience: Duration,
+    /// Ends every wait at once when set, so that a shutdown need not wait for a cluster that does not answer.
+    pub give_up: Arc<AtomicBool>,
+}
+
+/// A transactional producer. All its calls block, up to the given patience: it belongs on a thread of its own.
+pub struct TransactionalPublisher {
+    /// Polls itself: a producer that nobody polls cannot even abort. `None` only while it is dropped.
+    producer: Option<ThreadedProducer<Deliveries>>,
+    options: PublisherOptions,
+    /// A transaction failed, or its end is in doubt: nothing may follow it on this producer.
+    spent: bool,
+}
+
+impl TransactionalPublisher {
+    /// Opens the writer slot. Whoever had it before is fenced: its transactions fail from here on, and an unfinished one
+    /// is aborted. Check the cursor before, so as not to fence a rightful owner, and read it again after.
+    ///
+    /// # Errors
+    /// [`PublishError`] if the cluster cannot be reached in time, or does not allow it.
+    pub fn open(
+        settings: &KafkaSettings,
+        options: PublisherOptions,
+        health: &Arc<KafkaHealth>,
+    ) -> Result<Self, PublishError> {
+        let context = Deliveries::new(Monitor::new(health.client("relay")));
+        let producer: ThreadedProducer<Deliveries> = settings
+            .producer(&options.transactional_id)
+            .create_with_context(context)
+            .map_err(|error| PublishError::Settings(error.to_string()))?;
+        let publisher = Self {
+            producer: Some(producer),
+            options,
+            spent: false,
+        };
+        publisher.take_over()?;
+        publisher.deliveries()?.monitor().health().set_connected(true);
+        Ok(publisher)
+    }
+
+    fn take_over(&self) -> Result<(), PublishError> {
+        let deadline = Deadline::after(self.options.patience);
+        loop {
+            let Err(error) = self.producer()?.init_transactions(deadline.slice(SLICE)) else {
+                return Ok(());
+            };
+            match self.fault(&error) {
+                Fault::Final(error) => return Err(error),
+                Fault::Passing(_) if !self.over(deadline) => {}
+                Fault::Passing(reason) | Fault::Broken(reason) => {
+                    return Err(PublishError::Aborted { reason });
+                }
+            }
+        }
+    }
+
+    /// Publishes the records in order, and the cursor, in one transaction. `Ok` means that they are visible.
+    ///
+    /// # Errors
+    /// [`PublishError`]; it says whether anything may be visible. The publisher cannot be used again after one.
+    pub fn publish<'a>(
+        &mut self,
+        records: impl IntoIterator<Item = &'a OutRecord>,
+        cursor: &Cursor,
+    ) -> Result<Published, PublishError> {
+        let deadline = Deadline::after(self.options.patience);
+        let troubles = self.troubles()?;
+        self.begin()?;
+        if let Err(fault) = self.fill(records, cursor, deadline) {
+            self.abort();
+            return Err(not_committed(fault));
+        }
+        let slow = Deadline::after(SLOW);
+        self.commit(deadline)?;
+        faults::at(Step::Visible);
+        self.served()?;
+        self.spent = self.troubles()? != troubles || slow.passed();
+        Ok(if self.spent {
+            Published::Reopen
+        } else {
+            Published::Clean
+        })
+    }
+
+    fn begin(&mut self) -> Result<(), PublishError> {
+        if self.spent {
+            return Err(PublishError::Aborted {
+                reason: "the publisher failed before and was not opened anew".to_owned(),
+            });
+        }
+        self.spent = true;
+        self.deliveries()?.reset();
+        self.producer()?
+            .begin_transaction()
+            .map_err(|error| not_committed(self.fault(&error)))?;
+        faults::at(Step::Begun);
+        Ok(())
+    }
+
+    /// Whether it must be opened anew before anything is published.
+    pub fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// The cursor is delivered before the records: by it, a transaction is known that Kafka leaves without an end. Everything
+    /// is delivered before the commit is asked for: the library would wait for it in steps of 100 ms.
+    fn fill<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a OutRecord>,
+        cursor: &Cursor,
+        deadline: Deadline,
+    ) -> Result<(), Fault> {
+        self.send(&cursor_record(&self.options.cursor_topic, cursor), None, 0, deadline)?;
+        self.delivered(1, deadline)?;
+        faults::at(Step::Pointed);
+        self.deliveries_or_fault()?.reset();
+        let mut sent = 0;
+        for record in records {
+            self.send(record, None, sent, deadline)?;
+            sent += 1;
+        }
+        self.delivered(sent, deadline)?;
+        faults::at(Step::Delivered);
+        Ok(())
+    }
+
+    /// Hands one record to the producer. Where its queue is full, the same record is tried again until there is room,
+    /// so that no later one overtakes it.
+    fn send(&self, record: &OutRecord, partition: Option<i32>, index: usize, deadline: Deadline) -> Result<(), Fault> {
+        let mut attempt = BaseRecord::with_opaque_to(&record.topic, index);
+        attempt.partition = partition;
+        attempt.key = record.key.as_deref();
+        attempt.payload = record.value.as_deref();
+        attempt.headers = headers(record);
+        let patient = Deadline::after(FULL);
+        loop {
+            let (error, refused) = match self.alive()?.send(attempt) {
+                Ok(()) => return Ok(()),
+                Err(refused) => refused,
+            };
+            let done = self.deliveries_or_fault()?.done();
+            match error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown) {
+                RDKafkaErrorCode::QueueFull if done < index => {
+                    self.delivered(done + (index - done).div_ceil(2), deadline)?;
+                }
+                // All is delivered; the library frees the room a moment later.
+                RDKafkaErrorCode::QueueFull if !patient.passed() => thread::park_timeout(Duration::from_millis(1)),
+                // A queue that stays full although nothing is under way is smaller than the record.
+                RDKafkaErrorCode::QueueFull => {
+                    return Err(self.refused(record, index, RDKafkaErrorCode::MessageSizeTooLarge));
+                }
+                code => return Err(self.refused(record, index, code)),
+            }
+            attempt = refused;
+        }
+    }
+
+    fn refused(&self, record: &OutRecord, index: usize, code: RDKafkaErrorCode) -> Fault {
+        self.explained(record_fault(
+            &Undelivered {
+                topic: record.topic.to_string(),
+                index,
+                bytes: record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len),
+                code,
+            },
+            &self.options.transactional_id,
+        ))
+    }
+
+    fn fault(&self, error: &KafkaError) -> Fault {
+        self.explained(transaction_fault(error, &self.options.transactional_id))
+    }
+
+    /// A producer that failed for good purges its records; why it failed is kept apart.
+    fn explained(&self, fault: Fault) -> Fault {
+        match self
+            .producer()
+            .ok()
+            .and_then(|producer| producer.client().fatal_error())
+        {
+            Some((code, reason)) => fatal_fault(code, &reason, &self.options.transactional_id),
+            None => fault,
+        }
+    }
+
+    fn delivered(&self, wanted: usize, deadline: Deadline) -> Result<(), Fault> {
+        loop {
+            match self.deliveries_or_fault()?.wait(wanted, deadline.slice(SLICE)) {
+                Ok(true) => return Ok(()),
+                Ok(false) if self.over(deadline) => {
+                    return Err(Fault::Passing("the brokers did not acknowledge in time".to_owned()));
+                }
+                Ok(false) => {}
+                Err(undelivered) => {
+                    return Err(self.explained(record_fault(&undelivered, &self.options.transactional_id)));
+                }
+            }
+        }
+    }
+
+    fn commit(&self, deadline: Deadline) -> Result<(), PublishError> {
+        // A record is delivered a moment before the library lets go of it; a commit in that moment waits for 100 ms.
+        self.served()?;
+        loop {
+            let Err(error) = self.producer()?.commit_transaction(deadline.slice(SLICE)) else {
+                return Ok(());
+            };
+            match &error {
+                KafkaError::Transaction(answer) if answer.txn_requires_abort() => {
+                    self.abort();
+                    return Err(not_committed(self.fault(&error)));
+                }
+                // The same call with the same arguments goes on where the last one stopped.
+                KafkaError::Transaction(answer) if answer.is_retriable() && !self.over(deadline) => {}
+                KafkaError::Flush(_) if !self.over(deadline) => {}
+                _ => {
+                    return Err(match self.fault(&error) {
+                        Fault::Final(error) => error,
+                        Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Unknown { reason },
+                    });
+                }
+            }
+        }
+    }
+
+    /// Waits, for a moment at most, until all that the library has to tell was heard.
+    fn served(&self) -> Result<(), PublishError> {
+        let moment = Deadline::after(MOMENT);
+        while self.producer()?.in_flight_count() > 0 && !moment.passed() {
+            thread::park_timeout(Duration::from_micros(100));
+        }
+        Ok(())
+    }
+
+    /// Takes back what was sent, as far as that works: readers need not wait for the broker to do it. Opening the next
+    /// publisher does it for certain. Says whether it worked.
+    fn abort(&self) -> bool {
+        let deadline = Deadline::after(ABORT);
+        let Ok(producer) = self.producer() else {
+            return false;
+        };
+        while let Err(error) = producer.abort_transaction(deadline.slice(SLICE)) {
+            let again = matches!(&error, KafkaError::Transaction(answer) if answer.is_retriable());
+            if !again || self.over(deadline) {
+                tracing::debug!(%error, "transaction left for the next publisher to abort");
+                return false;
+            }
+        }
+        true
+    }
+
+    fn troubles(&self) -> Result<u64, PublishError> {
+        Ok(self.deliveries()?.monitor().health().troubles())
+    }
+
+    fn over(&self, deadline: Deadline) -> bool {
+        deadline.passed() || self.options.give_up.load(Ordering::Relaxed)
+    }
+
+    fn producer(&self) -> Result<&ThreadedProducer<Deliveries>, PublishError> {
+        self.producer
+            .as_ref()
+            .ok_or_else(|| PublishError::Settings("the producer is closed".to_owned()))
+    }
+
+    fn alive(&self) -> Result<&ThreadedProducer<Deliveries>, Fault> {
+        self.producer().map_err(Fault::Final)
+    }
+
+    fn deliveries(&self) -> Result<&Deliveries, PublishError> {
+        Ok(self.producer()?.context())
+    }
+
+    fn deliveries_or_fault(&self) -> Result<&Deliveries, Fault> {
+        self.deliveries().map_err(Fault::Final)
+    }
+}
+
+impl Drop for TransactionalPublisher {
+    fn drop(&mut self) {
+        if let Some(producer) = self.producer.take() {
+            drop_apart("relay", producer, CLOSE);
+        }
+    }
+}
+
+/// A fault before the commit was asked for: nothing of the transaction is visible or ever will be.
+fn not_committed(fault: Fault) -> PublishError {
+    match fault {
+        Fault::Final(error) => error,
+        Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Aborted { reason },
+    }
+}
+
+pub(super) fn headers(record: &OutRecord) -> Option<OwnedHeaders> {
+    if record.headers.is_empty() {
+        return None;
+    }
+    let empty = OwnedHeaders::new_with_capacity(record.headers.len());
+    Some(record.headers.iter().fold(empty, |all, header| {
+        all.insert(Header {
+            key: header.name,
+            value: header.value,
+        })
+    }))
+}
+
+fn cursor_record(topic: &str, cursor: &Cursor) -> OutRecord {
+    OutRecord {
+        topic: topic.into(),
+        key: Some(SHARD.as_bytes().to_vec()),
+        value: Some(cursor.to_json().into_bytes()),
+        headers: Headers::default(),
+    }
+}

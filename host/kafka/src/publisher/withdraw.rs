@@ -1,0 +1,63 @@
+//! Takes back what Kafka has left in the partitions.
+
+use rdkafka::producer::Producer;
+
+use super::super::publish_error::Fault;
+use super::super::wait::Deadline;
+use super::{TransactionalPublisher, cursor_record, not_committed};
+use sandman_core::broker::{Cursor, PublishError};
+use sandman_core::event::OutRecord;
+
+impl TransactionalPublisher {
+    /// Takes back what lies in the partitions of the records' topics, and the cursor, in transactions of this writer slot that
+    /// Kafka has not ended: writes a record to each of them, and takes that back. After a failure the cursor still has no end.
+    ///
+    /// # Errors
+    /// [`PublishError`]; nothing is visible.
+    pub fn withdraw<'a>(
+        &mut self,
+        records: impl IntoIterator<Item = &'a OutRecord>,
+        cursor: &Cursor,
+    ) -> Result<(), PublishError> {
+        let deadline = Deadline::after(self.options.patience);
+        let troubles = self.troubles()?;
+        self.begin()?;
+        let written = self.scatter(records, cursor, deadline);
+        let aborted = self.abort();
+        written.map_err(not_committed)?;
+        self.spent = !aborted || self.troubles()? != troubles;
+        Ok(())
+    }
+
+    /// Each record in all partitions of its topic.
+    fn scatter<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a OutRecord>,
+        cursor: &Cursor,
+        deadline: Deadline,
+    ) -> Result<(), Fault> {
+        let mut sent = 0;
+        for record in records {
+            let client = self.alive()?.client();
+            let known = client.fetch_metadata(Some(&record.topic), deadline.left());
+            let known = known.map_err(|error| self.fault(&error))?;
+            let known = known.topics().first().filter(|topic| topic.error().is_none());
+            let partitions = known.map(|topic| topic.partitions()).unwrap_or_default();
+            if partitions.is_empty() {
+                // Left out, it would be published twice.
+                return Err(Fault::Passing(format!(
+                    "the partitions of topic `{}` are not known",
+                    record.topic
+                )));
+            }
+            for partition in partitions {
+                self.send(record, Some(partition.id()), sent, deadline)?;
+                sent += 1;
+            }
+        }
+        // The cursor last here: as long as that has no end, who opens the slot next knows that something is left.
+        self.delivered(sent, deadline)?;
+        self.send(&cursor_record(&self.options.cursor_topic, cursor), None, sent, deadline)?;
+        self.delivered(sent + 1, deadline)
+    }
+}

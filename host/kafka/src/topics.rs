@@ -1,0 +1,212 @@
+//! Makes the topics that the host needs, where it may.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::client::Monitor;
+use super::health::KafkaHealth;
+use super::settings::KafkaSettings;
+use super::wait::{Deadline, drop_apart};
+use sandman_core::broker::{TopicSpec, TopicsError};
+
+/// How long to wait before looking again whether a new topic has its leaders.
+const AGAIN: Duration = Duration::from_millis(50);
+const CLOSE: Duration = Duration::from_secs(3);
+/// How long a broker may take to say how a topic is configured. Some never answer (the embedded one, some proxies), and
+/// what only leads to a warning must not use up the time for what is needed.
+const CONFIG: Duration = Duration::from_secs(2);
+
+/// Makes the topics that are missing, with the cluster's default replication, and waits until they can be used. Returns
+/// the names of those it made. A topic that exists is left as it is, but must be compacted where that is asked for.
+///
+/// # Errors
+/// [`TopicsError`]
+pub fn ensure_topics(
+    settings: &KafkaSettings,
+    topics: &[TopicSpec],
+    health: &Arc<KafkaHealth>,
+    patience: Duration,
+) -> Result<Vec<String>, TopicsError> {
+    let admin: AdminClient<Monitor> = settings
+        .admin()
+        .create_with_context(Monitor::new(health.passer_by("topics")))
+        .map_err(|error| TopicsError::Settings(error.to_string()))?;
+    let work = Work {
+        admin: &admin,
+        brokers: &settings.brokers,
+        deadline: Deadline::after(patience),
+    };
+    let made = work.ensure(topics);
+    drop_apart("topics", admin, CLOSE);
+    made
+}
+
+struct Work<'a> {
+    admin: &'a AdminClient<Monitor>,
+    brokers: &'a str,
+    deadline: Deadline,
+}
+
+impl Work<'_> {
+    fn ensure(&self, topics: &[TopicSpec]) -> Result<Vec<String>, TopicsError> {
+        let ready = self.ready()?;
+        let (there, missing): (Vec<_>, Vec<_>) = topics.iter().partition(|topic| ready.contains(&topic.name));
+        let created = if missing.is_empty() {
+            Vec::new()
+        } else {
+            self.create(&missing)?
+        };
+        self.check_compaction(&there)?;
+        self.wait_until_ready(topics)?;
+        Ok(created)
+    }
+
+    /// The topics whose partitions all have a leader. All topics are listed, because asking for one by its name may
+    /// create it.
+    fn ready(&self) -> Result<Vec<String>, TopicsError> {
+        let metadata = self
+            .admin
+            .inner()
+            .fetch_metadata(None, self.deadline.left())
+            .map_err(|error| self.unreachable(&error))?;
+        let ready = metadata.topics().iter().filter(|topic| {
+            topic.error().is_none()
+                && !topic.partitions().is_empty()
+                && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+        });
+        Ok(ready.map(|topic| topic.name().to_owned()).collect())
+    }
+
+    fn create(&self, missing: &[&TopicSpec]) -> Result<Vec<String>, TopicsError> {
+        let new: Vec<NewTopic<'_>> = missing.iter().map(|topic| new_topic(topic)).collect();
+        let asked = self.admin.create_topics(&new, &self.options());
+        let answers = self.answer(asked)?;
+        let mut created = Vec::new();
+        let mut forbidden = Vec::new();
+        for answer in answers {
+            match answer {
+                Ok(topic) => created.push(topic),
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) if not_allowed(code) => forbidden.push(topic),
+                Err((topic, code)) => {
+                    return Err(TopicsError::Refused {
+                        topic,
+                        reason: code.to_string(),
+                    });
+                }
+            }
+        }
+        if forbidden.is_empty() {
+            Ok(created)
+        } else {
+            Err(TopicsError::NotAllowed(forbidden))
+        }
+    }
+
+    /// A topic made by somebody else may delete by age, and the only record of the relay's cursor with it.
+    fn check_compaction(&self, topics: &[&TopicSpec]) -> Result<(), TopicsError> {
+        for topic in topics.iter().filter(|topic| topic.compacted) {
+            let resource = [ResourceSpecifier::Topic(&topic.name)];
+            let options = self.options().request_timeout(Some(self.deadline.slice(CONFIG)));
+            let asked = self.admin.describe_configs(&resource, &options);
+            let answer = self.answer(asked).ok().and_then(|mut all| all.pop()?.ok());
+            let Some(config) = answer else {
+                tracing::warn!(
+                    topic = topic.name,
+                    "cannot see whether the topic is compacted; it must be"
+                );
+                continue;
+            };
+            let policy = config.get("cleanup.policy").and_then(|entry| entry.value.as_deref());
+            if policy.is_some_and(|policy| policy != "compact") {
+                return Err(TopicsError::NotCompacted(topic.name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_until_ready(&self, topics: &[TopicSpec]) -> Result<(), TopicsError> {
+        loop {
+            let ready = self.ready()?;
+            let Some(waiting) = topics.iter().find(|topic| !ready.contains(&topic.name)) else {
+                return Ok(());
+            };
+            if self.deadline.passed() {
+                return Err(TopicsError::Refused {
+                    topic: waiting.name.clone(),
+                    reason: "it was created but has no leader yet".to_owned(),
+                });
+            }
+            thread::park_timeout(self.deadline.slice(AGAIN));
+        }
+    }
+
+    fn options(&self) -> AdminOptions {
+        AdminOptions::new()
+            .request_timeout(Some(self.deadline.left()))
+            .operation_timeout(Some(self.deadline.left()))
+    }
+
+    fn answer<T>(&self, asked: impl Future<Output = Result<T, KafkaError>>) -> Result<T, TopicsError> {
+        match block_on(asked, self.deadline) {
+            Some(answer) => answer.map_err(|error| self.unreachable(&error)),
+            None => Err(self.unreachable(&KafkaError::Canceled)),
+        }
+    }
+
+    fn unreachable(&self, error: &KafkaError) -> TopicsError {
+        TopicsError::Unreachable {
+            brokers: self.brokers.to_owned(),
+            reason: format!("{error} ({})", self.admin.inner().context().health().last_words()),
+        }
+    }
+}
+
+fn new_topic(topic: &TopicSpec) -> NewTopic<'_> {
+    // -1: as many replicas as the cluster gives by default.
+    let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(-1));
+    if topic.compacted {
+        // Only closed segments are compacted, and the topic is read from its beginning at each start: by default it would
+        // grow to 1 GiB first.
+        new.set("cleanup.policy", "compact").set("segment.bytes", "4194304")
+    } else {
+        new
+    }
+}
+
+fn not_allowed(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed
+    )
+}
+
+/// Wakes the thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// The admin client speaks in futures only; this waits for one on the calling thread, `None` when the time is over.
+fn block_on<T>(future: impl Future<Output = T>, deadline: Deadline) -> Option<T> {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(answer) => return Some(answer),
+            Poll::Pending if deadline.passed() => return None,
+            Poll::Pending => thread::park_timeout(deadline.left()),
+        }
+    }
+}

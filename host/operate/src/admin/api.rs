@@ -1,0 +1,219 @@
+//! The routes of the API. `openapi.json` beside this file documents every one of them, and a test holds the two together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::guard::Caller;
+use super::lines;
+use crate::control::{Control, ReloadError};
+use crate::deploy::{Done, Order, Refusal};
+use sandman_core::store::Outcome;
+use sandman_engine::meters::Meters;
+use sandman_http::answer::error;
+use sandman_http::body::{Incoming, utf8};
+use sandman_http::refusal::Refusal as Refused;
+
+/// The document at `/openapi.json`.
+pub(super) const OPENAPI: &str = include_str!("openapi.json");
+
+/// Until a component is there.
+const RECEIVE_TIME: Duration = Duration::from_secs(50);
+
+/// What the routes work with.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub(super) control: Arc<dyn Control>,
+    pub(super) meters: Arc<Meters>,
+}
+
+/// A route: its method, its path, and who answers.
+type Route = (&'static str, &'static str, MethodRouter<Api>);
+
+/// Every route behind the token.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        ("get", "/metrics", get(metrics)),
+        ("get", "/openapi.json", get(openapi)),
+        ("get", "/v1/handlers", get(handlers)),
+        ("get", "/v1/handlers/{name}/history", get(history)),
+        ("post", "/v1/handlers/{name}/versions", post(deploy)),
+        ("post", "/v1/handlers/{name}/rollback", post(rollback)),
+        ("post", "/v1/reload", post(reload)),
+    ]
+}
+
+async fn metrics(State(api): State<Api>) -> Response {
+    let format = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (format, api.meters.render()).into_response()
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+async fn handlers(State(api): State<Api>) -> Response {
+    aside(move || answer(api.control.handlers())).await
+}
+
+async fn history(State(api): State<Api>, Path(name): Path<String>) -> Response {
+    aside(move || answer(api.control.history(&name))).await
+}
+
+/// Receives the component, and answers with a line for each stage as it is passed.
+async fn deploy(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut body = Incoming::new(body, &parts.headers);
+    let force = match parts.uri.query() {
+        None | Some("" | "force=false") => false,
+        Some("force=true") => true,
+        Some(_) => {
+            body.discard().await;
+            return error(
+                StatusCode::BAD_REQUEST,
+                "the query is not `force=true` or `force=false`",
+            );
+        }
+    };
+    // Before the component comes: whoever is not to deploy should not have to send it.
+    let slot = match api.control.reserve(&name) {
+        Ok(slot) => slot,
+        Err(error) => {
+            body.discard().await;
+            return refused(&error);
+        }
+    };
+    let (status, component) = match body.read(api.control.largest_component(), RECEIVE_TIME).await {
+        Ok(component) => (StatusCode::OK, Some(component)),
+        Err(Refused::TooLarge { .. }) => {
+            body.discard().await;
+            (StatusCode::PAYLOAD_TOO_LARGE, None)
+        }
+        Err(other) => return body.refuse(other).await,
+    };
+    let (lines, response) = lines::answer(status);
+    let work = move || {
+        let order = Order { by: &caller.0, force };
+        api.control
+            .deploy(slot, (order, component.as_deref()), &mut |report| lines.send(&report));
+    };
+    // On a thread of its own, which goes on when the client has gone.
+    let spawned = std::thread::Builder::new().name(format!("deploy {name}")).spawn(work);
+    match spawned {
+        Ok(_) => response,
+        Err(fault) => unavailable(&format!("no thread can be started: {fault}")),
+    }
+}
+
+/// Bytes of a body that is no component.
+const SMALL: usize = 4 << 10;
+
+/// The body of a rollback; may be left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct To {
+    to: Option<u64>,
+    #[serde(default)]
+    force: bool,
+}
+
+async fn rollback(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Extension(Caller(by)): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut body = Incoming::new(body, &parts.headers);
+    let read = match body.read(SMALL, RECEIVE_TIME).await {
+        Ok(read) => read,
+        Err(refusal) => return body.refuse(refusal).await,
+    };
+    let body = match utf8(read, "the body") {
+        Ok(text) => text,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let To { to, force } = match body.is_empty() {
+        true => To::default(),
+        false => match serde_json::from_str(&body) {
+            Ok(to) => to,
+            Err(fault) => {
+                return error(
+                    StatusCode::BAD_REQUEST,
+                    &format!("the body is not {{\"to\": VERSION, \"force\": true or false}}: {fault}"),
+                );
+            }
+        },
+    };
+    aside(move || {
+        let done = api.control.reserve(&name);
+        let done = done.and_then(|slot| api.control.rollback(&slot, Order { by: &by, force }, to));
+        match done {
+            Ok(done) => (ended(&done), Json(done)).into_response(),
+            Err(error) => refused(&error),
+        }
+    })
+    .await
+}
+
+fn ended(done: &Done) -> StatusCode {
+    match done.outcome {
+        Outcome::Active | Outcome::Unchanged => StatusCode::OK,
+        Outcome::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+async fn reload(State(api): State<Api>, Extension(Caller(by)): Extension<Caller>) -> Response {
+    aside(move || match api.control.reload(&by) {
+        Ok(reloaded) => Json(reloaded).into_response(),
+        Err(ReloadError::Refused(refusal)) => refused(&refusal),
+        Err(fault) => {
+            let (status, problems, keys) = match &fault {
+                ReloadError::Mistakes(problems) => (StatusCode::UNPROCESSABLE_ENTITY, problems.clone(), Vec::new()),
+                ReloadError::NeedsRestart(keys) => (StatusCode::CONFLICT, Vec::new(), keys.clone()),
+                _ => (StatusCode::SERVICE_UNAVAILABLE, Vec::new(), Vec::new()),
+            };
+            let told = json!({ "error": fault.to_string(), "problems": problems, "needRestart": keys });
+            (status, Json(told)).into_response()
+        }
+    })
+    .await
+}
+
+/// Runs what waits for the store on a thread that may wait.
+async fn aside(work: impl FnOnce() -> Response + Send + 'static) -> Response {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "the host failed; its log says how"))
+}
+
+fn answer(result: Result<impl Serialize, Refusal>) -> Response {
+    match result {
+        Ok(value) => Json(value).into_response(),
+        Err(error) => refused(&error),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let status = match refusal {
+        Refusal::Unknown { .. } | Refusal::NotKept { .. } => StatusCode::NOT_FOUND,
+        Refusal::Busy(_) | Refusal::NothingBefore { .. } | Refusal::NeverServed(_) => StatusCode::CONFLICT,
+        Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    error(status, &refusal.to_string())
+}
+
+fn unavailable(reason: &str) -> Response {
+    error(StatusCode::SERVICE_UNAVAILABLE, reason)
+}

@@ -1,0 +1,89 @@
+//! A host that writes down what it is ordered.
+
+use parking_lot::Mutex;
+
+use crate::control::{Control, Entry, HandlerReport, ReloadError, Reloaded};
+use crate::deploy::{Done, Order, Passed, Refusal, Report, Slot, Stage};
+use sandman_config::Problem;
+use sandman_core::store::{Action, Outcome};
+
+#[derive(Default)]
+pub(super) struct Fake {
+    pub(super) ordered: Mutex<Vec<String>>,
+}
+
+impl Fake {
+    fn order(&self, order: String) {
+        self.ordered.lock().push(order);
+    }
+}
+
+fn done(outcome: Outcome) -> Done {
+    Done {
+        outcome,
+        action: Action::Deploy,
+        handler: "echo".to_owned(),
+        version: Some(2),
+        digest: None,
+        previous: 1,
+        stage: None,
+        error: None,
+        millis: 1.0,
+    }
+}
+
+impl Control for Fake {
+    fn handlers(&self) -> Result<Vec<HandlerReport>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    fn history(&self, name: &str) -> Result<Vec<Entry>, Refusal> {
+        self.reserve(name).map(|_| Vec::new())
+    }
+
+    fn reserve(&self, name: &str) -> Result<Slot, Refusal> {
+        match name {
+            "echo" => Ok(Slot::of_nobody()),
+            "busy" => Err(Refusal::Busy("busy".to_owned())),
+            _ => Err(Refusal::Unknown {
+                name: name.to_owned(),
+                known: "echo".to_owned(),
+            }),
+        }
+    }
+
+    fn largest_component(&self) -> usize {
+        1_000
+    }
+
+    fn deploy(&self, _: Slot, (order, component): (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
+        let Order { by, force } = order;
+        let forced = if force { " with force" } else { "" };
+        self.order(format!("deploy by {by}{forced}: {:?}", component.map(<[u8]>::len)));
+        if component.is_some() {
+            tell(Report::Passed(Passed {
+                stage: Stage::Received,
+                millis: 1.0,
+                detail: String::new(),
+            }));
+        }
+        tell(Report::Done(done(Outcome::Active)));
+    }
+
+    fn rollback(&self, _: &Slot, Order { by, force }: Order<'_>, to: Option<u64>) -> Result<Done, Refusal> {
+        let forced = if force { " with force" } else { "" };
+        self.order(format!("rollback by {by}{forced}: {to:?}"));
+        Ok(done(Outcome::Refused))
+    }
+
+    fn reload(&self, by: &str) -> Result<Reloaded, ReloadError> {
+        self.order(format!("reload by {by}"));
+        Err(ReloadError::Mistakes(vec![Problem {
+            key: "host.sorce".to_owned(),
+            problem: "there is no such key".to_owned(),
+            allowed: None,
+            nearest: None,
+            variable: None,
+        }]))
+    }
+}

@@ -1,0 +1,145 @@
+//! What an operator can see and order while the host runs. The admin API asks for it, [`sandman::run`] carries it out.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::deploy::{Done, Order, Refusal, Report, Slot};
+use sandman_config::Problem;
+use sandman_core::store::{Action, Outcome};
+use sandman_engine::meters::Rate;
+
+/// A host that can be asked and ordered; the one that runs, or a test in its place.
+pub trait Control: Send + Sync + 'static {
+    /// All handlers, as they are now.
+    ///
+    /// # Errors
+    /// [`Refusal::Store`].
+    fn handlers(&self) -> Result<Vec<HandlerReport>, Refusal>;
+
+    /// What was done to a handler's versions, the newest first.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`], [`Refusal::Store`].
+    fn history(&self, name: &str) -> Result<Vec<Entry>, Refusal>;
+
+    /// The right to change a handler, until it is dropped.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`], [`Refusal::Busy`].
+    fn reserve(&self, name: &str) -> Result<Slot, Refusal>;
+
+    /// Bytes of the largest component that is taken.
+    fn largest_component(&self) -> usize;
+
+    /// Deploys a component (`None`: more than the largest came); tells stages, and then, with the slot given back, the end.
+    fn deploy(&self, slot: Slot, order: (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report));
+
+    /// Makes an earlier version serve.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is no such version.
+    fn rollback(&self, slot: &Slot, order: Order<'_>, to: Option<u64>) -> Result<Done, Refusal>;
+
+    /// Reads the configuration again and follows it, in the name of `by`.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; then nothing was changed.
+    fn reload(&self, by: &str) -> Result<Reloaded, ReloadError>;
+}
+
+/// A handler, as `sandman handlers` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HandlerReport {
+    /// Its name.
+    pub name: String,
+    /// The version that serves.
+    pub version: u64,
+    /// That version's component: its sha256, lower-case hex.
+    pub digest: String,
+    /// Since when it serves, as in an envelope: `2025-12-12T10:30:00.000Z`.
+    pub activated_at: String,
+    /// Invocations per second in the last minute.
+    pub rates: Rate,
+    /// Records on Kafka that are still to be handled; null for a handler without topics, or before Kafka has told.
+    pub lag: Option<u64>,
+    /// Triggers in memory, from intake to commit.
+    pub in_flight: u64,
+    /// Triggers of them that wait behind a back-off of their key.
+    pub parked: u64,
+    /// What it holds and may hold.
+    pub memory: MemoryReport,
+}
+
+/// Memory of a handler, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryReport {
+    /// Linear memory that one invocation may use: `limits.memory`.
+    pub limit: u64,
+    /// The most that an invocation of the version that serves has used.
+    pub peak: u64,
+    /// Records from Kafka that wait or are being handled.
+    pub records: u64,
+}
+
+/// An entry of a history, as `sandman history` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, as in an envelope.
+    pub at: String,
+    /// Who: the name of the token.
+    pub by: String,
+    /// What they wanted.
+    pub action: Action,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The version it is about, if it came so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// The component's sha256, if it came so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The stage that failed, and why; empty where there is nothing to say.
+    pub detail: String,
+}
+
+/// What a reload changed. All empty: the configuration is the one that is served already.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Handlers that are new.
+    pub added: Vec<String>,
+    /// Handlers that are gone.
+    pub removed: Vec<String>,
+    /// Handlers with other event types to emit, limits, retries, settings or instances.
+    pub changed: Vec<String>,
+    /// Whether the routes are others.
+    pub routes: bool,
+}
+
+/// Why a reload changed nothing.
+#[derive(Debug, Error)]
+pub enum ReloadError {
+    /// The file has mistakes, or its handlers do.
+    #[error("{} in the configuration: {}", count(.0), listed(.0))]
+    Mistakes(Vec<Problem>),
+    /// Keys changed that are read once.
+    #[error("these keys changed and need a restart: {}", .0.join(", "))]
+    NeedsRestart(Vec<String>),
+    /// A deploy is under way.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The host stops, or could not follow.
+    #[error("{0}")]
+    Failed(String),
+}
+
+fn count(problems: &[Problem]) -> String {
+    let noun = if problems.len() == 1 { "mistake" } else { "mistakes" };
+    format!("{} {noun}", problems.len())
+}
+
+fn listed(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.join("; ")
+}

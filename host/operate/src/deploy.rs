@@ -1,0 +1,279 @@
+//! A handler's version is replaced while traffic flows: a component comes in, passes the stages one by one, and serves.
+//!
+//! A version serves in the store before it does in memory, so that after a crash no key meets an older version than the one
+//! that wrote its state. Whatever fails before that leaves the old version serving, and is written into the history.
+
+mod busy;
+mod live;
+mod offline;
+mod report;
+mod run;
+mod start;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use thiserror::Error;
+
+use crate::load::{CandidateError, Loader};
+use sandman_config::{Config, HandlerConfig};
+use sandman_core::store::{Activation, KeptVersion, StoreError, VersionStore};
+use sandman_engine::alarm::Alarm;
+use sandman_engine::clock;
+use sandman_engine::meters::Meters;
+use sandman_engine::registry::{Handler, Registry, Version};
+use sandman_sandbox::Sandbox;
+
+use busy::Busy;
+use live::Live;
+use run::Run;
+
+pub use busy::Slot;
+pub use offline::Offline;
+pub use report::{Done, Passed, Report, Stage};
+pub use start::{Ready, registry};
+
+/// Who wants a version to serve, and how much.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Who it is, for the history.
+    pub by: &'a str,
+    /// Also a version that says of itself that it cannot read the states that were written since.
+    pub force: bool,
+}
+
+/// Why nothing was even begun.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// No such handler.
+    #[error("there is no handler `{name}`; there are: {known}")]
+    Unknown {
+        /// The name that was given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// Somebody else is at it.
+    #[error("another deploy, rollback or reload of `{0}` is under way; try again when it has ended")]
+    Busy(String),
+    /// A version that is not kept.
+    #[error("version {number} of `{name}` is not kept; there are: {kept}")]
+    NotKept {
+        /// The handler.
+        name: String,
+        /// The version that was asked for.
+        number: u64,
+        /// The versions there are.
+        kept: String,
+    },
+    /// Nothing to go back to.
+    #[error(
+        "no version of `{name}` that is kept served before version {active}; name one with --to, there are: {kept}"
+    )]
+    NothingBefore {
+        /// The handler.
+        name: String,
+        /// The version that serves.
+        active: u64,
+        /// The versions there are.
+        kept: String,
+    },
+    /// Nothing is active, so there is nothing to replace while the host is stopped.
+    #[error(
+        "nothing has served `{0}` from this store yet; the first start takes the component that sandman.toml names"
+    )]
+    NeverServed(String),
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Replaces versions. Shared by whoever may order it.
+pub struct Deployer {
+    pub(super) config: Arc<ArcSwap<Config>>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) versions: Arc<dyn VersionStore>,
+    pub(super) meters: Arc<Meters>,
+    pub(super) alarm: Alarm,
+    busy: Busy,
+    /// Since when the active version of each handler serves: milliseconds since 1970.
+    since: Mutex<HashMap<Arc<str>, i64>>,
+}
+
+impl Deployer {
+    /// A deployer for the handlers of `registry`, as `config` has them at each moment.
+    pub fn new(
+        config: Arc<ArcSwap<Config>>,
+        registry: Arc<Registry>,
+        sandbox: Arc<Sandbox>,
+        versions: Arc<dyn VersionStore>,
+        (meters, alarm): (Arc<Meters>, Alarm),
+    ) -> Self {
+        for (_, handler) in registry.iter() {
+            let version = handler.active();
+            meters.serves(&handler.name, (version.number, &version.digest), true);
+        }
+        Self {
+            config,
+            registry,
+            sandbox,
+            versions,
+            meters,
+            alarm,
+            busy: Busy::default(),
+            since: Mutex::default(),
+        }
+    }
+
+    /// The right to change the handler of that name.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] and [`Refusal::Busy`].
+    pub fn reserve(&self, name: &str) -> Result<Slot, Refusal> {
+        let handler = self.handler(name)?;
+        self.busy
+            .one(&handler.name)
+            .ok_or_else(|| Refusal::Busy(name.to_owned()))
+    }
+
+    /// The right to change the configuration.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] while any handler is changed.
+    pub fn reserve_all(&self) -> Result<Slot, Refusal> {
+        self.busy.all().ok_or_else(|| Refusal::Busy("a handler".to_owned()))
+    }
+
+    /// Deploys a component to the handler that was reserved; tells each stage as it is passed, and then how it ended.
+    /// `None` stands for a component that was larger than `host.component` and not even received. Whoever hears of the end
+    /// may order the next change: the slot is free by then.
+    pub fn deploy(&self, slot: Slot, (order, component): (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
+        let Some(handler) = slot.handler().and_then(|name| self.handler(name).ok()) else {
+            return;
+        };
+        let mut run = Run::deploy(Live::subject(self, handler), order, tell);
+        let ended = run.component(component);
+        let done = run.finish(ended);
+        drop(slot);
+        tell(Report::Done(done));
+    }
+
+    /// Makes an earlier version serve: `to`, or the one that the active version replaced. Its code is at hand, so it is
+    /// a matter of milliseconds.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is no such version; what goes wrong later is told by [`Done`].
+    pub fn rollback(&self, slot: &Slot, order: Order<'_>, to: Option<u64>) -> Result<Done, Refusal> {
+        let name = slot.handler().cloned().unwrap_or_default();
+        let handler = self.handler(&name)?;
+        let target = earlier(&*self.versions, (&handler.name, handler.active().number), to)?;
+        let mut quiet = |_| {};
+        let mut run = Run::rollback(Live::subject(self, handler), order, &mut quiet);
+        let ended = run.version(&target);
+        Ok(run.finish(ended))
+    }
+
+    /// The largest memory limit that a handler may have without a restart, in bytes.
+    pub fn largest_memory(&self) -> u64 {
+        self.sandbox.largest_memory()
+    }
+
+    /// Notes that a handler does not serve any more.
+    pub fn retired(&self, handler: &Handler) {
+        let version = handler.active();
+        self.meters
+            .serves(&handler.name, (version.number, &version.digest), false);
+    }
+
+    /// The active version of a handler once more, with the limits, settings and grants of another configuration.
+    ///
+    /// # Errors
+    /// [`CandidateError`] if it does not fit them; the store's error if its component cannot be read.
+    pub fn again(&self, config: &Config, handler: &HandlerConfig) -> Result<Option<Version>, AgainError> {
+        let Some((_, known)) = self.registry.find(&handler.name) else {
+            return Ok(None);
+        };
+        let active = known.active();
+        let Some(component) = self.versions.component(&active.digest)? else {
+            return Ok(None);
+        };
+        let loader = Loader {
+            config,
+            sandbox: &self.sandbox,
+        };
+        let version = loader.version(handler, (active.number, &component), &mut |_| {})?;
+        Ok(Some(version))
+    }
+
+    /// The handlers' history, the newest entry first.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`], [`Refusal::Store`].
+    pub fn history(&self, name: &str, most: usize) -> Result<Vec<Activation>, Refusal> {
+        self.handler(name)?;
+        Ok(self.versions.history(name, most)?)
+    }
+
+    /// Since when the active version of a handler serves: milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store has to be asked and does not answer.
+    pub fn since(&self, name: &Arc<str>) -> Result<i64, StoreError> {
+        if let Some(since) = self.since.lock().get(name) {
+            return Ok(*since);
+        }
+        let active = self.versions.active(name)?;
+        let since = active.map_or_else(clock::wall_millis, |active| active.since_millis);
+        self.since.lock().insert(Arc::clone(name), since);
+        Ok(since)
+    }
+
+    fn handler(&self, name: &str) -> Result<&Handler, Refusal> {
+        let serving = || self.registry.iter().filter(|(_, handler)| !handler.is_retired());
+        let found = serving().find(|(_, handler)| &*handler.name == name);
+        found.map(|(_, handler)| handler).ok_or_else(|| {
+            let known: Vec<&str> = serving().map(|(_, handler)| &*handler.name).collect();
+            Refusal::Unknown {
+                name: name.to_owned(),
+                known: known.join(", "),
+            }
+        })
+    }
+}
+
+/// The version that a rollback goes to: `to`, or the one that the active version of the handler replaced.
+fn earlier(versions: &dyn VersionStore, (name, active): (&str, u64), to: Option<u64>) -> Result<KeptVersion, Refusal> {
+    let kept = versions.versions(name)?;
+    let find = |number| kept.iter().find(|version| version.number == number);
+    let numbers: Vec<String> = kept.iter().map(|version| version.number.to_string()).collect();
+    let (name, all) = (name.to_owned(), numbers.join(", "));
+    let target = match to {
+        Some(number) => find(number).ok_or(Refusal::NotKept {
+            name,
+            number,
+            kept: all,
+        }),
+        None => find(active)
+            .and_then(|version| find(version.replaced?))
+            .ok_or(Refusal::NothingBefore {
+                name,
+                active,
+                kept: all,
+            }),
+    };
+    target.cloned()
+}
+
+/// Why the active version cannot serve under another configuration.
+#[derive(Debug, Error)]
+pub enum AgainError {
+    /// It does not fit.
+    #[error(transparent)]
+    Candidate(#[from] CandidateError),
+    /// It cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

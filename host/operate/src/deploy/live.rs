@@ -1,0 +1,54 @@
+//! A handler of a host that runs, as a change of its version sees it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Deployer;
+use super::run::{Before, Subject};
+use sandman_core::store::Outcome;
+use sandman_engine::registry::{Handler, Version};
+
+/// A handler that serves, and whoever replaces its version.
+pub(super) struct Live<'a> {
+    pub(super) deployer: &'a Deployer,
+    pub(super) handler: &'a Handler,
+}
+
+impl<'a> Live<'a> {
+    /// What a change of the handler's version starts from.
+    pub(super) fn subject(deployer: &'a Deployer, handler: &'a Handler) -> Subject<'a> {
+        let active = handler.active();
+        Subject {
+            config: deployer.config.load_full(),
+            sandbox: &deployer.sandbox,
+            versions: &*deployer.versions,
+            name: &handler.name,
+            before: Before {
+                number: active.number,
+                digest: Arc::clone(&active.digest),
+                writes: Some(active.terms.state_version()),
+            },
+            live: Some(Self { deployer, handler }),
+        }
+    }
+
+    /// From now on this version serves, as the store has it already.
+    pub(super) fn activate(&self, version: Arc<Version>, since_millis: i64) {
+        let (name, meters) = (&self.handler.name, &self.deployer.meters);
+        let (before, after) = (self.handler.active(), Arc::clone(&version));
+        self.handler.activate(version);
+        self.deployer.since.lock().insert(Arc::clone(name), since_millis);
+        meters.serves(name, (before.number, &before.digest), false);
+        meters.serves(name, (after.number, &after.digest), true);
+    }
+
+    /// A component was compiled.
+    pub(super) fn compiled(&self, took: Duration) {
+        self.deployer.meters.compiled(&self.handler.name, took);
+    }
+
+    /// A change has ended.
+    pub(super) fn deployed(&self, outcome: Outcome) {
+        self.deployer.meters.deployed(&self.handler.name, outcome.word());
+    }
+}

@@ -1,0 +1,370 @@
+//! One deploy or rollback on its way through the stages, on a host that runs or on the store of one that is stopped.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use thiserror::Error;
+
+use super::{Done, Live, Order, Passed, Report, Stage};
+use crate::load::{CandidateError, Loader};
+use sandman_config::{Config, HandlerConfig};
+use sandman_core::digest;
+use sandman_core::store::{Action, Activation, KeptVersion, NewVersion, Outcome, StoreError, VersionStore};
+use sandman_engine::clock;
+use sandman_engine::registry::Version;
+use sandman_sandbox::{Sandbox, Step};
+
+/// Why a stage was not passed.
+#[derive(Debug, Error)]
+enum Fault {
+    #[error("the component has more than the {0} bytes that host.component allows")]
+    TooLarge(usize),
+    #[error("the configuration does not have the handler any more")]
+    Gone,
+    #[error("version {0} has no component in the store")]
+    NoComponent(u64),
+    #[error(
+        "its state-version is {reads}, and version {active}, which is active, writes {writes}: it could not read those \
+         states; deploy a component that reads both, or say --force and have their events as dead letters"
+    )]
+    OlderState { reads: u32, active: u64, writes: u32 },
+    #[error(
+        "version {active}, which is active, does not load, so which state-version it writes is not known; --force goes \
+         on without"
+    )]
+    UnknownState { active: u64 },
+    #[error(transparent)]
+    Candidate(#[from] CandidateError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How the stages ended, if none failed.
+pub(super) enum Ended {
+    Active,
+    Unchanged,
+    Refused(String),
+}
+
+/// The version that is active when a change of it begins.
+pub(super) struct Before {
+    pub(super) number: u64,
+    pub(super) digest: Arc<str>,
+    /// Which version of the state's format it writes; `None` if it does not load.
+    pub(super) writes: Option<u32>,
+}
+
+/// What is changed.
+pub(super) struct Subject<'a> {
+    pub(super) config: Arc<Config>,
+    pub(super) sandbox: &'a Arc<Sandbox>,
+    pub(super) versions: &'a dyn VersionStore,
+    pub(super) name: &'a Arc<str>,
+    pub(super) before: Before,
+    /// Where it serves at once; `None`: from the next start on.
+    pub(super) live: Option<Live<'a>>,
+}
+
+/// A deploy or a rollback under way.
+pub(super) struct Run<'a> {
+    subject: Subject<'a>,
+    action: Action,
+    order: Order<'a>,
+    tell: &'a mut dyn FnMut(Report),
+    began: Instant,
+    stage_began: Instant,
+    /// The stage that comes next: the one that fails, if something does.
+    stage: Stage,
+    number: Option<u64>,
+    digest: Option<Arc<str>>,
+    /// What the history is to say of a version that is active.
+    remark: String,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn deploy(subject: Subject<'a>, order: Order<'a>, tell: &'a mut dyn FnMut(Report)) -> Self {
+        let now = Instant::now();
+        Self {
+            subject,
+            action: Action::Deploy,
+            order,
+            tell,
+            began: now,
+            stage_began: now,
+            stage: Stage::Received,
+            number: None,
+            digest: None,
+            remark: String::new(),
+        }
+    }
+
+    pub(super) fn rollback(subject: Subject<'a>, order: Order<'a>, tell: &'a mut dyn FnMut(Report)) -> Self {
+        Self {
+            action: Action::Rollback,
+            stage: Stage::Stored,
+            ..Self::deploy(subject, order, tell)
+        }
+    }
+
+    /// All stages, for a component that was sent; `None`: too much was sent.
+    pub(super) fn component(&mut self, component: Option<&[u8]>) -> Ended {
+        self.try_component(component)
+            .unwrap_or_else(|fault| self.failed(&fault))
+    }
+
+    fn try_component(&mut self, component: Option<&[u8]>) -> Result<Ended, Fault> {
+        let limit = self.subject.config.host.component;
+        let component = component.filter(|component| component.len() <= limit);
+        let component = component.ok_or(Fault::TooLarge(limit))?;
+        self.pass(Stage::Digest, format!("{} bytes", component.len()));
+        let digest: Arc<str> = digest(component).into();
+        self.digest = Some(Arc::clone(&digest));
+        self.pass(Stage::World, format!("sha256 {digest}"));
+        let Before {
+            number: active,
+            digest: ref serving,
+            ..
+        } = self.subject.before;
+        if *serving == digest && self.serves(active) {
+            return Ok(Ended::Unchanged);
+        }
+        let (versions, name) = (self.subject.versions, self.subject.name);
+        let kept = versions.versions(name)?;
+        let known = kept.iter().find(|version| version.digest == digest);
+        // The newest versions are kept, so a number is never used again.
+        let newest = kept.iter().map(|version| version.number).max();
+        let number = known.map_or_else(|| newest.unwrap_or(active) + 1, |known| known.number);
+        let version = self.load(number, component)?;
+        self.number = Some(number);
+        if known.is_none() {
+            let new = NewVersion {
+                handler: name,
+                number,
+                digest: &digest,
+                component,
+            };
+            versions.keep(&new, clock::wall_millis())?;
+        }
+        let again = if known.is_some() {
+            ", which was there already"
+        } else {
+            ""
+        };
+        self.pass(Stage::Active, format!("version {number}{again}"));
+        self.activate(Arc::new(version))
+    }
+
+    /// The way of a version that the store keeps: it passed all stages once.
+    pub(super) fn version(&mut self, target: &KeptVersion) -> Ended {
+        self.number = Some(target.number);
+        self.digest = Some(Arc::clone(&target.digest));
+        self.try_version(target).unwrap_or_else(|fault| self.failed(&fault))
+    }
+
+    fn try_version(&mut self, target: &KeptVersion) -> Result<Ended, Fault> {
+        if self.serves(target.number) {
+            return Ok(Ended::Unchanged);
+        }
+        let standby = self.subject.live.as_ref();
+        let version = match standby.and_then(|live| live.handler.standby(target.number)) {
+            Some(version) => {
+                self.stage = Stage::Contract;
+                self.reads(&version)?;
+                version
+            }
+            None => {
+                let component = self.subject.versions.component(&target.digest)?;
+                let component = component.ok_or(Fault::NoComponent(target.number))?;
+                self.stage = Stage::World;
+                Arc::new(self.load(target.number, &component)?)
+            }
+        };
+        self.stage = Stage::Active;
+        self.activate(version)
+    }
+
+    /// Whether that version serves at this moment. On a host that is stopped none does: the active one may be the very one
+    /// that cannot, and passes the stages again.
+    fn serves(&mut self, number: u64) -> bool {
+        let serves = self.subject.live.is_some() && self.subject.before.number == number;
+        if serves {
+            self.number = Some(number);
+        }
+        serves
+    }
+
+    /// The stages between the bytes and a version that may serve.
+    fn load(&mut self, number: u64, component: &[u8]) -> Result<Version, Fault> {
+        let config = Arc::clone(&self.subject.config);
+        let handler = configured(&config, self.subject.name).ok_or(Fault::Gone)?;
+        let loader = Loader {
+            config: &config,
+            sandbox: self.subject.sandbox,
+        };
+        let version = loader.version(handler, (number, component), &mut |step| self.step(step))?;
+        self.reads(&version)?;
+        self.pass(Stage::Stored, self.remark.clone());
+        Ok(version)
+    }
+
+    /// Whether the version reads the states that the active one writes, as the two say of themselves.
+    fn reads(&mut self, version: &Version) -> Result<(), Fault> {
+        let Before {
+            number: active, writes, ..
+        } = self.subject.before;
+        let reads = version.terms.state_version();
+        let fault = match writes {
+            _ if version.number == active => return Ok(()),
+            Some(writes) if reads < writes => Fault::OlderState { reads, active, writes },
+            Some(_) => return Ok(()),
+            None => Fault::UnknownState { active },
+        };
+        if !self.order.force {
+            return Err(fault);
+        }
+        self.remark = match writes {
+            Some(writes) => format!("forced: state-version {reads} after {writes}"),
+            None => format!("forced: state-version {reads} after an unknown one"),
+        };
+        tracing::warn!(
+            handler = &**self.subject.name,
+            version = version.number,
+            remark = self.remark,
+            "states that it cannot read become dead letters"
+        );
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Inspected => self.pass(Stage::Compiled, String::new()),
+            Step::Compiled { kept } => {
+                if let Some(live) = self.subject.live.as_ref().filter(|_| !kept) {
+                    live.compiled(self.stage_began.elapsed());
+                }
+                let detail = if kept { "its code was there already" } else { "" };
+                self.pass(Stage::Instantiated, detail.to_owned());
+            }
+            Step::Instantiated => self.pass(Stage::Described, String::new()),
+            Step::Described => self.pass(Stage::Contract, String::new()),
+        }
+    }
+
+    /// In the store first, then in memory.
+    fn activate(&mut self, version: Arc<Version>) -> Result<Ended, Fault> {
+        let Subject {
+            versions,
+            sandbox,
+            name,
+            ..
+        } = self.subject;
+        let (number, before) = (version.number, self.subject.before.number);
+        if number == before {
+            return Ok(Ended::Unchanged);
+        }
+        let digest = Arc::clone(&version.digest);
+        let entry = self.entry(Outcome::Active, self.remark.clone());
+        let gone = versions.activate(name, &entry, self.subject.config.host.versions)?;
+        let when = match &self.subject.live {
+            Some(live) => {
+                live.activate(version, entry.at_millis);
+                ""
+            }
+            None => " from the next start on",
+        };
+        sandbox.forget(&gone);
+        self.told(
+            Stage::Active,
+            format!("version {number} serves{when}, before it version {before}"),
+        );
+        let by = self.order.by;
+        tracing::info!(
+            handler = &**name,
+            version = number,
+            digest = &*digest,
+            by,
+            "active{when}"
+        );
+        Ok(Ended::Active)
+    }
+
+    /// The stage before `next` is passed.
+    fn pass(&mut self, next: Stage, detail: String) {
+        let passed = self.stage;
+        self.stage = next;
+        self.told(passed, detail);
+    }
+
+    fn told(&mut self, stage: Stage, detail: String) {
+        let now = Instant::now();
+        let millis = millis(self.stage_began, now);
+        self.stage_began = now;
+        (self.tell)(Report::Passed(Passed { stage, millis, detail }));
+    }
+
+    fn failed(&self, fault: &Fault) -> Ended {
+        if let (Fault::Store(StoreError::Failed(_)), Some(live)) = (fault, &self.subject.live) {
+            // What the store holds is not known: only a start can tell.
+            live.deployer.alarm.raise(fault);
+        }
+        Ended::Refused(fault.to_string())
+    }
+
+    fn entry(&self, outcome: Outcome, detail: String) -> Activation {
+        Activation {
+            number: self.number,
+            digest: self.digest.clone(),
+            at_millis: clock::wall_millis(),
+            by: self.order.by.to_owned(),
+            action: self.action,
+            outcome,
+            detail,
+        }
+    }
+
+    /// Writes down how it ended, where that is not done yet.
+    pub(super) fn finish(self, ended: Ended) -> Done {
+        let (outcome, error) = match ended {
+            Ended::Active => (Outcome::Active, None),
+            Ended::Unchanged => (Outcome::Unchanged, None),
+            Ended::Refused(error) => (Outcome::Refused, Some(error)),
+        };
+        let stage = error.as_ref().map(|_| self.stage);
+        let name = self.subject.name;
+        if outcome != Outcome::Active {
+            let failed = stage.zip(error.as_ref());
+            let detail = failed.map_or(String::new(), |(stage, error)| format!("{}: {error}", stage.word()));
+            let (by, action) = (self.order.by, self.action.word());
+            match stage {
+                None => tracing::info!(handler = &**name, by, action, "serves already"),
+                Some(_) => tracing::warn!(handler = &**name, by, action, detail, "refused"),
+            }
+            if let Err(error) = self.subject.versions.note(name, &self.entry(outcome, detail)) {
+                tracing::error!(handler = &**name, %error, "the history cannot be written");
+            }
+        }
+        if let Some(live) = &self.subject.live {
+            live.deployed(outcome);
+        }
+        Done {
+            outcome,
+            action: self.action,
+            handler: name.to_string(),
+            version: self.number,
+            digest: self.digest.as_deref().map(str::to_owned),
+            previous: self.subject.before.number,
+            stage,
+            error,
+            millis: millis(self.began, Instant::now()),
+        }
+    }
+}
+
+fn configured<'a>(config: &'a Config, name: &str) -> Option<&'a HandlerConfig> {
+    config.handlers.iter().find(|handler| &*handler.name == name)
+}
+
+fn millis(from: Instant, to: Instant) -> f64 {
+    let micros = to.saturating_duration_since(from).as_micros();
+    micros as f64 / 1_000.0
+}

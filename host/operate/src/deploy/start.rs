@@ -1,0 +1,175 @@
+//! What serves when the host starts: the version that is active in the store; at the very first start the component that
+//! `sandman.toml` names.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use thiserror::Error;
+
+use crate::load::{self, CandidateError, Loader};
+use sandman_config::{Config, HandlerConfig};
+use sandman_core::digest;
+use sandman_core::store::{Action, Activation, Active, NewVersion, Outcome, VersionStore};
+use sandman_engine::clock;
+use sandman_engine::meters::Meters;
+use sandman_engine::registry::{Handler, Registry, Version};
+use sandman_sandbox::Sandbox;
+
+/// Who activates a first version.
+const BY: &str = "sandman.toml";
+
+/// A handler's version, and its component if it never served before.
+struct Found {
+    version: Version,
+    first: Option<Vec<u8>>,
+}
+
+/// The version that is active does not fit what it is given now.
+#[derive(Debug, Error)]
+#[error(
+    "version {number}, which is active in the store, cannot serve: {error}; change it back, or make a version that fits \
+     the active one while the host is stopped: `sandman deploy --offline {name} FILE` or `sandman rollback --offline {name}`"
+)]
+struct Unfit {
+    number: u64,
+    error: CandidateError,
+    name: String,
+}
+
+/// Loads the version that serves each handler.
+///
+/// # Errors
+/// Every handler that cannot serve, with all that is wrong with it.
+pub fn registry(
+    config: &Config,
+    sandbox: &Arc<Sandbox>,
+    versions: &dyn VersionStore,
+    meters: &Meters,
+) -> Result<Registry> {
+    let mut found = Vec::new();
+    let mut problems = Vec::new();
+    for handler in &config.handlers {
+        match find(Loader { config, sandbox }, handler, versions) {
+            Ok(version) => found.push((handler, version)),
+            Err(error) => problems.push(format!("handlers.{}: {error:#}", handler.name)),
+        }
+    }
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\n"));
+    }
+    // Only now: a host that does not start has activated nothing.
+    let made = found.into_iter().map(|(handler, found)| {
+        let version = first(handler, found, versions, config.host.versions)?;
+        let meters = meters.handler(&handler.name, &handler.topics);
+        Ok(Handler::new(&handler.name, meters, version))
+    });
+    Ok(Registry::new(made.collect::<Result<_>>()?))
+}
+
+/// A handler that is ready to serve, and not written down as serving yet.
+pub struct Ready(Found);
+
+impl super::Deployer {
+    /// Loads the version that serves a handler which the configuration has just been given.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn ready(&self, config: &Config, handler: &HandlerConfig) -> Result<Ready> {
+        let loader = Loader {
+            config,
+            sandbox: &self.sandbox,
+        };
+        Ok(Ready(find(loader, handler, &*self.versions)?))
+    }
+
+    /// Writes down that the handler serves, if it is for the first time.
+    ///
+    /// # Errors
+    /// If the store does not take it.
+    pub fn begin(&self, config: &Config, handler: &HandlerConfig, ready: Ready) -> Result<Version> {
+        let version = first(handler, ready.0, &*self.versions, config.host.versions)?;
+        self.meters
+            .serves(&handler.name, (version.number, &version.digest), true);
+        Ok(version)
+    }
+}
+
+fn find(loader: Loader<'_>, handler: &HandlerConfig, versions: &dyn VersionStore) -> Result<Found> {
+    let name = &handler.name;
+    let (found, number) = match versions.active(name)? {
+        Some(active) => (stored(loader, handler, versions, active)?, active.number),
+        None => {
+            let component = load::read(&handler.component)?;
+            let kept = versions.versions(name)?;
+            let digest = digest(&component);
+            let known = kept.iter().find(|version| *version.digest == *digest);
+            let newest = kept.iter().map(|version| version.number).max().unwrap_or_default();
+            let number = known.map_or(newest + 1, |version| version.number);
+            let version = loader.version(handler, (number, &component), &mut |_| {})?;
+            let first = Some(component);
+            (Found { version, first }, number)
+        }
+    };
+    tracing::info!(
+        handler = &**name,
+        version = number,
+        digest = &*found.version.digest,
+        "loaded"
+    );
+    Ok(found)
+}
+
+fn stored(loader: Loader<'_>, handler: &HandlerConfig, versions: &dyn VersionStore, active: Active) -> Result<Found> {
+    let Active { number, .. } = active;
+    let kept = versions.versions(&handler.name)?;
+    let kept = kept.iter().find(|version| version.number == number);
+    let component = kept.map(|kept| versions.component(&kept.digest)).transpose()?.flatten();
+    let component =
+        component.with_context(|| format!("the store has no component of version {number}, the active one"))?;
+    let version = loader
+        .version(handler, (number, &component), &mut |_| {})
+        .map_err(|error| Unfit {
+            number,
+            error,
+            name: handler.name.to_string(),
+        })?;
+    if load::file_digest(&handler.component).is_some_and(|file| *file != *version.digest) {
+        let (name, file) = (&*handler.name, handler.component.display());
+        tracing::warn!(
+            handler = name,
+            version = number,
+            "{file} is not the version that serves, it is the first version only; `sandman deploy {name} {file}` makes it serve"
+        );
+    }
+    Ok(Found { version, first: None })
+}
+
+/// Writes down that a version serves for the first time.
+fn first(handler: &HandlerConfig, found: Found, versions: &dyn VersionStore, keep: usize) -> Result<Version> {
+    let Found { version, first } = found;
+    let Some(component) = first else {
+        return Ok(version);
+    };
+    let (name, number, now) = (&handler.name, version.number, clock::wall_millis());
+    let kept = versions.versions(name)?;
+    if !kept.iter().any(|known| known.number == number) {
+        let new = NewVersion {
+            handler: name,
+            number,
+            digest: &version.digest,
+            component: &component,
+        };
+        versions.keep(&new, now).context("the store")?;
+    }
+    let entry = Activation {
+        number: Some(number),
+        digest: Some(Arc::clone(&version.digest)),
+        at_millis: now,
+        by: BY.to_owned(),
+        action: Action::Start,
+        outcome: Outcome::Active,
+        detail: String::new(),
+    };
+    versions.activate(name, &entry, keep).context("the store")?;
+    Ok(version)
+}

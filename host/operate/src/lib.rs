@@ -1,0 +1,6 @@
+//! What an operator sees and orders: versions, deploys, rollbacks, and the admin API that asks for them.
+
+pub mod admin;
+pub mod control;
+pub mod deploy;
+pub mod load;

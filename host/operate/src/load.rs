@@ -1,0 +1,206 @@
+//! From a component to a version that may serve: the sandbox, and the contract against what the configuration grants.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use thiserror::Error;
+
+use sandman_config::{Config, DEFAULT_PREFIX, HandlerConfig};
+use sandman_core::contract::{Contract, ContractError, Grant, Terms};
+use sandman_core::digest;
+use sandman_core::outcome::{self, Failure, Fault, Outcome, Trigger};
+use sandman_engine::registry::Version;
+use sandman_sandbox::{CompileBounds, Compiler, Guest, InvokeError, Label, LoadError, Sandbox, SandboxOptions, Step};
+
+/// Why a component cannot serve a handler.
+#[derive(Debug, Error)]
+pub enum CandidateError {
+    /// It is no component of ours, or does not run.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It wants what it is not granted, or does not do what it is given.
+    #[error("the component does not fit its configuration: {}", said(.0))]
+    Contract(Vec<ContractError>),
+}
+
+fn said(errors: &[ContractError]) -> String {
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    errors.join("; ")
+}
+
+/// The sandbox, sized for the configured handlers.
+///
+/// # Errors
+/// If the folder of compiled code cannot be used, or the engine not be made.
+pub fn sandbox(config: &Config) -> Result<Arc<Sandbox>> {
+    let instances = u32::try_from(config.host.workers).unwrap_or(u32::MAX);
+    sandbox_with(config, Some(config.host.compiled.clone()), instances)
+}
+
+/// A sandbox for commands that only look at components. It leaves no compiled code behind: the folder would belong to
+/// whoever ran the command, and the host would refuse it.
+///
+/// # Errors
+/// If the engine cannot be made.
+pub fn sandbox_that_keeps_nothing(config: &Config) -> Result<Arc<Sandbox>> {
+    sandbox_with(config, None, 1)
+}
+
+fn sandbox_with(config: &Config, compiled: Option<PathBuf>, instances: u32) -> Result<Arc<Sandbox>> {
+    let compiler = match compiled {
+        Some(_) => Compiler::Apart(CompileBounds {
+            time: config.host.compile_time,
+            memory: config.host.compile_memory,
+        }),
+        // The command's own process is bounded by whoever started it.
+        None => Compiler::Here,
+    };
+    let options = SandboxOptions {
+        allocation: config.host.allocation,
+        component: config.host.component,
+        compiler,
+        ..SandboxOptions::new(compiled, instances, largest_memory(config))
+    };
+    Ok(Sandbox::new(options)?)
+}
+
+/// The largest memory limit of any handler, in bytes: the size of the sandbox's slots.
+pub fn largest_memory(config: &Config) -> u64 {
+    let limits = config.handlers.iter().map(|handler| handler.limits.memory);
+    limits.max().unwrap_or(16 << 20)
+}
+
+/// What makes versions of components: the sandbox, and the configuration that grants.
+#[derive(Clone, Copy)]
+pub struct Loader<'a> {
+    /// The whole configuration.
+    pub config: &'a Config,
+    /// Where components run.
+    pub sandbox: &'a Arc<Sandbox>,
+}
+
+impl Loader<'_> {
+    /// Loads a component as version `number` of a handler and checks it against what the configuration grants; tells
+    /// `passed` of each step once it is done.
+    ///
+    /// # Errors
+    /// [`CandidateError`]: all that is wrong with it.
+    pub fn version(
+        &self,
+        handler: &HandlerConfig,
+        (number, component): (u64, &[u8]),
+        passed: &mut dyn FnMut(Step),
+    ) -> Result<Version, CandidateError> {
+        let guest = guest(self.sandbox, handler, (number, component), passed)?;
+        let grant = self.config.grant(handler);
+        version(guest, (handler, number), &grant, &self.config.kafka.topic_prefix)
+    }
+
+    /// The component in the handler's file, as its first version.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn file(&self, handler: &HandlerConfig) -> Result<Version> {
+        let component = read(&handler.component)?;
+        Ok(self.version(handler, (1, &component), &mut |_| {})?)
+    }
+}
+
+/// A component that no configuration names, granted all that it asks for, and what that is.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn alone(handler: &HandlerConfig) -> Result<(Version, Grant)> {
+    let component = read(&handler.component)?;
+    let sandbox = Sandbox::new(SandboxOptions::new(None, 1, handler.limits.memory))?;
+    let guest = guest(&sandbox, handler, (1, &component), &mut |_| {})?;
+    let grant = Grant::all(guest.contract());
+    Ok((version(guest, (handler, 1), &grant, DEFAULT_PREFIX)?, grant))
+}
+
+/// What a component says of itself, whatever it is granted.
+///
+/// # Errors
+/// [`LoadError`] if it does not load.
+pub fn describe(
+    sandbox: &Arc<Sandbox>,
+    handler: &HandlerConfig,
+    component: (u64, &[u8]),
+) -> Result<Contract, LoadError> {
+    let guest = guest(sandbox, handler, component, &mut |_| {})?;
+    Ok(guest.contract().clone())
+}
+
+fn guest(
+    sandbox: &Arc<Sandbox>,
+    handler: &HandlerConfig,
+    (number, component): (u64, &[u8]),
+    passed: &mut dyn FnMut(Step),
+) -> Result<Guest, LoadError> {
+    let label = Label {
+        handler: Arc::clone(&handler.name),
+        version: number,
+    };
+    sandbox.load_in_steps((label, handler.limits, handler.instances), component, passed)
+}
+
+fn version(
+    guest: Guest,
+    (handler, number): (&HandlerConfig, u64),
+    grant: &Grant,
+    topic_prefix: &str,
+) -> Result<Version, CandidateError> {
+    let topic = |event_type: &str| format!("{topic_prefix}{event_type}").into();
+    let terms = Terms::new(guest.contract(), grant, topic).map_err(CandidateError::Contract)?;
+    Ok(Version {
+        number,
+        digest: guest.digest().into(),
+        terms,
+        guest: Box::new(Called(guest)),
+        settings: Arc::clone(&handler.settings),
+        retry: handler.retry,
+    })
+}
+
+/// The component in a file.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| {
+        format!(
+            "component {} cannot be read; make it with `sandman build DIR`",
+            path.display()
+        )
+    })
+}
+
+/// The digest of the component in a file; `None` if there is no file any more.
+pub fn file_digest(path: &Path) -> Option<String> {
+    std::fs::read(path).ok().map(|component| digest(&component))
+}
+
+/// The sandbox's guest, as the pipeline calls it.
+struct Called(Guest);
+
+impl outcome::Guest for Called {
+    fn invoke(
+        &self,
+        trigger: Trigger<'_>,
+        state: Option<&str>,
+        context: outcome::Context<'_>,
+    ) -> Result<Outcome, Fault> {
+        self.0.invoke(trigger, state, context).map_err(|error| match error {
+            InvokeError::Refused(Failure::Rejected(reason)) => Fault::Rejected(reason),
+            InvokeError::Refused(Failure::Retry(reason)) => Fault::Retry(reason),
+            error @ InvokeError::Invalid { .. } => Fault::Invalid(error.to_string()),
+            error @ InvokeError::Exceeded { .. } => Fault::Exceeded(error.to_string()),
+            error @ (InvokeError::Trap { .. } | InvokeError::NoInstance { .. }) => Fault::Trap(error.to_string()),
+        })
+    }
+
+    fn peak_memory(&self) -> u64 {
+        self.0.peak_memory()
+    }
+}

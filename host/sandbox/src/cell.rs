@@ -1,0 +1,121 @@
+//! What belongs to one store: the bounds of one invocation, and one instance with its store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::warn;
+use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
+
+use super::bindings::EventHandler;
+use super::cpu::thread_cpu;
+use super::error::{Label, Panic};
+use super::limiter::Bounds;
+use super::ticker::TICK;
+use sandman_core::limits::Limits;
+
+/// Room for what is handed over beside the texts themselves: the records and lists around them.
+const TRANSFER_SLACK: usize = 64 << 10;
+
+/// What is the same for all stores of a guest.
+pub(super) struct Terms {
+    pub(super) label: Label,
+    pub(super) limits: Limits,
+}
+
+impl Terms {
+    /// How many bytes a guest may hand over in one call: its output twice, since lists count beside their texts.
+    pub(super) fn transfer(&self) -> usize {
+        let largest = self.limits.output.saturating_mul(2).max(self.limits.log);
+        usize::try_from(largest)
+            .unwrap_or(usize::MAX)
+            .saturating_add(TRANSFER_SLACK)
+    }
+}
+
+/// The data of a store.
+pub(super) struct Cell {
+    terms: Arc<Terms>,
+    pub(super) bounds: Bounds,
+    /// Bytes of log text that this invocation may still write.
+    pub(super) log_left: usize,
+    /// Whether something of this invocation's log was cut, after which nothing more is written.
+    pub(super) log_cut: bool,
+    /// What the guest said before it trapped.
+    pub(super) panic: Option<Panic>,
+    /// The thread's CPU time at the first tick of this invocation.
+    started: Option<Duration>,
+}
+
+/// Ends an invocation that has used its time.
+#[derive(Debug, thiserror::Error)]
+#[error("the CPU time of the invocation is used up")]
+pub(super) struct OutOfTime;
+
+impl Cell {
+    fn new(terms: Arc<Terms>) -> Self {
+        Self {
+            bounds: Bounds::new(terms.limits.memory),
+            log_left: 0,
+            log_cut: false,
+            panic: None,
+            started: None,
+            terms,
+        }
+    }
+
+    pub(super) fn label(&self) -> &Label {
+        &self.terms.label
+    }
+
+    /// Counts a message of `whole` bytes of which `used` were written, and says so where that is not all.
+    pub(super) fn logged(&mut self, used: usize, whole: usize) {
+        self.log_left = self.log_left.saturating_sub(used);
+        if used == whole {
+            return;
+        }
+        self.log_cut = true;
+        let Label { handler, version } = &self.terms.label;
+        let limit = self.terms.limits.log;
+        warn!(%handler, version, limit, "the guest logged more than its bound in one invocation; the rest is cut");
+    }
+
+    /// Called at a tick. The wall clock says little where workers outnumber cores, so what counts is the CPU time of
+    /// this thread. It is first read at the first tick: most invocations are over before, and pay for no system call.
+    fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        let now = thread_cpu();
+        let limit = self.terms.limits.time;
+        let used = now.saturating_sub(*self.started.get_or_insert(now));
+        if used >= limit {
+            return Err(wasmtime::Error::new(OutOfTime));
+        }
+        let left = (limit - used).as_nanos().div_ceil(TICK.as_nanos());
+        Ok(UpdateDeadline::Continue(u64::try_from(left).unwrap_or(u64::MAX)))
+    }
+}
+
+/// A store, ready for the first invocation.
+pub(super) fn store(engine: &Engine, terms: &Arc<Terms>) -> Store<Cell> {
+    let mut store = Store::new(engine, Cell::new(Arc::clone(terms)));
+    store.limiter(|cell| &mut cell.bounds);
+    store.set_hostcall_fuel(terms.transfer());
+    store.epoch_deadline_callback(|mut store: StoreContextMut<'_, Cell>| store.data_mut().tick());
+    begin(&mut store);
+    store
+}
+
+/// Gives the store the bounds of a new invocation.
+pub(super) fn begin(store: &mut Store<Cell>) {
+    store.set_epoch_deadline(1);
+    let cell = store.data_mut();
+    cell.log_left = usize::try_from(cell.terms.limits.log).unwrap_or(usize::MAX);
+    cell.log_cut = false;
+    cell.panic = None;
+    cell.started = None;
+    cell.bounds.take_refused();
+}
+
+/// An instance in its store. After a trap both are thrown away: a trap poisons the whole store.
+pub(super) struct Live {
+    pub(super) store: Store<Cell>,
+    pub(super) handler: EventHandler,
+}

@@ -1,0 +1,200 @@
+//! Looking at a component and compiling it in a process of its own. Neither a parser nor Cranelift can be interrupted or
+//! bounded from inside its process: some kilobytes of nested types take all of a stack, and with it the process. So the host
+//! runs its own binary again, gives it the component, and ends it at its bounds. What the child leaves is a file of compiled
+//! code, which the host checks like any other before it loads it.
+
+use std::io::{self, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, nice, setrlimit};
+
+use super::compiled::Compiled;
+use super::error::{Label, LoadError};
+use super::{engine, load};
+use sandman_core::digest;
+
+/// How a component becomes machine code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compiler {
+    /// In this process, without bounds: for components that are trusted to compile.
+    #[default]
+    Here,
+    /// In a child process, `sandman compile`, within these bounds. Only for the `sandman` binary itself.
+    Apart(CompileBounds),
+}
+
+/// What compiling one component may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileBounds {
+    /// Wall time.
+    pub time: Duration,
+    /// Address space of the child, in bytes.
+    pub memory: u64,
+}
+
+/// Bytes of the child's last words that are read.
+const WORDS: u64 = 4 << 10;
+/// The exit code with which the child says that the component is not taken.
+const REFUSED: i32 = 1;
+
+/// Why there is no compiled code.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The component is no handler or does not compile, or the code cannot be kept.
+    Refused(String),
+    TooSlow,
+    Died(String),
+}
+
+impl Fault {
+    pub(super) fn of(self, label: &Label, CompileBounds { time, memory }: CompileBounds) -> LoadError {
+        let label = label.clone();
+        match self {
+            Self::Refused(reason) => LoadError::Unfit { label, reason },
+            Self::TooSlow => LoadError::TooSlow { label, limit: time },
+            Self::Died(how) => LoadError::CompilerDied { label, how, memory },
+        }
+    }
+}
+
+/// Has a child look at what `wasm` imports and exports. A refusal is in the words of [`load::Seen`].
+pub(super) fn inspect(bounds: CompileBounds, wasm: &[u8]) -> Result<(), Fault> {
+    run(command(bounds), bounds, wasm)
+}
+
+/// Has a child compile `wasm` into the folder `cache`, and waits for it.
+pub(super) fn compile(cache: &Path, bounds: CompileBounds, wasm: &[u8]) -> Result<(), Fault> {
+    let command = command(bounds).map(|mut command| {
+        command.arg("--cache").arg(cache);
+        command
+    });
+    run(command, bounds, wasm)
+}
+
+fn run(command: io::Result<Command>, bounds: CompileBounds, wasm: &[u8]) -> Result<(), Fault> {
+    let no_child = |error: io::Error| Fault::Died(format!("it could not be started: {error}"));
+    let mut child = command.and_then(|mut command| command.spawn()).map_err(no_child)?;
+    let (Some(mut stdin), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {
+        return Err(Fault::Died("it has no pipes".to_owned()));
+    };
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            // A child that has ended does not read; its end says why.
+            stdin.write_all(wasm).ok();
+        });
+        let (said, words) = mpsc::sync_channel(1);
+        scope.spawn(move || {
+            let mut text = Vec::new();
+            // Its stderr closes when it ends, and not before.
+            stderr.take(WORDS).read_to_end(&mut text).ok();
+            said.send(String::from_utf8_lossy(&text).trim().to_owned()).ok();
+        });
+        match words.recv_timeout(bounds.time) {
+            Ok(words) => verdict(child.wait().map_err(no_child)?, words),
+            Err(_) => {
+                end(&mut child);
+                Err(Fault::TooSlow)
+            }
+        }
+    })
+}
+
+fn command(bounds: CompileBounds) -> io::Result<Command> {
+    // The file may have been replaced by a newer version meanwhile; this names the one that runs.
+    let running = PathBuf::from("/proc/self/exe");
+    let program = if running.exists() {
+        running
+    } else {
+        std::env::current_exe()?
+    };
+    let mut command = Command::new(program);
+    command
+        .arg("compile")
+        .args(["--memory", &bounds.memory.to_string()])
+        .args(["--seconds", &bounds.time.as_secs().saturating_add(1).to_string()])
+        // It needs no secrets.
+        .env_clear()
+        // Else the allocator would reserve a gibibyte of the bound at once.
+        .env("MIMALLOC_ARENA_RESERVE", "65536")
+        .env("MIMALLOC_SHOW_ERRORS", "0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    Ok(command)
+}
+
+fn end(child: &mut Child) {
+    // It may have ended by itself in this moment.
+    child.kill().ok();
+    child.wait().ok();
+}
+
+fn verdict(status: ExitStatus, words: String) -> Result<(), Fault> {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => Ok(()),
+        (Some(REFUSED), _) => Err(Fault::Refused(words)),
+        (Some(code), _) => Err(Fault::Died(format!("exit code {code}: {words}"))),
+        (None, signal) => Err(Fault::Died(format!("signal {}: {words}", signal.unwrap_or_default()))),
+    }
+}
+
+/// The child's part: gives itself bounds and looks at what comes on `wasm`; or, given a folder, compiles it and keeps the code
+/// there.
+///
+/// # Errors
+///
+/// Why it is no handler, or why there is no compiled code.
+pub fn compile_in_child(cache: Option<&Path>, bounds: CompileBounds, mut wasm: impl Read) -> Result<(), String> {
+    bound(bounds).map_err(|error| format!("the compiler's process cannot be given bounds: {error}"))?;
+    let mut bytes = Vec::new();
+    wasm.read_to_end(&mut bytes)
+        .map_err(|error| format!("the component cannot be read: {error}"))?;
+    let Some(cache) = cache else {
+        return load::see(&bytes).map_err(|seen| seen.to_words());
+    };
+    let engine = engine::compiler().map_err(|fault| format!("{fault:#}"))?;
+    let kept = |error: io::Error| format!("compiled code cannot be kept in {}: {error}", cache.display());
+    let compiled = Compiled::open(cache, &engine).map_err(kept)?;
+    let code = engine
+        .precompile_component(&bytes)
+        .map_err(|fault| format!("{fault:#}"))?;
+    compiled.store(&digest(&bytes), &code).map_err(kept)
+}
+
+fn bound(CompileBounds { time, memory }: CompileBounds) -> rustix::io::Result<()> {
+    let at_most = |limit| Rlimit {
+        current: Some(limit),
+        maximum: Some(limit),
+    };
+    setrlimit(Resource::As, at_most(memory))?;
+    // The host ends it after `time`; this is for a host that is gone.
+    let cores = thread::available_parallelism().map_or(1, |cores| u64::try_from(cores.get()).unwrap_or(1));
+    setrlimit(Resource::Cpu, at_most(time.as_secs().saturating_mul(cores)))?;
+    setrlimit(Resource::Core, at_most(0))?;
+    // Guests go first. A system that does not allow it compiles at the usual priority.
+    nice(NICE).ok();
+    #[cfg(target_os = "linux")]
+    end_with_the_host()?;
+    Ok(())
+}
+
+/// A third of a guest's share. Where guests take all cores at the lowest priority there is, a deploy would never end.
+const NICE: i32 = 5;
+
+/// A host that is killed leaves no compiler behind.
+#[cfg(target_os = "linux")]
+fn end_with_the_host() -> rustix::io::Result<()> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    let host = getppid();
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() != host {
+        // It went while we asked.
+        return Err(rustix::io::Errno::SRCH);
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! wasmtime's settings, each with its reason.
+
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
+
+use super::SandboxOptions;
+use sandman_core::limits::Allocation;
+
+/// Linear memories that one component may have: its own and one for an adapter.
+pub(super) const MEMORIES: u32 = 2;
+/// Tables that one component may have; `wit-component` adds one to the guest's own.
+pub(super) const TABLES: u32 = 4;
+/// Elements of one table: more functions than a guest of some megabytes has.
+pub(super) const TABLE_ELEMENTS: usize = 20_000;
+/// Core instances of one component; `wit-component` makes three or four.
+pub(super) const CORE_INSTANCES: u32 = 16;
+
+/// Stack of guest code. Workers have 2 MiB, so what the host does on top of a guest still fits.
+const WASM_STACK: usize = 512 << 10;
+/// Bytes of a linear memory that are zeroed in place rather than given back: what a small guest touches per call.
+const KEEP_MEMORY: usize = 512 << 10;
+/// The same for a table.
+const KEEP_TABLE: usize = 16 << 10;
+
+/// The one engine of the process.
+pub(super) fn engine(options: &SandboxOptions) -> wasmtime::Result<Engine> {
+    let mut config = settings();
+    config.allocation_strategy(match options.allocation {
+        Allocation::Pooling => InstanceAllocationStrategy::Pooling(pool(options)),
+        // The limiter of each store holds the same bounds.
+        Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
+    });
+    Engine::new(&config)
+}
+
+/// An engine that compiles for the one above and makes no instances: it reserves no address space, so that its process
+/// can be kept within a bound. How instances are allocated is no part of what code is compiled for.
+pub(super) fn compiler() -> wasmtime::Result<Engine> {
+    Engine::new(&settings())
+}
+
+/// What code is compiled for.
+fn settings() -> Config {
+    let mut config = Config::new();
+    proposals(&mut config);
+    config
+        // Cranelift is the compiler that wasmtime's own security process covers first.
+        .strategy(Strategy::Cranelift)
+        .cranelift_opt_level(OptLevel::Speed)
+        // The same outcome, to the byte, on every processor.
+        .cranelift_nan_canonicalization(true)
+        // Without component-model async there is no need for its machinery, where most of the line's advisories sit.
+        .concurrency_support(false)
+        // Interrupts guests that do not return; fuel would cost each instruction.
+        .epoch_interruption(true)
+        // Endless recursion is a trap long before it is the end of the thread's own stack.
+        .max_wasm_stack(WASM_STACK)
+        // A fresh instance maps the initial memory instead of copying it.
+        .memory_init_cow(true)
+        // Tables are filled when they are first used: most entries never are.
+        .table_lazy_init(true);
+    config
+}
+
+/// What a handler has no use for is switched off: less code that could be wrong, and nothing nondeterministic. The
+/// crate's `gc` and `threads` features are compiled in all the same, since two advisories of 48.0.8 concern builds
+/// without them. Component-model async is not compiled in at all.
+fn proposals(config: &mut Config) {
+    config
+        .wasm_threads(false)
+        .shared_memory(false)
+        .wasm_memory64(false)
+        .wasm_gc(false)
+        .wasm_function_references(false)
+        .wasm_exceptions(false)
+        .wasm_stack_switching(false)
+        .wasm_custom_page_sizes(false)
+        .wasm_wide_arithmetic(false)
+        // Its results differ between processors.
+        .wasm_relaxed_simd(false)
+        .wasm_component_model(true)
+        .wasm_component_model_gc(false)
+        .wasm_component_model_memory64(false)
+        .gc_support(false);
+}
+
+/// Slots for instances, made once: a fresh instance takes one in microseconds. Guard pages stay as they are by default,
+/// so that a memory access needs no check.
+fn pool(options: &SandboxOptions) -> PoolingAllocationConfig {
+    let slots = super::slots(options);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .total_core_instances(slots.saturating_mul(CORE_INSTANCES))
+        .total_memories(slots.saturating_mul(MEMORIES))
+        .total_tables(slots.saturating_mul(TABLES))
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_memories_per_module(1)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size(usize::try_from(options.memory).unwrap_or(usize::MAX))
+        .max_unused_warm_slots(slots)
+        .linear_memory_keep_resident(KEEP_MEMORY)
+        .table_keep_resident(KEEP_TABLE)
+        // Asks the kernel which pages were written and resets those only; on kernels before 6.7 all are reset.
+        .pagemap_scan(Enabled::Auto);
+    pool
+}

@@ -1,0 +1,75 @@
+//! A loaded version of a handler.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::Sandbox;
+use super::bindings::EventHandlerPre;
+use super::cell::{Cell, Live, Terms};
+use super::error::Label;
+use sandman_core::contract::Contract;
+
+/// A component, compiled, checked and ready to be called from any thread.
+pub struct Guest {
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) terms: Arc<Terms>,
+    pub(super) prepared: EventHandlerPre<Cell>,
+    pub(super) pool: Pool,
+    pub(super) digest: String,
+    pub(super) contract: Contract,
+    pub(super) peak: AtomicU64,
+}
+
+/// Where an invocation takes its instance from.
+pub(super) enum Pool {
+    /// A new one, thrown away after the call.
+    Fresh,
+    /// One that an earlier call has left; the last left is the first taken, since its memory is warm.
+    Reused(Mutex<Vec<Live>>),
+}
+
+impl Guest {
+    /// Whose guest it is.
+    pub fn label(&self) -> &Label {
+        &self.terms.label
+    }
+
+    /// The SHA-256 of the component, lower-case hex.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The most linear memory that one invocation has used so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Notes what an invocation used. Nearly always it is no more than before, and nothing is written.
+    pub(super) fn used_memory(&self, bytes: u64) {
+        if bytes > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// What the component says of itself.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if let Pool::Reused(idle) = &self.pool {
+            idle.lock().drain(..).for_each(|_| self.sandbox.idle_taken());
+        }
+    }
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Guest({}, {})", self.terms.label, self.digest)
+    }
+}

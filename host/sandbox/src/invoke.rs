@@ -1,0 +1,145 @@
+//! One invocation: an instance, a call, an outcome that has been looked at.
+
+use wasmtime::{Store, Trap};
+
+use super::bindings::sandman::handler::event_types as wit;
+use super::cell::{Cell, Live, OutOfTime, begin, store};
+use super::check::{Fault, check};
+use super::convert;
+use super::error::{Bound, InvokeError};
+use super::guest::{Guest, Pool};
+use sandman_core::contract::Contract;
+use sandman_core::outcome::{Context, Outcome, Trigger};
+
+impl Guest {
+    /// Calls the handler with one trigger of one key. Blocks for as long as the guest runs, which its limits bound.
+    ///
+    /// # Errors
+    ///
+    /// The guest's own refusal, a trap, a bound it went over, or an outcome that is none. Nothing of the guest is left
+    /// in any of these cases.
+    pub fn invoke(
+        &self,
+        trigger: Trigger<'_>,
+        state: Option<&str>,
+        context: Context<'_>,
+    ) -> Result<Outcome, InvokeError> {
+        let _running = self.sandbox.ticker.running();
+        let mut live = self.take()?;
+        let context = convert::context(&context);
+        let result = match &trigger {
+            Trigger::Event(event) => {
+                let trigger = wit::Trigger::Event(convert::event(event));
+                call(&mut live, trigger, state, context)
+            }
+            Trigger::Request(request) => {
+                let lists = convert::RequestLists::of(request);
+                let trigger = wit::Trigger::Request(lists.request(request));
+                call(&mut live, trigger, state, context)
+            }
+        };
+        self.used_memory(live.store.data().bounds.memory());
+        let returned = match result {
+            Ok(returned) => returned,
+            Err(fault) => return Err(self.explain(&fault, &mut live.store)),
+        };
+        self.give_back(live);
+        let outcome = returned.map_err(|failure| InvokeError::Refused(convert::failure(failure)))?;
+        let outcome = convert::outcome(outcome);
+        let label = || self.terms.label.clone();
+        match check(&outcome, &self.terms.limits) {
+            Ok(()) => Ok(outcome),
+            Err(Fault::Over(bound)) => Err(InvokeError::Exceeded { label: label(), bound }),
+            Err(Fault::Invalid(what)) => Err(InvokeError::Invalid { label: label(), what }),
+        }
+    }
+
+    /// Asks an instance what it is.
+    pub(super) fn describe(&self, mut live: Live) -> Result<Contract, InvokeError> {
+        let _running = self.sandbox.ticker.running();
+        let handler = live.handler.sandman_handler_handler();
+        match handler.call_describe(&mut live.store) {
+            Ok(contract) => Ok(convert::contract(contract)),
+            Err(fault) => Err(self.explain(&fault, &mut live.store)),
+        }
+    }
+
+    /// The first instance, which shows whether there can be any.
+    pub(super) fn first(&self) -> Result<Live, InvokeError> {
+        let _running = self.sandbox.ticker.running();
+        self.fresh()
+    }
+
+    fn take(&self) -> Result<Live, InvokeError> {
+        if let Pool::Reused(idle) = &self.pool
+            && let Some(mut live) = idle.lock().pop()
+        {
+            self.sandbox.idle_taken();
+            begin(&mut live.store);
+            return Ok(live);
+        }
+        self.fresh()
+    }
+
+    /// A new instance. May run code of the guest: whoever calls it says that a guest runs.
+    fn fresh(&self) -> Result<Live, InvokeError> {
+        let mut store = store(&self.sandbox.engine, &self.terms);
+        let fault = match self.prepared.instantiate(&mut store) {
+            Ok(handler) => return Ok(Live { store, handler }),
+            Err(fault) => fault,
+        };
+        match self.explain(&fault, &mut store) {
+            // Not the guest's code went wrong, but making an instance of it.
+            InvokeError::Trap { label, kind, .. } if !fault.is::<Trap>() => {
+                Err(InvokeError::NoInstance { label, reason: kind })
+            }
+            explained => Err(explained),
+        }
+    }
+
+    /// Keeps an instance that returned normally for the next call, if this guest's instances are reused.
+    fn give_back(&self, live: Live) {
+        if let Pool::Reused(idle) = &self.pool
+            && self.sandbox.idle_kept()
+        {
+            idle.lock().push(live);
+        }
+    }
+
+    /// Why a call ended without a result.
+    fn explain(&self, fault: &wasmtime::Error, store: &mut Store<Cell>) -> InvokeError {
+        let label = self.terms.label.clone();
+        let limits = &self.terms.limits;
+        let refused = store.data_mut().bounds.take_refused();
+        let panic = store.data_mut().panic.take();
+        if fault.is::<OutOfTime>() {
+            let bound = Bound::Time(limits.time);
+            return InvokeError::Exceeded { label, bound };
+        }
+        // wasmtime's error for this has no public type.
+        if format!("{fault:#}").contains("fuel allocated for hostcalls") {
+            let bound = Bound::Transfer(self.terms.transfer());
+            return InvokeError::Exceeded { label, bound };
+        }
+        if refused && panic.is_none() {
+            let bound = Bound::Memory(limits.memory);
+            return InvokeError::Exceeded { label, bound };
+        }
+        let kind = match fault.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => "its stack is exhausted (recursion without end?)".to_owned(),
+            Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
+            None => format!("{fault:#}"),
+        };
+        InvokeError::Trap { label, kind, panic }
+    }
+}
+
+fn call(
+    live: &mut Live,
+    trigger: wit::Trigger<'_>,
+    state: Option<&str>,
+    context: wit::Context<'_>,
+) -> wasmtime::Result<Result<super::bindings::exports::sandman::handler::handler::Outcome, wit::Failure>> {
+    let handler = live.handler.sandman_handler_handler();
+    handler.call_handle(&mut live.store, trigger, state, context)
+}

@@ -1,0 +1,231 @@
+//! The sandbox: components in, guests out that can be called and cannot escape.
+//!
+//! Only this module names wasmtime. [`Sandbox::load`] checks and compiles a component; [`Guest::invoke`] runs one
+//! trigger of one key within the handler's [`Limits`] and gives back an outcome that is JSON where it must be.
+
+mod bindings;
+mod cell;
+mod check;
+mod compiled;
+mod compiler;
+mod convert;
+mod cpu;
+mod engine;
+mod error;
+mod guest;
+mod invoke;
+mod limiter;
+mod load;
+mod notes;
+mod ticker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use wasmtime::Engine;
+
+use cell::Terms;
+use compiled::Compiled;
+use guest::Pool;
+use sandman_core::contract::Contract;
+use sandman_core::digest;
+use sandman_core::limits::{Allocation, Instances, Limits};
+use ticker::Ticker;
+
+pub use compiler::{CompileBounds, Compiler, compile_in_child};
+pub use cpu::thread_cpu;
+pub use error::{Bound, InvokeError, Label, LoadError, Panic, SandboxError};
+pub use guest::Guest;
+
+/// What the sandbox needs to know once.
+#[derive(Clone, Debug)]
+pub struct SandboxOptions {
+    /// Where compiled code is kept, if it is. Made if it is not there; must belong to this user, and is closed to all
+    /// others.
+    pub cache_dir: Option<PathBuf>,
+    /// How many threads may be inside [`Guest::invoke`] at one time; each has its instance. From 1.
+    pub instances: u32,
+    /// The largest memory limit of any handler, in bytes.
+    pub memory: u64,
+    /// Where instances come from.
+    pub allocation: Allocation,
+    /// The largest component that is loaded, in bytes.
+    pub component: usize,
+    /// How components are compiled.
+    pub compiler: Compiler,
+}
+
+impl SandboxOptions {
+    /// Options with a bound of 64 MiB on components, which are compiled in this process.
+    pub fn new(cache_dir: impl Into<Option<PathBuf>>, instances: u32, memory: u64) -> Self {
+        Self {
+            cache_dir: cache_dir.into(),
+            instances,
+            memory,
+            allocation: Allocation::default(),
+            component: 64 << 20,
+            compiler: Compiler::Here,
+        }
+    }
+}
+
+/// The engine, its instances and its compiled code. One per process.
+pub struct Sandbox {
+    engine: Engine,
+    ticker: Ticker,
+    /// `None` keeps nothing.
+    compiled: Option<Compiled>,
+    /// Held while a component is compiled in a child process.
+    compiling: Mutex<()>,
+    options: SandboxOptions,
+    /// Instances kept for reuse, of all guests.
+    idle: AtomicUsize,
+}
+
+impl Sandbox {
+    /// Makes the engine; with a pool, reserves address space for its instances.
+    ///
+    /// # Errors
+    ///
+    /// If the engine, its thread or the directory of compiled code cannot be had.
+    pub fn new(options: SandboxOptions) -> Result<Arc<Self>, SandboxError> {
+        let engine = engine::engine(&options).map_err(|fault| SandboxError::Engine(format!("{fault:#}")))?;
+        let ticker = Ticker::start(engine.clone()).map_err(SandboxError::Ticker)?;
+        let open = |path: &PathBuf| {
+            Compiled::open(path, &engine).map_err(|source| SandboxError::Cache {
+                path: path.clone(),
+                source,
+            })
+        };
+        let compiled = options.cache_dir.as_ref().map(open).transpose()?;
+        Ok(Arc::new(Self {
+            engine,
+            ticker,
+            compiled,
+            compiling: Mutex::new(()),
+            options,
+            idle: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Checks, compiles (or takes from the cache) and asks a component what it is. Takes seconds for a large component
+    /// that is new: not for a thread that others wait for.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no component, want what is not granted, are no handler, or do not fit the bounds.
+    pub fn load(
+        self: &Arc<Self>,
+        label: Label,
+        wasm: &[u8],
+        limits: Limits,
+        instances: Instances,
+    ) -> Result<Guest, LoadError> {
+        self.load_in_steps((label, limits, instances), wasm, &mut |_| {})
+    }
+
+    /// As [`Sandbox::load`]; tells `passed` of each step once it is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::load`]; what failed is the step after the last that was passed.
+    pub fn load_in_steps(
+        self: &Arc<Self>,
+        (label, limits, instances): (Label, Limits, Instances),
+        wasm: &[u8],
+        passed: &mut dyn FnMut(Step),
+    ) -> Result<Guest, LoadError> {
+        load::look(self, &label, wasm)?;
+        passed(Step::Inspected);
+        let digest = digest(wasm);
+        let (component, kept) = load::component(self, &label, (wasm, &digest))?;
+        let terms = Terms { label, limits };
+        let prepared = load::prepare(self, &terms, &component)?;
+        passed(Step::Compiled { kept });
+        let mut guest = Guest {
+            sandbox: Arc::clone(self),
+            terms: Arc::new(terms),
+            prepared,
+            pool: match instances {
+                Instances::Fresh => Pool::Fresh,
+                Instances::Reused => Pool::Reused(Mutex::new(Vec::new())),
+            },
+            digest,
+            contract: Contract::default(),
+            peak: AtomicU64::new(0),
+        };
+        let live = guest.first().map_err(|fault| match fault {
+            // The first instance is also where the shape of the exports is compared with the contract.
+            InvokeError::NoInstance { label, reason } => LoadError::Unfit { label, reason },
+            fault => LoadError::Instantiate(fault),
+        })?;
+        passed(Step::Instantiated);
+        guest.contract = guest.describe(live).map_err(LoadError::Describe)?;
+        passed(Step::Described);
+        Ok(guest)
+    }
+
+    /// The largest memory limit that a handler may have, in bytes: the slots for instances are made once.
+    pub fn largest_memory(&self) -> u64 {
+        self.options.memory
+    }
+
+    /// Removes the compiled code of components that no handler keeps any more.
+    pub fn forget(&self, digests: &[String]) {
+        for digest in digests {
+            if let Some(compiled) = &self.compiled {
+                compiled.remove(digest);
+            }
+        }
+    }
+
+    /// Whether one more instance may be kept. At most half of the slots are idle, so that the other half is always
+    /// there for the threads that call.
+    fn idle_kept(&self) -> bool {
+        let bound = usize::try_from(self.options.instances).unwrap_or(usize::MAX);
+        let more = |idle| (idle < bound).then_some(idle + 1);
+        self.idle
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
+    }
+
+    fn idle_taken(&self) {
+        self.idle.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A step of loading a component, done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It imports and exports what a handler does.
+    Inspected,
+    /// It is machine code, and fits the contract's types.
+    Compiled {
+        /// The code was there already.
+        kept: bool,
+    },
+    /// An instance was made.
+    Instantiated,
+    /// It said what it consumes, emits and serves.
+    Described,
+}
+
+/// Slots of the pool: one for each caller, as many for idle instances, and one for a component that is being loaded.
+fn slots(options: &SandboxOptions) -> u32 {
+    options.instances.saturating_mul(2).saturating_add(1)
+}
+
+/// Whether a component is a handler that imports nothing but what every handler gets. Compiles nothing.
+///
+/// # Errors
+///
+/// If it is no component, no handler, or wants what is not granted.
+pub fn inspect(handler: &str, wasm: &[u8]) -> Result<(), LoadError> {
+    let label = Label {
+        handler: handler.into(),
+        version: 0,
+    };
+    load::see(wasm).map_err(|seen| seen.of(&label))
+}

@@ -1,0 +1,152 @@
+//! What does not load, and why.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use sandman_core::limits::{Instances, Limits};
+use sandman_sandbox::{LoadError, Sandbox, SandboxError, SandboxOptions};
+
+use crate::support::{ECHO, MIB, SANDBOX, label, tell};
+
+/// A component that imports one function of WASI and nothing else.
+const IMPORTS_WASI: &str = r#"
+    (component
+      (import "wasi:cli/environment@0.2.0" (instance
+        (export "get-arguments" (func (result (list string))))))
+      (import "wasi:sockets/tcp@0.2.0" (instance)))"#;
+
+fn refused(wasm: &[u8]) -> LoadError {
+    SANDBOX
+        .load(label("stranger"), wasm, Limits::default(), Instances::Fresh)
+        .unwrap_err()
+}
+
+#[test]
+fn an_import_that_is_not_granted_is_named() {
+    let fault = refused(&wat::parse_str(IMPORTS_WASI).unwrap());
+    assert!(matches!(&fault, LoadError::NotGranted { import, .. } if import == "wasi:cli/environment@0.2.0"));
+    let text = fault.to_string();
+    assert!(
+        text.starts_with("stranger version 7: the import `wasi:cli/environment@0.2.0` is not granted;"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_no_component_is_said_to_be_none() {
+    let text = refused(b"hello").to_string();
+    assert!(
+        text.contains("no WebAssembly component: it does not start as one"),
+        "{text}"
+    );
+    let module = refused(&wat::parse_str("(module)").unwrap()).to_string();
+    assert!(module.contains("it is a core module"), "{module}");
+    assert!(module.contains("sandman build"), "{module}");
+    let mut damaged = ECHO.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle..middle + 64].fill(0xff);
+    assert!(matches!(
+        refused(&damaged),
+        LoadError::NoComponent { .. } | LoadError::Unfit { .. }
+    ));
+    assert!(matches!(
+        refused(&ECHO[..ECHO.len() / 2]),
+        LoadError::NoComponent { .. }
+    ));
+}
+
+#[test]
+fn a_component_that_is_no_handler_is_said_to_be_none() {
+    let fault = refused(&wat::parse_str("(component)").unwrap());
+    assert!(matches!(fault, LoadError::NoHandler { .. }), "{fault}");
+}
+
+#[test]
+fn a_handler_of_another_shape_does_not_fit() {
+    let shape = r#"
+        (component
+          (core module $m (func (export "f")))
+          (core instance $i (instantiate $m))
+          (func $f (canon lift (core func $i "f")))
+          (instance $h (export "describe" (func $f)) (export "handle" (func $f)))
+          (export "sandman:handler/handler@0.1.0" (instance $h)))"#;
+    let fault = refused(&wat::parse_str(shape).unwrap());
+    assert!(matches!(fault, LoadError::Unfit { .. }), "{fault}");
+}
+
+#[test]
+fn a_component_over_the_size_bound_is_not_even_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = SandboxOptions::new(dir.path().join("compiled"), 1, MIB);
+    options.component = 1000;
+    let sandbox = Sandbox::new(options).unwrap();
+    let fault = sandbox
+        .load(label("big"), &ECHO, Limits::default(), Instances::Fresh)
+        .unwrap_err();
+    assert!(matches!(fault, LoadError::TooLarge { limit: 1000, .. }), "{fault}");
+}
+
+#[test]
+fn compiled_code_is_kept_in_private_and_checked_before_it_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("data/compiled");
+    let sandbox = Sandbox::new(SandboxOptions::new(cache.clone(), 2, 16 * MIB)).unwrap();
+    let load = || {
+        sandbox
+            .load(label("echo"), &ECHO, Limits::default(), Instances::Fresh)
+            .unwrap()
+    };
+    load();
+    assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
+    let files: Vec<_> = fs::read_dir(&cache)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert!(
+        files[0]
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with(&sandman_core::digest(&ECHO))
+    );
+    assert_eq!(fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // Taken from the file: it is not written again.
+    let before = fs::metadata(&files[0]).unwrap().modified().unwrap();
+    load();
+    assert_eq!(fs::metadata(&files[0]).unwrap().modified().unwrap(), before);
+
+    // One bit changed: thrown away, compiled again, and the file is whole again.
+    let whole = fs::read(&files[0]).unwrap();
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(&files[0], &damaged).unwrap();
+    assert!(tell(&load(), "thing.happened", r#"{"n":1}"#, None).is_ok());
+    assert_ne!(fs::read(&files[0]).unwrap(), damaged);
+    for short in [&whole[..10], &[]] {
+        fs::write(&files[0], short).unwrap();
+        load();
+    }
+}
+
+#[test]
+fn a_directory_open_to_others_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    Sandbox::new(SandboxOptions::new(dir.path().to_owned(), 1, MIB)).unwrap();
+    assert_eq!(fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let fault = Sandbox::new(SandboxOptions::new(file.path().to_owned(), 1, MIB))
+        .err()
+        .unwrap();
+    assert!(
+        matches!(&fault, SandboxError::Cache { path, .. } if path == file.path()),
+        "{fault}"
+    );
+}

@@ -1,0 +1,152 @@
+//! `sandman check`: every mistake in a configuration and its components, without a broker.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::{ConfigArgs, output};
+use crate::telemetry;
+use sandman_config::{Config, ConfigErrors, Problem};
+use sandman_operate::load::{self, Loader};
+
+const AFTER: &str = "\
+All mistakes are reported at once, each with its key, what is allowed, and the nearest known name;
+of a handler whose own keys have mistakes the component is looked at once they are right. Kafka is
+not needed, nothing is written, and the same environment variables count as for `sandman run`.
+
+Examples:
+  sandman check
+  sandman check --config staging/sandman.toml
+  sandman check --json | jq '.problems[].key'";
+
+/// Check a configuration and the components it names.
+#[derive(Args, Debug)]
+#[command(after_long_help = AFTER)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The result, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Checked {
+    ok: bool,
+    file: String,
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+    handlers: Vec<CheckedHandler>,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedHandler {
+    name: String,
+    component: String,
+    /// SHA-256 of the component, lower-case hex.
+    digest: String,
+}
+
+pub(super) fn run(args: &CheckArgs) -> Result<ExitCode> {
+    telemetry::install(sandman_config::LogFormat::Text, "warn")?;
+    let checked = check(args)?;
+    if args.json {
+        output::json(&checked)?;
+    } else {
+        print(&checked);
+    }
+    Ok(if checked.ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn check(args: &CheckArgs) -> Result<Checked> {
+    let file = args.config.config.display().to_string();
+    match args.config.load() {
+        Ok(config) => {
+            let (handlers, problems) = check_components(&config, |_| true)?;
+            Ok(Checked {
+                ok: problems.is_empty(),
+                file,
+                problems,
+                warnings: config.warnings(),
+                handlers,
+            })
+        }
+        Err(errors) => {
+            let (handlers, problems) = check_what_is_readable(&errors)?;
+            Ok(Checked {
+                ok: false,
+                file,
+                problems: [errors.problems, problems].concat(),
+                warnings: Vec::new(),
+                handlers,
+            })
+        }
+    }
+}
+
+/// The components of handlers that are configured without a mistake, so that one round shows everything.
+fn check_what_is_readable(errors: &ConfigErrors) -> Result<(Vec<CheckedHandler>, Vec<Problem>)> {
+    match &errors.readable {
+        Some(config) => check_components(config, |name| !errors.concern(&format!("handlers.{name}"))),
+        None => Ok(Default::default()),
+    }
+}
+
+/// Loads the component of every handler that is asked for, and compares what it says of itself with what the
+/// configuration grants.
+fn check_components(config: &Config, asked_for: impl Fn(&str) -> bool) -> Result<(Vec<CheckedHandler>, Vec<Problem>)> {
+    let sandbox = load::sandbox_that_keeps_nothing(config)?;
+    let mut handlers = Vec::new();
+    let mut problems = Vec::new();
+    let loader = Loader {
+        config,
+        sandbox: &sandbox,
+    };
+    for handler in config.handlers.iter().filter(|handler| asked_for(&handler.name)) {
+        match loader.file(handler) {
+            Ok(version) => handlers.push(CheckedHandler {
+                name: handler.name.to_string(),
+                component: handler.component.display().to_string(),
+                digest: version.digest.to_string(),
+            }),
+            Err(error) => problems.push(Problem {
+                key: format!("handlers.{}.component", handler.name),
+                problem: super::reasons(&error),
+                allowed: None,
+                nearest: None,
+                variable: None,
+            }),
+        }
+    }
+    Ok((handlers, problems))
+}
+
+fn print(checked: &Checked) {
+    for warning in &checked.warnings {
+        output::error(&format!("warning: {warning}"));
+    }
+    for problem in &checked.problems {
+        output::error(&format!("{}: {problem}", checked.file));
+    }
+    for handler in &checked.handlers {
+        output::line(&format!(
+            "handler {}: {}, sha256 {}",
+            handler.name, handler.component, handler.digest
+        ));
+    }
+    if checked.ok {
+        output::line(&format!("{}: no mistakes", checked.file));
+    } else {
+        let count = checked.problems.len();
+        let noun = if count == 1 { "mistake" } else { "mistakes" };
+        output::error(&format!("{}: {count} {noun}", checked.file));
+    }
+}

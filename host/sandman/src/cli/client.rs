@@ -1,0 +1,233 @@
+//! The admin API from the outside: finds the host, asks, and says what went wrong in words.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+use super::output;
+use sandman_config::{Config, variables};
+
+/// The exit code of a command that could not ask the host at all.
+const NOT_ASKED: u8 = 3;
+
+/// How long connecting may take.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+const DEFAULT_CONFIG: &str = "sandman.toml";
+
+/// Bodies of more bytes are announced first.
+const LARGE: usize = 64 << 10;
+
+/// What the help of every command that asks a host ends with.
+pub(super) const FINDS: &str = "\
+The host is found by [admin] listen of the configuration, SANDMAN_ADMIN__LISTEN, or --host. The token
+is in SANDMAN_ADMIN_TOKEN; without one only a host on this machine that has none answers.";
+
+/// Where the host is.
+#[derive(Args, Debug)]
+pub(super) struct HostArgs {
+    /// The configuration whose [admin] says where the host listens; sandman.toml, if it is there, when left out.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// The host's admin address instead, such as http://127.0.0.1:3902, as `sandman run` prints it.
+    #[arg(long, value_name = "URL")]
+    host: Option<String>,
+}
+
+/// A host to ask.
+pub(super) struct Client {
+    agent: Agent,
+    base: String,
+    token: Option<String>,
+}
+
+/// The host could not be asked: it is not there, or does not let us in.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotAsked(String);
+
+/// Runs a command that asks a host; tells one that could not be asked from one that refused.
+pub(super) fn asking(command: impl FnOnce() -> Result<ExitCode>) -> Result<ExitCode> {
+    match command() {
+        Err(error) if error.is::<NotAsked>() => {
+            output::error(&format!("sandman: {}", super::reasons(&error)));
+            Ok(ExitCode::from(NOT_ASKED))
+        }
+        other => other,
+    }
+}
+
+impl HostArgs {
+    /// The configuration that says where the host is, for those who look at it without the host.
+    pub(super) fn file(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
+    }
+
+    /// The host that these arguments, the configuration and the environment name.
+    pub(super) fn client(&self) -> Result<Client> {
+        if let Some(config) = self.config.as_ref().filter(|config| !config.exists()) {
+            bail!("--config {}: there is no such file", config.display());
+        }
+        let admin = Config::admin(&self.file(), variables());
+        let (base, token) = match &self.host {
+            Some(host) => (base(host)?, token()),
+            None => {
+                let admin = admin?;
+                let mut address = admin.listen;
+                if address.port() == 0 {
+                    bail!(
+                        "[admin] listen has port 0, any free port; name the address that `sandman run` printed with --host"
+                    );
+                }
+                if address.ip().is_unspecified() {
+                    address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+                }
+                (format!("http://{address}"), token())
+            }
+        };
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT_TIME))
+            // Not through somebody else's machine: the token goes with the request.
+            .proxy(None)
+            .build();
+        Ok(Client {
+            agent: config.into(),
+            base,
+            token,
+        })
+    }
+}
+
+/// The token of whoever runs the command.
+fn token() -> Option<String> {
+    let found = variables().find(|(name, _)| name == "SANDMAN_ADMIN_TOKEN");
+    found.map(|(_, token)| token)
+}
+
+fn base(host: &str) -> Result<String> {
+    let host = host.trim_end_matches('/');
+    if host.starts_with("https://") {
+        bail!("--host {host}: the host speaks plain HTTP; from another machine go through a tunnel, such as ssh -L");
+    }
+    if let Some((scheme, _)) = host.split_once("://").filter(|(scheme, _)| *scheme != "http") {
+        bail!("--host {host}: the host speaks http and not {scheme}");
+    }
+    Ok(match host.starts_with("http://") {
+        true => host.to_owned(),
+        false => format!("http://{host}"),
+    })
+}
+
+impl Client {
+    /// The answer to a question.
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let mut request = self.agent.get(self.url(path));
+        if let Some(bearer) = self.bearer() {
+            request = request.header("Authorization", bearer);
+        }
+        let mut response = self.heard(request.call())?;
+        self.refused(&mut response)?;
+        read(&mut response)
+    }
+
+    /// The answer to an order, whatever its status; `sent` is the body and its media type.
+    pub(super) fn post(&self, path: &str, (media, body): (&str, &[u8])) -> Result<Response<Body>> {
+        let mut request = self.agent.post(self.url(path)).header("Content-Type", media);
+        if body.len() > LARGE {
+            // A host that refuses it says so before it is sent, and not into a connection that breaks.
+            request = request.header("Expect", "100-continue");
+        }
+        if let Some(bearer) = self.bearer() {
+            request = request.header("Authorization", bearer);
+        }
+        self.heard(request.send(body))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn bearer(&self) -> Option<String> {
+        self.token.as_ref().map(|token| format!("Bearer {token}"))
+    }
+
+    fn heard(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>> {
+        let base = &self.base;
+        let response = answer.map_err(|error| {
+            NotAsked(format!(
+                "no host answers at {base}: {error}; is it running? --host names another"
+            ))
+        })?;
+        let words = match response.status().as_u16() {
+            401 => "it does not know the token; set SANDMAN_ADMIN_TOKEN to the one that it was started with",
+            403 => "it refuses requests under this name; use 127.0.0.1 or localhost",
+            _ => return Ok(response),
+        };
+        Err(NotAsked(format!("the host at {base}: {words}")).into())
+    }
+
+    /// Makes an error of an answer that is one.
+    pub(super) fn refused(&self, response: &mut Response<Body>) -> Result<()> {
+        if response.status().is_success() {
+            return Ok(());
+        }
+        let status = response.status();
+        let told: Value = read(response).unwrap_or_default();
+        let why = told.get("error").and_then(Value::as_str);
+        Err(why.map_or_else(|| anyhow!("{} answered {status}", self.base), |why| anyhow!("{why}")))
+    }
+}
+
+/// An answer of JSON.
+pub(super) fn read<T: DeserializeOwned>(response: &mut Response<Body>) -> Result<T> {
+    let text = response
+        .body_mut()
+        .read_to_string()
+        .context("the host's answer broke off")?;
+    serde_json::from_str(&text).context("the host's answer is not understood; is it another version of sandman?")
+}
+
+/// The lines of an answer, as they come.
+pub(super) fn lines(response: &mut Response<Body>) -> impl Iterator<Item = Result<String>> {
+    let lines = BufReader::new(response.body_mut().as_reader()).lines();
+    lines.map(|line| line.context("the connection to the host broke off; what it was doing may still happen"))
+}
+
+/// A table with aligned columns on stdout.
+pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
+    let mut widths = head.map(|name| name.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: [&str; N]| {
+        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let line = padded.collect::<Vec<_>>().join("  ");
+        output::line(line.trim_end());
+    };
+    line(head);
+    for row in rows {
+        line(row.each_ref().map(String::as_str));
+    }
+}
+
+/// Prints a result as JSON, or by `text`.
+pub(super) fn show<T: Serialize>(json: bool, value: &T, text: impl FnOnce(&T)) -> Result<()> {
+    if json {
+        return output::json(value);
+    }
+    text(value);
+    Ok(())
+}

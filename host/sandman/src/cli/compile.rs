@@ -1,0 +1,51 @@
+//! `sandman compile`: the child in which the host looks at components and compiles them. Not for people.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::output;
+use sandman_sandbox::{CompileBounds, compile_in_child};
+
+const AFTER: &str = "\
+The host starts it by itself, so that it can end it at its bounds.
+
+Examples:
+  sandman compile --memory 2147483648 --seconds 60 <profile.wasm
+  sandman compile --cache data/compiled --memory 2147483648 --seconds 60 <profile.wasm";
+
+/// Compile a component from stdin into a folder of compiled code, or only look at it, within bounds.
+#[derive(Args, Debug)]
+#[command(hide = true, after_long_help = AFTER)]
+pub(super) struct CompileArgs {
+    /// The folder of compiled code; without one the component is looked at and not compiled.
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+
+    /// Address space, in bytes.
+    #[arg(long, value_name = "BYTES")]
+    memory: u64,
+
+    /// CPU time for each core, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    seconds: u64,
+}
+
+pub(super) fn run(args: &CompileArgs) -> Result<ExitCode> {
+    let bounds = CompileBounds {
+        time: Duration::from_secs(args.seconds),
+        memory: args.memory,
+    };
+    Ok(
+        match compile_in_child(args.cache.as_deref(), bounds, std::io::stdin().lock()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => {
+                output::error(&reason);
+                ExitCode::FAILURE
+            }
+        },
+    )
+}

@@ -1,0 +1,97 @@
+//! `sandman demo`: everything at work, in a minute, with nothing to install.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::demo::{Options, Plant, demo};
+
+const AFTER: &str = "\
+It builds guest/profile and guest/preferences, starts an embedded broker, a store and the host on free
+loopback ports, and plays DreamScape's traffic: registrations on Kafka, profile, preferences and
+avatar requests over HTTP. Meanwhile it deploys a new version, is refused a wrong one, rolls back, and
+takes the broker away for two seconds. At the end every event that came out is checked against what
+went in. It takes less than a minute once everything is built, and leaves nothing behind.
+
+Exit codes:
+  0  it played, and nothing was lost, doubled or out of order
+  1  it did not play, or the check found something; the reason is shown
+
+Examples:
+  sandman demo
+  sandman demo --keep              stay up, and show what to try with curl
+  sandman demo --plant doubled     see the check find a fault";
+
+/// See everything at work: real traffic, a swap under load, a rollback, an outage, and a check.
+#[derive(Args, Debug)]
+#[command(after_long_help = AFTER)]
+pub(super) struct DemoArgs {
+    /// Stay up at the end until Ctrl-C, and show what to try.
+    #[arg(long)]
+    keep: bool,
+
+    /// Falsify what the check sees; it must then fail.
+    #[arg(long, value_name = "FAULT", value_enum)]
+    plant: Option<Plant>,
+
+    /// The checkout of Sandman whose guests are built, instead of this folder or the one this program was built from.
+    #[arg(long, value_name = "DIR")]
+    repository: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &DemoArgs) -> Result<ExitCode> {
+    let options = Options {
+        repository: repository(args.repository.as_deref())?,
+        keep: args.keep,
+        plant: args.plant,
+        interrupted: interrupted()?,
+    };
+    Ok(match demo(&options)? {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn repository(named: Option<&Path>) -> Result<PathBuf> {
+    let is_one = |dir: &Path| dir.join("guest/profile/Cargo.toml").is_file();
+    if let Some(dir) = named {
+        if !is_one(dir) {
+            bail!("--repository {}: there is no guest/profile in it", dir.display());
+        }
+        return Ok(dir.canonicalize()?);
+    }
+    let here = std::env::current_dir().context("the current folder")?;
+    let built_from = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .map(Path::to_owned);
+    let found = [Some(here), built_from].into_iter().flatten().find(|dir| is_one(dir));
+    found.context("the demo builds guest/profile and guest/preferences: call it in a checkout of Sandman, or name one with --repository")
+}
+
+/// A flag that Ctrl-C and SIGTERM set.
+fn interrupted() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let theirs = Arc::clone(&flag);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _context = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            theirs.store(true, Ordering::Relaxed);
+            std::future::pending::<()>().await;
+        });
+    })?;
+    Ok(flag)
+}

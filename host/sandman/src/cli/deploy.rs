@@ -1,0 +1,174 @@
+//! `sandman deploy`: a component becomes the version that serves, or is refused at a stage.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use super::client::{self, HostArgs};
+use super::{offline, output};
+use sandman_core::store::Outcome;
+use sandman_operate::deploy::{Done, Passed, Report};
+use sandman_operate::load;
+
+const AFTER: &str = "\
+The component passes these stages, each shown with its time when it is done:
+  received       all of it came, no more than host.component
+  digest         its sha256 is known; the active component again is no change
+  world          it imports and exports what a handler does, and nothing else
+  compiled       in a process of its own, within host.compile_time and host.compile_memory
+  instantiated   an instance could be made within the handler's limits
+  described      it said what it consumes, emits and serves
+  contract       that fits what sandman.toml grants the handler
+  stored         the host's store has it
+  active         it serves, from the next event of each key on
+
+Nothing pauses: no rebalance, no lost or doubled event, and a key never goes back to the version
+before. If a stage fails, the old version goes on serving, and the attempt is in `sandman history`.
+Once the host has received the component, Ctrl-C ends the telling and not the deploy.
+
+A component whose state-version is older than the one that the active version writes is refused at
+`contract`: it says of itself that it cannot read the states that are there. --force deploys it all the same.
+
+--offline is for a host that is stopped, above all one that does not start because the configuration
+has changed and the active version does not fit it any more. The component passes the same stages, and
+serves from the next start on. Run it as the host's user, with the host's configuration.
+
+Exit codes:
+  0  it serves, or did already
+  1  it was refused; the stage and the reason are on stderr
+  2  the command line was wrong
+  3  the host could not be asked
+
+Examples:
+  sandman deploy profile target/sandman/profile.wasm
+  sandman deploy profile profile.wasm --host http://127.0.0.1:3902
+  sandman deploy profile profile.wasm --json | tail -1 | jq .version
+  sandman deploy --offline profile profile.wasm --config /etc/sandman/sandman.toml";
+
+/// Make a component the version that serves a handler, while traffic flows.
+#[derive(Args, Debug)]
+#[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
+pub(super) struct DeployArgs {
+    /// The handler, as in [handlers.NAME].
+    name: String,
+
+    /// The component, as `sandman build` makes it.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    #[command(flatten)]
+    host: HostArgs,
+
+    /// Also a component that says of itself that it cannot read the states that are there.
+    #[arg(long)]
+    force: bool,
+
+    /// Into the store of a host that is stopped; it serves from the next start on.
+    #[arg(long, conflicts_with = "host")]
+    offline: bool,
+
+    /// Print the host's own lines: a JSON object for each stage, and a last one for the outcome.
+    #[arg(long)]
+    json: bool,
+}
+
+/// From when on a version serves, for the words about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// At once, on a host that runs.
+    Now,
+    /// From the next start on.
+    Later,
+}
+
+pub(super) fn run(args: &DeployArgs) -> Result<ExitCode> {
+    if args.offline {
+        return deploy_offline(args);
+    }
+    client::asking(|| deploy(args))
+}
+
+fn deploy_offline(args: &DeployArgs) -> Result<ExitCode> {
+    let component = load::read(&args.file)?;
+    let stopped = offline::Stopped::open(&args.host.file(), &args.name)?;
+    let mut told = Ok(());
+    let mut tell = |report: Report| match &report {
+        _ if args.json => match serde_json::to_string(&report) {
+            Ok(line) => output::line(&line),
+            Err(error) => told = Err(error),
+        },
+        Report::Passed(passed) => show(passed),
+        Report::Done(_) => {}
+    };
+    let done = stopped.deploy(args.force, &component, &mut tell)?;
+    tell(Report::Done(done.clone()));
+    told?;
+    Ok(end(&done, args.json, When::Later))
+}
+
+fn deploy(args: &DeployArgs) -> Result<ExitCode> {
+    let component = load::read(&args.file)?;
+    let client = args.host.client()?;
+    let force = if args.force { "?force=true" } else { "" };
+    let path = format!("/v1/handlers/{}/versions{force}", args.name);
+    let mut response = client.post(&path, ("application/wasm", &component))?;
+    let tells = response
+        .headers()
+        .get("content-type")
+        .is_some_and(|kind| kind == "application/x-ndjson");
+    if !tells {
+        client.refused(&mut response)?;
+    }
+    let mut done = None;
+    for line in client::lines(&mut response) {
+        let line = line?;
+        if args.json {
+            output::line(&line);
+        }
+        match serde_json::from_str(&line).with_context(|| format!("the host said {line:?}, which is not understood"))? {
+            Report::Passed(passed) if !args.json => show(&passed),
+            Report::Passed(_) => {}
+            Report::Done(end) => done = Some(end),
+        }
+    }
+    let done = done.context("the host did not say how it ended; see `sandman history`")?;
+    Ok(end(&done, args.json, When::Now))
+}
+
+fn show(Passed { stage, millis, detail }: &Passed) {
+    let line = format!("{:<13}{millis:>9.1} ms   {detail}", stage.word());
+    output::line(line.trim_end());
+}
+
+/// The last line, and the exit code.
+pub(super) fn end(done: &Done, json: bool, when: When) -> ExitCode {
+    let Done { handler, previous, .. } = done;
+    let version = done.version.unwrap_or_default();
+    let (serves, goes_on) = match when {
+        When::Now => ("serves", "goes on serving"),
+        When::Later => ("serves from the next start on", "stays the active one"),
+    };
+    match done.outcome {
+        Outcome::Active | Outcome::Unchanged if json => {}
+        Outcome::Active => {
+            let millis = done.millis;
+            output::line(&format!(
+                "{handler}: version {version} {serves}, before it version {previous} ({millis:.1} ms)"
+            ));
+        }
+        Outcome::Unchanged => output::line(&format!(
+            "{handler}: version {version} {serves} already, nothing changed"
+        )),
+        Outcome::Refused => {
+            let stage = done.stage.map_or("", |stage| stage.word());
+            let error = done.error.as_deref().unwrap_or_default();
+            output::error(&format!(
+                "{handler}: refused at `{stage}`: {error}; version {previous} {goes_on}"
+            ));
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,256 @@
+//! `sandman dev`: the developer's loop. The ordinary host on the embedded broker, and beside it a loop that watches the
+//! guests' folders, builds what was saved, and deploys it as `sandman deploy` does.
+
+mod events;
+mod guests;
+mod show;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use crossbeam_channel::{Receiver, bounded};
+use tempfile::TempDir;
+
+use super::deploy::When;
+use super::{ConfigArgs, deploy, output};
+use crate::build_guest::BuildError;
+use crate::run::{self, Started};
+use crate::telemetry;
+use sandman_config::Config;
+use sandman_operate::control::{Control, ReloadError};
+use sandman_operate::deploy::{Order, Report};
+use sandman_operate::load;
+
+use events::Events;
+use guests::Guest;
+use show::Shows;
+use watch::{Changes, Watch};
+
+/// What guests log, and what is wrong; not what is shown in a better way here, nor how the embedded broker comes and goes.
+const LOGS: &str =
+    "warn,sandman::guest=info,sandman::kafka=off,sandman::deploy=error,sandman::pipeline=error,audit=off";
+
+/// Who deploys, in a handler's history.
+const BY: &str = "dev";
+
+const AFTER: &str = "\
+Builds the guests, serves them on a Kafka inside, with states in memory, and shows each event that
+comes in (in), goes out (out), or is given up (dead) as one line. Then it watches:
+
+  a guest's sources         a save builds them, and the new version serves from the next event on;
+                            states stay. What does not compile is shown, and the old one serves on
+  a guest's events/*.json   all are sent at the start, and each one again when it is saved
+  sandman.toml              is followed, as by `sandman reload`
+
+A guest is looked for where its component is built to, and in the folder of its name beside
+sandman.toml. DIR names it where it is somewhere else; then only those that are named are watched.
+
+A file in events/ holds one envelope or several, as they lie in Kafka. An event goes to the topic
+of kafka.topic_prefix and its type; the field \"key\" beside those of the envelope is its key.
+
+The brokers, the store and the uploads of sandman.toml do not count: nothing that is real is touched.
+Routes are served on [http] listen; `sandman handlers`, `history` and `rollback` work as always.
+SIGINT (Ctrl-C) or SIGTERM ends it.
+
+Exit codes:
+  0  a signal ended it
+  1  it could not start, or go on; the reason is on stderr
+  2  the command line was wrong
+
+Examples:
+  sandman new greeter && sandman dev
+  sandman dev guest/profile guest/preferences
+  sandman dev --store /tmp/states        states are still there at the next start";
+
+/// Build, serve, watch, swap: develop guests with everything embedded.
+#[derive(Args, Debug)]
+#[command(after_long_help = AFTER)]
+pub(super) struct DevArgs {
+    /// Folders of guests; those of all handlers that can be found, if left out.
+    #[arg(value_name = "DIR")]
+    dirs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+
+    /// Keep states and uploaded files in this folder, over the end of the command.
+    #[arg(long, value_name = "FOLDER")]
+    store: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &DevArgs) -> Result<ExitCode> {
+    // Dropped at the end, with what was uploaded meanwhile.
+    let passing = tempfile::tempdir().context("there is no folder for temporary files")?;
+    let config = Config::load_over(&args.config.config, overlay(args, &passing)?)?;
+    telemetry::install(config.host.log, LOGS)?;
+    let guests = guests::find(&config, &args.dirs)?;
+    let watch = Watch::over(&guests, &config.file)?;
+    for guest in &guests {
+        build_at_last(guest, &watch)?;
+    }
+    let (sender, started) = bounded(1);
+    let circle = Loop {
+        config: config.clone(),
+        guests,
+        watch,
+    };
+    let options = run::Options {
+        started: Some(sender),
+        ..run::Options::default()
+    };
+    thread::Builder::new()
+        .name("dev".to_owned())
+        .spawn(move || circle.run(&started))?;
+    run::run(&config, options)
+}
+
+/// What `sandman.toml` does not decide here.
+fn overlay(args: &DevArgs, passing: &TempDir) -> Result<Vec<(String, String)>> {
+    let kept = args.store.as_deref().map(std::path::absolute).transpose()?;
+    let text = |path: &Path| path.to_str().map(str::to_owned).context("a folder's name is not UTF-8");
+    let folder = kept.as_deref().unwrap_or(passing.path());
+    let store = match kept {
+        Some(_) => format!("sqlite:{}", text(&folder.join("sandman.db"))?),
+        None => "sqlite::memory:".to_owned(),
+    };
+    let set = |name: &str, value: String| (name.to_owned(), value);
+    Ok(vec![
+        set("SANDMAN_KAFKA__BROKERS", "embedded".to_owned()),
+        set("SANDMAN_STORE__URL", store),
+        set(
+            "SANDMAN_UPLOADS__URL",
+            format!("file:{}", text(&folder.join("uploads"))?),
+        ),
+        set("SANDMAN_HOST__COMPILED", text(&folder.join("compiled"))?),
+    ])
+}
+
+/// Builds a guest, again after each change until it can be built: there is no version yet that could serve.
+fn build_at_last(guest: &Guest, watch: &Watch) -> Result<()> {
+    while let Err(error) = guest.build() {
+        not_built(guest, &error);
+        if !matches!(error, BuildError::Compile { .. } | BuildError::Component { .. }) {
+            anyhow::bail!("{} is not built", guest.dir.display());
+        }
+        output::error(&format!("waiting for a change in {}", guest.dir.display()));
+        while !watch.next()?.guests.contains(&guest.handler) {}
+    }
+    Ok(())
+}
+
+fn not_built(guest: &Guest, error: &BuildError) {
+    output::error(&format!("{}: {error}", guest.handler));
+}
+
+/// What goes on beside the host.
+struct Loop {
+    config: Config,
+    guests: Vec<Guest>,
+    watch: Watch,
+}
+
+impl Loop {
+    fn run(self, started: &Receiver<Started>) {
+        // No word means that the host could not start, which it says itself.
+        if let Ok(started) = started.recv()
+            && let Err(error) = self.follow(&started)
+        {
+            output::error(&format!(
+                "sandman: {}; nothing is watched any more",
+                super::reasons(&error)
+            ));
+        }
+    }
+
+    fn follow(mut self, Started { control, kafka }: &Started) -> Result<()> {
+        let mut shows = Shows::new(kafka.clone());
+        shows.all(&self.config)?;
+        let events = Events::open(kafka)?;
+        output::line(&format!("kafka at {}, for other clients to look at", kafka.brokers));
+        // A store that was kept may serve another version than the one that was just built.
+        for guest in &self.guests {
+            deploy(control.as_ref(), guest, &mut |report| quiet(&report))?;
+        }
+        for guest in &self.guests {
+            output::line(&format!("watching {} for {}", guest.dir.display(), guest.handler));
+            events.send_all(&guest.events(), &self.config);
+        }
+        loop {
+            let Changes {
+                guests,
+                events: saved,
+                configuration,
+            } = self.watch.next()?;
+            if configuration {
+                self.reload(control.as_ref(), &mut shows)?;
+            }
+            for guest in self.guests.iter().filter(|guest| guests.contains(&guest.handler)) {
+                match guest.build() {
+                    Ok(()) => deploy(control.as_ref(), guest, &mut |report| tell(&report))?,
+                    Err(error) => not_built(guest, &error),
+                }
+            }
+            events.send_all(&saved, &self.config);
+        }
+    }
+
+    /// Follows `sandman.toml`, and tries once more what it may have kept out.
+    fn reload(&mut self, control: &dyn Control, shows: &mut Shows) -> Result<()> {
+        let file = self.config.file.display();
+        match control.reload(BY) {
+            Ok(_) => {}
+            Err(error) => {
+                let again = match error {
+                    ReloadError::NeedsRestart(_) => "; end this with Ctrl-C and start it again",
+                    _ => "",
+                };
+                output::error(&format!("{file}: {error}{again}; nothing changed"));
+                return Ok(());
+            }
+        }
+        output::line(&format!("{file}: followed"));
+        // Where it has been saved with a mistake since, the next round says so.
+        if let Ok(config) = self.config.again() {
+            self.config = config;
+        }
+        shows.all(&self.config)?;
+        for guest in &self.guests {
+            deploy(control, guest, &mut |report| quiet(&report))?;
+        }
+        Ok(())
+    }
+}
+
+/// Deploys what was built, through the code of the admin API.
+fn deploy(control: &dyn Control, guest: &Guest, tell: &mut dyn FnMut(Report)) -> Result<()> {
+    let component = load::read(&guest.component)?;
+    match control.reserve(&guest.handler) {
+        Ok(slot) => {
+            // The states are of somebody who tries things out, and so are their versions.
+            let order = Order { by: BY, force: true };
+            control.deploy(slot, (order, Some(&component)), tell);
+        }
+        Err(refusal) => output::error(&format!("{}: {refusal}", guest.handler)),
+    }
+    Ok(())
+}
+
+fn tell(report: &Report) {
+    if let Report::Done(done) = report {
+        // The code is for a command that ends.
+        let _ = deploy::end(done, false, When::Now);
+    }
+}
+
+/// Tells of what was asked for by nobody only if it matters.
+fn quiet(report: &Report) {
+    if let Report::Done(done) = report
+        && done.outcome != sandman_core::store::Outcome::Unchanged
+    {
+        let _ = deploy::end(done, false, When::Now);
+    }
+}

@@ -1,0 +1,132 @@
+//! Which folder is the guest of which handler.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+
+use crate::build_guest::{self, BuildError, BuildOptions, Crate, crates};
+use crate::cli::output;
+use sandman_config::{Config, HandlerConfig};
+
+/// The folder of a guest that holds events to try.
+pub(super) const EVENTS: &str = "events";
+
+/// A guest that is watched.
+pub(super) struct Guest {
+    /// The handler that it serves.
+    pub(super) handler: Arc<str>,
+    /// Its folder.
+    pub(super) dir: PathBuf,
+    /// Where the configuration looks for its component.
+    pub(super) component: PathBuf,
+}
+
+impl Guest {
+    fn of(handler: &HandlerConfig, dir: PathBuf) -> Self {
+        Self {
+            handler: Arc::clone(&handler.name),
+            component: handler.component.clone(),
+            dir,
+        }
+    }
+
+    /// Builds it to where the configuration looks for it.
+    pub(super) fn build(&self) -> Result<(), BuildError> {
+        let options = BuildOptions {
+            out_dir: self.component.parent().map(Path::to_owned),
+            show: true,
+            ..BuildOptions::default()
+        };
+        build_guest::build(&self.dir, &options).map(drop)
+    }
+
+    /// The files with events to try, by name.
+    pub(super) fn events(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.dir.join(EVENTS)).into_iter().flatten();
+        let mut files: Vec<_> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| is_event(path))
+            .collect();
+        files.sort();
+        files
+    }
+}
+
+/// Whether a file in the folder of events holds some: not what an editor leaves there.
+pub(super) fn is_event(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "json" || extension == "jsonl")
+}
+
+/// The guests in `dirs`, or those of all handlers that can be found.
+pub(super) fn find(config: &Config, dirs: &[PathBuf]) -> Result<Vec<Guest>> {
+    if dirs.is_empty() {
+        return of_all(config);
+    }
+    dirs.iter().map(|dir| in_folder(config, dir)).collect()
+}
+
+/// The name of the crate whose component it is.
+fn crate_name(component: &Path) -> &str {
+    component.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
+}
+
+fn in_folder(config: &Config, dir: &Path) -> Result<Guest> {
+    let dir = dir
+        .canonicalize()
+        .with_context(|| format!("there is no folder {}", dir.display()))?;
+    let Some(found) = crates(&dir)?.into_iter().find(|found| found.dir == dir) else {
+        bail!("{} is no guest: it has no library of the type cdylib", dir.display());
+    };
+    let mut handlers = config.handlers.iter();
+    let Some(handler) = handlers.find(|handler| crate_name(&handler.component) == found.name) else {
+        let (file, name) = (config.file.display(), found.name);
+        bail!(
+            "{file} has no handler with a component {name}.wasm, as {} makes it",
+            dir.display()
+        );
+    };
+    Ok(Guest::of(handler, dir))
+}
+
+fn of_all(config: &Config) -> Result<Vec<Guest>> {
+    let mut guests = Vec::new();
+    for handler in &config.handlers {
+        let name = &handler.name;
+        match look(config, handler) {
+            Some(dir) => guests.push(Guest::of(handler, dir)),
+            None if handler.component.is_file() => {
+                let component = handler.component.display();
+                output::error(&format!(
+                    "{name}: its guest is not found, so {component} serves and nothing is watched"
+                ));
+            }
+            None => bail!("the guest of handler {name} is not found; name its folder: sandman dev DIR"),
+        }
+    }
+    Ok(guests)
+}
+
+/// A component lies in the target folder of its workspace, unless that is somewhere else; then the guest may lie beside
+/// the configuration.
+fn look(config: &Config, handler: &HandlerConfig) -> Option<PathBuf> {
+    let name = crate_name(&handler.component);
+    let beside = config.file.parent().unwrap_or(Path::new(""));
+    let beside = if beside.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        beside
+    };
+    let above = handler.component.ancestors().skip(1).map(Path::to_owned);
+    let places = above.chain([beside.join(name), beside.to_owned()]);
+    let found = places
+        .filter(|place| place.join("Cargo.toml").is_file())
+        .find_map(|place| {
+            let crates = crates(&place).ok()?;
+            crates.into_iter().find(|found: &Crate| found.name == name)
+        });
+    found.map(|found| found.dir)
+}

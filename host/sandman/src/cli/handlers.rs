@@ -1,0 +1,84 @@
+//! `sandman handlers`: what serves, since when, and how it does.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::client::{self, HostArgs};
+use sandman_operate::control::HandlerReport;
+
+const AFTER: &str = "\
+ok/s and failed/s are invocations per second in the last minute; LAG is the messages on Kafka that are
+not completed; PARKED the triggers behind a back-off; MEMORY the most that one invocation of this
+version has used, of what it may use.
+
+Exit codes:
+  0  it worked
+  1  the host refused
+  2  the command line was wrong
+  3  the host could not be asked
+
+Examples:
+  sandman handlers
+  sandman handlers --json | jq '.[] | {name, version, lag}'";
+
+/// Show the handlers of a running host and the version that serves each.
+#[derive(Args, Debug)]
+#[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
+pub(super) struct HandlersArgs {
+    #[command(flatten)]
+    host: HostArgs,
+
+    /// Print everything as JSON: name, version, digest, activatedAt, rates, lag, inFlight, parked, memory.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &HandlersArgs) -> Result<ExitCode> {
+    client::asking(|| {
+        let handlers: Vec<HandlerReport> = args.host.client()?.get("/v1/handlers")?;
+        client::show(args.json, &handlers, |handlers| print(handlers))?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn print(handlers: &[HandlerReport]) {
+    let head = [
+        "NAME",
+        "VERSION",
+        "DIGEST",
+        "ACTIVATED",
+        "OK/S",
+        "FAILED/S",
+        "LAG",
+        "PARKED",
+        "MEMORY",
+    ];
+    let rows: Vec<_> = handlers
+        .iter()
+        .map(|handler| {
+            [
+                handler.name.clone(),
+                handler.version.to_string(),
+                short(&handler.digest),
+                handler.activated_at.clone(),
+                format!("{:.1}", handler.rates.ok),
+                format!("{:.1}", handler.rates.failed),
+                handler.lag.map_or_else(|| "-".to_owned(), |lag| lag.to_string()),
+                handler.parked.to_string(),
+                format!("{} of {}", kib(handler.memory.peak), kib(handler.memory.limit)),
+            ]
+        })
+        .collect();
+    client::table(head, &rows);
+}
+
+/// Enough of a digest to tell versions apart.
+pub(super) fn short(digest: &str) -> String {
+    digest.chars().take(12).collect()
+}
+
+fn kib(bytes: u64) -> String {
+    format!("{} KiB", bytes.div_ceil(1_024))
+}

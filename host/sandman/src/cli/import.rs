@@ -1,0 +1,185 @@
+//! `sandman import`: existing users' states into the store.
+
+use std::env::temp_dir;
+use std::fs::File;
+use std::io::{Seek, SeekFrom, copy, stdin};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::json;
+
+use super::{ConfigArgs, output};
+use crate::import::{Counts, Import, Mistakes, Verdict};
+use crate::{run, telemetry};
+use sandman_config::{Config, LogFormat, StoreUrl};
+use sandman_core::store::Store;
+use sandman_operate::load::{self, Loader};
+
+const AFTER: &str = "\
+The file holds one state a line: {\"key\": \"u-1\", \"state\": {\"name\": \"Ada\"}}. The key is the
+Kafka record's key, for example the user id, and comes once; the state is a document as the
+handler puts it, at most limits.output long. It must fit the state schema of the handler's
+component. Blank lines count for nothing. \"-\" reads standard input, through a file without a
+name beside the store.
+
+Nothing is written unless every line is good. The first 1000 mistakes are named with their lines,
+at most 5 of one state; of the rest the number is told. Where all are good, states are written in batches of 1000; a run
+that was interrupted is simply started again: states that are there already, equal as JSON, are
+skipped. A state that is there and differs is a mistake of its line, unless --overwrite says that
+the file wins.
+
+The host must not run meanwhile. Run it as the host's user, whose files the store's must be; Kafka
+and secrets are not needed, and nothing is published. A million lines take some 40 MB of memory
+beside what the store and the component take.
+
+Exit codes:
+  0  every state of the file is in the store (with --check: every line is good)
+  1  a line is wrong and nothing was written; or it could not go on, and says how far it came
+  2  the command line was wrong
+
+Examples:
+  sandman import --handler profile --check profiles.jsonl
+  sandman import --handler profile profiles.jsonl
+  zcat preferences.jsonl.gz | sandman import --handler preferences -
+  sandman import --handler profile profiles.jsonl --json | jq '.problems[] | .line'";
+
+/// Import the states of existing users into the store.
+#[derive(Args, Debug)]
+#[command(after_long_help = AFTER)]
+pub(super) struct ImportArgs {
+    /// The handler whose states they are.
+    #[arg(long, value_name = "NAME")]
+    handler: String,
+
+    /// The states, one a line; "-" is standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+
+    /// Replace states that are there and differ.
+    #[arg(long, conflicts_with = "check")]
+    overwrite: bool,
+
+    /// Only look at the file: the store is not opened, and the host may run.
+    #[arg(long)]
+    check: bool,
+
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
+    telemetry::install(LogFormat::Text, "warn")?;
+    // Whoever imports need not have the secrets that the host has in its environment.
+    let config = args
+        .config
+        .load()
+        .or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen"]))?;
+    let handler = config.find(&args.handler)?;
+    let loader = Loader {
+        config: &config,
+        sandbox: &load::sandbox_that_keeps_nothing(&config)?,
+    };
+    let version = loader
+        .file(handler)
+        .with_context(|| format!("handlers.{}", handler.name))?;
+    let shape = version.terms.state();
+    if !shape.is_known() {
+        let name = &handler.name;
+        output::error(&format!(
+            "warning: handler {name} says nothing of what its states look like (state-schema), so any JSON is taken"
+        ));
+    }
+    let store = if args.check { None } else { Some(open_store(&config)?) };
+    let file = open(&args.file, &config)?;
+    let import = Import {
+        handler: Arc::clone(&handler.name),
+        shape,
+        longest: handler.limits.output,
+        store: store.as_deref(),
+        overwrite: args.overwrite,
+        show: !args.json,
+    };
+    let verdict = import.run(file).with_context(|| args.file.display().to_string())?;
+    match &verdict {
+        Verdict::Imported(counts) => imported(args, *counts)?,
+        Verdict::Refused(mistakes) => refused(args, mistakes)?,
+    }
+    Ok(match verdict {
+        Verdict::Imported(_) => ExitCode::SUCCESS,
+        Verdict::Refused(_) => ExitCode::FAILURE,
+    })
+}
+
+fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+    if config.store.url == StoreUrl::Memory {
+        bail!("store.url is sqlite::memory:, which would be gone with this command; set it to a file");
+    }
+    Ok(run::open_store(config)?)
+}
+
+/// The file, or what comes on standard input in a file: it is read twice.
+fn open(path: &Path, config: &Config) -> Result<File> {
+    if path != Path::new("-") {
+        return File::open(path).with_context(|| format!("{} cannot be opened", path.display()));
+    }
+    let beside = match &config.store.url {
+        StoreUrl::Sqlite(store) => store.parent().filter(|folder| folder.is_dir()).map(Path::to_owned),
+        StoreUrl::Memory => None,
+    };
+    let folder = beside.unwrap_or_else(temp_dir);
+    let kept = || -> std::io::Result<File> {
+        let mut file = tempfile::tempfile_in(&folder)?;
+        copy(&mut stdin().lock(), &mut file)?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(file)
+    };
+    kept().with_context(|| format!("standard input cannot be kept in {}", folder.display()))
+}
+
+fn imported(args: &ImportArgs, counts: Counts) -> Result<()> {
+    let (handler, states) = (&args.handler, counts.states);
+    if args.json {
+        return output::json(&json!({ "ok": true, "handler": handler, "counts": counts }));
+    }
+    let done = if args.check {
+        "all of them good; nothing was written".to_owned()
+    } else {
+        let Counts {
+            added, replaced, same, ..
+        } = counts;
+        format!("{added} added, {replaced} replaced, {same} there already")
+    };
+    output::line(&format!("{handler}: {states} states, {done}"));
+    Ok(())
+}
+
+fn refused(args: &ImportArgs, mistakes: &Mistakes) -> Result<()> {
+    let Mistakes { problems, more } = mistakes;
+    if args.json {
+        let handler = &args.handler;
+        return output::json(&json!({ "ok": false, "handler": handler, "problems": problems, "more": more }));
+    }
+    let file = args.file.display();
+    for problem in problems {
+        let place = if problem.place.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", problem.place)
+        };
+        output::error(&format!("{file}: line {}{place}: {}", problem.line, problem.problem));
+    }
+    if *more > 0 {
+        output::error(&format!("{file}: and {more} more"));
+    }
+    let count = problems.len() as u64 + more;
+    let noun = if count == 1 { "mistake" } else { "mistakes" };
+    output::error(&format!("{file}: {count} {noun}, nothing was written"));
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! What `--offline` works on: the store of a host that is stopped, and the configuration that it is to start with.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{run, telemetry};
+use sandman_config::{Config, LogFormat, StoreUrl};
+use sandman_operate::deploy::{Done, Offline, Order, Report};
+use sandman_operate::load;
+use sandman_sandbox::Sandbox;
+use sandman_store::SqliteStore;
+
+/// Who it is in the history: whoever may write the store.
+const BY: &str = "offline";
+
+/// A host that is stopped, and kept so for as long as this is open: the store's lock is held.
+pub(super) struct Stopped {
+    config: Arc<Config>,
+    handler: String,
+    sandbox: Arc<Sandbox>,
+    store: Arc<SqliteStore>,
+}
+
+impl Stopped {
+    /// Opens the store of the configuration in `file`, for a handler of it.
+    pub(super) fn open(file: &Path, handler: &str) -> Result<Self> {
+        telemetry::install(LogFormat::Text, "error")?;
+        // Whoever repairs need not have the secrets that the host has in its environment.
+        let config = super::load(file).or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen"]))?;
+        config.find(handler)?;
+        if config.store.url == StoreUrl::Memory {
+            bail!("store.url is sqlite::memory:, which went with the host; --offline needs a store in a file");
+        }
+        if let Some(path) = run::store_file(&config).filter(|path| !path.exists()) {
+            bail!(
+                "there is no store {}; it is made by the first start of the host",
+                path.display()
+            );
+        }
+        let store = run::open_store(&config).context("--offline is for a host that is stopped")?;
+        let sandbox = load::sandbox(&config)?;
+        Ok(Self {
+            config: Arc::new(config),
+            handler: handler.to_owned(),
+            sandbox,
+            store,
+        })
+    }
+
+    /// Makes a component the version that serves from the next start on.
+    pub(super) fn deploy(&self, force: bool, component: &[u8], tell: &mut dyn FnMut(Report)) -> Result<Done> {
+        let order = Order { by: BY, force };
+        let handler = self.config.find(&self.handler)?;
+        Ok(self.offline().deploy(handler, (order, component), tell)?)
+    }
+
+    /// Makes an earlier version the one that serves from the next start on.
+    pub(super) fn rollback(&self, force: bool, to: Option<u64>) -> Result<Done> {
+        let order = Order { by: BY, force };
+        let handler = self.config.find(&self.handler)?;
+        Ok(self.offline().rollback(handler, order, to)?)
+    }
+
+    fn offline(&self) -> Offline<'_> {
+        Offline {
+            config: Arc::clone(&self.config),
+            sandbox: Arc::clone(&self.sandbox),
+            versions: &*self.store,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `sandman reload`: the host reads its configuration again and follows it.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::Value;
+
+use super::client::{self, HostArgs};
+use super::output;
+use sandman_operate::control::Reloaded;
+
+const AFTER: &str = "\
+The host reads its own sandman.toml, with its own environment, and changes what it can without a pause:
+handlers and routes come and go; emits, limits, retry, settings and instances change; so do
+host.component and host.versions. The version that serves stays: `sandman deploy` changes that. Everything else needs a
+restart: then the keys are named and nothing is changed, as when the file has mistakes. SIGHUP does the
+same; the host's log says how it went.
+
+Exit codes:
+  0  it follows the file
+  1  nothing changed; the reasons are on stderr
+  2  the command line was wrong
+  3  the host could not be asked
+
+Examples:
+  sandman check && sandman reload
+  sandman reload --json
+  kill -HUP $(pidof sandman)";
+
+/// Let a running host follow its configuration, which has changed.
+#[derive(Args, Debug)]
+#[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
+pub(super) struct ReloadArgs {
+    #[command(flatten)]
+    host: HostArgs,
+
+    /// Print what changed, or why nothing did, as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &ReloadArgs) -> Result<ExitCode> {
+    client::asking(|| {
+        let mut response = args.host.client()?.post("/v1/reload", ("application/json", b""))?;
+        if response.status().is_success() {
+            let reloaded: Reloaded = client::read(&mut response)?;
+            client::show(args.json, &reloaded, print)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let told: Value = client::read(&mut response)?;
+        if args.json {
+            output::json(&told)?;
+        } else {
+            let why = told.get("error").and_then(Value::as_str).unwrap_or_default();
+            output::error(&format!("sandman: nothing changed: {why}"));
+        }
+        Ok(ExitCode::FAILURE)
+    })
+}
+
+fn print(reloaded: &Reloaded) {
+    let Reloaded {
+        added,
+        removed,
+        changed,
+        routes,
+    } = reloaded;
+    if *reloaded == Reloaded::default() {
+        output::line("the configuration is the one that is served already");
+    }
+    for (what, names) in [("added", added), ("removed", removed), ("changed", changed)] {
+        for name in names {
+            output::line(&format!("handler {name}: {what}"));
+        }
+    }
+    if *routes {
+        output::line("routes: changed");
+    }
+}

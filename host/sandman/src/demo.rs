@@ -1,0 +1,274 @@
+//! `sandman demo`: DreamScape's user service with everything embedded, real traffic, a version swapped under it, a broken one
+//! refused, a rollback, a broker that goes away; and at the end a check of all that came out.
+//!
+//! The host is a process of its own, started, asked and stopped by the commands that a platform team types. This process
+//! plays everybody else: the broker, the users, the services that publish and read.
+
+mod check;
+mod commands;
+mod events;
+mod keeper;
+mod scene;
+mod story;
+mod users;
+mod wrap;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use sandman_engine::clock;
+use sandman_kafka::Announcer;
+
+use check::{Seen, check, versions};
+use commands::{Said, ask};
+use events::Events;
+use scene::Scene;
+use story::{Story, took};
+use users::{Client, Done, Request};
+
+/// Clients that send requests at the same time.
+const CLIENTS: usize = 6;
+/// How long each part of the story lasts.
+const PART: Duration = Duration::from_millis(2_500);
+/// How long the broker is away.
+const OUTAGE: Duration = Duration::from_secs(2);
+/// Events that are owed come within this long after the one before, or not at all.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A fault in what the check sees, to see that it finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Plant {
+    /// An event is missing.
+    Lost,
+    /// An event comes twice.
+    Doubled,
+    /// Two events of a user have changed places.
+    Disordered,
+}
+
+/// How the demo is played.
+#[derive(Debug)]
+pub struct Options {
+    /// The checkout whose guests are built.
+    pub repository: PathBuf,
+    /// Stay up at the end, until told to stop.
+    pub keep: bool,
+    /// Falsify what the check sees.
+    pub plant: Option<Plant>,
+    /// Set when somebody wants it to end.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+/// When things happened to the traffic.
+struct Times {
+    swap: (Instant, Instant),
+    outage: (Instant, Instant),
+    outage_millis: (i64, i64),
+}
+
+/// Plays the demo. Answers whether its check found nothing.
+///
+/// # Errors
+/// If a part of it could not be played.
+pub fn demo(options: &Options) -> Result<bool> {
+    let story = Story::begin("Sandman: DreamScape's user service, with everything it needs in this one program");
+    let scene = Scene::build(&options.repository, &story, &options.interrupted)?;
+    let events = Events::follow(&scene.kafka)?;
+    let kafka = Arc::new(Announcer::open(&scene.kafka)?);
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients = (0..CLIENTS).map(|number| {
+        let client = Client::new(number, &scene.host.http, &scene.secret, &kafka);
+        let stop = Arc::clone(&stop);
+        std::thread::spawn(move || client.run(&stop))
+    });
+    let clients: Vec<_> = clients.collect();
+    story.tell(
+        "traffic",
+        &format!("{CLIENTS} clients, {} users", CLIENTS * users::USERS),
+    );
+    let played = play(&scene, &story, options);
+    stop.store(true, Ordering::Relaxed);
+    let mut done = Done::default();
+    for client in clients {
+        if let Ok(theirs) = client.join() {
+            done.add(theirs);
+        }
+    }
+    let times = played?;
+    kafka.flush(PATIENCE)?;
+    events.wait_for(done.owed.len(), PATIENCE);
+    let mut seen = events.end()?;
+    plant(&mut seen, options.plant);
+    let served = done.requests.iter();
+    let served = served.filter_map(|request| Some((request.user.as_str(), request.version?)));
+    let strays = versions(served, &[1, 2, 1]);
+    let strays = strays
+        .into_iter()
+        .map(|stray| format!("served by versions out of turn: {stray}"));
+    done.failed.extend(strays.collect::<Vec<_>>());
+    let verdict = check(&done.owed, &seen, Some(times.outage_millis));
+    summary(&story, &done, &seen, &times);
+    story.verdict(&verdict, &done.failed);
+    if options.keep {
+        scene.linger(&story, &options.interrupted);
+    }
+    if !scene.end()? {
+        bail!("the host did not stop gracefully");
+    }
+    Ok(verdict.holds() && done.failed.is_empty())
+}
+
+/// What happens while the traffic flows.
+fn play(scene: &Scene, story: &Story, options: &Options) -> Result<Times> {
+    let wait = |time| wait(time, &options.interrupted);
+    wait(PART)?;
+    let swap = Instant::now();
+    let said = ask(
+        scene.folder(),
+        &scene.host,
+        &["deploy", "profile", "second/profile.wasm"],
+    )?;
+    let swap = (swap, Instant::now());
+    story.tell("deploy a new version", &succeeded(said)?);
+    wait(PART)?;
+    let said = ask(
+        scene.folder(),
+        &scene.host,
+        &["deploy", "profile", "first/preferences.wasm"],
+    )?;
+    story.tell("deploy a wrong one", &first_reason(&refused(said)?));
+    wait(PART)?;
+    story.tell(
+        "roll back",
+        &succeeded(ask(scene.folder(), &scene.host, &["rollback", "profile"])?)?,
+    );
+    wait(PART)?;
+    let (away, away_millis) = (Instant::now(), clock::wall_millis());
+    scene.broker.stop();
+    story.tell(
+        "broker stopped",
+        "requests are answered meanwhile, their events wait in the outbox",
+    );
+    wait(OUTAGE)?;
+    scene.broker.resume();
+    let outage = (away, Instant::now());
+    story.tell("broker back", "the events follow, in order");
+    let outage_millis = (away_millis - 1_000, clock::wall_millis() + 1_000);
+    wait(PART)?;
+    Ok(Times {
+        swap,
+        outage,
+        outage_millis,
+    })
+}
+
+fn wait(time: Duration, interrupted: &AtomicBool) -> Result<()> {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        if interrupted.load(Ordering::Relaxed) {
+            bail!("interrupted");
+        }
+        std::thread::park_timeout(Duration::from_millis(20).min(until.saturating_duration_since(Instant::now())));
+    }
+    Ok(())
+}
+
+fn succeeded(Said { success, line }: Said) -> Result<String> {
+    if !success {
+        bail!("it should have worked: {line}");
+    }
+    Ok(line)
+}
+
+fn refused(Said { success, line }: Said) -> Result<String> {
+    if success {
+        bail!("a component that does not fit was accepted: {line}");
+    }
+    Ok(line)
+}
+
+/// A refusal with the first of its reasons, and what comes of it; the others would fill the screen.
+fn first_reason(refusal: &str) -> String {
+    match (refusal.split_once("; "), refusal.rsplit_once("; ")) {
+        (Some((first, rest)), Some((_, end))) if rest != end => format!("{first}; …; {end}"),
+        _ => refusal.to_owned(),
+    }
+}
+
+/// The screen at the end.
+fn summary(story: &Story, done: &Done, seen: &[Seen], times: &Times) {
+    story.pause();
+    let of = |what: &str| done.requests.iter().filter(|request| request.what == what).count();
+    let (put, get, avatar) = (of("PUT"), of("GET"), of("avatar"));
+    let (registered, failed) = (done.registered, done.failed.len());
+    story.line(
+        "in",
+        &format!(
+            "{registered} user.created from Kafka; over HTTP {put} PUT, {get} GET, {avatar} avatars, {failed} failed"
+        ),
+    );
+    let out = events::TOPICS.map(|topic| {
+        let event_type = topic.trim_start_matches("dreamscape.");
+        let count = seen.iter().filter(|event| event.event_type == event_type).count();
+        format!("{count} {event_type}")
+    });
+    story.line("out", &format!("{}; one of each:", out.join(", ")));
+    story.events(done.registration.as_deref(), seen);
+    let served = |version| {
+        done.requests
+            .iter()
+            .filter(|request| request.version == Some(version))
+            .count()
+    };
+    let (first, second) = (served(1), served(2));
+    story.line(
+        "profile",
+        &format!("{first} PUTs answered by the first version, {second} by the second"),
+    );
+    let requests = || done.requests.iter();
+    let ended = |request: &&Request| request.at + request.took;
+    let within = |(from, to): (Instant, Instant)| {
+        took(requests().filter(move |request| ended(request) >= from && request.at <= to))
+    };
+    let after = |request: &&Request| request.at > times.swap.1 && request.at < times.outage.0;
+    story.latencies(&[
+        (
+            "before the swap",
+            took(requests().filter(|request| ended(request) < times.swap.0)),
+        ),
+        ("during it", within(times.swap)),
+        ("after it", took(requests().filter(after))),
+        ("without a broker", within(times.outage)),
+    ]);
+}
+
+/// Falsifies what was seen.
+fn plant(seen: &mut Vec<Seen>, plant: Option<Plant>) {
+    let named = |seen: &[Seen], user: Option<&str>| {
+        let mut named = seen.iter().enumerate().filter(|(_, event)| event.name.is_some());
+        let found = named.find(|(_, event)| user.is_none_or(|user| event.user == user));
+        found.map(|(at, _)| at)
+    };
+    let Some(first) = named(seen, None) else { return };
+    match plant {
+        None => {}
+        Some(Plant::Lost) => {
+            // Not one that its successor would miss as well.
+            if let Some(at) = seen.iter().position(|event| event.name.is_none()) {
+                seen.remove(at);
+            }
+        }
+        Some(Plant::Doubled) => seen.extend(seen.get(first).cloned()),
+        Some(Plant::Disordered) => {
+            let user = seen.get(first).map(|event| event.user.clone());
+            let rest = seen.get(first + 1..).unwrap_or_default();
+            if let Some(next) = named(rest, user.as_deref()) {
+                seen.swap(first, first + 1 + next);
+            }
+        }
+    }
+}

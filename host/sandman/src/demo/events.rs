@@ -1,0 +1,104 @@
+//! What comes out on Kafka, read as any other service would, while everything goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use parking_lot::Mutex;
+use serde::Deserialize;
+
+use super::check::Seen;
+use sandman_core::event::{Record, decode};
+use sandman_kafka::{KafkaSettings, Observer};
+
+/// What the service publishes.
+pub(super) const TOPICS: [&str; 3] = [
+    "dreamscape.user.updated",
+    "dreamscape.user.profile.updated",
+    "dreamscape.user.preferences.updated",
+];
+
+/// How long the broker may take to answer the first question.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Collects events on a thread of its own until it is stopped.
+pub(super) struct Events {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Events {
+    /// Begins to collect.
+    pub(super) fn follow(settings: &KafkaSettings) -> Result<Self> {
+        let observer = Observer::open(settings, &TOPICS, PATIENCE)?;
+        let (seen, stop) = (Arc::<Mutex<Vec<Seen>>>::default(), Arc::new(AtomicBool::new(false)));
+        let (theirs, told) = (Arc::clone(&seen), Arc::clone(&stop));
+        let thread = std::thread::Builder::new().name("observer".to_owned()).spawn(move || {
+            while !told.load(Ordering::Relaxed) {
+                if let Some(record) = observer.next()? {
+                    theirs.lock().push(read(&record)?);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Self { seen, stop, thread })
+    }
+
+    /// How many came so far.
+    pub(super) fn count(&self) -> usize {
+        self.seen.lock().len()
+    }
+
+    /// Waits until so many came, or none came for `patience`.
+    pub(super) fn wait_for(&self, wanted: usize, patience: Duration) {
+        let (mut count, mut since) = (self.count(), Instant::now());
+        while count < wanted && since.elapsed() < patience && !self.thread.is_finished() {
+            std::thread::park_timeout(Duration::from_millis(10));
+            if self.count() > count {
+                (count, since) = (self.count(), Instant::now());
+            }
+        }
+    }
+
+    /// Ends the collection and gives what it has.
+    pub(super) fn end(self) -> Result<Vec<Seen>> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow!("the observer panicked"))??;
+        Ok(std::mem::take(&mut *self.seen.lock()))
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Payload {
+    #[serde(default)]
+    changes: Changes,
+}
+
+#[derive(Default, Deserialize)]
+struct Changes {
+    username: Option<Change>,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    old: Option<String>,
+    new: String,
+}
+
+fn read(record: &Record) -> Result<Seen> {
+    let envelope = decode(record.value.as_deref()).context("an event that was published")?;
+    let payload: Payload = serde_json::from_str(envelope.payload.get()).context("the payload of a published event")?;
+    let text = |bytes: &Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
+    Ok(Seen {
+        event_id: envelope.event_id,
+        event_type: envelope.event_type,
+        user: text(&record.key),
+        cause: envelope.causation_id.or(envelope.correlation_id).unwrap_or_default(),
+        name: payload.changes.username.map(|change| (change.old, change.new)),
+        at_millis: record.timestamp_millis.unwrap_or_default(),
+        text: text(&record.value),
+    })
+}

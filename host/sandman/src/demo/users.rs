@@ -1,0 +1,268 @@
+//! DreamScape's users: each does one thing after the other over HTTP, and registers through Kafka first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use ureq::Agent;
+use uuid::Uuid;
+
+use super::check::Owed;
+use sandman_core::event::iso_millis;
+use sandman_engine::clock;
+use sandman_kafka::Announcer;
+
+const OWN: &str = "/api/v1/users/profile";
+/// The pause between two requests of one client.
+const PACE: Duration = Duration::from_millis(10);
+/// Users of one client.
+pub(super) const USERS: usize = 20;
+/// A user uploads a picture once in so many turns.
+const PICTURE_EVERY: usize = 25;
+/// The first bytes of every PNG, and little else: the host looks at the signature.
+const PICTURE: &[u8] = b"\x89PNG\r\n\x1A\na picture of the demo";
+const BOUNDARY: &str = "sandman-demo";
+
+struct User {
+    id: String,
+    token: String,
+    french: bool,
+}
+
+/// A request that was sent.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// The user.
+    pub(super) user: String,
+    /// The method, or the word for what it did.
+    pub(super) what: &'static str,
+    /// When it was sent.
+    pub(super) at: Instant,
+    /// Until its answer was there.
+    pub(super) took: Duration,
+    /// The version of `profile` that answered, where the answer tells.
+    pub(super) version: Option<u64>,
+}
+
+/// What one client did.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// What must come out of it.
+    pub(super) owed: Vec<Owed>,
+    /// Its requests that were answered as they should be.
+    pub(super) requests: Vec<Request>,
+    /// Registrations that it published.
+    pub(super) registered: usize,
+    /// One of them.
+    pub(super) registration: Option<String>,
+    /// Requests that were not, and why.
+    pub(super) failed: Vec<String>,
+}
+
+impl Done {
+    /// Adds what another client did.
+    pub(super) fn add(&mut self, other: Self) {
+        self.owed.extend(other.owed);
+        self.requests.extend(other.requests);
+        self.registered += other.registered;
+        self.registration = self.registration.take().or(other.registration);
+        self.failed.extend(other.failed);
+    }
+}
+
+/// A client with users of its own.
+pub(super) struct Client {
+    number: usize,
+    http: String,
+    secret: String,
+    agent: Agent,
+    kafka: Arc<Announcer>,
+    done: Done,
+}
+
+impl Client {
+    /// A client of the service at `http`; its users register on Kafka.
+    pub(super) fn new(number: usize, http: &str, secret: &str, kafka: &Arc<Announcer>) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .proxy(None)
+            .build();
+        Self {
+            number,
+            http: http.to_owned(),
+            secret: secret.to_owned(),
+            agent: config.into(),
+            kafka: Arc::clone(kafka),
+            done: Done::default(),
+        }
+    }
+
+    /// Uses the service until it is told to stop.
+    pub(super) fn run(mut self, stop: &AtomicBool) -> Done {
+        let mut users: Vec<User> = (0..USERS).map(|user| self.user(user)).collect();
+        for turn in 0.. {
+            for (number, user) in users.iter_mut().enumerate() {
+                if stop.load(Ordering::Relaxed) {
+                    return self.done;
+                }
+                let began = Instant::now();
+                if turn == 0 {
+                    self.register(&user.id);
+                }
+                self.act((turn, number), user);
+                std::thread::park_timeout(PACE.saturating_sub(began.elapsed()));
+            }
+        }
+        self.done
+    }
+
+    fn user(&self, number: usize) -> User {
+        let id = format!("user-{}-{number:02}", self.number);
+        let token = token(&id, &self.secret);
+        let french = false;
+        User { id, token, french }
+    }
+
+    /// What auth-service would publish.
+    fn register(&mut self, user: &str) {
+        let id = Uuid::new_v4().to_string();
+        let now = iso_millis(clock::wall_millis());
+        let envelope = json!({
+            "eventId": id, "eventType": "user.created", "timestamp": now, "version": "1.0", "source": "auth-service",
+            "payload": { "userId": user, "email": format!("{user}@example.org"), "firstName": "Ada", "createdAt": now },
+        })
+        .to_string();
+        match self.kafka.send("dreamscape.user.created", user, envelope.as_bytes()) {
+            Ok(()) => {
+                self.done.registered += 1;
+                self.done.registration.get_or_insert(envelope);
+                self.owe(&id, &["user.profile.updated"]);
+            }
+            Err(error) => self.done.failed.push(error.to_string()),
+        }
+    }
+
+    /// What a user sends differs from what they sent before, so that there is something to publish.
+    fn act(&mut self, (turn, number): (usize, usize), user: &mut User) {
+        if turn > 0 && (turn + number).is_multiple_of(PICTURE_EVERY) {
+            return self.picture(user);
+        }
+        let name = json!({ "name": format!("Ada {turn}") });
+        let mut preferences = || {
+            user.french = !user.french;
+            json!({ "language": if user.french { "fr" } else { "en" } })
+        };
+        let (body, publishes): (_, &[_]) = match turn % 4 {
+            0 => (
+                json!({ "profile": name, "preferences": preferences() }),
+                &["user.updated", "user.preferences.updated"],
+            ),
+            1 => (json!({ "profile": name }), &["user.updated"]),
+            2 => (json!({ "preferences": preferences() }), &["user.preferences.updated"]),
+            _ => return self.get(user),
+        };
+        self.put(user, &body, publishes);
+    }
+
+    fn put(&mut self, user: &User, body: &Value, publishes: &[&'static str]) {
+        let cause = Uuid::new_v4().to_string();
+        let request = self.agent.put(format!("{}{OWN}", self.http));
+        let request = request
+            .header("Authorization", &user.token)
+            .header("X-Correlation-Id", &cause);
+        let request = request.header("Content-Type", "application/json");
+        let at = Instant::now();
+        let answer = request.send(body.to_string());
+        if self.answered(("PUT", user), at, answer) {
+            self.owe(&cause, publishes);
+        }
+    }
+
+    fn get(&mut self, user: &User) {
+        let request = self.agent.get(format!("{}{OWN}", self.http));
+        let at = Instant::now();
+        let answer = request.header("Authorization", &user.token).call();
+        self.answered(("GET", user), at, answer);
+    }
+
+    fn picture(&mut self, user: &User) {
+        let cause = Uuid::new_v4().to_string();
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"avatar\"; filename=\"me.png\"\r\n\
+             Content-Type: image/png\r\n\r\n"
+        );
+        let body = [head.as_bytes(), PICTURE, format!("\r\n--{BOUNDARY}--\r\n").as_bytes()].concat();
+        let request = self.agent.post(format!("{}{OWN}/{}/avatar", self.http, user.id));
+        let request = request
+            .header("Authorization", &user.token)
+            .header("X-Correlation-Id", &cause);
+        let request = request.header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"));
+        let at = Instant::now();
+        let answer = request.send(&body[..]);
+        if self.answered(("avatar", user), at, answer) {
+            self.owe(&cause, &["user.profile.updated"]);
+        }
+    }
+
+    fn answered(
+        &mut self,
+        (what, user): (&'static str, &User),
+        at: Instant,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> bool {
+        let read = answer.and_then(|mut response| {
+            let status = response.status();
+            response.body_mut().read_to_string().map(|body| (status, body))
+        });
+        match read {
+            Ok((status, body)) if status.is_success() => {
+                let took = at.elapsed();
+                let version = (what == "PUT").then(|| 1 + u64::from(body.contains("second version")));
+                self.done.requests.push(Request {
+                    user: user.id.clone(),
+                    what,
+                    at,
+                    took,
+                    version,
+                });
+                true
+            }
+            Ok((status, body)) => {
+                self.done.failed.push(format!("{what}: {status} {body}"));
+                false
+            }
+            Err(error) => {
+                self.done.failed.push(format!("{what}: {error}"));
+                false
+            }
+        }
+    }
+
+    fn owe(&mut self, cause: &str, types: &[&'static str]) {
+        self.done.owed.extend(types.iter().map(|event_type| Owed {
+            cause: cause.to_owned(),
+            event_type,
+        }));
+    }
+}
+
+/// The header of a user who has logged in, as auth-service signs it.
+pub(super) fn token(user: &str, secret: &str) -> String {
+    let expires = clock::wall_millis() / 1000 + 86_400;
+    let claims = json!({ "userId": user, "email": format!("{user}@example.org"), "type": "access", "exp": expires });
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let message = format!("{}.{}", part(&json!({ "alg": "HS256", "typ": "JWT" })), part(&claims));
+    // HMAC takes a key of any length.
+    let mac = <Hmac<Sha256> as Mac>::new_from_slice(secret.as_bytes());
+    let signature = mac.map(|mac| mac.chain_update(&message).finalize().into_bytes().to_vec());
+    format!(
+        "Bearer {message}.{}",
+        URL_SAFE_NO_PAD.encode(signature.unwrap_or_default())
+    )
+}

@@ -1,0 +1,149 @@
+//! One line of the file: `{"key": "…", "state": {…}}`. Pure.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use sandman_core::contract::{Misfit, StateShape};
+
+/// Bytes of the longest key, as requests may have it.
+pub const LONGEST_KEY: usize = 256;
+/// Room for the key and for what stands around key and state.
+const AROUND: usize = 8 << 10;
+/// Mistakes of one state that are told.
+const MISFITS: usize = 5;
+
+/// What a line must hold.
+pub(super) struct Rules<'a> {
+    pub(super) shape: &'a StateShape,
+    /// Bytes of the longest state.
+    pub(super) longest: usize,
+}
+
+/// A line that fits.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) key: String,
+    /// The document as it stands in the file.
+    pub(super) state: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    key: String,
+    state: Box<RawValue>,
+}
+
+impl Rules<'_> {
+    /// Bytes of the longest line.
+    pub(super) fn longest_line(&self) -> usize {
+        self.longest.saturating_add(AROUND)
+    }
+
+    /// The line, or what is wrong with it.
+    pub(super) fn read(&self, text: &[u8]) -> Result<Line, Vec<Misfit>> {
+        let Written { key, state } = serde_json::from_slice(text).map_err(|error| vec![unreadable(&error)])?;
+        let mut misfits = Vec::new();
+        if key.is_empty() || key.len() > LONGEST_KEY || key.chars().any(char::is_control) {
+            misfits.push(misfit(
+                "key",
+                format!("must have 1 to {LONGEST_KEY} bytes and no control characters"),
+            ));
+        }
+        misfits.extend(self.wrong_with(state.get()));
+        if misfits.is_empty() {
+            let state = String::from(Box::<str>::from(state));
+            Ok(Line { key, state })
+        } else {
+            Err(misfits)
+        }
+    }
+
+    fn wrong_with(&self, state: &str) -> Vec<Misfit> {
+        let longest = self.longest;
+        if state.len() > longest {
+            return vec![misfit(
+                "state",
+                format!("is longer than {longest} bytes, the handler's limits.output"),
+            )];
+        }
+        let value = match serde_json::from_str(state) {
+            Ok(Value::Null) => {
+                return vec![misfit(
+                    "state",
+                    "is null: leave out the line of a key without a state".to_owned(),
+                )];
+            }
+            Ok(value) => value,
+            Err(error) => return vec![misfit("state", error.to_string())],
+        };
+        let placed = |Misfit { place, problem }| misfit(&format!("state{place}"), problem);
+        self.shape.misfits(&value, MISFITS).into_iter().map(placed).collect()
+    }
+}
+
+fn misfit(place: &str, problem: String) -> Misfit {
+    Misfit {
+        place: place.to_owned(),
+        problem,
+    }
+}
+
+/// serde counts lines within the text, which is one line.
+fn unreadable(error: &serde_json::Error) -> Misfit {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or_default();
+    let column = error.column();
+    misfit(
+        "",
+        format!("is not {{\"key\": \"…\", \"state\": {{…}}}}: {what}, column {column}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Line, Vec<String>> {
+        let shape = StateShape::default();
+        let rules = Rules {
+            shape: &shape,
+            longest: 20,
+        };
+        let told = |misfit: Misfit| format!("{}: {}", misfit.place, misfit.problem);
+        let line = rules.read(text.as_bytes());
+        line.map_err(|misfits| misfits.into_iter().map(told).collect())
+    }
+
+    #[test]
+    fn the_state_is_kept_as_it_was_written() {
+        let line = read(r#"{ "state": {"b": 1.50, "a": 2}, "key": "ada" }"#).expect("a good line");
+        assert_eq!(
+            (line.key.as_str(), line.state.as_str()),
+            ("ada", r#"{"b": 1.50, "a": 2}"#)
+        );
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_told_with_its_place() {
+        for (text, words) in [
+            ("{", "column 1"),
+            ("[]", "is not {\"key\""),
+            (r#"{"key": "ada"}"#, "missing field `state`"),
+            (r#"{"key": 7, "state": {}}"#, "invalid type"),
+            (r#"{"key": "a", "state": {}, "email": ""}"#, "unknown field `email`"),
+            (r#"{"key": "a", "key": "b", "state": {}}"#, "duplicate field `key`"),
+            (r#"{"key": "", "state": {}}"#, "key: must have 1 to 256 bytes"),
+            ("{\"key\": \"a\\n\", \"state\": {}}", "key: must have"),
+            (r#"{"key": "a", "state": null}"#, "state: is null"),
+            (
+                r#"{"key": "a", "state": "012345678901234567890"}"#,
+                "state: is longer than 20",
+            ),
+        ] {
+            let told = read(text).expect_err(text).join("; ");
+            assert!(told.contains(words), "{text}: {told}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The second pass: what is not in the store yet goes there, in batches through the one commit point.
+
+use std::io::Read;
+use std::mem;
+use std::sync::Arc;
+
+use super::file::{Lines, Text};
+use super::line::{Line, Rules};
+use super::progress::Progress;
+use super::{Import, ImportError, Standing};
+use sandman_core::store::{Commit, StateWrite, Store};
+use sandman_engine::clock;
+
+/// States of one commit; more would not be faster, and would be lost together.
+const BATCH: usize = 1_000;
+/// Bytes of one commit.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// States on their way into the store.
+struct Writing<'a> {
+    store: &'a dyn Store,
+    batch: Vec<StateWrite>,
+    bytes: usize,
+    written: u64,
+}
+
+impl Import<'_> {
+    /// Writes what the first pass has looked at. Each line is read as then, so that a file that somebody has changed
+    /// meanwhile brings in nothing that does not fit.
+    pub(super) fn write(
+        &self,
+        store: &dyn Store,
+        rules: &Rules<'_>,
+        lines: &mut Lines<impl Read>,
+        (progress, checked): (&Progress, u64),
+    ) -> Result<(), ImportError> {
+        let mut writing = Writing {
+            store,
+            batch: Vec::new(),
+            bytes: 0,
+            written: 0,
+        };
+        let mut states = 0;
+        progress.begin("writing");
+        while let Some((_, text)) = lines.next()? {
+            states += 1;
+            let line = match text {
+                Text::Whole(text) => rules.read(text).ok(),
+                Text::TooLong => None,
+            };
+            let written = writing.written;
+            let changed = || ImportError::Changed { written };
+            let line = line.ok_or_else(changed)?;
+            let failed = |source| ImportError::Store { written, source };
+            let base = match self.standing(store, &line).map_err(failed)? {
+                Standing::Same => continue,
+                Standing::New => None,
+                Standing::Other(row, revision) if self.overwrite => Some((row, revision)),
+                Standing::Other(..) => return Err(changed()),
+            };
+            let Line { key, state } = line;
+            writing.add(StateWrite {
+                handler: Arc::clone(&self.handler),
+                key: key.into(),
+                base,
+                document: Some(state.into()),
+            })?;
+            progress.at(lines.bytes, states);
+        }
+        writing.commit()?;
+        if states == checked {
+            Ok(())
+        } else {
+            Err(ImportError::Changed {
+                written: writing.written,
+            })
+        }
+    }
+}
+
+impl Writing<'_> {
+    fn add(&mut self, state: StateWrite) -> Result<(), ImportError> {
+        self.bytes += state.document.as_ref().map_or(0, |document| document.len());
+        self.batch.push(state);
+        if self.batch.len() >= BATCH || self.bytes >= BATCH_BYTES {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), ImportError> {
+        self.bytes = 0;
+        let states = mem::take(&mut self.batch);
+        let count = states.len() as u64;
+        let commit = Commit {
+            states,
+            ..Commit::default()
+        };
+        if commit.is_empty() {
+            return Ok(());
+        }
+        let written = self.written;
+        let failed = |source| ImportError::Store { written, source };
+        self.store.commit(&commit, clock::wall_millis()).map_err(failed)?;
+        self.written += count;
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! What came of an invocation, for a person or as JSON.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Bench;
+use crate::telemetry::Overheard;
+use sandman_core::outcome::{EmittedEvent, Outcome, Reply, StateChange};
+
+/// How an invocation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The handler decided something.
+    Done,
+    /// The handler does not consume the event; the guest was not called.
+    Ignored,
+    /// Trying again would not help: it would become a dead letter.
+    Rejected,
+    /// The handler asked for another try.
+    Retry,
+    /// The guest trapped.
+    Trap,
+    /// The guest went over a bound.
+    Exceeded,
+    /// What the guest returned is no outcome, or against its contract.
+    Invalid,
+}
+
+impl Verdict {
+    /// Whether the trigger would be done with, without a dead letter.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Done | Self::Ignored)
+    }
+}
+
+/// What came of an invocation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The handler's name.
+    pub handler: String,
+    /// The component's sha256, lower-case hex.
+    pub digest: String,
+    /// How it ended.
+    pub outcome: Verdict,
+    /// Why it is no outcome.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What becomes of the key's state.
+    pub state: State,
+    /// Events to publish, in order.
+    pub events: Vec<Emitted>,
+    /// The answer to a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Answer>,
+    /// What the guest logged.
+    pub logs: Vec<Overheard>,
+    /// CPU time of the call, in microseconds, the making of the instance included.
+    pub cpu_micros: u64,
+    /// The most linear memory that it held, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// What becomes of the key's state.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase", tag = "change", content = "document")]
+pub enum State {
+    /// It stays.
+    Keep,
+    /// The new document, as the guest wrote it.
+    Put(Json),
+    /// It goes.
+    Delete,
+}
+
+/// JSON as the guest wrote it, to the byte; a string where it is none.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Json {
+    /// It is JSON.
+    Raw(Box<RawValue>),
+    /// It is not.
+    Text(String),
+}
+
+impl Json {
+    fn of(text: &str) -> Self {
+        RawValue::from_string(text.to_owned()).map_or_else(|_| Self::Text(text.to_owned()), Self::Raw)
+    }
+
+    /// The text.
+    pub fn get(&self) -> &str {
+        match self {
+            Self::Raw(raw) => raw.get(),
+            Self::Text(text) => text,
+        }
+    }
+}
+
+/// An event to publish.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Emitted {
+    /// The event type.
+    pub event_type: String,
+    /// The payload's version.
+    pub version: String,
+    /// A key of its own, where it is not the trigger's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Json>,
+    /// The payload.
+    pub payload: Json,
+}
+
+/// The answer to a request.
+#[derive(Debug, Serialize)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Json>,
+}
+
+impl Report {
+    pub(super) fn new(bench: &Bench<'_>, (outcome, reason): (Verdict, Option<String>), out: Outcome) -> Self {
+        Self {
+            handler: bench.handler.name.to_string(),
+            digest: bench.version.digest.to_string(),
+            outcome,
+            reason,
+            state: match out.state {
+                StateChange::Keep => State::Keep,
+                StateChange::Put(text) => State::Put(Json::of(&text)),
+                StateChange::Delete => State::Delete,
+            },
+            events: out.events.into_iter().map(emitted).collect(),
+            reply: out.reply.map(|Reply { status, body }| Answer {
+                status,
+                body: body.as_deref().map(Json::of),
+            }),
+            logs: Vec::new(),
+            cpu_micros: 0,
+            memory_bytes: 0,
+        }
+    }
+
+    pub(super) fn cost(mut self, cpu: Duration, memory: u64) -> Self {
+        self.cpu_micros = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
+        self.memory_bytes = memory;
+        self
+    }
+
+    pub(super) fn said(mut self, logs: Vec<Overheard>) -> Self {
+        self.logs = logs;
+        self
+    }
+
+    /// Nothing of it would be committed after all.
+    pub(super) fn gives_up(&mut self, outcome: Verdict, reason: String) {
+        self.outcome = outcome;
+        self.reason = Some(reason);
+        self.state = State::Keep;
+        self.events.clear();
+    }
+
+    /// Whether the answer is an error, with which a request changes nothing.
+    pub fn is_refusal(&self) -> bool {
+        self.reply.as_ref().is_some_and(|reply| reply.status >= 400)
+    }
+}
+
+fn emitted(event: EmittedEvent) -> Emitted {
+    Emitted {
+        metadata: event.metadata.as_deref().map(Json::of),
+        payload: Json::of(&event.payload),
+        event_type: event.event_type,
+        version: event.version,
+        key: event.key,
+    }
+}

@@ -1,0 +1,28 @@
+//! Where the SDK is: it is not published, so a guest names its folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::NewError;
+
+/// The SDK beside the sources that this binary was built from.
+const BUILT_WITH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest/sdk");
+
+/// The folder of the SDK: the one that was named, or the one that this binary was built with.
+///
+/// # Errors
+/// [`NewError::NoSdk`] if it is not there.
+pub fn find(named: Option<&Path>) -> Result<PathBuf, NewError> {
+    let dir = named.unwrap_or(Path::new(BUILT_WITH));
+    let no_sdk = || NewError::NoSdk {
+        dir: dir.to_owned(),
+        guessed: named.is_none(),
+    };
+    let manifest = fs::read_to_string(dir.join("Cargo.toml")).map_err(|_| no_sdk())?;
+    let manifest: toml::Table = manifest.parse().map_err(|_| no_sdk())?;
+    let name = manifest.get("package").and_then(|package| package.get("name"));
+    if name.and_then(toml::Value::as_str) != Some("sandman-sdk") {
+        return Err(no_sdk());
+    }
+    dir.canonicalize().map_err(|_| no_sdk())
+}

@@ -1,0 +1,155 @@
+//! The running host, as an operator sees it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender};
+use parking_lot::Mutex;
+
+use super::lag::LagView;
+use super::reload::Switch;
+use sandman_config::Config;
+use sandman_core::event::iso_millis;
+use sandman_core::lanes::HandlerIx;
+use sandman_engine::alarm::Alarm;
+use sandman_engine::clock;
+use sandman_engine::meters::{Meters, Rates};
+use sandman_engine::pipeline::Pipeline;
+use sandman_engine::registry::{Handler, Registry};
+use sandman_kafka::{KafkaHealth, KafkaSettings};
+use sandman_operate::control::{Control, Entry, HandlerReport, MemoryReport, ReloadError, Reloaded};
+use sandman_operate::deploy::{Deployer, Done, Order, Refusal, Report, Slot};
+use sandman_sandbox::Sandbox;
+use sandman_store::SqliteStore;
+
+/// Entries of a history that are shown.
+const HISTORY: usize = 1_000;
+
+/// What is asked and ordered from outside while the host runs.
+pub(super) struct HostControl {
+    pub(super) config: Arc<ArcSwap<Config>>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) deployer: Deployer,
+    pub(super) store: Arc<SqliteStore>,
+    pub(super) settings: KafkaSettings,
+    pub(super) health: Arc<KafkaHealth>,
+    /// To the host's loop.
+    pub(super) orders: Sender<Switch>,
+    pub(super) lag: Arc<LagView>,
+    rates: Mutex<HashMap<HandlerIx, Rates>>,
+}
+
+impl HostControl {
+    /// The control of a host that is made of these parts, and what it orders of the host's loop.
+    pub(super) fn over(
+        config: &Config,
+        (registry, sandbox, store): (&Arc<Registry>, Arc<Sandbox>, &Arc<SqliteStore>),
+        pipeline: &Arc<Pipeline>,
+        (meters, alarm): (&Arc<Meters>, &Alarm),
+        settings: &KafkaSettings,
+    ) -> (Arc<Self>, Receiver<Switch>) {
+        let config = Arc::new(ArcSwap::from_pointee(config.clone()));
+        let deployer = Deployer::new(
+            Arc::clone(&config),
+            Arc::clone(registry),
+            sandbox,
+            Arc::clone(store) as _,
+            (Arc::clone(meters), alarm.clone()),
+        );
+        let (orders, ordered) = crossbeam_channel::unbounded();
+        let control = Self {
+            config,
+            registry: Arc::clone(registry),
+            pipeline: Arc::clone(pipeline),
+            deployer,
+            store: Arc::clone(store),
+            settings: settings.clone(),
+            health: KafkaHealth::new(),
+            orders,
+            lag: Arc::new(LagView::new(pipeline)),
+            rates: Mutex::default(),
+        };
+        (Arc::new(control), ordered)
+    }
+
+    /// Notes what was done so far; called about once a second.
+    pub(super) fn sample(&self) {
+        let now = clock::monotonic_millis();
+        let mut rates = self.rates.lock();
+        for (ix, handler) in self.registry.iter() {
+            rates.entry(ix).or_default().sample(now, handler.meters.totals());
+        }
+    }
+
+    fn report(&self, ix: HandlerIx, handler: &Handler) -> Result<HandlerReport, Refusal> {
+        let version = handler.active();
+        let standing = self.pipeline.standing(ix);
+        let config = self.config.load();
+        let configured = config.handlers.iter().find(|known| known.name == handler.name);
+        let now = clock::monotonic_millis();
+        let rates = self.rates.lock();
+        let rate = rates.get(&ix).map(|rates| rates.rate(now, handler.meters.totals()));
+        Ok(HandlerReport {
+            name: handler.name.to_string(),
+            version: version.number,
+            digest: version.digest.to_string(),
+            activated_at: iso_millis(self.deployer.since(&handler.name)?),
+            rates: rate.unwrap_or_default(),
+            lag: configured.and_then(|handler| self.lag.of(ix, &handler.topics)),
+            in_flight: standing.in_flight as u64,
+            parked: standing.parked as u64,
+            memory: MemoryReport {
+                limit: configured.map_or(0, |handler| handler.limits.memory),
+                peak: version.guest.peak_memory(),
+                records: standing.bytes as u64,
+            },
+        })
+    }
+}
+
+impl Control for HostControl {
+    fn handlers(&self) -> Result<Vec<HandlerReport>, Refusal> {
+        let serving = self.registry.iter().filter(|(_, handler)| !handler.is_retired());
+        let mut reports = serving
+            .map(|(ix, handler)| self.report(ix, handler))
+            .collect::<Result<Vec<_>, _>>()?;
+        reports.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(reports)
+    }
+
+    fn history(&self, name: &str) -> Result<Vec<Entry>, Refusal> {
+        let history = self.deployer.history(name, HISTORY)?;
+        let entries = history.into_iter().map(|activation| Entry {
+            at: iso_millis(activation.at_millis),
+            by: activation.by,
+            action: activation.action,
+            outcome: activation.outcome,
+            version: activation.number,
+            digest: activation.digest.as_deref().map(str::to_owned),
+            detail: activation.detail,
+        });
+        Ok(entries.collect())
+    }
+
+    fn reserve(&self, name: &str) -> Result<Slot, Refusal> {
+        self.deployer.reserve(name)
+    }
+
+    fn largest_component(&self) -> usize {
+        self.config.load().host.component
+    }
+
+    fn deploy(&self, slot: Slot, order: (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
+        self.deployer.deploy(slot, order, tell);
+    }
+
+    fn rollback(&self, slot: &Slot, order: Order<'_>, to: Option<u64>) -> Result<Done, Refusal> {
+        self.deployer.rollback(slot, order, to)
+    }
+
+    fn reload(&self, by: &str) -> Result<Reloaded, ReloadError> {
+        self.follow(by)
+    }
+}

@@ -1,0 +1,73 @@
+//! The handlers' listener on a runtime of its own, so that nothing that is slow elsewhere slows it down.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use crossbeam_channel::{Sender, bounded};
+use tokio::sync::watch;
+
+use sandman_config::Config;
+use sandman_core::store::Store;
+use sandman_engine::health::HealthView;
+use sandman_engine::meters::Meters;
+use sandman_engine::pipeline::Pipeline;
+use sandman_http::Sweep;
+use sandman_http::{HttpServer, LiveRoutes, Requests};
+
+use super::threads::Threads;
+
+/// Its threads: they parse and copy, guests run elsewhere.
+const RUNTIME_THREADS: usize = 2;
+/// The name of the thread that ends when the last request has.
+pub(super) const THREAD: &str = "http";
+
+/// The running listener.
+pub(super) struct Http {
+    pub(super) address: SocketAddr,
+    pub(super) routes: LiveRoutes,
+    stop: watch::Sender<bool>,
+    stop_sweeper: Sender<()>,
+}
+
+impl Http {
+    /// Starts it, if there are routes to serve.
+    pub(super) fn start(
+        config: &Config,
+        pipeline: &Arc<Pipeline>,
+        (store, health, meters): (&Arc<dyn Store>, &Arc<HealthView>, &Meters),
+        threads: &mut Threads,
+    ) -> Result<Option<Self>> {
+        if config.routes.is_empty() {
+            return Ok(None);
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(RUNTIME_THREADS)
+            .thread_name(THREAD)
+            .enable_all()
+            .build()
+            .context("the runtime of the listeners cannot be started")?;
+        let requests: Arc<dyn Requests> = Arc::clone(pipeline) as _;
+        let server = runtime.block_on(HttpServer::bind(config, requests, Arc::clone(health), meters))?;
+        let (folder, keep) = (&config.uploads.folder, config.uploads.keep);
+        let sweep = Sweep::new(folder, keep, server.held(), Arc::clone(store), meters.http());
+        let (stop_sweeper, sweeper_stopped) = bounded(1);
+        threads.spawn("sweeper".to_owned(), move || sweep.run(&sweeper_stopped))?;
+        let (address, routes) = (server.address(), server.routes());
+        let (stop, stopped) = watch::channel(false);
+        threads.spawn(THREAD.to_owned(), move || runtime.block_on(server.serve(stopped)))?;
+        Ok(Some(Self {
+            address,
+            routes,
+            stop,
+            stop_sweeper,
+        }))
+    }
+
+    /// Finishes the requests that have begun, and takes no more; removes no files any more.
+    pub(super) fn stop(&self) {
+        // Nobody listens once the server has ended by itself.
+        self.stop.send(true).ok();
+        self.stop_sweeper.try_send(()).ok();
+    }
+}

@@ -1,0 +1,126 @@
+//! From the configuration to the Kafka side: settings, topics, consumers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Result;
+
+use sandman_config::{Brokers, Config, HandlerConfig, KafkaConfig, SaslMechanism};
+use sandman_core::broker::TopicSpec;
+use sandman_core::lanes::HandlerIx;
+use sandman_core::store::StoreId;
+use sandman_engine::alarm::Alarm;
+use sandman_engine::pipeline::{HandlerIntake, Pipeline};
+use sandman_kafka::{
+    ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaBroker, KafkaHealth, KafkaSettings, Sasl, cursor_topic,
+};
+
+pub(super) fn settings(config: &KafkaConfig, broker: Option<&EmbeddedBroker>) -> KafkaSettings {
+    let brokers = match (&config.brokers, broker) {
+        (_, Some(broker)) => broker.brokers().to_owned(),
+        (Brokers::Servers(servers), None) => servers.clone(),
+        (Brokers::Embedded, None) => String::new(),
+    };
+    let sasl = config.sasl.as_ref().map(|sasl| Sasl {
+        mechanism: match sasl.mechanism {
+            SaslMechanism::Plain => sandman_kafka::SaslMechanism::Plain,
+            SaslMechanism::ScramSha256 => sandman_kafka::SaslMechanism::ScramSha256,
+            SaslMechanism::ScramSha512 => sandman_kafka::SaslMechanism::ScramSha512,
+        },
+        username: sasl.username.clone(),
+        password: sasl.password.expose().to_owned(),
+    });
+    KafkaSettings {
+        brokers,
+        ssl: config.ssl,
+        sasl,
+        options: config.options.clone(),
+    }
+}
+
+/// Every topic the host touches: what the handlers read, their dead letters, what they emit, and the relay's cursor.
+pub(crate) fn topics(config: &Config) -> Vec<TopicSpec> {
+    let mut topics = BTreeMap::new();
+    let mut add = |name: String, partitions: i32, compacted: bool| {
+        topics.insert(
+            name.clone(),
+            TopicSpec {
+                name,
+                partitions,
+                compacted,
+            },
+        );
+    };
+    for handler in &config.handlers {
+        for topic in &handler.topics {
+            add(topic.to_string(), config.kafka.partitions, false);
+            add(format!("{topic}.dlq"), config.kafka.partitions, false);
+        }
+        for event_type in &handler.emits {
+            add(
+                format!("{}{event_type}", config.kafka.topic_prefix),
+                config.kafka.partitions,
+                false,
+            );
+        }
+    }
+    // The embedded broker keeps what it is given and answers no question about it.
+    let compacted = config.kafka.brokers != Brokers::Embedded;
+    add(cursor_topic(&config.host.deployment), 1, compacted);
+    topics.into_values().collect()
+}
+
+/// The topics that events go to.
+pub(super) fn published_topics(config: &Config) -> Vec<Arc<str>> {
+    let emits = config.handlers.iter().flat_map(|handler| &handler.emits);
+    let topics: BTreeSet<_> = emits
+        .map(|event_type| format!("{}{event_type}", config.kafka.topic_prefix))
+        .collect();
+    topics.into_iter().map(Arc::from).collect()
+}
+
+/// The cluster as the relay uses it.
+pub(super) fn cluster(
+    config: &Config,
+    (settings, topics): (&KafkaSettings, Vec<TopicSpec>),
+    health: &Arc<KafkaHealth>,
+    give_up: &Arc<AtomicBool>,
+) -> KafkaBroker {
+    let embedded = config.kafka.brokers == Brokers::Embedded;
+    KafkaBroker {
+        settings: settings.clone(),
+        deployment: config.host.deployment.clone(),
+        // The embedded broker has them already, and cannot say how they are configured.
+        topics: if embedded { Vec::new() } else { topics },
+        health: Arc::clone(health),
+        give_up: Arc::clone(give_up),
+    }
+}
+
+/// The name of a deployment's one host in the group of a handler.
+pub(super) fn member(deployment: &str, handler: &str) -> String {
+    format!("{deployment}-{handler}")
+}
+
+/// Starts the consumer of a handler, for this store; or for one that is to take the deployment over.
+pub(super) fn consumer(
+    handler: &HandlerConfig,
+    ix: HandlerIx,
+    pipeline: &Arc<Pipeline>,
+    (deployment, store, adopt): (&str, &StoreId, bool),
+    (settings, health, alarm): (&KafkaSettings, &Arc<KafkaHealth>, &Alarm),
+) -> Result<ConsumerHandle> {
+    let (alarm, name) = (alarm.clone(), Arc::clone(&handler.name));
+    let options = ConsumerOptions {
+        handler: Arc::clone(&handler.name),
+        group: handler.group.clone(),
+        member: member(deployment, &name),
+        topics: handler.topics.clone(),
+        signature: format!("sandman {store}"),
+        adopt,
+        on_fatal: Box::new(move |error| alarm.raise(&format!("handler `{name}`: {error}"))),
+    };
+    let intake = Arc::new(HandlerIntake::new(Arc::clone(pipeline), ix));
+    Ok(sandman_kafka::spawn_consumer(settings, options, intake, health)?)
+}

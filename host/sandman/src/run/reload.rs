@@ -1,0 +1,284 @@
+//! Following a configuration that changed. Everything that may fail or take its time happens beside the host; the host's
+//! own loop only makes the switch.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use crossbeam_channel::Sender;
+
+use super::control::HostControl;
+use super::http::Http;
+use super::{Host, kafka};
+use sandman_config::{Brokers, Config, Difference, HandlerConfig, Problem};
+use sandman_core::event::TopicPartition;
+use sandman_core::lanes::HandlerIx;
+use sandman_core::progress::Progress;
+use sandman_core::store::Store;
+use sandman_engine::registry::{Handler, Version};
+use sandman_kafka::ensure_topics;
+use sandman_operate::control::{ReloadError, Reloaded};
+use sandman_operate::deploy::Ready;
+
+/// How long Kafka may take to make the topics of a new handler.
+const TOPICS: Duration = Duration::from_secs(20);
+/// How long the host's loop may take.
+const SWITCH: Duration = Duration::from_secs(20);
+/// How long the consumer of a handler that is gone may take to leave its group.
+const LEAVE: Duration = Duration::from_secs(30);
+
+/// A switch that the host's loop is to make, and where it tells how it went.
+pub(super) struct Switch {
+    plan: Plan,
+    answer: Sender<Result<(), String>>,
+}
+
+/// Everything that is to change, ready.
+struct Plan {
+    config: Config,
+    /// The active versions of handlers that go on, with what they are given now.
+    again: Vec<(HandlerIx, Version)>,
+    added: Vec<Added>,
+    removed: Vec<Arc<str>>,
+}
+
+struct Added {
+    handler: HandlerConfig,
+    ready: Ready,
+    progress: Vec<(TopicPartition, Progress)>,
+}
+
+impl HostControl {
+    /// Reads the configuration again and follows it.
+    pub(super) fn follow(&self, by: &str) -> Result<Reloaded, ReloadError> {
+        let told = self.try_follow();
+        match &told {
+            Ok(Reloaded {
+                added,
+                removed,
+                changed,
+                routes,
+            }) => {
+                tracing::info!(target: "audit", by, ?added, ?removed, ?changed, routes, "reloaded");
+            }
+            Err(error) => tracing::warn!(target: "audit", by, %error, "not reloaded, nothing changed"),
+        }
+        told
+    }
+
+    fn try_follow(&self) -> Result<Reloaded, ReloadError> {
+        let _slot = self.deployer.reserve_all()?;
+        let old = self.config.load_full();
+        let new = old.again().map_err(|errors| ReloadError::Mistakes(errors.problems))?;
+        let mut difference = old.difference(&new);
+        self.check_slots(&new, &mut difference);
+        if !difference.restart.is_empty() {
+            return Err(ReloadError::NeedsRestart(difference.restart));
+        }
+        for warning in new.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let told = Reloaded {
+            added: texts(&difference.added),
+            removed: texts(&difference.removed),
+            changed: texts(&difference.changed),
+            routes: difference.routes,
+        };
+        let plan = self.plan(new, difference)?;
+        self.make_topics(&plan)?;
+        let failed = |reason: String| ReloadError::Failed(format!("{reason}; look at the host's log"));
+        let (answer, answered) = crossbeam_channel::bounded(1);
+        let sent = self.orders.send(Switch { plan, answer });
+        sent.map_err(|_| ReloadError::Failed("the host stops".to_owned()))?;
+        match answered.recv_timeout(SWITCH) {
+            Ok(Ok(())) => Ok(told),
+            Ok(Err(reason)) => Err(failed(reason)),
+            Err(_) => Err(failed("the host did not answer in time".to_owned())),
+        }
+    }
+
+    /// What the configuration cannot know: which memory the slots for instances have, and what a handler of that name had
+    /// when this process saw it before.
+    fn check_slots(&self, new: &Config, difference: &mut Difference) {
+        for handler in &new.handlers {
+            if handler.limits.memory > self.deployer.largest_memory() {
+                let most = self.deployer.largest_memory();
+                let key = format!("handlers.{}.limits.memory (more than {most} bytes)", handler.name);
+                difference.restart.push(key);
+            }
+            let known = self
+                .registry
+                .find(&handler.name)
+                .filter(|(_, known)| known.is_retired());
+            let knows = |known: &Handler| handler.topics.iter().all(|topic| known.meters.topic(topic).is_some());
+            if known.is_some_and(|(_, known)| !knows(known)) {
+                difference.restart.push(format!("handlers.{}.topics", handler.name));
+            }
+        }
+    }
+
+    /// Loads everything that is new or different. All mistakes are found at once.
+    fn plan(&self, config: Config, difference: Difference) -> Result<Plan, ReloadError> {
+        let mut problems = Vec::new();
+        let mut wrong = |handler: &HandlerConfig, reason: String| {
+            problems.push(Problem {
+                key: format!("handlers.{}.component", handler.name),
+                problem: reason,
+                allowed: None,
+                nearest: None,
+                variable: None,
+            });
+        };
+        let (mut again, mut added) = (Vec::new(), Vec::new());
+        for handler in &config.handlers {
+            if difference.added.contains(&handler.name) {
+                let progress = self.store.progress(&handler.name);
+                match (self.deployer.ready(&config, handler), progress) {
+                    (Ok(ready), Ok(progress)) => added.push(Added {
+                        handler: handler.clone(),
+                        ready,
+                        progress,
+                    }),
+                    (Err(error), _) => wrong(handler, format!("{error:#}")),
+                    (_, Err(error)) => wrong(handler, error.to_string()),
+                }
+            } else if difference.changed.contains(&handler.name) || difference.regranted.contains(&handler.name) {
+                let ix = self.registry.find(&handler.name).map(|(ix, _)| ix);
+                match self.deployer.again(&config, handler) {
+                    Ok(version) => again.extend(ix.zip(version)),
+                    Err(error) => wrong(handler, error.to_string()),
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ReloadError::Mistakes(problems));
+        }
+        Ok(Plan {
+            config,
+            again,
+            added,
+            removed: difference.removed,
+        })
+    }
+
+    /// Makes the topics that are read and written from now on, where they are missing.
+    fn make_topics(&self, plan: &Plan) -> Result<(), ReloadError> {
+        // The embedded broker makes a topic when it is first asked for.
+        if plan.config.kafka.brokers == Brokers::Embedded {
+            return Ok(());
+        }
+        let known: BTreeSet<_> = kafka::topics(&self.config.load())
+            .into_iter()
+            .map(|topic| topic.name)
+            .collect();
+        let mut topics = kafka::topics(&plan.config);
+        topics.retain(|topic| !known.contains(&topic.name));
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let made = ensure_topics(&self.settings, &topics, &self.health, TOPICS);
+        made.map(drop).map_err(|error| ReloadError::Failed(error.to_string()))
+    }
+}
+
+fn texts(names: &[Arc<str>]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+impl Host {
+    /// Makes the switch that was ordered.
+    pub(super) fn switch(&mut self, order: Switch) {
+        let Switch { plan, answer } = order;
+        let switched = self.try_switch(plan).map_err(|error| format!("{error:#}"));
+        // Whoever ordered it may have given up.
+        answer.send(switched).ok();
+    }
+
+    fn try_switch(&mut self, plan: Plan) -> anyhow::Result<()> {
+        // What can fail comes first: then nothing is changed yet.
+        if self.http.is_none() {
+            let shared = Arc::clone(&self.store) as _;
+            let parts = (&shared, &self.view, &*self.meters);
+            self.http = Http::start(&plan.config, &self.pipeline, parts, &mut self.threads)?;
+            if let Some(http) = &self.http {
+                tracing::info!(address = %http.address, "serving routes");
+            }
+        }
+        for Added {
+            handler,
+            ready,
+            progress,
+        } in plan.added
+        {
+            self.add(&plan.config, &handler, ready, progress)?;
+        }
+        for (ix, version) in plan.again {
+            if let Some(handler) = self.registry.get(ix) {
+                handler.replace(Arc::new(version));
+            }
+        }
+        if let Some(http) = &self.http {
+            let registry = Arc::clone(&self.registry);
+            let index = move |name: &str| registry.find(name).map(|(ix, _)| ix);
+            http.routes.follow(&plan.config, &index, &self.meters);
+        }
+        for name in &plan.removed {
+            self.remove(name);
+        }
+        self.view.set_topics(kafka::published_topics(&plan.config));
+        self.control.config.store(Arc::new(plan.config));
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        config: &Config,
+        handler: &HandlerConfig,
+        ready: Ready,
+        progress: Vec<(TopicPartition, Progress)>,
+    ) -> anyhow::Result<()> {
+        let version = self.control.deployer.begin(config, handler, ready)?;
+        let ix = match self.registry.find(&handler.name) {
+            Some((ix, known)) => {
+                known.replace(Arc::new(version));
+                known.recall();
+                ix
+            }
+            None => {
+                let meters = self.meters.handler(&handler.name, &handler.topics);
+                let added = self.registry.add(Handler::new(&handler.name, meters, version));
+                added.context("this process has known too many handlers; restart it")?
+            }
+        };
+        self.pipeline.admit(ix, progress);
+        if self.consuming {
+            self.consume_one(handler, ix)?;
+        }
+        Ok(())
+    }
+
+    /// Its consumer leaves the group once what it has begun is committed; nobody waits for that.
+    fn remove(&mut self, name: &str) {
+        let Some((ix, handler)) = self.registry.find(name) else {
+            return;
+        };
+        handler.retire();
+        handler.meters.idle();
+        self.control.deployer.retired(handler);
+        let Some(at) = self.consumers.iter().position(|(of, _)| *of == ix) else {
+            return;
+        };
+        let (_, consumer) = self.consumers.swap_remove(at);
+        consumer.quiesce();
+        consumer.leave();
+        let leave = move || {
+            if let Err(error) = consumer.join(LEAVE) {
+                tracing::warn!(%error, "a consumer did not end well");
+            }
+        };
+        if let Err(error) = self.threads.spawn(format!("leave {name}"), leave) {
+            tracing::warn!(%error, "a consumer is left behind");
+        }
+    }
+}

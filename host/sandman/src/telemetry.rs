@@ -1,0 +1,64 @@
+//! Logs: to stderr, as text or JSON, filtered by `SANDMAN_LOG`.
+
+mod overheard;
+
+use std::env;
+use std::io::{IsTerminal, stderr};
+
+use thiserror::Error;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, ParseError};
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use sandman_config::LogFormat;
+
+pub use overheard::{Overheard, overheard};
+
+/// The variable that filters logs: a level, or `target=level` pairs separated by commas.
+const VARIABLE: &str = "SANDMAN_LOG";
+
+/// Why logs could not be set up.
+#[derive(Debug, Error)]
+pub enum TelemetryError {
+    /// `SANDMAN_LOG` is no filter.
+    #[error("SANDMAN_LOG is {filter:?}, which is no filter: {reason}; use a level (error, warn, info, debug, trace)")]
+    Filter {
+        /// What it holds.
+        filter: String,
+        /// What is wrong with it.
+        reason: ParseError,
+    },
+    /// A part of `SANDMAN_LOG` is neither a level nor a module with a level.
+    #[error(
+        "SANDMAN_LOG holds {word:?}; use a level (error, warn, info, debug, trace, off), or MODULE=LEVEL, separated by commas"
+    )]
+    Word {
+        /// The part.
+        word: String,
+    },
+    /// Logs were set up before.
+    #[error("logs are already set up in this process: {0}")]
+    Installed(#[from] TryInitError),
+}
+
+/// Sends the process's logs to stderr, from `default` (a level) up where `SANDMAN_LOG` does not say otherwise.
+///
+/// # Errors
+/// [`TelemetryError`] if `SANDMAN_LOG` cannot be understood or logs are set up already.
+pub fn install(format: LogFormat, default: &str) -> Result<(), TelemetryError> {
+    let filter = env::var(VARIABLE).ok().filter(|filter| !filter.is_empty());
+    let filter = filter.unwrap_or_else(|| default.to_owned());
+    // The library takes a bare word for a module, and `lound` would silence everything.
+    let level = |word: &str| word.contains('=') || word.parse::<LevelFilter>().is_ok();
+    if let Some(word) = filter.split(',').map(str::trim).find(|word| !level(word)) {
+        return Err(TelemetryError::Word { word: word.to_owned() });
+    }
+    let directives = EnvFilter::try_new(&filter).map_err(|reason| TelemetryError::Filter { filter, reason })?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(directives)
+        .with_writer(stderr);
+    match format {
+        LogFormat::Text => logs.with_ansi(stderr().is_terminal()).finish().try_init()?,
+        LogFormat::Json => logs.json().flatten_event(true).finish().try_init()?,
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! The store on SQLite: one host, one file. The only crate that names a database.
+
+mod sqlite;
+
+#[doc(hidden)]
+pub use sqlite::doors;
+pub use sqlite::{OpenError, SqliteStore};

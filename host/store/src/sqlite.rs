@@ -1,0 +1,247 @@
+//! The embedded store: one SQLite file, one writer, a few readers that never wait for a commit.
+//!
+//! [`open`](SqliteStore::open) locks the file for the life of the process. A commit is one transaction in WAL mode with
+//! `synchronous=FULL`: when it returns, it is on the disk. After a failure that leaves open whether a commit is durable,
+//! the store refuses all further work, because memory and disk may disagree until the file is opened anew.
+
+mod batch;
+#[doc(hidden)]
+pub mod doors;
+mod fault;
+mod ledger;
+mod open;
+mod place;
+mod readers;
+mod schema;
+mod versions;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use fault::{Fault, from_sql, to_sql};
+use ledger::Handlers;
+use place::Lock;
+use readers::Readers;
+use sandman_core::event::TopicPartition;
+use sandman_core::faults;
+use sandman_core::progress::Progress;
+use sandman_core::store::{
+    ANSWER_MILLIS, Answered, Attempts, BatchNo, Commit, Committed, OutboxBatch, OutboxSize, RowId, Store, StoreError,
+    StoreId, Stored,
+};
+use writer::Writer;
+
+pub use open::OpenError;
+
+/// The embedded store. One process at a time; threads share it freely.
+#[derive(Debug)]
+pub struct SqliteStore {
+    id: StoreId,
+    /// How errors name the store: its path.
+    name: String,
+    handlers: Handlers,
+    /// Kept beside the writer, so that asking never waits for a commit.
+    size: Mutex<OutboxSize>,
+    /// Why the store refuses all work, once a commit's result is unknown.
+    failed: OnceLock<String>,
+    // The order of the last three is the order in which they go: the writer closes last and empties the log into the
+    // file, and only then may another host take the lock.
+    readers: Option<Readers>,
+    writer: Mutex<Writer>,
+    _lock: Option<Lock>,
+}
+
+impl SqliteStore {
+    /// Opens the store at `path`; makes the file, and its folder (mode 0700), where they are missing.
+    ///
+    /// # Errors
+    /// [`OpenError`], which names the path and says what to do: the file is in use by another host, damaged, written by
+    /// a newer Sandman, no Sandman store, or cannot be written.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        open::file(path)
+    }
+
+    /// A store that lives in memory and goes with the value. Its reads wait for its commits.
+    ///
+    /// # Errors
+    /// [`OpenError`] if SQLite has no memory for it.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        open::in_memory()
+    }
+
+    /// Runs a query on the last commit.
+    fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.usable()?;
+        let result = match &self.readers {
+            Some(readers) => readers.with(query),
+            None => query(self.writer.lock().connection()),
+        };
+        result.map_err(|fault| fault.named(&self.name))
+    }
+
+    /// Runs one transaction, and follows it in memory if it was committed.
+    fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let mut writer = self.writer.lock();
+        self.usable()?;
+        let result = work(&mut writer).map_err(|fault| fault.named(&self.name));
+        if let Err(StoreError::Failed(why)) = &result {
+            // Another thread cannot have failed before us: it would have held the writer.
+            let _ = self.failed.set(why.clone());
+            writer.leave_log();
+        }
+        *self.size.lock() = writer.size();
+        result
+    }
+
+    fn usable(&self) -> Result<(), StoreError> {
+        match self.failed.get() {
+            None => Ok(()),
+            Some(why) => Err(StoreError::Failed(why.clone())),
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn id(&self) -> &StoreId {
+        &self.id
+    }
+
+    fn state(&self, handler: &str, key: &str) -> Result<Option<Stored>, StoreError> {
+        let Some(handler) = self.handlers.id(handler) else {
+            return self.usable().map(|()| None);
+        };
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::STATE)?;
+            let found = query.query_row(params![handler, key], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get_ref(2)?.as_str()?.into()))
+            });
+            Ok(found.optional()?.map(|(row, revision, document)| Stored {
+                row: RowId(row),
+                revision: from_sql(revision),
+                document,
+            }))
+        })
+    }
+
+    fn documents(&self, after: RowId, most: usize) -> Result<Vec<(RowId, Arc<str>)>, StoreError> {
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::DOCUMENTS)?;
+            let rows = query.query_map(params![after.0, to_sql(most as u64)], |row| {
+                Ok((RowId(row.get(0)?), row.get_ref(1)?.as_str()?.into()))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn progress(&self, handler: &str) -> Result<Vec<(TopicPartition, Progress)>, StoreError> {
+        let Some(handler) = self.handlers.id(handler) else {
+            return self.usable().map(|()| Vec::new());
+        };
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::PROGRESS)?;
+            let mut rows = query.query(params![handler])?;
+            let mut all = Vec::new();
+            while let Some(row) = rows.next()? {
+                let topic = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?.into();
+                let partition = TopicPartition {
+                    topic,
+                    partition: row.get(1)?,
+                };
+                let progress = batch::decode_progress(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)
+                    .map_err(|detail| Fault::Damaged(format!("the progress in {partition}: {detail}")))?;
+                all.push((partition, progress));
+            }
+            Ok(all)
+        })
+    }
+
+    fn attempts(&self, handler: &str, partition: &TopicPartition) -> Result<Vec<Attempts>, StoreError> {
+        let Some(handler) = self.handlers.id(handler) else {
+            return self.usable().map(|()| Vec::new());
+        };
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::ATTEMPTS)?;
+            let rows = query.query_map(params![handler, partition.topic, partition.partition], |row| {
+                Ok(Attempts {
+                    offset: row.get(0)?,
+                    failed: row.get(1)?,
+                    due_millis: row.get(2)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn answered(&self, key: &str, idempotency_key: &str, now_millis: i64) -> Result<Option<Answered>, StoreError> {
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::ANSWER)?;
+            let found = query.query_row(params![key, idempotency_key, now_millis - ANSWER_MILLIS], |row| {
+                Ok(Answered {
+                    digest: row.get(0)?,
+                    status: row.get(1)?,
+                    body: row.get(2)?,
+                })
+            });
+            Ok(found.optional()?)
+        })
+    }
+
+    fn commit(&self, commit: &Commit, now_millis: i64) -> Result<Committed, StoreError> {
+        if faults::store_busy() {
+            return Err(StoreError::Unavailable("the tests want it to be".to_owned()));
+        }
+        self.write(|writer| writer.commit(commit, now_millis, &self.handlers))
+    }
+
+    fn outbox(&self, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::OUTBOX)?;
+            let mut rows = query.query(params![to_sql(after)])?;
+            let mut batches: Vec<OutboxBatch> = Vec::new();
+            let mut total = 0;
+            while let Some(row) = rows.next()? {
+                let (number, bytes) = (from_sql(row.get(0)?), from_sql(row.get(2)?));
+                total += bytes;
+                if total > max_bytes && !batches.is_empty() {
+                    break;
+                }
+                let records = batch::decode(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?)
+                    .map_err(|detail| Fault::Damaged(format!("the outbox batch {number}: {detail}")))?;
+                batches.push(OutboxBatch {
+                    number,
+                    committed_millis: row.get(1)?,
+                    records,
+                    bytes,
+                });
+            }
+            Ok(batches)
+        })
+    }
+
+    fn outbox_size(&self) -> Result<OutboxSize, StoreError> {
+        self.usable()?;
+        Ok(*self.size.lock())
+    }
+
+    fn forget_kafka(&self) -> Result<(), StoreError> {
+        self.write(Writer::forget_kafka)
+    }
+
+    fn claimed(&self) -> Result<(), StoreError> {
+        self.write(Writer::claimed)
+    }
+
+    /// Batches that wait keep their order; those that the cursor would seem to cover are numbered anew above it, so that
+    /// they are published and not dropped. Batches that are known to be on Kafka must have left by
+    /// [`Commit::published`] before.
+    fn adopt(&self, batch: BatchNo) -> Result<(), StoreError> {
+        self.write(|writer| writer.adopt(batch))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! How outbox batches and progress lie in the file: one byte for the format, then postcard.
+
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use sandman_core::event::{Headers, OutRecord};
+use sandman_core::progress::Progress;
+
+/// The one format there is.
+const FORMAT: u8 = 2;
+
+/// Records as the bytes of a batch.
+pub(super) fn encode(records: &[OutRecord]) -> Result<Vec<u8>, String> {
+    let room = records.iter().map(|record| 64 + weight(record)).sum();
+    let mut bytes = Vec::with_capacity(room);
+    bytes.push(FORMAT);
+    postcard::to_extend(&Records(records), bytes).map_err(|error| error.to_string())
+}
+
+/// About how many bytes a record takes.
+fn weight(record: &OutRecord) -> usize {
+    let length = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len);
+    record.topic.len() + length(&record.key) + length(&record.value) + record.headers.size()
+}
+
+/// The records of a batch.
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
+    let records: Vec<RecordParts<'_>> = whole(bytes)?;
+    let mut topic: std::sync::Arc<str> = "".into();
+    records
+        .into_iter()
+        .map(|parts| {
+            // Neighbours mostly go to the same few topics: share the name with the record before.
+            if *topic != *parts.topic {
+                topic = parts.topic.into();
+            }
+            Ok(OutRecord {
+                topic: std::sync::Arc::clone(&topic),
+                key: parts.key.map(Bytes::owned),
+                value: parts.value.map(Bytes::owned),
+                headers: Headers::from_bytes(parts.headers.0).ok_or("its headers are torn")?,
+            })
+        })
+        .collect()
+}
+
+/// Progress as bytes.
+pub(super) fn encode_progress(progress: &Progress) -> Result<Vec<u8>, String> {
+    postcard::to_extend(progress, vec![FORMAT]).map_err(|error| error.to_string())
+}
+
+/// Progress from its bytes. What no host has written could say of an offset that it is done although nobody has seen it.
+pub(super) fn decode_progress(bytes: &[u8]) -> Result<Progress, String> {
+    let progress: Progress = whole(bytes)?;
+    let sound = progress.is_sound().then_some(progress);
+    sound.ok_or_else(|| "its spans overlap, or lie where all is done".to_owned())
+}
+
+/// The value in the bytes, which end where it ends.
+fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+    let (value, rest) = postcard::take_from_bytes(body(bytes)?).map_err(|error| error.to_string())?;
+    match rest.len() {
+        0 => Ok(value),
+        more => Err(format!("{more} bytes follow its end")),
+    }
+}
+
+fn body(bytes: &[u8]) -> Result<&[u8], String> {
+    match bytes.split_first() {
+        Some((&FORMAT, body)) => Ok(body),
+        Some((format, _)) => Err(format!("it has format {format}, this Sandman knows {FORMAT} only")),
+        None => Err("it is empty".to_owned()),
+    }
+}
+
+/// Bytes that go in one piece; serde would take a `Vec<u8>` apart byte by byte.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn owned(self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+}
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Bytes<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrow;
+        impl<'de> Visitor<'de> for Borrow {
+            type Value = Bytes<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+                Ok(Bytes(bytes))
+            }
+            fn visit_bytes<E: serde::de::Error>(self, _: &[u8]) -> Result<Self::Value, E> {
+                Err(E::custom("bytes that can be borrowed"))
+            }
+        }
+        deserializer.deserialize_bytes(Borrow).map_err(D::Error::custom)
+    }
+}
+
+struct Records<'a>(&'a [OutRecord]);
+
+impl Serialize for Records<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|record| RecordWhole {
+            topic: &record.topic,
+            key: record.key.as_deref().map(Bytes),
+            value: record.value.as_deref().map(Bytes),
+            headers: Bytes(record.headers.as_bytes()),
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct RecordWhole<'a> {
+    topic: &'a str,
+    key: Option<Bytes<'a>>,
+    value: Option<Bytes<'a>>,
+    headers: Bytes<'a>,
+}
+
+/// A record as it lies in the file, field by field as in [`RecordWhole`].
+#[derive(Deserialize)]
+struct RecordParts<'a> {
+    topic: &'a str,
+    #[serde(borrow)]
+    key: Option<Bytes<'a>>,
+    #[serde(borrow)]
+    value: Option<Bytes<'a>>,
+    #[serde(borrow)]
+    headers: Bytes<'a>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use sandman_core::event::Header;
+    use sandman_core::progress::Span;
+
+    fn bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
+        proptest::option::of(proptest::collection::vec(any::<u8>(), 0..300))
+    }
+
+    proptest! {
+        #[test]
+        fn records_come_back_as_they_went(
+            records in proptest::collection::vec(
+                ("[a-z.]{0,20}", bytes(), bytes(), proptest::collection::vec((".{0,8}", bytes()), 0..4)),
+                0..8,
+            )
+        ) {
+            let records: Vec<OutRecord> = records
+                .into_iter()
+                .map(|(topic, key, value, headers)| OutRecord {
+                    topic: topic.into(),
+                    key,
+                    value,
+                    headers: headers.iter().map(|(name, value)| Header { name, value: value.as_deref() }).collect(),
+                })
+                .collect();
+            prop_assert_eq!(decode(&encode(&records).unwrap()).unwrap(), records);
+        }
+
+        #[test]
+        fn progress_comes_back_as_it_went(next in 0i64.., ends in proptest::collection::vec(0i64..1 << 40, 0..20)) {
+            let mut progress = Progress::starting_at(next);
+            for end in ends {
+                progress.complete(Span { start: end, end: end + 1 });
+            }
+            prop_assert_eq!(decode_progress(&encode_progress(&progress).unwrap()).unwrap(), progress);
+        }
+    }
+
+    #[test]
+    fn another_format_and_torn_bytes_are_refused() {
+        assert!(decode(&[1, 0]).unwrap_err().contains("format 1"));
+        assert!(decode(&[]).is_err());
+        let record = OutRecord {
+            topic: "t".into(),
+            key: Some(vec![1; 50]),
+            value: None,
+            headers: Headers::default(),
+        };
+        let whole = encode(&[record]).unwrap();
+        for end in 1..whole.len() {
+            assert!(decode(&whole[..end]).is_err(), "cut at {end}");
+        }
+        let longer = [whole.as_slice(), b"rest"].concat();
+        assert_eq!(decode(&longer).unwrap_err(), "4 bytes follow its end");
+    }
+
+    #[test]
+    fn progress_that_no_host_has_written_is_refused() {
+        let read = |next: i64, above: &[(i64, i64)]| {
+            let bytes = postcard::to_extend(&(next, above), vec![FORMAT]).unwrap();
+            decode_progress(&bytes)
+        };
+        assert_eq!(read(10, &[(12, 14), (15, 16)]).unwrap().gaps(), 2);
+        let bad: [&[(i64, i64)]; 6] = [
+            &[(2, 4)],
+            &[(10, 12)],
+            &[(12, 12)],
+            &[(15, 12)],
+            &[(12, 14), (13, 15)],
+            &[(12, 14), (14, 15)],
+        ];
+        for above in bad {
+            assert!(read(10, above).unwrap_err().contains("spans"), "{above:?}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The store's own counters, and the numbers that stand for handlers' names.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rusqlite::{Connection, Row, params};
+
+use super::fault::{Fault, from_sql, to_sql};
+use super::schema;
+use sandman_core::store::BatchNo;
+
+/// The store's counters, as the last commit left them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ledger {
+    /// How often the store was opened. It makes assignment epochs, which every process counts from 1, comparable over
+    /// restarts, and shows when a second process got past the lock.
+    pub(super) generation: i64,
+    /// The newest batch ever committed; kept apart from the outbox, which may be empty.
+    pub(super) last: BatchNo,
+    /// The newest batch known to be on Kafka.
+    pub(super) published: BatchNo,
+    /// The cursor of a deployment has named this store.
+    pub(super) claimed: bool,
+    /// The next state's row. Counted here and never given twice, so that (row, revision) names one version of one key's
+    /// state for ever.
+    pub(super) next_row: i64,
+}
+
+impl Ledger {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            generation: row.get("generation")?,
+            last: from_sql(row.get("last_batch")?),
+            published: from_sql(row.get("published")?),
+            claimed: row.get("claimed")?,
+            next_row: row.get("next_row")?,
+        })
+    }
+
+    /// Writes the counters, if this process is still the last one to have opened the store.
+    pub(super) fn write(&self, connection: &Connection) -> Result<(), Fault> {
+        let mut update = connection.prepare_cached(schema::SET_LEDGER)?;
+        let (last, published) = (to_sql(self.last), to_sql(self.published));
+        match update.execute(params![last, published, self.claimed, self.next_row, self.generation])? {
+            0 => Err(Fault::Conflict {
+                what: "owner",
+                detail: format!("it was opened again since run {} opened it", self.generation),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The numbers of the handlers that ever committed.
+#[derive(Debug, Default)]
+pub(super) struct Handlers(RwLock<HashMap<Arc<str>, i64>>);
+
+impl Handlers {
+    /// All handlers of the store.
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut query = connection.prepare(schema::HANDLERS)?;
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Self(RwLock::new(rows.collect::<Result<_, _>>()?)))
+    }
+
+    /// The number of a handler, if it ever committed anything.
+    pub(super) fn id(&self, name: &str) -> Option<i64> {
+        self.0.read().get(name).copied()
+    }
+
+    /// The numbers within one transaction.
+    pub(super) fn within<'a>(&'a self, connection: &'a Connection) -> NewHandlers<'a> {
+        NewHandlers {
+            known: self,
+            connection,
+            new: HashMap::new(),
+        }
+    }
+
+    /// Makes known what a transaction added; called once it is committed.
+    pub(super) fn add(&self, new: HashMap<Arc<str>, i64>) {
+        if !new.is_empty() {
+            self.0.write().extend(new);
+        }
+    }
+}
+
+/// Handlers' numbers inside a transaction, which may add some.
+pub(super) struct NewHandlers<'a> {
+    known: &'a Handlers,
+    connection: &'a Connection,
+    new: HashMap<Arc<str>, i64>,
+}
+
+impl NewHandlers<'_> {
+    /// The number of a handler, made now if it is new.
+    pub(super) fn id(&mut self, name: &Arc<str>) -> Result<i64, Fault> {
+        if let Some(id) = self.known.id(name).or_else(|| self.new.get(name).copied()) {
+            return Ok(id);
+        }
+        let mut insert = self.connection.prepare_cached(schema::ADD_HANDLER)?;
+        let id = insert.insert(params![name])?;
+        self.new.insert(Arc::clone(name), id);
+        Ok(id)
+    }
+
+    /// What the transaction added.
+    pub(super) fn added(self) -> HashMap<Arc<str>, i64> {
+        self.new
+    }
+}

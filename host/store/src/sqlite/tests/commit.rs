@@ -1,0 +1,235 @@
+//! States, progress and attempts: written together, found again, refused where somebody else was faster.
+
+use super::*;
+use sandman_core::progress::Span;
+
+#[test]
+fn a_state_is_made_changed_and_deleted_by_row_and_revision() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.store().state("profile", "u1").unwrap(), None);
+    let made = scene.commit(states(vec![put("u1", None, "{\"a\":1}"), put("u2", None, "{}")]));
+    let [one, two] = made.rows[..] else { panic!("{made:?}") };
+    assert_eq!(one.unwrap().1, 1);
+    let changed = scene.commit(states(vec![delete("u2", two), put("u1", one, "{\"a\":2}")]));
+    assert_eq!(changed.rows, [None, Some((one.unwrap().0, 2))]);
+    scene.reopen();
+    let stored = scene.store().state("profile", "u1").unwrap().unwrap();
+    assert_eq!((stored.row, stored.revision), (one.unwrap().0, 2));
+    assert_eq!(&*stored.document, "{\"a\":2}");
+    assert_eq!(document(scene.store(), "u2"), None);
+}
+
+#[test]
+fn the_same_key_of_another_handler_is_another_state() {
+    let scene = Scene::new();
+    let mut other = put("u1", None, "2");
+    other.handler = shared("preferences");
+    scene.commit(states(vec![put("u1", None, "1"), other]));
+    assert_eq!(document(scene.store(), "u1").unwrap(), "1");
+    let other = scene.store().state("preferences", "u1").unwrap().unwrap();
+    assert_eq!(&*other.document, "2");
+    assert_eq!(scene.store().state("nobody", "u1").unwrap(), None);
+}
+
+#[test]
+fn a_stale_write_is_a_conflict_and_nothing_of_its_commit_stays() {
+    let scene = Scene::new();
+    let first = scene.commit(states(vec![put("u1", None, "1")])).rows[0];
+    scene.commit(states(vec![put("u1", first, "2")]));
+    let gone = scene.commit(states(vec![put("u3", None, "3")])).rows[0];
+    scene.commit(states(vec![delete("u3", gone)]));
+    let stale = [
+        put("u1", first, "x"),
+        delete("u1", first),
+        put("u1", None, "x"),
+        delete("u1", None),
+        put("u3", gone, "x"),
+        delete("u3", gone),
+    ];
+    for write in stale {
+        let commit = Commit {
+            states: vec![put("u2", None, "new"), write.clone()],
+            ..publish(&["event"])
+        };
+        let error = scene.store().commit(&commit, 7).unwrap_err();
+        let StoreError::Conflict { what, detail } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(what, "state");
+        assert!(detail.contains("handler profile") && !detail.contains("u1"), "{detail}");
+        assert_eq!(document(scene.store(), "u2"), None, "{write:?}");
+        assert_eq!(scene.store().outbox_size().unwrap(), OutboxSize::default());
+    }
+    assert_eq!(document(scene.store(), "u1").unwrap(), "2");
+}
+
+#[test]
+fn a_row_is_never_given_twice() {
+    let mut scene = Scene::new();
+    let first = scene.commit(states(vec![put("u1", None, "1")])).rows[0];
+    scene.commit(states(vec![delete("u1", first)]));
+    scene.reopen();
+    let second = scene.commit(states(vec![put("u2", None, "2")])).rows[0];
+    assert_ne!(first, second);
+    scene
+        .store()
+        .commit(&states(vec![put("u1", first, "x")]), 7)
+        .unwrap_err();
+    assert_eq!(document(scene.store(), "u2").unwrap(), "2");
+}
+
+#[test]
+fn deleting_what_is_not_there_changes_nothing() {
+    let scene = Scene::new();
+    assert_eq!(scene.commit(states(vec![delete("u1", None)])).rows, [None]);
+}
+
+#[test]
+fn documents_and_keys_are_kept_to_the_byte() {
+    let mut scene = Scene::new();
+    let big = format!("{{\"a\":\"{}\"}}", "é\u{1F600}\\u0000".repeat(100_000));
+    let key = "k\0\u{10FFFF}'; DROP TABLE state; --";
+    scene.commit(states(vec![put(key, None, &big), put("", None, "null")]));
+    scene.reopen();
+    assert_eq!(document(scene.store(), key).unwrap(), big);
+    assert_eq!(document(scene.store(), "").unwrap(), "null");
+}
+
+#[test]
+fn progress_is_kept_by_partition_with_what_finished_early() {
+    let mut scene = Scene::new();
+    let mut early = Progress::starting_at(5);
+    early.complete(Span { start: 8, end: 9 });
+    let mut commit = progress(3, 1);
+    commit.progress.push(ProgressWrite {
+        handler: "profile".into(),
+        partition: partition(1),
+        progress: early.clone(),
+        epoch: 1,
+    });
+    scene.commit(commit);
+    scene.commit(progress(4, 1));
+    scene.reopen();
+    let mut all = scene.store().progress("profile").unwrap();
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(all, [(partition(0), Progress::starting_at(4)), (partition(1), early)]);
+    assert_eq!(scene.store().progress("preferences").unwrap(), []);
+}
+
+#[test]
+fn an_older_assignment_is_refused_until_a_restart_counts_anew() {
+    let mut scene = Scene::new();
+    scene.commit(progress(10, 5));
+    scene.commit(progress(11, 5));
+    let error = scene.store().commit(&progress(12, 4), 7).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Conflict { what: "progress", .. }),
+        "{error}"
+    );
+    assert_eq!(next(scene.store()), Some(11));
+    scene.reopen();
+    scene.commit(progress(13, 1));
+    assert_eq!(next(scene.store()), Some(13));
+}
+
+#[test]
+fn attempts_survive_a_restart_and_end_with_the_record() {
+    let mut scene = Scene::new();
+    scene.commit(attempt(9, Some(1)));
+    scene.commit(attempt(4, Some(1)));
+    scene.commit(attempt(9, Some(2)));
+    scene.reopen();
+    let attempts = |scene: &Scene| {
+        let all = scene.store().attempts("profile", &partition(0)).unwrap();
+        all.iter()
+            .map(|attempts| (attempts.offset, attempts.failed, attempts.due_millis))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(attempts(&scene), [(4, 1, 1_000), (9, 2, 1_000)]);
+    assert_eq!(scene.store().attempts("profile", &partition(1)).unwrap(), []);
+    scene.commit(attempt(9, None));
+    scene.commit(attempt(77, None));
+    assert_eq!(attempts(&scene), [(4, 1, 1_000)]);
+}
+
+#[test]
+fn a_full_disk_changes_nothing_and_passes() {
+    let mut scene = Scene::new();
+    scene.commit(states(vec![put("u1", None, "1")]));
+    scene.disk_full(true);
+    let commit = Commit {
+        states: vec![put("u2", None, "2")],
+        outbox: vec![record(&"x".repeat(100_000))],
+        ..progress(9, 1)
+    };
+    let error = scene.store().commit(&commit, 7).unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    assert!(
+        error.to_string().contains("sandman.db") && error.to_string().contains("free space"),
+        "{error}"
+    );
+    assert_eq!((document(scene.store(), "u2"), next(scene.store())), (None, None));
+    assert_eq!(scene.store().outbox_size().unwrap(), OutboxSize::default());
+    scene.disk_full(false);
+    assert_eq!(scene.commit(commit).batch.unwrap().0, 1);
+    scene.reopen();
+    assert_eq!(
+        (document(scene.store(), "u2").unwrap(), next(scene.store())),
+        ("2".to_owned(), Some(9))
+    );
+}
+
+#[test]
+fn reads_do_not_wait_for_a_commit_and_see_nothing_of_it() {
+    let scene = Scene::new();
+    let base = scene.commit(states(vec![put("u1", None, "old")])).rows[0];
+    let commit = Commit {
+        states: vec![put("u1", base, "new")],
+        outbox: vec![record("a")],
+        ..progress(3, 1)
+    };
+    scene.interrupt(&commit, || {
+        assert_eq!(document(scene.store(), "u1").unwrap(), "old");
+        assert_eq!(next(scene.store()), None);
+        assert!(numbers(scene.store()).is_empty());
+        scene.store().outbox_size().unwrap();
+    });
+    assert_eq!(document(scene.store(), "u1").unwrap(), "old");
+}
+
+#[test]
+fn after_a_failure_the_store_refuses_all_work_until_it_is_opened_anew() {
+    let mut scene = Scene::new();
+    scene.commit(publish(&["a"]));
+    // Nobody can have published what this store never committed.
+    let error = scene.store().commit(&published(5), 7).unwrap_err();
+    assert!(error.to_string().contains("batch 5"), "{error}");
+    let failed = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Failed(_))), "{result:?}");
+    failed(scene.store().commit(&publish(&["b"]), 7).map(drop));
+    failed(scene.store().state("profile", "u1").map(drop));
+    failed(scene.store().outbox(0, 1).map(drop));
+    failed(scene.store().outbox_size().map(drop));
+    scene.reopen();
+    assert_eq!(numbers(scene.store()), [1]);
+}
+
+#[test]
+fn an_owner_that_got_past_the_lock_is_noticed() {
+    let scene = Scene::new();
+    let other = Connection::open(scene.path()).unwrap();
+    other
+        .execute_batch("UPDATE ledger SET generation = generation + 1")
+        .unwrap();
+    let error = scene.store().commit(&publish(&["a"]), 7).unwrap_err();
+    assert!(matches!(error, StoreError::Conflict { what: "owner", .. }), "{error}");
+}
+
+#[test]
+fn a_store_in_memory_keeps_the_same_promises() {
+    let store = SqliteStore::in_memory().unwrap();
+    let row = store.commit(&states(vec![put("u1", None, "1")]), 7).unwrap().rows[0];
+    store.commit(&states(vec![put("u1", row, "2")]), 7).unwrap();
+    store.commit(&states(vec![put("u1", row, "3")]), 7).unwrap_err();
+    assert_eq!(document(&store, "u1").unwrap(), "2");
+    assert_ne!(store.id(), SqliteStore::in_memory().unwrap().id());
+}
