@@ -66,6 +66,14 @@ impl Contract {
         self
     }
 
+    /// The handler takes the documents of `sandman import`, as requests of [`IMPORT`](crate::IMPORT): what it puts is what
+    /// is imported, and a reply of 400 or above refuses the document with its `error`.
+    #[must_use]
+    pub fn imports(self) -> Self {
+        let (method, path) = crate::IMPORT;
+        self.serves(method, path)
+    }
+
     /// The version of the format of the state documents, from 0.
     #[must_use]
     pub fn state_version(mut self, version: u32) -> Self {

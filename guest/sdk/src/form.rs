@@ -49,6 +49,28 @@ impl Form {
         }
     }
 
+    /// Takes every text that is empty for left out, wherever it stands in an object, as forms of browsers send what was
+    /// not filled in. Entries of lists stay.
+    #[must_use]
+    pub fn without_empty_texts(mut self) -> Self {
+        drop_empty_texts(&mut self.root);
+        self
+    }
+
+    /// Faults each field of a section that is none of these. The section is a path; an empty one is the whole object.
+    pub fn only(&mut self, section: &str, fields: &[&str]) {
+        let found = if section.is_empty() {
+            Some(&self.root)
+        } else {
+            find(&self.root, section).ok().and_then(Value::as_object)
+        };
+        let unknown: Vec<String> = found.into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        for name in unknown.iter().filter(|name| !fields.contains(&name.as_str())) {
+            let dot = if section.is_empty() { "" } else { "." };
+            self.fault::<()>(format!("{section}{dot}{name} is not known"));
+        }
+    }
+
     /// Whether there is anything at this path.
     pub fn has(&mut self, path: &str) -> bool {
         self.value(path, |_| Ok(())).is_some()
@@ -105,6 +127,15 @@ impl Form {
     }
 }
 
+fn drop_empty_texts(object: &mut Map<String, Value>) {
+    object.retain(|_, value| value.as_str() != Some(""));
+    for value in object.values_mut() {
+        if let Value::Object(inner) = value {
+            drop_empty_texts(inner);
+        }
+    }
+}
+
 /// The value at a path, `null` if nothing is there, or the part of the path that is no object.
 fn find<'a, 'p>(root: &'a Map<String, Value>, path: &'p str) -> Result<&'a Value, &'p str> {
     let (mut section, mut rest, mut at) = (root, path, 0);
@@ -144,6 +175,28 @@ mod tests {
         );
         assert!(form.has("b") && !form.has("a") && !form.has("z"));
         form.finish().unwrap();
+    }
+
+    #[test]
+    fn empty_texts_may_count_as_left_out() {
+        let read = |text: &str| Ok(text.to_owned());
+        let body = Some(r#"{"a":"","b":{"c":"","d":" "},"e":["",""]}"#);
+        let mut form = Form::parse(body).unwrap().without_empty_texts();
+        form.require("a");
+        assert_eq!(form.text("b.c", read), None);
+        assert_eq!(form.text("b.d", read).as_deref(), Some(" "));
+        assert_eq!(form.value("e", |list| Ok(list.as_array().map(Vec::len))), Some(Some(2)));
+        assert_eq!(form.finish().unwrap_err(), "a is required");
+    }
+
+    #[test]
+    fn fields_that_are_not_known_can_be_faults() {
+        let mut form = Form::parse(Some(r#"{"a":1,"b":{"c":1,"d":null},"e":7}"#)).unwrap();
+        form.only("", &["a", "b"]);
+        form.only("b", &["c"]);
+        form.only("a", &[]);
+        form.only("z.z", &[]);
+        assert_eq!(form.finish().unwrap_err(), "e is not known; b.d is not known");
     }
 
     #[test]

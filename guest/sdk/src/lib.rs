@@ -64,8 +64,13 @@ pub use bindings::sandman::handler::event_types::{
 };
 pub use outcome::{Answer, Change, Emitted, Outcome, rejected, retry};
 
+/// Method and route of the request with which `sandman import` hands a document, the body, to a handler that
+/// [imports](Contract::imports). No client can send it: it is no method of HTTP, and no path.
+pub const IMPORT: (&str, &str) = ("IMPORT", "state");
+
 /// The names that a handler uses; import all of it.
 pub mod prelude {
+    pub use crate::IMPORT;
     pub use crate::log;
     pub use crate::{Context, Contract, Emitted, Event, Failure, Outcome, Request, rejected, retry};
 }
