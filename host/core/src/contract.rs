@@ -28,6 +28,14 @@ pub struct Contract {
     pub state_schema: Option<String>,
 }
 
+impl Contract {
+    /// Whether it has this route (method, path).
+    fn serves(&self, (method, path): (&str, &str)) -> bool {
+        let mut routes = self.routes.iter();
+        routes.any(|route| route.method == method && route.path == path)
+    }
+}
+
 /// One event type that a handler consumes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consumes {
@@ -58,6 +66,10 @@ pub struct ServedRoute {
     /// The path as in `[[routes]]`, for example `/api/v1/users/profile`.
     pub path: String,
 }
+
+/// Method and route of the request with which `sandman import` hands a document to a handler that declares it. No client can
+/// send it: it is no method of HTTP, and no path.
+pub const IMPORT: (&str, &str) = ("IMPORT", "state");
 
 /// What the configuration grants a handler.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -154,6 +166,7 @@ pub struct Terms {
     emits: HashMap<String, Emission>,
     state: StateShape,
     state_version: u32,
+    takes_imports: bool,
 }
 
 #[derive(Debug)]
@@ -187,6 +200,7 @@ impl Terms {
     ) -> Result<Self, Vec<ContractError>> {
         let mut terms = Self {
             state_version: contract.state_version,
+            takes_imports: contract.serves(IMPORT),
             ..Self::default()
         };
         let mut errors = Vec::new();
@@ -194,11 +208,7 @@ impl Terms {
             errors.push(ContractError::ConsumesNothing);
         }
         for (method, path) in &grant.routes {
-            if !contract
-                .routes
-                .iter()
-                .any(|route| route.method == *method && route.path == *path)
-            {
+            if !contract.serves((method, path)) {
                 errors.push(ContractError::RouteNotServed(format!("{method} {path}")));
             }
         }
@@ -248,6 +258,11 @@ impl Terms {
     /// What the handler's states look like. For documents from outside: what the handler itself puts is not looked at.
     pub fn state(&self) -> &StateShape {
         &self.state
+    }
+
+    /// Whether the handler itself reads the documents of `sandman import`.
+    pub fn takes_imports(&self) -> bool {
+        self.takes_imports
     }
 
     /// Version of the format of the state documents that the handler puts.

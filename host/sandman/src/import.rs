@@ -9,6 +9,7 @@ mod file;
 mod keys;
 mod line;
 mod progress;
+mod reader;
 mod write;
 
 use std::fs::File;
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 pub use error::ImportError;
 pub use line::LONGEST_KEY;
+pub use reader::Reader;
 
 use file::Lines;
 use line::Rules;
@@ -33,6 +35,8 @@ pub struct Import<'a> {
     pub handler: Arc<str>,
     /// What its states look like.
     pub shape: &'a StateShape,
+    /// The handler, where it reads the documents itself.
+    pub reader: Option<Reader<'a>>,
     /// Bytes of the longest state: what the handler itself may return.
     pub longest: u64,
     /// Where they go; `None` only looks at the file.
@@ -102,6 +106,7 @@ impl Import<'_> {
         let bytes = file.metadata()?.len();
         let rules = Rules {
             shape: self.shape,
+            reader: self.reader,
             longest: usize::try_from(self.longest).unwrap_or(usize::MAX),
         };
         let progress = Progress::new(self.show, bytes);

@@ -136,7 +136,7 @@ fn the_preferences_are_kept_published_and_refused() {
         &json!({ "preferences": { "language": "klingon" } }),
         None,
     );
-    let error = "preferences.language must be a language in ISO 639-1, for example fr";
+    let error = "preferences.language must be a language in ISO 639-1, for example fr, or its English name";
     assert_eq!(reply(&refused), (400, json!({ "error": error })));
     assert_eq!((refused.events, refused.state), (vec![], StateChange::Keep));
 }

@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{ConfigArgs, output};
-use crate::import::{Counts, Import, Mistakes, Verdict};
+use crate::import::{Counts, Import, Mistakes, Reader, Verdict};
 use crate::{run, telemetry};
 use sandman_config::{Config, LogFormat, StoreUrl};
 use sandman_core::store::Store;
@@ -21,8 +21,9 @@ use sandman_operate::load::{self, Loader};
 const AFTER: &str = "\
 The file holds one state a line: {\"key\": \"u-1\", \"state\": {\"name\": \"Ada\"}}. The key is the
 Kafka record's key, for example the user id, and comes once; the state is a document as the
-handler puts it, at most limits.output long. It must fit the state schema of the handler's
-component. Blank lines count for nothing. \"-\" reads standard input, through a file without a
+handler puts it, at most limits.output long. A handler that takes imports (DreamScape's do) reads
+it by its own rules, and its state is stored; else it must fit the state schema of the handler's
+component as it is. Blank lines count for nothing. \"-\" reads standard input, through a file without a
 name beside the store.
 
 Nothing is written unless every line is good. The first 1000 mistakes are named with their lines,
@@ -90,7 +91,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
         .file(handler)
         .with_context(|| format!("handlers.{}", handler.name))?;
     let shape = version.terms.state();
-    if !shape.is_known() {
+    if !shape.is_known() && !version.terms.takes_imports() {
         let name = &handler.name;
         output::error(&format!(
             "warning: handler {name} says nothing of what its states look like (state-schema), so any JSON is taken"
@@ -101,6 +102,10 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
     let import = Import {
         handler: Arc::clone(&handler.name),
         shape,
+        reader: version.terms.takes_imports().then_some(Reader {
+            guest: &*version.guest,
+            settings: &version.settings,
+        }),
         longest: handler.limits.output,
         store: store.as_deref(),
         overwrite: args.overwrite,

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::reader::Reader;
 use sandman_core::contract::{Misfit, StateShape};
 
 /// Bytes of the longest key, as requests may have it.
@@ -16,6 +17,7 @@ const MISFITS: usize = 5;
 /// What a line must hold.
 pub(super) struct Rules<'a> {
     pub(super) shape: &'a StateShape,
+    pub(super) reader: Option<Reader<'a>>,
     /// Bytes of the longest state.
     pub(super) longest: usize,
 }
@@ -24,7 +26,7 @@ pub(super) struct Rules<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) key: String,
-    /// The document as it stands in the file.
+    /// The document as it stands in the file, or as the handler puts it.
     pub(super) state: String,
 }
 
@@ -51,35 +53,56 @@ impl Rules<'_> {
                 format!("must have 1 to {LONGEST_KEY} bytes and no control characters"),
             ));
         }
-        misfits.extend(self.wrong_with(state.get()));
-        if misfits.is_empty() {
-            let state = String::from(Box::<str>::from(state));
-            Ok(Line { key, state })
-        } else {
-            Err(misfits)
+        match self.state(&key, &state) {
+            Ok(state) if misfits.is_empty() => return Ok(Line { key, state }),
+            Ok(_) => {}
+            Err(wrong) => misfits.extend(wrong),
         }
+        Err(misfits)
     }
 
-    fn wrong_with(&self, state: &str) -> Vec<Misfit> {
+    /// The document to store.
+    fn state(&self, key: &str, written: &RawValue) -> Result<String, Vec<Misfit>> {
+        let written = written.get();
+        self.fits_bounds(written)?;
+        let state = match self.reader {
+            None => written.to_owned(),
+            Some(reader) => {
+                let problems = |problems: Vec<String>| {
+                    let told = problems.into_iter().take(MISFITS);
+                    told.map(|problem| misfit("state", problem)).collect::<Vec<_>>()
+                };
+                let put = reader.read(key, written).map_err(problems)?;
+                self.fits_bounds(&put)?;
+                put.to_string()
+            }
+        };
+        self.fits_shape(&state)?;
+        Ok(state)
+    }
+
+    fn fits_bounds(&self, state: &str) -> Result<(), Vec<Misfit>> {
         let longest = self.longest;
         if state.len() > longest {
-            return vec![misfit(
-                "state",
-                format!("is longer than {longest} bytes, the handler's limits.output"),
-            )];
+            let problem = format!("is longer than {longest} bytes, the handler's limits.output");
+            return Err(vec![misfit("state", problem)]);
         }
-        let value = match serde_json::from_str(state) {
-            Ok(Value::Null) => {
-                return vec![misfit(
-                    "state",
-                    "is null: leave out the line of a key without a state".to_owned(),
-                )];
-            }
-            Ok(value) => value,
-            Err(error) => return vec![misfit("state", error.to_string())],
-        };
+        if state == "null" {
+            let problem = "is null: leave out the line of a key without a state".to_owned();
+            return Err(vec![misfit("state", problem)]);
+        }
+        Ok(())
+    }
+
+    fn fits_shape(&self, state: &str) -> Result<(), Vec<Misfit>> {
+        let value = serde_json::from_str::<Value>(state).map_err(|error| vec![misfit("state", error.to_string())])?;
         let placed = |Misfit { place, problem }| misfit(&format!("state{place}"), problem);
-        self.shape.misfits(&value, MISFITS).into_iter().map(placed).collect()
+        let misfits = self.shape.misfits(&value, MISFITS);
+        if misfits.is_empty() {
+            Ok(())
+        } else {
+            Err(misfits.into_iter().map(placed).collect())
+        }
     }
 }
 
@@ -109,6 +132,7 @@ mod tests {
         let shape = StateShape::default();
         let rules = Rules {
             shape: &shape,
+            reader: None,
             longest: 20,
         };
         let told = |misfit: Misfit| format!("{}: {}", misfit.place, misfit.problem);

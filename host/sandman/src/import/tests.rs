@@ -35,6 +35,7 @@ impl Scene {
         Import {
             handler: "profile".into(),
             shape: self.terms.state(),
+            reader: None,
             longest: 100,
             store: Some(&self.store),
             overwrite,
@@ -129,6 +130,7 @@ fn a_file_that_was_changed_between_the_passes_brings_in_nothing_that_does_not_fi
     let import = scene.importing(false);
     let rules = Rules {
         shape: import.shape,
+        reader: None,
         longest: 100,
     };
     let write = |text: &str, checked: u64| {
