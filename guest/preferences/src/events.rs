@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::form::Named;
+use crate::shown::ShownPrivacy;
 use crate::state::{Notifications, Preferences, TravelPreferences};
 
 /// Preferences have changed.
@@ -35,27 +36,56 @@ struct Sections<'a> {
 }
 
 impl<'a> Updated<'a> {
-    /// What to publish of a change: `None` if nothing that events carry is different. The sections are those that the
-    /// request named, each whole.
+    /// What to publish of a change: `None` if nothing that others act on is different. The sections are those that the
+    /// request named, each whole. Where it named none that the event carries, such as the privacy alone, they are all
+    /// that is known, so that a receiver that acts on a change finds what it acts on.
     pub fn of(user_id: &'a str, named: Named, before: &Preferences, after: &'a Preferences) -> Option<Self> {
-        let same = before.general.language == after.general.language
-            && before.general.currency == after.general.currency
-            && before.notifications == after.notifications
-            && before.travel_preferences == after.travel_preferences;
-        if same {
+        if is_same(before, after) {
             return None;
         }
-        let general = named.general.then_some(&after.general);
-        let preferences = Sections {
-            language: general.and_then(|general| general.language.as_deref()),
-            currency: general.and_then(|general| general.currency.as_deref()),
-            notifications: named.notifications.then_some(after.notifications),
-            travel_preferences: named.travel.then_some(&after.travel_preferences),
-        };
+        let sections = Sections::of(named, after);
         Some(Self {
             user_id,
-            preferences,
+            preferences: if sections.is_empty() {
+                Sections::of(Named::ALL, after)
+            } else {
+                sections
+            },
             updated_at: &after.updated_at,
         })
     }
+}
+
+impl<'a> Sections<'a> {
+    fn of(named: Named, preferences: &'a Preferences) -> Self {
+        let general = named.general.then_some(&preferences.general);
+        let travel = named.travel.then_some(&preferences.travel_preferences);
+        Self {
+            language: general.and_then(|general| general.language.as_deref()),
+            currency: general.and_then(|general| general.currency.as_deref()),
+            notifications: named.notifications.then_some(preferences.notifications),
+            travel_preferences: travel.filter(|travel| !travel.is_empty()),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.language.is_none()
+            && self.currency.is_none()
+            && self.notifications.is_none()
+            && self.travel_preferences.is_none()
+    }
+}
+
+/// Whether nobody would act on the difference. Language and currency are unset in events until they are set, so setting
+/// one is a change; of all else only what is in force counts. The newsletter is nobody's concern, and neither is whether
+/// the language was written by its code or by its name.
+fn is_same(before: &Preferences, after: &Preferences) -> bool {
+    let (one, other) = (&before.general, &after.general);
+    one.language == other.language
+        && one.currency == other.currency
+        && one.shown_timezone() == other.shown_timezone()
+        && before.notifications == after.notifications
+        && before.travel_preferences == after.travel_preferences
+        && ShownPrivacy::of(&before.privacy) == ShownPrivacy::of(&after.privacy)
+        && before.travel_lists == after.travel_lists
 }

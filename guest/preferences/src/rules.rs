@@ -1,8 +1,9 @@
 //! What a value must look like. A rule gives the value as it is stored, or says how it must be.
 
+use sandman_sdk::time;
 use serde_json::Value;
 
-use crate::codes;
+use crate::{codes, languages};
 
 /// A rule's answer.
 pub type Ruled = Result<String, &'static str>;
@@ -27,16 +28,28 @@ pub const WORD: usize = 100;
 /// Most entries of a list.
 pub const ENTRIES: usize = 50;
 
-/// A language.
+/// A language as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Language {
+    /// ISO 639-1.
+    pub code: String,
+    /// The text, where it was a name.
+    pub name: Option<String>,
+}
+
+/// A language: its code or its name.
 ///
 /// # Errors
 ///
 /// How it must be.
-pub fn language(text: &str) -> Ruled {
-    let known = codes::is_language(text);
-    known
-        .then(|| text.to_owned())
-        .ok_or("must be a language in ISO 639-1, for example fr")
+pub fn language(value: &Value) -> Result<Language, &'static str> {
+    let text = value.as_str().ok_or("must be a text")?;
+    let code =
+        languages::code_of(text).ok_or("must be a language in ISO 639-1, for example fr, or its English name")?;
+    Ok(Language {
+        code: code.to_owned(),
+        name: (code != text).then(|| text.to_owned()),
+    })
 }
 
 /// A currency.
@@ -98,21 +111,32 @@ pub fn word(text: &str) -> Ruled {
         .ok_or("must be a line of 1 to 100 characters")
 }
 
-/// One of the form's older lists: a text or some texts, kept as they came.
+/// A time from outside, as events write it.
 ///
 /// # Errors
 ///
 /// How it must be.
-pub fn list(value: &Value) -> Result<Value, &'static str> {
-    let fits = match value {
-        Value::String(text) => is_word(text),
-        Value::Array(entries) => {
-            entries.len() <= ENTRIES && entries.iter().all(|entry| entry.as_str().is_some_and(is_word))
-        }
-        _ => false,
+pub fn time(text: &str) -> Ruled {
+    let millis =
+        time::millis_of(text).ok_or("must be an ISO 8601 date and time, for example 2025-12-12T10:30:00.000Z")?;
+    Ok(time::iso_millis(millis))
+}
+
+/// One of the form's older lists. A text alone is a list of one.
+///
+/// # Errors
+///
+/// How it must be.
+pub fn list(value: &Value) -> Result<Vec<String>, &'static str> {
+    const MUST: &str = "must be a list of up to 50 texts of up to 100 characters";
+    let word = |value: &Value| {
+        let text = value.as_str().filter(|text| is_word(text));
+        text.map(str::to_owned).ok_or(MUST)
     };
-    fits.then(|| value.clone())
-        .ok_or("must be a list of up to 50 texts of up to 100 characters")
+    match value {
+        Value::Array(entries) if entries.len() <= ENTRIES => entries.iter().map(word).collect(),
+        text => Ok(vec![word(text)?]),
+    }
 }
 
 fn is_word(text: &str) -> bool {

@@ -1,9 +1,6 @@
 //! What is kept of a user's preferences.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// JSON Schema of [`Preferences`]. A value that no event could carry has no place in it.
 pub const SCHEMA: &str = include_str!("../schemas/state-1.json");
@@ -24,8 +21,8 @@ pub struct Preferences {
     pub privacy: Privacy,
     /// Seat, meal and class.
     pub travel_preferences: TravelPreferences,
-    /// The form's older lists, as they came: a text or a list of texts each.
-    pub travel_lists: BTreeMap<String, Value>,
+    /// The form's older lists.
+    pub travel_lists: TravelLists,
     /// When anything last changed, ISO 8601.
     pub updated_at: String,
 }
@@ -37,6 +34,9 @@ pub struct General {
     /// ISO 639-1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// The language as the client wrote it, where that was a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language_name: Option<String>,
     /// ISO 4217.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
@@ -102,4 +102,37 @@ impl TravelPreferences {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// The older lists of the `travel` section. A list that was never set is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TravelLists {
+    /// Where a user would like to go.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list_or_text")]
+    pub preferred_destinations: Vec<String>,
+    /// Where they like to stay.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list_or_text")]
+    pub accommodation_type: Vec<String>,
+    /// What they like to do.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list_or_text")]
+    pub activities: Vec<String>,
+    /// What they eat, or do not.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list_or_text")]
+    pub dietary: Vec<String>,
+}
+
+/// A list as it is put now, or the single text that earlier versions put where a client had sent one.
+fn list_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum ListOrText {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match ListOrText::deserialize(deserializer)? {
+        ListOrText::List(list) => list,
+        ListOrText::Text(text) if text.is_empty() => Vec::new(),
+        ListOrText::Text(text) => vec![text],
+    })
 }

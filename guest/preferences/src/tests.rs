@@ -1,6 +1,7 @@
 //! The handler as the host calls it. Every event that comes out is checked against its schema.
 
 mod documentation;
+mod import;
 mod routes;
 mod sections;
 mod states;
@@ -85,6 +86,17 @@ impl User {
         self.call(Call::request("PUT", OWN).body(&body))
     }
 
+    /// What `sandman import` does with a document.
+    fn imported(&mut self, document: &Value) -> Done {
+        let (method, route) = sandman_sdk::IMPORT;
+        self.call(Call::request(method, route).body(document))
+    }
+
+    fn post(&mut self, preferences: Value) -> Done {
+        let body = json!({ "firstName": "Ada", "lastName": "King", "preferences": preferences });
+        self.call(Call::request("POST", OF_USER).body(&body))
+    }
+
     /// What is read back of a section.
     fn section(&mut self, name: &str) -> Value {
         self.call(Call::request("GET", OWN)).reply[name].clone()
@@ -99,8 +111,25 @@ fn fits_schema(state: &Value) {
 }
 
 fn switches(email: bool, sms: bool, push: bool) -> Value {
+    json!({ "dealAlerts": email, "tripReminders": sms, "priceAlerts": push, "newsletter": false })
+}
+
+/// What `GET` answers of a user who never set anything.
+fn defaults() -> Value {
     json!({
-        "email": email, "sms": sms, "push": push,
-        "dealAlerts": email, "tripReminders": sms, "priceAlerts": push,
+        "preferences": { "language": "English", "currency": "USD", "timezone": "UTC" },
+        "notifications": { "dealAlerts": true, "tripReminders": true, "priceAlerts": true, "newsletter": false },
+        "privacy": { "profileVisibility": "public", "dataSharing": false, "marketing": true },
+        "travel": { "preferredDestinations": [], "accommodationType": [], "activities": [], "dietary": [] },
     })
+}
+
+/// A section of the defaults with something laid over it.
+fn with(section: &str, more: Value) -> Value {
+    let mut fields = defaults()[section].clone();
+    fields
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    fields
 }

@@ -2,12 +2,13 @@
 
 use sandman_sdk::prelude::*;
 
-use crate::events::{Changes, Created, publish};
+use crate::events::Created;
 use crate::rules;
 use crate::state::Profile;
 
 /// Begins the profile, or fills what is still unknown of one that a client was faster to make. It never replaces what a
-/// client has set, and a second registration of the same user changes nothing.
+/// client has set, and a second registration of the same user changes nothing. Nothing is published: clients take the
+/// first `user.profile.updated` after their `POST` for the answer to it.
 ///
 /// # Errors
 ///
@@ -20,24 +21,19 @@ pub fn on_event(event: Event, state: Option<Profile>, context: Context) -> Resul
         ));
     }
     let now = context.now_iso();
-    let before = state.unwrap_or_else(|| Profile::begun(&now));
-    if before.registered_at.is_some() {
+    let mut profile = state.unwrap_or_else(|| Profile::begun(&now));
+    if profile.registered_at.is_some() {
         return Ok(Outcome::new());
     }
-    let mut after = before.clone();
-    after.registered_at = Some(created.created_at);
-    fill(&mut after.email, Some(created.email));
-    fill(&mut after.details.first_name, name(created.first_name));
-    fill(&mut after.details.last_name, name(created.last_name));
-    after.name_from_details();
-    after.updated_at = now;
-    let outcome = publish(
-        Outcome::new(),
-        &event.key,
-        &Changes::default(),
-        (&before.details, &after),
-    );
-    Ok(outcome.put(after))
+    // The names would make a profile of an earlier version, which only a `PUT` began, look posted.
+    profile.claimed = profile.is_posted();
+    profile.registered_at = Some(created.created_at);
+    fill(&mut profile.email, Some(created.email));
+    fill(&mut profile.details.first_name, name(created.first_name));
+    fill(&mut profile.details.last_name, name(created.last_name));
+    profile.name_from_details();
+    profile.updated_at = now;
+    Ok(Outcome::new().put(profile))
 }
 
 /// A name as a client may send it. One that would be refused is left out: the registration itself still counts.

@@ -55,13 +55,13 @@ pub struct Changes(BTreeMap<&'static str, Change>);
 /// A value before and after.
 #[derive(Debug, Serialize)]
 struct Change {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// `null` where there was none.
     old: Option<String>,
     new: String,
 }
 
 impl Changes {
-    /// Notes a new value for a field if it differs from the old one, and says whether it did.
+    /// Notes a new value for a field if it differs from the old one.
     pub fn note(&mut self, field: &'static str, old: Option<&str>, new: &str) {
         if old != Some(new) {
             let (old, new) = (old.map(str::to_owned), new.to_owned());
@@ -79,32 +79,30 @@ pub struct ProfileUpdated<'a> {
     updated_at: &'a str,
 }
 
-/// Adds the events of a change to an outcome: of the account if anything in it changed, then of the profile if what
-/// other services see of it did.
-pub fn publish(
+/// Adds the event of the account, if anything in it changed.
+pub fn publish_account(
     outcome: Outcome<Profile>,
     user_id: &str,
     changes: &Changes,
-    (before, after): (&Details, &Profile),
+    updated_at: &str,
 ) -> Outcome<Profile> {
-    let updated_at = after.updated_at.as_str();
-    let outcome = if changes.0.is_empty() {
-        outcome
-    } else {
-        let payload = Updated {
-            user_id,
-            changes,
-            updated_at,
-        };
-        outcome.emit(UPDATED, VERSION, &payload)
-    };
-    if *before == after.details {
+    if changes.0.is_empty() {
         return outcome;
     }
+    let payload = Updated {
+        user_id,
+        changes,
+        updated_at,
+    };
+    outcome.emit(UPDATED, VERSION, &payload)
+}
+
+/// Adds the event of the profile.
+pub fn publish_profile(outcome: Outcome<Profile>, user_id: &str, profile: &Profile) -> Outcome<Profile> {
     let payload = ProfileUpdated {
         user_id,
-        profile: &after.details,
-        updated_at,
+        profile: &profile.details,
+        updated_at: &profile.updated_at,
     };
     outcome.emit(PROFILE_UPDATED, VERSION, &payload)
 }

@@ -1,8 +1,9 @@
 //! DreamScape's user profile: who a user is and how they are reached.
 //!
-//! A profile begins with `user.created`, a `POST` or a `PUT`, whichever comes first. What changes of it is published:
-//! the account (`username`, `email`) as `user.updated`, everything else as `user.profile.updated`. The HTTP surface is
-//! that of the service this replaces; what a client sends is read in [`rules`], field by field.
+//! A profile begins with `user.created`, a `POST` or a `PUT`, whichever comes first. What clients change of it is
+//! published: the account (`username`, `email`) as `user.updated`, a profile that was created by `POST` and a new photo
+//! as `user.profile.updated`. The HTTP surface is that of the service this replaces; what a client sends is read in
+//! [`rules`], field by field.
 
 pub mod codes;
 pub mod created;
@@ -27,6 +28,7 @@ pub fn describe() -> Contract {
         .serves("POST", requests::OF_USER)
         .serves("DELETE", requests::OF_USER)
         .serves("POST", requests::AVATAR)
+        .imports()
         .state_version(1)
         .state_schema(state::SCHEMA)
 }

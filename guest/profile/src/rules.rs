@@ -20,12 +20,25 @@ pub const URL: usize = 2048;
 ///
 /// How it must be.
 pub fn name(text: &str) -> Ruled {
+    line(text, NAME, "must be 100 characters at most")
+}
+
+/// The name of an imported profile: it may have begun as a first and a last name.
+///
+/// # Errors
+///
+/// How it must be.
+pub fn whole_name(text: &str) -> Ruled {
+    line(text, 2 * NAME + 1, "must be 201 characters at most")
+}
+
+fn line(text: &str, longest: usize, must: &'static str) -> Ruled {
     let text = text.trim();
     if text.is_empty() {
         return Err("must not be empty");
     }
-    if text.chars().count() > NAME {
-        return Err("must be 100 characters at most");
+    if text.chars().count() > longest {
+        return Err(must);
     }
     if text.chars().any(char::is_control) {
         return Err("must be one line of text");
@@ -65,16 +78,29 @@ pub fn phone(text: &str) -> Ruled {
         .ok_or("must be a phone number in E.164, for example +33612345678")
 }
 
-/// A day of the calendar.
+/// A day of the calendar. Of a date with a time, as a database or a date picker writes it, the date counts.
 ///
 /// # Errors
 ///
 /// How it must be.
 pub fn date(text: &str) -> Ruled {
-    let is_date = time::is_date(text);
-    is_date
-        .then(|| text.to_owned())
-        .ok_or("must be an ISO 8601 date, for example 1990-12-31")
+    const MUST: &str = "must be an ISO 8601 date, for example 1990-12-31";
+    if time::is_date(text) {
+        return Ok(text.to_owned());
+    }
+    let date = text.get(..10).filter(|_| time::millis_of(text).is_some());
+    date.map(str::to_owned).ok_or(MUST)
+}
+
+/// A time from outside, as events write it.
+///
+/// # Errors
+///
+/// How it must be.
+pub fn time(text: &str) -> Ruled {
+    let millis =
+        time::millis_of(text).ok_or("must be an ISO 8601 date and time, for example 2025-12-12T10:30:00.000Z")?;
+    Ok(time::iso_millis(millis))
 }
 
 /// A nationality.

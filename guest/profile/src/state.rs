@@ -20,8 +20,7 @@ pub struct Profile {
     /// `createdAt` of `user.created`; absent while that event has not come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registered_at: Option<String>,
-    /// Whether a client has made or changed it. A profile that only `user.created`, or a `PUT` of
-    /// preferences alone, began may still be posted once.
+    /// Whether a `POST` has made it; [`is_posted`](Self::is_posted) tells it of documents of earlier versions too.
     pub claimed: bool,
     /// When it was begun, ISO 8601.
     pub created_at: String,
@@ -61,6 +60,12 @@ impl Profile {
             updated_at: now.to_owned(),
             ..Self::default()
         }
+    }
+
+    /// Whether a `POST` has made it, so that the next one is refused. Earlier versions set `claimed` for a `PUT` as well, but a
+    /// `POST` leaves both names.
+    pub fn is_posted(&self) -> bool {
+        self.claimed && self.details.first_name.is_some() && self.details.last_name.is_some()
     }
 
     /// The first and last name as one, where the profile has no name of its own yet. It is where the name begins, not a

@@ -1,6 +1,7 @@
 //! The handler as the host calls it. Every event that comes out is checked against its schema.
 
 mod documentation;
+mod import;
 mod registration;
 mod routes;
 mod states;
@@ -125,6 +126,12 @@ impl User {
         self.call(call)
     }
 
+    /// What `sandman import` does with a document.
+    fn imported(&mut self, document: &Value) -> Done {
+        let (method, route) = sandman_sdk::IMPORT;
+        self.call(Call::request(method, route).body(document))
+    }
+
     fn registered(&mut self, payload: &Value) -> Result<Done, Failure> {
         let mut call: Call<Event> = Call::event("user.created", "1.0", payload);
         call.state = self
@@ -145,6 +152,11 @@ fn fits_schema(state: &Value) {
 
 fn claims() -> Value {
     json!({ "userId": "key-1", "email": "token@example.com", "type": "access" })
+}
+
+/// The `profile` section of `GET`.
+fn section(name: &str, email: &str, photo: Option<&str>) -> Value {
+    json!({ "profile": { "name": name, "email": email, "photo": photo } })
 }
 
 fn created(more: Value) -> Value {

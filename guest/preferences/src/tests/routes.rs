@@ -2,10 +2,6 @@
 
 use super::*;
 
-fn defaults() -> Value {
-    json!({ "preferences": {}, "notifications": switches(true, true, true), "privacy": {}, "travel": {} })
-}
-
 #[test]
 fn a_user_without_settings_reads_the_defaults() {
     let mut user = User::default();
@@ -26,11 +22,12 @@ fn a_put_answers_all_sections_after_the_change() {
     let done = user.put(body);
     let mut notifications = switches(true, false, true);
     notifications["newsletter"] = json!(true);
+    let travel = json!({ "activities": ["hiking"], "travelPreferences": { "seatPreference": "aisle" } });
     let sections = json!({
         "preferences": { "language": "fr", "currency": "EUR", "timezone": "Europe/Paris" },
         "notifications": notifications,
         "privacy": { "profileVisibility": "friends", "dataSharing": false, "marketing": true },
-        "travel": { "activities": ["hiking"], "travelPreferences": { "seatPreference": "aisle" } },
+        "travel": with("travel", travel),
     });
     assert_eq!((done.status, &done.reply), (200, &sections));
     assert_eq!(user.call(Call::request("GET", OWN)).reply, sections);
@@ -42,22 +39,36 @@ fn a_put_answers_all_sections_after_the_change() {
 #[test]
 fn the_profiles_post_may_bring_preferences() {
     let mut user = User::default();
-    let body =
-        json!({ "firstName": "Ada", "lastName": "King", "preferences": { "language": "en", "currency": "GBP" } });
-    let done = user.call(Call::request("POST", OF_USER).body(&body));
-    let preferences = json!({ "language": "en", "currency": "GBP" });
-    assert_eq!((done.status, done.reply), (201, json!({ "preferences": preferences })));
-    assert_eq!(done.event, Some(preferences));
+    let done = user.post(json!({ "language": "English", "currency": "GBP" }));
+    let sent = json!({ "language": "English", "currency": "GBP" });
+    assert_eq!((done.status, done.reply), (201, json!({ "preferences": sent })));
+    assert_eq!(done.event, Some(json!({ "language": "en", "currency": "GBP" })));
 
-    let done = User::default().call(Call::request("POST", OF_USER).body(&json!({ "firstName": "Ada" })));
+    for none in [json!({}), Value::Null, json!("")] {
+        let done = User::default().post(none);
+        assert_eq!(
+            (done.status, done.reply, done.event, done.state),
+            (201, json!({ "preferences": null }), None, Change::Keep)
+        );
+    }
+}
+
+#[test]
+fn the_preferences_of_a_post_may_be_any_object() {
+    let mut user = User::default();
+    let done = user.post(json!({
+        "theme": "dark", "budget": { "max": 1000 }, "language": "Klingon", "currency": "EUR", "timezone": 7,
+        "notifications": "all", "travelPreferences": { "seatPreference": "aisle", "mealPreference": "anything" },
+    }));
     assert_eq!(
-        (done.status, done.reply, done.event, done.state),
-        (201, json!({}), None, Change::Keep)
+        (done.status, done.reply),
+        (201, json!({ "preferences": { "currency": "EUR" } }))
     );
-
-    let bad = json!({ "preferences": { "currency": "francs" } });
-    let done = User::default().call(Call::request("POST", OF_USER).body(&bad));
-    done.is_refused("preferences.currency must be a currency in ISO 4217, for example EUR");
+    let known = json!({ "currency": "EUR", "travelPreferences": { "seatPreference": "aisle" } });
+    assert_eq!(done.event, Some(known));
+    for wrong in [json!([]), json!("fr"), json!(7), json!(true)] {
+        User::default().post(wrong).is_refused("preferences must be an object");
+    }
 }
 
 #[test]
@@ -75,13 +86,4 @@ fn preferences_go_with_the_profile_and_need_not_be_there() {
 fn a_route_that_is_not_served_is_rejected() {
     let refused = Call::request("PATCH", OWN).run(on_request).unwrap_err();
     assert!(matches!(refused, Failure::Rejected(reason) if reason.contains("PATCH /api/v1/users/profile")));
-}
-
-#[test]
-fn a_state_of_an_older_or_newer_version_is_read() {
-    let older = json!({ "general": { "language": "fr" }, "notifications": { "sms": false }, "someday": 1 });
-    let outcome = Call::request("GET", OWN).state(&older).run(on_request).unwrap();
-    let reply: Value = serde_json::from_str(outcome.reply.unwrap().body().unwrap()).unwrap();
-    assert_eq!(reply["preferences"], json!({ "language": "fr" }));
-    assert_eq!(reply["notifications"], switches(true, false, true));
 }

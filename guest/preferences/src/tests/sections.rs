@@ -4,13 +4,12 @@ use super::*;
 
 #[test]
 fn an_event_has_the_sections_that_the_request_named() {
+    let switches = || json!({ "email": false, "sms": true, "push": true });
+    let travel = || json!({ "seatPreference": "window", "mealPreference": "vegan", "classPreference": "first" });
     let sections = [
         ("preferences", json!({ "language": "fr", "currency": "EUR" })),
-        ("notifications", json!({ "email": false, "sms": true, "push": true })),
-        (
-            "travelPreferences",
-            json!({ "seatPreference": "window", "mealPreference": "vegan", "classPreference": "first" }),
-        ),
+        ("notifications", switches()),
+        ("travelPreferences", travel()),
         ("privacy", json!({ "marketing": false })),
         ("travel", json!({ "dietary": ["no nuts"] })),
     ];
@@ -30,9 +29,13 @@ fn an_event_has_the_sections_that_the_request_named() {
                 }
             }
         }
+        if expected == json!({}) {
+            // Others act on what is in no payload as well, and are told all that is known.
+            expected = json!({ "notifications": { "email": true, "sms": true, "push": true } });
+        }
         let mut user = User::default();
         let done = user.put(body.clone());
-        let expected = (expected != json!({})).then_some(expected);
+        let expected = (combination != 0).then_some(expected);
         assert_eq!(done.event, expected, "{body}");
         assert_eq!(user.put(body.clone()).event, None, "{body} again");
     }
@@ -55,22 +58,98 @@ fn a_section_that_is_present_is_complete() {
 }
 
 #[test]
-fn what_appears_in_no_event_publishes_none() {
+fn a_change_of_what_is_in_no_payload_is_published_with_all_that_is_known() {
+    let known = json!({
+        "language": "fr", "notifications": { "email": true, "sms": false, "push": true },
+        "travelPreferences": { "seatPreference": "aisle" },
+    });
+    for body in [
+        json!({ "preferences": { "timezone": "Europe/Paris" } }),
+        json!({ "privacy": { "profileVisibility": "private" } }),
+        json!({ "privacy": { "dataSharing": true } }),
+        json!({ "travel": { "preferredDestinations": ["Lima"] } }),
+        json!({ "travel": { "accommodationType": "hotel", "activities": ["hiking"] } }),
+    ] {
+        let mut user = User::default();
+        user.put(json!({
+            "preferences": { "language": "French" }, "notifications": { "sms": false },
+            "travelPreferences": { "seatPreference": "aisle" },
+        }));
+        assert_eq!(user.put(body.clone()).event, Some(known.clone()), "{body}");
+        assert_eq!(user.put(body.clone()).event, None, "{body} again");
+    }
+}
+
+#[test]
+fn the_newsletter_is_stored_only_and_what_is_in_force_already_is_no_change() {
     let mut user = User::default();
     for body in [
-        json!({ "preferences": { "timezone": "UTC" } }),
-        json!({ "notifications": { "newsletter": false } }),
+        json!({ "notifications": { "newsletter": true } }),
         json!({ "notifications": { "email": true } }),
-        json!({ "privacy": { "profileVisibility": "private" } }),
-        json!({ "travel": { "preferredDestinations": ["Lima"], "accommodationType": "hotel" } }),
+        json!({ "preferences": { "timezone": "UTC" } }),
+        json!({ "privacy": { "profileVisibility": "public", "dataSharing": false, "marketing": true } }),
+        json!({ "travel": { "dietary": [], "activities": [] } }),
     ] {
         assert_eq!(user.put(body.clone()).event, None, "{body}");
     }
-    assert_eq!(user.section("preferences"), json!({ "timezone": "UTC" }));
-    assert_eq!(user.section("notifications")["newsletter"], json!(false));
-    assert_eq!(user.section("privacy"), json!({ "profileVisibility": "private" }));
-    let lists = json!({ "preferredDestinations": ["Lima"], "accommodationType": "hotel" });
-    assert_eq!(user.section("travel"), lists);
+    let read = user.call(Call::request("GET", OWN)).reply;
+    let mut expected = defaults();
+    expected["notifications"]["newsletter"] = json!(true);
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn a_client_that_sends_back_what_it_was_shown_has_chosen_nothing() {
+    let mut user = User::default();
+    let shown = user.call(Call::request("GET", OWN)).reply;
+    assert_eq!(user.put(shown.clone()).event, None);
+    // Whoever then changes something else has not chosen language and currency either.
+    let mut changed = shown;
+    changed["notifications"]["tripReminders"] = json!(false);
+    let switches = json!({ "email": true, "sms": false, "push": true });
+    assert_eq!(user.put(changed).event, Some(json!({ "notifications": switches })));
+    // Who names them has.
+    for (chosen, told) in [
+        (json!({ "language": "English" }), json!({ "language": "en" })),
+        (
+            json!({ "language": "English", "currency": "USD" }),
+            json!({ "language": "en", "currency": "USD" }),
+        ),
+        (
+            json!({ "language": "English", "currency": "EUR", "timezone": "UTC" }),
+            json!({ "language": "en", "currency": "EUR" }),
+        ),
+    ] {
+        let done = User::default().put(json!({ "preferences": chosen }));
+        assert_eq!(done.event, Some(told), "{chosen}");
+    }
+}
+
+#[test]
+fn languages_are_answered_as_they_were_sent_and_told_by_their_codes() {
+    for (sent, code) in [
+        ("French", "fr"),
+        ("fr", "fr"),
+        ("french", "fr"),
+        ("Chinese", "zh"),
+        ("English", "en"),
+    ] {
+        let mut user = User::default();
+        let done = user.put(json!({ "preferences": { "language": sent } }));
+        assert_eq!(done.event, Some(json!({ "language": code })), "{sent}");
+        assert_eq!(
+            done.reply["preferences"],
+            with("preferences", json!({ "language": sent }))
+        );
+        assert_eq!(user.section("preferences")["language"], json!(sent));
+    }
+    // Another way of writing the same language is kept, and no change of it.
+    let mut user = User::default();
+    user.put(json!({ "preferences": { "language": "fr" } }));
+    assert_eq!(user.put(json!({ "preferences": { "language": "French" } })).event, None);
+    assert_eq!(user.section("preferences")["language"], json!("French"));
+    assert_eq!(user.put(json!({ "preferences": { "language": "fr" } })).event, None);
+    assert_eq!(user.section("preferences")["language"], json!("fr"));
 }
 
 #[test]
@@ -81,12 +160,17 @@ fn nothing_and_null_and_unknown_fields_change_nothing() {
         json!({}),
         json!({ "preferences": null, "notifications": null, "privacy": null, "travel": null }),
         json!({ "preferences": { "language": null }, "notifications": { "sms": null }, "travel": { "dietary": null } }),
+        json!({ "preferences": "", "notifications": { "sms": "" }, "travel": { "dietary": "" } }),
+        json!({ "preferences": { "language": "", "currency": "", "timezone": "" }, "privacy": { "profileVisibility": "" } }),
         json!({ "preferences": { "theme": "dark" }, "profile": { "name": "Ada" } }),
     ] {
         let done = user.put(body.clone());
         assert_eq!((done.event, done.state), (None, Change::Keep), "{body}");
     }
-    assert_eq!(user.section("preferences"), json!({ "language": "fr" }));
+    assert_eq!(
+        user.section("preferences"),
+        with("preferences", json!({ "language": "fr" }))
+    );
 }
 
 #[test]
@@ -111,7 +195,7 @@ fn switches_come_under_either_name() {
 }
 
 #[test]
-fn a_client_that_sends_both_names_back_means_the_one_it_changed() {
+fn a_client_that_sends_both_names_means_the_one_that_differs() {
     let mut user = User::default();
     for (changed, value) in [
         ("dealAlerts", false),
@@ -119,7 +203,7 @@ fn a_client_that_sends_both_names_back_means_the_one_it_changed() {
         ("email", false),
         ("dealAlerts", true),
     ] {
-        let mut all = user.section("notifications");
+        let mut all = json!({ "email": !value, "dealAlerts": !value });
         all[changed] = json!(value);
         user.put(json!({ "notifications": all }));
         assert_eq!(user.section("notifications"), switches(value, true, true), "{changed}");
@@ -141,7 +225,8 @@ fn travel_preferences_come_from_every_place_they_have_had() {
             Some(json!({ "travelPreferences": chosen })),
             "{body}"
         );
-        assert_eq!(user.section("travel"), json!({ "travelPreferences": chosen }), "{body}");
+        let travel = with("travel", json!({ "travelPreferences": chosen }));
+        assert_eq!(user.section("travel"), travel, "{body}");
     }
     let done = User::default().put(json!({ "preferences": { "notifications": { "sms": false } } }));
     assert_eq!(

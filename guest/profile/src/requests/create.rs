@@ -3,22 +3,22 @@
 use sandman_sdk::form::Form;
 use sandman_sdk::prelude::*;
 
-use super::{Whole, refuse};
-use crate::events::{Changes, publish};
+use super::{Whole, claimed_email, refuse};
+use crate::events::publish_profile;
 use crate::rules;
 use crate::state::{Details, Profile};
 
-pub(super) fn create(request: &Request, state: Option<Profile>, now: &str) -> Outcome<Profile> {
+pub(super) fn create(request: &Request, state: Option<Profile>, now: &str) -> Result<Outcome<Profile>, Failure> {
     let sent = match read(request) {
         Ok(sent) => sent,
-        Err(why) => return refuse(400, why),
+        Err(why) => return Ok(refuse(400, why)),
     };
     let before = state.unwrap_or_else(|| Profile::begun(now));
-    if before.claimed {
-        return refuse(409, "Profile already exists for this user");
+    if before.is_posted() {
+        return Ok(refuse(409, "Profile already exists for this user"));
     }
-    let known = before.details.clone();
-    let mut after = Profile {
+    let known = before.details;
+    let mut profile = Profile {
         details: Details {
             first_name: sent.first_name.or(known.first_name),
             last_name: sent.last_name.or(known.last_name),
@@ -29,26 +29,33 @@ pub(super) fn create(request: &Request, state: Option<Profile>, now: &str) -> Ou
         },
         claimed: true,
         updated_at: now.to_owned(),
-        ..before.clone()
+        ..before
     };
-    after.name_from_details();
-    let reply = Outcome::new().reply(201, &Whole::of(&request.key, &after));
-    publish(reply, &request.key, &Changes::default(), (&before.details, &after)).put(after)
+    profile.name_from_details();
+    let email = claimed_email(request)?;
+    let outcome = Outcome::new().reply(201, &Whole::of(&request.key, &profile, email.as_deref()));
+    Ok(publish_profile(outcome, &request.key, &profile).put(profile))
 }
 
 /// The body; a `userId` in it is ignored, the path has said whose profile it is.
 fn read(request: &Request) -> Result<Details, String> {
-    let mut form = Form::of(request)?;
+    let mut form = Form::of(request)?.without_empty_texts();
     form.require("firstName");
     form.require("lastName");
-    let details = Details {
-        first_name: form.text("firstName", rules::name),
-        last_name: form.text("lastName", rules::name),
-        phone: form.text("phone", rules::phone),
-        avatar: form.text("avatar", rules::picture),
-        date_of_birth: form.text("dateOfBirth", rules::date),
-        nationality: form.text("nationality", rules::nationality),
-    };
+    let details = details(&mut form, "");
     form.finish()?;
     Ok(details)
+}
+
+/// Reads the details from fields whose names have this in front.
+pub(super) fn details(form: &mut Form, prefix: &str) -> Details {
+    let mut text = |name: &str, rule: fn(&str) -> rules::Ruled| form.text(&format!("{prefix}{name}"), rule);
+    Details {
+        first_name: text("firstName", rules::name),
+        last_name: text("lastName", rules::name),
+        phone: text("phone", rules::phone),
+        avatar: text("avatar", rules::picture),
+        date_of_birth: text("dateOfBirth", rules::date),
+        nationality: text("nationality", rules::nationality),
+    }
 }

@@ -6,7 +6,7 @@ use sandman_sdk::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Section, claimed_email, refuse};
-use crate::events::{Changes, publish};
+use crate::events::{Changes, publish_account, publish_profile};
 use crate::rules;
 use crate::state::Profile;
 
@@ -19,9 +19,17 @@ const UPDATED: &str = match cfg!(feature = "second") {
 struct Sent {
     name: Option<String>,
     email: Option<String>,
-    photo: Option<String>,
+    photo: Option<Photo>,
     /// Whether there was anything in a section that the preferences read.
     elsewhere: bool,
+}
+
+/// What becomes of the picture.
+enum Photo {
+    /// It is at this address.
+    At(String),
+    /// It is taken away.
+    Away,
 }
 
 /// The sections that the preferences read.
@@ -45,27 +53,36 @@ pub(super) fn update(request: &Request, state: Option<Profile>, now: &str) -> Re
         changes.note("email", before.email.as_deref().or(claimed.as_deref()), &email);
         after.email = Some(email);
     }
-    if sent.photo.is_some() {
-        after.details.avatar = sent.photo;
+    match sent.photo {
+        Some(Photo::At(address)) => after.details.avatar = Some(address),
+        Some(Photo::Away) => after.details.avatar = None,
+        None => {}
     }
     let changed = after != before;
     if changed {
-        after.claimed = true;
         now.clone_into(&mut after.updated_at);
     }
     let section = Section::of(&after, claimed.as_deref());
     let reply = json!({ "message": UPDATED, "profile": section });
     let outcome = Outcome::new().reply(200, &reply);
-    let outcome = publish(outcome, &request.key, &changes, (&before.details, &after));
+    let mut outcome = publish_account(outcome, &request.key, &changes, now);
+    if after.details != before.details {
+        outcome = publish_profile(outcome, &request.key, &after);
+    }
     Ok(if changed || begins { outcome.put(after) } else { outcome })
 }
 
 fn read(request: &Request) -> Result<Sent, String> {
-    let mut form = Form::of(request)?;
+    let is_away = |photo: &Value| Ok(photo.as_str() == Some(""));
+    let away = Form::of(request)?.value("profile.photo", is_away) == Some(true);
+    let mut form = Form::of(request)?.without_empty_texts();
     let sent = Sent {
         name: form.text("profile.name", rules::name),
         email: form.text("profile.email", rules::email),
-        photo: form.text("profile.photo", rules::picture),
+        photo: match form.text("profile.photo", rules::picture) {
+            Some(address) => Some(Photo::At(address)),
+            None => away.then_some(Photo::Away),
+        },
         elsewhere: ELSEWHERE
             .into_iter()
             .any(|section| form.value(section, |value| Ok(says_something(value))) == Some(true)),

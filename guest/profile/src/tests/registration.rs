@@ -3,33 +3,21 @@
 use super::*;
 
 #[test]
-fn a_registration_begins_the_profile_and_publishes_the_names() {
-    let mut user = User::default();
-    let done = user
-        .registered(&created(json!({ "firstName": "Ada", "lastName": "Lovelace" })))
-        .unwrap();
-    assert_eq!(
-        done.events,
-        [profile_updated(json!({ "firstName": "Ada", "lastName": "Lovelace" }))]
-    );
-    assert_eq!(
-        user.get(),
-        json!({ "profile": { "name": "Ada Lovelace", "email": "ada@example.com" } })
-    );
-}
-
-#[test]
-fn a_registration_without_names_publishes_nothing() {
-    for names in [
-        json!({}),
-        json!({ "firstName": null, "lastName": null }),
-        json!({ "firstName": " " }),
-        json!({ "firstName": "A".repeat(200_000), "lastName": "Love\u{0}lace" }),
+fn a_registration_begins_the_profile_and_publishes_nothing() {
+    for (names, name) in [
+        (json!({ "firstName": "Ada", "lastName": "Lovelace" }), "Ada Lovelace"),
+        (json!({}), ""),
+        (json!({ "firstName": null, "lastName": null }), ""),
+        (json!({ "firstName": " " }), ""),
+        (
+            json!({ "firstName": "A".repeat(200_000), "lastName": "Love\u{0}lace" }),
+            "",
+        ),
     ] {
         let mut user = User::default();
         let done = user.registered(&created(names)).unwrap();
         assert_eq!(done.events, []);
-        assert_eq!(user.get(), json!({ "profile": { "email": "ada@example.com" } }));
+        assert_eq!(user.get(), section(name, "ada@example.com", None));
     }
 }
 
@@ -44,26 +32,18 @@ fn a_second_registration_changes_nothing() {
 
 #[test]
 fn a_client_that_was_faster_keeps_what_it_set() {
+    let ada = || created(json!({ "firstName": "Ada", "lastName": "Lovelace" }));
     let mut user = User::default();
     user.put(json!({ "name": "Countess", "email": "new@example.com", "photo": "/p.png" }));
-    let done = user
-        .registered(&created(json!({ "firstName": "Ada", "lastName": "Lovelace" })))
-        .unwrap();
-    let profile = json!({ "firstName": "Ada", "lastName": "Lovelace", "avatar": "/p.png" });
-    assert_eq!(done.events, [profile_updated(profile)]);
-    let section = json!({ "name": "Countess", "email": "new@example.com", "photo": "/p.png" });
-    assert_eq!(user.get(), json!({ "profile": section }));
+    assert_eq!(user.registered(&ada()).unwrap().events, []);
+    assert_eq!(user.get(), section("Countess", "new@example.com", Some("/p.png")));
 
     let mut user = User::default();
     user.post(json!({ "firstName": "Augusta", "lastName": "King" }));
-    let done = user
-        .registered(&created(json!({ "firstName": "Ada", "lastName": "Lovelace" })))
-        .unwrap();
-    assert_eq!(done.events, []);
-    assert_eq!(
-        user.get(),
-        json!({ "profile": { "name": "Augusta King", "email": "ada@example.com" } })
-    );
+    assert_eq!(user.registered(&ada()).unwrap().events, []);
+    assert_eq!(user.get(), section("Augusta King", "ada@example.com", None));
+    user.post(json!({ "firstName": "Ada", "lastName": "King" }))
+        .is_refused(409, "Profile already exists for this user");
 }
 
 #[test]
