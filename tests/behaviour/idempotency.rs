@@ -153,6 +153,6 @@ fn told_once(app: &DreamScape<'_>, ada: &User, bob: &User, pictured: &Reply) -> 
         renamed("Second", "Third"),
         ("user.profile.updated", json!({ "profile": with_picture })),
     ])?;
-    let begun = json!({ "changes": { "username": { "new": "Bob" } } });
+    let begun = json!({ "changes": { "username": { "old": null, "new": "Bob" } } });
     events.of(bob)?.is(&[("user.updated", begun), renamed("Bob", "Robert")])
 }

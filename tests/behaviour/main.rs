@@ -30,6 +30,7 @@ mod newcomer;
 mod one_host;
 mod open_files;
 mod order;
+mod parity;
 mod partitions;
 mod planted;
 mod poison;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         poison::BEHAVIOURS,
         compression::BEHAVIOURS,
         whole_way::BEHAVIOURS,
+        parity::BEHAVIOURS,
         profile_routes::BEHAVIOURS,
         preferences_routes::BEHAVIOURS,
         values::BEHAVIOURS,

@@ -1,7 +1,7 @@
 //! The names that preferences have had: clients of every age are understood, and read back what they know.
 
 use anyhow::Context;
-use sandman_tests::{Behaviour, DreamScape, Result, World};
+use sandman_tests::{Behaviour, DreamScape, Result, World, untouched};
 use serde_json::{Value, json};
 
 pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new(
@@ -49,20 +49,29 @@ fn forms() -> Vec<(Value, Option<Value>)> {
             json!({ "preferences": { "notifications": { "sms": false } } }),
             switches(true, false, true),
         ),
-        // Stored and given back, told to nobody.
-        (json!({ "notifications": { "newsletter": false } }), None),
-        (json!({ "preferences": { "timezone": "Pacific/Auckland" } }), None),
+        // Stored and given back only.
+        (json!({ "notifications": { "newsletter": true } }), None),
+        // In no payload, and published all the same, with all that is known.
         (
-            json!({ "privacy": { "profileVisibility": "private", "dataSharing": true, "marketing": false } }),
-            None,
+            json!({ "preferences": { "timezone": "Pacific/Auckland" } }),
+            switches(true, true, true),
         ),
         (
-            json!({ "travel": { "preferredDestinations": ["Lima"], "accommodationType": "hotel" } }),
-            None,
+            json!({ "privacy": { "profileVisibility": "private", "dataSharing": true, "marketing": false } }),
+            switches(true, true, true),
+        ),
+        (
+            json!({ "travel": { "preferredDestinations": ["Lima"], "accommodationType": ["hotel"] } }),
+            switches(true, true, true),
         ),
         (
             json!({ "travel": { "activities": ["hiking"], "dietary": ["no nuts", "vegan"] } }),
-            None,
+            switches(true, true, true),
+        ),
+        // A name is shown as it was chosen, and told as ISO 639-1.
+        (
+            json!({ "preferences": { "language": "French" } }),
+            Some(json!({ "language": "fr" })),
         ),
         (json!({ "travelPreferences": chosen }), travel.clone()),
         (json!({ "travel": { "travelPreferences": chosen } }), travel.clone()),
@@ -78,12 +87,9 @@ fn forms() -> Vec<(Value, Option<Value>)> {
     ]
 }
 
-/// What the form stores, by the names under which it is read.
-fn stored(form: &Value, told: Option<&Value>) -> Value {
-    let mut read = json!({
-        "preferences": {}, "privacy": {}, "travel": {},
-        "notifications": { "email": true, "sms": true, "push": true },
-    });
+/// What is read after the form, by the names of the settings page.
+fn read_after(form: &Value, told: Option<&Value>) -> Value {
+    let mut read = untouched(Value::Null);
     let mut lay = |section: &str, fields: &Value, names: &[&str]| {
         for name in names {
             if let Some(value) = fields.get(name) {
@@ -101,15 +107,16 @@ fn stored(form: &Value, told: Option<&Value>) -> Value {
     let lists = ["preferredDestinations", "accommodationType", "activities", "dietary"];
     lay("travel", &form["travel"], &lists);
     if let Some(told) = told {
-        lay("notifications", &told["notifications"], &["email", "sms", "push"]);
         lay("travel", told, &["travelPreferences"]);
-    }
-    for (name, form_name) in [
-        ("email", "dealAlerts"),
-        ("sms", "tripReminders"),
-        ("push", "priceAlerts"),
-    ] {
-        read["notifications"][form_name] = read["notifications"][name].clone();
+        for (name, form_name) in [
+            ("email", "dealAlerts"),
+            ("sms", "tripReminders"),
+            ("push", "priceAlerts"),
+        ] {
+            if let Some(switch) = told["notifications"].get(name) {
+                read["notifications"][form_name] = switch.clone();
+            }
+        }
     }
     read
 }
@@ -119,8 +126,8 @@ fn every_name(world: &World) -> Result {
     let mut events = app.events()?;
     for (number, (form, told)) in forms().into_iter().enumerate() {
         let user = app.user(&format!("user-{number}"))?;
-        let mut expected = stored(&form, told.as_ref());
-        expected["profile"] = json!({ "email": user.token_email() });
+        let mut expected = read_after(&form, told.as_ref());
+        expected["profile"] = json!({ "name": "", "email": user.token_email(), "photo": null });
         let mut answered = expected.clone();
         answered["message"] = json!("Profile updated successfully");
         let told: Vec<_> = told

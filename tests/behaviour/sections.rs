@@ -1,7 +1,7 @@
 //! Every combination of the settings form's sections, compared with a small model of what the documentation says.
 
 use anyhow::Context;
-use sandman_tests::{Behaviour, DreamScape, Events, Result, User, World};
+use sandman_tests::{Behaviour, DreamScape, Events, Result, User, World, untouched};
 use serde_json::{Map, Value, json};
 
 pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new(
@@ -19,7 +19,7 @@ fn sections() -> [(&'static str, Value, Value); 5] {
         ),
         (
             "preferences",
-            json!({ "language": "fr", "currency": "EUR", "timezone": "Europe/Paris" }),
+            json!({ "language": "French", "currency": "EUR", "timezone": "Europe/Paris" }),
             json!({ "currency": "GBP" }),
         ),
         (
@@ -29,13 +29,13 @@ fn sections() -> [(&'static str, Value, Value); 5] {
         ),
         (
             "privacy",
-            json!({ "profileVisibility": "friends", "dataSharing": false, "marketing": true }),
+            json!({ "profileVisibility": "friends", "dataSharing": true, "marketing": true }),
             json!({ "marketing": false }),
         ),
         (
             "travel",
             json!({
-                "preferredDestinations": ["Lima", "Oslo"], "accommodationType": "hotel", "activities": [], "dietary": ["nuts"],
+                "preferredDestinations": ["Lima", "Oslo"], "accommodationType": ["hotel"], "activities": [], "dietary": ["nuts"],
                 "travelPreferences": { "seatPreference": "window", "mealPreference": "vegan", "classPreference": "first" },
             }),
             json!({ "dietary": [], "travelPreferences": { "mealPreference": "halal" } }),
@@ -141,22 +141,23 @@ impl Model {
 
     /// What `GET` answers.
     fn settings(&self) -> Value {
-        let mut profile = self.profile.clone();
-        profile.entry("email").or_insert_with(|| json!(self.token_email));
-        let mut notifications = self.switches.clone();
-        let form_names = SWITCHES
-            .iter()
-            .map(|(name, form)| ((*form).to_owned(), self.switches[*name].clone()));
-        notifications.extend(form_names);
-        notifications.extend(self.newsletter.clone());
-        let mut travel = self.lists.clone();
+        let mut settings = untouched(json!({ "name": "", "email": self.token_email, "photo": null }));
+        let mut lay = |section: &str, fields: &Map<String, Value>| {
+            for (name, value) in fields {
+                settings[section][name] = value.clone();
+            }
+        };
+        lay("profile", &self.profile);
+        lay("preferences", &self.general);
+        let by_form_name = SWITCHES.map(|(name, form)| (form.to_owned(), self.switches[name].clone()));
+        lay("notifications", &Map::from_iter(by_form_name));
+        lay("notifications", &self.newsletter);
+        lay("privacy", &self.privacy);
+        lay("travel", &self.lists);
         if !self.travel.is_empty() {
-            travel.insert("travelPreferences".to_owned(), self.travel.clone().into());
+            settings["travel"]["travelPreferences"] = self.travel.clone().into();
         }
-        json!({
-            "profile": profile, "preferences": self.general, "notifications": notifications, "privacy": self.privacy,
-            "travel": travel,
-        })
+        settings
     }
 
     /// Takes over a form; returns what is to be published.
@@ -178,11 +179,7 @@ impl Model {
             let old = before.get(field).cloned().or(unknown);
             let new = self.profile.get(field).cloned();
             if let Some(new) = new.filter(|new| old.as_ref() != Some(new)) {
-                let mut change = json!({ "new": new });
-                if let Some(old) = old {
-                    change["old"] = old;
-                }
-                changes.insert(name.to_owned(), change);
+                changes.insert(name.to_owned(), json!({ "old": old, "new": new }));
             }
         }
         if !changes.is_empty() {
@@ -198,11 +195,7 @@ impl Model {
     }
 
     fn put_preferences(&mut self, form: &Value) -> Option<(&'static str, Value)> {
-        let carried = |model: &Self| {
-            let general = only(&model.general, &["language", "currency"]);
-            (general, model.switches.clone(), model.travel.clone())
-        };
-        let before = carried(self);
+        let before = self.acted_on();
         take(&form["preferences"], &same(["timezone"]), &mut self.general);
         let general = take(&form["preferences"], &same(["language", "currency"]), &mut self.general);
         let by_form_name = SWITCHES.map(|(name, form)| (form, name));
@@ -214,17 +207,41 @@ impl Model {
         take(&form["privacy"], &privacy, &mut self.privacy);
         take(&form["travel"], &same(LISTS), &mut self.lists);
         let travel = take(&form["travel"]["travelPreferences"], &same(TRAVEL), &mut self.travel);
-        let after = carried(self);
-        if after == before {
+        if self.acted_on() == before {
             return None;
         }
-        let mut preferences = if general { after.0 } else { Map::new() };
-        if switches {
-            preferences.insert("notifications".to_owned(), after.1.into());
-        }
-        if travel {
-            preferences.insert("travelPreferences".to_owned(), after.2.into());
-        }
+        let named = self.payload(general, switches, travel);
+        let preferences = if named.is_empty() {
+            self.payload(true, true, true)
+        } else {
+            named
+        };
         Some(("user.preferences.updated", json!({ "preferences": preferences })))
+    }
+
+    /// What others act on, whether it is in a payload or not: all but the newsletter.
+    fn acted_on(&self) -> Value {
+        let mut settings = self.settings();
+        settings["notifications"] = self.switches.clone().into();
+        settings["profile"] = Value::Null;
+        settings
+    }
+
+    /// The sections of an event.
+    fn payload(&self, general: bool, switches: bool, travel: bool) -> Map<String, Value> {
+        let mut sections = Map::new();
+        if general {
+            sections = only(&self.general, &["language", "currency"]);
+            if let Some(language) = sections.get_mut("language") {
+                *language = json!("fr");
+            }
+        }
+        if switches {
+            sections.insert("notifications".to_owned(), self.switches.clone().into());
+        }
+        if travel && !self.travel.is_empty() {
+            sections.insert("travelPreferences".to_owned(), self.travel.clone().into());
+        }
+        sections
     }
 }

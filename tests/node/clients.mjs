@@ -87,20 +87,23 @@ async function ask(method, path, { auth = false, json, form } = {}) {
 const own = '/api/v1/users/profile';
 await consume();
 const partition = await register();
-await read(1);
 const replies = {};
-replies.registered = await ask('GET', own, { auth: true });
+// A registration publishes nothing; it is known as soon as it is read.
+do {
+  replies.registered = await ask('GET', own, { auth: true });
+} while (replies.registered.body.profile?.name === '');
 replies.put = await ask('PUT', own, {
   auth: true,
   json: {
     profile: { name: 'Countess', email },
-    preferences: { language: 'fr', currency: 'EUR', timezone: 'Europe/Paris' },
+    preferences: { language: 'French', currency: 'EUR', timezone: 'Europe/Paris' },
     notifications: { dealAlerts: false, tripReminders: true, priceAlerts: true, newsletter: true },
     privacy: { profileVisibility: 'friends', dataSharing: false, marketing: false },
     travel: { preferredDestinations: ['Lima'], dietary: [] },
   },
 });
-replies.post = await ask('POST', `${own}/${user}`, { json: { firstName: 'Ada', lastName: 'King' } });
+replies.post = await ask('POST', `${own}/${user}`, { json: { firstName: 'Ada', lastName: 'Lovelace' } });
+replies.again = await ask('POST', `${own}/${user}`, { json: { firstName: 'Ada', lastName: 'King' } });
 const form = new FormData();
 form.append('avatar', new Blob([Buffer.from('\x89PNG\r\n\x1a\nand little else', 'latin1')], { type: 'image/png' }), 'me.png');
 replies.avatar = await ask('POST', `${own}/${user}/avatar`, { form });
@@ -110,6 +113,6 @@ replies.refused = await ask('PUT', own, { auth: true, json: { profile: { email: 
 replies.stranger = await ask('GET', own);
 replies.deleted = await ask('DELETE', `${own}/${user}`);
 replies.health = await ask('GET', '/health');
-// The registration's, the change's two and the picture's.
+// The change's two, the post's and the picture's.
 await read(4);
 process.stdout.write(`${JSON.stringify({ partition, replies, events })}\n`, () => process.exit(0));

@@ -192,6 +192,17 @@ impl<'w> DreamScape<'w> {
     }
 }
 
+/// What `GET` answers of a user who never touched their settings, but for their `profile` section.
+pub fn untouched(profile: Value) -> Value {
+    json!({
+        "profile": profile,
+        "preferences": { "language": "English", "currency": "USD", "timezone": "UTC" },
+        "notifications": { "dealAlerts": true, "tripReminders": true, "priceAlerts": true, "newsletter": false },
+        "privacy": { "profileVisibility": "public", "dataSharing": false, "marketing": true },
+        "travel": { "preferredDestinations": [], "accommodationType": [], "activities": [], "dietary": [] },
+    })
+}
+
 /// A registration with both names.
 pub fn registration(id: &str) -> Value {
     json!({

@@ -45,7 +45,7 @@ pub use client::{Ask, Client, Reply};
 pub use consumer::{Header, Reader, Seen};
 pub use cores::on_cores;
 pub use dreamscape::{
-    Diaries, DreamScape, Events, Form, OWN, PUBLISHED, SECRET, Told, User, forged, registration, signed,
+    Diaries, DreamScape, Events, Form, OWN, PUBLISHED, SECRET, Told, User, forged, registration, signed, untouched,
 };
 pub use echo::Tally;
 pub use event::Event;

@@ -11,9 +11,9 @@ use std::thread;
 use anyhow::{Context, anyhow, ensure};
 use serde_json::{Value, json};
 
-use super::DreamScape;
 use super::told::Events;
 use super::user::User;
+use super::{DreamScape, untouched};
 use crate::Result;
 use crate::consumer::Seen;
 
@@ -113,10 +113,11 @@ impl Diary {
         let state = self.user.settings()?.has(200)?;
         let text = state["profile"]["name"].as_str();
         let number = text.and_then(|text| text.rsplit(' ').next()?.parse().ok()).unwrap_or(0);
-        let expected = match number {
-            0 => json!({}),
-            _ => json!({ "language": language(number), "timezone": format!("Zone/{number}") }),
-        };
+        let mut expected = untouched(Value::Null)["preferences"].take();
+        if number > 0 {
+            expected["language"] = json!(language(number));
+            expected["timezone"] = json!(format!("Zone/{number}"));
+        }
         ensure!(
             state["preferences"] == expected,
             "the two handlers know different entries: {state}"

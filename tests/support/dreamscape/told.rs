@@ -160,6 +160,9 @@ fn to_the_letter(event: &Seen, event_type: &str) -> Result {
     }
     ensure!(fields == wanted, "the envelope has {fields:?}, not {wanted:?}");
     ensure!(!holds_null(&envelope), "something is null");
+    for (field, change) in envelope["payload"]["changes"].as_object().into_iter().flatten() {
+        ensure!(change.get("old").is_some(), "changes.{field} has no old");
+    }
     let id = Uuid::parse_str(&text("eventId")).context("eventId")?;
     ensure!(
         id.get_version_num() == 4 && id.hyphenated().to_string() == text("eventId"),
@@ -191,11 +194,14 @@ fn to_the_letter(event: &Seen, event_type: &str) -> Result {
     Ok(())
 }
 
+/// Whether anything is null but the old value of a change.
 fn holds_null(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Array(values) => values.iter().any(holds_null),
-        Value::Object(fields) => fields.values().any(holds_null),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| holds_null(value) && !(name == "old" && value.is_null())),
         _ => false,
     }
 }
