@@ -10,7 +10,7 @@ use hyper::body::Frame;
 use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
-use super::parameters::Parameters;
+use super::parameters::{Parameters, entries};
 use super::refusal::Refusal;
 
 /// How deep JSON may be nested: what guests read without a thought of their stack.
@@ -96,12 +96,7 @@ fn too_large(most: usize) -> Refusal {
 
 /// Whether each entry of a header that is a list is one of `known`, in any case; where there is none, all are.
 pub(crate) fn all_entries_are(headers: &HeaderMap, name: &HeaderName, known: &[&str]) -> bool {
-    let values = headers.get_all(name).iter();
-    let mut entries = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    entries.all(|entry| {
-        let entry = entry.trim_ascii();
-        entry.is_empty() || known.iter().any(|known| entry.eq_ignore_ascii_case(known.as_bytes()))
-    })
+    entries(headers, name).all(|entry| known.iter().any(|known| entry.eq_ignore_ascii_case(known.as_bytes())))
 }
 
 /// What a `Content-Type` says.

@@ -1,5 +1,7 @@
-//! Header values that carry parameters: `value; name=value; name="quoted value"`, as `Content-Type` and
-//! `Content-Disposition` have them (RFC 9110, 7578). Pure.
+//! Header values with an inner form. Lists; and values that carry parameters, `value; name=value; name="quoted value"`, as
+//! `Content-Type` and `Content-Disposition` have them (RFC 9110, 7578). Pure.
+
+use axum::http::{HeaderMap, HeaderName};
 
 use super::routes::percent_decode;
 
@@ -57,6 +59,13 @@ impl Parameters {
     pub(super) fn is_utf8(&self) -> bool {
         self.get("charset").is_none_or(is_utf8)
     }
+}
+
+/// The entries of a header that is a list, in one line or in several; entries must have no comma inside.
+pub(super) fn entries<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    let values = headers.get_all(name).into_iter();
+    let entries = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    entries.map(<[u8]>::trim_ascii).filter(|entry| !entry.is_empty())
 }
 
 /// Whether a charset of this name is UTF-8. Some clients put it in the wrong quotes, or leave it empty.

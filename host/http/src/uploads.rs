@@ -13,6 +13,7 @@ use object_store::{GetResult, ObjectStoreExt};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::parameters::entries;
 use super::picture::{Kind, Picture};
 use super::refusal::Refusal;
 use crate::files::Held;
@@ -120,7 +121,7 @@ impl Uploads {
             }
         };
         let tag = tag_of(path)?;
-        let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|sent| *sent == tag);
+        let known = entries(headers, &header::IF_NONE_MATCH).any(|sent| is_tag(sent, &tag));
         let caching = [(header::ETAG, tag), (header::CACHE_CONTROL, FOREVER)];
         Ok(if known {
             (StatusCode::NOT_MODIFIED, caching).into_response()
@@ -162,6 +163,11 @@ pub(super) fn kind_of(path: &str) -> Option<Kind> {
 /// Names never change what they name, so the name is the tag.
 fn tag_of(path: &str) -> Result<HeaderValue, Refusal> {
     HeaderValue::from_str(&format!("\"{path}\"")).map_err(|_| Refusal::NotFound)
+}
+
+/// Whether a tag that a client sends is this one. Proxies that compress make it a weak one.
+fn is_tag(sent: &[u8], tag: &HeaderValue) -> bool {
+    sent == b"*" || sent.strip_prefix(b"W/").unwrap_or(sent) == tag.as_bytes()
 }
 
 #[cfg(test)]

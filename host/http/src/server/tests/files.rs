@@ -73,14 +73,6 @@ async fn an_upload_is_stored_under_our_name_and_served() {
     ] {
         has(&answer, 200, header);
     }
-    let tag = answer
-        .lines()
-        .find_map(|line| line.strip_prefix("etag: "))
-        .expect("a tag");
-    let answer = served
-        .ask(&format!("GET {}", file.url), &format!("If-None-Match: {tag}\r\n"), "")
-        .await;
-    has(&answer, 304, "");
     has(
         &served.ask(&format!("DELETE {}", file.url), "", "").await,
         405,
@@ -89,6 +81,38 @@ async fn an_upload_is_stored_under_our_name_and_served() {
     let head = served.ask(&format!("HEAD {}", file.url), "", "").await;
     has(&head, 200, "content-length: 23");
     assert!(!head.contains("little else"), "{head}");
+}
+
+#[tokio::test]
+async fn a_file_that_a_client_has_is_not_sent_again() {
+    let served = serve().await;
+    upload(&served, avatar(PNG)).await;
+    let file = served.last().files.pop().expect("a file");
+    let answer = served.ask(&format!("GET {}", file.url), "", "").await;
+    let tag = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("etag: "))
+        .expect("a tag");
+    let answer = served
+        .ask(&format!("GET {}", file.url), &format!("If-None-Match: {tag}\r\n"), "")
+        .await;
+    has(&answer, 304, "");
+    for (known, status) in [
+        (format!("W/{tag}"), 304),
+        (format!("\"a\", {tag}"), 304),
+        (format!("\"a\"\r\nIf-None-Match: W/{tag}, \"b\""), 304),
+        ("*".to_owned(), 304),
+        (tag.trim_matches('"').to_owned(), 200),
+        (format!("w/{tag}"), 200),
+        ("\"a\"".to_owned(), 200),
+    ] {
+        let headers = format!("If-None-Match: {known}\r\n");
+        has(
+            &served.ask(&format!("GET {}", file.url), &headers, "").await,
+            status,
+            "etag: ",
+        );
+    }
 }
 
 #[tokio::test]
