@@ -39,6 +39,7 @@ mod profile_routes;
 mod reload;
 mod sections;
 mod seeing;
+mod senders;
 mod swap;
 mod tokens;
 mod torn;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         order::BEHAVIOURS,
         partitions::BEHAVIOURS,
         poison::BEHAVIOURS,
+        senders::BEHAVIOURS,
         compression::BEHAVIOURS,
         whole_way::BEHAVIOURS,
         parity::BEHAVIOURS,

@@ -41,7 +41,8 @@ fn bad_values() -> Vec<(Option<Vec<u8>>, &'static str)> {
 
 fn poison_bytes(world: &World) -> Result {
     let input = world.make_topic("thing.happened")?;
-    let _host = world.host(&world.settings()?.handler(echo(&[&input])?))?;
+    let handler = echo(&[&input])?.set("tombstones", r#""dead-letter""#);
+    let _host = world.host(&world.settings()?.handler(handler))?;
     let bad = bad_values();
     let mut events = Vec::new();
     for (value, _) in &bad {
@@ -188,6 +189,11 @@ fn check_letter(letter: &Seen, topic: &str, handler: &str, attempts: &str) -> Re
     );
     let time = letter.header("sandman.time");
     ensure!(time.len() == 24 && time.ends_with('Z'), "the time is {time:?}");
+    let written = letter.header("sandman.timestamp");
+    ensure!(
+        written.len() == 24 && written.ends_with('Z') && written <= time,
+        "the record's own time is {written:?}"
+    );
     let reasons = letter
         .headers
         .iter()

@@ -12,12 +12,13 @@ use crate::state::Profile;
 ///
 /// # Errors
 ///
-/// Rejected where the payload does not fit, or is about another user than the record's key names.
+/// Rejected where the payload does not fit, or is about another user than the one whose state this is: `sandman.toml` takes
+/// the key from the payload, whatever the record's is.
 pub fn on_event(event: Event, state: Option<Profile>, context: Context) -> Result<Outcome<Profile>, Failure> {
     let created: Created = event.payload()?;
     if created.user_id != event.key {
         return Err(rejected(
-            "payload.userId is not the record's key, which is the user whose events these are",
+            "payload.userId is not the event's key; set `key = \"payload:/userId\"` for the handler in sandman.toml",
         ));
     }
     let now = context.now_iso();

@@ -52,6 +52,7 @@ pub mod form;
 mod heap;
 mod locate;
 pub mod log;
+mod objects;
 mod outcome;
 pub mod testing;
 pub mod time;

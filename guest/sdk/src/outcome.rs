@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Failure;
 use crate::locate::describe_fault;
+use crate::objects;
 
 /// A failure that trying again will not cure: the trigger becomes a dead letter, with this text as the reason.
 pub fn rejected(reason: impl Into<String>) -> Failure {
@@ -178,7 +179,7 @@ impl Emitted {
     /// Rejected, naming the field that does not fit.
     pub fn payload<P: DeserializeOwned>(&self) -> Result<P, Failure> {
         let text = self.payload.as_deref().map_err(|fault| rejected(fault.as_str()))?;
-        serde_json::from_str(text).map_err(|fault| rejected(describe_fault("payload", text, &fault)))
+        objects::read(text).map_err(|fault| rejected(describe_fault("payload", text, &fault)))
     }
 }
 

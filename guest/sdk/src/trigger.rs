@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::locate::describe_fault;
+use crate::objects;
 use crate::{Context, Event, Failure, Request, rejected};
 
 impl Event {
@@ -79,7 +80,7 @@ impl Context {
 }
 
 fn read<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|fault| describe_fault(what, text, &fault))
+    objects::read(text).map_err(|fault| describe_fault(what, text, &fault))
 }
 
 fn first<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {

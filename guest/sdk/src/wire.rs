@@ -8,6 +8,7 @@ pub use crate::bindings::exports::sandman::handler::handler::Guest;
 use crate::bindings::sandman::handler::event_types::{EmittedEvent, Reply, StateChange};
 pub use crate::bindings::sandman::handler::event_types::{Outcome, Trigger};
 use crate::locate::describe_fault;
+use crate::objects;
 use crate::outcome::{Answer, Change, Emitted};
 use crate::{Context, Event, Failure, Request, rejected};
 
@@ -27,7 +28,7 @@ where
 }
 
 pub(crate) fn read_state<S: DeserializeOwned>(state: Option<&str>) -> Result<Option<S>, Failure> {
-    let read = |text| serde_json::from_str(text).map_err(|fault| rejected(describe_fault("state", text, &fault)));
+    let read = |text| objects::read(text).map_err(|fault| rejected(describe_fault("state", text, &fault)));
     state.map(read).transpose()
 }
 

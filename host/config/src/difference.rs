@@ -160,6 +160,8 @@ impl Keys {
             name,
             component,
             topics,
+            key: keyed_by,
+            tombstones,
             emits,
             group,
             settings,
@@ -176,9 +178,11 @@ impl Keys {
             ));
         }
         self.add(&key("topics"), topics, &new.topics);
+        // What is in memory is in the lanes of the old keys.
+        self.add(&key("key"), keyed_by, &new.key);
         self.add(&key("group"), group, &new.group);
         let given = (emits, settings, instances, limits, retry);
-        given != (&new.emits, &new.settings, &new.instances, &new.limits, &new.retry)
+        given != (&new.emits, &new.settings, &new.instances, &new.limits, &new.retry) || *tombstones != new.tombstones
     }
 }
 
@@ -229,6 +233,8 @@ mod tests {
         assert_eq!((changed.changed, changed.restart), (vec!["b".into()], vec![]));
         let emits = to(&BASE.replace("\"b.wasm\"", "\"b.wasm\"\nemits = [\"x\"]"));
         assert_eq!((emits.changed, emits.restart), (vec!["b".into()], vec![]));
+        let tombstones = to(&BASE.replace("\"b.wasm\"", "\"b.wasm\"\ntombstones = \"dead-letter\""));
+        assert_eq!((tombstones.changed, tombstones.restart), (vec!["b".into()], vec![]));
         let renamed = to(&BASE.replace("handlers.b", "handlers.c"));
         assert_eq!((renamed.added, renamed.removed), (vec!["c".into()], vec!["b".into()]));
         let routed = to(&format!("{BASE}{ROUTE}"));
@@ -247,6 +253,10 @@ mod tests {
         assert_eq!(
             keys("source = \"s\"", "source = \"s\", versions = 3"),
             Vec::<String>::new()
+        );
+        assert_eq!(
+            keys("topics = [\"t\"]", "topics = [\"t\"]\nkey = \"payload:/id\""),
+            ["handlers.a.key", "handlers.b.key"]
         );
         assert!(
             keys("a.wasm", "x.wasm")[0].contains("handlers.a.component (a running host takes it by `sandman deploy a")

@@ -8,11 +8,12 @@ use std::time::Duration;
 use super::environment::in_environment;
 use super::host::HostConfig;
 use super::kafka::KafkaConfig;
-use super::kind::{duration, integer, is_kafka_name, kafka_name, list, number, one_of, size, text};
+use super::kind::{Kind, duration, integer, is_kafka_name, kafka_name, list, number, one_of, size, text};
 use super::problem::Report;
 use super::section::{Section, resolve};
 use super::settings;
-use sandman_core::limits::{Instances, Limits, Retry};
+use sandman_core::event::EventKey;
+use sandman_core::limits::{Instances, Limits, Retry, Tombstones};
 
 /// Longest topic that leaves room for `.dlq`, in characters.
 const LONGEST_TOPIC: usize = 245;
@@ -27,6 +28,10 @@ pub struct HandlerConfig {
     pub component: PathBuf,
     /// Topics it consumes; a handler of routes alone has none.
     pub topics: Vec<Arc<str>>,
+    /// Where the key of an event comes from; the key of a request is its route's.
+    pub key: EventKey,
+    /// What becomes of records without a value.
+    pub tombstones: Tombstones,
     /// Event types it may publish; each goes to the topic `<prefix><type>`.
     pub emits: BTreeSet<String>,
     /// Its consumer group.
@@ -51,6 +56,8 @@ impl HandlerConfig {
             name: name.into(),
             component: component.to_owned(),
             topics: Vec::new(),
+            key: EventKey::default(),
+            tombstones: Tombstones::default(),
             emits: BTreeSet::new(),
             group: String::new(),
             settings: "{}".into(),
@@ -61,6 +68,7 @@ impl HandlerConfig {
     }
 }
 
+const TOMBSTONES: &[(&str, Tombstones)] = &[("skip", Tombstones::Skip), ("dead-letter", Tombstones::DeadLetter)];
 const INSTANCES: &[(&str, Instances)] = &[("fresh", Instances::Fresh), ("reused", Instances::Reused)];
 
 pub(super) fn read_all(
@@ -94,6 +102,12 @@ fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaCo
     if topics.contains(&relay) {
         section.refuse("topics", format!("{relay} is the relay's own topic"));
     }
+    let key = section.or("key", &event_key(), EventKey::default());
+    if topics.is_empty() && key != EventKey::Record {
+        let problem = "is of events, and the handler has no topics; the key of a request is that of its route";
+        section.refuse("key", problem);
+    }
+    let tombstones = section.or("tombstones", &one_of(TOMBSTONES), Tombstones::default());
     let longest = LONGEST_TOPIC.saturating_sub(kafka.topic_prefix.len());
     let emits = section.or("emits", &list(kafka_name(longest)), Vec::new());
     let group = section.or("group", &kafka_name(249), format!("{}-{name}", host.deployment));
@@ -107,6 +121,8 @@ fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaCo
         name: name.into(),
         component: resolve(&folder, &component?),
         topics: topics.into_iter().map(Arc::from).collect(),
+        key,
+        tombstones,
         emits: emits.into_iter().collect(),
         group,
         settings,
@@ -114,6 +130,14 @@ fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaCo
         limits,
         retry,
     })
+}
+
+fn event_key() -> Kind<EventKey> {
+    Kind::text(
+        "\"record\", the key of the record, or \"payload:POINTER\" with a JSON pointer to a place in the payload, such as \
+         \"payload:/userId\"",
+        EventKey::parse,
+    )
 }
 
 fn read_limits(mut section: Section<'_>) -> Limits {

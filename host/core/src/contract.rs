@@ -3,6 +3,9 @@
 //! Pure: the sandbox fills a [`Contract`], the configuration gives the [`Grant`], and [`Terms`] is what fits of the two.
 
 mod state;
+#[cfg(test)]
+mod tests;
+mod versions;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,7 +14,10 @@ use jsonschema::Validator;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::json;
+
 pub use state::{Misfit, StateShape};
+use versions::Versions;
 
 /// What a component declares: what it consumes, emits and serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +47,7 @@ impl Contract {
 pub struct Consumes {
     /// The event type, for example `user.created`.
     pub event_type: String,
-    /// The payload versions it reads, for example `1.0`.
+    /// The payload versions it reads: `1.0` is every `1.x` from there on, `=1.0` that one alone.
     pub versions: Vec<String>,
     /// JSON Schema of the payload, as JSON text; `None` is not checked.
     pub schema: Option<String>,
@@ -119,6 +125,14 @@ pub enum ContractError {
         /// What is wrong with it.
         message: String,
     },
+    /// A version has no name, or one that only a consumer can declare.
+    #[error("`{version}` is no version of `{event_type}`")]
+    BadVersion {
+        /// The event type.
+        event_type: String,
+        /// What stands there.
+        version: String,
+    },
     /// The schema of the state is no JSON Schema.
     #[error("the schema of its state is no JSON Schema: {0}")]
     BadStateSchema(String),
@@ -162,7 +176,7 @@ pub enum TermsError {
 /// A contract that fits, in the form the pipeline asks: what comes in, what may go out, and where to.
 #[derive(Debug, Default)]
 pub struct Terms {
-    consumes: HashMap<String, HashMap<String, Shape>>,
+    consumes: HashMap<String, Versions<Shape>>,
     emits: HashMap<String, Emission>,
     state: StateShape,
     state_version: u32,
@@ -212,21 +226,8 @@ impl Terms {
                 errors.push(ContractError::RouteNotServed(format!("{method} {path}")));
             }
         }
-        for Consumes {
-            event_type,
-            versions,
-            schema,
-        } in &contract.consumes
-        {
-            for version in versions {
-                match Shape::new(event_type, version, schema.as_deref()) {
-                    Ok(shape) => {
-                        let known = terms.consumes.entry(event_type.clone()).or_default();
-                        known.insert(version.clone(), shape);
-                    }
-                    Err(error) => errors.push(error),
-                }
-            }
+        for consumes in &contract.consumes {
+            terms.consume(consumes, &mut errors);
         }
         for Emits {
             event_type,
@@ -236,6 +237,9 @@ impl Terms {
         {
             if !grant.emits.contains(event_type) {
                 errors.push(ContractError::NotGranted(event_type.clone()));
+            }
+            if version.is_empty() || version.starts_with('=') {
+                errors.push(bad_version(event_type, version));
             }
             match Shape::new(event_type, version, schema.as_deref()) {
                 Ok(shape) => {
@@ -253,6 +257,25 @@ impl Terms {
             Err(error) => errors.push(error),
         }
         if errors.is_empty() { Ok(terms) } else { Err(errors) }
+    }
+
+    fn consume(&mut self, consumes: &Consumes, errors: &mut Vec<ContractError>) {
+        let Consumes {
+            event_type,
+            versions,
+            schema,
+        } = consumes;
+        for version in versions {
+            match Shape::new(event_type, version, schema.as_deref()) {
+                Ok(shape) => {
+                    let known = self.consumes.entry(event_type.clone()).or_default();
+                    if !known.add(version, shape) {
+                        errors.push(bad_version(event_type, version));
+                    }
+                }
+                Err(error) => errors.push(error),
+            }
+        }
     }
 
     /// What the handler's states look like. For documents from outside: what the handler itself puts is not looked at.
@@ -278,13 +301,11 @@ impl Terms {
         let Some(versions) = self.consumes.get(event_type) else {
             return Ok(Incoming::Ignored);
         };
-        let Some(shape) = versions.get(version) else {
-            let mut known: Vec<&str> = versions.keys().map(String::as_str).collect();
-            known.sort_unstable();
+        let Some(shape) = versions.find(version) else {
             return Err(TermsError::UnknownVersion {
                 event_type: event_type.to_owned(),
                 version: version.to_owned(),
-                known: known.join(", "),
+                known: versions.told(),
             });
         };
         shape.check(event_type, version, payload)?;
@@ -328,10 +349,17 @@ impl Shape {
             place,
             message,
         };
-        let value: Value = serde_json::from_str(payload).map_err(|error| wrong(String::new(), error.to_string()))?;
+        let value = json::lenient(payload).map_err(|error| wrong(json::unreadable(payload), error.to_string()))?;
         validator
             .validate(&value)
             .map_err(|error| wrong(error.instance_path().to_string(), error.to_string()))
+    }
+}
+
+fn bad_version(event_type: &str, version: &str) -> ContractError {
+    ContractError::BadVersion {
+        event_type: event_type.to_owned(),
+        version: version.to_owned(),
     }
 }
 
@@ -339,71 +367,4 @@ impl Shape {
 fn compile(schema: &str) -> Result<Validator, String> {
     let schema: Value = serde_json::from_str(schema).map_err(|error| error.to_string())?;
     jsonschema::validator_for(&schema).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn contract() -> Contract {
-        let schema = r#"{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}"#;
-        Contract {
-            consumes: vec![Consumes {
-                event_type: "a".into(),
-                versions: vec!["1.0".into(), "1.1".into()],
-                schema: Some(schema.into()),
-            }],
-            emits: vec![Emits {
-                event_type: "b".into(),
-                version: "1.0".into(),
-                schema: None,
-            }],
-            ..Contract::default()
-        }
-    }
-
-    fn terms(contract: &Contract, emits: &[&str]) -> Result<Terms, Vec<ContractError>> {
-        let grant = Grant {
-            emits: emits.iter().map(|event_type| (*event_type).to_owned()).collect(),
-            has_topics: true,
-            ..Grant::default()
-        };
-        Terms::new(contract, &grant, |event_type| format!("t.{event_type}").into())
-    }
-
-    #[test]
-    fn everything_that_does_not_fit_is_said_at_once() {
-        let mut contract = contract();
-        contract.emits.push(Emits {
-            event_type: "c".into(),
-            version: "1.0".into(),
-            schema: Some("{".into()),
-        });
-        contract.consumes.clear();
-        contract.state_schema = Some(r#"{"type":7}"#.into());
-        let errors = terms(&contract, &["b"]).unwrap_err();
-        assert_eq!(errors.len(), 4, "{errors:?}");
-    }
-
-    #[test]
-    fn incoming_events_are_checked_by_type_version_and_schema() {
-        let terms = terms(&contract(), &["b"]).unwrap();
-        assert_eq!(terms.incoming("a", "1.1", r#"{"n":1}"#), Ok(Incoming::Consumed));
-        assert_eq!(terms.incoming("x", "9", "not json"), Ok(Incoming::Ignored));
-        let error = terms.incoming("a", "2.0", "{}").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "version `2.0` of `a` is not consumed; the handler reads 1.0, 1.1"
-        );
-        let error = terms.incoming("a", "1.0", r#"{"n":"x"}"#).unwrap_err();
-        assert!(error.to_string().contains("at `/n`"), "{error}");
-    }
-
-    #[test]
-    fn outgoing_events_must_be_declared() {
-        let terms = terms(&contract(), &["b"]).unwrap();
-        assert_eq!(terms.outgoing("b", "1.0", "{}").as_deref(), Ok("t.b"));
-        assert!(terms.outgoing("b", "1.1", "{}").is_err());
-        assert!(terms.outgoing("a", "1.0", "{}").is_err());
-    }
 }

@@ -7,13 +7,17 @@ mod decode;
 mod encode;
 mod envelope;
 mod headers;
+mod key;
 mod record;
 mod time;
+mod trace;
 
 pub use dead_letter::{DeadLetter, RECORD_BYTES, dead_letter};
 pub use decode::{DecodeError, decode};
 pub use encode::{NewEnvelope, Outgoing, encode};
 pub use envelope::Envelope;
 pub use headers::{Header, Headers};
+pub use key::{EventKey, KeyError, Pointer};
 pub use record::{OutRecord, Record, TopicPartition};
 pub use time::iso_millis;
+pub use trace::TraceContext;

@@ -19,5 +19,6 @@ pub mod store;
 
 mod digest;
 pub mod faults;
+pub mod json;
 
 pub use digest::digest;

@@ -39,6 +39,16 @@ pub enum Instances {
     Reused,
 }
 
+/// What becomes of records without a value, which delete a key from a compacted topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tombstones {
+    /// They are done, and counted: an event has a value, so none of them is one.
+    #[default]
+    Skip,
+    /// Each is a dead letter, as any other record that is no event.
+    DeadLetter,
+}
+
 /// Where instances come from. It changes what they cost, never what they do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Allocation {

@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use crate::contract::{Terms, TermsError};
-use crate::event::{NewEnvelope, OutRecord, Outgoing, RECORD_BYTES, encode, iso_millis};
+use crate::event::{NewEnvelope, OutRecord, Outgoing, RECORD_BYTES, TraceContext, encode, iso_millis};
 use crate::lanes::{LaneKey, PartitionIx};
 use crate::outcome::{EmittedEvent, StateChange};
 use crate::progress::Span;
@@ -67,8 +67,8 @@ pub struct Mint<'a> {
     pub correlation_id: Option<&'a str>,
     /// The trigger's `eventId`; a request has none.
     pub causation_id: Option<&'a str>,
-    /// The trigger's W3C trace context.
-    pub traceparent: Option<&'a str>,
+    /// The trace that the trigger belongs to.
+    pub trace: Option<TraceContext>,
     /// A new random UUID v4.
     pub id: fn() -> Uuid,
 }
@@ -87,7 +87,11 @@ pub fn records(
         return Ok(Vec::new());
     }
     let timestamp = iso_millis(mint.now_millis);
-    let traceparent = child_span(mint.traceparent, mint.id);
+    // The same trace, a span of its own. Without a valid context, a new trace.
+    let (span, _) = (mint.id)().as_u64_pair();
+    let begun = || TraceContext::new((mint.id)().as_u128());
+    let trace = mint.trace.clone().unwrap_or_else(begun);
+    let traceparent = trace.traceparent(span);
     let mut records = Vec::with_capacity(events.len());
     for event in events {
         let topic = terms.outgoing(&event.event_type, &event.version, &event.payload)?;
@@ -109,6 +113,7 @@ pub fn records(
             key,
             envelope,
             traceparent: &traceparent,
+            tracestate: trace.tracestate(),
         })?;
         let bytes = record.bytes();
         if bytes > RECORD_BYTES {
@@ -139,24 +144,6 @@ pub enum EmitError {
     /// Not JSON.
     #[error("an emitted payload or metadata is not JSON: {0}")]
     Json(#[from] serde_json::Error),
-}
-
-/// The trace context of what a trigger set off: the same trace, a span of its own. Without a usable context, a new trace.
-fn child_span(parent: Option<&str>, id: fn() -> Uuid) -> String {
-    let span = id().simple().to_string();
-    let span = span.get(..16).unwrap_or_default();
-    let known = parent.and_then(|parent| {
-        let hex = |text: &&str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let mut parts = parent.split('-');
-        let _version = parts.next().filter(|version| hex(version, 2))?;
-        let trace = parts.next().filter(|trace| hex(trace, 32))?;
-        let flags = parts.nth(1).filter(|flags| hex(flags, 2))?;
-        Some((trace, flags))
-    });
-    match known {
-        Some((trace, flags)) => format!("00-{trace}-{span}-{flags}"),
-        None => format!("00-{}-{span}-01", id().simple()),
-    }
 }
 
 #[cfg(test)]
@@ -196,7 +183,10 @@ mod tests {
             now_millis: 1_765_535_400_000,
             correlation_id: None,
             causation_id: Some("cause"),
-            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            trace: TraceContext::read(
+                [&b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"[..]],
+                [&b"vendor=1"[..]],
+            ),
             id: || Uuid::from_u128(0x1234_5678_9abc_4def_8123_4567_89ab_cdef),
         }
     }
@@ -220,6 +210,7 @@ mod tests {
                 &b"00-0af7651916cd43dd8448eb211c80319c-123456789abc4def-01"[..]
             )
         );
+        assert_eq!(headers[6], ("tracestate", &b"vendor=1"[..]));
     }
 
     #[test]
@@ -231,13 +222,16 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_trace_context_starts_a_new_trace() {
-        let id = mint().id;
-        for parent in [None, Some(""), Some("00-xyz-1-01"), Some("nonsense")] {
-            assert_eq!(
-                child_span(parent, id),
-                "00-123456789abc4def8123456789abcdef-123456789abc4def-01"
-            );
-        }
+    fn without_a_trace_context_a_trace_begins() {
+        let mint = Mint { trace: None, ..mint() };
+        let records = records(vec![event("b", "{}")], "k", &terms(), &mint).unwrap();
+        let headers: Vec<_> = records[0]
+            .headers
+            .iter()
+            .skip(5)
+            .map(|h| (h.name, h.value.unwrap()))
+            .collect();
+        let begun = &b"00-123456789abc4def8123456789abcdef-123456789abc4def-01"[..];
+        assert_eq!(headers, [("traceparent", begun)]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{Envelope, Record};
+use crate::event::{Envelope, Record, TraceContext};
 use crate::lanes::{HandlerIx, PartitionIx, Work};
 use crate::outcome::{EventView, RequestView, Trigger, UploadedFile};
 use crate::progress::Span;
@@ -73,8 +73,8 @@ pub struct RequestWork {
     pub files: Vec<UploadedFile>,
     /// Taken from the client, or made.
     pub correlation_id: String,
-    /// The client's W3C trace context.
-    pub traceparent: Option<String>,
+    /// The trace that the client's request belongs to.
+    pub trace: Option<TraceContext>,
     /// The client's `Idempotency-Key`, if it sent one.
     pub idempotency: Option<Idempotency>,
 }

@@ -13,6 +13,7 @@ mod fold;
 mod handover;
 mod intake;
 mod partitions;
+mod received;
 mod request;
 mod standing;
 #[cfg(test)]

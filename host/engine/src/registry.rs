@@ -14,8 +14,9 @@ use parking_lot::Mutex;
 
 use crate::meters::HandlerMeters;
 use sandman_core::contract::Terms;
+use sandman_core::event::EventKey;
 use sandman_core::lanes::HandlerIx;
-use sandman_core::limits::Retry;
+use sandman_core::limits::{Retry, Tombstones};
 use sandman_core::outcome::Guest;
 
 /// Handlers that one process can know in its life, those that were removed meanwhile counted.
@@ -35,12 +36,16 @@ pub struct Version {
     pub settings: Arc<str>,
     /// When a failed trigger is tried again.
     pub retry: Retry,
+    /// What becomes of records without a value.
+    pub tombstones: Tombstones,
 }
 
 /// A handler: a name, and the version that serves it now.
 pub struct Handler {
     /// The name in `[handlers.NAME]`.
     pub name: Arc<str>,
+    /// Where the key of its events comes from, the same for as long as the process knows it.
+    pub key: EventKey,
     /// Its metrics.
     pub meters: HandlerMeters,
     /// Reading that is held may perhaps go on.
@@ -56,12 +61,19 @@ impl Handler {
     pub fn new(name: &Arc<str>, meters: HandlerMeters, version: Version) -> Self {
         Self {
             name: Arc::clone(name),
+            key: EventKey::Record,
             meters,
             resumable: AtomicBool::new(false),
             active: ArcSwap::from_pointee(version),
             standby: Mutex::default(),
             retired: AtomicBool::new(false),
         }
+    }
+
+    /// The same, with another source of its events' key than the record.
+    #[must_use]
+    pub fn keyed_by(self, key: EventKey) -> Self {
+        Self { key, ..self }
     }
 
     /// The version that serves now: a snapshot for one unit of work.

@@ -1,4 +1,4 @@
-//! `X-Correlation-Id`: taken from the client or made, carried by every event, and on every answer.
+//! `X-Correlation-Id`: taken from the client or made, carried by every event, and on every answer; and W3C trace context.
 
 use std::sync::Arc;
 
@@ -7,6 +7,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use uuid::Uuid;
+
+use sandman_core::event::TraceContext;
 
 /// The header.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -43,18 +45,8 @@ pub(super) fn visible(value: &HeaderValue, longest: usize) -> Option<&str> {
     good.then_some(text)
 }
 
-/// The client's W3C trace context, if it is one: `00-<32 hex>-<16 hex>-<2 hex>`, ids not zero.
-pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let parts: Vec<_> = text.split('-').collect();
-    let hex = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let set = |part: &str| part.bytes().any(|byte| byte != b'0');
-    match *parts.as_slice() {
-        ["00", trace, span, flags] if hex(trace, 32) && hex(span, 16) && hex(flags, 2) && set(trace) && set(span) => {
-            Some(text.to_owned())
-        }
-        _ => None,
-    }
+/// The trace that the request belongs to, by its headers `traceparent` and `tracestate`.
+pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let values = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    TraceContext::read(values("traceparent"), values("tracestate"))
 }

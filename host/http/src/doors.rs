@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::body::{content_type, json};
-use super::correlation::{taken, traceparent};
+use super::correlation::{taken, trace};
 use super::edge::idempotency_key;
 use super::form::{self, Takes};
 use super::parameters::Parameters;
@@ -70,7 +70,7 @@ pub struct Sent<'a> {
 pub struct Carried {
     /// `X-Correlation-Id`, where it can be carried.
     pub correlation: Option<String>,
-    /// `traceparent`, where it is one.
+    /// The `traceparent` of a span of its trace, where it is in one.
     pub trace: Option<String>,
     /// `Idempotency-Key`.
     pub idempotency: Option<String>,
@@ -113,7 +113,7 @@ impl Sent<'_> {
         let carried = || {
             Ok(Carried {
                 correlation: taken(&headers).map(str::to_owned),
-                trace: traceparent(&headers),
+                trace: trace(&headers).map(|trace| trace.traceparent(1)),
                 idempotency: idempotency_key(method.as_str(), &headers)?,
                 query: query(target.query())?,
                 body: json(content_type(&headers).as_ref(), body.to_vec())?,

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::Requests;
 use super::answer::{error, later, response};
 use super::body::{Incoming, content_type, json};
-use super::correlation::{CorrelationId, traceparent, visible};
+use super::correlation::{CorrelationId, trace, visible};
 use super::form::{self, Takes};
 use super::measure::Taken;
 use super::parameters::Parameters;
@@ -109,7 +109,7 @@ impl Edge {
             body: content.json,
             files: Vec::new(),
             correlation_id: correlation_id.clone(),
-            traceparent: traceparent(&parts.headers),
+            trace: trace(&parts.headers),
             idempotency,
         };
         // On a task of its own: a client that goes away leaves no file behind that nothing names.

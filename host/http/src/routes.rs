@@ -96,13 +96,15 @@ impl Route {
         let key = match &self.key {
             KeySource::Claim(name) => {
                 let claim = claims.as_ref().and_then(|claims| claims.text(name));
-                let key = claim.ok_or(Refusal::Token("the token lacks a claim that this needs"))?;
-                key.to_owned()
+                claim.ok_or(Refusal::Token("the token lacks a claim that this needs"))?
             }
             KeySource::Path(name) => {
                 let key = params.iter().find(|(param, _)| param == name).map(|(_, value)| value);
                 let key = key.ok_or(Refusal::NotFound)?;
-                if claims.as_ref().is_some_and(|claims| claims.user() != Some(key)) {
+                if claims
+                    .as_ref()
+                    .is_some_and(|claims| claims.user().as_ref() != Some(key))
+                {
                     return Err(Refusal::NotOwner);
                 }
                 key.clone()

@@ -160,6 +160,7 @@ fn version(
         guest: Box::new(Called(guest)),
         settings: Arc::clone(&handler.settings),
         retry: handler.retry,
+        tombstones: handler.tombstones,
     })
 }
 

@@ -10,6 +10,7 @@ mod keys;
 mod line;
 mod progress;
 mod reader;
+mod same;
 mod write;
 
 use std::fs::File;
@@ -17,7 +18,6 @@ use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
 
 pub use error::ImportError;
 pub use line::LONGEST_KEY;
@@ -26,6 +26,7 @@ pub use reader::Reader;
 use file::Lines;
 use line::Rules;
 use progress::Progress;
+use same::same;
 use sandman_core::contract::StateShape;
 use sandman_core::store::{RowId, Store, StoreError};
 
@@ -129,10 +130,7 @@ impl Import<'_> {
         let Some(stored) = store.state(&self.handler, &line.key)? else {
             return Ok(Standing::New);
         };
-        // The same document may be written with other spaces, or its members in another order.
-        let read = |text: &str| serde_json::from_str::<Value>(text).ok();
-        let same = *stored.document == *line.state || read(&stored.document) == read(&line.state);
-        Ok(if same {
+        Ok(if same(&stored.document, &line.state) {
             Standing::Same
         } else {
             Standing::Other(stored.row, stored.revision)

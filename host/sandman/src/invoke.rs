@@ -12,6 +12,7 @@ use crate::telemetry;
 use sandman_config::HandlerConfig;
 use sandman_core::contract::{Grant, Incoming};
 use sandman_core::event::decode;
+use sandman_core::json;
 use sandman_core::outcome::{Context, Fault, Outcome, Trigger};
 use sandman_core::unit::{Mint, records};
 use sandman_core::work::event_view;
@@ -57,15 +58,20 @@ struct Origin<'a> {
 type Came = (Verdict, Option<String>, Outcome);
 
 impl Bench<'_> {
-    /// Runs the handler for an event, given as the bytes of a record's value. The key is `key`, else what the field `key`
-    /// beside the envelope's own says, else the event's id, as for a record without a key.
+    /// Runs the handler for an event, given as the bytes of a record's value. The key is `key`, else the one that the handler
+    /// takes from the event; the record's key is what the field `key` beside the envelope's own says.
     pub fn event(&self, value: &[u8], key: Option<&str>, around: Around<'_>) -> Report {
         let envelope = match decode(Some(value)) {
             Ok(envelope) => envelope,
             Err(error) => return self.unheard(Verdict::Rejected, error.to_string()),
         };
         let beside = key_beside(value);
-        let key = key.or(beside.as_deref()).unwrap_or(&envelope.event_id);
+        let of_record = || self.handler.key.of(beside.as_deref().map(str::as_bytes), &envelope);
+        let key = match key.map_or_else(of_record, |key| Ok(key.into())) {
+            Ok(key) => key,
+            Err(error) => return self.unheard(Verdict::Rejected, error.to_string()),
+        };
+        let key = &*key;
         let terms = &self.version.terms;
         match terms.incoming(&envelope.event_type, &envelope.version, envelope.payload.get()) {
             Ok(Incoming::Consumed) => {}
@@ -132,7 +138,7 @@ impl Bench<'_> {
             now_millis,
             correlation_id: origin.correlation_id,
             causation_id: origin.causation_id,
-            traceparent: None,
+            trace: None,
             id: Uuid::new_v4,
         };
         match records(out.events.clone(), origin.key, &self.version.terms, &mint) {
@@ -164,5 +170,5 @@ pub fn key_beside(value: &[u8]) -> Option<String> {
     struct Beside {
         key: Option<String>,
     }
-    serde_json::from_slice::<Beside>(value).ok()?.key
+    json::object::<Beside>(value).ok()?.key
 }

@@ -25,6 +25,7 @@ pub fn envelope(data: &[u8]) {
         key: "k",
         envelope: outgoing(&read),
         traceparent: "",
+        tracestate: None,
     });
     let published = published.expect("an envelope is published");
     let again = decode(published.value.as_deref()).expect("what was published is an envelope");

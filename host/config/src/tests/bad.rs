@@ -93,6 +93,18 @@ fn every_bad_value_is_named_with_its_key_and_what_is_allowed() {
 
 const HANDLERS: &[(&str, &str, &str)] = &[
     (
+        "key = \"userId\"",
+        "handlers.profile.key",
+        "such as \"payload:/userId\"",
+    ),
+    ("key = \"payload:userId\"", "handlers.profile.key", "a JSON pointer"),
+    ("key = 7", "handlers.profile.key", "\"record\""),
+    (
+        "tombstones = \"drop\"",
+        "handlers.profile.tombstones",
+        "\"skip\", \"dead-letter\"",
+    ),
+    (
         "limits = { time = \"0ms\" }",
         "handlers.profile.limits.time",
         "from 1ms to 1m",

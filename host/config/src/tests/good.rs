@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{MINIMAL, ROUTE, good, refused};
 use crate::*;
-use sandman_core::limits::{Allocation, Instances};
+use sandman_core::event::EventKey;
+use sandman_core::limits::{Allocation, Instances, Tombstones};
 
 #[test]
 fn a_minimal_file_gets_the_documented_defaults() {
@@ -36,6 +37,10 @@ fn a_minimal_file_gets_the_documented_defaults() {
     assert_eq!(handler.component, PathBuf::from("/etc/sandman/profile.wasm"));
     assert_eq!(handler.group, "user-service-profile");
     assert_eq!(&*handler.settings, "{}");
+    assert_eq!(
+        (&handler.key, handler.tombstones),
+        (&EventKey::Record, Tombstones::Skip)
+    );
     assert_eq!(handler.instances, Instances::Fresh);
     assert_eq!(handler.limits, sandman_core::limits::Limits::default());
     assert_eq!(handler.retry, sandman_core::limits::Retry::default());
@@ -73,6 +78,8 @@ listen = "localhost:0"
 [handlers.profile]
 component = "./target/profile.wasm"
 topics = ["t"]
+key = "payload:/user/id"
+tombstones = "dead-letter"
 emits = ["user.updated"]
 group = "g"
 instances = "reused"
@@ -102,6 +109,8 @@ fn every_key_is_read() {
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:0");
     let handler = &config.handlers[0];
     assert_eq!(handler.component, PathBuf::from("/etc/sandman/target/profile.wasm"));
+    assert_eq!(Some(&handler.key), EventKey::parse("payload:/user/id").as_ref());
+    assert_eq!(handler.tombstones, Tombstones::DeadLetter);
     assert_eq!(
         &*handler.settings,
         r#"{"limit":3,"names":["x"],"nested":{"on":true,"since":"2025-01-01"}}"#

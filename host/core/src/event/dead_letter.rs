@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Header, Headers, OutRecord, Record};
+use super::{Header, Headers, OutRecord, Record, iso_millis};
 
 /// Why a record was given up, and by whom.
 #[derive(Clone, Debug)]
@@ -28,7 +28,8 @@ const REASON_BYTES: usize = 4096;
 /// left is for framing. A record that Kafka does not take would hold up everything behind it in the outbox.
 pub const RECORD_BYTES: usize = 1_000_000;
 
-/// The record for `<topic>.dlq`: key, value and headers as they came, then ours, which start with `sandman.`.
+/// The record for `<topic>.dlq`: key, value and headers as they came, then ours, which start with `sandman.`;
+/// `sandman.timestamp` is the time that the record had.
 ///
 /// What does not fit into [`RECORD_BYTES`] is left out, the value first, then the headers, then the key; a header
 /// `sandman.value-omitted` (or `headers-`, `key-`) then holds its size, and `sandman.value-sha256` the value's digest. The
@@ -45,6 +46,9 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
     add("sandman.partition", &record.source.partition.to_string());
     add("sandman.offset", &record.offset.to_string());
     add("sandman.time", letter.time);
+    if let Some(millis) = record.timestamp_millis {
+        add("sandman.timestamp", &iso_millis(millis));
+    }
     let theirs = record.headers.iter();
     let theirs = theirs.filter(|header| !header.name.starts_with("sandman."));
     let mut out = OutRecord {
@@ -117,6 +121,21 @@ mod tests {
         let reasons: Vec<_> = out.headers.iter().filter(|h| h.name == "sandman.reason").collect();
         assert_eq!(reasons.len(), 1);
         assert_eq!(reasons[0].value.unwrap().len(), 4096);
+        assert_eq!(
+            out.headers.named("sandman.timestamp").count(),
+            0,
+            "its time is not known"
+        );
+        let timestamp_millis = Some(1_765_535_400_000);
+        let out = dead_letter(
+            &Record {
+                timestamp_millis,
+                ..record
+            },
+            &letter,
+        );
+        let times: Vec<_> = out.headers.named("sandman.timestamp").collect();
+        assert_eq!(times, [b"2025-12-12T10:30:00.000Z"]);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Bytes of a record to an envelope, or what is wrong with them and where.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::Envelope;
+use crate::json::{Members, Name};
 
 /// Why the bytes of a record are no envelope. The text goes into the dead letter.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -31,20 +35,14 @@ pub enum DecodeError {
         /// The beginning of what it holds.
         found: String,
     },
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    event_id: String,
-    event_type: String,
-    timestamp: String,
-    version: String,
-    source: String,
-    correlation_id: Option<String>,
-    causation_id: Option<String>,
-    metadata: Option<Box<RawValue>>,
-    payload: Option<Box<RawValue>>,
+    /// A field holds text that is none, such as half a surrogate.
+    #[error("the envelope's field `{field}` cannot be read: {reason}")]
+    Unreadable {
+        /// The field's name.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// Reads the envelope in a record's value. Unknown fields are ignored, as the events' rules of evolution demand.
@@ -55,40 +53,115 @@ pub fn decode(value: Option<&[u8]>) -> Result<Envelope, DecodeError> {
     let bytes = value.filter(|bytes| !bytes.is_empty()).ok_or(DecodeError::Empty)?;
     let text = std::str::from_utf8(bytes).map_err(|error| DecodeError::NotUtf8(error.valid_up_to()))?;
     let wire: Wire = serde_json::from_str(text).map_err(|error| explain(text, &error))?;
-    if wire.event_id.is_empty() {
-        return Err(wrong_type("eventId", "a string that is not empty", "\"\""));
+    let event_id = wire.event_id.ok_or(DecodeError::Missing(EVENT_ID))?;
+    if event_id.is_empty() {
+        return Err(wrong_type(EVENT_ID, "a string that is not empty", "\"\""));
     }
+    let id = |id: Option<Option<String>>| id.flatten().filter(|id| !id.is_empty());
     Ok(Envelope {
-        event_id: wire.event_id,
-        event_type: wire.event_type,
-        timestamp: wire.timestamp,
-        version: wire.version,
-        source: wire.source,
-        correlation_id: wire.correlation_id.filter(|id| !id.is_empty()),
-        causation_id: wire.causation_id.filter(|id| !id.is_empty()),
-        metadata: wire.metadata,
-        payload: wire.payload.ok_or(DecodeError::Missing("payload"))?,
+        event_id,
+        event_type: wire.event_type.ok_or(DecodeError::Missing(EVENT_TYPE))?,
+        timestamp: wire.timestamp.ok_or(DecodeError::Missing(TIMESTAMP))?,
+        version: wire.version.ok_or(DecodeError::Missing(VERSION))?,
+        source: wire.source.ok_or(DecodeError::Missing(SOURCE))?,
+        correlation_id: id(wire.correlation_id),
+        causation_id: id(wire.causation_id),
+        metadata: wire.metadata.flatten(),
+        payload: wire.payload.flatten().ok_or(DecodeError::Missing(PAYLOAD))?,
     })
+}
+
+const EVENT_ID: &str = "eventId";
+const EVENT_TYPE: &str = "eventType";
+const TIMESTAMP: &str = "timestamp";
+const VERSION: &str = "version";
+const SOURCE: &str = "source";
+const CORRELATION_ID: &str = "correlationId";
+const CAUSATION_ID: &str = "causationId";
+const METADATA: &str = "metadata";
+const PAYLOAD: &str = "payload";
+/// Fields that every envelope has, all of them text.
+const REQUIRED: [&str; 5] = [EVENT_ID, EVENT_TYPE, TIMESTAMP, VERSION, SOURCE];
+/// Fields that an envelope may have, text as well.
+const OPTIONAL: [&str; 2] = [CORRELATION_ID, CAUSATION_ID];
+
+/// The fields of an envelope as they were found. Read by hand: what serde derives takes an array for an object, and refuses
+/// a name with half a surrogate in it that nobody asks for.
+#[derive(Default)]
+struct Wire {
+    event_id: Option<String>,
+    event_type: Option<String>,
+    timestamp: Option<String>,
+    version: Option<String>,
+    source: Option<String>,
+    correlation_id: Option<Option<String>>,
+    causation_id: Option<Option<String>>,
+    metadata: Option<Option<Box<RawValue>>>,
+    payload: Option<Option<Box<RawValue>>>,
+}
+
+impl<'de> Deserialize<'de> for Wire {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Wire {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event envelope")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        while let Some(Name(name)) = map.next_key()? {
+            match &*name {
+                b"eventId" => once(&mut self.event_id, EVENT_ID, &mut map)?,
+                b"eventType" => once(&mut self.event_type, EVENT_TYPE, &mut map)?,
+                b"timestamp" => once(&mut self.timestamp, TIMESTAMP, &mut map)?,
+                b"version" => once(&mut self.version, VERSION, &mut map)?,
+                b"source" => once(&mut self.source, SOURCE, &mut map)?,
+                b"correlationId" => once(&mut self.correlation_id, CORRELATION_ID, &mut map)?,
+                b"causationId" => once(&mut self.causation_id, CAUSATION_ID, &mut map)?,
+                b"metadata" => once(&mut self.metadata, METADATA, &mut map)?,
+                b"payload" => once(&mut self.payload, PAYLOAD, &mut map)?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
+    slot: &mut Option<T>,
+    name: &'static str,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    if slot.is_some() {
+        return Err(A::Error::duplicate_field(name));
+    }
+    *slot = Some(map.next_value()?);
+    Ok(())
 }
 
 /// The slow way to the same answer, taken only for a bad envelope: serde's own message does not name the field.
 fn explain(text: &str, error: &serde_json::Error) -> DecodeError {
-    let Ok(fields) = serde_json::from_str::<std::collections::HashMap<&str, &RawValue>>(text) else {
+    let Ok(Members(members)) = serde_json::from_str(text) else {
         return DecodeError::NotJson(error.to_string());
     };
-    for field in ["eventId", "eventType", "timestamp", "version", "source"] {
-        match fields.get(field).map(|raw| raw.get()) {
-            None | Some("null") => return DecodeError::Missing(field),
+    let find = |field: &str| members.iter().find(|(name, _)| **name == *field.as_bytes());
+    for field in REQUIRED.into_iter().chain(OPTIONAL) {
+        let raw = find(field).map(|(_, raw)| raw.get());
+        match raw {
+            None | Some("null") if REQUIRED.contains(&field) => return DecodeError::Missing(field),
+            None | Some("null") => {}
             Some(raw) if !raw.starts_with('"') => return wrong_type(field, "a string", raw),
-            Some(_) => {}
-        }
-    }
-    for field in ["correlationId", "causationId"] {
-        if let Some(raw) = fields.get(field).map(|raw| raw.get())
-            && raw != "null"
-            && !raw.starts_with('"')
-        {
-            return wrong_type(field, "a string", raw);
+            Some(raw) => {
+                if let Err(error) = serde_json::from_str::<String>(raw) {
+                    let reason = error.to_string();
+                    return DecodeError::Unreadable { field, reason };
+                }
+            }
         }
     }
     DecodeError::NotJson(error.to_string())
@@ -142,5 +215,35 @@ mod tests {
         assert_eq!(decode(Some(b"\"ab\xff\"")).unwrap_err(), DecodeError::NotUtf8(3));
         assert_eq!(decode(None).unwrap_err(), DecodeError::Empty);
         assert!(matches!(decode(Some(b"[1]")).unwrap_err(), DecodeError::NotJson(_)));
+        assert!(
+            wrong(r#""version":"1.0""#, r#""version":"\ud800""#)
+                .starts_with("the envelope's field `version` cannot be read")
+        );
+        assert!(wrong(r#""x":[1]"#, r#""source":"twice""#).contains("duplicate field `source`"));
+        assert_eq!(
+            wrong(r#""eventType":"user.created""#, r#""event\u0054ype":7"#),
+            "the envelope's field `eventType` must be a string, not 7"
+        );
+    }
+
+    #[test]
+    fn an_array_is_no_envelope_though_serde_would_take_it_for_one() {
+        let text = r#"["e1","user.created","t","1.0","auth-service",null,null,null,{"userId":"u"}]"#;
+        let error = decode(Some(text.as_bytes())).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the value is not a JSON object: invalid type: sequence"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_nobody_reads_spoils_nothing() {
+        let text = GOOD.replace(r#""x":[1]"#, r#""x":["\udc00",1e999],"\ud800":1e999"#);
+        let text = text.replace("1e0", r#""\ud83d",  "n":1e999,"m":123456789012345678901"#);
+        let envelope = decode(Some(text.as_bytes())).unwrap();
+        assert_eq!(
+            envelope.payload.get(),
+            r#"{"userId": "\ud83d",  "n":1e999,"m":123456789012345678901 }"#
+        );
     }
 }

@@ -45,6 +45,8 @@ pub struct Outgoing<'a> {
     pub envelope: NewEnvelope<'a>,
     /// W3C trace context of the work that made it.
     pub traceparent: &'a str,
+    /// What tracing systems keep beside it.
+    pub tracestate: Option<&'a str>,
 }
 
 /// More than the envelope of an ordinary event takes beside its payload: its value is written without growing.
@@ -64,8 +66,10 @@ pub fn encode(outgoing: &Outgoing<'_>) -> Result<OutRecord, serde_json::Error> {
         Header::text("timestamp", envelope.timestamp),
         Header::text("traceparent", outgoing.traceparent),
     ];
-    let mut all = Headers::with_room(headers.len(), ROOM / 2);
+    let state = outgoing.tracestate.map_or(0, str::len);
+    let mut all = Headers::with_room(headers.len() + 1, ROOM / 2 + state);
     all.extend(headers);
+    all.extend(outgoing.tracestate.map(|state| Header::text("tracestate", state)));
     let mut value = Vec::with_capacity(envelope.payload.get().len() + ROOM);
     serde_json::to_writer(&mut value, envelope)?;
     Ok(OutRecord {

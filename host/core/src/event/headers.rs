@@ -76,6 +76,12 @@ impl Headers {
         Iter(&self.bytes)
     }
 
+    /// The values of all headers of that name, in order; nothing for a null.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let named = self.iter().filter(move |header| header.name == name);
+        named.map(|header| header.value.unwrap_or_default())
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.count

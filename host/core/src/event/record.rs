@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Headers;
+use super::{Headers, TraceContext};
 
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +42,11 @@ impl Record {
     pub fn weight(&self) -> usize {
         let bytes = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len);
         bytes(&self.key) + bytes(&self.value) + self.headers.size() + 256
+    }
+
+    /// The trace that it belongs to.
+    pub fn trace(&self) -> Option<TraceContext> {
+        TraceContext::read(self.headers.named("traceparent"), self.headers.named("tracestate"))
     }
 
     /// The text of the first header of that name, if it is there and is UTF-8.

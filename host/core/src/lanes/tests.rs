@@ -29,7 +29,7 @@ fn lane(key: u8) -> LaneKey {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Offer(u8),
+    Offer(u8, PartitionIx),
     Take,
     Finish { which: usize, fails: bool },
     Commit(usize),
@@ -40,7 +40,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..5u8).prop_map(Step::Offer),
+        4 => (0..5u8, 0..2u32).prop_map(|(key, partition)| Step::Offer(key, partition)),
         4 => Just(Step::Take),
         4 => (any::<usize>(), prop::bool::weighted(0.2)).prop_map(|(which, fails)| Step::Finish { which, fails }),
         3 => (1..4usize).prop_map(Step::Commit),
@@ -55,7 +55,8 @@ struct Model {
     lanes: Lanes<Input>,
     now: Millis,
     sequence: HashMap<u8, u32>,
-    expected: HashMap<u8, Vec<u32>>,
+    /// The inputs of a key in the order in which they came, whichever partition they came from.
+    expected: HashMap<u8, Vec<(u32, PartitionIx)>>,
     jobs: Vec<Job<Input>>,
     units: Vec<(Arc<Input>, Arc<str>)>,
     store: HashMap<u8, (Arc<str>, u64)>,
@@ -74,15 +75,15 @@ impl Model {
         }
     }
 
-    fn offer(&mut self, key: u8) {
+    fn offer(&mut self, key: u8, partition: PartitionIx) {
         let sequence = self.sequence.entry(key).or_insert(0);
         *sequence += 1;
         let input = Input {
             key,
             sequence: *sequence,
-            partition: u32::from(key % 2),
+            partition,
         };
-        self.expected.entry(key).or_default().push(*sequence);
+        self.expected.entry(key).or_default().push((*sequence, partition));
         self.lanes.offer(lane(key), Arc::new(input), 0, None);
     }
 
@@ -161,11 +162,12 @@ impl Model {
             kept
         };
         self.lanes.purge(partition);
-        for key in (0..5u8).filter(|key| u32::from(key % 2) == partition) {
+        for key in 0..5u8 {
             let kept = in_flight(self, key);
             let stored = stored_sequences(&self.store, key);
             if let Some(expected) = self.expected.get_mut(&key) {
-                expected.retain(|sequence| stored.contains(sequence) || kept.contains(sequence));
+                expected
+                    .retain(|(sequence, of)| *of != partition || stored.contains(sequence) || kept.contains(sequence));
             }
         }
     }
@@ -202,7 +204,8 @@ impl Model {
             "parked work is counted that is gone"
         );
         for (key, expected) in &self.expected {
-            assert_eq!(&stored_sequences(&self.store, *key), expected, "key {key}");
+            let expected: Vec<_> = expected.iter().map(|(sequence, _)| *sequence).collect();
+            assert_eq!(stored_sequences(&self.store, *key), expected, "key {key}");
         }
     }
 }
@@ -221,7 +224,7 @@ proptest! {
         let mut model = Model::new();
         for step in steps {
             match step {
-                Step::Offer(key) => model.offer(key),
+                Step::Offer(key, partition) => model.offer(key, partition),
                 Step::Take => model.take(),
                 Step::Finish { which, fails } => model.finish(which, fails),
                 Step::Commit(count) => model.commit(count),

@@ -48,6 +48,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Records taken in, by handler and topic",
     ),
     (
+        "sandman_tombstones_total",
+        "Records without a value that were passed over, by handler and topic",
+    ),
+    (
         "sandman_invocations_total",
         "Invocations of guests, by handler and how they ended",
     ),

@@ -57,6 +57,8 @@ pub struct HandlerMeters {
 pub struct HandlerTopicMeters {
     /// Records taken in.
     pub consumed: Counter,
+    /// Records without a value that were passed over.
+    pub tombstones: Counter,
     /// Triggers put back for another attempt.
     pub retries: Counter,
     /// Triggers given up.
@@ -191,6 +193,7 @@ impl HandlerTopicMeters {
         group_lag.set(f64::NAN);
         Self {
             consumed: counter!("sandman_events_consumed_total", labels()),
+            tombstones: counter!("sandman_tombstones_total", labels()),
             retries: counter!("sandman_retries_total", labels()),
             dead_letters: counter!("sandman_dead_letters_total", labels()),
             event_lag: histogram!("sandman_event_lag_seconds", labels()),

@@ -8,15 +8,14 @@ use parking_lot::MutexGuard;
 
 use crate::clock;
 use sandman_core::broker::{Flow, Intake, Start};
-use sandman_core::event::{DeadLetter, Envelope, Record, TopicPartition, dead_letter, decode, iso_millis};
+use sandman_core::event::{Record, TopicPartition};
 use sandman_core::faults::{self, Bug, Step};
 use sandman_core::lanes::{HandlerIx, LaneKey, PartitionIx, Work};
-use sandman_core::progress::Span;
-use sandman_core::store::StoreError;
-use sandman_core::unit::{Finish, Unit};
+use sandman_core::store::{Attempts, StoreError};
 use sandman_core::work::{EventWork, Input};
 
 use super::partitions::Arrival;
+use super::received::{Place, Received};
 use super::{Desk, Pipeline};
 
 /// How long a revocation waits for what runs to be committed before it is dropped, to be run again elsewhere. Far below
@@ -108,7 +107,10 @@ impl Pipeline {
     /// Takes a record in: decodes it and puts it into its lane. Bytes that are no event become a dead letter at once.
     pub fn accept(&self, handler: HandlerIx, record: Record) -> Flow {
         faults::at(Step::Received);
-        let decoded = keyed(&record);
+        let Some(known) = self.registry.get(handler) else {
+            return Flow::Go;
+        };
+        let received = Received::of(&record, known);
         let mut desk = self.desk.lock();
         let Some(ix) = desk.partitions.find(handler, &record.source) else {
             return Flow::Go;
@@ -120,30 +122,25 @@ impl Pipeline {
             return Flow::Go;
         };
         let attempts = partition.attempts.remove(&record.offset);
-        if let Some(meters) = self
-            .registry
-            .get(handler)
-            .and_then(|handler| handler.meters.topic(&record.source.topic))
-        {
+        if let Some(meters) = known.meters.topic(&record.source.topic) {
             meters.consumed.increment(1);
         }
         if let Some((records, bytes)) = desk.load.get_mut(usize::from(handler)) {
             *records += 1;
             *bytes += record.weight();
         }
-        match decoded {
+        let place = Place {
+            handler,
+            partition: ix,
+            span,
+        };
+        match received {
             _ if faults::planted(Bug::SkipOffset) => {
-                let mut unit = self.undecodable(handler, ix, (span, &record), "skipped");
+                let mut unit = self.undecodable(place, &record, "skipped");
                 unit.records.clear();
                 self.queue(&mut desk, unit);
             }
-            Ok((key, envelope)) => {
-                let lane = LaneKey {
-                    handler,
-                    key: Arc::clone(&key),
-                };
-                let failed = attempts.as_ref().map_or(0, |attempts| attempts.failed);
-                let due = attempts.map(|attempts| self.due(handler, attempts.due_millis));
+            Received::Event(key, envelope) => {
                 let work = EventWork {
                     handler,
                     partition: ix,
@@ -152,19 +149,34 @@ impl Pipeline {
                     envelope,
                     record,
                 };
-                desk.lanes.offer(lane, Arc::new(Input::Event(work)), failed, due);
-                faults::at(Step::Offered);
-                // Records come in numbers: a worker is woken for some of them, or when no more are at hand.
-                if desk.lanes.ready() >= GATHERED {
-                    self.rouse(&mut desk);
-                }
+                self.offer(&mut desk, work, attempts);
             }
-            Err(reason) => {
-                let unit = self.undecodable(handler, ix, (span, &record), &reason);
+            Received::Tombstone => {
+                let unit = self.passed_over(place, &record);
+                self.queue(&mut desk, unit);
+            }
+            Received::Unreadable(reason) => {
+                let unit = self.undecodable(place, &record, &reason);
                 self.queue(&mut desk, unit);
             }
         }
         self.flow(&mut desk, handler, ix)
+    }
+
+    /// Puts an event into its lane, behind the tries that it has had.
+    fn offer(&self, desk: &mut Desk, work: EventWork, attempts: Option<Attempts>) {
+        let lane = LaneKey {
+            handler: work.handler,
+            key: Arc::clone(&work.key),
+        };
+        let failed = attempts.as_ref().map_or(0, |attempts| attempts.failed);
+        let due = attempts.map(|attempts| self.due(work.handler, attempts.due_millis));
+        desk.lanes.offer(lane, Arc::new(Input::Event(work)), failed, due);
+        faults::at(Step::Offered);
+        // Records come in numbers: a worker is woken for some of them, or when no more are at hand.
+        if desk.lanes.ready() >= GATHERED {
+            self.rouse(desk);
+        }
     }
 
     /// When a record that failed before a restart is due, by the monotonic clock. The wall clock may have jumped since:
@@ -176,45 +188,6 @@ impl Pipeline {
             .get(handler)
             .map_or(0, |handler| handler.active().retry.max.as_millis());
         clock::monotonic_millis() + left.min(u64::try_from(longest).unwrap_or(u64::MAX))
-    }
-
-    fn undecodable(
-        &self,
-        handler: HandlerIx,
-        partition: PartitionIx,
-        (span, record): (Span, &Record),
-        reason: &str,
-    ) -> Unit {
-        let mut records = Vec::new();
-        if let Some(handler) = self.registry.get(handler) {
-            let (topic, offset) = (&record.source.topic, record.offset);
-            tracing::error!(handler = &*handler.name, %topic, partition = record.source.partition, offset, reason, "no event, dead letter");
-            if let Some(meters) = handler.meters.topic(topic) {
-                meters.dead_letters.increment(1);
-            }
-            let version = handler.active();
-            let letter = DeadLetter {
-                handler: &handler.name,
-                version: version.number,
-                digest: &version.digest,
-                attempts: 0,
-                reason,
-                time: &iso_millis(clock::wall_millis()),
-            };
-            records.push(dead_letter(record, &letter));
-        }
-        let finish = Finish::Done {
-            partition,
-            span,
-            failed: 0,
-            produced_millis: record.timestamp_millis,
-            weight: record.weight(),
-        };
-        Unit {
-            changes: Vec::new(),
-            records,
-            finish,
-        }
     }
 
     /// Whether the consumer may go on with the partition, now that a record of it came in. Where the handler is full, it
@@ -350,14 +323,4 @@ impl Pipeline {
             *load = (load.0.saturating_sub(records), load.1.saturating_sub(bytes));
         }
     }
-}
-
-/// The envelope in a record, and the key that orders it: the record's, or where it has none the event's own id.
-fn keyed(record: &Record) -> Result<(Arc<str>, Envelope), String> {
-    let envelope = decode(record.value.as_deref()).map_err(|error| error.to_string())?;
-    let key = match record.key.as_deref() {
-        None => envelope.event_id.as_str(),
-        Some(bytes) => std::str::from_utf8(bytes).map_err(|_| "the record's key is not UTF-8")?,
-    };
-    Ok((key.into(), envelope))
 }

@@ -172,7 +172,7 @@ impl Pipeline {
             now_millis,
             correlation_id: Some(&work.correlation_id),
             causation_id: None,
-            traceparent: work.traceparent.as_deref(),
+            trace: work.trace.clone(),
             id: Uuid::new_v4,
         };
         let records = records(events, &work.key, &version.terms, &mint).map_err(|error| {

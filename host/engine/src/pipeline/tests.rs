@@ -14,7 +14,7 @@ use crate::registry::{Handler, Version};
 use sandman_core::broker::{Flow, Intake, Start};
 use sandman_core::contract::{Consumes, Contract, Emits, Grant, Terms};
 use sandman_core::event::{Headers, Record, TopicPartition};
-use sandman_core::limits::Retry;
+use sandman_core::limits::{Retry, Tombstones};
 use sandman_core::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
 use sandman_core::store::Attempts;
 
@@ -87,6 +87,7 @@ fn version(number: u64, terms: Terms, guest: Box<dyn Guest>) -> Version {
             first: Duration::from_millis(5),
             ..Retry::default()
         },
+        tombstones: Tombstones::default(),
     }
 }
 

@@ -127,7 +127,7 @@ impl Try<'_> {
             now_millis,
             correlation_id: envelope.correlation_id.as_deref(),
             causation_id: Some(&envelope.event_id),
-            traceparent: work.record.header("traceparent"),
+            trace: work.record.trace(),
             id: Uuid::new_v4,
         };
         let mut records = records(events, &work.key, &version.terms, &mint).map_err(|error| {

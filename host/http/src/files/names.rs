@@ -5,6 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
 
+use sandman_core::json;
+
 const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "gif"];
 
 /// The field of a file whose name is as we make them, and as the service before us did: `avatar` for
@@ -29,7 +31,7 @@ impl Names {
     /// Adds every name of a file that stands in the document, whatever stands around it: a path, a URL, nothing.
     pub(super) fn add_all_in(&mut self, document: &str) {
         // Behind a backslash a letter may be written in other ways, so such a document is read and not just looked at.
-        match serde_json::from_str(document) {
+        match json::lenient(document) {
             Ok(value) if document.contains('\\') => self.add_value(&value),
             _ => self.add_text(document),
         }
@@ -98,6 +100,7 @@ mod tests {
             r#"{"avatar":"\/uploads\/avatars\/avatar-1765535400000-0af3.png"}"#,
             r#"{"avatar":"/uploads/avatars/\u0061vatar-1765535400000-0af3.png"}"#,
             r#"{"files":[{"avatar-1765535400000-0af3.png":"a \"quote\""}]}"#,
+            r#"{"avatar":"/uploads/avatars/\u0061vatar-1765535400000-0af3.png","n":1e999,"half":"\ud800"}"#,
             r#""see avatar-1765535400000-0af3.png.""#,
         ] {
             let mut names = Names::default();

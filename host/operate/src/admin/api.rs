@@ -147,7 +147,7 @@ async fn rollback(
     };
     let To { to, force } = match body.is_empty() {
         true => To::default(),
-        false => match serde_json::from_str(&body) {
+        false => match sandman_core::json::object(body.as_bytes()) {
             Ok(to) => to,
             Err(fault) => {
                 return error(

@@ -61,7 +61,7 @@ pub fn registry(
     let made = found.into_iter().map(|(handler, found)| {
         let version = first(handler, found, versions, config.host.versions)?;
         let meters = meters.handler(&handler.name, &handler.topics);
-        Ok(Handler::new(&handler.name, meters, version))
+        Ok(Handler::new(&handler.name, meters, version).keyed_by(handler.key.clone()))
     });
     Ok(Registry::new(made.collect::<Result<_>>()?))
 }

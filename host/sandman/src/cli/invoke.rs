@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
 use super::{ConfigArgs, output};
 use crate::invoke::{Around, Bench, Emitted, Report, RequestFile, State, Verdict};
@@ -24,8 +24,9 @@ host, and meets the same checks. NAME is a handler of sandman.toml, with its lim
 grants; a FILE.wasm has the default limits, no settings, and is granted what it asks for.
 
 --event takes the value of a Kafka record: an envelope, or the value of a dead letter, which fails
-here as it failed there. The record's key is --key; else the field \"key\" beside those of the
-envelope; else the event's id. The headers of a dead letter say when and at which try it was given
+here as it failed there. The key is --key; else what the handler's key in sandman.toml says: a place
+in the payload, or the record's key, which is the field \"key\" beside those of the envelope, else the
+event's id. The headers of a dead letter say when and at which try it was given
 up: sandman.time (ISO) for --now, sandman.attempts for --attempt.
 
 --request takes a request as the guest sees it:
@@ -194,7 +195,7 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 
 fn json_in(file: &Path) -> Result<String> {
     let text = String::from_utf8(read(file)?).with_context(|| format!("{} is not UTF-8", file.display()))?;
-    serde_json::from_str::<serde::de::IgnoredAny>(&text).with_context(|| format!("{} is not JSON", file.display()))?;
+    serde_json::from_str::<IgnoredAny>(&text).with_context(|| format!("{} is not JSON", file.display()))?;
     Ok(text)
 }
 
@@ -204,10 +205,11 @@ fn settings(given: &str) -> Result<String> {
         true => (given.to_owned(), "--settings"),
         false => (json_in(Path::new(given))?, given),
     };
-    match serde_json::from_str(&text).with_context(|| format!("{place} is not JSON"))? {
-        Value::Object(_) => Ok(text),
-        _ => bail!("{place} is no JSON object; settings are one, such as {{\"limit\": 3}}"),
+    serde_json::from_str::<IgnoredAny>(&text).with_context(|| format!("{place} is not JSON"))?;
+    if !text.trim_start().starts_with('{') {
+        bail!("{place} is no JSON object; settings are one, such as {{\"limit\": 3}}");
     }
+    Ok(text)
 }
 
 fn print(report: &Report) {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::check::Seen;
 use sandman_core::event::{Record, decode};
+use sandman_core::json::{self, Object};
 use sandman_kafka::{KafkaSettings, Observer};
 
 /// What the service publishes.
@@ -74,7 +75,7 @@ impl Events {
 #[derive(Default, Deserialize)]
 struct Payload {
     #[serde(default)]
-    changes: Changes,
+    changes: Object<Changes>,
 }
 
 #[derive(Default, Deserialize)]
@@ -90,14 +91,15 @@ struct Change {
 
 fn read(record: &Record) -> Result<Seen> {
     let envelope = decode(record.value.as_deref()).context("an event that was published")?;
-    let payload: Payload = serde_json::from_str(envelope.payload.get()).context("the payload of a published event")?;
+    let payload: Payload =
+        json::object(envelope.payload.get().as_bytes()).context("the payload of a published event")?;
     let text = |bytes: &Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
     Ok(Seen {
         event_id: envelope.event_id,
         event_type: envelope.event_type,
         user: text(&record.key),
         cause: envelope.causation_id.or(envelope.correlation_id).unwrap_or_default(),
-        name: payload.changes.username.map(|change| (change.old, change.new)),
+        name: payload.changes.0.username.map(|change| (change.old, change.new)),
         at_millis: record.timestamp_millis.unwrap_or_default(),
         text: text(&record.value),
     })

@@ -1,11 +1,11 @@
 //! One line of the file: `{"key": "…", "state": {…}}`. Pure.
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::reader::Reader;
 use sandman_core::contract::{Misfit, StateShape};
+use sandman_core::json;
 
 /// Bytes of the longest key, as requests may have it.
 pub const LONGEST_KEY: usize = 256;
@@ -45,7 +45,7 @@ impl Rules<'_> {
 
     /// The line, or what is wrong with it.
     pub(super) fn read(&self, text: &[u8]) -> Result<Line, Vec<Misfit>> {
-        let Written { key, state } = serde_json::from_slice(text).map_err(|error| vec![unreadable(&error)])?;
+        let Written { key, state } = json::object(text).map_err(|error| vec![unreadable(&error)])?;
         let mut misfits = Vec::new();
         if key.is_empty() || key.len() > LONGEST_KEY || key.chars().any(char::is_control) {
             misfits.push(misfit(
@@ -95,7 +95,10 @@ impl Rules<'_> {
     }
 
     fn fits_shape(&self, state: &str) -> Result<(), Vec<Misfit>> {
-        let value = serde_json::from_str::<Value>(state).map_err(|error| vec![misfit("state", error.to_string())])?;
+        let value = json::lenient(state).map_err(|error| {
+            let place = format!("state{}", json::unreadable(state));
+            vec![misfit(&place, error.to_string())]
+        })?;
         let placed = |Misfit { place, problem }| misfit(&format!("state{place}"), problem);
         let misfits = self.shape.misfits(&value, MISFITS);
         if misfits.is_empty() {
@@ -150,10 +153,19 @@ mod tests {
     }
 
     #[test]
+    fn numbers_and_texts_that_the_host_cannot_hold_are_kept() {
+        for state in ["98765432109876543210", "1e999", r#"["\ud800"]"#] {
+            let line = read(&format!(r#"{{"key": "ada", "state": {state}}}"#));
+            assert_eq!(line.map(|line| line.state).as_deref(), Ok(state));
+        }
+    }
+
+    #[test]
     fn whatever_is_wrong_is_told_with_its_place() {
         for (text, words) in [
             ("{", "column 1"),
             ("[]", "is not {\"key\""),
+            (r#"["ada", {}]"#, "invalid type: sequence, expected a JSON object"),
             (r#"{"key": "ada"}"#, "missing field `state`"),
             (r#"{"key": 7, "state": {}}"#, "invalid type"),
             (r#"{"key": "a", "state": {}, "email": ""}"#, "unknown field `email`"),

@@ -8,6 +8,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use sandman_core::contract::Grant;
+use sandman_core::json::{self, Object};
 use sandman_core::outcome::UploadedFile;
 use sandman_core::work::RequestWork;
 
@@ -60,7 +61,7 @@ pub struct RequestFile {
     claims: Option<Box<RawValue>>,
     body: Option<Box<RawValue>>,
     #[serde(default)]
-    files: Vec<FileOf>,
+    files: Vec<Object<FileOf>>,
     correlation_id: Option<String>,
 }
 
@@ -80,7 +81,7 @@ impl RequestFile {
     /// # Errors
     /// [`RequestError::Unreadable`]
     pub fn read(bytes: &[u8]) -> Result<Self, RequestError> {
-        Ok(serde_json::from_slice(bytes)?)
+        Ok(json::object(bytes)?)
     }
 
     /// The request of another key.
@@ -93,7 +94,7 @@ impl RequestFile {
     pub(super) fn work(&self) -> RequestWork {
         let pairs = |map: &BTreeMap<String, String>| map.clone().into_iter().collect();
         let text = |raw: &Option<Box<RawValue>>| raw.as_ref().map(|raw| raw.get().to_owned());
-        let file = |file: &FileOf| UploadedFile {
+        let file = |Object(file): &Object<FileOf>| UploadedFile {
             field: file.field.clone(),
             url: file.url.clone(),
             media_type: file.media_type.clone(),

@@ -115,6 +115,9 @@ impl HostControl {
             if known.is_some_and(|(_, known)| !knows(known)) {
                 difference.restart.push(format!("handlers.{}.topics", handler.name));
             }
+            if known.is_some_and(|(_, known)| known.key != handler.key) {
+                difference.restart.push(format!("handlers.{}.key", handler.name));
+            }
         }
     }
 
@@ -247,7 +250,8 @@ impl Host {
             }
             None => {
                 let meters = self.meters.handler(&handler.name, &handler.topics);
-                let added = self.registry.add(Handler::new(&handler.name, meters, version));
+                let new = Handler::new(&handler.name, meters, version).keyed_by(handler.key.clone());
+                let added = self.registry.add(new);
                 added.context("this process has known too many handlers; restart it")?
             }
         };

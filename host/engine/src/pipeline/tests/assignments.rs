@@ -16,9 +16,11 @@ const KEYS: u8 = 6;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A record is produced, some offsets behind the last one of its partition.
+    /// A record is produced, some offsets behind the last one of its partition. A key that comes from the payload may be in
+    /// any partition.
     Produce {
         key: u8,
+        partition: usize,
         gap: i64,
     },
     /// The consumer hands on what is next in the partition.
@@ -49,7 +51,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let partition = 0..PARTITIONS;
     prop_oneof![
-        6 => (0..KEYS, 0..3i64).prop_map(|(key, gap)| Step::Produce { key, gap }),
+        6 => (0..KEYS, partition.clone(), 0..3i64).prop_map(|(key, partition, gap)| Step::Produce { key, partition, gap }),
         6 => (partition.clone(), 1..4usize).prop_map(|(partition, count)| Step::Deliver { partition, count }),
         8 => any::<bool>().prop_map(|late| Step::Take { late }),
         8 => any::<usize>().prop_map(Step::Finish),
@@ -109,7 +111,7 @@ impl World {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Produce { key, gap } => self.produce(key, gap),
+            Step::Produce { key, partition, gap } => self.produce(key, partition, gap),
             Step::Deliver { partition, count } => (0..count).for_each(|_| self.deliver(partition)),
             Step::Take { late } => self.take(late),
             Step::Finish(which) => self.finish(which),
@@ -126,8 +128,7 @@ impl World {
         self.adds_up();
     }
 
-    fn produce(&mut self, key: u8, gap: i64) {
-        let partition = usize::from(key) % PARTITIONS;
+    fn produce(&mut self, key: u8, partition: usize, gap: i64) {
         let log = &mut self.log[partition];
         let offset = log.last().map_or(gap, |(_, _, last)| last.offset + 1 + gap);
         let mut record = record(key, self.produced, i32::try_from(partition).unwrap(), offset);
@@ -250,7 +251,7 @@ impl World {
         }
     }
 
-    /// An offset is passed exactly where what is at it has had its effect: once, and in the order of its key.
+    /// An offset is passed exactly where what is at it has had its effect: once, and in the order of its key and partition.
     fn check(&self) {
         let tables = self.store.tables.lock();
         let mut letters = HashSet::new();
@@ -262,7 +263,8 @@ impl World {
             let place = (header("sandman.partition"), header("sandman.offset"));
             assert!(letters.insert(place.clone()), "two dead letters of {place:?}");
         }
-        let mut lists: HashMap<u8, Vec<String>> = HashMap::new();
+        let mut lists: HashMap<(u8, i32), Vec<String>> = HashMap::new();
+        let mut partitions: HashMap<String, i32> = HashMap::new();
         for (payload, key, record) in self.log.iter().flatten() {
             let progress = tables.progress.get(&record.source);
             let passed = progress.is_some_and(|progress| progress.contains(record.offset));
@@ -274,16 +276,24 @@ impl World {
                 "dead letter of {payload} at {place:?}"
             );
             if passed && !letter {
-                lists.entry(*key).or_default().push(payload.to_string());
+                let list = lists.entry((*key, record.source.partition)).or_default();
+                list.push(payload.to_string());
+                partitions.insert(payload.to_string(), record.source.partition);
             }
         }
         for key in 0..KEYS {
-            let list = lists.remove(&key).unwrap_or_default();
             let state = tables.states.get(&name("lister", &key.to_string()));
-            assert_eq!(
-                state.map_or("", |(_, _, document)| document),
-                list.join(" "),
-                "state of {key}"
+            let state = state.map_or("", |(_, _, document)| document);
+            let list: Vec<_> = state.split_whitespace().collect();
+            for number in 0..3 {
+                let expected = lists.remove(&(key, number)).unwrap_or_default();
+                let of_partition = |payload: &&&str| partitions.get(**payload) == Some(&number);
+                let seen: Vec<_> = list.iter().filter(of_partition).copied().collect();
+                assert_eq!(seen, expected, "state of {key}, partition {number}");
+            }
+            assert!(
+                list.iter().all(|payload| partitions.contains_key(*payload)),
+                "state of {key}: {state}"
             );
             let told = |record: &&sandman_core::event::OutRecord| {
                 &*record.topic == "listed" && record.key.as_deref() == Some(key.to_string().as_bytes())
@@ -355,7 +365,7 @@ fn a_drain_waits_for_the_commit_that_is_under_way() {
     while !is_no_event(world.produced) {
         world.produced += 1;
     }
-    world.produce(0, 0);
+    world.produce(0, 0, 0);
     world.deliver(0);
     let is_drained = |world: &World| world.pipeline.drain(Instant::now());
     assert!(!is_drained(&world), "its dead letter waits");
@@ -371,7 +381,7 @@ fn a_try_that_failed_just_before_its_partition_went_is_known_when_it_comes_back(
     let mut world = World::new();
     world.assign(2);
     // The second payload fails at its first try; the handler itself says so if it sees a first try of it again.
-    (0..2).for_each(|_| world.produce(2, 0));
+    (0..2).for_each(|_| world.produce(2, 2, 0));
     for _ in 0..2 {
         world.deliver(2);
         world.take(false);

@@ -8,7 +8,8 @@ use sandman_core::work::Answer;
 async fn a_request_arrives_as_it_was_meant() {
     let served = serve_with("", |_| Some(reply(201, r#"{"id": "ü"}"#))).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let headers = format!("{JSON}X-Correlation-Id: abc-1\r\ntraceparent: {trace}\r\n");
+    let headers =
+        format!("{JSON}X-Correlation-Id: abc-1\r\ntraceparent: {trace}\r\ntracestate: a=1\r\ntracestate: b=2\r\n");
     let answer = served
         .ask("POST /users/u%201/?a=1&b=x+y", &headers, "{\"a\": [1] }")
         .await;
@@ -24,7 +25,9 @@ async fn a_request_arrives_as_it_was_meant() {
     assert_eq!(work.query, [pair("a", "1"), pair("b", "x y")]);
     assert_eq!(work.body.as_deref(), Some("{\"a\": [1] }"));
     assert_eq!(work.correlation_id, "abc-1");
-    assert_eq!(work.traceparent.as_deref(), Some(trace));
+    let context = work.trace.as_ref().expect("a trace");
+    assert_eq!(context.traceparent(0xb7ad_6b71_6920_3331), trace);
+    assert_eq!(context.tracestate(), Some("a=1,b=2"));
     assert_eq!(work.idempotency, None);
 }
 

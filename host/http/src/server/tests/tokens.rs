@@ -60,6 +60,17 @@ async fn a_valid_token_gives_the_key_and_its_claims() {
 }
 
 #[tokio::test]
+async fn claims_arrive_to_the_last_digit() {
+    let served = serve().await;
+    let more = r#""a":12345678901234567890.10,"b":"\ud800","c":1e999"#;
+    let claims = format!(r#"{{"userId":"u-1","type":"access","exp":{LATER},{more}}}"#);
+    let headers = format!("{JSON}{}", bearer(&sign(HS256, &claims, SECRET)));
+    has(&served.ask("PUT /own", &headers, "{}").await, 200, "{\"done\":true}");
+    let claims = served.last().claims.expect("claims");
+    assert!(claims.contains(more), "{claims}");
+}
+
+#[tokio::test]
 async fn what_is_no_valid_token_is_refused() {
     let served = serve().await;
     let claims = |more: &str| format!(r#"{{"userId":"u-1","email":"a@b.example"{more}}}"#);
