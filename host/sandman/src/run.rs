@@ -5,10 +5,12 @@ mod control;
 mod descriptors;
 mod http;
 mod kafka;
+mod known_topics;
 mod lag;
 
 pub(crate) use kafka::topics;
 mod reload;
+mod shortage;
 mod threads;
 
 use std::io::Write;
