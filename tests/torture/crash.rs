@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::checker::Verdict;
 use crate::wait::eventually;
 use crate::world::PARTITIONS;
-use crate::{Host, Result};
+use crate::{Host, Metrics, Result};
 
 use super::gate::Gate;
 use super::hosts::TRANSACTION_TIMEOUT;
@@ -149,17 +149,18 @@ fn rival(run: &Run<'_>) -> Result<Verdict> {
             run.at_work(&host, Target::EventsAndRequests)?;
             gate.hold(&host, RELAYING[round % RELAYING.len()])?;
             run.hits(&host, "fenced by a rival", Target::EventsAndRequests)?;
-            let before = heard(run, "was taken over");
+            let failures = |metrics: &Metrics| {
+                let failures = metrics.sum("sandman_relay_transaction_failures_total", &[]);
+                failures.unwrap_or_default()
+            };
+            let before = failures(&host.metrics()?);
             let rival = run.world.rival()?;
             if run.below(2) == 0 {
                 // The host stands still: nobody takes the id back in between.
                 rival.write_and_abort(&run.output_topics()[0])?;
             }
             gate.go_on()?;
-            eventually("the host says that it was fenced", || {
-                host.still_runs()?;
-                Ok((heard(run, "was taken over") > before).then_some(()))
-            })?;
+            host.metrics_when("the relay is fenced", |metrics| failures(metrics) > before)?;
             // A transaction of the rival that is under way when the host takes the id back ends there.
             eventually("the host takes the transactional id back", || {
                 host.still_runs()?;
@@ -171,11 +172,6 @@ fn rival(run: &Run<'_>) -> Result<Verdict> {
         Ok(())
     })?;
     run.finish(host)
-}
-
-/// Lines of the hosts' logs with these words.
-fn heard(run: &Run<'_>, words: &str) -> usize {
-    run.world.logged().iter().filter(|line| line.contains(words)).count()
 }
 
 /// Waits until more inputs from Kafka are answered than a transaction that was under way may hold.
