@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::Result;
 
 /// One reading of a host's metrics.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Metrics {
     text: String,
 }

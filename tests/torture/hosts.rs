@@ -103,9 +103,9 @@ impl Run<'_> {
         let when = format!("{step}:{times}:{}", armed.display());
         let host = self.host(&settings.clone().fault("CRASH", &when))?;
         self.at_work(&host, target)?;
-        fs::write(&armed, "")?;
         let fault = format!("death at the step {step}");
-        let died = self.dies_at_work(&host, &fault, target);
+        let arm = || Ok(fs::write(&armed, "")?);
+        let died = self.dies_at_work(&host, (&fault, target), arm);
         fs::remove_file(&armed)?;
         died?;
         self.lose_address();
@@ -119,7 +119,7 @@ impl Run<'_> {
     pub fn dies(&self, settings: &Settings) -> Result {
         let status = match self.host(settings) {
             Ok(host) => {
-                self.dies_at_work(&host, "death at a step after the start", Target::Start)?;
+                self.dies_at_work(&host, ("death at a step after the start", Target::Start), || Ok(()))?;
                 host.wait(PATIENCE)?.status
             }
             Err(error) => {

@@ -228,7 +228,7 @@ fn million(run: &Run<'_>) -> Result<Verdict> {
         .set("host.in_flight_bytes", "\"16MiB\"")
         .set("kafka.options.\"queued.max.messages.kbytes\"", "8192");
     let mut host = run.host(&settings)?;
-    let keys: u64 = run.size(10_000, 1_000_000);
+    let keys: u64 = run.size(50_000, 1_000_000);
     let mut early = 0;
     for first in (0..keys).step_by(AT_ONCE as usize) {
         let enter = |n| run.enter(&format!("user-{n}"), Asked::default());

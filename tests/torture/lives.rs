@@ -244,12 +244,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Takes down what a host does until it dies by itself.
+    /// Takes down what a host does until it dies by itself; it may as soon as `now` is done.
     ///
     /// # Errors
     /// If it dies before it does what the fault is meant to hit, or not in time.
-    pub(super) fn dies_at_work(&self, host: &Host, fault: &str, target: Target) -> Result {
-        let mut last = host.metrics()?;
+    pub(super) fn dies_at_work(
+        &self,
+        host: &Host,
+        (fault, target): (&str, Target),
+        now: impl FnOnce() -> Result,
+    ) -> Result {
+        // One that dies as it starts answers nobody.
+        let mut last = host.metrics().unwrap_or_default();
+        now()?;
         eventually(&format!("the host dies: {fault}"), || {
             // Between its death and the news of it nobody answers.
             if let Ok(metrics) = host.metrics() {
