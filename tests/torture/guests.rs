@@ -42,7 +42,7 @@ const DEEDS: &[(&str, u64, &str)] = &[
     ("loop", 0, "exceeded"),
     ("log-for-ever", 0, "exceeded"),
     ("allocate", 0, "exceeded"),
-    ("recurse", 0, "exceeded"),
+    ("recurse", 0, "trap"),
     ("return-much", 32 << 20, "exceeded"),
     ("many-events", 1_000_000, "exceeded"),
     ("panic", 0, "trap"),
