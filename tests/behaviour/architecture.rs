@@ -20,6 +20,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("wasmtime", &["sandbox"]),
     ("rusqlite", &["store"]),
     ("axum", &["http", "operate"]),
+    ("regex-automata", &["core"]),
     ("jsonwebtoken", &["http"]),
     ("multer", &["http"]),
     ("object_store", &["http"]),

@@ -37,6 +37,21 @@ const BAD: &[(&str, &str, &[&str])] = &[
         "\"read_uncommitted\"",
         &["isolation.level", "fixed"],
     ),
+    (
+        "kafka.options.\"transaction.timeout.ms\"",
+        "1000",
+        &["kafka.options", "`transaction.timeout.ms`", "`message.timeout.ms`"],
+    ),
+    (
+        "kafka.options.\"session.timeout.ms\"",
+        "90000",
+        &["kafka.options", "`session.timeout.ms`", "`max.poll.interval.ms`"],
+    ),
+    (
+        "kafka.options.\"receive.message.max.bytes\"",
+        "1000",
+        &["kafka.options", "`receive.message.max.bytes`"],
+    ),
     ("kafka.sasl", "{}", &["kafka.sasl", "KAFKA_SASL_USERNAME"]),
     ("store.url", "\"mysql:x\"", &["store.url", "sqlite:PATH"]),
     ("uploads.url", "\"ftp:x\"", &["uploads.url", "file:PATH"]),

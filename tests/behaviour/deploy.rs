@@ -70,7 +70,9 @@ fn fails_at_a_stage(world: &World) -> Result {
         ("world", "no WebAssembly component", b"no component".to_vec()),
         ("world", "wasi:cli/environment", wat::parse_str(wasi)?),
         ("described", "describe", describes("trap")?),
+        ("described", "more than 256", describes("vast")?),
         ("contract", "hostile.secret", describes("more")?),
+        ("contract", "refers to itself", describes("ring")?),
     ];
     for (stage, words, component) in &bad {
         refused(&deploy(world, &host, "hostile", component)?, stage, words)?;

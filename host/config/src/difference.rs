@@ -211,7 +211,7 @@ mod tests {
     "#;
 
     fn config(text: &str) -> Config {
-        let config = Config::parse(Path::new("sandman.toml"), text, std::iter::empty());
+        let config = Config::parse(Path::new("sandman.toml"), text, std::iter::empty::<(String, String)>());
         config.unwrap_or_else(|errors| panic!("{errors}"))
     }
 

@@ -14,9 +14,43 @@ const OWN: [&str; 2] = ["SANDMAN_ADMIN_TOKEN", "SANDMAN_LOG"];
 const TESTS: &str = "SANDMAN_TEST_";
 const PREFIX: &str = "SANDMAN_";
 
-/// The environment of this process; a variable that is not UTF-8 is none of ours.
-pub fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+/// DreamScape's own variables that are understood.
+const DREAMSCAPE: [&str; 7] = [
+    "JWT_SECRET",
+    "PORT",
+    "KAFKA_BROKERS",
+    "KAFKA_SSL",
+    "KAFKA_SASL_USERNAME",
+    "KAFKA_SASL_PASSWORD",
+    "KAFKA_SASL_MECHANISM",
+];
+
+/// What a variable holds: text, or bytes that are no UTF-8.
+#[derive(Clone)]
+pub struct Variable(Option<String>);
+
+impl From<String> for Variable {
+    fn from(text: String) -> Self {
+        Self(Some(text))
+    }
+}
+
+impl From<std::ffi::OsString> for Variable {
+    fn from(bytes: std::ffi::OsString) -> Self {
+        Self(bytes.into_string().ok())
+    }
+}
+
+impl Variable {
+    /// The text; `None` if it is none.
+    pub fn text(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+/// The environment of this process.
+pub fn variables() -> impl Iterator<Item = (String, Variable)> {
+    std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.into()))
 }
 
 /// What the environment alone may set.
@@ -34,30 +68,24 @@ pub(super) struct Environment {
 /// Lays the environment over the file's table, notes which variable set which key, and gives what has no key.
 pub(super) fn overlay(
     table: &mut Table,
-    variables: impl Iterator<Item = (String, String)>,
+    variables: impl Iterator<Item = (String, Variable)>,
     report: &mut Report,
 ) -> Environment {
-    let mut variables: BTreeMap<_, _> = variables.collect();
+    let mut variables = readable(variables, report);
     // Compose files pass unset variables on as empty ones; DreamScape's names follow that habit.
     let mut filled = |name: &str| variables.remove(name).filter(|value| !value.is_empty());
     let brokers = filled("KAFKA_BROKERS");
     let mut environment = Environment {
         admin_token: None,
-        jwt_secret: filled("JWT_SECRET").map(Secret::new),
+        jwt_secret: filled("JWT_SECRET").and_then(|text| secret("JWT_SECRET", text, report)),
         port: filled("PORT"),
         kafka_ssl: filled("KAFKA_SSL"),
-        sasl_username: filled("KAFKA_SASL_USERNAME"),
-        sasl_password: filled("KAFKA_SASL_PASSWORD").map(Secret::new),
+        sasl_username: filled("KAFKA_SASL_USERNAME").map(|text| trimmed("KAFKA_SASL_USERNAME", text, report)),
+        sasl_password: filled("KAFKA_SASL_PASSWORD").and_then(|text| secret("KAFKA_SASL_PASSWORD", text, report)),
         sasl_mechanism: filled("KAFKA_SASL_MECHANISM"),
     };
-    if let Some(token) = variables.get("SANDMAN_ADMIN_TOKEN") {
-        if token.trim().is_empty() {
-            report.refuse(
-                "SANDMAN_ADMIN_TOKEN",
-                "is empty; leave it out, or give it a long random text",
-            );
-        }
-        environment.admin_token = Some(Secret::new(token.clone()));
+    if let Some(text) = variables.get("SANDMAN_ADMIN_TOKEN") {
+        environment.admin_token = token("SANDMAN_ADMIN_TOKEN", text.clone(), report);
     }
     if let Some(brokers) = brokers {
         set(table, &["KAFKA", "BROKERS"], ("KAFKA_BROKERS", brokers), report);
@@ -66,6 +94,7 @@ pub(super) fn overlay(
         if let Some(key) = name.strip_prefix(PREFIX)
             && !OWN.contains(&name.as_str())
             && !name.starts_with(TESTS)
+            && !is_of_kubernetes(key, &value)
         {
             let segments: Vec<_> = key.split("__").collect();
             if segments.len() < 2 || segments.iter().any(|segment| segment.is_empty()) {
@@ -76,6 +105,70 @@ pub(super) fn overlay(
         }
     }
     environment
+}
+
+/// The variables that hold text. One of ours that holds none is a mistake: to leave out a secret may open what it closes.
+fn readable(variables: impl Iterator<Item = (String, Variable)>, report: &Report) -> BTreeMap<String, String> {
+    let mut read = BTreeMap::new();
+    for (name, Variable(text)) in variables {
+        match text {
+            Some(text) => drop(read.insert(name, text)),
+            None if name.starts_with(PREFIX) || DREAMSCAPE.contains(&name.as_str()) => {
+                report.refuse(
+                    &name,
+                    "holds bytes that are no text in UTF-8; set it again, or leave it out",
+                );
+            }
+            None => {}
+        }
+    }
+    read
+}
+
+/// A text without the blanks and line breaks at its end, which files and secrets managers add.
+pub(super) fn trimmed(name: &str, text: String, report: &Report) -> String {
+    let kept = text.trim_end();
+    if kept.len() == text.len() {
+        return text;
+    }
+    report.warn(format!("{name} ends with blanks or a line break, which are taken off"));
+    kept.to_owned()
+}
+
+/// A secret that is set; one of blanks alone is a mistake.
+fn secret(name: &str, text: String, report: &Report) -> Option<Secret> {
+    if text.trim().is_empty() {
+        report.refuse(name, "is empty; leave it out, or give it a long random text");
+        return None;
+    }
+    Some(Secret::new(trimmed(name, text, report)))
+}
+
+/// A secret that goes with requests: an HTTP header must be able to carry it.
+pub(super) fn token(name: &str, text: String, report: &Report) -> Option<Secret> {
+    let token = secret(name, text, report)?;
+    let visible = token.expose().bytes().all(|byte| byte.is_ascii_graphic());
+    if !visible {
+        let problem = "holds characters that no client can send as a token; use letters, digits and signs of ASCII";
+        report.refuse(name, problem);
+    }
+    visible.then_some(token)
+}
+
+/// Whether Kubernetes sets it for a Service whose name begins with ours: `SANDMAN_SERVICE_HOST`, `SANDMAN_PORT`,
+/// `SANDMAN_PORT_3002_TCP_ADDR` and the like. What follows `SANDMAN_` is looked at.
+fn is_of_kubernetes(key: &str, value: &str) -> bool {
+    let words: Vec<_> = key.split('_').collect();
+    let number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let of_a_service = |words: &[&str]| match words {
+        ["SERVICE", "HOST"] | ["SERVICE", "PORT", ..] => true,
+        // Its values are addresses; a key of ours that lacks an underscore has a number.
+        ["PORT"] | ["PORT", _, "TCP" | "UDP" | "SCTP"] => value.contains("://"),
+        ["PORT", port, "TCP" | "UDP" | "SCTP", "PROTO" | "PORT" | "ADDR"] => number(port),
+        _ => false,
+    };
+    // A key has two underscores, between which there is nothing.
+    !words.contains(&"") && (0..words.len()).any(|from| words.get(from..).is_some_and(of_a_service))
 }
 
 fn unknown(name: &str, report: &Report) {
@@ -89,8 +182,11 @@ fn set(table: &mut Table, segments: &[&str], variable: (&str, String), report: &
     let mut path = String::new();
     let found = descend(table, segments, &mut path);
     match found {
-        Some(place) => {
-            *place = Value::String(variable.1);
+        Some((place, known)) => {
+            let held = std::mem::replace(place, Value::String(variable.1));
+            if known {
+                report.held.insert(path.clone(), held);
+            }
             report.variables.insert(path, variable.0.to_owned());
         }
         None => report.refuse(
@@ -100,14 +196,16 @@ fn set(table: &mut Table, segments: &[&str], variable: (&str, String), report: &
     }
 }
 
-/// The place that the segments lead to, made where it is missing; `None` where a plain value is in the way.
-fn descend<'t>(table: &'t mut Table, segments: &[&str], path: &mut String) -> Option<&'t mut Value> {
+/// The place that the segments lead to, made where it is missing, and whether it was there; `None` where a plain value is
+/// in the way.
+fn descend<'t>(table: &'t mut Table, segments: &[&str], path: &mut String) -> Option<(&'t mut Value, bool)> {
     let (first, rest) = segments.split_first()?;
     let key = key_for(table, first, path);
     *path = join(path, &key);
+    let known = table.contains_key(&key);
     let entry = table.entry(key);
     if rest.is_empty() {
-        return Some(entry.or_insert_with(|| Value::String(String::new())));
+        return Some((entry.or_insert_with(|| Value::String(String::new())), known));
     }
     match entry.or_insert_with(|| Value::Table(Table::new())) {
         Value::Table(inner) => descend(inner, rest, path),
@@ -116,7 +214,7 @@ fn descend<'t>(table: &'t mut Table, segments: &[&str], path: &mut String) -> Op
             let place = entries.get_mut(index.parse::<usize>().ok()?)?;
             *path = format!("{path}[{index}]");
             match place {
-                whole if rest.is_empty() => Some(whole),
+                whole if rest.is_empty() => Some((whole, true)),
                 Value::Table(inner) => descend(inner, rest, path),
                 _ => None,
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
+use super::environment::trimmed;
 use super::problem::Report;
 use super::section::join;
 use sandman_kafka::check_option;
@@ -146,6 +147,11 @@ pub(super) fn read(options: Table, report: &Report) -> BTreeMap<String, String> 
                 report.refuse(&path, "must be text, a number, true or false");
                 continue;
             }
+        };
+        let secret = name.ends_with("password") || name.ends_with("secret");
+        let text = match report.variable(&path) {
+            Some(variable) if secret => trimmed(variable, text, report),
+            _ => text,
         };
         match check_option(&name, &text) {
             Ok(()) => drop(read.insert(name, text)),

@@ -5,6 +5,7 @@
 
 mod difference;
 mod environment;
+mod feedback;
 mod handler;
 mod host;
 mod kafka;
@@ -28,7 +29,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 pub use difference::Difference;
-pub use environment::variables;
+pub use environment::{Variable, variables};
 pub use handler::{HandlerConfig, is_handler_name};
 pub use host::{HostConfig, LogFormat};
 pub use kafka::{Brokers, DEFAULT_PREFIX, KafkaConfig, SaslConfig, SaslMechanism};
@@ -66,6 +67,8 @@ pub struct Config {
     pub routes: Vec<RouteConfig>,
     /// Variables that lie over the environment's own, for as long as this process follows the file.
     over: Vec<(String, String)>,
+    /// What was noted while it was read.
+    remarks: Vec<String>,
 }
 
 impl Config {
@@ -73,7 +76,10 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigErrors`] with every mistake, or the one that kept the file from being read.
-    pub fn load(path: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
+    pub fn load(
+        path: &Path,
+        environment: impl Iterator<Item = (String, impl Into<Variable>)>,
+    ) -> Result<Self, ConfigErrors> {
         let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
         Self::parse(path, &text, environment)
     }
@@ -83,7 +89,8 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn load_over(path: &Path, over: Vec<(String, String)>) -> Result<Self, ConfigErrors> {
-        let mut config = Self::load(path, variables().chain(over.iter().cloned()))?;
+        let laid_over = over.iter().map(|(name, text)| (name.clone(), text.clone().into()));
+        let mut config = Self::load(path, variables().chain(laid_over))?;
         config.over = over;
         Ok(config)
     }
@@ -103,7 +110,7 @@ impl Config {
     pub fn parse(
         path: &Path,
         text: &str,
-        environment: impl Iterator<Item = (String, String)>,
+        environment: impl Iterator<Item = (String, impl Into<Variable>)>,
     ) -> Result<Self, ConfigErrors> {
         let fail = |problems, readable| ConfigErrors {
             file: path.to_owned(),
@@ -116,8 +123,10 @@ impl Config {
         let folder = folder_of(path);
         let mut report = Report::new(&folder);
         flatten_options(&mut table);
+        let environment = environment.map(|(name, value)| (name, value.into()));
         let environment = environment::overlay(&mut table, environment, &mut report);
-        let config = read(path, Section::new("", table, &report), environment);
+        let mut config = read(path, Section::new("", table, &report), environment);
+        config.remarks = report.warnings();
         if report.is_clean() {
             Ok(config)
         } else {
@@ -131,7 +140,7 @@ impl Config {
     /// [`ConfigErrors`] with every mistake in this section, or the one that kept the file from being read.
     pub fn admin(
         path: &Path,
-        environment: impl Iterator<Item = (String, String)>,
+        environment: impl Iterator<Item = (String, impl Into<Variable>)>,
     ) -> Result<AdminConfig, ConfigErrors> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -147,6 +156,7 @@ impl Config {
             .parse::<Table>()
             .map_err(|error| fail(vec![syntax(&text, &error)]))?;
         let mut report = Report::new(&folder_of(path));
+        let environment = environment.map(|(name, value)| (name, value.into()));
         let mut environment = environment::overlay(&mut table, environment, &mut report);
         let section = Section::new("", table, &report).section("admin");
         let admin = listeners::read_admin(section, environment.admin_token.take());
@@ -191,7 +201,7 @@ impl Config {
 
     /// What is allowed and yet probably not meant.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let mut warnings = self.remarks.clone();
         let tokens = self.routes.iter().any(|route| route.auth != Auth::None);
         match &self.http.jwt_secret {
             None if tokens => {
@@ -207,6 +217,7 @@ impl Config {
                 "{method} {path} lets strangers write: a token is not required (auth)"
             ));
         }
+        warnings.extend(feedback::warnings(self));
         warnings
     }
 }
@@ -242,6 +253,7 @@ fn read(path: &Path, mut root: Section<'_>, mut environment: environment::Enviro
         handlers,
         routes,
         over: Vec::new(),
+        remarks: Vec::new(),
     };
     root.finish();
     config

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::environment::in_environment;
+use super::environment::{in_environment, token};
 use super::kind::{Kind, address, bytes, duration, integer, list};
 use super::secret::Secret;
 use super::section::{Section, join};
@@ -157,18 +157,13 @@ fn read_tokens(section: &mut Section<'_>) -> Vec<(String, Secret)> {
     let mut tokens = Vec::new();
     for (name, value) in section.free("tokens") {
         let key = join(&section.path("tokens"), &name);
-        let token = value.as_str().filter(|token| !token.trim().is_empty());
-        match token {
-            _ if section.report.variable(&key).is_none() => {
-                let variable = in_environment(&name);
-                let problem =
-                    format!("is set by the variable SANDMAN_ADMIN__TOKENS__{variable}, so that it stands in no file");
-                section.report.refuse(&key, problem);
-            }
-            Some(token) => tokens.push((name, Secret::new(token))),
-            None => section
-                .report
-                .refuse(&key, "is empty; leave it out, or give it a long random text"),
+        if section.report.variable(&key).is_none() {
+            let variable = in_environment(&name);
+            let problem =
+                format!("is set by the variable SANDMAN_ADMIN__TOKENS__{variable}, so that it stands in no file");
+            section.report.refuse(&key, problem);
+        } else if let Some(token) = token(&key, value.as_str().unwrap_or_default().to_owned(), section.report) {
+            tokens.push((name, token));
         }
     }
     tokens

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use thiserror::Error;
+use toml::Value;
 
 use super::Config;
 
@@ -103,6 +104,9 @@ pub(super) struct Report {
     problems: RefCell<Vec<Problem>>,
     /// Which variable set which key.
     pub(super) variables: BTreeMap<String, String>,
+    /// What the file holds where a variable took its place.
+    pub(super) held: BTreeMap<String, Value>,
+    warnings: RefCell<Vec<String>>,
     /// The folder that relative paths start from.
     pub(super) folder: PathBuf,
 }
@@ -135,6 +139,16 @@ impl Report {
     /// The variable that set the key.
     pub(super) fn variable(&self, key: &str) -> Option<&str> {
         self.variables.get(key).map(String::as_str)
+    }
+
+    /// Notes what is allowed and yet to be told.
+    pub(super) fn warn(&self, warning: String) {
+        self.warnings.borrow_mut().push(warning);
+    }
+
+    /// What was noted to be told.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        self.warnings.borrow().clone()
     }
 
     /// Whether nothing was wrong so far.

@@ -177,7 +177,7 @@ fn forms(value: &Value) -> Vec<Value> {
 }
 
 /// The text read as one TOML value, if it is one.
-pub(super) fn typed(text: &str) -> Option<Value> {
+fn typed(text: &str) -> Option<Value> {
     let mut table = format!("value = {text}").parse::<Table>().ok()?;
     let value = table.remove("value");
     value.filter(|_| table.is_empty())

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use serde_json::{Map, Number, Value as Json};
 use toml::{Table, Value};
 
-use super::section::{Section, join, typed};
+use super::section::{Section, join};
 
 const KEY: &str = "settings";
+/// What follows in a variable is JSON, and no text.
+const JSON: &str = "json:";
 
 /// The `settings` of a handler as a JSON object.
 pub(super) fn read(section: &mut Section<'_>) -> Arc<str> {
@@ -25,9 +27,10 @@ fn object(table: &Table, path: &str, section: &Section<'_>) -> Json {
 }
 
 fn json(value: &Value, path: &str, section: &Section<'_>) -> Json {
-    // A variable holds text; what reads as a number, a truth value, a list or a table is one.
-    let from_variable = value.as_str().filter(|_| section.report.variable(path).is_some());
-    match from_variable.and_then(typed).as_ref().unwrap_or(value) {
+    if let Some(text) = value.as_str().filter(|_| section.report.variable(path).is_some()) {
+        return from_variable(text, path, section);
+    }
+    match value {
         Value::String(text) => Json::String(text.clone()),
         Value::Integer(number) => Json::Number((*number).into()),
         Value::Float(number) => Number::from_f64(*number).map_or_else(
@@ -48,4 +51,40 @@ fn json(value: &Value, path: &str, section: &Section<'_>) -> Json {
         }
         Value::Table(table) => object(table, path, section),
     }
+}
+
+/// A variable holds text. It is something else only where the file holds that, or where it says so itself.
+fn from_variable(text: &str, path: &str, section: &Section<'_>) -> Json {
+    let explicit = text.strip_prefix(JSON);
+    let read = |json: &str| serde_json::from_str::<Json>(json).ok();
+    let (read, wanted) = match section.report.held.get(path) {
+        Some(Value::String(_) | Value::Datetime(_)) => return Json::String(text.to_owned()),
+        Some(Value::Integer(_)) => (
+            read(text).filter(|json| json.is_i64() || json.is_u64()),
+            "a whole number",
+        ),
+        Some(Value::Float(_)) => (read(text).filter(Json::is_number), "a number"),
+        Some(Value::Boolean(_)) => (read(text).filter(Json::is_boolean), "true or false"),
+        Some(Value::Array(_)) => (
+            read(explicit.unwrap_or(text)).filter(Json::is_array),
+            "a list in JSON, such as [\"a\", 1]",
+        ),
+        Some(Value::Table(_)) => (
+            read(explicit.unwrap_or(text)).filter(Json::is_object),
+            "an object in JSON, such as {\"a\": 1}",
+        ),
+        None => match explicit {
+            None => return Json::String(text.to_owned()),
+            Some(json) => (read(json), "JSON after `json:`, such as json:5 or json:true"),
+        },
+    };
+    read.unwrap_or_else(|| {
+        let problem = match explicit {
+            Some(_) => "is not JSON",
+            None => "is something else than the file holds",
+        }
+        .to_owned();
+        section.report.add(path, problem, Some(wanted.to_owned()), None);
+        Json::Null
+    })
 }

@@ -1,7 +1,9 @@
 //! Configurations, good and bad, in the words of their file.
 
 mod bad;
+mod feedback;
 mod good;
+mod variables;
 
 use std::path::Path;
 

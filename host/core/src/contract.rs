@@ -2,6 +2,8 @@
 //!
 //! Pure: the sandbox fills a [`Contract`], the configuration gives the [`Grant`], and [`Terms`] is what fits of the two.
 
+mod bounds;
+mod shape;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -10,13 +12,13 @@ mod versions;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use jsonschema::Validator;
-use serde_json::Value;
 use thiserror::Error;
 
-use crate::json;
+pub use crate::schema::Misfit;
+pub use state::StateShape;
 
-pub use state::{Misfit, StateShape};
+use crate::schema::OverBudget;
+use shape::Shape;
 use versions::Versions;
 
 /// What a component declares: what it consumes, emits and serves.
@@ -115,8 +117,8 @@ pub enum ContractError {
     /// The handler is given a route that it does not serve.
     #[error("it is given the route `{0}`, which its contract does not serve")]
     RouteNotServed(String),
-    /// A schema is no JSON Schema.
-    #[error("the schema of `{event_type}` {version} is no JSON Schema: {message}")]
+    /// A schema is none, or over its bounds.
+    #[error("the schema of `{event_type}` {version} cannot be used: {message}")]
     BadSchema {
         /// The event type.
         event_type: String,
@@ -133,8 +135,8 @@ pub enum ContractError {
         /// What stands there.
         version: String,
     },
-    /// The schema of the state is no JSON Schema.
-    #[error("the schema of its state is no JSON Schema: {0}")]
+    /// The schema of the state is none, or over its bounds.
+    #[error("the schema of its state cannot be used: {0}")]
     BadStateSchema(String),
 }
 
@@ -168,8 +170,18 @@ pub enum TermsError {
         version: String,
         /// JSON pointer to the value that is wrong; empty for the payload itself.
         place: String,
-        /// What is wrong with it.
+        /// What is wrong with it: the rule, never the value.
         message: String,
+    },
+    /// To look at a payload takes more than it may.
+    #[error("the payload of `{event_type}` {version} cannot be checked: {over}")]
+    TooCostly {
+        /// The event type.
+        event_type: String,
+        /// Its version.
+        version: String,
+        /// The bound.
+        over: OverBudget,
     },
 }
 
@@ -188,10 +200,6 @@ struct Emission {
     topic: Arc<str>,
     versions: HashMap<String, Shape>,
 }
-
-/// The schema of a payload, compiled; `None` takes everything.
-#[derive(Debug, Default)]
-struct Shape(Option<Validator>);
 
 /// What the contract says of an incoming event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,16 +273,17 @@ impl Terms {
             versions,
             schema,
         } = consumes;
-        for version in versions {
-            match Shape::new(event_type, version, schema.as_deref()) {
-                Ok(shape) => {
+        // Compiled once, however many versions it is for.
+        match Shape::new(event_type, &versions.join(", "), schema.as_deref()) {
+            Ok(shape) => {
+                for version in versions {
                     let known = self.consumes.entry(event_type.clone()).or_default();
-                    if !known.add(version, shape) {
+                    if !known.add(version, shape.clone()) {
                         errors.push(bad_version(event_type, version));
                     }
                 }
-                Err(error) => errors.push(error),
             }
+            Err(error) => errors.push(error),
         }
     }
 
@@ -286,6 +295,14 @@ impl Terms {
     /// Whether the handler itself reads the documents of `sandman import`.
     pub fn takes_imports(&self) -> bool {
         self.takes_imports
+    }
+
+    /// Event types that the handler emits to one of these topics, its own, and consumes: each such event sets off another.
+    pub fn feeds_itself(&self, topics: &[Arc<str>]) -> Vec<&str> {
+        let emits = self.emits.iter();
+        let fed =
+            emits.filter(|(name, emission)| self.consumes.contains_key(*name) && topics.contains(&emission.topic));
+        fed.map(|(name, _)| name.as_str()).collect()
     }
 
     /// Version of the format of the state documents that the handler puts.
@@ -330,41 +347,9 @@ impl Terms {
     }
 }
 
-impl Shape {
-    fn new(event_type: &str, version: &str, schema: Option<&str>) -> Result<Self, ContractError> {
-        let Some(text) = schema else { return Ok(Self(None)) };
-        let bad = |message: String| ContractError::BadSchema {
-            event_type: event_type.to_owned(),
-            version: version.to_owned(),
-            message,
-        };
-        compile(text).map(|validator| Self(Some(validator))).map_err(bad)
-    }
-
-    fn check(&self, event_type: &str, version: &str, payload: &str) -> Result<(), TermsError> {
-        let Some(validator) = &self.0 else { return Ok(()) };
-        let wrong = |place: String, message: String| TermsError::Payload {
-            event_type: event_type.to_owned(),
-            version: version.to_owned(),
-            place,
-            message,
-        };
-        let value = json::lenient(payload).map_err(|error| wrong(json::unreadable(payload), error.to_string()))?;
-        validator
-            .validate(&value)
-            .map_err(|error| wrong(error.instance_path().to_string(), error.to_string()))
-    }
-}
-
 fn bad_version(event_type: &str, version: &str) -> ContractError {
     ContractError::BadVersion {
         event_type: event_type.to_owned(),
         version: version.to_owned(),
     }
-}
-
-/// A schema, ready to be asked; else what is wrong with it.
-fn compile(schema: &str) -> Result<Validator, String> {
-    let schema: Value = serde_json::from_str(schema).map_err(|error| error.to_string())?;
-    jsonschema::validator_for(&schema).map_err(|error| error.to_string())
 }

@@ -9,6 +9,7 @@ pub mod unit;
 
 // The rules.
 pub mod contract;
+pub mod schema;
 pub mod lanes;
 pub mod limits;
 pub mod progress;
@@ -18,6 +19,7 @@ pub mod broker;
 pub mod store;
 
 mod digest;
+pub mod printable;
 pub mod faults;
 pub mod json;
 

@@ -5,6 +5,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use sandman_core::printable;
 use sandman_core::work::Answer;
 
 /// Seconds after which a client that was told to come again should do so.
@@ -12,8 +13,9 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 /// Says that the answer is an earlier one, repeated for its `Idempotency-Key`.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// An error with its status.
+/// An error with its status. What it repeats of the request does no harm where it is shown.
 pub fn error(status: StatusCode, message: &str) -> Response {
+    let message = printable::line(message, printable::LONGEST);
     (status, Json(json!({ "error": message }))).into_response()
 }
 

@@ -22,6 +22,8 @@ const TRANSFER_ENCODING: HeaderName = HeaderName::from_static("content-transfer-
 const CHARSET: &str = "_charset_";
 /// The most parts of one form.
 const PARTS: usize = 64;
+/// Bytes of a field's name.
+const NAME: usize = 256;
 
 /// A form, read whole.
 #[derive(Debug, Default)]
@@ -108,6 +110,9 @@ impl Described {
 impl Form {
     async fn add(&mut self, part: Field<'_>, takes: Takes<'_>) -> Result<(), Refusal> {
         let Described { field, file_name } = Described::read(part.headers())?;
+        if field.len() > NAME {
+            return Err(Refusal::bad(format!("the name of a field has more than {NAME} bytes")));
+        }
         let is_utf8 = content_type(part.headers()).is_none_or(|described| described.is_utf8());
         let content = part.bytes().await.map_err(refused)?;
         if self.texts.contains_key(&field) || self.pictures.iter().any(|picture| picture.field == field) {
@@ -209,6 +214,10 @@ mod tests {
             (part(avatar, &long), "larger than 32 bytes"),
             (part("name=\"other\"; filename=\"a.gif\"", GIF), "takes no file"),
             (part("filename=\"a.gif\"", GIF), "without a name"),
+            (
+                part(&format!("name=\"{}\"", "x".repeat(NAME + 1)), "1"),
+                "more than 256 bytes",
+            ),
             (part(avatar, GIF).repeat(2), "twice"),
             (part("name=\"x\"", "1").repeat(2), "twice"),
         ] {

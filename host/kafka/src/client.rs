@@ -8,6 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::health::ClientHealth;
 use super::statistics::Statistics;
+use sandman_core::printable;
 
 /// The library's word for a lost connection, in its log.
 const CONNECTION_LOST: &str = "FAIL";
@@ -34,6 +35,8 @@ impl Monitor {
 
     pub(super) fn on_log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         let client = self.health.name();
+        // A broker's words are in it.
+        let line = &*printable::line(line, printable::LONGEST);
         if facility == CONNECTION_LOST {
             self.health.connection_lost();
         }
@@ -64,6 +67,7 @@ impl Monitor {
         if code == RDKafkaErrorCode::PartitionEOF {
             return;
         }
+        let reason = &*printable::line(reason, printable::LONGEST);
         tracing::debug!(target: "sandman::kafka", client = self.health.name(), ?code, "{reason}");
         self.health.error(code, reason);
     }

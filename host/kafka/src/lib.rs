@@ -26,6 +26,7 @@ mod record;
 mod settings;
 mod statistics;
 mod topics;
+mod trial;
 mod visible;
 mod wait;
 
@@ -40,6 +41,7 @@ pub use neighbour::{Announcer, NeighbourError, Observer};
 pub use publisher::{PublisherOptions, TransactionalPublisher};
 pub use settings::{KafkaSettings, OptionError, Sasl, SaslMechanism, check_option};
 pub use topics::ensure_topics;
+pub use trial::check_clients;
 pub use visible::any_visible;
 
 #[cfg(test)]

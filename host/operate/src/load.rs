@@ -10,6 +10,7 @@ use sandman_config::{Config, DEFAULT_PREFIX, HandlerConfig};
 use sandman_core::contract::{Contract, ContractError, Grant, Terms};
 use sandman_core::digest;
 use sandman_core::outcome::{self, Failure, Fault, Outcome, Trigger};
+use sandman_core::printable;
 use sandman_engine::registry::Version;
 use sandman_sandbox::{CompileBounds, Compiler, Guest, InvokeError, Label, LoadError, Sandbox, SandboxOptions, Step};
 
@@ -26,7 +27,7 @@ pub enum CandidateError {
 
 fn said(errors: &[ContractError]) -> String {
     let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    errors.join("; ")
+    printable::line(&errors.join("; "), printable::LONGEST).into_owned()
 }
 
 /// The sandbox, sized for the configured handlers.
@@ -192,12 +193,16 @@ impl outcome::Guest for Called {
         state: Option<&str>,
         context: outcome::Context<'_>,
     ) -> Result<Outcome, Fault> {
+        // What a guest says of itself goes into logs, dead letters and answers from here.
+        let shown = |reason: &str| printable::line(reason, printable::LONGEST).into_owned();
         self.0.invoke(trigger, state, context).map_err(|error| match error {
-            InvokeError::Refused(Failure::Rejected(reason)) => Fault::Rejected(reason),
-            InvokeError::Refused(Failure::Retry(reason)) => Fault::Retry(reason),
-            error @ InvokeError::Invalid { .. } => Fault::Invalid(error.to_string()),
-            error @ InvokeError::Exceeded { .. } => Fault::Exceeded(error.to_string()),
-            error @ (InvokeError::Trap { .. } | InvokeError::NoInstance { .. }) => Fault::Trap(error.to_string()),
+            InvokeError::Refused(Failure::Rejected(reason)) => Fault::Rejected(shown(&reason)),
+            InvokeError::Refused(Failure::Retry(reason)) => Fault::Retry(shown(&reason)),
+            error @ InvokeError::Invalid { .. } => Fault::Invalid(shown(&error.to_string())),
+            error @ InvokeError::Exceeded { .. } => Fault::Exceeded(shown(&error.to_string())),
+            error @ (InvokeError::Trap { .. } | InvokeError::NoInstance { .. }) => {
+                Fault::Trap(shown(&error.to_string()))
+            }
         })
     }
 

@@ -59,7 +59,16 @@ impl Guest {
         let _running = self.sandbox.ticker.running();
         let handler = live.handler.sandman_handler_handler();
         match handler.call_describe(&mut live.store) {
-            Ok(contract) => Ok(convert::contract(contract)),
+            Ok(contract) => {
+                let contract = convert::contract(contract);
+                match contract.over() {
+                    None => Ok(contract),
+                    Some(what) => Err(InvokeError::Invalid {
+                        label: self.terms.label.clone(),
+                        what,
+                    }),
+                }
+            }
             Err(fault) => Err(self.explain(&fault, &mut live.store)),
         }
     }

@@ -10,6 +10,7 @@ use wasmtime::component::{Linker, WasmStr};
 use super::bindings::sandman::handler::log::Level;
 use super::cell::Cell;
 use super::error::Panic;
+use sandman_core::printable;
 
 /// The longest panic text that is kept, in bytes.
 const PANIC_TEXT: usize = 4 << 10;
@@ -40,7 +41,7 @@ fn write(mut store: StoreContextMut<'_, Cell>, level: Level, message: &WasmStr) 
     let mut used = 0;
     if let Some(left) = store.data().log_left.checked_sub(LINE) {
         let kept = cut(&text, left);
-        note(store.data(), level, kept);
+        note(store.data(), level, &printable::line(kept, left));
         used = kept.len() + LINE;
     }
     let whole = text.len() + LINE;
@@ -50,8 +51,8 @@ fn write(mut store: StoreContextMut<'_, Cell>, level: Level, message: &WasmStr) 
 
 fn panicked(mut store: StoreContextMut<'_, Cell>, message: &WasmStr, place: &WasmStr) -> wasmtime::Result<()> {
     let panic = Panic {
-        message: cut(&message.to_str(&store)?, PANIC_TEXT).to_owned(),
-        place: cut(&place.to_str(&store)?, PANIC_TEXT).to_owned(),
+        message: printable::line(&message.to_str(&store)?, PANIC_TEXT).into_owned(),
+        place: printable::line(&place.to_str(&store)?, PANIC_TEXT).into_owned(),
     };
     store.data_mut().panic = Some(panic);
     Ok(())

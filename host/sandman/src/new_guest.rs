@@ -133,7 +133,8 @@ mod tests {
             toml.contains("component = \"greeter/target/sandman/greeter.wasm\""),
             "{toml}"
         );
-        let config = sandman_config::Config::parse(Path::new("sandman.toml"), &toml, std::iter::empty());
+        let config =
+            sandman_config::Config::parse(Path::new("sandman.toml"), &toml, std::iter::empty::<(String, String)>());
         assert_eq!(config.unwrap().handlers.len(), 1);
         assert_eq!(quoted(guest.sdk).unwrap(), r#""/a \"b\"/sdk""#);
     }

@@ -8,7 +8,7 @@ mod kafka;
 mod known_topics;
 mod lag;
 
-pub(crate) use kafka::topics;
+pub(crate) use kafka::{problems as kafka_problems, topics};
 mod reload;
 mod shortage;
 mod threads;

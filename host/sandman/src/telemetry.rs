@@ -1,6 +1,7 @@
 //! Logs: to stderr, as text or JSON, filtered by `SANDMAN_LOG`.
 
 mod overheard;
+mod plain;
 
 use std::env;
 use std::io::{IsTerminal, stderr};
@@ -35,6 +36,9 @@ pub enum TelemetryError {
         /// The part.
         word: String,
     },
+    /// `SANDMAN_LOG` holds bytes that are no text.
+    #[error("SANDMAN_LOG holds bytes that are no text in UTF-8; use a level (error, warn, info, debug, trace)")]
+    NotText,
     /// Logs were set up before.
     #[error("logs are already set up in this process: {0}")]
     Installed(#[from] TryInitError),
@@ -45,7 +49,10 @@ pub enum TelemetryError {
 /// # Errors
 /// [`TelemetryError`] if `SANDMAN_LOG` cannot be understood or logs are set up already.
 pub fn install(format: LogFormat, default: &str) -> Result<(), TelemetryError> {
-    let filter = env::var(VARIABLE).ok().filter(|filter| !filter.is_empty());
+    let filter = match env::var(VARIABLE) {
+        Err(env::VarError::NotUnicode(_)) => return Err(TelemetryError::NotText),
+        filter => filter.ok().filter(|filter| !filter.is_empty()),
+    };
     let filter = filter.unwrap_or_else(|| default.to_owned());
     // The library takes a bare word for a module, and `lound` would silence everything.
     let level = |word: &str| word.contains('=') || word.parse::<LevelFilter>().is_ok();
@@ -53,12 +60,16 @@ pub fn install(format: LogFormat, default: &str) -> Result<(), TelemetryError> {
         return Err(TelemetryError::Word { word: word.to_owned() });
     }
     let directives = EnvFilter::try_new(&filter).map_err(|reason| TelemetryError::Filter { filter, reason })?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(directives)
-        .with_writer(stderr);
+    let logs = tracing_subscriber::fmt().with_env_filter(directives);
     match format {
-        LogFormat::Text => logs.with_ansi(stderr().is_terminal()).finish().try_init()?,
-        LogFormat::Json => logs.json().flatten_event(true).finish().try_init()?,
+        LogFormat::Text => {
+            let logs = logs.with_writer(stderr).with_ansi(stderr().is_terminal());
+            logs.fmt_fields(plain::fields()).finish().try_init()?;
+        }
+        LogFormat::Json => {
+            let logs = logs.with_writer(plain::PlainJson).json().flatten_event(true);
+            logs.finish().try_init()?;
+        }
     }
     Ok(())
 }

@@ -35,7 +35,11 @@ static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| {
          [handlers.stranger]\ncomponent = 'stranger.wasm'\ntopics = ['things']\nemits = []\n\
          limits = {{ time = '50ms', memory = {MEMORY} }}\n"
     );
-    let config = Config::parse(Path::new("/sandman.toml"), &text, std::iter::empty());
+    let config = Config::parse(
+        Path::new("/sandman.toml"),
+        &text,
+        std::iter::empty::<(String, String)>(),
+    );
     Arc::new(config.expect("a configuration"))
 });
 

@@ -357,6 +357,10 @@ fn a_syntax_error_has_its_line_and_column() {
 
 #[test]
 fn a_file_that_is_not_there_says_so() {
-    let errors = Config::load(Path::new("/nowhere/sandman.toml"), std::iter::empty()).expect_err("no such file");
+    let errors = Config::load(
+        Path::new("/nowhere/sandman.toml"),
+        std::iter::empty::<(String, String)>(),
+    )
+    .expect_err("no such file");
     assert!(errors.to_string().contains("the file cannot be read"), "{errors}");
 }

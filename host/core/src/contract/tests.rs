@@ -52,8 +52,12 @@ fn incoming_events_are_checked_by_type_version_and_schema() {
         error.to_string(),
         "version `2.0` of `a` is not consumed; the handler reads 1.0 and later 1.x, 1.1 and later 1.x"
     );
-    let error = terms.incoming("a", "1.0", r#"{"n":"x"}"#).unwrap_err();
+    let error = terms.incoming("a", "1.0", r#"{"n":"secret"}"#).unwrap_err();
     assert!(error.to_string().contains("at `/n`"), "{error}");
+    assert!(!error.to_string().contains("secret"), "{error}");
+    let large = format!("{{\"n\":{}}}", " ".repeat(9 << 20));
+    let error = terms.incoming("a", "1.0", &large).unwrap_err();
+    assert!(error.to_string().contains("8 MiB"), "{error}");
     // Of a version that it does not know, the schema of the latest one before it counts.
     assert_eq!(
         terms.incoming("a", "1.2", r#"{"n":1,"more":2}"#),

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{Header, Headers, OutRecord, Record, iso_millis};
+use crate::printable;
 
 /// Why a record was given up, and by whom.
 #[derive(Clone, Debug)]
@@ -41,7 +42,7 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
     add("sandman.version", &letter.version.to_string());
     add("sandman.digest", letter.digest);
     add("sandman.attempts", &letter.attempts.to_string());
-    add("sandman.reason", cut(letter.reason, REASON_BYTES));
+    add("sandman.reason", &printable::line(letter.reason, REASON_BYTES));
     add("sandman.topic", &record.source.topic);
     add("sandman.partition", &record.source.partition.to_string());
     add("sandman.offset", &record.offset.to_string());
@@ -80,15 +81,6 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
     out
 }
 
-/// The longest beginning of `text` that fits, whole characters only.
-fn cut(text: &str, bytes: usize) -> &str {
-    let mut end = text.len().min(bytes);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,7 +112,7 @@ mod tests {
         assert_eq!(out.headers.iter().next(), record.headers.iter().next());
         let reasons: Vec<_> = out.headers.iter().filter(|h| h.name == "sandman.reason").collect();
         assert_eq!(reasons.len(), 1);
-        assert_eq!(reasons[0].value.unwrap().len(), 4096);
+        assert_eq!(reasons[0].value.unwrap().len(), 4095);
         assert_eq!(
             out.headers.named("sandman.timestamp").count(),
             0,

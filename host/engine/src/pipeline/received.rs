@@ -7,6 +7,7 @@ use crate::registry::Handler;
 use sandman_core::event::{DeadLetter, Envelope, OutRecord, Record, dead_letter, decode, iso_millis};
 use sandman_core::lanes::{HandlerIx, PartitionIx};
 use sandman_core::limits::Tombstones;
+use sandman_core::printable;
 use sandman_core::progress::Span;
 use sandman_core::unit::{Finish, Unit};
 
@@ -61,6 +62,7 @@ impl Pipeline {
         let Some(handler) = self.registry.get(place.handler) else {
             return done(place, record, Vec::new());
         };
+        let reason = &*printable::line(reason, printable::LONGEST);
         let (topic, offset) = (&record.source.topic, record.offset);
         tracing::error!(handler = &*handler.name, %topic, partition = record.source.partition, offset, reason, "no event, dead letter");
         if let Some(meters) = handler.meters.topic(topic) {

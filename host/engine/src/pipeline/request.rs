@@ -15,6 +15,7 @@ use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Bug};
 use sandman_core::lanes::{Change, HandlerIx, Job, LaneKey, Seat};
 use sandman_core::outcome::{Context, Fault, Outcome, Reply, StateChange};
+use sandman_core::printable;
 use sandman_core::store::{AnswerWrite, Answered, StoreError};
 use sandman_core::unit::{Finish, Mint, Unit, records};
 use sandman_core::work::{Answer, Idempotency, Input, RequestId, RequestWork};
@@ -177,6 +178,8 @@ impl Pipeline {
         };
         let records = records(events, &work.key, &version.terms, &mint).map_err(|error| {
             count(Invoked::Contract);
+            let error = error.to_string();
+            let error = printable::line(&error, printable::LONGEST);
             Answer::Failed(format!("handler `{}`: {error}", handler.name))
         })?;
         made.changes.push(Change {

@@ -12,6 +12,7 @@ use sandman_core::event::{DeadLetter, dead_letter, iso_millis};
 use sandman_core::faults::{self, Bug};
 use sandman_core::lanes::{Change, Job, Known, Millis};
 use sandman_core::outcome::{Context, Fault, Outcome, StateChange};
+use sandman_core::printable;
 use sandman_core::store::{Attempts, Store, StoreError};
 use sandman_core::unit::{Finish, Mint, Unit, records};
 use sandman_core::work::{EventWork, Input};
@@ -36,7 +37,8 @@ struct Refusal {
 impl Refusal {
     fn for_good(reason: impl ToString) -> Self {
         Self {
-            reason: reason.to_string(),
+            // It may hold what a sender or a guest wrote.
+            reason: printable::line(&reason.to_string(), printable::LONGEST).into_owned(),
             again: false,
             called: true,
         }

@@ -9,6 +9,7 @@ use super::{Done, Live, Order, Passed, Report, Stage};
 use crate::load::{CandidateError, Loader};
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::digest;
+use sandman_core::printable;
 use sandman_core::store::{Action, Activation, KeptVersion, NewVersion, Outcome, StoreError, VersionStore};
 use sandman_engine::clock;
 use sandman_engine::registry::Version;
@@ -203,7 +204,20 @@ impl<'a> Run<'a> {
         };
         let version = loader.version(handler, (number, component), &mut |step| self.step(step))?;
         self.reads(&version)?;
-        self.pass(Stage::Stored, self.remark.clone());
+        let fed = version.terms.feeds_itself(&handler.topics).join(", ");
+        let mut remarks = vec![self.remark.clone()];
+        if !fed.is_empty() {
+            let warning = "it emits what it consumes, so that each such event sets off another one";
+            tracing::warn!(
+                handler = &**self.subject.name,
+                version = number,
+                event_types = fed,
+                "{warning}"
+            );
+            remarks.push(format!("warning: {warning} ({fed})"));
+        }
+        remarks.retain(|remark| !remark.is_empty());
+        self.pass(Stage::Stored, remarks.join("; "));
         Ok(version)
     }
 
@@ -307,7 +321,7 @@ impl<'a> Run<'a> {
             // What the store holds is not known: only a start can tell.
             live.deployer.alarm.raise(fault);
         }
-        Ended::Refused(fault.to_string())
+        Ended::Refused(printable::line(&fault.to_string(), printable::LONGEST).into_owned())
     }
 
     fn entry(&self, outcome: Outcome, detail: String) -> Activation {

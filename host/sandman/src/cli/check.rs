@@ -71,6 +71,7 @@ fn check(args: &CheckArgs) -> Result<Checked> {
     match args.config.load() {
         Ok(config) => {
             let (handlers, problems) = check_components(&config, |_| true)?;
+            let problems = [problems, crate::run::kafka_problems(&config)].concat();
             Ok(Checked {
                 ok: problems.is_empty(),
                 file,

@@ -15,6 +15,7 @@ use ureq::{Agent, Body};
 
 use super::output;
 use sandman_config::{Config, variables};
+use sandman_core::printable;
 
 /// The exit code of a command that could not ask the host at all.
 const NOT_ASKED: u8 = 3;
@@ -80,7 +81,7 @@ impl HostArgs {
         }
         let admin = Config::admin(&self.file(), variables());
         let (base, token) = match &self.host {
-            Some(host) => (base(host)?, token()),
+            Some(host) => (base(host)?, token()?),
             None => {
                 let admin = admin?;
                 let mut address = admin.listen;
@@ -92,7 +93,7 @@ impl HostArgs {
                 if address.ip().is_unspecified() {
                     address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
                 }
-                (format!("http://{address}"), token())
+                (format!("http://{address}"), token()?)
             }
         };
         let config = Agent::config_builder()
@@ -110,9 +111,14 @@ impl HostArgs {
 }
 
 /// The token of whoever runs the command.
-fn token() -> Option<String> {
+fn token() -> Result<Option<String>> {
     let found = variables().find(|(name, _)| name == "SANDMAN_ADMIN_TOKEN");
-    found.map(|(_, token)| token)
+    let Some((_, token)) = found else { return Ok(None) };
+    let Some(token) = token.text() else {
+        bail!("SANDMAN_ADMIN_TOKEN holds bytes that are no text in UTF-8");
+    };
+    // As the host reads it.
+    Ok(Some(token.trim_end().to_owned()))
 }
 
 fn base(host: &str) -> Result<String> {
@@ -206,8 +212,10 @@ pub(super) fn lines(response: &mut Response<Body>) -> impl Iterator<Item = Resul
 
 /// A table with aligned columns on stdout.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
+    let plain = |cell: &String| printable::line(cell, printable::LONGEST).into_owned();
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(plain)).collect();
     let mut widths = head.map(|name| name.chars().count());
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -218,7 +226,7 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
         output::line(line.trim_end());
     };
     line(head);
-    for row in rows {
+    for row in &rows {
         line(row.each_ref().map(String::as_str));
     }
 }

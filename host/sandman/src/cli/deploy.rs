@@ -96,7 +96,7 @@ fn deploy_offline(args: &DeployArgs) -> Result<ExitCode> {
     let mut told = Ok(());
     let mut tell = |report: Report| match &report {
         _ if args.json => match serde_json::to_string(&report) {
-            Ok(line) => output::line(&line),
+            Ok(line) => output::json_line(&line),
             Err(error) => told = Err(error),
         },
         Report::Passed(passed) => show(passed),
@@ -125,7 +125,7 @@ fn deploy(args: &DeployArgs) -> Result<ExitCode> {
     for line in client::lines(&mut response) {
         let line = line?;
         if args.json {
-            output::line(&line);
+            output::json_line(&line);
         }
         match serde_json::from_str(&line).with_context(|| format!("the host said {line:?}, which is not understood"))? {
             Report::Passed(passed) if !args.json => show(&passed),

@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 use super::{ConfigArgs, output};
 use crate::invoke::{Around, Bench, Emitted, Report, RequestFile, State, Verdict};
 use sandman_config::{Config, HandlerConfig};
+use sandman_core::printable;
 use sandman_engine::clock;
 use sandman_operate::load::{self, Loader};
 
@@ -214,7 +215,7 @@ fn settings(given: &str) -> Result<String> {
 
 fn print(report: &Report) {
     for line in &report.logs {
-        output::line(&format!("log     {:<5} {}", line.level, line.message));
+        output::line(&format!("log     {:<5} {}", line.level, shown(&line.message)));
     }
     let (millis, mebibytes) = (
         report.cpu_micros as f64 / 1e3,
@@ -231,7 +232,7 @@ fn print(report: &Report) {
             Verdict::Exceeded => "over a limit",
             Verdict::Invalid => "no valid outcome",
         };
-        let line = format!("{}: {verdict}: {reason}", report.handler);
+        let line = format!("{}: {verdict}: {}", report.handler, shown(reason));
         match report.outcome.is_good() {
             true => output::line(&line),
             false => output::error(&line),
@@ -244,25 +245,37 @@ fn print(report: &Report) {
     }
 }
 
+/// What the guest wrote, all of it, and on the line that is said to be its.
+fn shown(text: &str) -> std::borrow::Cow<'_, str> {
+    printable::line(text, usize::MAX)
+}
+
 fn print_outcome(report: &Report) {
     output::line(&match &report.state {
         State::Keep => "state   stays as it is".to_owned(),
-        State::Put(document) => format!("state   {}", document.get()),
+        State::Put(document) => format!("state   {}", shown(document.get())),
         State::Delete => "state   is deleted".to_owned(),
     });
     for event in &report.events {
         let Emitted {
             event_type, version, ..
         } = event;
-        let key = event.key.as_ref().map_or_else(String::new, |key| format!(" key {key}"));
-        output::line(&format!("event   {event_type} {version}{key} {}", event.payload.get()));
+        let key = event
+            .key
+            .as_ref()
+            .map_or_else(String::new, |key| format!(" key {}", shown(key)));
+        let (event_type, version) = (shown(event_type), shown(version));
+        output::line(&format!(
+            "event   {event_type} {version}{key} {}",
+            shown(event.payload.get())
+        ));
         if let Some(metadata) = &event.metadata {
-            output::line(&format!("        metadata {}", metadata.get()));
+            output::line(&format!("        metadata {}", shown(metadata.get())));
         }
     }
     if let Some(reply) = &report.reply {
         let body = reply.body.as_ref().map_or("", |body| body.get());
-        output::line(format!("reply   {} {body}", reply.status).trim_end());
+        output::line(format!("reply   {} {}", reply.status, shown(body)).trim_end());
     }
     if report.is_refusal() {
         output::line("        with an error as its reply a request changes nothing: no state, no events");

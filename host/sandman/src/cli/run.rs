@@ -8,6 +8,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::ConfigArgs;
 use crate::telemetry;
+use sandman_config::ConfigErrors;
 
 const AFTER: &str = "\
 Once everything is up, one line on stdout names the addresses:
@@ -48,6 +49,16 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
         set_parent_process_death_signal(Some(Signal::KILL)).context("the parent process cannot be watched")?;
     }
     let config = args.config.load()?;
+    let problems = crate::run::kafka_problems(&config);
+    if !problems.is_empty() {
+        let (file, readable) = (config.file, None);
+        return Err(ConfigErrors {
+            file,
+            problems,
+            readable,
+        }
+        .into());
+    }
     telemetry::install(config.host.log, "info")?;
     for warning in config.warnings() {
         tracing::warn!("{warning}");

@@ -8,7 +8,10 @@ use super::line::Rules;
 use super::progress::Progress;
 use super::{Counts, Import, ImportError, Mistakes, Problem, Standing};
 use sandman_core::contract::Misfit;
+use sandman_core::printable;
 
+/// Bytes of a mistake: it may hold a name out of the file.
+const SHOWN: usize = 512;
 /// Mistakes that are told; of the rest only the number.
 const TOLD: usize = 1_000;
 
@@ -69,6 +72,7 @@ impl Import<'_> {
 impl Mistakes {
     fn add(&mut self, line: u64, misfits: impl IntoIterator<Item = Misfit>) {
         for Misfit { place, problem } in misfits {
+            let problem = printable::line(&problem, SHOWN).into_owned();
             if self.problems.len() < TOLD {
                 self.problems.push(Problem { line, place, problem });
             } else {

@@ -100,7 +100,7 @@ impl Rules<'_> {
             vec![misfit(&place, error.to_string())]
         })?;
         let placed = |Misfit { place, problem }| misfit(&format!("state{place}"), problem);
-        let misfits = self.shape.misfits(&value, MISFITS);
+        let misfits = self.shape.misfits(&value, state.len(), MISFITS);
         if misfits.is_empty() {
             Ok(())
         } else {

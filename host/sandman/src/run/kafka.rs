@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 
-use sandman_config::{Brokers, Config, HandlerConfig, KafkaConfig, SaslMechanism};
+use sandman_config::{Brokers, Config, HandlerConfig, KafkaConfig, Problem, SaslMechanism};
 use sandman_core::broker::TopicSpec;
 use sandman_core::lanes::HandlerIx;
 use sandman_core::store::StoreId;
@@ -16,6 +16,23 @@ use sandman_kafka::{
     ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaBroker, KafkaHealth, KafkaSettings, Sasl, cursor_topic,
 };
 
+/// What keeps the clients from being made that the host needs: the library refuses some settings only beside others. Nothing
+/// is connected to.
+pub(crate) fn problems(config: &Config) -> Vec<Problem> {
+    let refused = sandman_kafka::check_clients(&settings(&config.kafka, None))
+        .err()
+        .unwrap_or_default();
+    let problem = |reason: String| Problem {
+        key: "kafka.options".to_owned(),
+        problem: format!("make no client of Kafka: {reason}"),
+        allowed: None,
+        nearest: None,
+        variable: None,
+    };
+    refused.into_iter().map(problem).collect()
+}
+
+/// How Kafka is reached as it is configured; `broker` is the embedded one, where it runs.
 pub(super) fn settings(config: &KafkaConfig, broker: Option<&EmbeddedBroker>) -> KafkaSettings {
     let brokers = match (&config.brokers, broker) {
         (_, Some(broker)) => broker.brokers().to_owned(),

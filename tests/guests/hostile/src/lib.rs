@@ -17,11 +17,17 @@ struct Order {
     text: String,
 }
 
-/// How it describes itself. The tests write `trap` or `more` over the last word in the built component.
+/// How it describes itself. The tests write another word over the last one in the built component: see [`describe`].
 static DESCRIBES: [u8; 29] = *b"hostile describes itself:well";
 
 /// The version of its state's format. The tests write another digit over the last byte.
 static FORMAT: [u8; 22] = *b"hostile state format:0";
+
+/// Can be read in two ways at each level of `nest`, neither of which fits a level that ends in a text.
+const BRANCHING: &str = r##"{ "properties": { "nest": { "$ref": "#/$defs/level" } }, "$defs": { "level": { "anyOf": [
+    { "type": "array", "items": { "$ref": "#/$defs/level" } },
+    { "type": "array", "items": { "$ref": "#/$defs/level" }, "minItems": 0 }
+] } } }"##;
 
 /// What the handler consumes and emits.
 pub fn describe() -> Contract {
@@ -35,6 +41,15 @@ pub fn describe() -> Contract {
     }
     if how.ends_with(b"more") {
         return honest.emits("hostile.secret", "1.0");
+    }
+    if how.ends_with(b"deep") {
+        return honest.consumes_schema("hostile.told", ["1.0"], BRANCHING);
+    }
+    if how.ends_with(b"ring") {
+        return honest.consumes_schema("hostile.told", ["1.0"], r##"{ "$ref": "#" }"##);
+    }
+    if how.ends_with(b"vast") {
+        return (0..300).fold(honest, |vast, n| vast.emits(&format!("hostile.{n}"), "1.0"));
     }
     honest
 }

@@ -9,9 +9,10 @@ use anyhow::Result;
 use crate::cli::output;
 use sandman_config::Config;
 use sandman_core::event::{Record, decode};
+use sandman_core::printable;
 use sandman_kafka::{KafkaSettings, Observer};
 
-/// The most of a payload that is shown, in characters.
+/// The most of a payload that is shown, in bytes.
 const LONGEST: usize = 300;
 
 /// How long the broker may take to say what partitions there are.
@@ -72,18 +73,14 @@ fn line(record: &Record, outgoing: &BTreeSet<String>) -> String {
         _ if outgoing.contains(topic) => ("out", payload.into_owned()),
         _ => ("in", payload.into_owned()),
     };
+    let (what, key) = (printable::line(what, LONGEST), printable::line(&key, LONGEST));
     format!("{way:<5}{what:<24} {key:<12} {}", one_line(&told))
 }
 
-/// A text as one line, not too long, without what would move the cursor.
+/// A text as one line, not too long; JSON without the blanks that lay it out.
 fn one_line(text: &str) -> String {
     let words: Vec<_> = text.split_whitespace().collect();
-    let plain = words.join(" ").replace(char::is_control, "");
-    let mut shown: String = plain.chars().take(LONGEST).collect();
-    if plain.chars().count() > LONGEST {
-        shown.push('…');
-    }
-    shown
+    printable::line(&words.join(" "), LONGEST).into_owned()
 }
 
 #[cfg(test)]
@@ -124,7 +121,7 @@ mod tests {
         let reason = Headers::from_iter([Header::text("sandman.reason", "no envelope")]);
         let dead = shown("p.a.dlq", "\u{1b}[2Jrubbish", reason);
         assert!(
-            dead.starts_with("dead p.a.dlq") && dead.ends_with("no envelope: [2Jrubbish"),
+            dead.starts_with("dead p.a.dlq") && dead.ends_with("no envelope: \\u{1b}[2Jrubbish"),
             "{dead:?}"
         );
     }
