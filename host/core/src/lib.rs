@@ -7,6 +7,10 @@ pub mod work;
 pub mod outcome;
 pub mod unit;
 
+// One run.
+pub mod attempt;
+pub mod version;
+
 // The rules.
 pub mod contract;
 pub mod schema;

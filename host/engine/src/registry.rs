@@ -13,32 +13,13 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::meters::HandlerMeters;
-use sandman_core::contract::Terms;
 use sandman_core::event::EventKey;
+use sandman_core::faults::{self, Bug};
 use sandman_core::lanes::HandlerIx;
-use sandman_core::limits::{Retry, Tombstones};
-use sandman_core::outcome::Guest;
+use sandman_core::version::Version;
 
 /// Handlers that one process can know in its life, those that were removed meanwhile counted.
 const CAPACITY: usize = 1_024;
-
-/// One version of a handler, loaded and checked against what the configuration grants.
-pub struct Version {
-    /// Its number, from 1, per handler.
-    pub number: u64,
-    /// The component's sha256, lower-case hex.
-    pub digest: Arc<str>,
-    /// What it consumes and emits.
-    pub terms: Terms,
-    /// The component itself.
-    pub guest: Box<dyn Guest>,
-    /// The handler's settings, a JSON object as text.
-    pub settings: Arc<str>,
-    /// When a failed trigger is tried again.
-    pub retry: Retry,
-    /// What becomes of records without a value.
-    pub tombstones: Tombstones,
-}
 
 /// A handler: a name, and the version that serves it now.
 pub struct Handler {
@@ -79,6 +60,16 @@ impl Handler {
     /// The version that serves now: a snapshot for one unit of work.
     pub fn active(&self) -> Arc<Version> {
         self.active.load_full()
+    }
+
+    /// The version that runs the next trigger of a key: the one place that decides it. Today it is the active one for every
+    /// key; a candidate that serves a share of the keys would be chosen here.
+    pub fn version_for(&self, _key: &str) -> Arc<Version> {
+        let active = self.active();
+        if faults::planted(Bug::OldVersion) {
+            return self.standby(active.number.saturating_sub(1)).unwrap_or(active);
+        }
+        active
     }
 
     /// From now on `version` serves, and the one that did stands by.

@@ -20,10 +20,11 @@ use thiserror::Error;
 use crate::load::{CandidateError, Loader};
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::store::{Activation, KeptVersion, StoreError, VersionStore};
+use sandman_core::version::Version;
 use sandman_engine::alarm::Alarm;
 use sandman_engine::clock;
 use sandman_engine::meters::Meters;
-use sandman_engine::registry::{Handler, Registry, Version};
+use sandman_engine::registry::{Handler, Registry};
 use sandman_sandbox::Sandbox;
 
 use busy::Busy;

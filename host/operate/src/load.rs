@@ -9,10 +9,9 @@ use thiserror::Error;
 use sandman_config::{Config, DEFAULT_PREFIX, HandlerConfig};
 use sandman_core::contract::{Contract, ContractError, Grant, Terms};
 use sandman_core::digest;
-use sandman_core::outcome::{self, Failure, Fault, Outcome, Trigger};
 use sandman_core::printable;
-use sandman_engine::registry::Version;
-use sandman_sandbox::{CompileBounds, Compiler, Guest, InvokeError, Label, LoadError, Sandbox, SandboxOptions, Step};
+use sandman_core::version::Version;
+use sandman_sandbox::{CompileBounds, Compiler, Label, LoadError, Sandbox, SandboxOptions, SandboxedGuest, Step};
 
 /// Why a component cannot serve a handler.
 #[derive(Debug, Error)]
@@ -138,7 +137,7 @@ fn guest(
     handler: &HandlerConfig,
     (number, component): (u64, &[u8]),
     passed: &mut dyn FnMut(Step),
-) -> Result<Guest, LoadError> {
+) -> Result<SandboxedGuest, LoadError> {
     let label = Label {
         handler: Arc::clone(&handler.name),
         version: number,
@@ -147,7 +146,7 @@ fn guest(
 }
 
 fn version(
-    guest: Guest,
+    guest: SandboxedGuest,
     (handler, number): (&HandlerConfig, u64),
     grant: &Grant,
     topic_prefix: &str,
@@ -158,7 +157,7 @@ fn version(
         number,
         digest: guest.digest().into(),
         terms,
-        guest: Box::new(Called(guest)),
+        guest: Box::new(guest),
         settings: Arc::clone(&handler.settings),
         retry: handler.retry,
         tombstones: handler.tombstones,
@@ -181,32 +180,4 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// The digest of the component in a file; `None` if there is no file any more.
 pub fn file_digest(path: &Path) -> Option<String> {
     std::fs::read(path).ok().map(|component| digest(&component))
-}
-
-/// The sandbox's guest, as the pipeline calls it.
-struct Called(Guest);
-
-impl outcome::Guest for Called {
-    fn invoke(
-        &self,
-        trigger: Trigger<'_>,
-        state: Option<&str>,
-        context: outcome::Context<'_>,
-    ) -> Result<Outcome, Fault> {
-        // What a guest says of itself goes into logs, dead letters and answers from here.
-        let shown = |reason: &str| printable::line(reason, printable::LONGEST).into_owned();
-        self.0.invoke(trigger, state, context).map_err(|error| match error {
-            InvokeError::Refused(Failure::Rejected(reason)) => Fault::Rejected(shown(&reason)),
-            InvokeError::Refused(Failure::Retry(reason)) => Fault::Retry(shown(&reason)),
-            error @ InvokeError::Invalid { .. } => Fault::Invalid(shown(&error.to_string())),
-            error @ InvokeError::Exceeded { .. } => Fault::Exceeded(shown(&error.to_string())),
-            error @ (InvokeError::Trap { .. } | InvokeError::NoInstance { .. }) => {
-                Fault::Trap(shown(&error.to_string()))
-            }
-        })
-    }
-
-    fn peak_memory(&self) -> u64 {
-        self.0.peak_memory()
-    }
 }

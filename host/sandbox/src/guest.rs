@@ -9,11 +9,12 @@ use parking_lot::Mutex;
 use super::Sandbox;
 use super::bindings::EventHandlerPre;
 use super::cell::{Cell, Live, Terms};
-use super::error::Label;
+use super::error::{InvokeError, Label};
 use sandman_core::contract::Contract;
+use sandman_core::outcome::{Context, Failure, Fault, Guest, Outcome, Trigger};
 
 /// A component, compiled, checked and ready to be called from any thread.
-pub struct Guest {
+pub struct SandboxedGuest {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) terms: Arc<Terms>,
     pub(super) prepared: EventHandlerPre<Cell>,
@@ -31,7 +32,7 @@ pub(super) enum Pool {
     Reused(Mutex<Vec<Live>>),
 }
 
-impl Guest {
+impl SandboxedGuest {
     /// Whose guest it is.
     pub fn label(&self) -> &Label {
         &self.terms.label
@@ -60,7 +61,7 @@ impl Guest {
     }
 }
 
-impl Drop for Guest {
+impl Drop for SandboxedGuest {
     fn drop(&mut self) {
         if let Pool::Reused(idle) = &self.pool {
             idle.lock().drain(..).for_each(|_| self.sandbox.idle_taken());
@@ -68,8 +69,25 @@ impl Drop for Guest {
     }
 }
 
-impl fmt::Debug for Guest {
+impl fmt::Debug for SandboxedGuest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Guest({}, {})", self.terms.label, self.digest)
+        write!(f, "SandboxedGuest({}, {})", self.terms.label, self.digest)
+    }
+}
+
+/// The engine's port. The text of each fault says whose guest it was.
+impl Guest for SandboxedGuest {
+    fn invoke(&self, trigger: Trigger<'_>, state: Option<&str>, context: Context<'_>) -> Result<Outcome, Fault> {
+        Self::invoke(self, trigger, state, context).map_err(|error| match error {
+            InvokeError::Refused(Failure::Rejected(reason)) => Fault::Rejected(reason),
+            InvokeError::Refused(Failure::Retry(reason)) => Fault::Retry(reason),
+            error @ InvokeError::Invalid { .. } => Fault::Invalid(error.to_string()),
+            error @ InvokeError::Exceeded { .. } => Fault::Exceeded(error.to_string()),
+            error @ (InvokeError::Trap { .. } | InvokeError::NoInstance { .. }) => Fault::Trap(error.to_string()),
+        })
+    }
+
+    fn peak_memory(&self) -> u64 {
+        Self::peak_memory(self)
     }
 }

@@ -7,11 +7,11 @@ use super::cell::{Cell, Live, OutOfTime, begin, store};
 use super::check::{Fault, check};
 use super::convert;
 use super::error::{Bound, InvokeError};
-use super::guest::{Guest, Pool};
+use super::guest::{Pool, SandboxedGuest};
 use sandman_core::contract::Contract;
 use sandman_core::outcome::{Context, Outcome, Trigger};
 
-impl Guest {
+impl SandboxedGuest {
     /// Calls the handler with one trigger of one key. Blocks for as long as the guest runs, which its limits bound.
     ///
     /// # Errors

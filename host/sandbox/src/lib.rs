@@ -1,6 +1,6 @@
 //! The sandbox: components in, guests out that can be called and cannot escape.
 //!
-//! Only this module names wasmtime. [`Sandbox::load`] checks and compiles a component; [`Guest::invoke`] runs one
+//! Only this module names wasmtime. [`Sandbox::load`] checks and compiles a component; [`SandboxedGuest::invoke`] runs one
 //! trigger of one key within the handler's [`Limits`] and gives back an outcome that is JSON where it must be.
 
 mod bindings;
@@ -37,7 +37,7 @@ use ticker::Ticker;
 pub use compiler::{CompileBounds, Compiler, compile_in_child};
 pub use cpu::thread_cpu;
 pub use error::{Bound, InvokeError, Label, LoadError, Panic, SandboxError};
-pub use guest::Guest;
+pub use guest::SandboxedGuest;
 
 /// What the sandbox needs to know once.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub struct SandboxOptions {
     /// Where compiled code is kept, if it is. Made if it is not there; must belong to this user, and is closed to all
     /// others.
     pub cache_dir: Option<PathBuf>,
-    /// How many threads may be inside [`Guest::invoke`] at one time; each has its instance. From 1.
+    /// How many threads may be inside [`SandboxedGuest::invoke`] at one time; each has its instance. From 1.
     pub instances: u32,
     /// The largest memory limit of any handler, in bytes.
     pub memory: u64,
@@ -122,7 +122,7 @@ impl Sandbox {
         wasm: &[u8],
         limits: Limits,
         instances: Instances,
-    ) -> Result<Guest, LoadError> {
+    ) -> Result<SandboxedGuest, LoadError> {
         self.load_in_steps((label, limits, instances), wasm, &mut |_| {})
     }
 
@@ -136,7 +136,7 @@ impl Sandbox {
         (label, limits, instances): (Label, Limits, Instances),
         wasm: &[u8],
         passed: &mut dyn FnMut(Step),
-    ) -> Result<Guest, LoadError> {
+    ) -> Result<SandboxedGuest, LoadError> {
         load::look(self, &label, wasm)?;
         passed(Step::Inspected);
         let digest = digest(wasm);
@@ -144,7 +144,7 @@ impl Sandbox {
         let terms = Terms { label, limits };
         let prepared = load::prepare(self, &terms, &component)?;
         passed(Step::Compiled { kept });
-        let mut guest = Guest {
+        let mut guest = SandboxedGuest {
             sandbox: Arc::clone(self),
             terms: Arc::new(terms),
             prepared,

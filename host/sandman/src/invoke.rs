@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use crate::telemetry;
 use sandman_config::HandlerConfig;
-use sandman_core::contract::{Grant, Incoming};
+use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Surroundings, attempt};
+use sandman_core::contract::Grant;
 use sandman_core::event::decode;
 use sandman_core::json;
-use sandman_core::outcome::{Context, Fault, Outcome, Trigger};
-use sandman_core::unit::{Mint, records};
+use sandman_core::outcome::Trigger;
+use sandman_core::version::Version;
 use sandman_core::work::event_view;
-use sandman_engine::registry::Version;
 
 pub use report::{Emitted, Report, State, Verdict};
 pub use request::{RequestError, RequestFile};
@@ -46,16 +46,8 @@ pub struct Around<'a> {
     pub attempt: u32,
 }
 
-/// Who the trigger is, for what it sets off.
-#[derive(Clone, Copy)]
-struct Origin<'a> {
-    key: &'a str,
-    correlation_id: Option<&'a str>,
-    causation_id: Option<&'a str>,
-}
-
-/// What came of it, and why that is no outcome.
-type Came = (Verdict, Option<String>, Outcome);
+/// How it ended, why it is no decision, and the decision.
+type Ended = (Verdict, Option<String>, Decision);
 
 impl Bench<'_> {
     /// Runs the handler for an event, given as the bytes of a record's value. The key is `key`, else the one that the handler
@@ -71,23 +63,7 @@ impl Bench<'_> {
             Ok(key) => key,
             Err(error) => return self.unheard(Verdict::Rejected, error.to_string()),
         };
-        let key = &*key;
-        let terms = &self.version.terms;
-        match terms.incoming(&envelope.event_type, &envelope.version, envelope.payload.get()) {
-            Ok(Incoming::Consumed) => {}
-            Ok(Incoming::Ignored) => {
-                let known = format!("the handler does not consume `{}`", envelope.event_type);
-                return self.unheard(Verdict::Ignored, known);
-            }
-            Err(error) => return self.unheard(Verdict::Rejected, error.to_string()),
-        }
-        let event = event_view(key, &envelope);
-        let origin = Origin {
-            key,
-            correlation_id: event.correlation_id,
-            causation_id: Some(event.event_id),
-        };
-        self.call(Trigger::Event(event), origin, around)
+        self.call(Trigger::Event(event_view(&key, &envelope)), &key, around)
     }
 
     /// Runs the handler for a request on one of its routes.
@@ -99,69 +75,51 @@ impl Bench<'_> {
         if !self.granted.routes.contains(&(work.method.clone(), work.route.clone())) {
             return Err(RequestError::not_served(&work, &self.granted));
         }
-        let origin = Origin {
-            key: &work.key,
-            correlation_id: Some(&work.correlation_id),
-            causation_id: None,
-        };
-        let mut report = self.call(work.trigger(), origin, around);
-        if report.outcome == Verdict::Done && report.reply.is_none() {
-            report.gives_up(Verdict::Invalid, "the handler gave no reply".to_owned());
-        }
-        Ok(report)
+        Ok(self.call(work.trigger(), &work.key, around))
     }
 
-    fn call(&self, trigger: Trigger<'_>, origin: Origin<'_>, around: Around<'_>) -> Report {
-        let context = Context {
+    fn call(&self, trigger: Trigger<'_>, key: &str, around: Around<'_>) -> Report {
+        let surroundings = Surroundings {
+            source: self.source,
             now_millis: around.now_millis,
             attempt: around.attempt,
-            settings: around.settings,
+            trace: None,
+            id: Uuid::new_v4,
         };
         let ((result, cpu), logs) = telemetry::overheard(|| {
             let before = sandman_sandbox::thread_cpu();
-            let result = self.version.guest.invoke(trigger, around.state, context);
+            let result = attempt(&self.version, trigger, around.state, &surroundings);
             (result, sandman_sandbox::thread_cpu().saturating_sub(before))
         });
-        let (outcome, reason, out) = match result {
-            Ok(out) => self.checked(out, origin, around.now_millis),
-            Err(fault) => failed(fault),
+        let (verdict, reason, decision) = match (result, trigger) {
+            (Ok(Attempted::Decided(decision)), _) => (Verdict::Done, None, decision),
+            (Ok(Attempted::Ignored), Trigger::Event(event)) => {
+                let known = format!("the handler does not consume `{}`", event.event_type);
+                return self.unheard(Verdict::Ignored, known);
+            }
+            (Ok(Attempted::Ignored), Trigger::Request(_)) => (Verdict::Ignored, None, Decision::default()),
+            (Err(failure), _) => failed(failure),
         };
-        Report::new(self, (outcome, reason), out)
+        Report::new(self, (verdict, reason), (decision, key))
             .cost(cpu, self.version.guest.peak_memory())
             .said(logs)
     }
 
-    /// The outcome, if the host would take it.
-    fn checked(&self, out: Outcome, origin: Origin<'_>, now_millis: i64) -> Came {
-        let mint = Mint {
-            source: self.source,
-            now_millis,
-            correlation_id: origin.correlation_id,
-            causation_id: origin.causation_id,
-            trace: None,
-            id: Uuid::new_v4,
-        };
-        match records(out.events.clone(), origin.key, &self.version.terms, &mint) {
-            Ok(_) => (Verdict::Done, None, out),
-            Err(error) => (Verdict::Invalid, Some(error.to_string()), Outcome::default()),
-        }
-    }
-
     /// A trigger that never reaches the guest.
     fn unheard(&self, outcome: Verdict, reason: String) -> Report {
-        Report::new(self, (outcome, Some(reason)), Outcome::default())
+        Report::new(self, (outcome, Some(reason)), (Decision::default(), ""))
     }
 }
 
-fn failed(fault: Fault) -> Came {
-    let (verdict, reason) = match fault {
-        Fault::Rejected(reason) => (Verdict::Rejected, reason),
-        Fault::Retry(reason) => (Verdict::Retry, reason),
-        Fault::Trap(reason) => (Verdict::Trap, reason),
-        Fault::Exceeded(reason) => (Verdict::Exceeded, reason),
-        Fault::Invalid(reason) => (Verdict::Invalid, reason),
+fn failed(failure: AttemptFailure) -> Ended {
+    let verdict = match failure.cause {
+        FailureCause::Trigger | FailureCause::Rejected => Verdict::Rejected,
+        FailureCause::Retry => Verdict::Retry,
+        FailureCause::Trap => Verdict::Trap,
+        FailureCause::Exceeded => Verdict::Exceeded,
+        FailureCause::Outcome | FailureCause::Emitted => Verdict::Invalid,
     };
-    (verdict, Some(reason), Outcome::default())
+    (verdict, Some(failure.reason), Decision::default())
 }
 
 /// The key in a file with an event to try: a field that no envelope has, and that the host ignores.

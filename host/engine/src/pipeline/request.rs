@@ -2,26 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::clock;
-use crate::meters::Invoked;
 use crate::registry::Handler;
+use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Surroundings};
 use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Bug};
 use sandman_core::lanes::{Change, HandlerIx, Job, LaneKey, Seat};
-use sandman_core::outcome::{Context, Fault, Outcome, Reply, StateChange};
-use sandman_core::printable;
+use sandman_core::outcome::{Reply, StateChange};
 use sandman_core::store::{AnswerWrite, Answered, StoreError};
-use sandman_core::unit::{Finish, Mint, Unit, records};
+use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::{Answer, Idempotency, Input, RequestId, RequestWork};
 
 use super::Pipeline;
-use super::worker::{Ran, invoked, load};
+use super::worker::{Ran, load, measured_attempt};
 
 /// Requests that may wait for their answers at once; more are told to come again.
 const WAITING: usize = 10_000;
@@ -149,18 +147,22 @@ impl Pipeline {
             Some(known) => known.clone(),
             None => load(&*self.store, handler, &work.key).map_err(|error| self.unreadable(&error))?,
         };
-        let version = handler.active();
-        let context = Context {
+        let version = handler.version_for(&work.key);
+        let surroundings = Surroundings {
+            source: &self.options.source,
             now_millis,
             attempt: 1,
-            settings: &version.settings,
+            trace: work.trace.clone(),
+            id: Uuid::new_v4,
         };
-        let began = Instant::now();
-        let outcome = version.guest.invoke(work.trigger(), seen.document.as_deref(), context);
-        handler.meters.seconds.record(began.elapsed());
-        let count = |invoked| handler.meters.invoked(invoked).increment(1);
-        count(outcome.as_ref().map_or_else(invoked, |_| Invoked::Ok));
-        let Outcome { state, events, reply } = outcome.map_err(|fault| failed(handler, fault))?;
+        let state = seen.document.as_deref();
+        let attempted = measured_attempt(handler, &version, work.trigger(), state, &surroundings)
+            .map_err(|failure| failed(handler, failure))?;
+        let decision = match attempted {
+            Attempted::Decided(decision) => decision,
+            Attempted::Ignored => Decision::default(),
+        };
+        let Decision { state, records, reply } = decision;
         let reply = reply.ok_or_else(|| Answer::Failed(format!("handler `{}` gave no reply", handler.name)))?;
         if reply.status >= 400 {
             return Err(Answer::Reply {
@@ -168,20 +170,6 @@ impl Pipeline {
                 body: reply.body,
             });
         }
-        let mint = Mint {
-            source: &self.options.source,
-            now_millis,
-            correlation_id: Some(&work.correlation_id),
-            causation_id: None,
-            trace: work.trace.clone(),
-            id: Uuid::new_v4,
-        };
-        let records = records(events, &work.key, &version.terms, &mint).map_err(|error| {
-            count(Invoked::Contract);
-            let error = error.to_string();
-            let error = printable::line(&error, printable::LONGEST);
-            Answer::Failed(format!("handler `{}`: {error}", handler.name))
-        })?;
         made.changes.push(Change {
             seen: Some(seen),
             change: state,
@@ -204,16 +192,19 @@ fn nothing(job: &Job<Input>) -> Made {
     }
 }
 
-/// What a client hears when a handler gave no outcome.
-fn failed(handler: &Handler, fault: Fault) -> Answer {
-    match fault {
+/// What a client hears when a handler gave no decision.
+fn failed(handler: &Handler, failure: AttemptFailure) -> Answer {
+    let AttemptFailure { cause, reason } = failure;
+    match cause {
         // The guest's own words about the request, such as the field that is wrong.
-        Fault::Rejected(reason) => Answer::Reply {
+        FailureCause::Rejected => Answer::Reply {
             status: 400,
             body: Some(serde_json::json!({ "error": reason }).to_string()),
         },
-        Fault::Invalid(reason) => Answer::Failed(reason),
-        Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => {
+        FailureCause::Trigger | FailureCause::Outcome | FailureCause::Emitted => {
+            Answer::Failed(format!("handler `{}`: {reason}", handler.name))
+        }
+        FailureCause::Retry | FailureCause::Trap | FailureCause::Exceeded => {
             tracing::error!(handler = &*handler.name, reason, "a request failed");
             Answer::Unavailable(reason)
         }

@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::meters::Meters;
-use crate::registry::{Handler, Version};
+use crate::registry::Handler;
 use sandman_core::broker::{Flow, Intake, Start};
 use sandman_core::contract::{Consumes, Contract, Emits, Grant, Terms};
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::limits::{Retry, Tombstones};
 use sandman_core::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
 use sandman_core::store::Attempts;
+use sandman_core::version::Version;
 
 use flaky::{Flaky, name};
 

@@ -6,15 +6,15 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::meters::Invoked;
-use crate::registry::{Handler, Version};
-use sandman_core::contract::Incoming;
-use sandman_core::event::{DeadLetter, dead_letter, iso_millis};
+use crate::registry::Handler;
+use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Surroundings, attempt};
+use sandman_core::event::{DeadLetter, OutRecord, dead_letter, iso_millis};
 use sandman_core::faults::{self, Bug};
 use sandman_core::lanes::{Change, Job, Known, Millis};
-use sandman_core::outcome::{Context, Fault, Outcome, StateChange};
-use sandman_core::printable;
+use sandman_core::outcome::{StateChange, Trigger};
 use sandman_core::store::{Attempts, Store, StoreError};
-use sandman_core::unit::{Finish, Mint, Unit, records};
+use sandman_core::unit::{Finish, Unit};
+use sandman_core::version::Version;
 use sandman_core::work::{EventWork, Input};
 
 /// What a try came to.
@@ -23,42 +23,6 @@ pub(super) enum Ran {
     Done(Vec<Change>, Unit),
     /// It failed and is tried again; the unit records the attempt.
     Again { failed: u32, due: Millis, unit: Unit },
-}
-
-/// Why an invocation did not count.
-struct Refusal {
-    reason: String,
-    /// Another try may help.
-    again: bool,
-    /// The guest was called.
-    called: bool,
-}
-
-impl Refusal {
-    fn for_good(reason: impl ToString) -> Self {
-        Self {
-            // It may hold what a sender or a guest wrote.
-            reason: printable::line(&reason.to_string(), printable::LONGEST).into_owned(),
-            again: false,
-            called: true,
-        }
-    }
-
-    /// The trigger is against the contract: no guest sees it.
-    fn before_the_call(reason: impl ToString) -> Self {
-        Self {
-            called: false,
-            ..Self::for_good(reason)
-        }
-    }
-
-    fn by_the_guest(reason: String, again: bool) -> Self {
-        Self {
-            reason,
-            again,
-            called: true,
-        }
-    }
 }
 
 /// One try, from a worker's point of view.
@@ -80,73 +44,34 @@ impl Try<'_> {
             Some(known) => known,
             None => load(self.store, self.handler, &work.key)?,
         };
-        let mut version = self.handler.active();
-        if faults::planted(Bug::OldVersion) {
-            version = self
-                .handler
-                .standby(version.number.saturating_sub(1))
-                .unwrap_or(version);
-        }
-        let now = clock::wall_millis();
-        Ok(match self.invoke(work, &version, &seen, (job.failed + 1, now)) {
-            Ok((change, out)) => {
-                let unit = self.unit(job, change.clone(), out);
-                done_with(seen, change, unit)
-            }
-            Err(refusal) => self.refused(job, &version, seen, refusal),
-        })
-    }
-
-    fn invoke(
-        &self,
-        work: &EventWork,
-        version: &Version,
-        seen: &Known,
-        (attempt, now_millis): (u32, i64),
-    ) -> Result<(StateChange, Vec<sandman_core::event::OutRecord>), Refusal> {
-        let envelope = &work.envelope;
-        let incoming = version
-            .terms
-            .incoming(&envelope.event_type, &envelope.version, envelope.payload.get());
-        if incoming.map_err(Refusal::before_the_call)? == Incoming::Ignored {
-            return Ok((StateChange::Keep, Vec::new()));
-        }
-        let context = Context {
-            now_millis,
-            attempt,
-            settings: &version.settings,
-        };
-        let began = Instant::now();
-        let outcome = version.guest.invoke(work.trigger(), seen.document.as_deref(), context);
-        self.handler.meters.seconds.record(began.elapsed());
-        self.count(outcome.as_ref().map_or_else(invoked, |_| Invoked::Ok));
-        let Outcome { state, events, .. } = outcome.map_err(|fault| match fault {
-            Fault::Rejected(reason) | Fault::Invalid(reason) => Refusal::by_the_guest(reason, false),
-            Fault::Retry(reason) | Fault::Trap(reason) | Fault::Exceeded(reason) => Refusal::by_the_guest(reason, true),
-        })?;
-        let mint = Mint {
+        let version = self.handler.version_for(&work.key);
+        let surroundings = Surroundings {
             source: self.source,
-            now_millis,
-            correlation_id: envelope.correlation_id.as_deref(),
-            causation_id: Some(&envelope.event_id),
+            now_millis: clock::wall_millis(),
+            attempt: job.failed + 1,
             trace: work.record.trace(),
             id: Uuid::new_v4,
         };
-        let mut records = records(events, &work.key, &version.terms, &mint).map_err(|error| {
-            self.count(Invoked::Contract);
-            Refusal::for_good(error)
-        })?;
-        if faults::planted(Bug::TearUnit) {
-            records.pop();
-        }
-        Ok((state, records))
+        let state = seen.document.as_deref();
+        Ok(
+            match measured_attempt(self.handler, &version, work.trigger(), state, &surroundings) {
+                Ok(attempted) => {
+                    let Decision { state, mut records, .. } = match attempted {
+                        Attempted::Decided(decision) => decision,
+                        Attempted::Ignored => Decision::default(),
+                    };
+                    if faults::planted(Bug::TearUnit) {
+                        records.pop();
+                    }
+                    let unit = self.unit(job, state.clone(), records);
+                    done_with(seen, state, unit)
+                }
+                Err(failure) => self.refused(job, &version, seen, &failure),
+            },
+        )
     }
 
-    fn count(&self, invoked: Invoked) {
-        self.handler.meters.invoked(invoked).increment(1);
-    }
-
-    fn unit(&self, job: &Job<Input>, change: StateChange, records: Vec<sandman_core::event::OutRecord>) -> Unit {
+    fn unit(&self, job: &Job<Input>, change: StateChange, records: Vec<OutRecord>) -> Unit {
         let lanes = job.seats.iter().map(|seat| seat.lane.clone());
         Unit {
             changes: lanes.map(|lane| (lane, change.clone())).collect(),
@@ -155,10 +80,10 @@ impl Try<'_> {
         }
     }
 
-    fn refused(&self, job: &Job<Input>, version: &Version, seen: Known, refusal: Refusal) -> Ran {
+    fn refused(&self, job: &Job<Input>, version: &Version, seen: Known, failure: &AttemptFailure) -> Ran {
         let failed = job.failed + 1;
-        let wait = version.retry.wait_after(failed).filter(|_| refusal.again);
-        self.tell(job, version, &refusal.reason, wait);
+        let wait = version.retry.wait_after(failed).filter(|_| failure.cause.may_pass());
+        self.tell(job, version, &failure.reason, wait);
         match wait {
             Some(wait) => again(self.work, failed, wait),
             None => {
@@ -166,8 +91,8 @@ impl Try<'_> {
                     handler: &self.handler.name,
                     version: version.number,
                     digest: &version.digest,
-                    attempts: job.failed + u32::from(refusal.called),
-                    reason: &refusal.reason,
+                    attempts: job.failed + u32::from(failure.cause.called()),
+                    reason: &failure.reason,
                     time: &iso_millis(clock::wall_millis()),
                 };
                 let change = StateChange::Keep;
@@ -253,12 +178,35 @@ fn key_hash(key: &str) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-pub(super) fn invoked(fault: &Fault) -> Invoked {
-    match fault {
-        Fault::Rejected(_) => Invoked::Rejected,
-        Fault::Invalid(_) => Invoked::Contract,
-        Fault::Retry(_) => Invoked::Retry,
-        Fault::Trap(_) => Invoked::Trap,
-        Fault::Exceeded(_) => Invoked::Exceeded,
+/// Runs an attempt, and counts and times it where the guest was called.
+pub(super) fn measured_attempt(
+    handler: &Handler,
+    version: &Version,
+    trigger: Trigger<'_>,
+    state: Option<&str>,
+    surroundings: &Surroundings<'_>,
+) -> Result<Attempted, AttemptFailure> {
+    let began = Instant::now();
+    let result = attempt(version, trigger, state, surroundings);
+    let invoked = match &result {
+        Ok(Attempted::Ignored) => None,
+        Ok(Attempted::Decided(_)) => Some(Invoked::Ok),
+        Err(failure) => invoked(failure.cause),
+    };
+    if let Some(invoked) = invoked {
+        handler.meters.seconds.record(began.elapsed());
+        handler.meters.invoked(invoked).increment(1);
+    }
+    result
+}
+
+fn invoked(cause: FailureCause) -> Option<Invoked> {
+    match cause {
+        FailureCause::Trigger => None,
+        FailureCause::Rejected => Some(Invoked::Rejected),
+        FailureCause::Retry => Some(Invoked::Retry),
+        FailureCause::Trap => Some(Invoked::Trap),
+        FailureCause::Exceeded => Some(Invoked::Exceeded),
+        FailureCause::Outcome | FailureCause::Emitted => Some(Invoked::Contract),
     }
 }

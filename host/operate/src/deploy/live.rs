@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::Deployer;
 use super::run::{Before, Subject};
 use sandman_core::store::Outcome;
-use sandman_engine::registry::{Handler, Version};
+use sandman_core::version::Version;
+use sandman_engine::registry::Handler;
 
 /// A handler that serves, and whoever replaces its version.
 pub(super) struct Live<'a> {

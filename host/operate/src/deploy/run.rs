@@ -11,8 +11,8 @@ use sandman_config::{Config, HandlerConfig};
 use sandman_core::digest;
 use sandman_core::printable;
 use sandman_core::store::{Action, Activation, KeptVersion, NewVersion, Outcome, StoreError, VersionStore};
+use sandman_core::version::Version;
 use sandman_engine::clock;
-use sandman_engine::registry::Version;
 use sandman_sandbox::{Sandbox, Step};
 
 /// Why a stage was not passed.

@@ -10,9 +10,10 @@ use crate::load::{self, CandidateError, Loader};
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::digest;
 use sandman_core::store::{Action, Activation, Active, NewVersion, Outcome, VersionStore};
+use sandman_core::version::Version;
 use sandman_engine::clock;
 use sandman_engine::meters::Meters;
-use sandman_engine::registry::{Handler, Registry, Version};
+use sandman_engine::registry::{Handler, Registry};
 use sandman_sandbox::Sandbox;
 
 /// Who activates a first version.

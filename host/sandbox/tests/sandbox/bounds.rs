@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sandman_core::limits::{Instances, Limits};
-use sandman_sandbox::{Bound, Guest, InvokeError, Panic};
+use sandman_sandbox::{Bound, InvokeError, Panic, SandboxedGuest};
 use serde_json::json;
 
 use crate::support::{MIB, hostile, order, tell};
 
-fn exceeded(guest: &Guest, payload: serde_json::Value) -> Bound {
+fn exceeded(guest: &SandboxedGuest, payload: serde_json::Value) -> Bound {
     match order(guest, &payload).unwrap_err() {
         InvokeError::Exceeded { bound, label } => {
             assert_eq!(label.to_string(), "hostile version 7");
@@ -20,12 +20,12 @@ fn exceeded(guest: &Guest, payload: serde_json::Value) -> Bound {
     }
 }
 
-fn text(guest: &Guest, payload: serde_json::Value) -> String {
+fn text(guest: &SandboxedGuest, payload: serde_json::Value) -> String {
     order(guest, &payload).unwrap_err().to_string()
 }
 
 /// After whatever it did, the same guest serves the next.
-fn still_serves(guest: &Guest) {
+fn still_serves(guest: &SandboxedGuest) {
     let outcome = order(guest, &json!({"do": "nothing"})).unwrap();
     assert_eq!(outcome.events.len(), 1);
 }

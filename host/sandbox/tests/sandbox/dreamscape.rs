@@ -8,7 +8,7 @@ use sandman::build_guest::build;
 use sandman_core::contract::{Grant, Incoming, Terms};
 use sandman_core::limits::{Instances, Limits};
 use sandman_core::outcome::{Context, Outcome, RequestView, StateChange, Trigger};
-use sandman_sandbox::Guest;
+use sandman_sandbox::SandboxedGuest;
 use serde_json::{Value, json};
 
 use crate::support::{SANDBOX, build_options, label, tell};
@@ -26,12 +26,12 @@ fn built(name: &str) -> Vec<u8> {
 pub(crate) static PROFILE: LazyLock<Vec<u8>> = LazyLock::new(|| built("profile"));
 pub(crate) static PREFERENCES: LazyLock<Vec<u8>> = LazyLock::new(|| built("preferences"));
 
-fn load(name: &str, wasm: &[u8], instances: Instances) -> Guest {
+fn load(name: &str, wasm: &[u8], instances: Instances) -> SandboxedGuest {
     SANDBOX.load(label(name), wasm, Limits::default(), instances).unwrap()
 }
 
 /// The contract of a guest with exactly these grants.
-fn terms(guest: &Guest, topics: bool, emits: &[&str], routes: &[(&str, &str)]) -> Terms {
+fn terms(guest: &SandboxedGuest, topics: bool, emits: &[&str], routes: &[(&str, &str)]) -> Terms {
     let grant = Grant {
         emits: emits.iter().map(|event_type| (*event_type).to_owned()).collect(),
         has_topics: topics,
@@ -46,7 +46,7 @@ fn terms(guest: &Guest, topics: bool, emits: &[&str], routes: &[(&str, &str)]) -
     .unwrap()
 }
 
-fn ask(guest: &Guest, (method, route): (&str, &str), body: &Value, state: Option<&str>) -> Outcome {
+fn ask(guest: &SandboxedGuest, (method, route): (&str, &str), body: &Value, state: Option<&str>) -> Outcome {
     let body = body.to_string();
     let request = RequestView {
         key: "k",

@@ -15,7 +15,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sandman_core::digest;
 use sandman_core::limits::{Instances, Limits};
 use sandman_core::outcome::{Context, EventView, Outcome, RequestView, StateChange, Trigger, UploadedFile};
-use sandman_sandbox::{Guest, Sandbox, SandboxOptions};
+use sandman_sandbox::{Sandbox, SandboxOptions, SandboxedGuest};
 use serde_json::{Map, Value, json};
 
 use crate::dreamscape::{PREFERENCES, PROFILE};
@@ -158,7 +158,7 @@ fn recorded() -> Vec<Given> {
         .collect()
 }
 
-fn call(guest: &Guest, given: &Given, state: Option<&str>) -> Came {
+fn call(guest: &SandboxedGuest, given: &Given, state: Option<&str>) -> Came {
     let context = Context {
         now_millis: given.now_millis,
         attempt: given.attempt,
@@ -203,7 +203,7 @@ fn call(guest: &Guest, given: &Given, state: Option<&str>) -> Came {
 }
 
 /// Plays the calls one after the other, each on the state that its key has by then.
-fn played(guest: &Guest, calls: &[Given]) -> Vec<Came> {
+fn played(guest: &SandboxedGuest, calls: &[Given]) -> Vec<Came> {
     let mut states: [Option<Arc<str>>; 5] = Default::default();
     let mut came = Vec::with_capacity(calls.len());
     for given in calls {
@@ -219,7 +219,7 @@ fn played(guest: &Guest, calls: &[Given]) -> Vec<Came> {
     came
 }
 
-fn load(sandbox: &Arc<Sandbox>, wasm: &[u8], instances: Instances) -> Guest {
+fn load(sandbox: &Arc<Sandbox>, wasm: &[u8], instances: Instances) -> SandboxedGuest {
     let limits = Limits {
         // What is compared is what a guest does, not how fast.
         time: Duration::from_secs(20),
@@ -238,7 +238,7 @@ fn is_pure(wasm: &[u8]) {
         "{taken} of {} calls came to something",
         calls.len()
     );
-    let same = |guest: &Guest, how: &str| {
+    let same = |guest: &SandboxedGuest, how: &str| {
         for ((given, first), now) in calls.iter().zip(&first).zip(played(guest, &calls)) {
             assert_eq!(*first, now, "{how}: {given:?}");
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sandman_core::limits::{Instances, Limits};
-use sandman_sandbox::{Guest, Sandbox};
+use sandman_sandbox::{Sandbox, SandboxedGuest};
 use serde_json::json;
 
 use crate::support::{MIB, ON_DEMAND, SANDBOX, hostile_in, order};
@@ -16,7 +16,7 @@ fn sandboxes() -> [&'static Arc<Sandbox>; 2] {
 const SECRET: &str = "a secret of 32 bytes, to be found";
 
 /// How many copies of the secret the guest finds in its own memory.
-fn found(guest: &Guest) -> u64 {
+fn found(guest: &SandboxedGuest) -> u64 {
     let outcome = order(guest, &json!({"do": "look", "text": SECRET})).unwrap();
     let payload: serde_json::Value = serde_json::from_str(&outcome.events[0].payload).unwrap();
     payload["found"].as_u64().unwrap()

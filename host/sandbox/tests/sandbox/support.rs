@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use sandman::build_guest::{BuildOptions, build};
 use sandman_core::limits::{Allocation, Instances, Limits};
 use sandman_core::outcome::{Context, EventView, Outcome, Trigger};
-use sandman_sandbox::{Guest, InvokeError, Label, Sandbox, SandboxOptions};
+use sandman_sandbox::{InvokeError, Label, Sandbox, SandboxOptions, SandboxedGuest};
 use serde_json::Value;
 
 pub(crate) const MIB: u64 = 1 << 20;
@@ -54,17 +54,17 @@ pub(crate) fn label(handler: &str) -> Label {
     }
 }
 
-pub(crate) fn hostile(limits: Limits, instances: Instances) -> Guest {
+pub(crate) fn hostile(limits: Limits, instances: Instances) -> SandboxedGuest {
     hostile_in(&SANDBOX, limits, instances)
 }
 
-pub(crate) fn hostile_in(sandbox: &Arc<Sandbox>, limits: Limits, instances: Instances) -> Guest {
+pub(crate) fn hostile_in(sandbox: &Arc<Sandbox>, limits: Limits, instances: Instances) -> SandboxedGuest {
     sandbox.load(label("hostile"), &HOSTILE, limits, instances).unwrap()
 }
 
 /// Calls the guest with one event of the key `k`.
 pub(crate) fn tell(
-    guest: &Guest,
+    guest: &SandboxedGuest,
     event_type: &str,
     payload: &str,
     state: Option<&str>,
@@ -73,7 +73,7 @@ pub(crate) fn tell(
 }
 
 pub(crate) fn tell_attempt(
-    guest: &Guest,
+    guest: &SandboxedGuest,
     (event_type, payload): (&str, &str),
     state: Option<&str>,
     attempt: u32,
@@ -99,6 +99,6 @@ pub(crate) fn tell_attempt(
 }
 
 /// Tells the hostile guest to do something.
-pub(crate) fn order(guest: &Guest, payload: &Value) -> Result<Outcome, InvokeError> {
+pub(crate) fn order(guest: &SandboxedGuest, payload: &Value) -> Result<Outcome, InvokeError> {
     tell(guest, "hostile.told", &payload.to_string(), None)
 }

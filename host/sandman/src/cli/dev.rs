@@ -26,7 +26,7 @@ use sandman_operate::deploy::{Order, Report};
 use sandman_operate::load;
 
 use events::Events;
-use guests::Guest;
+use guests::GuestFolder;
 use show::Shows;
 use watch::{Changes, Watch};
 
@@ -130,7 +130,7 @@ fn overlay(args: &DevArgs, passing: &TempDir) -> Result<Vec<(String, String)>> {
 }
 
 /// Builds a guest, again after each change until it can be built: there is no version yet that could serve.
-fn build_at_last(guest: &Guest, watch: &Watch) -> Result<()> {
+fn build_at_last(guest: &GuestFolder, watch: &Watch) -> Result<()> {
     while let Err(error) = guest.build() {
         not_built(guest, &error);
         if !matches!(error, BuildError::Compile { .. } | BuildError::Component { .. }) {
@@ -142,14 +142,14 @@ fn build_at_last(guest: &Guest, watch: &Watch) -> Result<()> {
     Ok(())
 }
 
-fn not_built(guest: &Guest, error: &BuildError) {
+fn not_built(guest: &GuestFolder, error: &BuildError) {
     output::error(&format!("{}: {error}", guest.handler));
 }
 
 /// What goes on beside the host.
 struct Loop {
     config: Config,
-    guests: Vec<Guest>,
+    guests: Vec<GuestFolder>,
     watch: Watch,
 }
 
@@ -226,7 +226,7 @@ impl Loop {
 }
 
 /// Deploys what was built, through the code of the admin API.
-fn deploy(control: &dyn Control, guest: &Guest, tell: &mut dyn FnMut(Report)) -> Result<()> {
+fn deploy(control: &dyn Control, guest: &GuestFolder, tell: &mut dyn FnMut(Report)) -> Result<()> {
     let component = load::read(&guest.component)?;
     match control.reserve(&guest.handler) {
         Ok(slot) => {

@@ -7,7 +7,9 @@ use serde_json::value::RawValue;
 
 use super::Bench;
 use crate::telemetry::Overheard;
-use sandman_core::outcome::{EmittedEvent, Outcome, Reply, StateChange};
+use sandman_core::attempt::Decision;
+use sandman_core::event::{OutRecord, decode};
+use sandman_core::outcome::{Reply, StateChange};
 
 /// How an invocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -129,19 +131,27 @@ pub struct Answer {
 }
 
 impl Report {
-    pub(super) fn new(bench: &Bench<'_>, (outcome, reason): (Verdict, Option<String>), out: Outcome) -> Self {
+    pub(super) fn new(
+        bench: &Bench<'_>,
+        (outcome, reason): (Verdict, Option<String>),
+        (decision, key): (Decision, &str),
+    ) -> Self {
         Self {
             handler: bench.handler.name.to_string(),
             digest: bench.version.digest.to_string(),
             outcome,
             reason,
-            state: match out.state {
+            state: match decision.state {
                 StateChange::Keep => State::Keep,
                 StateChange::Put(text) => State::Put(Json::of(&text)),
                 StateChange::Delete => State::Delete,
             },
-            events: out.events.into_iter().map(emitted).collect(),
-            reply: out.reply.map(|Reply { status, body }| Answer {
+            events: decision
+                .records
+                .iter()
+                .filter_map(|record| emitted(record, key))
+                .collect(),
+            reply: decision.reply.map(|Reply { status, body }| Answer {
                 status,
                 body: body.as_deref().map(Json::of),
             }),
@@ -162,26 +172,21 @@ impl Report {
         self
     }
 
-    /// Nothing of it would be committed after all.
-    pub(super) fn gives_up(&mut self, outcome: Verdict, reason: String) {
-        self.outcome = outcome;
-        self.reason = Some(reason);
-        self.state = State::Keep;
-        self.events.clear();
-    }
-
     /// Whether the answer is an error, with which a request changes nothing.
     pub fn is_refusal(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| reply.status >= 400)
     }
 }
 
-fn emitted(event: EmittedEvent) -> Emitted {
-    Emitted {
-        metadata: event.metadata.as_deref().map(Json::of),
-        payload: Json::of(&event.payload),
-        event_type: event.event_type,
-        version: event.version,
-        key: event.key,
-    }
+/// An event as it would be published; `key` is the trigger's.
+fn emitted(record: &OutRecord, key: &str) -> Option<Emitted> {
+    let envelope = decode(record.value.as_deref()).ok()?;
+    let own = record.key.as_deref().filter(|own| *own != key.as_bytes());
+    Some(Emitted {
+        metadata: envelope.metadata.as_ref().map(|raw| Json::of(raw.get())),
+        payload: Json::of(envelope.payload.get()),
+        event_type: envelope.event_type.to_string(),
+        version: envelope.version.to_string(),
+        key: own.map(|own| String::from_utf8_lossy(own).into_owned()),
+    })
 }

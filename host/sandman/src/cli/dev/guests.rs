@@ -14,7 +14,7 @@ use sandman_config::{Config, HandlerConfig};
 pub(super) const EVENTS: &str = "events";
 
 /// A guest that is watched.
-pub(super) struct Guest {
+pub(super) struct GuestFolder {
     /// The handler that it serves.
     pub(super) handler: Arc<str>,
     /// Its folder.
@@ -23,7 +23,7 @@ pub(super) struct Guest {
     pub(super) component: PathBuf,
 }
 
-impl Guest {
+impl GuestFolder {
     fn of(handler: &HandlerConfig, dir: PathBuf) -> Self {
         Self {
             handler: Arc::clone(&handler.name),
@@ -62,7 +62,7 @@ pub(super) fn is_event(path: &Path) -> bool {
 }
 
 /// The guests in `dirs`, or those of all handlers that can be found.
-pub(super) fn find(config: &Config, dirs: &[PathBuf]) -> Result<Vec<Guest>> {
+pub(super) fn find(config: &Config, dirs: &[PathBuf]) -> Result<Vec<GuestFolder>> {
     if dirs.is_empty() {
         return of_all(config);
     }
@@ -74,7 +74,7 @@ fn crate_name(component: &Path) -> &str {
     component.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
 }
 
-fn in_folder(config: &Config, dir: &Path) -> Result<Guest> {
+fn in_folder(config: &Config, dir: &Path) -> Result<GuestFolder> {
     let dir = dir
         .canonicalize()
         .with_context(|| format!("there is no folder {}", dir.display()))?;
@@ -89,15 +89,15 @@ fn in_folder(config: &Config, dir: &Path) -> Result<Guest> {
             dir.display()
         );
     };
-    Ok(Guest::of(handler, dir))
+    Ok(GuestFolder::of(handler, dir))
 }
 
-fn of_all(config: &Config) -> Result<Vec<Guest>> {
+fn of_all(config: &Config) -> Result<Vec<GuestFolder>> {
     let mut guests = Vec::new();
     for handler in &config.handlers {
         let name = &handler.name;
         match look(config, handler) {
-            Some(dir) => guests.push(Guest::of(handler, dir)),
+            Some(dir) => guests.push(GuestFolder::of(handler, dir)),
             None if handler.component.is_file() => {
                 let component = handler.component.display();
                 output::error(&format!(

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, unbounded};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 
-use super::guests::{EVENTS, Guest, is_event};
+use super::guests::{EVENTS, GuestFolder, is_event};
 
 /// Editors write a file in several steps. Silence for this long means that they are done.
 const SILENCE: Duration = Duration::from_millis(50);
@@ -51,7 +51,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Watches these guests and the configuration, from now on.
-    pub(super) fn over(guests: &[Guest], configuration: &Path) -> Result<Self> {
+    pub(super) fn over(guests: &[GuestFolder], configuration: &Path) -> Result<Self> {
         let (sender, seen) = unbounded();
         // Nobody listens any more at the end.
         let watcher = notify::recommended_watcher(move |event| drop(sender.send(event)));

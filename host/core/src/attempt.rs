@@ -1,0 +1,321 @@
+//! The attempt: one run of one trigger on one version.
+//!
+//! Pure, and the only implementation: events, requests and `sandman invoke` all come here. The contract is checked on the
+//! way in, the guest is called, the contract is checked on the way out, and the envelopes are completed.
+
+use uuid::Uuid;
+
+use crate::contract::{Incoming, TermsError};
+use crate::event::{OutRecord, TraceContext};
+use crate::outcome::{Context, Fault, Outcome, Reply, StateChange, Trigger};
+use crate::printable;
+use crate::unit::{EmitError, Mint, records};
+use crate::version::Version;
+
+/// What surrounds an attempt.
+#[derive(Clone)]
+pub struct Surroundings<'a> {
+    /// `[host] source`, for the envelopes of emitted events.
+    pub source: &'a str,
+    /// The time that the handler is told, milliseconds since 1970; emitted events carry it.
+    pub now_millis: i64,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// The trace that the trigger belongs to; a new one begins without it.
+    pub trace: Option<TraceContext>,
+    /// Makes a random UUID v4 for each emitted event.
+    pub id: fn() -> Uuid,
+}
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub enum Attempted {
+    /// The version does not consume this event; the guest was not called.
+    Ignored,
+    /// The guest decided.
+    Decided(Decision),
+}
+
+/// What a trigger's handler decided, complete and within its contract. It becomes part of a unit.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// What becomes of the key's state.
+    pub state: StateChange,
+    /// The events to publish, encoded, in order.
+    pub records: Vec<OutRecord>,
+    /// The answer to a request. With a status of 400 or above nothing changes and nothing is published.
+    pub reply: Option<Reply>,
+}
+
+/// Why an attempt gave no decision.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct AttemptFailure {
+    /// What failed.
+    pub cause: FailureCause,
+    /// In words, as one printable line: it may hold text of the guest or the sender, and goes into logs, headers and answers.
+    pub reason: String,
+}
+
+/// What failed in an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureCause {
+    /// The trigger does not fit the handler's contract; the guest was not called.
+    Trigger,
+    /// The guest said that another attempt will not help.
+    Rejected,
+    /// The guest asked for another attempt.
+    Retry,
+    /// The guest trapped.
+    Trap,
+    /// The guest went over a bound.
+    Exceeded,
+    /// The guest returned no valid outcome.
+    Outcome,
+    /// An emitted event does not fit the contract.
+    Emitted,
+}
+
+impl FailureCause {
+    /// Whether the guest was called.
+    pub fn called(self) -> bool {
+        self != Self::Trigger
+    }
+
+    /// Whether another attempt may help. A handler is a pure function, so only what it says itself, or what a bound on CPU
+    /// time may have decided, can end differently.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Retry | Self::Trap | Self::Exceeded)
+    }
+}
+
+impl AttemptFailure {
+    fn new(cause: FailureCause, reason: impl ToString) -> Self {
+        Self {
+            cause,
+            reason: printable::line(&reason.to_string(), printable::LONGEST).into_owned(),
+        }
+    }
+}
+
+impl From<TermsError> for AttemptFailure {
+    fn from(error: TermsError) -> Self {
+        Self::new(FailureCause::Trigger, error)
+    }
+}
+
+impl From<EmitError> for AttemptFailure {
+    fn from(error: EmitError) -> Self {
+        Self::new(FailureCause::Emitted, error)
+    }
+}
+
+impl From<Fault> for AttemptFailure {
+    fn from(fault: Fault) -> Self {
+        let (cause, reason) = match fault {
+            Fault::Rejected(reason) => (FailureCause::Rejected, reason),
+            Fault::Invalid(reason) => (FailureCause::Outcome, reason),
+            Fault::Retry(reason) => (FailureCause::Retry, reason),
+            Fault::Trap(reason) => (FailureCause::Trap, reason),
+            Fault::Exceeded(reason) => (FailureCause::Exceeded, reason),
+        };
+        Self::new(cause, reason)
+    }
+}
+
+/// Runs one trigger on one version.
+///
+/// # Errors
+/// [`AttemptFailure`]; then nothing of the attempt counts.
+pub fn attempt(
+    version: &Version,
+    trigger: Trigger<'_>,
+    state: Option<&str>,
+    surroundings: &Surroundings<'_>,
+) -> Result<Attempted, AttemptFailure> {
+    if let Trigger::Event(event) = &trigger {
+        let incoming = version.terms.incoming(event.event_type, event.version, event.payload)?;
+        if incoming == Incoming::Ignored {
+            return Ok(Attempted::Ignored);
+        }
+    }
+    let context = Context {
+        now_millis: surroundings.now_millis,
+        attempt: surroundings.attempt,
+        settings: &version.settings,
+    };
+    let Outcome { state, events, reply } = version.guest.invoke(trigger, state, context)?;
+    let (key, correlation_id, causation_id) = match trigger {
+        Trigger::Event(event) => (event.key, event.correlation_id, Some(event.event_id)),
+        Trigger::Request(request) => {
+            let Some(reply) = &reply else {
+                return Err(AttemptFailure::new(FailureCause::Outcome, "the handler gave no reply"));
+            };
+            if reply.status >= 400 {
+                let (state, records) = Default::default();
+                let reply = Some(reply.clone());
+                return Ok(Attempted::Decided(Decision { state, records, reply }));
+            }
+            (request.key, Some(request.correlation_id), None)
+        }
+    };
+    let mint = Mint {
+        source: surroundings.source,
+        now_millis: surroundings.now_millis,
+        correlation_id,
+        causation_id,
+        trace: surroundings.trace.clone(),
+        id: surroundings.id,
+    };
+    let records = records(events, key, &version.terms, &mint)?;
+    Ok(Attempted::Decided(Decision { state, records, reply }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Consumes, Contract, Emits, Grant, Terms};
+    use crate::limits::{Retry, Tombstones};
+    use crate::outcome::{EmittedEvent, EventView, Guest, RequestView};
+
+    /// Emits what the payload or the body says; a request is answered with the status in its query.
+    struct Speaker;
+
+    impl Guest for Speaker {
+        fn invoke(&self, trigger: Trigger<'_>, _: Option<&str>, _: Context<'_>) -> Result<Outcome, Fault> {
+            let (payload, reply) = match trigger {
+                Trigger::Event(event) if event.payload == "13" => return Err(Fault::Trap("unlucky".into())),
+                Trigger::Event(event) => (event.payload, None),
+                Trigger::Request(request) => {
+                    let status = request.query.first().and_then(|(_, status)| status.parse().ok());
+                    let reply = status.map(|status| Reply { status, body: None });
+                    (request.body.unwrap_or("null"), reply)
+                }
+            };
+            let event = EmittedEvent {
+                event_type: "said".into(),
+                version: "1.0".into(),
+                payload: payload.into(),
+                key: None,
+                metadata: None,
+            };
+            Ok(Outcome {
+                state: StateChange::Put("{}".into()),
+                events: vec![event],
+                reply,
+            })
+        }
+    }
+
+    fn version() -> Version {
+        let contract = Contract {
+            consumes: vec![Consumes {
+                event_type: "heard".into(),
+                versions: vec!["1.0".into()],
+                schema: None,
+            }],
+            emits: vec![Emits {
+                event_type: "said".into(),
+                version: "1.0".into(),
+                schema: Some(r#"{"type": "integer"}"#.into()),
+            }],
+            ..Contract::default()
+        };
+        let grant = Grant {
+            emits: ["said".to_owned()].into(),
+            has_topics: true,
+            ..Grant::default()
+        };
+        Version {
+            number: 1,
+            digest: "d".into(),
+            terms: Terms::new(&contract, &grant, |name| name.into()).unwrap(),
+            guest: Box::new(Speaker),
+            settings: "{}".into(),
+            retry: Retry::default(),
+            tombstones: Tombstones::default(),
+        }
+    }
+
+    fn run(trigger: Trigger<'_>) -> Result<Attempted, AttemptFailure> {
+        let surroundings = Surroundings {
+            source: "s",
+            now_millis: 0,
+            attempt: 1,
+            trace: None,
+            id: Uuid::nil,
+        };
+        attempt(&version(), trigger, None, &surroundings)
+    }
+
+    fn event<'a>(event_type: &'a str, version: &'a str, payload: &'a str) -> Trigger<'a> {
+        Trigger::Event(EventView {
+            key: "k",
+            event_id: "e",
+            event_type,
+            version,
+            timestamp: "t",
+            source: "s",
+            correlation_id: None,
+            causation_id: None,
+            metadata: None,
+            payload,
+        })
+    }
+
+    fn request<'a>(query: &'a [(String, String)]) -> Trigger<'a> {
+        Trigger::Request(RequestView {
+            key: "k",
+            method: "POST",
+            route: "/r",
+            params: &[],
+            query,
+            claims: None,
+            body: Some("1"),
+            files: &[],
+            correlation_id: "c",
+        })
+    }
+
+    #[test]
+    fn each_failure_says_where_it_happened_and_whether_it_may_pass() {
+        let cause = |trigger| run(trigger).unwrap_err().cause;
+        let unknown = cause(event("heard", "2.0", "1"));
+        assert_eq!(
+            (unknown, unknown.called(), unknown.may_pass()),
+            (FailureCause::Trigger, false, false)
+        );
+        let trapped = cause(event("heard", "1.0", "13"));
+        assert_eq!(
+            (trapped, trapped.called(), trapped.may_pass()),
+            (FailureCause::Trap, true, true)
+        );
+        let emitted = cause(event("heard", "1.0", "\"text\""));
+        assert_eq!(
+            (emitted, emitted.called(), emitted.may_pass()),
+            (FailureCause::Emitted, true, false)
+        );
+        assert_eq!(cause(request(&[])), FailureCause::Outcome, "no reply");
+    }
+
+    #[test]
+    fn an_event_that_is_not_consumed_reaches_no_guest() {
+        assert!(matches!(run(event("other", "9", "13")), Ok(Attempted::Ignored)));
+    }
+
+    #[test]
+    fn a_refused_request_changes_and_publishes_nothing() {
+        let decided = |status: &str| {
+            let query = [("status".to_owned(), status.to_owned())];
+            match run(request(&query)).unwrap() {
+                Attempted::Decided(decision) => decision,
+                Attempted::Ignored => panic!("a request is never ignored"),
+            }
+        };
+        let refused = decided("409");
+        assert_eq!((refused.state, refused.records.len()), (StateChange::Keep, 0));
+        assert_eq!(refused.reply.map(|reply| reply.status), Some(409));
+        let taken = decided("201");
+        assert_eq!((taken.state, taken.records.len()), (StateChange::Put("{}".into()), 1));
+    }
+}

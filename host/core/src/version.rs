@@ -1,0 +1,25 @@
+//! One version of a handler, ready to run.
+
+use std::sync::Arc;
+
+use crate::contract::Terms;
+use crate::limits::{Retry, Tombstones};
+use crate::outcome::Guest;
+
+/// One version of a handler, loaded and checked against what the configuration grants.
+pub struct Version {
+    /// Its number, from 1, per handler.
+    pub number: u64,
+    /// The component's sha256, lower-case hex.
+    pub digest: Arc<str>,
+    /// What it consumes and emits.
+    pub terms: Terms,
+    /// The component itself.
+    pub guest: Box<dyn Guest>,
+    /// The handler's settings, a JSON object as text.
+    pub settings: Arc<str>,
+    /// When a failed trigger is tried again.
+    pub retry: Retry,
+    /// What becomes of records without a value.
+    pub tombstones: Tombstones,
+}
