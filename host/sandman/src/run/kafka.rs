@@ -115,7 +115,8 @@ pub(super) fn cluster(
     }
 }
 
-/// The name of a deployment's one host in the group of a handler.
+/// The name of a deployment's one host in the group of a handler, the same over restarts. Where a deployment has several
+/// hosts, that of the machine belongs to it.
 pub(super) fn member(deployment: &str, handler: &str) -> String {
     format!("{deployment}-{handler}")
 }
