@@ -81,6 +81,16 @@ fn older_state(world: &World) -> Result {
     )?;
     world.send(&input, &[Event::told("ann", "nothing", 1)])?;
     world.reader(&world.topic("hostile.done"))?.until_count(1)?;
+
+    // A version reads the states of the two before its own, so that none is left out on the way.
+    let later = world.file("later.wasm", &formatted('3')?)?;
+    let skipped = [
+        "its state-version is 3, which reads states back to 1",
+        "version 1, which is active, writes 0",
+    ];
+    says(&asked(&["deploy", "hostile", &later])?, 1, &skipped)?;
+    says(&asked(&["rollback", "hostile", "--to", "2"])?, 0, &["version 2 serves"])?;
+    says(&asked(&["deploy", "hostile", &later])?, 0, &["serves"])?;
     Ok(())
 }
 

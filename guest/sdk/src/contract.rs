@@ -14,13 +14,15 @@ impl Contract {
         }
     }
 
-    /// The handler consumes these payload versions of an event type.
+    /// The handler consumes these payload versions of an event type. `1.0` stands for itself and for every later `1.x`, `=1.0`
+    /// for that version alone.
     #[must_use]
     pub fn consumes<const N: usize>(self, event_type: &str, versions: [&str; N]) -> Self {
         self.consume(event_type, &versions, None)
     }
 
-    /// As [`consumes`](Self::consumes), with the payload's JSON Schema: the host turns away what does not fit.
+    /// As [`consumes`](Self::consumes), with the payload's JSON Schema: the host turns away what does not fit. Let it pass
+    /// fields that it does not know, which later versions add.
     #[must_use]
     pub fn consumes_schema<const N: usize>(self, event_type: &str, versions: [&str; N], schema: &str) -> Self {
         self.consume(event_type, &versions, Some(schema))
@@ -74,7 +76,7 @@ impl Contract {
         self.serves(method, path)
     }
 
-    /// The version of the format of the state documents, from 0.
+    /// The version of the format of the state documents, from 0. A handler reads those of the two versions before, at least.
     #[must_use]
     pub fn state_version(mut self, version: u32) -> Self {
         self.state_version = version;

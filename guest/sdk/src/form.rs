@@ -1,5 +1,8 @@
 //! Reading what a client sent, field by field, so that an answer can name everything that is wrong with it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::Request;
@@ -21,6 +24,8 @@ use crate::Request;
 #[derive(Debug)]
 pub struct Form {
     root: Map<String, Value>,
+    /// Paths of values that JSON has and [`Value`] does not: with half a surrogate, or with a number beyond a double.
+    unreadable: BTreeSet<String>,
     faults: Vec<String>,
 }
 
@@ -40,13 +45,13 @@ impl Form {
     ///
     /// What is wrong, if it is no JSON object.
     pub fn parse(text: Option<&str>) -> Result<Self, String> {
-        match text.map(serde_json::from_str) {
-            Some(Ok(Value::Object(root))) => Ok(Self {
-                root,
-                faults: Vec::new(),
-            }),
-            _ => Err("the body must be a JSON object".to_owned()),
-        }
+        let mut unreadable = BTreeSet::new();
+        let root = text.and_then(|text| members(text, "", &mut unreadable));
+        Ok(Self {
+            root: root.ok_or("the body must be a JSON object")?,
+            unreadable,
+            faults: Vec::new(),
+        })
     }
 
     /// Takes every text that is empty for left out, wherever it stands in an object, as forms of browsers send what was
@@ -78,6 +83,11 @@ impl Form {
 
     /// The value at a path such as `profile.name`, read by `rule`, which otherwise says how it must be: `must be …`.
     pub fn value<T>(&mut self, path: &str, rule: impl FnOnce(&Value) -> Result<T, &'static str>) -> Option<T> {
+        if let Some(place) = self.unreadable_at(path) {
+            return self.fault(format!(
+                "{place} must not hold half a surrogate or a number out of range"
+            ));
+        }
         match find(&self.root, path) {
             Ok(Value::Null) => None,
             Ok(value) => match rule(value) {
@@ -100,7 +110,7 @@ impl Form {
 
     /// Faults a field that was left out.
     pub fn require(&mut self, path: &str) {
-        if matches!(find(&self.root, path), Ok(Value::Null)) {
+        if matches!(find(&self.root, path), Ok(Value::Null)) && self.unreadable_at(path).is_none() {
             self.fault::<()>(format!("{path} is required"));
         }
     }
@@ -118,6 +128,15 @@ impl Form {
         }
     }
 
+    /// What cannot be read at this path or around it.
+    fn unreadable_at(&self, path: &str) -> Option<String> {
+        let covers = |place: &&String| {
+            path.strip_prefix(place.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.unreadable.iter().find(covers).cloned()
+    }
+
     /// Notes a fault once, however many fields run into it.
     fn fault<T>(&mut self, fault: String) -> Option<T> {
         if !self.faults.contains(&fault) {
@@ -125,6 +144,26 @@ impl Form {
         }
         None
     }
+}
+
+/// The members of an object; `null` for what cannot be read, whose paths are noted: nobody may ask for them.
+fn members(text: &str, path: &str, unreadable: &mut BTreeSet<String>) -> Option<Map<String, Value>> {
+    if let Ok(read) = serde_json::from_str(text) {
+        return Some(read);
+    }
+    let raw: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+    let read = raw.into_iter().map(|(name, raw)| {
+        let dot = if path.is_empty() { "" } else { "." };
+        let at = format!("{path}{dot}{name}");
+        let value = serde_json::from_str(raw.get()).ok();
+        let value = value.or_else(|| members(raw.get(), &at, unreadable).map(Value::Object));
+        let value = value.unwrap_or_else(|| {
+            unreadable.insert(at);
+            Value::Null
+        });
+        (name, value)
+    });
+    Some(read.collect())
 }
 
 fn drop_empty_texts(object: &mut Map<String, Value>) {
@@ -197,6 +236,29 @@ mod tests {
         form.only("a", &[]);
         form.only("z.z", &[]);
         assert_eq!(form.finish().unwrap_err(), "e is not known; b.d is not known");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_fault_only_of_those_who_read_it() {
+        let text = r#"{"a":"x","b":{"c":"\ud800","d":true,"list":[1,1e999]},"z":[1e999]}"#;
+        let mut form = Form::parse(Some(text)).unwrap();
+        assert_eq!(form.text("a", |text| Ok(text.to_owned())).as_deref(), Some("x"));
+        assert_eq!(form.flag("b.d"), Some(true));
+        form.only("", &["a", "b", "z"]);
+        form.require("z");
+        form.require("b.c");
+        assert_eq!(form.faults, [""; 0]);
+        form.text("b.c", |_| Ok(String::new()));
+        form.flag("z.more");
+        let must = "must not hold half a surrogate or a number out of range";
+        assert_eq!(form.finish().unwrap_err(), format!("b.c {must}; z {must}"));
+        for text in ["{\"a\":1e999", "[1e999]", "1e999", "{\"a\":1e999} 2"] {
+            assert_eq!(
+                Form::parse(Some(text)).unwrap_err(),
+                "the body must be a JSON object",
+                "{text}"
+            );
+        }
     }
 
     #[test]

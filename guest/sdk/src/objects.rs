@@ -195,14 +195,14 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Objects<A> {
     }
 
     fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, A::Error> {
-        self.0.newtype_variant_seed(Members(Objects(visitor)))
+        self.0.newtype_variant_seed(MembersOf(Objects(visitor)))
     }
 }
 
 /// Reads the members of an object for a visitor.
-struct Members<V>(V);
+struct MembersOf<V>(V);
 
-impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Members<V> {
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for MembersOf<V> {
     type Value = V::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {

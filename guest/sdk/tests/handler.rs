@@ -223,3 +223,42 @@ fn a_request_carries_its_files() {
     };
     assert_eq!(call.run(url).unwrap().state, Change::Put("/uploads/a.png".to_owned()));
 }
+
+#[test]
+fn a_double_is_put_as_it_was_read() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Position {
+        at: f64,
+        trail: Vec<serde_json::Value>,
+    }
+    fn keep(event: Event, state: Option<Position>, _: Context) -> Result<Outcome<Position>, Failure> {
+        let mut position: Position = event.payload()?;
+        position.trail.extend(state.into_iter().map(|state| json!(state.at)));
+        Ok(Outcome::new().emit("moved", "1.0", &position).put(position))
+    }
+    // One that the usual way of reading is one bit off.
+    let sent: Box<serde_json::value::RawValue> =
+        serde_json::from_str(r#"{"at":117.63331139400017,"trail":[117.63331139400017]}"#).unwrap();
+    let outcome = Call::event("moved", "1.0", &sent).run(keep).unwrap();
+    assert_eq!(outcome.events[0].payload_json(), Some(sent.get()));
+    let put = outcome
+        .state
+        .document()
+        .map(|position| serde_json::to_string(position).unwrap());
+    assert_eq!(put.as_deref(), Some(sent.get()));
+}
+
+#[test]
+fn an_array_is_no_struct_of_a_handler() {
+    let profile = json!(["Ada", 3]);
+    let refused = created(&profile).run(on_event).unwrap_err();
+    assert_eq!(
+        refused,
+        rejected("user.created 1.0: payload: invalid type: sequence, expected struct Profile")
+    );
+    let refused = created(&json!({ "displayName": "Ada" }))
+        .state(&profile)
+        .run(on_event)
+        .unwrap_err();
+    assert!(matches!(refused, Failure::Rejected(reason) if reason.starts_with("state: invalid type: sequence")));
+}

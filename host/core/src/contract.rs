@@ -21,6 +21,9 @@ use crate::schema::OverBudget;
 use shape::Shape;
 use versions::Versions;
 
+/// How many versions of its state's format before its own a handler reads, at least: as many as DreamScape asks of events.
+pub const STATE_VERSIONS_BACK: u32 = 2;
+
 /// What a component declares: what it consumes, emits and serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contract {

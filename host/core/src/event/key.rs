@@ -121,8 +121,8 @@ impl Pointer {
         self.tokens.iter().try_fold(json, |json, token| {
             let mut found = serde_json::Deserializer::from_str(json.get());
             match json.get().bytes().next()? {
-                b'{' => found.deserialize_map(Member(token)).ok()?,
-                b'[' => found.deserialize_seq(Element(index(token)?)).ok()?,
+                b'{' => found.deserialize_map(MemberNamed(token)).ok()?,
+                b'[' => found.deserialize_seq(ElementAt(index(token)?)).ok()?,
                 _ => None,
             }
         })
@@ -142,9 +142,9 @@ fn index(token: &str) -> Option<usize> {
 }
 
 /// Finds a member of an object.
-struct Member<'t>(&'t str);
+struct MemberNamed<'t>(&'t str);
 
-impl<'de> Visitor<'de> for Member<'_> {
+impl<'de> Visitor<'de> for MemberNamed<'_> {
     type Value = Option<&'de RawValue>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,9 +165,9 @@ impl<'de> Visitor<'de> for Member<'_> {
 }
 
 /// Finds an element of an array.
-struct Element(usize);
+struct ElementAt(usize);
 
-impl<'de> Visitor<'de> for Element {
+impl<'de> Visitor<'de> for ElementAt {
     type Value = Option<&'de RawValue>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

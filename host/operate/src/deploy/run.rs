@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::{Done, Live, Order, Passed, Report, Stage};
 use crate::load::{CandidateError, Loader};
 use sandman_config::{Config, HandlerConfig};
+use sandman_core::contract::STATE_VERSIONS_BACK;
 use sandman_core::digest;
 use sandman_core::printable;
 use sandman_core::store::{Action, Activation, KeptVersion, NewVersion, Outcome, StoreError, VersionStore};
@@ -29,6 +30,12 @@ enum Fault {
          states; deploy a component that reads both, or say --force and have their events as dead letters"
     )]
     OlderState { reads: u32, active: u64, writes: u32 },
+    #[error(
+        "its state-version is {reads}, which reads states back to {}, and version {active}, which is active, writes {writes}; \
+         deploy a version in between first, or say --force if it reads older ones as well",
+        .reads - STATE_VERSIONS_BACK
+    )]
+    SkippedState { reads: u32, active: u64, writes: u32 },
     #[error(
         "version {active}, which is active, does not load, so which state-version it writes is not known; --force goes \
          on without"
@@ -230,6 +237,7 @@ impl<'a> Run<'a> {
         let fault = match writes {
             _ if version.number == active => return Ok(()),
             Some(writes) if reads < writes => Fault::OlderState { reads, active, writes },
+            Some(writes) if reads - writes > STATE_VERSIONS_BACK => Fault::SkippedState { reads, active, writes },
             Some(_) => return Ok(()),
             None => Fault::UnknownState { active },
         };
