@@ -231,3 +231,28 @@ fn merge(replies: &[Reply]) -> Result<Reply, String> {
         body: Some(body),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(bodies: &[&str]) -> Result<String, String> {
+        let replies: Vec<_> = bodies
+            .iter()
+            .map(|body| Reply {
+                status: 200,
+                body: Some((*body).to_owned()),
+            })
+            .collect();
+        merge(&replies).map(|reply| reply.body.unwrap())
+    }
+
+    #[test]
+    fn what_replies_say_is_merged_to_the_last_digit() {
+        let first = r#"{"a":12345678901234567890123,"b":1}"#;
+        let second = r#"{"b":[1e999, -0.10],"c":"\ud800"}"#;
+        let both = r#"{"a":12345678901234567890123,"b":[1e999, -0.10],"c":"\ud800"}"#;
+        assert_eq!(merged(&[first, second]).as_deref(), Ok(both));
+        assert!(merged(&[first, "[1]"]).unwrap_err().contains("no JSON object"));
+    }
+}
