@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use sandman_core::limits::{Instances, Limits};
 use sandman_sandbox::{Bound, InvokeError, Panic, SandboxedGuest};
 use serde_json::json;
@@ -52,7 +53,13 @@ fn a_loop_ends_with_its_cpu_time() {
 
 #[test]
 fn time_is_cpu_time_and_not_the_wall_clock() {
-    // Far more threads than cores: by the wall clock each takes many times its own work, and all of them finish.
+    // Far more threads than the cores that they have, which are not those of the machine: by the wall clock each takes many
+    // times its own work, and all of them finish.
+    let all = sched_getaffinity(None).unwrap();
+    let mut two = CpuSet::new();
+    let cores = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
+    cores.take(2).for_each(|core| two.set(core));
+    sched_setaffinity(None, &two).unwrap();
     let guest = Arc::new(hostile(
         Limits {
             time: Duration::from_secs(2),
@@ -66,6 +73,7 @@ fn time_is_cpu_time_and_not_the_wall_clock() {
             std::thread::spawn(move || order(&guest, &json!({"do": "burn", "n": 20})).map(drop))
         })
         .collect();
+    sched_setaffinity(None, &all).unwrap();
     for thread in threads {
         assert_eq!(thread.join().unwrap(), Ok(()));
     }
