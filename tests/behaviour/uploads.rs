@@ -48,7 +48,7 @@ fn kept(world: &World) -> Result {
     cut_short(&user)?;
     ensure!(app.uploads()?.is_empty(), "left behind: {:?}", app.uploads()?);
     ensure!(
-        user.settings()?.has(200)?["profile"].get("photo").is_none(),
+        user.settings()?.has(200)?["profile"]["photo"].is_null(),
         "there is a photo"
     );
 

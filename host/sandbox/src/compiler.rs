@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, nice, setrlimit};
 
 use super::compiled::Compiled;
 use super::error::{Label, LoadError};
-use super::{engine, load};
+use super::{engine, imports};
 use sandman_core::digest;
 
 /// How a component becomes machine code.
@@ -62,7 +62,7 @@ impl Fault {
     }
 }
 
-/// Has a child look at what `wasm` imports and exports. A refusal is in the words of [`load::Seen`].
+/// Has a child look at what `wasm` imports and exports. A refusal is in the words of [`imports::Seen`].
 pub(super) fn inspect(bounds: CompileBounds, wasm: &[u8]) -> Result<(), Fault> {
     run(command(bounds), bounds, wasm)
 }
@@ -155,7 +155,7 @@ pub fn compile_in_child(cache: Option<&Path>, bounds: CompileBounds, mut wasm: i
     wasm.read_to_end(&mut bytes)
         .map_err(|error| format!("the component cannot be read: {error}"))?;
     let Some(cache) = cache else {
-        return load::see(&bytes).map_err(|seen| seen.to_words());
+        return imports::see(&bytes).map_err(|seen| seen.to_words());
     };
     let engine = engine::compiler().map_err(|fault| format!("{fault:#}"))?;
     let kept = |error: io::Error| format!("compiled code cannot be kept in {}: {error}", cache.display());

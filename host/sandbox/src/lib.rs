@@ -13,6 +13,7 @@ mod cpu;
 mod engine;
 mod error;
 mod guest;
+mod imports;
 mod invoke;
 mod limiter;
 mod load;
@@ -227,5 +228,5 @@ pub fn inspect(handler: &str, wasm: &[u8]) -> Result<(), LoadError> {
         handler: handler.into(),
         version: 0,
     };
-    load::see(wasm).map_err(|seen| seen.of(&label))
+    imports::see(wasm).map_err(|seen| seen.of(&label))
 }

@@ -11,6 +11,7 @@ mod lag;
 pub(crate) use kafka::{problems as kafka_problems, topics};
 mod reload;
 mod shortage;
+mod switch;
 mod threads;
 
 use std::io::Write;
@@ -44,7 +45,7 @@ use admin::Admin;
 use control::HostControl;
 use http::Http;
 use lag::Watch;
-use reload::Switch;
+use switch::Switch;
 use threads::{Signals, Threads};
 
 /// How long the start waits for Kafka before it says that it serves without it.

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
 use super::lag::LagView;
-use super::reload::Switch;
+use super::switch::Switch;
 use sandman_config::Config;
 use sandman_core::event::iso_millis;
 use sandman_core::lanes::HandlerIx;

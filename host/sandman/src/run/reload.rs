@@ -6,17 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use crossbeam_channel::Sender;
 
 use super::control::HostControl;
 use super::http::Http;
+use super::switch::{Added, Plan, Switch};
 use super::{Host, kafka};
 use sandman_config::{Brokers, Config, Difference, HandlerConfig, Problem};
 use sandman_core::event::TopicPartition;
-use sandman_core::lanes::HandlerIx;
 use sandman_core::progress::Progress;
 use sandman_core::store::Store;
-use sandman_core::version::Version;
 use sandman_engine::registry::Handler;
 use sandman_kafka::ensure_topics;
 use sandman_operate::control::{ReloadError, Reloaded};
@@ -28,27 +26,6 @@ const TOPICS: Duration = Duration::from_secs(20);
 const SWITCH: Duration = Duration::from_secs(20);
 /// How long the consumer of a handler that is gone may take to leave its group.
 const LEAVE: Duration = Duration::from_secs(30);
-
-/// A switch that the host's loop is to make, and where it tells how it went.
-pub(super) struct Switch {
-    plan: Plan,
-    answer: Sender<Result<(), String>>,
-}
-
-/// Everything that is to change, ready.
-struct Plan {
-    config: Config,
-    /// The active versions of handlers that go on, with what they are given now.
-    again: Vec<(HandlerIx, Version)>,
-    added: Vec<Added>,
-    removed: Vec<Arc<str>>,
-}
-
-struct Added {
-    handler: HandlerConfig,
-    ready: Ready,
-    progress: Vec<(TopicPartition, Progress)>,
-}
 
 impl HostControl {
     /// Reads the configuration again and follows it.
