@@ -36,6 +36,7 @@ mod planted;
 mod poison;
 mod preferences_routes;
 mod profile_routes;
+mod recreated;
 mod reload;
 mod sections;
 mod seeing;
@@ -45,6 +46,7 @@ mod tokens;
 mod torn;
 mod torture;
 mod unended;
+mod unreadable;
 mod uploads;
 mod uploads_sweep;
 mod values;
@@ -77,6 +79,8 @@ fn main() -> ExitCode {
         attempts::BEHAVIOURS,
         one_host::BEHAVIOURS,
         unended::BEHAVIOURS,
+        recreated::BEHAVIOURS,
+        unreadable::BEHAVIOURS,
         drain::BEHAVIOURS,
         hostile::BEHAVIOURS,
         hostage::BEHAVIOURS,

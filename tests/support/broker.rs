@@ -23,6 +23,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::Result;
+use crate::wait::eventually;
 use in_process::InProcess;
 
 /// A Kafka cluster that tests talk to.
@@ -184,6 +185,22 @@ impl Cluster {
             Some(_) => self.create_topics(topics, partitions),
             None => Ok(()),
         }
+    }
+
+    /// Deletes a topic, and returns when it is gone.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn delete_topic(&self, topic: &str) -> Result {
+        let deleted = block_on(self.admin()?.delete_topics(&[topic], &options())).context("the topic stays")?;
+        for topic in deleted {
+            topic.map_err(|(topic, code)| anyhow!("the topic {topic} stays: {code}"))?;
+        }
+        eventually("the topic is gone", || {
+            let known = client::metadata(&self.brokers)?;
+            let is_there = known.topics().iter().any(|known| known.name() == topic);
+            Ok((!is_there).then_some(()))
+        })
     }
 
     /// Removes every topic whose name starts with `prefix`.

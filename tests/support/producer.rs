@@ -14,6 +14,7 @@ use crate::Result;
 use crate::broker::client;
 use crate::event::Event;
 use crate::wait::PATIENCE;
+use crate::world::World;
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -80,6 +81,21 @@ impl Producer {
             .set("enable.idempotence", "true")
             .set("compression.type", compression.name())
             .set("linger.ms", "5")
+            .create_with_context(deliveries.clone())
+            .context("no producer")?;
+        Ok(Self { inner, deliveries })
+    }
+
+    /// A producer that puts all it is given at once into one batch, however large that is before it is packed.
+    pub(crate) fn open_for_large_batches(brokers: &str, compression: Compression) -> Result<Self> {
+        let deliveries = Deliveries::default();
+        let inner = client(brokers)
+            .set("partitioner", "murmur2_random")
+            .set("compression.type", compression.name())
+            .set("message.max.bytes", "900000000")
+            .set("batch.size", "900000000")
+            .set("queue.buffering.max.kbytes", "1000000")
+            .set("linger.ms", "2000")
             .create_with_context(deliveries.clone())
             .context("no producer")?;
         Ok(Self { inner, deliveries })
@@ -152,5 +168,15 @@ impl Producer {
                 Err((error, _)) => return Err(error).with_context(|| format!("a record cannot be sent to {topic}")),
             }
         }
+    }
+}
+
+impl World {
+    /// Sends events of one key in one batch, and returns where each landed.
+    ///
+    /// # Errors
+    /// If one does not arrive.
+    pub fn send_packed(&self, topic: &str, events: &[Event], compression: Compression) -> Result<Vec<(i32, i64)>> {
+        Producer::open_for_large_batches(self.cluster()?.brokers(), compression)?.send(topic, events)
     }
 }

@@ -11,7 +11,7 @@ use witness::Asked;
 
 use crate::checker::{Fate, Rules, Verdict};
 use crate::wait::PATIENCE;
-use crate::{Handler, Host, ProgressRows, Result, Settings, guest};
+use crate::{Handler, Host, ProgressRows, Result, Settings, eventually, guest};
 
 use super::{Load, Run, Scenario};
 
@@ -23,12 +23,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ),
     Scenario::short(
         "group-input-truncated",
-        "records that are not done are deleted while the host is stopped: a loud stop, and the way out",
+        "records that are not done are deleted while the host is stopped: the handler stops loudly, and the way out",
         truncated,
     ),
     Scenario::long(
         "group-input-truncated-live",
-        "records that are not done are deleted while the host runs: a loud stop, and the way out",
+        "records that are not done are deleted while the host runs: the handler stops loudly, and the way out",
         truncated_live,
     ),
 ];
@@ -73,6 +73,19 @@ fn stops(host: Host, words: &[&str]) -> Result {
         "no line says {words:?}:\n{}",
         ended.stderr
     );
+    Ok(())
+}
+
+/// Waits for a handler that must stop by itself while the host goes on; all of `words` are in one line of its log.
+fn handler_stops(host: Host, words: &[&str]) -> Result {
+    host.says(words)?;
+    eventually("the handler is said to be stopped", || {
+        let health = host.operator().get("/health")?.json();
+        let is_said = health["status"] == "degraded" && health["handlers"][0]["stopped"] == true;
+        Ok(is_said.then_some(()))
+    })?;
+    let ended = host.terminate()?;
+    ensure!(ended.code() == 0, "the host ended with {}", ended.status);
     Ok(())
 }
 
@@ -177,7 +190,7 @@ fn truncated(run: &Run<'_>) -> Result<Verdict> {
 
     for _ in 0..2 {
         let host = run.world.host(&settings)?;
-        stops(host, &["the next record to read is gone", run.input_topic(), "offset"])?;
+        handler_stops(host, &["the next record to read is gone", run.input_topic(), "offset"])?;
         let after = Standing::of(run)?;
         ensure!(after == before, "it was {before:?} and is {after:?}");
     }
@@ -207,7 +220,7 @@ fn truncated_live(run: &Run<'_>) -> Result<Verdict> {
     let cut = truncate(run, &late)?;
     host.thaw()?;
     all.extend(late);
-    stops(host, &["the next record to read is gone", run.input_topic(), "offset"])?;
+    handler_stops(host, &["the next record to read is gone", run.input_topic(), "offset"])?;
 
     // What was done until then is known to the store alone, and has its events; what was deleted and not done must not show.
     let done = progress(run)?;

@@ -164,6 +164,7 @@ impl Keys {
             tombstones,
             emits,
             group,
+            recreated,
             settings,
             instances,
             limits,
@@ -181,6 +182,7 @@ impl Keys {
         // What is in memory is in the lanes of the old keys.
         self.add(&key("key"), keyed_by, &new.key);
         self.add(&key("group"), group, &new.group);
+        self.add(&key("recreated"), recreated, &new.recreated);
         let given = (emits, settings, instances, limits, retry);
         given != (&new.emits, &new.settings, &new.instances, &new.limits, &new.retry) || *tombstones != new.tombstones
     }

@@ -12,6 +12,7 @@ use super::kind::{Kind, duration, integer, is_kafka_name, kafka_name, list, numb
 use super::problem::Report;
 use super::section::{Section, resolve};
 use super::settings;
+use sandman_core::broker::Recreation;
 use sandman_core::event::EventKey;
 use sandman_core::limits::{Instances, Limits, Retry, Tombstones};
 
@@ -36,6 +37,8 @@ pub struct HandlerConfig {
     pub emits: BTreeSet<String>,
     /// Its consumer group.
     pub group: String,
+    /// What becomes of its progress in a topic that was deleted and made anew.
+    pub recreated: Recreation,
     /// Its own settings, a JSON object as text.
     pub settings: Arc<str>,
     /// Whether each invocation gets an instance of its own.
@@ -60,6 +63,7 @@ impl HandlerConfig {
             tombstones: Tombstones::default(),
             emits: BTreeSet::new(),
             group: String::new(),
+            recreated: Recreation::default(),
             settings: "{}".into(),
             instances: Instances::Fresh,
             limits: Limits::default(),
@@ -69,6 +73,7 @@ impl HandlerConfig {
 }
 
 const TOMBSTONES: &[(&str, Tombstones)] = &[("skip", Tombstones::Skip), ("dead-letter", Tombstones::DeadLetter)];
+const RECREATED: &[(&str, Recreation)] = &[("stop", Recreation::Stop), ("restart", Recreation::Restart)];
 const INSTANCES: &[(&str, Instances)] = &[("fresh", Instances::Fresh), ("reused", Instances::Reused)];
 
 pub(super) fn read_all(
@@ -111,6 +116,7 @@ fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaCo
     let longest = LONGEST_TOPIC.saturating_sub(kafka.topic_prefix.len());
     let emits = section.or("emits", &list(kafka_name(longest)), Vec::new());
     let group = section.or("group", &kafka_name(249), format!("{}-{name}", host.deployment));
+    let recreated = section.or("recreated", &one_of(RECREATED), Recreation::default());
     let settings = settings::read(&mut section);
     let instances = section.or("instances", &one_of(INSTANCES), Instances::Fresh);
     let limits = read_limits(section.section("limits"));
@@ -125,6 +131,7 @@ fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaCo
         tombstones,
         emits: emits.into_iter().collect(),
         group,
+        recreated,
         settings,
         instances,
         limits,

@@ -6,5 +6,5 @@
 mod consume;
 mod publish;
 
-pub use consume::{Extent, Flow, Intake, Start};
+pub use consume::{Extent, Flow, Intake, IntakeError, NamedTopic, Recreated, Recreation, Start};
 pub use publish::{Broker, Cursor, CursorError, PublishError, Published, Publisher, TopicSpec, TopicsError};

@@ -18,6 +18,6 @@ pub use encode::{NewEnvelope, Outgoing, encode};
 pub use envelope::Envelope;
 pub use headers::{Header, Headers};
 pub use key::{EventKey, KeyError, Pointer};
-pub use record::{OutRecord, Record, TopicPartition};
+pub use record::{OutRecord, Record, TopicId, TopicPartition};
 pub use time::iso_millis;
 pub use trace::TraceContext;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::event::{OutRecord, TopicPartition};
+use crate::event::{OutRecord, TopicId, TopicPartition};
 use crate::progress::Progress;
 
 pub use versions::{Action, Activation, Active, KeptVersion, NewVersion, Outcome, VersionStore};
@@ -229,6 +229,24 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     fn progress(&self, handler: &str) -> Result<Vec<(TopicPartition, Progress)>, StoreError>;
+
+    /// The topic that the handler's progress under this name is about; `None` as long as nobody has said.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    fn topic_id(&self, handler: &str, topic: &str) -> Result<Option<TopicId>, StoreError>;
+
+    /// Says which topic the handler's progress under this name is about.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    fn adopt_topic(&self, handler: &Arc<str>, topic: &str, id: &TopicId) -> Result<(), StoreError>;
+
+    /// The name stands for another topic now: forgets the handler's progress and attempts under it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    fn restart_topic(&self, handler: &Arc<str>, topic: &str, id: &TopicId) -> Result<(), StoreError>;
 
     /// Failed attempts of the records of one partition that are not done.
     ///

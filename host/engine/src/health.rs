@@ -29,6 +29,8 @@ pub struct HandlerHealth {
     pub handler: Arc<str>,
     /// Why, in words.
     pub reason: String,
+    /// Whether it consumes nothing any more, until an operator has mended the cause.
+    pub stopped: bool,
 }
 
 /// In a word.
@@ -37,7 +39,7 @@ pub struct HandlerHealth {
 pub enum Status {
     /// All is well.
     Healthy,
-    /// Kafka is away, or a handler consumes nothing: requests are served, events follow.
+    /// Kafka is away, or a handler does not consume all that it should: requests are served, everything else goes on.
     Degraded,
     /// Nothing can be committed.
     Unhealthy,
@@ -93,7 +95,7 @@ impl HealthView {
     /// The handlers that do not do their work now, one entry for each reason. The log says what changed.
     pub fn set_handlers(&self, handlers: Vec<HandlerHealth>) {
         let before = std::mem::replace(&mut self.health.lock().handlers, handlers.clone());
-        for HandlerHealth { handler, reason } in handlers.iter().filter(|now| !before.contains(now)) {
+        for HandlerHealth { handler, reason, .. } in handlers.iter().filter(|now| !before.contains(now)) {
             tracing::warn!(%handler, reason, "degraded");
         }
         let is_over = |was: &&HandlerHealth| handlers.iter().all(|now| now.handler != was.handler);
@@ -150,6 +152,7 @@ mod tests {
         let kept_out = HandlerHealth {
             handler: "profile".into(),
             reason: "it has no partition".to_owned(),
+            stopped: false,
         };
         view.set_handlers(vec![kept_out.clone()]);
         assert_eq!((view.report().status, view.report().ready), (Status::Degraded, true));

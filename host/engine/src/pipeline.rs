@@ -11,6 +11,7 @@ mod committer;
 mod crew;
 mod fold;
 mod handover;
+mod identity;
 mod intake;
 mod partitions;
 mod received;

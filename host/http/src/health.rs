@@ -39,10 +39,9 @@ pub fn routes(health: Arc<HealthView>, audience: Audience) -> Router {
 impl Shown {
     fn report(&self) -> HealthReport {
         let mut report = self.0.report();
-        if self.1 == Audience::Anybody && report.reason.is_some() {
-            report.reason = Some("the host cannot work; the admin listener and the log say why".to_owned());
-        }
         if self.1 == Audience::Anybody {
+            let elsewhere = |what: &str| format!("{what}; the admin listener and the log say why");
+            report.reason = report.reason.map(|_| elsewhere("the host cannot work"));
             for handler in &mut report.handlers {
                 "the admin listener and the log say why".clone_into(&mut handler.reason);
             }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rdkafka::{Offset, TopicPartitionList};
 
 use sandman_core::broker::Start;
-use sandman_core::event::TopicPartition;
+use sandman_core::event::{TopicId, TopicPartition};
 
 /// What a consumer knows of one of its partitions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Slot {
     pub(super) partition: TopicPartition,
     /// Where reading started.
@@ -16,6 +16,10 @@ pub(super) struct Slot {
     /// The offset after the last record handed over; nothing below it is handed over again.
     pub(super) next: i64,
     pub(super) paused: bool,
+    /// The topic that was taken, where the broker gives ids.
+    pub(super) topic: Option<TopicId>,
+    /// The topic's name stands for another one now: nothing more is handed over.
+    pub(super) stale: bool,
 }
 
 /// The partitions that a consumer has. A record of any other is a late one and is dropped.
@@ -25,7 +29,7 @@ pub(super) struct Assignment {
 }
 
 impl Assignment {
-    pub(super) fn add(&mut self, partition: TopicPartition, start: Start) {
+    pub(super) fn add(&mut self, partition: TopicPartition, start: Start, topic: Option<TopicId>) {
         self.remove(&partition);
         let next = match start {
             Start::Beginning => 0,
@@ -36,6 +40,8 @@ impl Assignment {
             start,
             next,
             paused: false,
+            topic,
+            stale: false,
         });
     }
 
@@ -54,6 +60,18 @@ impl Assignment {
 
     pub(super) fn slots(&mut self) -> impl Iterator<Item = &mut Slot> {
         self.slots.iter_mut()
+    }
+
+    /// The topic's name stands for this one now. Says whether partitions of another one were taken under it.
+    pub(super) fn named(&mut self, topic: &str, id: &TopicId) -> bool {
+        let of_another =
+            |slot: &Slot| &*slot.partition.topic == topic && slot.topic.as_ref().is_some_and(|taken| taken != id);
+        let mut any = false;
+        for slot in self.slots.iter_mut().filter(|slot| of_another(slot)) {
+            slot.stale = true;
+            any = true;
+        }
+        any
     }
 
     pub(super) fn any_paused(&self) -> bool {
@@ -83,6 +101,17 @@ impl Topics {
             .iter()
             .find(|name| &***name == topic)
             .map_or_else(|| Arc::from(topic), Arc::clone)
+    }
+
+    /// The topics of these partitions, each once.
+    pub(super) fn of(partitions: &[TopicPartition]) -> Vec<Arc<str>> {
+        let mut topics: Vec<_> = partitions
+            .iter()
+            .map(|partition| Arc::clone(&partition.topic))
+            .collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
     }
 
     /// The partitions of the library's list.

@@ -12,11 +12,13 @@ use thiserror::Error;
 
 use super::assignment::{Assignment, Topics};
 use super::client::Monitor;
+use super::doubt::Doubts;
 use super::health::KafkaHealth;
 use super::polling::Polling;
 use super::rebalance::Member;
 use super::settings::KafkaSettings;
 use sandman_core::broker::Intake;
+use sandman_core::broker::Recreated;
 use sandman_core::store::StoreError;
 
 /// What a consumer is told.
@@ -58,6 +60,9 @@ pub enum ConsumeError {
          a backup, or, if that is accepted, start once with `sandman run --adopt`"
     )]
     ProgressGone(String),
+    /// A topic's name stands for another topic than the progress is about.
+    #[error("{0}")]
+    Recreated(Box<Recreated>),
     /// The cluster does not allow it.
     #[error("not allowed to {what}: {reason}; grant it to the user of the host")]
     NotAllowed {
@@ -79,12 +84,26 @@ pub enum ConsumeError {
          them, or give it a host.deployment of its own"
     )]
     Fenced(String),
+    /// A record cannot be read.
+    #[error(
+        "what is next cannot be read: {0}; going on would lose it. The log's segment on the broker may be damaged, or the \
+         batch unpacks to more than `receive.message.max.bytes` of [kafka.options]; mend that and restart the host, or, if \
+         the loss is accepted, delete the records up to there (kafka-delete-records.sh) and give the handler a new name"
+    )]
+    Unreadable(String),
     /// The library gave up.
     #[error("kafka consumer failed: {0}")]
     Failed(String),
     /// The consumer was told to stop but did not within the given time; it is left behind.
     #[error("consumer of handler `{0}` did not end in time; kafka will notice after `session.timeout.ms`")]
     NotClosed(Arc<str>),
+}
+
+impl ConsumeError {
+    /// Whether the whole host must not go on: the store is not what it was, or another host has taken over.
+    pub fn ends_host(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::ProgressGone(_) | Self::Fenced(_))
+    }
 }
 
 /// What the handle tells the loop.
@@ -176,8 +195,10 @@ pub fn spawn_consumer(
         last_reason: Mutex::default(),
         quiet: AtomicBool::new(false),
         signature: options.signature,
+        embedded: settings.embedded,
         adopt: options.adopt,
         again: AtomicBool::new(false),
+        fetched_by: Mutex::default(),
     };
     let consumer: BaseConsumer<Member> = settings
         .consumer(&options.group, &options.member)
@@ -188,7 +209,8 @@ pub fn spawn_consumer(
         .map_err(|error| ConsumeError::Settings(error.to_string()))?;
     let orders = Arc::new(Orders::default());
     let (end, ended) = mpsc::channel();
-    let polling = Polling::new(consumer, Arc::clone(&orders), options.group);
+    let doubts = Doubts::new(Arc::clone(&options.handler), settings.clone(), Arc::clone(health));
+    let polling = Polling::new(consumer, Arc::clone(&orders), options.group, doubts);
     let on_fatal = options.on_fatal;
     let thread = thread::Builder::new()
         .name(format!("consume {}", options.handler))

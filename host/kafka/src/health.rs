@@ -4,6 +4,7 @@
 //! nothing when it comes back; the statistics tell both, two seconds late; the poll watch sees a consumer that hangs in
 //! our own code, of which the library can only complain to the thread that hangs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -21,6 +22,17 @@ pub struct KafkaHealth {
     clients: Mutex<Vec<Weak<ClientHealth>>>,
     last_error: Mutex<Option<String>>,
     breaches: AtomicU64,
+    /// By handler.
+    faults: Mutex<BTreeMap<Arc<str>, HandlerFault>>,
+}
+
+/// Why a handler does not consume all that it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlerFault {
+    /// What is wrong, and where.
+    pub reason: String,
+    /// Its consumer has ended; else it goes on with what is not concerned.
+    pub stopped: bool,
 }
 
 /// The health of one client, fed by the client itself; gone from [`KafkaHealth`] when dropped.
@@ -82,6 +94,44 @@ impl KafkaHealth {
     /// A consumer that has not polled for too long, or was thrown out of its group for that and is not back yet.
     pub fn poll_breach(&self) -> Option<String> {
         self.clients().iter().find_map(|client| client.breach())
+    }
+
+    /// The handlers that do not consume all that they should.
+    pub fn faults(&self) -> BTreeMap<Arc<str>, HandlerFault> {
+        self.faults.lock().clone()
+    }
+
+    /// The consumer of a handler has ended, and nothing but an operator mends that.
+    pub fn stopped(&self, handler: &Arc<str>, error: &dyn fmt::Display) {
+        tracing::error!(handler = &**handler, %error, "the handler consumes nothing any more; everything else goes on");
+        let fault = HandlerFault {
+            reason: error.to_string(),
+            stopped: true,
+        };
+        self.faults.lock().insert(Arc::clone(handler), fault);
+    }
+
+    /// The consumer of a handler cannot read all that it should.
+    pub(super) fn degraded(&self, handler: &Arc<str>, reason: &str) {
+        let mut faults = self.faults.lock();
+        if faults.get(handler).is_some_and(|known| known.reason == reason) {
+            return;
+        }
+        tracing::warn!(
+            handler = &**handler,
+            reason,
+            "the handler does not consume all that it should"
+        );
+        let fault = HandlerFault {
+            reason: reason.to_owned(),
+            stopped: false,
+        };
+        faults.insert(Arc::clone(handler), fault);
+    }
+
+    /// Nothing is wrong with the handler, or it has a new consumer, or is gone.
+    pub fn well(&self, handler: &str) {
+        self.faults.lock().remove(handler);
     }
 
     /// How often a consumer was thrown out of its group because it did not poll.

@@ -10,8 +10,11 @@ use rdkafka::message::{BorrowedMessage, Message};
 
 use super::assignment::list;
 use super::consumer::{ConsumeError, Orders};
-use super::rebalance::Member;
+use super::doubt::Doubts;
+use super::identity::topic_ids;
+use super::rebalance::{DESCRIBE, Member};
 use super::record::owned;
+use super::verdict::{Verdict, verdict};
 use super::wait::Deadline;
 use sandman_core::broker::{Flow, Start};
 use sandman_core::event::TopicPartition;
@@ -39,10 +42,11 @@ pub(super) struct Polling {
     told: Instant,
     positioned: Instant,
     unlooked: u32,
+    doubts: Doubts,
 }
 
 impl Polling {
-    pub(super) fn new(consumer: BaseConsumer<Member>, orders: Arc<Orders>, group: String) -> Self {
+    pub(super) fn new(consumer: BaseConsumer<Member>, orders: Arc<Orders>, group: String, doubts: Doubts) -> Self {
         Self {
             consumer,
             orders,
@@ -50,6 +54,7 @@ impl Polling {
             told: Instant::now(),
             positioned: Instant::now(),
             unlooked: 0,
+            doubts,
         }
     }
 
@@ -118,7 +123,7 @@ impl Polling {
         let source = {
             let mut assignment = member.assignment.lock();
             let slot = assignment.find(message.topic(), message.partition());
-            let Some(slot) = slot.filter(|slot| message.offset() >= slot.next) else {
+            let Some(slot) = slot.filter(|slot| message.offset() >= slot.next && !slot.stale) else {
                 // Of a partition that was taken away, or handed over before: progress accounts for it elsewhere.
                 tracing::debug!(
                     topic = message.topic(),
@@ -211,7 +216,7 @@ impl Polling {
             self.told = Instant::now();
             self.tell_group();
         }
-        Ok(())
+        self.doubts.settle(&self.consumer)
     }
 
     fn resume(&self, partitions: &[TopicPartition]) -> Result<(), ConsumeError> {
@@ -253,13 +258,8 @@ impl Polling {
 
     fn tell_group(&self) {
         let member = self.member();
-        member.tell_group(&self.consumer, |partition| {
-            member
-                .assignment
-                .lock()
-                .find(&partition.topic, partition.partition)
-                .is_some()
-        });
+        let slots: Vec<_> = member.assignment.lock().slots().map(|slot| slot.clone()).collect();
+        member.tell_group(&self.consumer, &slots);
     }
 
     /// The group's offsets at the end of a clean stop. Not the library's waiting commit, which has no deadline: closing the
@@ -269,46 +269,40 @@ impl Polling {
         self.tell_group();
     }
 
-    /// Ends the consumer for what will not pass; everything else the library retries by itself, and health shows it.
-    fn judge(&self, error: &KafkaError) -> Result<(), ConsumeError> {
+    /// Ends the consumer for what it cannot go on after, and remembers what may not pass.
+    fn judge(&mut self, error: &KafkaError) -> Result<(), ConsumeError> {
         use RDKafkaErrorCode as Code;
         let reason = self.member().last_reason.lock().clone();
-        let refused = |what: String| {
-            Err(ConsumeError::NotAllowed {
-                what,
-                reason: reason.clone(),
-            })
-        };
-        match (error, error.rdkafka_error_code()) {
-            (_, Some(Code::AutoOffsetReset | Code::LogTruncation | Code::OffsetOutOfRange)) => {
-                match self.lost_offset(&reason) {
-                    Some(lost) => Err(ConsumeError::OffsetGone(lost)),
-                    // Taken away meanwhile: whoever has the partition next comes to the same place.
-                    None => Ok(()),
+        if let KafkaError::MessageConsumptionFatal(code) = error {
+            let group = &self.group;
+            if self.is_fenced() {
+                return Err(ConsumeError::Fenced(group.clone()));
+            }
+            return Err(ConsumeError::Failed(format!("{code}: {reason} (group `{group}`)")));
+        }
+        let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        match verdict(code) {
+            Verdict::Gone => self
+                .lost_offset(&reason)
+                .map_or(Ok(()), |lost| Err(ConsumeError::OffsetGone(lost))),
+            Verdict::Skips => Err(self.doubts.skipped(&self.consumer, &reason)),
+            verdict @ (Verdict::Waits | Verdict::Doubtful) => {
+                self.doubts
+                    .raise(verdict, &format!("{reason} (group `{}`)", self.group));
+                Ok(())
+            }
+            Verdict::Passes => {
+                match code {
+                    Code::InconsistentGroupProtocol => tracing::warn!(
+                        group = %self.group,
+                        "the group has members that divide partitions in another way, so the handler consumes nothing: \
+                         stop them, or give the handler a group of its own"
+                    ),
+                    Code::PollExceeded => tracing::warn!(group = %self.group, "{reason}"),
+                    _ => tracing::debug!(group = %self.group, ?code, "{reason}"),
                 }
-            }
-            (_, Some(Code::TopicAuthorizationFailed)) => refused("read the topics of the handler".to_owned()),
-            (_, Some(Code::GroupAuthorizationFailed)) => refused(format!("join the group `{}`", self.group)),
-            (KafkaError::MessageConsumptionFatal(_), _) if self.is_fenced() => {
-                Err(ConsumeError::Fenced(self.group.clone()))
-            }
-            (KafkaError::MessageConsumptionFatal(code), _) => Err(ConsumeError::Failed(format!(
-                "{code}: {reason} (group `{}`)",
-                self.group
-            ))),
-            (_, Some(Code::InconsistentGroupProtocol)) => {
-                tracing::warn!(
-                    group = %self.group,
-                    "the group has members that divide partitions in another way, so the handler consumes nothing: stop \
-                     them, or give the handler a group of its own"
-                );
                 Ok(())
             }
-            (_, Some(Code::PollExceeded | Code::UnknownTopicOrPartition | Code::UnknownTopic)) => {
-                tracing::warn!(group = %self.group, "{reason}");
-                Ok(())
-            }
-            _ => Ok(()),
         }
     }
 
@@ -318,7 +312,8 @@ impl Polling {
         fatal.is_some_and(|(code, _)| code == RDKafkaErrorCode::FencedInstanceId)
     }
 
-    /// The library says that an offset is gone, but not of which partition. `None` if we have none any more.
+    /// The library says that an offset is gone, but not of which partition. `None` if we have none any more, or the topic was
+    /// made anew: that is another error, when its partitions are assigned.
     fn lost_offset(&self, reason: &str) -> Option<String> {
         let deadline = Deadline::after(SEARCH);
         let slots: Vec<(TopicPartition, i64, Start)> = {
@@ -328,7 +323,7 @@ impl Polling {
                 .map(|slot| (slot.partition.clone(), slot.next, slot.start))
                 .collect()
         };
-        if slots.is_empty() {
+        if slots.is_empty() || self.is_another_topic(deadline) {
             return None;
         }
         let mut lost = Vec::new();
@@ -349,9 +344,25 @@ impl Polling {
             lost.join(", ")
         };
         Some(format!(
-            "the next record to read is gone: {lost}. Retention deleted it, or the topic was made anew; going on would \
-             lose events silently. Restore the topic, or, if the loss is accepted, start the handler over under a new \
-             group and state"
+            "the next record to read is gone: {lost}. Retention or somebody deleted it, or the brokers lost it; going on \
+             would lose events silently. Restore the topic, or, if the loss is accepted, start the handler over under a \
+             new group and state"
         ))
+    }
+
+    /// Whether a name stands for another topic than the one that was taken: if it does, its partitions are given back.
+    fn is_another_topic(&self, deadline: Deadline) -> bool {
+        let member = self.member();
+        let is_stale = || member.assignment.lock().slots().any(|slot| slot.stale);
+        if is_stale() || member.embedded {
+            return is_stale();
+        }
+        let names = member.topics.names();
+        if let Ok(ids) = topic_ids(self.consumer.client(), &names, deadline.slice(DESCRIBE)) {
+            for (name, id) in names.iter().zip(ids) {
+                id.into_iter().for_each(|id| member.renamed(name, id));
+            }
+        }
+        is_stale()
     }
 }

@@ -3,6 +3,7 @@
 //! The library's own handling ignores whether assigning worked, and starts from the group's offsets. Ours starts from the
 //! store's progress and turns a failure into a stop.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,21 +11,26 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::util::Timeout;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
-use super::assignment::{Assignment, Topics, list, offset};
+use super::assignment::{Assignment, Slot, Topics, list, offset};
 use super::client::Monitor;
 use super::consumer::ConsumeError;
+use super::identity::{changed_id, topic_ids};
 use super::polling::POLL;
 use super::wait::Deadline;
-use sandman_core::broker::{Intake, Start};
-use sandman_core::event::TopicPartition;
+use sandman_core::broker::{Intake, IntakeError, NamedTopic, Start};
+use sandman_core::event::{TopicId, TopicPartition};
+use sandman_core::store::StoreError;
 
 /// How long the group may take to say what it knows; far below the poll interval, at which it would throw us out.
 const ASK: Duration = Duration::from_secs(20);
+
+/// The same for the brokers, and the ids of topics.
+pub(super) const DESCRIBE: Duration = Duration::from_secs(5);
 
 /// The context of a consumer: everything that its callbacks and its loop share. All of it runs on the consumer's thread.
 pub(super) struct Member {
@@ -40,10 +46,27 @@ pub(super) struct Member {
     pub(super) quiet: AtomicBool,
     /// Who commits, for those who look at the group's offsets.
     pub(super) signature: String,
+    /// The broker is the embedded one, which has no ids of topics and does not answer for them.
+    pub(super) embedded: bool,
     /// What the group was told by this store counts for nothing.
     pub(super) adopt: bool,
     /// Set when partitions were not taken because the group did not say what it knows of them: the loop joins again.
     pub(super) again: AtomicBool,
+    /// The topics that the library fetches under their names.
+    pub(super) fetched_by: Mutex<HashMap<Arc<str>, TopicId>>,
+}
+
+/// Why partitions were not taken.
+enum NotTaken {
+    /// The consumer ends.
+    Never(ConsumeError),
+    /// They are asked for again.
+    NotNow(String),
+}
+
+fn id_of(topics: &[NamedTopic], partition: &TopicPartition) -> Option<TopicId> {
+    let found = topics.iter().find(|(name, _)| *name == partition.topic)?;
+    found.1.clone()
 }
 
 impl Member {
@@ -53,29 +76,16 @@ impl Member {
 
     fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
         let partitions = self.wanted(self.topics.partitions(list));
-        let starts = match self.intake.assigned(&partitions) {
-            Ok(starts) if starts.len() == partitions.len() => starts,
-            Ok(_) => {
-                self.fail(ConsumeError::Rebalance(
-                    "the intake did not say where each partition starts".to_owned(),
-                ));
-                Vec::new()
+        let (starts, topics) = match self.starts(consumer, &partitions) {
+            Ok(found) => found,
+            Err(NotTaken::Never(error)) => {
+                self.fail(error);
+                Default::default()
             }
-            Err(error) => {
-                self.fail(ConsumeError::Store(error));
-                Vec::new()
-            }
-        };
-        let starts = match self.progress_gone(consumer, &partitions, &starts) {
-            Ok(gone) if gone.is_empty() => starts,
-            Ok(gone) => {
-                self.fail(ConsumeError::ProgressGone(gone.join(", ")));
-                Vec::new()
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the group does not say what it knows of its partitions; joining it again");
+            Err(NotTaken::NotNow(reason)) => {
+                tracing::warn!(reason, "partitions are not taken now; joining the group again");
                 self.again.store(true, Ordering::Relaxed);
-                Vec::new()
+                Default::default()
             }
         };
         // Without starts nothing is taken, but the library must be answered all the same, or closing hangs.
@@ -99,7 +109,8 @@ impl Member {
         let mut assignment = self.assignment.lock();
         for (partition, start) in partitions.into_iter().zip(starts) {
             tracing::info!(%partition, ?start, "partition assigned");
-            assignment.add(partition, start);
+            let id = id_of(&topics, &partition);
+            assignment.add(partition, start, id);
         }
         drop(assignment);
         self.monitor.health().joined();
@@ -123,13 +134,92 @@ impl Member {
         partitions
     }
 
+    /// Where the partitions start, and which topics they are of.
+    fn starts(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &[TopicPartition],
+    ) -> Result<(Vec<Start>, Vec<NamedTopic>), NotTaken> {
+        let deadline = Deadline::after(ASK);
+        let topics = self.identify(consumer, partitions, deadline)?;
+        let starts = match self.intake.assigned(partitions, &topics) {
+            Ok(starts) if starts.len() == partitions.len() => starts,
+            Ok(_) => {
+                let reason = "the intake did not say where each partition starts".to_owned();
+                return Err(NotTaken::Never(ConsumeError::Rebalance(reason)));
+            }
+            Err(error @ IntakeError::NotYet(_)) => return Err(NotTaken::NotNow(error.to_string())),
+            Err(IntakeError::Store(error @ StoreError::Unavailable(_))) => {
+                return Err(NotTaken::NotNow(error.to_string()));
+            }
+            Err(IntakeError::Store(error)) => return Err(NotTaken::Never(ConsumeError::Store(error))),
+            Err(IntakeError::Recreated(recreated)) => {
+                return Err(NotTaken::Never(ConsumeError::Recreated(Box::new(recreated))));
+            }
+        };
+        let asked = (partitions, starts.as_slice(), topics.as_slice());
+        match self.progress_gone(consumer, asked, deadline) {
+            Ok(gone) if gone.is_empty() => Ok((starts, topics)),
+            Ok(gone) => Err(NotTaken::Never(ConsumeError::ProgressGone(gone.join(", ")))),
+            Err(error) => Err(NotTaken::NotNow(format!(
+                "the group does not say what it knows of its partitions: {error}"
+            ))),
+        }
+    }
+
+    /// Which topics the names stand for. What the library fetches by must agree: it may not have heard yet.
+    fn identify(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &[TopicPartition],
+        deadline: Deadline,
+    ) -> Result<Vec<NamedTopic>, NotTaken> {
+        let names = Topics::of(partitions);
+        let asked: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        let answer = match self.embedded {
+            true => Ok(vec![None; names.len()]),
+            false => topic_ids(consumer.client(), &asked, deadline.slice(DESCRIBE)),
+        };
+        let known = self.fetched_by.lock();
+        let ids = match answer {
+            Ok(ids) => ids,
+            Err(RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion) => {
+                vec![None; names.len()]
+            }
+            // Nobody answers for all topics: what the library itself goes by is as good.
+            Err(_) if names.iter().all(|name| known.contains_key(name)) => {
+                names.iter().map(|name| known.get(name).cloned()).collect()
+            }
+            Err(code) => return Err(NotTaken::NotNow(format!("the topics' ids are not known: {code}"))),
+        };
+        for (name, id) in names.iter().zip(&ids) {
+            if let (Some(id), Some(known)) = (id, known.get(name))
+                && id != known
+            {
+                let reason = format!("the client takes topic `{name}` for {known}, and it is {id}");
+                return Err(NotTaken::NotNow(reason));
+            }
+        }
+        Ok(names.into_iter().zip(ids).collect())
+    }
+
+    /// The library has found that the name stands for this topic, and fetches its records from now on.
+    pub(super) fn renamed(&self, topic: &str, id: TopicId) {
+        let taken = self.assignment.lock().named(topic, &id);
+        if taken {
+            tracing::warn!(topic, %id, "the topic was deleted and made anew; its partitions are given back");
+            self.again.store(true, Ordering::Relaxed);
+        }
+        self.fetched_by.lock().insert(Arc::from(topic), id);
+    }
+
     /// Partitions that would begin anew although this store has told the group that records which are still there are
     /// done. The store is the only place where progress counts, so this is how it shows that it has lost some.
     fn progress_gone(
         &self,
         consumer: &BaseConsumer<Self>,
-        partitions: &[TopicPartition],
-        starts: &[Start],
+        (partitions, starts, topics): (&[TopicPartition], &[Start], &[NamedTopic]),
+        deadline: Deadline,
     ) -> Result<Vec<String>, KafkaError> {
         let starts = partitions.iter().zip(starts);
         let anew = starts.filter(|(_, start)| **start == Start::Beginning);
@@ -138,10 +228,11 @@ impl Member {
         if self.adopt || anew.count() == 0 {
             return Ok(gone);
         }
-        let deadline = Deadline::after(ASK);
         for known in consumer.committed_offsets(anew, deadline.left())?.elements() {
             known.error()?;
-            let Some(done) = known.offset().to_raw().filter(|_| known.metadata() == self.signature) else {
+            let id = topics.iter().find(|(name, _)| &**name == known.topic());
+            let is_ours = self.has_signed(known.metadata(), id.and_then(|(_, id)| id.as_ref()));
+            let Some(done) = known.offset().to_raw().filter(|_| is_ours) else {
                 continue;
             };
             let (topic, partition) = (known.topic(), known.partition());
@@ -153,21 +244,41 @@ impl Member {
         Ok(gone)
     }
 
+    /// What goes with an offset: who says it, and of which topic.
+    fn signature_for(&self, topic: Option<&TopicId>) -> String {
+        match topic {
+            Some(id) => format!("{} {id}", self.signature),
+            None => self.signature.clone(),
+        }
+    }
+
+    /// Whether we have said so of this topic, and not of another one that had its name.
+    fn has_signed(&self, metadata: &str, topic: Option<&TopicId>) -> bool {
+        let Some(rest) = metadata.strip_prefix(&self.signature) else {
+            return false;
+        };
+        match (rest.strip_prefix(' '), topic) {
+            (Some(of), Some(id)) => *of == *id.0,
+            (Some(_), None) => true,
+            (None, _) => rest.is_empty(),
+        }
+    }
+
     fn revoke(&self, consumer: &BaseConsumer<Self>, revoked: &mut TopicPartitionList) {
-        let partitions: Vec<_> = {
+        let slots: Vec<Slot> = {
             let mut assignment = self.assignment.lock();
             // From here on no late record of them is handed over.
             let names = self.topics.partitions(revoked);
-            let slots = names.iter().filter_map(|name| assignment.remove(name));
-            slots.map(|slot| slot.partition).collect()
+            names.iter().filter_map(|name| assignment.remove(name)).collect()
         };
+        let partitions: Vec<_> = slots.iter().map(|slot| slot.partition.clone()).collect();
         self.intake.revoked(&partitions);
         let lost = consumer.assignment_lost();
         for partition in &partitions {
             tracing::info!(%partition, lost, "partition revoked");
         }
         if !lost {
-            self.tell_group(consumer, |partition| partitions.contains(partition));
+            self.tell_group(consumer, &slots);
         }
         let given = list(&partitions);
         let answer = match consumer.rebalance_protocol() {
@@ -183,14 +294,15 @@ impl Member {
 
     /// Tells the group how far the partitions are, without waiting. Only lag tools and foreign members look at it, so a
     /// failure is no more than a log line.
-    pub(super) fn tell_group(&self, consumer: &BaseConsumer<Self>, of: impl Fn(&TopicPartition) -> bool) {
+    pub(super) fn tell_group(&self, consumer: &BaseConsumer<Self>, slots: &[Slot]) {
         let mut offsets = TopicPartitionList::new();
         for (partition, offset) in self.intake.offsets() {
-            if !of(&partition) || offset < 0 {
+            let slot = slots.iter().find(|slot| slot.partition == partition && !slot.stale);
+            let Some(slot) = slot.filter(|_| offset >= 0) else {
                 continue;
-            }
+            };
             let mut element = offsets.add_partition(&partition.topic, partition.partition);
-            element.set_metadata(&self.signature);
+            element.set_metadata(self.signature_for(slot.topic.as_ref()));
             if let Err(error) = element.set_offset(rdkafka::Offset::Offset(offset)) {
                 tracing::debug!(%partition, offset, %error, "offset cannot be committed");
             }
@@ -206,6 +318,9 @@ impl Member {
 
 impl ClientContext for Member {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        if let Some((topic, id)) = changed_id(line) {
+            self.renamed(topic, id);
+        }
         self.monitor.on_log(level, facility, line);
     }
 

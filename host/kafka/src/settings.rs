@@ -19,6 +19,8 @@ pub struct KafkaSettings {
     pub ssl: bool,
     /// The login, if the cluster asks for one.
     pub sasl: Option<Sasl>,
+    /// Whether it is the embedded broker, which cannot answer all that a cluster can.
+    pub embedded: bool,
     /// Settings of librdkafka that are passed through; [`check_option`] says whether librdkafka takes one.
     pub options: BTreeMap<String, String>,
 }
@@ -151,11 +153,16 @@ impl KafkaSettings {
         let defaults = [
             // Brokers close idle connections; to a consumer that is no news.
             ("log.connection.close", "false"),
-            // At most about 16 MiB of records, and one answer more, wait in the client; 8 MiB come in one answer.
+            // At most about 16 MiB of records, and one answer more, wait in the client; 1 MiB comes in one answer, packed:
+            // what it unpacks to, which gzip makes up to a thousand times of it, lies in memory at once.
             ("queued.max.messages.kbytes", "16384"),
             ("queued.min.messages", "10000"),
-            ("fetch.max.bytes", "8388608"),
+            ("fetch.max.bytes", "1048576"),
             ("fetch.message.max.bytes", "1048576"),
+            // What a batch packed with zstd may unpack to; more cannot be read.
+            ("receive.message.max.bytes", "100000000"),
+            // A batch that was damaged on a disk or on its way is an error, and not an event.
+            ("check.crcs", "true"),
             // The default waits a second after the queue was full, while workers have long emptied it.
             ("fetch.queue.backoff.ms", "50"),
             // The partitions of a host that does not come back are free after ten seconds instead of 45.
@@ -177,7 +184,28 @@ impl KafkaSettings {
             ("enable.auto.offset.store", "false"),
             ("enable.partition.eof", "false"),
         ];
-        self.config(&defaults, &fixed)
+        // That a name stands for another topic now, the library says in this log alone.
+        self.overheard(self.config(&defaults, &fixed), "metadata")
+    }
+
+    /// A client that looks at single partitions as a consumer reads them, outside of any group.
+    pub(super) fn probe(&self) -> ClientConfig {
+        let mut config = self.consumer("sandman-probe", "");
+        config.remove("group.instance.id");
+        config
+            .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "10")
+            .set("queued.min.messages", "1")
+            .set("statistics.interval.ms", "0");
+        config
+    }
+
+    /// The same client, with a part of its log that the host reads.
+    fn overheard(&self, mut config: ClientConfig, part: &str) -> ClientConfig {
+        let more = self.options.get("debug");
+        let debug = more.map_or_else(|| part.to_owned(), |more| format!("{part},{more}"));
+        config.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
+        config
     }
 
     /// A reader of a whole small topic, outside of any group.
@@ -227,15 +255,9 @@ impl KafkaSettings {
             ("acks", "all"),
             ("partitioner", "murmur2_random"),
         ];
-        let mut config = self.config(&defaults, &fixed);
         // A lost connection must show, because a commit that met one asks for a new producer. The library reports only some
         // to the error callback, but all to this log, which is otherwise quiet.
-        let debug = self
-            .options
-            .get("debug")
-            .map_or_else(|| "broker".to_owned(), |more| format!("broker,{more}"));
-        config.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
-        config
+        self.overheard(self.config(&defaults, &fixed), "broker")
     }
 
     /// A producer beside the host, as other services have theirs.

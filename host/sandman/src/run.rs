@@ -263,6 +263,7 @@ impl Host {
 
     fn consume_one(&mut self, handler: &HandlerConfig, ix: HandlerIx) -> Result<()> {
         if !handler.topics.is_empty() {
+            self.health.well(&handler.name);
             let reach = (&self.settings, &self.health, &self.alarm);
             let config = self.control.config.load();
             let identity = (&*config.host.deployment, self.store.id(), self.options.adopt);

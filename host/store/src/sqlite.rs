@@ -26,7 +26,7 @@ use fault::{Fault, from_sql, to_sql};
 use ledger::Handlers;
 use place::Lock;
 use readers::Readers;
-use sandman_core::event::TopicPartition;
+use sandman_core::event::{TopicId, TopicPartition};
 use sandman_core::faults;
 use sandman_core::progress::Progress;
 use sandman_core::store::{
@@ -156,6 +156,41 @@ impl Store for SqliteStore {
                 all.push((partition, progress));
             }
             Ok(all)
+        })
+    }
+
+    fn topic_id(&self, handler: &str, topic: &str) -> Result<Option<TopicId>, StoreError> {
+        let Some(handler) = self.handlers.id(handler) else {
+            return self.usable().map(|()| None);
+        };
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::TOPIC_ID)?;
+            let found = query.query_row(params![handler, topic], |row| {
+                Ok(TopicId(row.get_ref(0)?.as_str()?.into()))
+            });
+            Ok(found.optional()?)
+        })
+    }
+
+    fn adopt_topic(&self, handler: &Arc<str>, topic: &str, id: &TopicId) -> Result<(), StoreError> {
+        self.write(|writer| {
+            writer.aside(&self.handlers, |connection, handlers| {
+                let mut set = connection.prepare_cached(schema::SET_TOPIC_ID)?;
+                set.execute(params![handlers.id(handler)?, topic, id.0])?;
+                Ok(())
+            })
+        })
+    }
+
+    fn restart_topic(&self, handler: &Arc<str>, topic: &str, id: &TopicId) -> Result<(), StoreError> {
+        self.write(|writer| {
+            writer.aside(&self.handlers, |connection, handlers| {
+                let handler = handlers.id(handler)?;
+                connection.execute(schema::FORGET_TOPIC_PROGRESS, params![handler, topic])?;
+                connection.execute(schema::FORGET_TOPIC_ATTEMPTS, params![handler, topic])?;
+                connection.execute(schema::SET_TOPIC_ID, params![handler, topic, id.0])?;
+                Ok(())
+            })
         })
     }
 

@@ -112,6 +112,22 @@ impl Broker {
         self.end(Signal::KILL)
     }
 
+    /// Turns a bit of a record in the log of a partition, as a disk may. The broker is stopped.
+    ///
+    /// # Errors
+    /// If the log does not hold the text.
+    pub fn spoil(&self, topic: &str, partition: i32, text: &str) -> Result {
+        let folder = self.folder.join(format!("data/{topic}-{partition}"));
+        let log = folder.join("00000000000000000000.log");
+        let mut bytes = fs::read(&log).with_context(|| log.display().to_string())?;
+        let mut windows = bytes.windows(text.len());
+        let at = windows.position(|window| window == text.as_bytes());
+        let byte = at.and_then(|at| bytes.get_mut(at));
+        *byte.with_context(|| format!("nothing of {text:?} in the log"))? ^= 1;
+        fs::write(log, bytes)?;
+        Ok(())
+    }
+
     fn end(&self, signal: Signal) -> Result {
         let process = self.slot().take().context("the broker is not running")?;
         process.signal(signal)?;

@@ -158,6 +158,11 @@ const HANDLERS: &[(&str, &str, &str)] = &[
         "handlers.profile.instances",
         "\"fresh\", \"reused\"",
     ),
+    (
+        "recreated = \"skip\"",
+        "handlers.profile.recreated",
+        "\"stop\", \"restart\"",
+    ),
     ("group = \"\"", "handlers.profile.group", "1 to 249"),
     ("emits = \"user.updated\"", "handlers.profile.emits", "a list"),
     ("emits = [\"a\", \"a\"]", "handlers.profile.emits", "at most once"),

@@ -82,6 +82,7 @@ key = "payload:/user/id"
 tombstones = "dead-letter"
 emits = ["user.updated"]
 group = "g"
+recreated = "restart"
 instances = "reused"
 settings = { limit = 3, names = ["x"], nested = { on = true, since = 2025-01-01 } }
 limits = { time = "100ms", memory = "64KiB", output = "2MiB", events = 0, log = 0 }
@@ -119,6 +120,7 @@ fn every_key_is_read() {
         (handler.limits.memory, handler.limits.events, handler.limits.log),
         (64 << 10, 0, 0)
     );
+    assert_eq!(handler.recreated, sandman_core::broker::Recreation::Restart);
     assert_eq!(handler.retry.first, Duration::from_millis(5));
     assert_eq!(config.routes[0].key, KeySource::Path("id".to_owned()));
     let grant = config.grant(handler);

@@ -20,6 +20,17 @@ impl fmt::Display for TopicPartition {
     }
 }
 
+/// Which topic it is that has a name now: Kafka gives each a new id when it is made, in the text form that its own tools
+/// show.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicId(pub Arc<str>);
+
+impl fmt::Display for TopicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// A record as it came from Kafka, owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::MutexGuard;
 
 use crate::clock;
-use sandman_core::broker::{Flow, Intake, Start};
+use sandman_core::broker::{Flow, Intake, IntakeError, NamedTopic, Recreation, Start};
 use sandman_core::event::{Record, TopicPartition};
 use sandman_core::faults::{self, Bug, Step};
 use sandman_core::lanes::{HandlerIx, LaneKey, PartitionIx, Work};
@@ -29,18 +29,28 @@ const GATHERED: usize = 16;
 pub struct HandlerIntake {
     pipeline: Arc<Pipeline>,
     handler: HandlerIx,
+    recreation: Recreation,
 }
 
 impl HandlerIntake {
     /// The intake of the handler at `handler`.
-    pub fn new(pipeline: Arc<Pipeline>, handler: HandlerIx) -> Self {
-        Self { pipeline, handler }
+    pub fn new(pipeline: Arc<Pipeline>, handler: HandlerIx, recreation: Recreation) -> Self {
+        Self {
+            pipeline,
+            handler,
+            recreation,
+        }
     }
 }
 
 impl Intake for HandlerIntake {
-    fn assigned(&self, partitions: &[TopicPartition]) -> Result<Vec<Start>, StoreError> {
-        self.pipeline.assigned(self.handler, partitions)
+    fn assigned(&self, partitions: &[TopicPartition], topics: &[NamedTopic]) -> Result<Vec<Start>, IntakeError> {
+        for (topic, id) in topics {
+            if let Some(id) = id {
+                self.pipeline.identify(self.handler, (topic, id), self.recreation)?;
+            }
+        }
+        Ok(self.pipeline.assigned(self.handler, partitions)?)
     }
 
     fn revoked(&self, partitions: &[TopicPartition]) {

@@ -63,6 +63,15 @@ impl Partition {
             .collect();
     }
 
+    /// Another topic has the name: nothing of it is done.
+    pub(super) fn restart(&mut self) {
+        self.progress = None;
+        self.began = None;
+        self.received = None;
+        self.attempts.clear();
+        self.read_to = None;
+    }
+
     pub(super) fn arrive(&mut self, offset: i64) -> Arrival {
         if !self.assigned || self.received.is_some_and(|end| offset < end) {
             return Arrival::Stale;

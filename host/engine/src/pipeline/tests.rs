@@ -3,6 +3,7 @@
 mod assignments;
 mod careful;
 mod flaky;
+mod recreated;
 mod requests;
 mod swap;
 
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::meters::Meters;
 use crate::registry::Handler;
-use sandman_core::broker::{Flow, Intake, Start};
+use sandman_core::broker::{Flow, Intake, Recreation, Start};
 use sandman_core::contract::{Consumes, Contract, Emits, Grant, Terms};
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::limits::{Retry, Tombstones};
@@ -136,7 +137,7 @@ impl Running {
         let committer = Arc::clone(&pipeline);
         threads.push(std::thread::spawn(move || committer.commit()));
         Self {
-            intake: HandlerIntake::new(Arc::clone(&pipeline), 0),
+            intake: HandlerIntake::new(Arc::clone(&pipeline), 0, Recreation::Stop),
             pipeline,
             threads,
         }
@@ -189,7 +190,7 @@ const EACH: u32 = 30;
 /// Feeds every record from where the pipeline wants to start, as the consumer would.
 fn feed(running: &Running, log: &BTreeMap<i32, Vec<Record>>) {
     let names: Vec<_> = log.keys().map(|number| partition(*number)).collect();
-    let starts = running.intake.assigned(&names).unwrap();
+    let starts = running.intake.assigned(&names, &[]).unwrap();
     for ((_, records), start) in log.iter().zip(starts) {
         let from = match start {
             Start::Beginning => 0,
@@ -307,7 +308,7 @@ fn reading_is_held_at_the_bound_and_goes_on_below_it() {
             ..options()
         },
     );
-    running.intake.assigned(&[partition(0)]).unwrap();
+    running.intake.assigned(&[partition(0)], &[]).unwrap();
     let held = (0..1000).any(|offset| running.intake.record(record(1, 1, 0, offset)) == Flow::Pause);
     assert!(held, "a thousand records at once were never too many");
     running.intake.caught_up();
@@ -328,8 +329,8 @@ fn a_partition_that_is_held_goes_on_when_another_is_taken_away() {
     let shared = Arc::clone(&store) as Arc<dyn Store>;
     // No worker runs: what is in memory stays there until it is taken away.
     let (pipeline, _) = Pipeline::new(options, registry(), shared, (alarm, Meters::new().host)).unwrap();
-    let intake = HandlerIntake::new(pipeline, 0);
-    intake.assigned(&[partition(0), partition(1)]).unwrap();
+    let intake = HandlerIntake::new(pipeline, 0, Recreation::Stop);
+    intake.assigned(&[partition(0), partition(1)], &[]).unwrap();
     for offset in 0..4 {
         assert_eq!(intake.record(record(1, 1, 0, offset)), Flow::Go);
     }
@@ -348,7 +349,7 @@ fn work_behind_a_back_off_holds_its_own_partition_alone() {
         ..options()
     };
     let running = Running::start(&store, options);
-    running.intake.assigned(&[partition(0), partition(1)]).unwrap();
+    running.intake.assigned(&[partition(0), partition(1)], &[]).unwrap();
     // The attempt is not due for as long as the policy waits at most.
     let key = TopicPartition {
         topic: "t".into(),
@@ -361,7 +362,7 @@ fn work_behind_a_back_off_holds_its_own_partition_alone() {
     };
     running.intake.revoked(std::slice::from_ref(&key));
     store.tables.lock().attempts.insert((key.clone(), 0), far);
-    running.intake.assigned(&[key]).unwrap();
+    running.intake.assigned(&[key], &[]).unwrap();
     let held = (0..8).find(|offset| running.intake.record(record(1, 1, 0, *offset)) == Flow::Pause);
     assert_eq!(held, Some(7), "at the bound of parked work");
     assert_eq!(running.intake.record(record(2, 1, 1, 0)), Flow::Go, "another partition");

@@ -11,7 +11,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::super::{ConsumeError, ConsumerHandle, ConsumerOptions, spawn_consumer};
 use super::{Kafka, PATIENCE, TOPIC, cursor, out};
-use sandman_core::broker::{Flow, Intake, Start};
+use sandman_core::broker::{Flow, Intake, IntakeError, NamedTopic, Start};
 use sandman_core::event::{Record, TopicPartition};
 use sandman_core::store::StoreError;
 
@@ -37,9 +37,9 @@ struct Fake {
 }
 
 impl Intake for Fake {
-    fn assigned(&self, partitions: &[TopicPartition]) -> Result<Vec<Start>, StoreError> {
+    fn assigned(&self, partitions: &[TopicPartition], _: &[NamedTopic]) -> Result<Vec<Start>, IntakeError> {
         if self.broken {
-            return Err(StoreError::Failed("disk on fire".to_owned()));
+            return Err(StoreError::Failed("disk on fire".to_owned()).into());
         }
         self.seen.lock().send(Seen::Assigned(partitions.to_vec())).unwrap();
         let starts = self.starts.lock();
@@ -284,16 +284,25 @@ fn a_store_that_cannot_be_read_ends_the_consumer() {
 }
 
 #[test]
-fn a_group_that_is_not_allowed_is_named() {
+fn a_group_that_is_not_allowed_is_named_and_joined_when_it_is() {
     let kafka = Kafka::start_with(1, &[]);
     let denied = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED; 4];
     kafka
         .broker
         .order(move |cluster| cluster.request_errors(RDKafkaApiKey::JoinGroup, &denied));
     let consuming = consume(&kafka, &[], |_| {});
-    let fatal = consuming.fatal.recv_timeout(PATIENCE).unwrap();
-    assert!(fatal.contains("test-profile"), "{fatal}");
-    drop(consuming.handle.join(PATIENCE));
+    let until = std::time::Instant::now() + PATIENCE;
+    let fault = loop {
+        if let Some(fault) = kafka.health.faults().remove("profile") {
+            break fault;
+        }
+        assert!(std::time::Instant::now() < until, "nobody is told");
+        std::thread::yield_now();
+    };
+    assert!(fault.reason.contains("test-profile") && !fault.stopped, "{fault:?}");
+    publish(&kafka, 0..1);
+    consuming.record();
+    consuming.handle.join(PATIENCE).unwrap();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 
 use sandman_config::{Brokers, Config, HandlerConfig, KafkaConfig, Problem, SaslMechanism};
-use sandman_core::broker::TopicSpec;
+use sandman_core::broker::{Recreation, TopicSpec};
 use sandman_core::lanes::HandlerIx;
 use sandman_core::store::StoreId;
 use sandman_engine::alarm::Alarm;
@@ -52,6 +52,7 @@ pub(super) fn settings(config: &KafkaConfig, broker: Option<&EmbeddedBroker>) ->
         brokers,
         ssl: config.ssl,
         sasl,
+        embedded: broker.is_some(),
         options: config.options.clone(),
     }
 }
@@ -129,7 +130,7 @@ pub(super) fn consumer(
     (deployment, store, adopt): (&str, &StoreId, bool),
     (settings, health, alarm): (&KafkaSettings, &Arc<KafkaHealth>, &Alarm),
 ) -> Result<ConsumerHandle> {
-    let (alarm, name) = (alarm.clone(), Arc::clone(&handler.name));
+    let (alarm, name, watch) = (alarm.clone(), Arc::clone(&handler.name), Arc::clone(health));
     let options = ConsumerOptions {
         handler: Arc::clone(&handler.name),
         group: handler.group.clone(),
@@ -137,8 +138,15 @@ pub(super) fn consumer(
         topics: handler.topics.clone(),
         signature: format!("sandman {store}"),
         adopt,
-        on_fatal: Box::new(move |error| alarm.raise(&format!("handler `{name}`: {error}"))),
+        on_fatal: Box::new(move |error| match error.ends_host() {
+            true => alarm.raise(&format!("handler `{name}`: {error}")),
+            false => watch.stopped(&name, error),
+        }),
     };
-    let intake = Arc::new(HandlerIntake::new(Arc::clone(pipeline), ix));
+    let recreation = match (adopt, handler.recreated) {
+        (true, _) => Recreation::Adopt,
+        (false, recreation) => recreation,
+    };
+    let intake = Arc::new(HandlerIntake::new(Arc::clone(pipeline), ix, recreation));
     Ok(sandman_kafka::spawn_consumer(settings, options, intake, health)?)
 }

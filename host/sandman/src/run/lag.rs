@@ -202,6 +202,7 @@ impl Host {
     pub(super) fn look_at_handlers(&self) {
         let config = self.control.config.load();
         let view = &self.control.lag;
+        let faults = self.health.faults();
         let mut degraded = Vec::new();
         for handler in config.handlers.iter().filter(|handler| !handler.topics.is_empty()) {
             let Some((ix, known)) = self.registry.find(&handler.name) else {
@@ -218,11 +219,15 @@ impl Host {
                     meters.group_lag.set(lag as f64);
                 }
             }
-            let reason = view.reason(ix, handler, self.consuming);
+            let lacks = view.reason(ix, handler, self.consuming);
+            let fault = faults.get(&handler.name);
+            let stopped = fault.is_some_and(|fault| fault.stopped);
+            let reason = fault.map(|fault| fault.reason.clone()).or(lacks);
             known.meters.degraded.set(f64::from(u8::from(reason.is_some())));
             degraded.extend(reason.map(|reason| HandlerHealth {
                 handler: Arc::clone(&handler.name),
                 reason,
+                stopped,
             }));
         }
         self.view.set_handlers(degraded);

@@ -247,6 +247,7 @@ impl Host {
         };
         handler.retire();
         handler.meters.idle();
+        self.health.well(name);
         self.control.deployer.retired(handler);
         let Some(at) = self.consumers.iter().position(|(of, _)| *of == ix) else {
             return;

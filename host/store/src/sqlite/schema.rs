@@ -6,10 +6,10 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x536e_646d;
 
 /// Version of the tables; a file with a higher one is refused, one with a lower one is brought up to it.
-pub(super) const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 3;
 
 /// The way from each version to the next, beginning with 1. A new file goes all of it, so that an old one ends up the same.
-pub(super) const STEPS: &[&str] = &[SINCE_2];
+pub(super) const STEPS: &[&str] = &[SINCE_2, SINCE_3];
 
 /// Since 2: whether the relay's cursor has ever named the store, and the versions of handlers. A component's bytes are kept once, however many versions they are; `replaced` is the
 /// version that a deploy replaced by this one, the way back. `active` has a row for each handler that ever served.
@@ -46,6 +46,17 @@ const SINCE_2: &str = "
         detail TEXT NOT NULL
     ) STRICT;
     CREATE INDEX activations_handler ON activations (handler, id);
+";
+
+/// Since 3: which topic the progress of a handler is about, by the id that Kafka gave it. A topic that is not there was not
+/// read yet, or last read by an older version: the id that is met first is taken for it.
+const SINCE_3: &str = "
+    CREATE TABLE topics (
+        handler INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        id TEXT NOT NULL,
+        PRIMARY KEY (handler, topic)
+    ) STRICT, WITHOUT ROWID;
 ";
 
 /// Names are numbered, because they stand in every row. A state is found by row id when it is updated and by
@@ -128,6 +139,12 @@ pub(super) const SET_PROGRESS: &str = "
     ON CONFLICT DO UPDATE SET generation = excluded.generation, epoch = excluded.epoch, done = excluded.done
     WHERE (excluded.generation, excluded.epoch) >= (progress.generation, progress.epoch)";
 
+pub(super) const TOPIC_ID: &str = "SELECT id FROM topics WHERE handler = ?1 AND topic = ?2";
+pub(super) const SET_TOPIC_ID: &str =
+    "INSERT INTO topics VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET id = excluded.id";
+pub(super) const FORGET_TOPIC_PROGRESS: &str = "DELETE FROM progress WHERE handler = ?1 AND topic = ?2";
+pub(super) const FORGET_TOPIC_ATTEMPTS: &str = "DELETE FROM attempts WHERE handler = ?1 AND topic = ?2";
+
 pub(super) const ATTEMPTS: &str =
     "SELECT record, failed, due FROM attempts WHERE handler = ?1 AND topic = ?2 AND partition = ?3 ORDER BY record";
 pub(super) const SET_ATTEMPTS: &str = "
@@ -175,7 +192,7 @@ pub(super) const ADD_BATCH: &str = "INSERT INTO outbox (number, committed, recor
 pub(super) const MOVE_BATCH: &str = "UPDATE outbox SET number = ?2 WHERE number = ?1";
 pub(super) const DROP_BATCHES: &str = "DELETE FROM outbox WHERE number <= ?1";
 
-pub(super) const FORGET: &str = "DELETE FROM progress; DELETE FROM attempts; DELETE FROM outbox;";
+pub(super) const FORGET: &str = "DELETE FROM progress; DELETE FROM topics; DELETE FROM attempts; DELETE FROM outbox;";
 
 /// Bytes of a page, fixed when the file is made. A changed state puts its whole page into the log: by `examples/store.rs`
 /// 16 KiB cost twice as much CPU in commits of 200 events; 2 and 8 KiB cost the same.

@@ -98,7 +98,7 @@ impl World {
         let slow = Arc::default();
         let pipeline = started(&store, &slow);
         Self {
-            intake: HandlerIntake::new(Arc::clone(&pipeline), 0),
+            intake: HandlerIntake::new(Arc::clone(&pipeline), 0, Recreation::Stop),
             pipeline,
             store,
             log: Default::default(),
@@ -122,7 +122,7 @@ impl World {
                 self.jobs.clear();
                 self.reading.clear();
                 self.pipeline = started(&self.store, &self.slow);
-                self.intake = HandlerIntake::new(Arc::clone(&self.pipeline), 0);
+                self.intake = HandlerIntake::new(Arc::clone(&self.pipeline), 0, Recreation::Stop);
             }
         }
         self.adds_up();
@@ -230,7 +230,7 @@ impl World {
         }
         let starts = self
             .intake
-            .assigned(&[partition(i32::try_from(number).unwrap())])
+            .assigned(&[partition(i32::try_from(number).unwrap())], &[])
             .unwrap();
         let next = match starts[0] {
             Start::Beginning => 0,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use sandman_core::event::{OutRecord, TopicPartition};
+use sandman_core::event::{OutRecord, TopicId, TopicPartition};
 use sandman_core::progress::Progress;
 use sandman_core::store::{
     AnswerWrite, Answered, Attempts, BatchNo, Commit, Committed, OutboxBatch, OutboxSize, RowId, Store, StoreError,
@@ -26,6 +26,7 @@ pub(super) struct Tables {
     pub(super) states: HashMap<(String, String), (RowId, u64, Arc<str>)>,
     pub(super) progress: HashMap<TopicPartition, Progress>,
     pub(super) attempts: HashMap<(TopicPartition, i64), Attempts>,
+    pub(super) topics: HashMap<String, TopicId>,
     pub(super) answers: Vec<AnswerWrite>,
     pub(super) outbox: Vec<OutRecord>,
     batches: BatchNo,
@@ -78,6 +79,23 @@ impl Store for Flaky {
 
     fn progress(&self, _: &str) -> Result<Vec<(TopicPartition, Progress)>, StoreError> {
         Ok(self.tables.lock().progress.clone().into_iter().collect())
+    }
+
+    fn topic_id(&self, _: &str, topic: &str) -> Result<Option<TopicId>, StoreError> {
+        Ok(self.tables.lock().topics.get(topic).cloned())
+    }
+
+    fn adopt_topic(&self, _: &Arc<str>, topic: &str, id: &TopicId) -> Result<(), StoreError> {
+        self.tables.lock().topics.insert(topic.to_owned(), id.clone());
+        Ok(())
+    }
+
+    fn restart_topic(&self, _: &Arc<str>, topic: &str, id: &TopicId) -> Result<(), StoreError> {
+        let mut tables = self.tables.lock();
+        tables.topics.insert(topic.to_owned(), id.clone());
+        tables.progress.retain(|partition, _| &*partition.topic != topic);
+        tables.attempts.retain(|(partition, _), _| &*partition.topic != topic);
+        Ok(())
     }
 
     fn attempts(&self, _: &str, partition: &TopicPartition) -> Result<Vec<Attempts>, StoreError> {

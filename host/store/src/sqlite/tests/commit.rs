@@ -233,3 +233,51 @@ fn a_store_in_memory_keeps_the_same_promises() {
     assert_eq!(document(&store, "u1").unwrap(), "2");
     assert_ne!(store.id(), SqliteStore::in_memory().unwrap().id());
 }
+
+#[test]
+fn a_topic_that_was_made_anew_begins_without_progress_and_others_keep_theirs() {
+    let mut scene = Scene::new();
+    let (old, new) = (TopicId("old".into()), TopicId("new".into()));
+    let handler: Arc<str> = "profile".into();
+    let at = |topic: &str| TopicPartition {
+        topic: topic.into(),
+        partition: 0,
+    };
+    for topic in ["t", "u"] {
+        assert_eq!(scene.store().topic_id("profile", topic).unwrap(), None);
+        scene.store().adopt_topic(&handler, topic, &old).unwrap();
+        scene.commit(Commit {
+            progress: vec![ProgressWrite {
+                handler: handler.clone(),
+                partition: at(topic),
+                progress: Progress::starting_at(7),
+                epoch: 1,
+            }],
+            attempts: vec![AttemptWrite {
+                handler: handler.clone(),
+                partition: at(topic),
+                offset: 8,
+                attempts: Some(Attempts {
+                    offset: 8,
+                    failed: 1,
+                    due_millis: 9,
+                }),
+            }],
+            ..Commit::default()
+        });
+    }
+    scene.store().restart_topic(&handler, "t", &new).unwrap();
+    scene.reopen();
+    let store = scene.store();
+    assert_eq!(store.topic_id("profile", "t").unwrap(), Some(new));
+    assert_eq!(store.topic_id("profile", "u").unwrap(), Some(old));
+    assert_eq!(store.topic_id("another", "u").unwrap(), None);
+    assert_eq!(
+        store.progress("profile").unwrap(),
+        [(at("u"), Progress::starting_at(7))]
+    );
+    assert_eq!(store.attempts("profile", &at("t")).unwrap(), []);
+    assert_eq!(store.attempts("profile", &at("u")).unwrap().len(), 1);
+    scene.store().forget_kafka().unwrap();
+    assert_eq!(scene.store().topic_id("profile", "u").unwrap(), None);
+}

@@ -1,0 +1,207 @@
+//! Errors of a consumer that may last: what cannot be read is found out and told by name, and ends the consumer where it
+//! does not pass and waiting does not help.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use super::assignment::Slot;
+use super::consumer::ConsumeError;
+use super::health::KafkaHealth;
+use super::probe::{Probe, Trouble};
+use super::rebalance::Member;
+use super::settings::KafkaSettings;
+use super::verdict::{Verdict, verdict};
+use super::wait::Deadline;
+use sandman_core::broker::Start;
+
+/// How long after an error its cause is looked for, and how often then.
+const LOOK: Duration = Duration::from_secs(3);
+/// How long all of a look may take: the consumer does not poll meanwhile.
+const SURVEY: Duration = Duration::from_secs(10);
+/// The same for one partition, or the answer to one question.
+const ONE: Duration = Duration::from_secs(3);
+/// How long an error may last that is not known to pass.
+const GIVE_UP: Duration = Duration::from_secs(20);
+/// An error that was not heard of for this long, and whose cause is not found, has passed.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// What a consumer is in doubt about.
+pub(super) struct Doubts {
+    handler: Arc<str>,
+    settings: KafkaSettings,
+    health: Arc<KafkaHealth>,
+    doubt: Option<Doubt>,
+}
+
+struct Doubt {
+    since: Instant,
+    /// When the library last said so.
+    heard: Instant,
+    /// When its cause is looked for again.
+    look: Instant,
+    /// What the library said.
+    reason: String,
+    verdict: Verdict,
+}
+
+impl Doubts {
+    pub(super) fn new(handler: Arc<str>, settings: KafkaSettings, health: Arc<KafkaHealth>) -> Self {
+        Self {
+            handler,
+            settings,
+            health,
+            doubt: None,
+        }
+    }
+
+    /// Something may be wrong.
+    pub(super) fn raise(&mut self, verdict: Verdict, reason: &str) {
+        let now = Instant::now();
+        match &mut self.doubt {
+            Some(doubt) => {
+                doubt.heard = now;
+                // What ends the consumer must not hide behind what can be waited for.
+                if verdict == Verdict::Doubtful && doubt.verdict != Verdict::Doubtful {
+                    (doubt.verdict, doubt.since) = (verdict, now);
+                    reason.clone_into(&mut doubt.reason);
+                }
+            }
+            None => {
+                tracing::warn!(handler = &*self.handler, reason, "the consumer met an error");
+                self.doubt = Some(Doubt {
+                    since: now,
+                    heard: now,
+                    look: now + LOOK,
+                    reason: reason.to_owned(),
+                    verdict,
+                });
+            }
+        }
+    }
+
+    /// Looks for the cause, if it is time.
+    ///
+    /// # Errors
+    /// [`ConsumeError::Unreadable`] if something cannot be read, and has not come right for long enough.
+    pub(super) fn settle(&mut self, consumer: &BaseConsumer<Member>) -> Result<(), ConsumeError> {
+        let now = Instant::now();
+        let Some(doubt) = self.doubt.as_mut().filter(|doubt| now >= doubt.look) else {
+            return Ok(());
+        };
+        doubt.look = now + LOOK;
+        let (verdict, lasting) = (doubt.verdict, doubt.since.elapsed() >= GIVE_UP);
+        let heard_of = doubt.heard.elapsed() < QUIET;
+        let reason = doubt.reason.clone();
+        let mut troubles = survey(consumer, &self.settings, &reason);
+        if troubles.is_empty() && heard_of {
+            troubles.push(Trouble {
+                place: None,
+                verdict,
+                reason,
+            });
+        }
+        if troubles.is_empty() {
+            tracing::info!(handler = &*self.handler, "the consumer's error has passed");
+            self.doubt = None;
+            self.health.well(&self.handler);
+            return Ok(());
+        }
+        let worst = troubles.iter().find(|trouble| trouble.verdict != Verdict::Waits);
+        if let Some(trouble) = worst.filter(|_| lasting) {
+            return Err(unreadable(trouble));
+        }
+        let told: Vec<_> = troubles.iter().map(told).collect();
+        self.health.degraded(&self.handler, &told.join("; "));
+        Ok(())
+    }
+
+    /// The end of a consumer that would skip what it cannot read.
+    pub(super) fn skipped(&self, consumer: &BaseConsumer<Member>, reason: &str) -> ConsumeError {
+        let mut troubles = survey(consumer, &self.settings, reason).into_iter();
+        let found = troubles.find(|trouble| trouble.verdict != Verdict::Waits);
+        unreadable(&found.unwrap_or_else(|| Trouble {
+            place: None,
+            verdict: Verdict::Skips,
+            reason: reason.to_owned(),
+        }))
+    }
+}
+
+fn told(trouble: &Trouble) -> String {
+    match &trouble.place {
+        Some((partition, offset)) => format!("{partition} at offset {offset}: {}", trouble.reason),
+        None => trouble.reason.clone(),
+    }
+}
+
+fn unreadable(trouble: &Trouble) -> ConsumeError {
+    ConsumeError::Unreadable(told(trouble))
+}
+
+/// What is wrong with the topics and the partitions of a consumer. Those whose offset the library named come first: many
+/// partitions are more than there is time for.
+fn survey(consumer: &BaseConsumer<Member>, settings: &KafkaSettings, reason: &str) -> Vec<Trouble> {
+    let deadline = Deadline::after(SURVEY);
+    let mut troubles = topics(consumer, deadline);
+    let mut slots: Vec<Slot> = consumer
+        .context()
+        .assignment
+        .lock()
+        .slots()
+        .map(|slot| slot.clone())
+        .collect();
+    slots.retain(|slot| !slot.stale);
+    let named = |slot: &Slot| {
+        reason
+            .split(|c: char| !c.is_ascii_digit())
+            .any(|word| word == slot.next.to_string())
+    };
+    slots.sort_by_key(|slot| !named(slot));
+    let probe = match Probe::open(settings) {
+        Ok(probe) => probe,
+        Err(error) => {
+            tracing::warn!(%error, "no client to look at the partitions");
+            return troubles;
+        }
+    };
+    for slot in slots.iter().take_while(|_| !deadline.passed()) {
+        let offset = match slot.start {
+            Start::Beginning if slot.next == 0 => Offset::Beginning,
+            _ => Offset::Offset(slot.next),
+        };
+        troubles.extend(probe.look(&slot.partition, offset, deadline.slice(ONE)));
+    }
+    troubles
+}
+
+/// Topics that cannot be read, or have partitions that nobody leads.
+fn topics(consumer: &BaseConsumer<Member>, deadline: Deadline) -> Vec<Trouble> {
+    let waits = |reason| Trouble {
+        place: None,
+        verdict: Verdict::Waits,
+        reason,
+    };
+    let mut troubles = Vec::new();
+    for name in consumer.context().topics.names() {
+        // A cluster that is away is told elsewhere.
+        let Ok(metadata) = consumer.fetch_metadata(Some(name), deadline.slice(ONE)) else {
+            return troubles;
+        };
+        for topic in metadata.topics().iter().filter(|topic| topic.name() == name) {
+            if let Some(error) = topic.error() {
+                let code = rdkafka::types::RDKafkaErrorCode::from(error);
+                if verdict(code) != Verdict::Passes {
+                    troubles.push(waits(format!("topic `{name}`: {code}")));
+                }
+            }
+            let leaderless: Vec<_> = topic.partitions().iter().filter(|one| one.leader() < 0).collect();
+            for partition in leaderless {
+                troubles.push(waits(format!("{name}[{}] has no leader", partition.id())));
+            }
+        }
+    }
+    troubles
+}

@@ -1,0 +1,100 @@
+//! A second look at a partition, by a client that reads nothing else: what it cannot read is that partition's, which the
+//! library does not say of its errors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use super::settings::KafkaSettings;
+use super::verdict::{Verdict, verdict};
+use super::wait::{Deadline, drop_apart};
+use sandman_core::event::TopicPartition;
+
+/// How long one poll blocks at most.
+const POLL: Duration = Duration::from_millis(100);
+/// How long the library may take to close the client.
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// What is wrong with a partition.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    /// The partition, where it is one.
+    pub(super) place: Option<(TopicPartition, i64)>,
+    pub(super) verdict: Verdict,
+    pub(super) reason: String,
+}
+
+/// The client.
+pub(super) struct Probe {
+    consumer: Option<BaseConsumer<Hearing>>,
+}
+
+/// Keeps what the library says with an error, which is more than a code.
+#[derive(Clone, Default)]
+struct Hearing(Arc<Mutex<String>>);
+
+impl ClientContext for Hearing {
+    fn log(&self, _: RDKafkaLogLevel, _: &str, line: &str) {
+        tracing::trace!(target: "sandman::kafka", client = "probe", "{line}");
+    }
+
+    fn error(&self, _: KafkaError, reason: &str) {
+        reason.clone_into(&mut self.0.lock());
+    }
+}
+
+impl ConsumerContext for Hearing {}
+
+impl Probe {
+    /// A client that reads as the consumers do.
+    ///
+    /// # Errors
+    /// What the library says, if it makes none.
+    pub(super) fn open(settings: &KafkaSettings) -> Result<Self, KafkaError> {
+        let consumer = settings.probe().create_with_context(Hearing::default())?;
+        let consumer = Some(consumer);
+        Ok(Self { consumer })
+    }
+
+    /// What is wrong with the record at this offset, if that shows in `patience`.
+    pub(super) fn look(&self, partition: &TopicPartition, offset: Offset, patience: Duration) -> Option<Trouble> {
+        let consumer = self.consumer.as_ref()?;
+        let mut wanted = TopicPartitionList::new();
+        let number = partition.partition;
+        wanted.add_partition_offset(&partition.topic, number, offset).ok()?;
+        consumer.assign(&wanted).ok()?;
+        let deadline = Deadline::after(patience);
+        while !deadline.passed() {
+            match consumer.poll(deadline.slice(POLL)) {
+                Some(Err(KafkaError::PartitionEOF(_)) | Ok(_)) => return None,
+                Some(Err(error)) => {
+                    let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+                    let verdict = verdict(code);
+                    if verdict != Verdict::Passes {
+                        let heard = consumer.context().0.lock().clone();
+                        return Some(Trouble {
+                            place: Some((partition.clone(), offset.to_raw().unwrap_or_default())),
+                            verdict,
+                            reason: if heard.is_empty() { code.to_string() } else { heard },
+                        });
+                    }
+                }
+                None => {}
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        if let Some(consumer) = self.consumer.take() {
+            drop_apart("probe", consumer, CLOSE);
+        }
+    }
+}
