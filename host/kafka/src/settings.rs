@@ -109,6 +109,8 @@ impl KafkaSettings {
             // A broker that comes back is found within about a second instead of ten.
             .set("reconnect.backoff.max.ms", "1000")
             .set("socket.keepalive.enable", "true")
+            // Of every client, since the library holds `receive.message.max.bytes` against it, whatever the client does.
+            .set("fetch.max.bytes", "1048576")
             // Partitions that are added to a topic are seen within half a minute instead of five.
             .set("topic.metadata.refresh.interval.ms", "30000")
             // The source of the brokers' states.
@@ -157,7 +159,6 @@ impl KafkaSettings {
             // what it unpacks to, which gzip makes up to a thousand times of it, lies in memory at once.
             ("queued.max.messages.kbytes", "16384"),
             ("queued.min.messages", "10000"),
-            ("fetch.max.bytes", "1048576"),
             ("fetch.message.max.bytes", "1048576"),
             // What a batch packed with zstd may unpack to; more cannot be read.
             ("receive.message.max.bytes", "100000000"),

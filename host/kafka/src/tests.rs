@@ -92,3 +92,18 @@ fn out(key: &str, value: &str) -> OutRecord {
         ]),
     }
 }
+
+#[test]
+fn a_partition_without_a_leader_does_not_hold_up_the_start() {
+    let kafka = Kafka::start();
+    kafka
+        .broker
+        .order(|cluster| cluster.partition_leader(TOPIC, 0, None).unwrap());
+    let wanted = TopicSpec {
+        name: TOPIC.to_owned(),
+        partitions: 3,
+        compacted: false,
+    };
+    let made = super::ensure_topics(&kafka.settings, &[wanted], &kafka.health, PATIENCE).unwrap();
+    assert!(made.is_empty(), "{made:?} were made");
+}

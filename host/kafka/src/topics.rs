@@ -1,5 +1,6 @@
 //! Makes the topics that the host needs, where it may.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
 
 use super::client::Monitor;
 use super::health::KafkaHealth;
@@ -56,32 +58,40 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn ensure(&self, topics: &[TopicSpec]) -> Result<Vec<String>, TopicsError> {
-        let ready = self.ready()?;
-        let (there, missing): (Vec<_>, Vec<_>) = topics.iter().partition(|topic| ready.contains(&topic.name));
+        let known = self.known()?;
+        let (there, missing): (Vec<_>, Vec<_>) = topics.iter().partition(|topic| known.contains_key(&topic.name));
         let created = if missing.is_empty() {
             Vec::new()
         } else {
             self.create(&missing)?
         };
         self.check_compaction(&there)?;
-        self.wait_until_ready(topics)?;
+        self.wait_until_led(&missing)?;
+        for topic in there {
+            if known.get(&topic.name) == Some(&false) {
+                tracing::warn!(
+                    topic = topic.name,
+                    "the topic has partitions without a leader; what is in them waits"
+                );
+            }
+        }
         Ok(created)
     }
 
-    /// The topics whose partitions all have a leader. All topics are listed, because asking for one by its name may
-    /// create it.
-    fn ready(&self) -> Result<Vec<String>, TopicsError> {
+    /// The topics that exist, and whether all partitions of each have a leader. All topics are listed, because asking for
+    /// one by its name may create it.
+    fn known(&self) -> Result<HashMap<String, bool>, TopicsError> {
         let metadata = self
             .admin
             .inner()
             .fetch_metadata(None, self.deadline.left())
             .map_err(|error| self.unreachable(&error))?;
-        let ready = metadata.topics().iter().filter(|topic| {
-            topic.error().is_none()
-                && !topic.partitions().is_empty()
-                && topic.partitions().iter().all(|partition| partition.leader() >= 0)
-        });
-        Ok(ready.map(|topic| topic.name().to_owned()).collect())
+        let there = metadata
+            .topics()
+            .iter()
+            .filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
+        let led = |topic: &MetadataTopic| topic.partitions().iter().all(|partition| partition.leader() >= 0);
+        Ok(there.map(|topic| (topic.name().to_owned(), led(topic))).collect())
     }
 
     fn create(&self, missing: &[&TopicSpec]) -> Result<Vec<String>, TopicsError> {
@@ -132,19 +142,19 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn wait_until_ready(&self, topics: &[TopicSpec]) -> Result<(), TopicsError> {
+    /// Until the topics that were made can be used. One that gets no leader in time holds nobody else up.
+    fn wait_until_led(&self, made: &[&TopicSpec]) -> Result<(), TopicsError> {
+        let until = Deadline::after(self.deadline.left() / 2);
         loop {
-            let ready = self.ready()?;
-            let Some(waiting) = topics.iter().find(|topic| !ready.contains(&topic.name)) else {
+            let known = self.known()?;
+            let Some(waiting) = made.iter().find(|topic| known.get(&topic.name) != Some(&true)) else {
                 return Ok(());
             };
-            if self.deadline.passed() {
-                return Err(TopicsError::Refused {
-                    topic: waiting.name.clone(),
-                    reason: "it was created but has no leader yet".to_owned(),
-                });
+            if until.passed() {
+                tracing::warn!(topic = waiting.name, "the topic was created but has no leader yet");
+                return Ok(());
             }
-            thread::park_timeout(self.deadline.slice(AGAIN));
+            thread::park_timeout(until.slice(AGAIN));
         }
     }
 
