@@ -1,4 +1,4 @@
-//! The switch from the service before us, as `docs/migrate.md` walks through it.
+//! The switch from the service before us, as `docs/dreamscape/migrate.md` walks through it.
 
 use anyhow::{Context, ensure};
 use sandman_tests::{Behaviour, DreamScape, Event, Result, World, eventually, registration, repository};
@@ -11,7 +11,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new(
 
 /// The line that the page shows for a handler.
 fn documented(handler: &str) -> Result<Value> {
-    let page = std::fs::read_to_string(repository().join("docs/migrate.md"))?;
+    let page = std::fs::read_to_string(repository().join("docs/dreamscape/migrate.md"))?;
     let block = page.split(&format!("<!-- line: {handler} -->\n```json\n")).nth(1);
     let line = block.and_then(|block| block.lines().next()).context("no line")?;
     Ok(serde_json::from_str(line)?)

@@ -1,4 +1,4 @@
-//! The event of a user's preferences, to the letter of its documentation (`docs/events.md`).
+//! The event of a user's preferences, to the letter of its documentation (`docs/dreamscape/events.md`).
 
 use serde::Serialize;
 

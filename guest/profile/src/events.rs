@@ -1,4 +1,4 @@
-//! The events of a profile, to the letter of their documentation (`docs/events.md`).
+//! The events of a profile, to the letter of their documentation (`docs/dreamscape/events.md`).
 
 use std::collections::BTreeMap;
 

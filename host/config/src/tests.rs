@@ -1,6 +1,7 @@
 //! Configurations, good and bad, in the words of their file.
 
 mod bad;
+mod documents;
 mod feedback;
 mod good;
 mod variables;

@@ -1,8 +1,8 @@
-//! `docs/events.md` shows the schemas and payloads as they are.
+//! `docs/dreamscape/events.md` shows the schemas and payloads as they are.
 
 use super::*;
 
-const DOCUMENT: &str = include_str!("../../../../docs/events.md");
+const DOCUMENT: &str = include_str!("../../../../docs/dreamscape/events.md");
 
 /// The JSON blocks under the heading of an event type.
 fn blocks(event_type: &str) -> Vec<Value> {

@@ -1,4 +1,4 @@
-//! The schema of the state: what it keeps out, and the document of `docs/migrate.md`.
+//! The schema of the state: what it keeps out, and the document of `docs/dreamscape/migrate.md`.
 
 use super::*;
 
@@ -86,7 +86,7 @@ fn states_of_earlier_versions_are_read() {
 
 #[test]
 fn the_documented_line_is_read_back_whole() {
-    let page = include_str!("../../../../docs/migrate.md");
+    let page = include_str!("../../../../docs/dreamscape/migrate.md");
     let block = page.split("<!-- line: preferences -->").nth(1).unwrap();
     let line = block.split("```json\n").nth(1).unwrap().split("\n```").next().unwrap();
     assert_eq!(line.lines().count(), 1, "one line of the file");

@@ -1,4 +1,4 @@
-//! The schema of the state: what it keeps out, and the documents of `docs/migrate.md`.
+//! The schema of the state: what it keeps out, and the documents of `docs/dreamscape/migrate.md`.
 
 use super::*;
 
@@ -134,7 +134,7 @@ fn a_put_of_an_earlier_version_does_not_stand_in_the_way_of_a_post_after_the_reg
 
 /// The line of a handler that the page on moving in shows.
 fn documented(handler: &str) -> Value {
-    let page = include_str!("../../../../docs/migrate.md");
+    let page = include_str!("../../../../docs/dreamscape/migrate.md");
     let block = page.split(&format!("<!-- line: {handler} -->")).nth(1).unwrap();
     let line = block.split("```json\n").nth(1).unwrap().split("\n```").next().unwrap();
     assert_eq!(line.lines().count(), 1, "one line of the file");

@@ -135,3 +135,38 @@ fn a_repeated_request_is_answered_again_and_has_no_second_effect() {
     assert!(effects <= 1, "{effects} effects of one request");
     running.stop();
 }
+
+/// A handler that fails in one way, for ever.
+struct Failing(Fault);
+
+impl Guest for Failing {
+    fn invoke(&self, _: Trigger<'_>, _: Option<&str>, _: Context<'_>) -> Result<Outcome, Fault> {
+        Err(self.0.clone())
+    }
+}
+
+/// What a client is told where the handler fails so.
+fn told(fault: Fault) -> Answer {
+    let terms = Terms::new(&Contract::default(), &Grant::default(), |name| Arc::from(name)).unwrap();
+    let failing = handler("failing", version(1, terms, Box::new(Failing(fault))));
+    let running = Running::start_with(&Flaky::new(), options(), Arc::new(Registry::new(vec![failing])));
+    let work = RequestWork {
+        handlers: vec![0],
+        ..ask("k", "a", None)
+    };
+    let told = running.pipeline.request(work).blocking_recv().unwrap();
+    running.stop();
+    told
+}
+
+/// A client is at fault (400) only where the handler says so. A handler that breaks its contract, by a status that HTTP does
+/// not have or a body that is not JSON, is the platform's fault (500); what another attempt may end differently is a 503.
+#[test]
+fn a_client_is_told_of_its_own_mistakes_alone() {
+    let text = || "the reason".to_owned();
+    assert_eq!(told(Fault::Rejected(text())), reply(400, r#"{"error":"the reason"}"#));
+    assert!(matches!(told(Fault::Invalid(text())), Answer::Failed(_)));
+    for fault in [Fault::Retry(text()), Fault::Trap(text()), Fault::Exceeded(text())] {
+        assert!(matches!(told(fault), Answer::Unavailable(_)));
+    }
+}
