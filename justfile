@@ -49,3 +49,7 @@ build dir:
 # What Kafka's Java client makes of a thousand keys: the fixture of a behaviour test.
 murmur2:
     java -cp 'target/kafka/jars/*' tests/kafka/Murmur2.java > tests/kafka/murmur2.tsv
+
+# Writes docs/evidence.md from the saved reports of torture runs.
+evidence:
+    cargo run -p sandman-tests --bin torture -- --evidence tests/torture/reports/*.json > docs/evidence.md

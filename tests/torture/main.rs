@@ -3,6 +3,7 @@
 //! `cargo run --release -p sandman-tests --bin torture -- --help`
 
 use std::io::{Write, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -35,6 +36,9 @@ struct Arguments {
     /// One JSON object a scenario, on stdout.
     #[arg(long)]
     json: bool,
+    /// Run nothing, and write docs/evidence.md to stdout from saved reports: files of what --json prints.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["scenario", "seed", "short", "plant", "json", "list"])]
+    evidence: Vec<PathBuf>,
     /// Name the scenarios and what they show.
     #[arg(long)]
     list: bool,
@@ -48,6 +52,18 @@ fn main() -> ExitCode {
     if arguments.list {
         torture::all().for_each(|scenario| say(&format!("{:32} {}", scenario.name, scenario.about)));
         return ExitCode::SUCCESS;
+    }
+    if !arguments.evidence.is_empty() {
+        return match torture::evidence(&arguments.evidence) {
+            Ok(page) => {
+                say(page.trim_end());
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                note(&format!("error: {error:#}"));
+                ExitCode::from(2)
+            }
+        };
     }
     let wanted = Wanted {
         scenarios: arguments.scenario,

@@ -1,7 +1,10 @@
 //! A bug that every host of a run has, to see whether a scenario and the checker find it.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::str::FromStr;
+
+const KEEP_DOCUMENT: &str = "keep-document";
 
 /// A bug to plant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,12 +16,21 @@ pub enum Plant {
     KeepDocument,
 }
 
+impl fmt::Display for Plant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host(name) => name,
+            Self::KeepDocument => KEEP_DOCUMENT,
+        })
+    }
+}
+
 impl FromStr for Plant {
     type Err = Infallible;
 
     fn from_str(name: &str) -> Result<Self, Infallible> {
         Ok(match name {
-            "keep-document" => Self::KeepDocument,
+            KEEP_DOCUMENT => Self::KeepDocument,
             other => Self::Host(other.to_owned()),
         })
     }

@@ -17,6 +17,15 @@ pub struct Report {
     pub scenario: String,
     /// What it was run with; the same seed makes the same choices: keys, steps, pauses.
     pub seed: u64,
+    /// The day on which it ended, in UTC: `2026-01-31`.
+    pub day: String,
+    /// Whether it was run in full, or in the short form of `cargo test`.
+    pub full: bool,
+    /// Whether the host was a release build.
+    pub release: bool,
+    /// The bug that every host had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plant: Option<String>,
     /// How long it took.
     pub seconds: f64,
     /// How many faults happened.
@@ -49,6 +58,7 @@ impl Report {
             clean,
             verdict,
             error,
+            ..
         } = self;
         let word = if *clean { "clean" } else { "FAULTY" };
         let mut text = format!(

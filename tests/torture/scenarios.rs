@@ -2,6 +2,7 @@
 //! command `torture` all of them.
 
 mod crowd;
+mod evidence;
 mod gate;
 mod hosts;
 mod live;
@@ -33,10 +34,13 @@ mod time;
 
 use std::time::Instant;
 
+use jiff::Timestamp;
+
 use crate::World;
 use crate::checker::Verdict;
 use crate::harness::chain;
 
+pub use evidence::evidence;
 pub use gate::Gate;
 pub use lives::{Activity, Life, Target};
 pub use load::Load;
@@ -118,6 +122,10 @@ pub fn one(world: &World, scenario: &Scenario, how: &How) -> Report {
     Report {
         scenario: scenario.name.to_owned(),
         seed: how.seed,
+        day: Timestamp::now().strftime("%Y-%m-%d").to_string(),
+        full: how.full,
+        release: !cfg!(debug_assertions),
+        plant: how.plant.as_ref().map(ToString::to_string),
         seconds: began.elapsed().as_secs_f64(),
         faults,
         notes,
