@@ -14,6 +14,7 @@ mod drain;
 mod embedded;
 mod going_back;
 mod group;
+mod held;
 mod hostage;
 mod hostile;
 mod http_clients;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         unreadable::BEHAVIOURS,
         drain::BEHAVIOURS,
         hostile::BEHAVIOURS,
+        held::BEHAVIOURS,
         hostage::BEHAVIOURS,
         order::BEHAVIOURS,
         partitions::BEHAVIOURS,

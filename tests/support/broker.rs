@@ -17,7 +17,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
@@ -115,6 +117,36 @@ impl Cluster {
             topic
                 .map(drop)
                 .map_err(|(topic, code)| anyhow!("no topic {topic}: {code}"))
+        })
+    }
+
+    /// Makes a topic of three partitions that takes records, and batches of them, up to so many bytes.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn create_small(&self, topic: &str, bytes: usize) -> Result {
+        let bytes = bytes.to_string();
+        let new = NewTopic::new(topic, 3, TopicReplication::Fixed(1)).set("max.message.bytes", &bytes);
+        let made = block_on(self.admin()?.create_topics(&[new], &options())).context("no topic")?;
+        made.into_iter().try_for_each(|topic| {
+            topic
+                .map(drop)
+                .map_err(|(topic, code)| anyhow!("no topic {topic}: {code}"))
+        })
+    }
+
+    /// Has a topic take records up to so many bytes from now on.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn take_up_to(&self, topic: &str, bytes: usize) -> Result {
+        let bytes = bytes.to_string();
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", &bytes);
+        let made = block_on(self.admin()?.alter_configs(&[change], &options())).context("no change")?;
+        made.into_iter().try_for_each(|changed| {
+            changed
+                .map(drop)
+                .map_err(|(topic, code)| anyhow!("{topic:?} is not changed: {code}"))
         })
     }
 

@@ -12,7 +12,7 @@ mod record;
 mod time;
 mod trace;
 
-pub use dead_letter::{DeadLetter, RECORD_BYTES, dead_letter};
+pub use dead_letter::{DeadLetter, RECORD_BYTES, dead_letter, fit_dead_letter};
 pub use decode::{DecodeError, decode};
 pub use encode::{NewEnvelope, Outgoing, encode};
 pub use envelope::Envelope;

@@ -20,6 +20,16 @@ struct Health {
     fatal: Option<String>,
     kafka: KafkaHealthReport,
     handlers: Vec<HandlerHealth>,
+    held_topics: Vec<HeldTopicHealth>,
+}
+
+/// A topic that refuses a record: what goes to it waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldTopicHealth {
+    /// Its name.
+    pub topic: Arc<str>,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// A handler that does not do its work, and why.
@@ -66,6 +76,9 @@ pub struct HealthReport {
     /// Handlers that do not do their work.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub handlers: Vec<HandlerHealth>,
+    /// Topics that refuse a record: what goes to them waits, everything else is published.
+    #[serde(rename = "heldTopics", skip_serializing_if = "Vec::is_empty")]
+    pub held_topics: Vec<HeldTopicHealth>,
     /// Why the host is unhealthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -104,6 +117,14 @@ impl HealthView {
         }
     }
 
+    /// The topics that refuse a record now, and why.
+    pub fn set_held_topics(&self, held: Vec<(Arc<str>, String)>) {
+        let held = held
+            .into_iter()
+            .map(|(topic, reason)| HeldTopicHealth { topic, reason });
+        self.health.lock().held_topics = held.collect();
+    }
+
     /// Why the store cannot commit, or `None` when it can again.
     pub fn set_store_fault(&self, fault: Option<String>) {
         self.health.lock().store_fault = fault;
@@ -118,7 +139,8 @@ impl HealthView {
     pub fn report(&self) -> HealthReport {
         let health = self.health.lock();
         let reason = health.fatal.as_ref().or(health.store_fault.as_ref()).cloned();
-        let status = match (&reason, health.kafka.connected && health.handlers.is_empty()) {
+        let goes_on = health.kafka.connected && health.handlers.is_empty() && health.held_topics.is_empty();
+        let status = match (&reason, goes_on) {
             (Some(_), _) => Status::Unhealthy,
             (None, false) => Status::Degraded,
             (None, true) => Status::Healthy,
@@ -128,6 +150,7 @@ impl HealthView {
             ready: health.ready && reason.is_none(),
             kafka: health.kafka.clone(),
             handlers: health.handlers.clone(),
+            held_topics: health.held_topics.clone(),
             reason,
         }
     }

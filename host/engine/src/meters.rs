@@ -51,6 +51,8 @@ pub struct HostMeters {
     pub relay_seconds: Histogram,
     /// Relay transactions that failed and were tried again.
     pub relay_failures: Counter,
+    /// Topics that refuse a record: what goes to them waits.
+    pub held_topics: Gauge,
     /// Bytes of states kept in memory.
     pub cache_bytes: Gauge,
     /// 1 while Kafka is connected, else 0.
@@ -91,6 +93,7 @@ impl Meters {
                 commit_failures: counter!("sandman_commit_failures_total"),
                 relay_seconds: histogram!("sandman_relay_transaction_seconds"),
                 relay_failures: counter!("sandman_relay_transaction_failures_total"),
+                held_topics: gauge!("sandman_relay_held_topics"),
                 cache_bytes: gauge!("sandman_cache_bytes"),
                 kafka_connected: gauge!("sandman_kafka_connected"),
                 kafka_poll_breaches: counter!("sandman_kafka_poll_breaches_total"),

@@ -3,10 +3,12 @@
 //! Each Kafka transaction carries whole batches and the cursor that names the last of them. After a crash, or when the
 //! outcome of a transaction is not known, the cursor tells what is visible; the relay goes on behind it.
 
+mod held;
+mod publish;
 mod reconcile;
 mod unended;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,13 +18,15 @@ use metrics::Counter;
 use thiserror::Error;
 
 use crate::alarm::Alarm;
+use crate::health::HealthView;
 use crate::meters::{Meters, TopicMeters};
 use crate::pipeline::Pipeline;
 use sandman_core::broker::{Broker, Cursor, CursorError, PublishError, Published, Publisher, TopicsError};
 use sandman_core::event::OutRecord;
-use sandman_core::faults::{self, Bug, Step};
+use sandman_core::faults::{self, Bug};
 use sandman_core::store::{BatchNo, OutboxSize, Store, StoreError};
 
+use held::Held;
 pub use reconcile::Refusal;
 use reconcile::{Resume, provisional, reconcile};
 
@@ -92,6 +96,8 @@ pub struct Relay {
     pub alarm: Alarm,
     /// Ends the relay once the outbox is empty.
     pub drain: Arc<AtomicBool>,
+    /// Told which topics are held.
+    pub view: Arc<HealthView>,
     /// Ends the relay at once.
     pub give_up: Arc<AtomicBool>,
     /// Told once, when the deployment is known to be ours and consuming may begin.
@@ -108,6 +114,7 @@ impl Relay {
                 confirmed: 0,
                 adopt: self.adopt,
             },
+            held: Held::default(),
         };
         let mut wait = FIRST_WAIT;
         let mut most = TRANSACTION_BYTES;
@@ -150,70 +157,6 @@ impl Relay {
         }
     }
 
-    /// Publishes what is there, up to so many bytes.
-    fn step(&self, standing: &mut Standing, most: u64) -> Result<Did, RelayError> {
-        let Standing { open, topics, knows } = standing;
-        let Open { publisher, after } = match open {
-            Some(open) => open,
-            None => {
-                let opened = open.insert(self.open(*knows)?);
-                // Heard once; a full channel means that it was heard.
-                self.ready.try_send(()).ok();
-                opened
-            }
-        };
-        if faults::ON {
-            let early = self.pipeline.early();
-            if !early.is_empty() {
-                publisher.publish(&mut early.iter(), &self.cursor(*after)).map(drop)?;
-            }
-        }
-        let mut batches = self.pipeline.outgoing(*after, most)?;
-        let Some(last) = batches.last().map(|batch| batch.number) else {
-            return Ok(Did::Nothing);
-        };
-        faults::at(Step::Relayed);
-        if faults::planted(Bug::DropBatch) {
-            batches.clear();
-        }
-        if faults::planted(Bug::TurnBatch) {
-            batches.iter_mut().for_each(|batch| batch.records.reverse());
-        }
-        let began = Instant::now();
-        let records = batches.iter().flat_map(|batch| &batch.records);
-        if faults::planted(Bug::PublishTwice) {
-            publisher
-                .publish(&mut records.clone(), &self.cursor(*after))
-                .map(drop)?;
-        }
-        let published = publisher
-            .publish(&mut records.clone(), &self.cursor(last))
-            .or_else(|error| match faults::planted(Bug::IgnoreFence) {
-                true => Ok(Published::Reopen),
-                false => Err(error),
-            })
-            .inspect_err(|_| {
-                self.count(topics, records.clone(), |meters| &meters.failed);
-            })?;
-        *after = last;
-        *knows = Knows {
-            confirmed: last,
-            adopt: false,
-        };
-        self.meters.host.relay_seconds.record(began.elapsed());
-        self.count(topics, records, |meters| &meters.published);
-        self.pipeline.published(last);
-        faults::at(Step::Acknowledged);
-        if published == Published::Reopen {
-            tracing::info!(
-                batch = last,
-                "the connection was troubled; the publisher is opened anew"
-            );
-            *open = None;
-        }
-        Ok(Did::Publish)
-    }
-
     fn count<'a>(
         &self,
         topics: &mut Topics,
@@ -226,16 +169,18 @@ impl Relay {
         }
     }
 
+    /// The cursor at this batch, with no topic held.
     fn cursor(&self, batch: BatchNo) -> Cursor {
         Cursor {
             store: self.store.id().to_string(),
             batch,
+            held: BTreeMap::new(),
         }
     }
 
     /// Takes the deployment over: looks at the cursor first, so as not to fence its rightful owner, and again when nobody
     /// else can move it any more.
-    fn open(&self, knows: Knows) -> Result<Open, RelayError> {
+    fn open(&self, knows: Knows, held: &mut Held) -> Result<Open, RelayError> {
         provisional(self.found(self.size(knows)?, knows)?)?;
         let created = self.broker.prepare()?;
         if !created.is_empty() {
@@ -244,18 +189,22 @@ impl Relay {
         let mut publisher = self.broker.publisher()?;
         let settled = self.settled(&mut *publisher, knows)?;
         if publisher.is_spent() {
-            return self.open(knows);
+            return self.open(knows, held);
         }
         let after = match settled {
             Resume::Behind(_) if faults::planted(Bug::IgnoreCursor) => self.store.outbox_size()?.published,
-            Resume::Behind(batch) => batch,
+            Resume::Behind(batch) => {
+                let cursor = self.broker.cursor()?;
+                held.reread(cursor.map(|cursor| cursor.held).unwrap_or_default(), Instant::now());
+                batch
+            }
             Resume::Claim { batch, raise } => {
                 if raise {
                     self.store.adopt(batch)?;
                 }
                 tracing::info!(deployment = self.deployment, store = %self.store.id(), batch, "this store takes the deployment");
                 if publisher.publish(&mut [].iter(), &self.cursor(batch))? == Published::Reopen {
-                    return self.open(knows);
+                    return self.open(knows, held);
                 }
                 batch
             }
@@ -268,9 +217,10 @@ impl Relay {
         if !claimed {
             self.store.claimed()?;
         }
-        if after > covered {
+        let published = held.published(after);
+        if published > covered {
             // Published before a crash that came before the store heard of it.
-            self.pipeline.published(after);
+            self.pipeline.published(published);
         }
         Ok(Open { publisher, after })
     }
@@ -300,6 +250,7 @@ struct Standing {
     open: Option<Open>,
     topics: Topics,
     knows: Knows,
+    held: Held,
 }
 
 /// What this process knows beside the cursor and the store.

@@ -42,6 +42,9 @@ impl Shown {
         if self.1 == Audience::Anybody {
             let elsewhere = |what: &str| format!("{what}; the admin listener and the log say why");
             report.reason = report.reason.map(|_| elsewhere("the host cannot work"));
+            for held in &mut report.held_topics {
+                "the admin listener and the log say why".clone_into(&mut held.reason);
+            }
             for handler in &mut report.handlers {
                 "the admin listener and the log say why".clone_into(&mut handler.reason);
             }

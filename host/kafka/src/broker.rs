@@ -1,14 +1,14 @@
 //! The cluster as the relay of one deployment sees it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::cursor::{read_cursor, read_open_cursor};
 use super::health::KafkaHealth;
 use super::publisher::{PublisherOptions, TransactionalPublisher};
 use super::settings::KafkaSettings;
-use super::topics::ensure_topics;
+use super::topics::{ensure_topics, largest_record};
 use super::visible::any_visible;
 use sandman_core::broker::{Broker, Cursor, CursorError, PublishError, Published, Publisher, TopicSpec, TopicsError};
 use sandman_core::event::OutRecord;
@@ -29,7 +29,12 @@ pub struct KafkaBroker {
     pub health: Arc<KafkaHealth>,
     /// Ends every wait at once when set.
     pub give_up: Arc<AtomicBool>,
+    /// Bytes of one batch at most: what the topic takes that takes least, as far as one has refused any.
+    pub batch_bytes: AtomicUsize,
 }
+
+/// Bytes of a batch that every topic takes unless somebody has changed it.
+pub const BATCH_BYTES: usize = 1_000_000;
 
 /// The topic of a deployment's cursor.
 pub fn cursor_topic(deployment: &str) -> String {
@@ -48,7 +53,22 @@ impl Broker for KafkaBroker {
     }
 
     fn prepare(&self) -> Result<Vec<String>, TopicsError> {
-        ensure_topics(&self.settings, &self.topics, &self.health, PATIENCE)
+        match ensure_topics(&self.settings, &self.topics, &self.health, PATIENCE) {
+            // Without its cursor the relay cannot do anything; a topic of one handler holds up that handler alone.
+            Err(TopicsError::NotAllowed(missing)) if !missing.contains(&self.cursor_topic()) => {
+                tracing::error!(
+                    topics = missing.join(", "),
+                    "these topics do not exist and the host is not allowed to create them; what goes to them waits, and \
+                     handlers that read them are degraded"
+                );
+                Ok(Vec::new())
+            }
+            Err(TopicsError::Refused { topic, reason }) if topic != self.cursor_topic() => {
+                tracing::error!(topic, reason, "the topic cannot be created; what goes to it waits");
+                Ok(Vec::new())
+            }
+            made => made,
+        }
     }
 
     fn cursor(&self) -> Result<Option<Cursor>, CursorError> {
@@ -63,6 +83,12 @@ impl Broker for KafkaBroker {
         any_visible(&self.settings, records, &self.health, PATIENCE)
     }
 
+    fn largest_record(&self, topic: &str) -> Option<usize> {
+        let largest = largest_record(&self.settings, topic, &self.health)?;
+        self.batch_bytes.fetch_min(largest, Ordering::Relaxed);
+        Some(largest)
+    }
+
     fn publisher(&self) -> Result<Box<dyn Publisher>, PublishError> {
         let mut transactional_id = format!("{}-relay-0", self.deployment);
         if faults::planted(Bug::StrayTransaction) {
@@ -73,6 +99,7 @@ impl Broker for KafkaBroker {
             cursor_topic: self.cursor_topic(),
             patience: PATIENCE,
             give_up: Arc::clone(&self.give_up),
+            batch_bytes: self.batch_bytes.load(Ordering::Relaxed),
         };
         let publisher = TransactionalPublisher::open(&self.settings, options, &self.health)?;
         Ok(Box::new(publisher))

@@ -34,7 +34,7 @@ mod verdict;
 mod visible;
 mod wait;
 
-pub use broker::{KafkaBroker, cursor_topic};
+pub use broker::{BATCH_BYTES, KafkaBroker, cursor_topic};
 pub use consumer::{ConsumeError, ConsumerHandle, ConsumerOptions, spawn_consumer};
 pub use cursor::{SHARD, read_cursor, read_open_cursor};
 pub use embedded::{EmbeddedBroker, EmbeddedError};

@@ -43,6 +43,7 @@ pub(super) fn transaction_fault(error: &KafkaError, transactional_id: &str) -> F
         }),
         Some(Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
             Fault::Final(PublishError::NotAllowed {
+                topic: None,
                 what: format!("use the transactional id `{transactional_id}`"),
                 reason,
             })
@@ -77,6 +78,7 @@ pub(super) fn record_fault(record: &Undelivered, transactional_id: &str) -> Faul
         }
         Code::TopicAuthorizationFailed => Fault::Final(PublishError::NotAllowed {
             what: format!("write to topic `{topic}`"),
+            topic: Some(topic),
             reason,
         }),
         Code::Fatal | Code::State | Code::OutOfOrderSequenceNumber | Code::UnknownProducerId => Fault::Broken(reason),

@@ -46,6 +46,8 @@ pub struct PublisherOptions {
     pub patience: Duration,
     /// Ends every wait at once when set, so that a shutdown need not wait for a cluster that does not answer.
     pub give_up: Arc<AtomicBool>,
+    /// Bytes of one batch of records at most.
+    pub batch_bytes: usize,
 }
 
 /// A transactional producer. All its calls block, up to the given patience: it belongs on a thread of its own.
@@ -71,6 +73,7 @@ impl TransactionalPublisher {
         let context = Deliveries::new(Monitor::new(health.client("relay")));
         let producer: ThreadedProducer<Deliveries> = settings
             .producer(&options.transactional_id)
+            .set("batch.size", options.batch_bytes.to_string())
             .create_with_context(context)
             .map_err(|error| PublishError::Settings(error.to_string()))?;
         let publisher = Self {

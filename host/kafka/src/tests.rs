@@ -61,6 +61,7 @@ impl Kafka {
             cursor_topic: CURSORS.to_owned(),
             patience,
             give_up: Arc::new(AtomicBool::new(false)),
+            batch_bytes: super::BATCH_BYTES,
         };
         TransactionalPublisher::open(&self.settings, options, &self.health)
     }
@@ -74,6 +75,7 @@ fn cursor(batch: u64) -> Cursor {
     Cursor {
         store: "a-store".to_owned(),
         batch,
+        held: std::collections::BTreeMap::new(),
     }
 }
 

@@ -50,6 +50,24 @@ pub fn ensure_topics(
     made
 }
 
+/// The largest record that a topic takes, in bytes, with its framing; `None` if the cluster does not tell.
+pub(super) fn largest_record(settings: &KafkaSettings, topic: &str, health: &Arc<KafkaHealth>) -> Option<usize> {
+    let context = Monitor::new(health.passer_by("topics"));
+    let admin: AdminClient<Monitor> = settings.admin().create_with_context(context).ok()?;
+    let work = Work {
+        admin: &admin,
+        brokers: &settings.brokers,
+        deadline: Deadline::after(CONFIG),
+    };
+    let resource = [ResourceSpecifier::Topic(topic)];
+    let options = work.options().request_timeout(Some(CONFIG));
+    let asked = admin.describe_configs(&resource, &options);
+    let answer = work.answer(asked).ok().and_then(|mut all| all.pop()?.ok());
+    let largest = answer.and_then(|config| config.get("max.message.bytes")?.value.as_ref()?.parse().ok());
+    drop_apart("topics", admin, CLOSE);
+    largest
+}
+
 struct Work<'a> {
     admin: &'a AdminClient<Monitor>,
     brokers: &'a str,

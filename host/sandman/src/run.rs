@@ -131,8 +131,7 @@ impl Host {
         let mut threads = Threads::new(alarm.clone());
         let watchers = (alarm.clone(), meters.host.clone());
         let (pipeline, bell) = start_pipeline(config, &registry, &store, watchers, &mut threads)?;
-        let view = Arc::new(HealthView::new());
-        view.set_topics(kafka::published_topics(config));
+        let view = kafka::health_view(config);
         let parts = (&registry, sandbox, &store);
         let (control, ordered) = HostControl::over(config, parts, &pipeline, (&meters, &alarm), &settings);
         let health = Arc::clone(&control.health);
@@ -151,6 +150,7 @@ impl Host {
             bell,
             meters: Arc::clone(&meters),
             alarm: alarm.clone(),
+            view: Arc::clone(&view),
             drain: Arc::clone(&drain_relay),
             give_up: Arc::clone(&give_up),
             ready,

@@ -1,5 +1,8 @@
 //! What the relay asks of Kafka: the cursor, the topics, and a publisher whose batches are visible whole or not at all.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -34,6 +37,10 @@ pub trait Broker: Send {
     /// # Errors
     /// [`PublishError`] if that cannot be found out in time.
     fn any_visible(&self, records: &[OutRecord]) -> Result<bool, PublishError>;
+
+    /// The largest record, and batch of records, that a topic takes, in bytes with framing; `None` if that cannot be seen.
+    /// Publishers that are opened from here on send no larger batches.
+    fn largest_record(&self, topic: &str) -> Option<usize>;
 
     /// Opens the deployment's writer slot. The previous owner is fenced and its open transaction aborted. Check the cursor
     /// before, so as not to fence a rightful owner, and read it again after.
@@ -85,12 +92,16 @@ pub struct Cursor {
     pub store: String,
     /// The last of its batches that is visible.
     pub batch: BatchNo,
+    /// Topics that refuse a record, and the last batch whose records for them are visible.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<String, BatchNo>,
 }
 
 impl Cursor {
     /// Encodes the cursor as the value of its record.
     pub fn to_json(&self) -> String {
-        serde_json::json!({ "store": self.store, "batch": self.batch }).to_string()
+        // A name and numbers are always JSON.
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 
@@ -212,10 +223,7 @@ pub enum PublishError {
         topic: String,
     },
     /// The record is larger than Kafka takes; it will never be taken.
-    #[error(
-        "a record of {bytes} bytes is too large for topic `{topic}`; raise the topic's `max.message.bytes` \
-         and `message.max.bytes` in [kafka.options]"
-    )]
+    #[error("a record of {bytes} bytes is too large for topic `{topic}`; raise the topic's `max.message.bytes`")]
     TooLarge {
         /// The topic.
         topic: String,
@@ -228,6 +236,8 @@ pub enum PublishError {
     /// The cluster does not allow it.
     #[error("not allowed to {what}: {reason}; grant it to the user of the host")]
     NotAllowed {
+        /// The topic, if it is about one.
+        topic: Option<String>,
         /// What was tried, with the topic or the transactional id.
         what: String,
         /// What Kafka said.
@@ -239,6 +249,15 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// The topic that refuses a record, where it is one topic's fault and others may go on.
+    pub fn refused_by(&self) -> Option<Arc<str>> {
+        match self {
+            Self::UnknownTopic { topic } | Self::TooLarge { topic, .. } => Some(topic.as_str().into()),
+            Self::NotAllowed { topic, .. } => topic.as_deref().map(Arc::from),
+            Self::Aborted { .. } | Self::Unknown { .. } | Self::Fenced { .. } | Self::Settings(_) => None,
+        }
+    }
+
     /// Whether trying again, without anybody doing anything about it, may work.
     pub fn passes(&self) -> bool {
         matches!(self, Self::Aborted { .. } | Self::Unknown { .. })

@@ -58,8 +58,30 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
         value: record.value.clone(),
         headers: theirs.collect(),
     };
-    let room = RECORD_BYTES - ours.size().min(RECORD_BYTES);
-    if out.bytes() > room
+    shrink(&mut out, &mut ours, RECORD_BYTES);
+    out.headers.extend(ours.iter());
+    out
+}
+
+/// A dead letter of an earlier hand as a topic takes it that takes `bytes` in all: what does not fit is left out and said, as
+/// by [`dead_letter`]. `None` if the record is no dead letter, or even then too large.
+pub fn fit_dead_letter(letter: &OutRecord, bytes: usize) -> Option<OutRecord> {
+    let is_ours = |header: &Header<'_>| header.name.starts_with("sandman.");
+    letter.headers.named("sandman.reason").next()?;
+    let mut ours: Headers = letter.headers.iter().filter(is_ours).collect();
+    let mut out = OutRecord {
+        headers: letter.headers.iter().filter(|header| !is_ours(header)).collect(),
+        ..letter.clone()
+    };
+    shrink(&mut out, &mut ours, bytes);
+    out.headers.extend(ours.iter());
+    (out.bytes() <= bytes).then_some(out)
+}
+
+/// Leaves out what does not fit beside our headers, and says so in them.
+fn shrink(out: &mut OutRecord, ours: &mut Headers, bytes: usize) {
+    let room = |ours: &Headers| bytes.saturating_sub(ours.size());
+    if out.bytes() > room(ours)
         && let Some(value) = out.value.take()
     {
         ours.push(Header::text("sandman.value-omitted", &value.len().to_string()));
@@ -68,17 +90,15 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
             &format!("{:x}", Sha256::digest(&value)),
         ));
     }
-    if out.bytes() > room {
+    if out.bytes() > room(ours) && !out.headers.is_empty() {
         let headers = std::mem::take(&mut out.headers).size();
         ours.push(Header::text("sandman.headers-omitted", &headers.to_string()));
     }
-    if out.bytes() > room
+    if out.bytes() > room(ours)
         && let Some(key) = out.key.take()
     {
         ours.push(Header::text("sandman.key-omitted", &key.len().to_string()));
     }
-    out.headers.extend(ours.iter());
-    out
 }
 
 #[cfg(test)]

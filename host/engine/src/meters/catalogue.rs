@@ -101,6 +101,11 @@ const COUNTERS: &[(&str, &str)] = &[
 
 const GAUGES: &[(&str, Unit, &str)] = &[
     (
+        "sandman_relay_held_topics",
+        Unit::Count,
+        "Topics that refuse a record: what goes to them waits, everything else is published; /health names them",
+    ),
+    (
         "sandman_build_info",
         Unit::Count,
         "Always 1; the label is the version of the host",

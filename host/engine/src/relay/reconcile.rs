@@ -121,6 +121,8 @@ pub(super) fn reconcile(cursor: Option<&Cursor>, ours: &str, size: OutboxSize, a
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn size(published: BatchNo, last: BatchNo) -> OutboxSize {
@@ -139,6 +141,7 @@ mod tests {
         Cursor {
             store: store.into(),
             batch,
+            held: BTreeMap::default(),
         }
     }
 

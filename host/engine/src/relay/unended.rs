@@ -178,7 +178,7 @@ impl Relay {
     /// The batch in the cursor of a transaction without an end, if it is this store's.
     fn open_cursor(&self) -> Result<Option<BatchNo>, RelayError> {
         let open = self.broker.open_cursor()?;
-        let ours = |Cursor { store, batch }| (*store == *self.store.id().0).then_some(batch);
+        let ours = |Cursor { store, batch, .. }| (*store == *self.store.id().0).then_some(batch);
         Ok(open.and_then(ours))
     }
 }

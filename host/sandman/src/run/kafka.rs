@@ -11,9 +11,11 @@ use sandman_core::broker::{Recreation, TopicSpec};
 use sandman_core::lanes::HandlerIx;
 use sandman_core::store::StoreId;
 use sandman_engine::alarm::Alarm;
+use sandman_engine::health::HealthView;
 use sandman_engine::pipeline::{HandlerIntake, Pipeline};
 use sandman_kafka::{
-    ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaBroker, KafkaHealth, KafkaSettings, Sasl, cursor_topic,
+    BATCH_BYTES, ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaBroker, KafkaHealth, KafkaSettings, Sasl,
+    cursor_topic,
 };
 
 /// What keeps the clients from being made that the host needs: the library refuses some settings only beside others. Nothing
@@ -89,6 +91,13 @@ pub(crate) fn topics(config: &Config) -> Vec<TopicSpec> {
     topics.into_values().collect()
 }
 
+/// The health of a host that is starting, with the topics that its events go to.
+pub(super) fn health_view(config: &Config) -> Arc<HealthView> {
+    let view = HealthView::new();
+    view.set_topics(published_topics(config));
+    Arc::new(view)
+}
+
 /// The topics that events go to.
 pub(super) fn published_topics(config: &Config) -> Vec<Arc<str>> {
     let emits = config.handlers.iter().flat_map(|handler| &handler.emits);
@@ -113,6 +122,7 @@ pub(super) fn cluster(
         topics: if embedded { Vec::new() } else { topics },
         health: Arc::clone(health),
         give_up: Arc::clone(give_up),
+        batch_bytes: BATCH_BYTES.into(),
     }
 }
 
