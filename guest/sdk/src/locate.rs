@@ -3,16 +3,40 @@
 //! serde_json says the line and column only. The path is found by walking the text a second time, after the fault, so
 //! that reading a good text costs nothing more and a handler carries no second deserializer per type.
 
-/// The fault with the path of the innermost value that it lies in: ``payload.address.zip: invalid type: …``.
+use serde::de::IgnoredAny;
+
+/// The fault with the path of the innermost value that it lies in, and without that value: ``payload.address.zip: invalid
+/// type: integer, expected a string``. Such a text reaches logs, where nothing of what a sender wrote belongs.
 pub(crate) fn describe_fault(what: &str, text: &str, fault: &serde_json::Error) -> String {
     let message = fault.to_string();
-    let bare = message.split(" at line ").next().unwrap_or_default();
-    let path = if fault.is_data() {
+    let bare = message.rsplit_once(" at line ").map_or(&*message, |(bare, _)| bare);
+    // Half a surrogate and a number beyond a double are JSON, though nothing holds them.
+    let path = if fault.is_data() || serde_json::from_str::<IgnoredAny>(text).is_ok() {
         path_at(text.as_bytes(), offset_of(text, fault))
     } else {
         String::new()
     };
-    format!("{what}{path}: {bare}")
+    format!("{what}{path}: {}", without_value(bare))
+}
+
+/// serde's message without the value that it shows: ``invalid type: string "x", expected u8``.
+fn without_value(message: &str) -> String {
+    for problem in ["invalid type: ", "invalid value: "] {
+        if let Some(found) = message.strip_prefix(problem)
+            && let Some((found, expected)) = found.rsplit_once(", expected ")
+        {
+            let kind = found.split(['"', '`']).next().unwrap_or_default().trim_end();
+            return format!("{problem}{kind}, expected {expected}");
+        }
+    }
+    for allowed in ["expected ", "there are no variants"] {
+        if let Some(found) = message.strip_prefix("unknown variant `")
+            && let Some((_, known)) = found.rsplit_once(&format!("`, {allowed}"))
+        {
+            return format!("unknown variant, {allowed}{known}");
+        }
+    }
+    message.to_owned()
 }
 
 /// serde_json's line and column (in bytes, of the last byte it read) as an offset into the text.
@@ -125,6 +149,14 @@ mod tests {
     #[expect(dead_code, reason = "only read by serde")]
     struct Inner {
         count: u8,
+        kind: Option<Kind>,
+    }
+
+    #[derive(Deserialize, Debug)]
+    #[serde(rename_all = "camelCase")]
+    enum Kind {
+        One,
+        Two,
     }
 
     fn fault(text: &str) -> String {
@@ -135,15 +167,15 @@ mod tests {
     fn the_path_names_the_field_that_does_not_fit() {
         assert_eq!(
             fault(r#"{"name":"a,\"}","inner":[{"count":1},{"x":{"y":[1,2]},"count":"many"}]}"#),
-            r#"payload.inner[1].count: invalid type: string "many", expected u8"#
+            r#"payload.inner[1].count: invalid type: string, expected u8"#
         );
         assert_eq!(
             fault("{\n  \"name\": 7,\n  \"inner\": []\n}"),
-            "payload.name: invalid type: integer `7`, expected a string"
+            "payload.name: invalid type: integer, expected a string"
         );
         assert_eq!(
             fault(r#"{"name":"a","inner":[{"count":300}]}"#),
-            "payload.inner[0].count: invalid value: integer `300`, expected u8"
+            "payload.inner[0].count: invalid value: integer, expected u8"
         );
     }
 
@@ -154,6 +186,66 @@ mod tests {
             fault(r#"{"name":"a","inner":[{"count":1},{}]}"#),
             "payload.inner[1]: missing field `count`"
         );
+    }
+
+    #[test]
+    fn what_json_has_and_nothing_holds_is_named() {
+        for (text, place, why) in [
+            (r#"{"name":"\ud800","inner":[]}"#, ".name", "hex escape"),
+            (r#"{"name":"\ud800 and more","inner":[]}"#, ".name", "hex escape"),
+            (
+                r#"{"name":"a","inner":[{"count":1},{"count":1e999}]}"#,
+                ".inner[1].count",
+                "number out of range",
+            ),
+            (
+                r#"{"name":"a","inner":[{"count": -1e999 , "kind":null}]}"#,
+                ".inner[0].count",
+                "number out of range",
+            ),
+        ] {
+            let fault = fault(text);
+            assert!(
+                fault.starts_with(&format!("payload{place}: ")) && fault.contains(why),
+                "{fault}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_value_that_does_not_fit_is_not_shown() {
+        for value in [
+            r#""hush""#,
+            r#""hush, expected u8 at line 7""#,
+            r#""hush` \"hush`, expected u8""#,
+            r#"["hush"]"#,
+            r#"{"hush":"hush"}"#,
+        ] {
+            for text in [
+                format!(r#"{{"name":"a","inner":[{{"count":{value}}}]}}"#),
+                format!(r#"{{"name":"a","inner":{value}}}"#),
+                format!(r#"{{"name":"a","inner":[{{"count":1,"kind":{value}}}]}}"#),
+            ] {
+                let fault = fault(&text);
+                assert!(
+                    !fault.trim_start_matches("payload.inner[0].kind.hush").contains("hush"),
+                    "{text}: {fault}"
+                );
+            }
+        }
+        assert_eq!(
+            fault(r#"{"name":"a","inner":[{"count":1,"kind":"three"}]}"#),
+            "payload.inner[0].kind: unknown variant, expected `one` or `two`"
+        );
+        for (value, kind) in [
+            ("true", "boolean"),
+            ("-7", "integer"),
+            ("1.5", "floating point"),
+            ("null", "null"),
+        ] {
+            let fault = fault(&format!(r#"{{"name":{value},"inner":[]}}"#));
+            assert_eq!(fault, format!("payload.name: invalid type: {kind}, expected a string"));
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{Context, Event, Failure, Outcome, Request};
 /// assert_eq!(outcome.state.document(), Some(&42));
 ///
 /// let refused = Call::event("seen", "1.0", &"two").run(on_event).unwrap_err();
-/// assert_eq!(refused, rejected("seen 1.0: payload: invalid type: string \"two\", expected u64"));
+/// assert_eq!(refused, rejected("seen 1.0: payload: invalid type: string, expected u64"));
 /// # Ok::<(), Failure>(())
 /// ```
 #[derive(Debug)]

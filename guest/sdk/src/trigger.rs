@@ -12,7 +12,7 @@ impl Event {
     /// # Errors
     ///
     /// Rejected, with the field that does not fit named, for example
-    /// ``user.created 1.0: payload.age: invalid type: string "x", expected u8``.
+    /// ``user.created 1.0: payload.age: invalid type: string, expected u8``.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         read("payload", &self.payload).map_err(|fault| self.fault(&fault))
     }

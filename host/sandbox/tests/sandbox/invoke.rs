@@ -71,7 +71,7 @@ fn a_payload_or_state_that_does_not_fit_is_rejected_with_its_field() {
     );
     let text = reason(r#"{"n":-1}"#, None);
     assert!(
-        text.starts_with("thing.happened 1.0: payload.n: invalid value: integer `-1`"),
+        text.starts_with("thing.happened 1.0: payload.n: invalid value: integer, expected u64"),
         "{text}"
     );
     let text = reason(r#"{"n":1}"#, Some(r#"{"count":1,"sum":"x","fold":0,"last":0}"#));
