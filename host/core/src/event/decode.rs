@@ -32,8 +32,8 @@ pub enum DecodeError {
         field: &'static str,
         /// What it should hold.
         expected: &'static str,
-        /// The beginning of what it holds.
-        found: String,
+        /// What kind of value it holds. The value itself may be anybody's.
+        found: &'static str,
     },
     /// A field holds text that is none, such as half a surrogate.
     #[error("the envelope's field `{field}` cannot be read: {reason}")]
@@ -146,8 +146,10 @@ fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
 
 /// The slow way to the same answer, taken only for a bad envelope: serde's own message does not name the field.
 fn explain(text: &str, error: &serde_json::Error) -> DecodeError {
-    let Ok(Members(members)) = serde_json::from_str(text) else {
-        return DecodeError::NotJson(error.to_string());
+    let Members(members) = match serde_json::from_str(text) {
+        Ok(members) => members,
+        // Of what is not JSON the first fault would be told by a value of it.
+        Err(error) => return DecodeError::NotJson(error.to_string()),
     };
     let find = |field: &str| members.iter().find(|(name, _)| **name == *field.as_bytes());
     for field in REQUIRED.into_iter().chain(OPTIONAL) {
@@ -168,11 +170,14 @@ fn explain(text: &str, error: &serde_json::Error) -> DecodeError {
 }
 
 fn wrong_type(field: &'static str, expected: &'static str, found: &str) -> DecodeError {
-    DecodeError::WrongType {
-        field,
-        expected,
-        found: found.chars().take(40).collect(),
-    }
+    let found = match found.bytes().next() {
+        Some(b'"') => "an empty one",
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b't' | b'f') => "true or false",
+        _ => "a number",
+    };
+    DecodeError::WrongType { field, expected, found }
 }
 
 #[cfg(test)]
@@ -201,11 +206,11 @@ mod tests {
         assert_eq!(wrong(r#""eventId":"e1","#, ""), "the envelope has no field `eventId`");
         assert_eq!(
             wrong(r#""1.0""#, "1.0"),
-            "the envelope's field `version` must be a string, not 1.0"
+            "the envelope's field `version` must be a string, not a number"
         );
         assert_eq!(
             wrong(r#""correlationId":"""#, r#""correlationId":{}"#),
-            "the envelope's field `correlationId` must be a string, not {}"
+            "the envelope's field `correlationId` must be a string, not an object"
         );
         assert_eq!(
             wrong(r#"{"userId": 1e0 }"#, "null"),
@@ -222,8 +227,24 @@ mod tests {
         assert!(wrong(r#""x":[1]"#, r#""source":"twice""#).contains("duplicate field `source`"));
         assert_eq!(
             wrong(r#""eventType":"user.created""#, r#""event\u0054ype":7"#),
-            "the envelope's field `eventType` must be a string, not 7"
+            "the envelope's field `eventType` must be a string, not a number"
         );
+    }
+
+    #[test]
+    fn a_fault_shows_nothing_of_the_value() {
+        for (field, value) in [
+            ("eventId", "\"\""),
+            ("eventId", "{\"a\":\"hush\"}"),
+            ("source", "[\"hush\"]"),
+            ("version", "4711"),
+        ] {
+            let text = GOOD.replace(&format!("\"{field}\":"), &format!("\"{field}\":{value},\"x{field}\":"));
+            for text in [text.clone(), text.replace("[1]", "[1")] {
+                let fault = decode(Some(text.as_bytes())).unwrap_err().to_string();
+                assert!(!fault.contains("hush") && !fault.contains("4711"), "{fault}");
+            }
+        }
     }
 
     #[test]
