@@ -37,6 +37,20 @@ pub fn line(text: &str, bytes: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The bytes of a text as a line that is not cut.
+pub fn length(text: &str) -> usize {
+    if is_plain(text) {
+        return text.len();
+    }
+    let mut escaped = String::new();
+    let of = |letter: char| {
+        escaped.clear();
+        escape(&mut escaped, letter);
+        escaped.len()
+    };
+    text.chars().map(of).sum()
+}
+
 /// A text of several lines for a terminal: line breaks and tabs stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
     let acts = |letter: char| acts(letter) && !matches!(letter, '\n' | '\t');
@@ -148,6 +162,7 @@ mod tests {
             let shown = line(&text, bytes);
             prop_assert!(is_plain(&shown), "{:?}", &shown);
             prop_assert!(shown.len() <= bytes, "{} bytes", shown.len());
+            prop_assert_eq!(length(&text), line(&text, usize::MAX).len());
             prop_assert!(is_plain(&lines(&text).replace(['\n', '\t'], "")));
             if is_plain(&text) {
                 prop_assert!(text.starts_with(shown.trim_end_matches('…')));

@@ -67,10 +67,10 @@ impl Cell {
         &self.terms.label
     }
 
-    /// Counts a message of `whole` bytes of which `used` were written, and says so where that is not all.
-    pub(super) fn logged(&mut self, used: usize, whole: usize) {
+    /// Counts a message of which `used` bytes were written, and says so where that is not the whole of it.
+    pub(super) fn logged(&mut self, used: usize, whole: bool) {
         self.log_left = self.log_left.saturating_sub(used);
-        if used == whole {
+        if whole {
             return;
         }
         self.log_cut = true;

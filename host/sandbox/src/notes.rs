@@ -38,13 +38,15 @@ fn write(mut store: StoreContextMut<'_, Cell>, level: Level, message: &WasmStr) 
         return Ok(());
     }
     let text = message.to_str(&store)?;
-    let mut used = 0;
+    let (mut used, mut whole) = (0, false);
     if let Some(left) = store.data().log_left.checked_sub(LINE) {
         let kept = cut(&text, left);
+        // What is written counts, which an escape makes longer.
+        let length = printable::length(kept);
         note(store.data(), level, &printable::line(kept, left));
-        used = kept.len() + LINE;
+        used = length.min(left) + LINE;
+        whole = kept.len() == text.len() && length <= left;
     }
-    let whole = text.len() + LINE;
     store.data_mut().logged(used, whole);
     Ok(())
 }

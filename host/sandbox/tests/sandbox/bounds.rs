@@ -168,6 +168,10 @@ fn a_log_that_floods_is_cut_and_the_outcome_stands() {
             let end = "the guest logged more than its bound in one invocation; the rest is cut";
             assert!(log[25].contains(end) && log[25].contains("limit=1000"), "{}", log[25]);
         }
+        // What counts is what is written: six bytes for each escape. 6 × (7 + 120 + 32), and then the end.
+        let escapes = json!({"do": "flood-log", "n": 20, "text": "\u{1b}".repeat(20)});
+        let log = logged(|| assert!(order(&guest, &escapes).is_ok()));
+        assert_eq!(log.len(), 8, "{log:#?}");
         let log = logged(|| assert!(order(&guest, &json!({"do": "long-log", "n": 1_000_000})).is_ok()));
         assert_eq!(log.len(), 2);
         assert_eq!(log[0].matches('x').count(), 1000 - 32);
