@@ -1,6 +1,6 @@
 //! The environment over the file: `SANDMAN_<SECTION>__<KEY>` sets any key, and DreamScape's own names are understood.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
@@ -80,7 +80,7 @@ pub(super) fn overlay(
         jwt_secret: filled("JWT_SECRET").and_then(|text| secret("JWT_SECRET", text, report)),
         port: filled("PORT"),
         kafka_ssl: filled("KAFKA_SSL"),
-        sasl_username: filled("KAFKA_SASL_USERNAME").map(|text| trimmed("KAFKA_SASL_USERNAME", text, report)),
+        sasl_username: filled("KAFKA_SASL_USERNAME").and_then(|text| told("KAFKA_SASL_USERNAME", text, report)),
         sasl_password: filled("KAFKA_SASL_PASSWORD").and_then(|text| secret("KAFKA_SASL_PASSWORD", text, report)),
         sasl_mechanism: filled("KAFKA_SASL_MECHANISM"),
     };
@@ -126,13 +126,22 @@ fn readable(variables: impl Iterator<Item = (String, Variable)>, report: &Report
 }
 
 /// A text without the blanks and line breaks at its end, which files and secrets managers add.
-pub(super) fn trimmed(name: &str, text: String, report: &Report) -> String {
+fn trimmed(name: &str, text: String, report: &Report) -> String {
     let kept = text.trim_end();
     if kept.len() == text.len() {
         return text;
     }
     report.warn(format!("{name} ends with blanks or a line break, which are taken off"));
     kept.to_owned()
+}
+
+/// A text that is set, as [`trimmed`]; one of blanks alone is a mistake.
+pub(super) fn told(name: &str, text: String, report: &Report) -> Option<String> {
+    if text.trim().is_empty() {
+        report.refuse(name, "is empty; leave it out, or set it");
+        return None;
+    }
+    Some(trimmed(name, text, report))
 }
 
 /// A secret that is set; one of blanks alone is a mistake.
@@ -180,7 +189,7 @@ fn unknown(name: &str, report: &Report) {
 /// Sets the key that the segments lead to.
 fn set(table: &mut Table, segments: &[&str], variable: (&str, String), report: &mut Report) {
     let mut path = String::new();
-    let found = descend(table, segments, &mut path);
+    let found = descend(table, segments, &mut path, &mut report.made);
     match found {
         Some((place, known)) => {
             let held = std::mem::replace(place, Value::String(variable.1));
@@ -197,8 +206,13 @@ fn set(table: &mut Table, segments: &[&str], variable: (&str, String), report: &
 }
 
 /// The place that the segments lead to, made where it is missing, and whether it was there; `None` where a plain value is
-/// in the way.
-fn descend<'t>(table: &'t mut Table, segments: &[&str], path: &mut String) -> Option<(&'t mut Value, bool)> {
+/// in the way. The sections that were missing are noted in `made`.
+fn descend<'t>(
+    table: &'t mut Table,
+    segments: &[&str],
+    path: &mut String,
+    made: &mut BTreeSet<String>,
+) -> Option<(&'t mut Value, bool)> {
     let (first, rest) = segments.split_first()?;
     let key = key_for(table, first, path);
     *path = join(path, &key);
@@ -207,15 +221,18 @@ fn descend<'t>(table: &'t mut Table, segments: &[&str], path: &mut String) -> Op
     if rest.is_empty() {
         return Some((entry.or_insert_with(|| Value::String(String::new())), known));
     }
+    if !known {
+        made.insert(path.clone());
+    }
     match entry.or_insert_with(|| Value::Table(Table::new())) {
-        Value::Table(inner) => descend(inner, rest, path),
+        Value::Table(inner) => descend(inner, rest, path, made),
         Value::Array(entries) => {
             let (index, rest) = rest.split_first()?;
             let place = entries.get_mut(index.parse::<usize>().ok()?)?;
             *path = format!("{path}[{index}]");
             match place {
                 whole if rest.is_empty() => Some((whole, true)),
-                Value::Table(inner) => descend(inner, rest, path),
+                Value::Table(inner) => descend(inner, rest, path, made),
                 _ => None,
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use super::environment::trimmed;
+use super::environment::told;
 use super::problem::Report;
 use super::section::join;
 use sandman_kafka::check_option;
@@ -150,9 +150,10 @@ pub(super) fn read(options: Table, report: &Report) -> BTreeMap<String, String> 
         };
         let secret = name.ends_with("password") || name.ends_with("secret");
         let text = match report.variable(&path) {
-            Some(variable) if secret => trimmed(variable, text, report),
-            _ => text,
+            Some(variable) if secret => told(variable, text, report),
+            _ => Some(text),
         };
+        let Some(text) = text else { continue };
         match check_option(&name, &text) {
             Ok(()) => drop(read.insert(name, text)),
             Err(error) => report.refuse(&path, error.to_string()),

@@ -1,7 +1,7 @@
 //! What is wrong with a configuration: every mistake, with its place, what is allowed and the nearest known name.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -104,6 +104,8 @@ pub(super) struct Report {
     problems: RefCell<Vec<Problem>>,
     /// Which variable set which key.
     pub(super) variables: BTreeMap<String, String>,
+    /// Sections that the file does not have, and a variable made.
+    pub(super) made: BTreeSet<String>,
     /// What the file holds where a variable took its place.
     pub(super) held: BTreeMap<String, Value>,
     warnings: RefCell<Vec<String>>,
@@ -132,8 +134,19 @@ impl Report {
             problem,
             allowed,
             nearest,
-            variable: self.variable(key).map(str::to_owned),
+            variable: self.variable(key).or_else(|| self.maker(key)).map(str::to_owned),
         });
+    }
+
+    /// A variable that made the section, which the file does not have.
+    fn maker(&self, section: &str) -> Option<&str> {
+        let section = self.made.get(section)?;
+        let is_inside = |path: &str| {
+            path.strip_prefix(section.as_str())
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        let inside = self.variables.iter().find(|(path, _)| is_inside(path));
+        inside.map(|(_, variable)| variable.as_str())
     }
 
     /// The variable that set the key.

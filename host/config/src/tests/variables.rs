@@ -35,6 +35,9 @@ fn what_kubernetes_sets_for_a_service_of_our_name_is_not_ours() {
         "service",
         "there is no such key",
     );
+    // The file has no such section: the variable is where to look.
+    let problems = problems(MINIMAL, &[("SANDMAN_SERVICE__HOST", "x")]);
+    assert_eq!(problems[0].variable.as_deref(), Some("SANDMAN_SERVICE__HOST"));
 }
 
 #[test]
@@ -96,6 +99,14 @@ fn what_files_add_to_the_end_of_a_secret_is_taken_off_and_told() {
 #[test]
 fn a_secret_that_cannot_be_used_is_a_mistake() {
     refused(MINIMAL, &[("JWT_SECRET", " \n")], "JWT_SECRET", "is empty");
+    let login = [("KAFKA_SASL_USERNAME", "\n"), ("KAFKA_SASL_PASSWORD", "hush")];
+    let found = problems(MINIMAL, &login);
+    assert_eq!(
+        found[0].to_string(),
+        "KAFKA_SASL_USERNAME: is empty; leave it out, or set it"
+    );
+    let option = "SANDMAN_KAFKA__OPTIONS__SSL_KEY_PASSWORD";
+    refused(MINIMAL, &[(option, "\n")], option, "is empty");
     for token in ["two words", " first", "café", "a\u{1}b"] {
         let (name, words) = ("SANDMAN_ADMIN_TOKEN", "no client can send");
         refused(MINIMAL, &[(name, token)], name, words);
