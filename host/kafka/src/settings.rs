@@ -86,7 +86,7 @@ pub fn check_option(name: &str, value: &str) -> Result<(), OptionError> {
         Err(KafkaError::ClientConfig(_, reason, ..)) if reason.contains("No such configuration property") => {
             Err(OptionError::Unknown)
         }
-        Err(KafkaError::ClientConfig(_, reason, ..)) => Err(OptionError::Invalid(reason)),
+        Err(KafkaError::ClientConfig(_, reason, ..)) => Err(OptionError::Invalid(reason.trim_end().to_owned())),
         Err(other) => Err(OptionError::Invalid(other.to_string())),
     }
 }
@@ -303,6 +303,10 @@ mod tests {
         assert_eq!(check_option("no.such.thing", "1"), Err(OptionError::Unknown));
         let wrong = check_option("fetch.wait.max.ms", "soon");
         assert!(matches!(wrong, Err(OptionError::Invalid(_))), "{wrong:?}");
+        let over = check_option("fetch.message.max.bytes", "2000000000")
+            .unwrap_err()
+            .to_string();
+        assert!(over.ends_with("1..1000000000"), "one line: {over:?}");
     }
 
     #[test]
