@@ -95,7 +95,7 @@ fn the_cursor_is_the_last_one_published() {
     let cursors = read_all(&kafka, CURSORS, 1);
     assert_eq!(
         cursors[0],
-        (0, "0".to_owned(), r#"{"batch":1,"store":"a-store"}"#.to_owned())
+        (0, "0".to_owned(), r#"{"store":"a-store","batch":1}"#.to_owned())
     );
 }
 
