@@ -8,18 +8,17 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use thiserror::Error;
 
 use super::assignment::{Assignment, Topics};
 use super::client::Monitor;
+use super::consume_error::ConsumeError;
 use super::doubt::Doubts;
 use super::health::KafkaHealth;
+use super::orders::Orders;
 use super::polling::Polling;
 use super::rebalance::Member;
 use super::settings::KafkaSettings;
 use sandman_core::broker::Intake;
-use sandman_core::broker::Recreated;
-use sandman_core::store::StoreError;
 
 /// What a consumer is told.
 pub struct ConsumerOptions {
@@ -39,80 +38,6 @@ pub struct ConsumerOptions {
     pub adopt: bool,
     /// Called once, on the consumer's thread, before it closes, if the consumer ends by itself.
     pub on_fatal: Box<dyn FnOnce(&ConsumeError) + Send>,
-}
-
-/// Why a consumer cannot go on.
-#[derive(Debug, Error)]
-pub enum ConsumeError {
-    /// The settings make no consumer.
-    #[error("kafka consumer cannot be made: {0}; check [kafka] and [kafka.options]")]
-    Settings(String),
-    /// The thread cannot be started.
-    #[error("thread of the consumer cannot be started: {0}")]
-    Thread(#[from] std::io::Error),
-    /// The next record is not there any more.
-    #[error("{0}")]
-    OffsetGone(String),
-    /// The group was told of progress that the store does not have any more.
-    #[error(
-        "the store has no progress of {0}, although the group was told by this very store that it is done: the progress was \
-         deleted, or the store is an old copy; handling those records again would do them twice. Restore the store from \
-         a backup, or, if that is accepted, start once with `sandman run --adopt`"
-    )]
-    ProgressGone(String),
-    /// A topic's name stands for another topic than the progress is about.
-    #[error("{0}")]
-    Recreated(Box<Recreated>),
-    /// The cluster does not allow it.
-    #[error("not allowed to {what}: {reason}; grant it to the user of the host")]
-    NotAllowed {
-        /// What was tried.
-        what: String,
-        /// What Kafka said.
-        reason: String,
-    },
-    /// Partitions could not be taken or given back.
-    #[error("rebalance failed: {0}")]
-    Rebalance(String),
-    /// Progress could not be read.
-    #[error("start of the partitions cannot be read: {0}")]
-    Store(#[source] StoreError),
-    /// The group has a newer member by the name that is ours.
-    #[error(
-        "another process has joined the group `{0}` as this very member, and has its partitions now: a second host runs with \
-         the same host.deployment, such as one that took it over with --adopt. One deployment has one host: stop one of \
-         them, or give it a host.deployment of its own"
-    )]
-    Fenced(String),
-    /// A record cannot be read.
-    #[error(
-        "what is next cannot be read: {0}; going on would lose it. The log's segment on the broker may be damaged, or the \
-         batch unpacks to more than `receive.message.max.bytes` of [kafka.options]; mend that and restart the host, or, if \
-         the loss is accepted, delete the records up to there (kafka-delete-records.sh) and give the handler a new name"
-    )]
-    Unreadable(String),
-    /// The library gave up.
-    #[error("kafka consumer failed: {0}")]
-    Failed(String),
-    /// The consumer was told to stop but did not within the given time; it is left behind.
-    #[error("consumer of handler `{0}` did not end in time; kafka will notice after `session.timeout.ms`")]
-    NotClosed(Arc<str>),
-}
-
-impl ConsumeError {
-    /// Whether the whole host must not go on: the store is not what it was, or another host has taken over.
-    pub fn ends_host(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::ProgressGone(_) | Self::Fenced(_))
-    }
-}
-
-/// What the handle tells the loop.
-#[derive(Default)]
-pub(super) struct Orders {
-    pub(super) quiesce: AtomicBool,
-    pub(super) stop: AtomicBool,
-    pub(super) leave: AtomicBool,
-    pub(super) rejoin: AtomicBool,
 }
 
 /// A running consumer.

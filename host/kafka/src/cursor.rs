@@ -11,13 +11,12 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::client::Monitor;
 use super::health::KafkaHealth;
 use super::settings::KafkaSettings;
-use super::wait::{Deadline, drop_apart};
+use super::wait::{Deadline, POLL, drop_apart};
 use sandman_core::broker::{Cursor, CursorError};
 
 /// The key of the cursor of the embedded store's only shard.
 pub const SHARD: &str = "0";
 
-const POLL: Duration = Duration::from_millis(100);
 const CLOSE: Duration = Duration::from_secs(3);
 
 /// Reads where the relay of a deployment stands, as a read-committed consumer sees it; `None` where nothing was ever

@@ -8,7 +8,7 @@ use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::assignment::Slot;
-use super::consumer::ConsumeError;
+use super::consume_error::ConsumeError;
 use super::health::KafkaHealth;
 use super::probe::{Probe, Trouble};
 use super::rebalance::Member;

@@ -10,6 +10,7 @@
 mod assignment;
 mod broker;
 mod client;
+mod consume_error;
 mod consumer;
 mod cursor;
 mod delivery;
@@ -20,6 +21,7 @@ mod group;
 mod health;
 mod identity;
 mod neighbour;
+mod orders;
 mod polling;
 mod probe;
 mod publish_error;
@@ -35,7 +37,8 @@ mod visible;
 mod wait;
 
 pub use broker::{BATCH_BYTES, KafkaBroker, cursor_topic};
-pub use consumer::{ConsumeError, ConsumerHandle, ConsumerOptions, spawn_consumer};
+pub use consume_error::ConsumeError;
+pub use consumer::{ConsumerHandle, ConsumerOptions, spawn_consumer};
 pub use cursor::{SHARD, read_cursor, read_open_cursor};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use extents::{ExtentError, ExtentReader, PartitionExtent};

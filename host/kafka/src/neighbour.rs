@@ -13,11 +13,8 @@ use thiserror::Error;
 use super::publisher::headers;
 use super::record::owned;
 use super::settings::KafkaSettings;
-use super::wait::Deadline;
+use super::wait::{Deadline, POLL};
 use sandman_core::event::{OutRecord, Record, TopicPartition};
-
-/// How long one poll blocks at most.
-const POLL: Duration = Duration::from_millis(100);
 
 /// Kafka did not do what a neighbour wanted.
 #[derive(Debug, Error)]

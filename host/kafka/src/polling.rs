@@ -9,18 +9,17 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
 use super::assignment::list;
-use super::consumer::{ConsumeError, Orders};
+use super::consume_error::ConsumeError;
 use super::doubt::Doubts;
 use super::identity::topic_ids;
+use super::orders::Orders;
 use super::rebalance::{DESCRIBE, Member};
 use super::record::owned;
 use super::verdict::{Verdict, verdict};
-use super::wait::Deadline;
+use super::wait::{Deadline, POLL};
 use sandman_core::broker::{Flow, Start};
 use sandman_core::event::TopicPartition;
 
-/// How long a poll blocks at most.
-pub(super) const POLL: Duration = Duration::from_millis(100);
 /// The same while a partition is paused and may want to go on.
 const POLL_PAUSED: Duration = Duration::from_millis(5);
 /// How often the intake is asked for partitions to resume while records keep coming.

@@ -12,11 +12,9 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::settings::KafkaSettings;
 use super::verdict::{Verdict, verdict};
-use super::wait::{Deadline, drop_apart};
+use super::wait::{Deadline, POLL, drop_apart};
 use sandman_core::event::TopicPartition;
 
-/// How long one poll blocks at most.
-const POLL: Duration = Duration::from_millis(100);
 /// How long the library may take to close the client.
 const CLOSE: Duration = Duration::from_secs(3);
 

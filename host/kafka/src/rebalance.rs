@@ -18,10 +18,9 @@ use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
 use super::assignment::{Assignment, Slot, Topics, list, offset};
 use super::client::Monitor;
-use super::consumer::ConsumeError;
+use super::consume_error::ConsumeError;
 use super::identity::{changed_id, topic_ids};
-use super::polling::POLL;
-use super::wait::Deadline;
+use super::wait::{Deadline, POLL};
 use sandman_core::broker::{Intake, IntakeError, NamedTopic, Start};
 use sandman_core::event::{TopicId, TopicPartition};
 use sandman_core::store::StoreError;

@@ -13,14 +13,13 @@ use super::client::Monitor;
 use super::health::KafkaHealth;
 use super::record::headers;
 use super::settings::KafkaSettings;
-use super::wait::{Deadline, drop_apart};
+use super::wait::{Deadline, POLL, drop_apart};
 use sandman_core::broker::PublishError;
 use sandman_core::event::OutRecord;
 
 /// Offsets of a partition that others may have used since, markers included.
 const OTHERS: i64 = 10_000;
 
-const POLL: Duration = Duration::from_millis(100);
 const CLOSE: Duration = Duration::from_secs(3);
 
 /// Whether any of the records is visible among the last ones of its topic. A topic that may not be read shows none.

@@ -4,6 +4,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How long one poll of a consumer blocks at most.
+pub(super) const POLL: Duration = Duration::from_millis(100);
+
 /// A point in time after which nobody waits any more.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline(Instant);

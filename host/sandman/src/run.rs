@@ -13,6 +13,7 @@ mod reload;
 mod shortage;
 mod switch;
 mod threads;
+mod watch;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -44,9 +45,9 @@ use sandman_store::SqliteStore;
 use admin::Admin;
 use control::HostControl;
 use http::Http;
-use lag::Watch;
 use switch::Switch;
 use threads::{Signals, Threads};
+use watch::Watch;
 
 /// How long the start waits for Kafka before it says that it serves without it.
 const KAFKA_WAIT: Duration = Duration::from_secs(10);

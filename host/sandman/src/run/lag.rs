@@ -9,34 +9,23 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-use super::control::HostControl;
 use super::known_topics::KnownTopics;
 use super::shortage::Shortage;
-use super::threads::Threads;
-use super::{Host, kafka};
 use sandman_config::HandlerConfig;
 use sandman_core::lanes::HandlerIx;
-use sandman_engine::health::HandlerHealth;
 use sandman_engine::pipeline::Pipeline;
-use sandman_kafka::{ExtentReader, KafkaSettings};
 
-/// How often Kafka is asked.
-const INTERVAL: Duration = Duration::from_secs(2);
-/// How long it may take to answer for one topic or group.
-const PATIENCE: Duration = Duration::from_secs(4);
 /// How long a handler may lack something before it is degraded: a rebalance takes less.
 const GRACE: Duration = Duration::from_secs(10);
 /// What is known of all handlers' topics and groups; written by the thread that asks, read by everybody.
 pub(super) struct LagView {
     pipeline: Arc<Pipeline>,
-    topics: Mutex<KnownTopics>,
-    shortages: Mutex<HashMap<HandlerIx, Shortage>>,
+    pub(super) topics: Mutex<KnownTopics>,
+    pub(super) shortages: Mutex<HashMap<HandlerIx, Shortage>>,
     /// Handlers whose consumers are to join their groups again.
-    rejoin: Mutex<BTreeSet<HandlerIx>>,
+    pub(super) rejoin: Mutex<BTreeSet<HandlerIx>>,
     /// Since when a handler lacks something.
     lacking: Mutex<HashMap<HandlerIx, Instant>>,
 }
@@ -59,14 +48,14 @@ impl LagView {
         lags.filter(|lags| !lags.is_empty()).map(|lags| lags.iter().sum())
     }
 
-    fn of_topic(&self, ix: HandlerIx, topic: &Arc<str>) -> Option<u64> {
+    pub(super) fn of_topic(&self, ix: HandlerIx, topic: &Arc<str>) -> Option<u64> {
         let extents = self.topics.lock().extents(topic)?;
         Some(self.pipeline.waiting(ix, &extents))
     }
 
     /// Why a handler that is to consume these topics does not, or may not; `None` if it does. What a rebalance explains is
     /// no reason yet.
-    fn reason(&self, ix: HandlerIx, handler: &HandlerConfig, consuming: bool) -> Option<String> {
+    pub(super) fn reason(&self, ix: HandlerIx, handler: &HandlerConfig, consuming: bool) -> Option<String> {
         let lacks = self.lack(ix, handler, consuming);
         let mut lacking = self.lacking.lock();
         let Some(lacks) = lacks else {
@@ -99,142 +88,5 @@ impl LagView {
                 others.join(", ")
             )
         })
-    }
-}
-
-/// The thread that asks Kafka.
-pub(super) struct Watch {
-    stop: Sender<()>,
-}
-
-impl Watch {
-    pub(super) fn start(control: &Arc<HostControl>, settings: &KafkaSettings, threads: &mut Threads) -> Result<Self> {
-        let reader = ExtentReader::open(settings, &control.health)?;
-        let (stop, stopped) = bounded(1);
-        let watching = Watching {
-            control: Arc::clone(control),
-            reader,
-            stopped,
-        };
-        threads.spawn("extents".to_owned(), move || watching.run())?;
-        Ok(Self { stop })
-    }
-
-    pub(super) fn stop(&self) {
-        self.stop.try_send(()).ok();
-    }
-}
-
-struct Watching {
-    control: Arc<HostControl>,
-    reader: ExtentReader,
-    stopped: Receiver<()>,
-}
-
-impl Watching {
-    fn run(self) {
-        while let Err(crossbeam_channel::RecvTimeoutError::Timeout) = self.stopped.recv_timeout(self.look()) {}
-        self.reader.close();
-    }
-
-    /// Asks once, and returns how long to rest.
-    fn look(&self) -> Duration {
-        let config = self.control.config.load_full();
-        let view = &self.control.lag;
-        let topics: BTreeSet<_> = config.handlers.iter().flat_map(|handler| &handler.topics).collect();
-        let mut silent = false;
-        for topic in topics.iter().copied() {
-            // Where one topic is not told for want of an answer, the others need not wait for it as well.
-            let patience = if silent { Duration::ZERO } else { PATIENCE };
-            let started = Instant::now();
-            let told = self.reader.read(topic, patience).map_err(|error| error.to_string());
-            silent |= told.is_err() && started.elapsed() >= PATIENCE;
-            view.topics.lock().note(topic, told, Instant::now());
-        }
-        view.topics.lock().keep(&topics);
-        for handler in config.handlers.iter().filter(|_| !silent) {
-            if let Some((ix, _)) = self.control.registry.find(&handler.name) {
-                self.look_at_group(ix, handler);
-            }
-        }
-        INTERVAL
-    }
-
-    /// Finds out who has the partitions that a handler of this host has not.
-    fn look_at_group(&self, ix: HandlerIx, handler: &HandlerConfig) {
-        let view = &self.control.lag;
-        let mut missing = view.topics.lock().partitions(&handler.topics);
-        let assigned = self.control.pipeline.assigned_to(ix);
-        missing.retain(|partition| !assigned.contains(partition));
-        if missing.is_empty() {
-            view.shortages.lock().remove(&ix);
-            return;
-        }
-        let now = Instant::now();
-        let mut shortages = view.shortages.lock();
-        let shortage = shortages.entry(ix).or_insert_with(|| Shortage::of(&missing, now));
-        if !shortage.is_to_be_asked(&missing, now) {
-            return;
-        }
-        drop(shortages);
-        let members = match self.reader.members(&handler.group, PATIENCE) {
-            Ok(Some(members)) => members,
-            Ok(None) => return,
-            Err(error) => return tracing::debug!(%error, "it is not known who has the missing partitions"),
-        };
-        // Kafka makes the id of a member with a name of that name and a random part.
-        let ours = format!(
-            "{}-",
-            kafka::member(&self.control.config.load().host.deployment, &handler.name)
-        );
-        if let Some(shortage) = view.shortages.lock().get_mut(&ix)
-            && shortage.is_to_join_again(members, &ours, &assigned, now)
-        {
-            let missing = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            tracing::info!(handler = %handler.name, missing, "partitions are nobody's; joining the group again");
-            view.rejoin.lock().insert(ix);
-        }
-    }
-}
-
-impl Host {
-    /// Sets what the metrics and `/health` say of the handlers that consume.
-    pub(super) fn look_at_handlers(&self) {
-        let config = self.control.config.load();
-        let view = &self.control.lag;
-        let faults = self.health.faults();
-        let mut degraded = Vec::new();
-        for handler in config.handlers.iter().filter(|handler| !handler.topics.is_empty()) {
-            let Some((ix, known)) = self.registry.find(&handler.name) else {
-                continue;
-            };
-            let assigned = self.pipeline.assigned_to(ix);
-            for topic in &handler.topics {
-                let Some(meters) = known.meters.topic(topic) else {
-                    continue;
-                };
-                let of_topic = assigned.iter().filter(|partition| partition.topic == *topic).count();
-                meters.assigned.set(of_topic as f64);
-                if let Some(lag) = view.of_topic(ix, topic) {
-                    meters.group_lag.set(lag as f64);
-                }
-            }
-            let lacks = view.reason(ix, handler, self.consuming);
-            let fault = faults.get(&handler.name);
-            let stopped = fault.is_some_and(|fault| fault.stopped);
-            let reason = fault.map(|fault| fault.reason.clone()).or(lacks);
-            known.meters.degraded.set(f64::from(u8::from(reason.is_some())));
-            degraded.extend(reason.map(|reason| HandlerHealth {
-                handler: Arc::clone(&handler.name),
-                reason,
-                stopped,
-            }));
-        }
-        self.view.set_handlers(degraded);
-        for ix in std::mem::take(&mut *view.rejoin.lock()) {
-            if let Some((_, consumer)) = self.consumers.iter().find(|(of, _)| *of == ix) {
-                consumer.rejoin();
-            }
-        }
     }
 }
