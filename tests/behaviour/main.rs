@@ -15,7 +15,7 @@ mod embedded;
 mod going_back;
 mod group;
 mod held;
-mod hostage;
+mod isolation;
 mod hostile;
 mod http_clients;
 mod http_metrics;
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
         drain::BEHAVIOURS,
         hostile::BEHAVIOURS,
         held::BEHAVIOURS,
-        hostage::BEHAVIOURS,
+        isolation::BEHAVIOURS,
         order::BEHAVIOURS,
         partitions::BEHAVIOURS,
         poison::BEHAVIOURS,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, ensure};
 use sandman_core::progress::Progress;
-use sandman_store::doors;
+use sandman_store::fuzzing;
 use witness::Asked;
 
 use crate::checker::{Fate, Rules, Verdict};
@@ -149,7 +149,7 @@ fn truncate(run: &Run<'_>, sent: &[(u64, (i32, i64))]) -> Result<BTreeMap<i32, i
 fn progress(run: &Run<'_>) -> Result<BTreeMap<i32, Progress>> {
     let rows = run.world.store().progress()?;
     let read = |(_, partition, bytes): (String, i32, Vec<u8>)| {
-        let progress = doors::progress(&bytes).map_err(|why| anyhow!("the progress in {partition}: {why}"))?;
+        let progress = fuzzing::progress(&bytes).map_err(|why| anyhow!("the progress in {partition}: {why}"))?;
         Ok((partition, progress))
     };
     let done: BTreeMap<_, _> = rows.into_iter().map(read).collect::<Result<_>>()?;

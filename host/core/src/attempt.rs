@@ -9,7 +9,7 @@ use crate::contract::{Incoming, TermsError};
 use crate::event::{OutRecord, TraceContext};
 use crate::outcome::{Context, Fault, Outcome, Reply, StateChange, Trigger};
 use crate::printable;
-use crate::unit::{EmitError, Mint, records};
+use crate::unit::{EmitError, EnvelopeContext, records};
 use crate::version::Version;
 
 /// What surrounds an attempt.
@@ -159,7 +159,7 @@ pub fn attempt(
             (request.key, Some(request.correlation_id), None)
         }
     };
-    let mint = Mint {
+    let mint = EnvelopeContext {
         source: surroundings.source,
         now_millis: surroundings.now_millis,
         correlation_id,

@@ -25,7 +25,7 @@ use cache::Cache;
 use lane::{Lane, Queued};
 use parked::Parked;
 
-pub use job::{Change, Job, Seat};
+pub use job::{Change, Job, LaneSlot};
 pub use parked::Weight;
 
 /// Index of a handler in the registry, fixed for the life of the process.
@@ -192,7 +192,7 @@ impl<W: Work> Lanes<W> {
     pub fn take(&mut self, now: Millis) -> Option<Job<W>> {
         self.wake_due(now);
         let Ready { work, failed, lanes } = self.ready.pop_front()?;
-        let mut seats = Vec::with_capacity(lanes.len());
+        let mut slots = Vec::with_capacity(lanes.len());
         for key in lanes {
             let state = self.lanes.get_mut(&key).and_then(|lane| {
                 lane.waiting.pop_front();
@@ -207,13 +207,13 @@ impl<W: Work> Lanes<W> {
                 lane.busy = false;
                 self.advance(&key);
             }
-            seats.push(Seat { lane: key, state });
+            slots.push(LaneSlot { lane: key, state });
         }
         let generation = self.generation;
         Some(Job {
             work,
             failed,
-            seats,
+            slots,
             generation,
         })
     }
@@ -233,12 +233,12 @@ impl<W: Work> Lanes<W> {
         !self.ready.is_empty()
     }
 
-    /// Hands a job back whose unit goes to the commit: `changes` holds one entry per seat. The lanes go on with the new
+    /// Hands a job back whose unit goes to the commit: `changes` holds one entry per slot. The lanes go on with the new
     /// states. Answers `false` if the job was overtaken by a [`Lanes::revert`]: then its unit must be dropped.
     pub fn ran(&mut self, job: Job<W>, changes: Vec<Change>) -> bool {
         let current = job.generation == self.generation;
-        for (seat, Change { seen, change }) in job.seats.into_iter().zip(changes) {
-            let Some(lane) = self.lanes.get_mut(&seat.lane) else {
+        for (slot, Change { seen, change }) in job.slots.into_iter().zip(changes) {
+            let Some(lane) = self.lanes.get_mut(&slot.lane) else {
                 continue;
             };
             lane.release();
@@ -257,7 +257,7 @@ impl<W: Work> Lanes<W> {
                 }
                 lane.ahead.push_back((Arc::clone(&job.work), job.failed));
             }
-            self.advance(&seat.lane);
+            self.advance(&slot.lane);
         }
         current
     }
@@ -266,8 +266,8 @@ impl<W: Work> Lanes<W> {
     /// `false` if the job was overtaken by a [`Lanes::revert`], which has put it back already.
     pub fn park(&mut self, job: Job<W>, failed: u32, due: Millis) -> bool {
         let current = job.generation == self.generation;
-        for seat in job.seats {
-            let Some(lane) = self.lanes.get_mut(&seat.lane) else {
+        for slot in job.slots {
+            let Some(lane) = self.lanes.get_mut(&slot.lane) else {
                 continue;
             };
             lane.release();
@@ -275,7 +275,7 @@ impl<W: Work> Lanes<W> {
                 lane.waiting
                     .push_front(Queued::single(Arc::clone(&job.work), failed, Some(due)));
             }
-            self.advance(&seat.lane);
+            self.advance(&slot.lane);
         }
         current
     }

@@ -1,6 +1,6 @@
 //! The unit: everything that one trigger decided, as data. Nothing of it acts before it is committed.
 //!
-//! Pure: the time and the random ids come in through [`Mint`].
+//! Pure: the time and the random ids come in through [`EnvelopeContext`].
 
 use uuid::Uuid;
 
@@ -58,7 +58,7 @@ pub enum Finish {
 }
 
 /// What an envelope takes from the host and from the trigger.
-pub struct Mint<'a> {
+pub struct EnvelopeContext<'a> {
     /// `[host] source`.
     pub source: &'a str,
     /// The time of this unit, milliseconds since 1970.
@@ -81,29 +81,29 @@ pub fn records(
     events: Vec<EmittedEvent>,
     key: &str,
     terms: &Terms,
-    mint: &Mint<'_>,
+    context: &EnvelopeContext<'_>,
 ) -> Result<Vec<OutRecord>, EmitError> {
     if events.is_empty() {
         return Ok(Vec::new());
     }
-    let timestamp = iso_millis(mint.now_millis);
+    let timestamp = iso_millis(context.now_millis);
     // The same trace, a span of its own. Without a valid context, a new trace.
-    let (span, _) = (mint.id)().as_u64_pair();
-    let begun = || TraceContext::new((mint.id)().as_u128());
-    let trace = mint.trace.clone().unwrap_or_else(begun);
+    let (span, _) = (context.id)().as_u64_pair();
+    let begun = || TraceContext::new((context.id)().as_u128());
+    let trace = context.trace.clone().unwrap_or_else(begun);
     let traceparent = trace.traceparent(span);
     let mut records = Vec::with_capacity(events.len());
     for event in events {
         let topic = terms.outgoing(&event.event_type, &event.version, &event.payload)?;
         let mut id = Uuid::encode_buffer();
         let envelope = NewEnvelope {
-            event_id: (mint.id)().hyphenated().encode_lower(&mut id),
+            event_id: (context.id)().hyphenated().encode_lower(&mut id),
             event_type: &event.event_type,
             timestamp: &timestamp,
             version: &event.version,
-            source: mint.source,
-            correlation_id: mint.correlation_id,
-            causation_id: mint.causation_id,
+            source: context.source,
+            correlation_id: context.correlation_id,
+            causation_id: context.causation_id,
             metadata: event.metadata.as_deref().map(serde_json::from_str).transpose()?,
             payload: serde_json::from_str(&event.payload)?,
         };
@@ -177,8 +177,8 @@ mod tests {
         }
     }
 
-    fn mint() -> Mint<'static> {
-        Mint {
+    fn context() -> EnvelopeContext<'static> {
+        EnvelopeContext {
             source: "user-service",
             now_millis: 1_765_535_400_000,
             correlation_id: None,
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_host_fills_in_the_envelope_and_the_headers() {
-        let records = records(vec![event("b", r#"{"x": 1}"#)], "k", &terms(), &mint()).unwrap();
+        let records = records(vec![event("b", r#"{"x": 1}"#)], "k", &terms(), &context()).unwrap();
         let value = String::from_utf8(records[0].value.clone().unwrap()).unwrap();
         assert_eq!(
             value,
@@ -217,14 +217,17 @@ mod tests {
     fn what_is_against_the_contract_or_no_json_is_refused() {
         let huge = format!("\"{}\"", "x".repeat(RECORD_BYTES));
         for bad in [event("x", "{}"), event("b", "{"), event("b", ""), event("b", &huge)] {
-            assert!(records(vec![event("b", "1"), bad], "k", &terms(), &mint()).is_err());
+            assert!(records(vec![event("b", "1"), bad], "k", &terms(), &context()).is_err());
         }
     }
 
     #[test]
     fn without_a_trace_context_a_trace_begins() {
-        let mint = Mint { trace: None, ..mint() };
-        let records = records(vec![event("b", "{}")], "k", &terms(), &mint).unwrap();
+        let context = EnvelopeContext {
+            trace: None,
+            ..context()
+        };
+        let records = records(vec![event("b", "{}")], "k", &terms(), &context).unwrap();
         let headers: Vec<_> = records[0]
             .headers
             .iter()

@@ -4,19 +4,19 @@
 //! consumer -> [accept: decode -> lane] -> [worker: guest -> unit] -> [committer: fold -> store] -> relay
 //! ```
 //!
-//! Threads meet at one desk, behind one lock that is held for microseconds: a consumer thread per handler calls
+//! Threads meet at one shared, behind one lock that is held for microseconds: a consumer thread per handler calls
 //! [`Pipeline::accept`], worker threads run [`Pipeline::work`], one thread runs [`Pipeline::commit`].
 
 mod committer;
-mod crew;
+mod workers;
 mod fold;
-mod handover;
+mod outbox_buffer;
 mod identity;
 mod intake;
 mod partitions;
 mod received;
 mod request;
-mod standing;
+mod status;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -40,13 +40,13 @@ use sandman_core::store::{AnswerWrite, Answered, BatchNo, OutboxBatch, OutboxSiz
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::{Answer, EventWork, Input, RequestId};
 
-use crew::{Crew, Rest};
-use handover::Handover;
+use outbox_buffer::OutboxBuffer;
 use partitions::Partitions;
-use worker::{Ran, Try};
+use worker::{LaneResult, Try};
+use workers::{IdleWorkers, Workers};
 
 pub use intake::HandlerIntake;
-pub use standing::Standing;
+pub use status::HandlerStatus;
 
 /// How long a job rests whose state could not be read.
 const STORE_PAUSE: Millis = 1000;
@@ -81,12 +81,12 @@ pub struct Options {
 type Remembered = (Arc<str>, Arc<str>);
 
 /// Everything that the threads share, behind the pipeline's lock.
-struct Desk {
+struct Shared {
     lanes: Lanes<Input>,
     /// Units in the order in which they were produced, which per lane is the order of their triggers.
     units: VecDeque<Unit>,
     partitions: Partitions,
-    crew: Crew,
+    workers: Workers,
     /// Records and their bytes in memory, per handler.
     load: Vec<(usize, usize)>,
     outbox: OutboxSize,
@@ -112,13 +112,13 @@ pub struct Pipeline {
     store: Arc<dyn Store>,
     alarm: Alarm,
     meters: HostMeters,
-    desk: Mutex<Desk>,
-    rest: Rest,
+    shared: Mutex<Shared>,
+    rest: IdleWorkers,
     committable: Condvar,
     /// Rung after every commit.
     settled: Condvar,
     bell: Sender<()>,
-    handover: Mutex<Handover>,
+    outbox_buffer: Mutex<OutboxBuffer>,
     store_fault: Mutex<Option<String>>,
 }
 
@@ -141,11 +141,11 @@ impl Pipeline {
                 partitions.enter(ix, &name, Some(progress));
             }
         }
-        let desk = Desk {
+        let shared = Shared {
             lanes: Lanes::new(options.cache_bytes),
             units: VecDeque::new(),
             partitions,
-            crew: Crew::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            workers: Workers::new(std::thread::available_parallelism().map_or(1, usize::from)),
             load: vec![(0, 0); handlers],
             outbox: store.outbox_size()?,
             published: None,
@@ -162,25 +162,25 @@ impl Pipeline {
             store,
             alarm,
             meters,
-            desk: Mutex::new(desk),
-            rest: Rest::default(),
+            shared: Mutex::new(shared),
+            rest: IdleWorkers::default(),
             committable: Condvar::new(),
             settled: Condvar::new(),
             bell,
-            handover: Mutex::default(),
+            outbox_buffer: Mutex::default(),
             store_fault: Mutex::default(),
         };
         Ok((Arc::new(pipeline), rung))
     }
 
-    fn run(&self, job: &Job<Input>) -> Result<Ran, StoreError> {
+    fn run(&self, job: &Job<Input>) -> Result<LaneResult, StoreError> {
         match &*job.work {
             Input::Event(work) => self.run_event(job, work),
             Input::Request(id, work) => Ok(self.run_request(job, *id, work)),
         }
     }
 
-    fn run_event(&self, job: &Job<Input>, work: &EventWork) -> Result<Ran, StoreError> {
+    fn run_event(&self, job: &Job<Input>, work: &EventWork) -> Result<LaneResult, StoreError> {
         let unknown = || StoreError::Failed(format!("there is no handler number {}", work.handler));
         let handler = self.registry.get(work.handler).ok_or_else(unknown)?;
         let (source, store) = (self.options.source.as_str(), &*self.store);
@@ -194,22 +194,22 @@ impl Pipeline {
     }
 
     /// The worker looks for its next trigger right after this, and so sees to what has become ready or was parked.
-    fn hand_back(&self, desk: &mut MutexGuard<'_, Desk>, job: Job<Input>, ran: Result<Ran, StoreError>) {
+    fn hand_back(&self, shared: &mut MutexGuard<'_, Shared>, job: Job<Input>, ran: Result<LaneResult, StoreError>) {
         match ran {
-            Ok(Ran::Done(changes, unit)) => {
-                if desk.lanes.ran(job, changes) {
-                    self.queue(desk, unit);
+            Ok(LaneResult::Done(changes, unit)) => {
+                if shared.lanes.ran(job, changes) {
+                    self.queue(shared, unit);
                 }
             }
-            Ok(Ran::Again { failed, due, unit }) => {
-                if desk.lanes.park(job, failed, due) {
-                    self.queue(desk, unit);
+            Ok(LaneResult::Again { failed, due, unit }) => {
+                if shared.lanes.park(job, failed, due) {
+                    self.queue(shared, unit);
                 }
             }
             Err(error) => {
                 tracing::error!(%error, "a state could not be read; its key waits");
                 let (failed, due) = (job.failed, clock::monotonic_millis() + STORE_PAUSE);
-                desk.lanes.park(job, failed, due);
+                shared.lanes.park(job, failed, due);
                 self.stop_if_failed(&error);
             }
         }
@@ -222,7 +222,7 @@ impl Pipeline {
         }
     }
 
-    fn queue(&self, desk: &mut MutexGuard<'_, Desk>, unit: Unit) {
+    fn queue(&self, shared: &mut MutexGuard<'_, Shared>, unit: Unit) {
         if let Finish::Answered {
             remember:
                 Some(AnswerWrite {
@@ -233,30 +233,31 @@ impl Pipeline {
             ..
         } = &unit.finish
         {
-            desk.remembered
+            shared
+                .remembered
                 .insert((Arc::clone(key), Arc::clone(idempotency_key)), answered.clone());
         }
         if let Finish::Answered { request, answer, .. } = &unit.finish
             && faults::planted(Bug::ReplyBeforeCommit)
-            && let Some(client) = desk.waiting.remove(request)
+            && let Some(client) = shared.waiting.remove(request)
         {
             client.send(answer.clone()).ok();
         }
         if let Finish::Attempt { partition, .. } = &unit.finish
-            && let Some(partition) = desk.partitions.get_mut(*partition)
+            && let Some(partition) = shared.partitions.get_mut(*partition)
         {
             partition.noting += 1;
         }
-        desk.units.push_back(unit);
+        shared.units.push_back(unit);
         // In between, the committer waits for more.
-        if desk.units.len() == 1 || desk.units.len() >= self.options.batch {
+        if shared.units.len() == 1 || shared.units.len() >= self.options.batch {
             self.committable.notify_one();
         }
     }
 
     /// The relay has put everything up to this batch on Kafka; it leaves the outbox with the next commit.
     pub fn published(&self, up_to: BatchNo) {
-        self.desk.lock().published = Some(up_to);
+        self.shared.lock().published = Some(up_to);
         self.committable.notify_one();
     }
 
@@ -265,7 +266,7 @@ impl Pipeline {
     /// # Errors
     /// [`StoreError`] if they have to be read from the store and cannot be.
     pub fn outgoing(&self, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
-        let batches = self.handover.lock().take(after, max_bytes);
+        let batches = self.outbox_buffer.lock().take(after, max_bytes);
         if !batches.is_empty() || self.store.outbox_size()?.last <= after {
             return Ok(batches);
         }
@@ -274,29 +275,29 @@ impl Pipeline {
 
     /// What a planted bug publishes ahead of its commit.
     pub fn early(&self) -> Vec<OutRecord> {
-        std::mem::take(&mut self.handover.lock().early)
+        std::mem::take(&mut self.outbox_buffer.lock().early)
     }
 
     /// Waits until every trigger in memory is committed, but for the parked ones. Answers whether that was so in time.
     pub fn drain(&self, deadline: Instant) -> bool {
-        let mut desk = self.desk.lock();
+        let mut shared = self.shared.lock();
         loop {
-            if desk.units.is_empty() && !desk.committing && desk.lanes.is_settled() {
+            if shared.units.is_empty() && !shared.committing && shared.lanes.is_settled() {
                 return true;
             }
             if Instant::now() >= deadline {
                 return false;
             }
-            self.settled.wait_for(&mut desk, Duration::from_millis(20));
+            self.settled.wait_for(&mut shared, Duration::from_millis(20));
         }
     }
 
     /// Ends the workers and, once what is queued is committed, the committer.
     pub fn stop(&self) {
-        let mut desk = self.desk.lock();
-        desk.stopping = true;
-        self.rouse_all(&mut desk);
-        drop(desk);
+        let mut shared = self.shared.lock();
+        shared.stopping = true;
+        self.wake_all(&mut shared);
+        drop(shared);
         self.committable.notify_all();
     }
 
@@ -307,10 +308,10 @@ impl Pipeline {
 
     /// The outbox as this process sees it.
     pub fn outbox(&self) -> OutboxSize {
-        self.desk.lock().outbox
+        self.shared.lock().outbox
     }
 
-    fn load(desk: &Desk, handler: HandlerIx) -> (usize, usize) {
-        desk.load.get(usize::from(handler)).copied().unwrap_or_default()
+    fn load(shared: &Shared, handler: HandlerIx) -> (usize, usize) {
+        shared.load.get(usize::from(handler)).copied().unwrap_or_default()
     }
 }

@@ -5,7 +5,7 @@ pub mod body;
 mod correlation;
 mod cors;
 #[doc(hidden)]
-pub mod doors;
+pub mod fuzzing;
 mod edge;
 mod files;
 mod form;

@@ -75,7 +75,7 @@ fn reader(
     settings
         .reader()
         .set("isolation.level", isolation)
-        .create_with_context(Monitor::new(health.passer_by("cursor")))
+        .create_with_context(Monitor::new(health.transient("cursor")))
         .map_err(|error| CursorError::Settings(error.to_string()))
 }
 

@@ -57,7 +57,7 @@ impl ExtentReader {
     /// # Errors
     /// [`ExtentError::Settings`]
     pub fn open(settings: &KafkaSettings, health: &Arc<KafkaHealth>) -> Result<Self, ExtentError> {
-        let monitor = Monitor::new(health.passer_by("extents"));
+        let monitor = Monitor::new(health.transient("extents"));
         let consumer = settings.extents().create_with_context(monitor);
         let consumer = consumer.map_err(|error| ExtentError::Settings(error.to_string()))?;
         Ok(Self { consumer })

@@ -141,13 +141,13 @@ impl KafkaHealth {
 
     /// A client that lives as long as the host does; [`KafkaHealth::connected`] counts it in.
     pub(super) fn client(self: &Arc<Self>, name: &str) -> Arc<ClientHealth> {
-        let client = self.passer_by(name);
+        let client = self.transient(name);
         self.clients.lock().push(Arc::downgrade(&client));
         client
     }
 
     /// A client that asks one thing and goes: only its errors are kept.
-    pub(super) fn passer_by(self: &Arc<Self>, name: &str) -> Arc<ClientHealth> {
+    pub(super) fn transient(self: &Arc<Self>, name: &str) -> Arc<ClientHealth> {
         Arc::new(ClientHealth {
             name: name.to_owned(),
             all: Arc::clone(self),

@@ -262,7 +262,7 @@ impl KafkaSettings {
     }
 
     /// A producer beside the host, as other services have theirs.
-    pub(super) fn neighbour(&self) -> ClientConfig {
+    pub(super) fn side_producer(&self) -> ClientConfig {
         let defaults = [
             ("queue.buffering.max.messages", "20000"),
             ("queue.buffering.max.kbytes", "32768"),
@@ -343,7 +343,7 @@ mod tests {
             settings.extents(),
             settings.reader(),
             settings.producer("t"),
-            settings.neighbour(),
+            settings.side_producer(),
             settings.admin(),
         ] {
             config.create_native_config().unwrap();

@@ -38,7 +38,7 @@ pub fn ensure_topics(
 ) -> Result<Vec<String>, TopicsError> {
     let admin: AdminClient<Monitor> = settings
         .admin()
-        .create_with_context(Monitor::new(health.passer_by("topics")))
+        .create_with_context(Monitor::new(health.transient("topics")))
         .map_err(|error| TopicsError::Settings(error.to_string()))?;
     let work = Work {
         admin: &admin,
@@ -52,7 +52,7 @@ pub fn ensure_topics(
 
 /// The largest record that a topic takes, in bytes, with its framing; `None` if the cluster does not tell.
 pub(super) fn largest_record(settings: &KafkaSettings, topic: &str, health: &Arc<KafkaHealth>) -> Option<usize> {
-    let context = Monitor::new(health.passer_by("topics"));
+    let context = Monitor::new(health.transient("topics"));
     let admin: AdminClient<Monitor> = settings.admin().create_with_context(context).ok()?;
     let work = Work {
         admin: &admin,

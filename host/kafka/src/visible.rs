@@ -32,7 +32,7 @@ pub fn any_visible(
     health: &Arc<KafkaHealth>,
     patience: Duration,
 ) -> Result<bool, PublishError> {
-    let context = Monitor::new(health.passer_by("reader"));
+    let context = Monitor::new(health.transient("reader"));
     let reader: BaseConsumer<Monitor> = settings
         .reader()
         .create_with_context(context)

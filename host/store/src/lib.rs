@@ -3,5 +3,5 @@
 mod sqlite;
 
 #[doc(hidden)]
-pub use sqlite::doors;
+pub use sqlite::fuzzing;
 pub use sqlite::{OpenError, SqliteStore};

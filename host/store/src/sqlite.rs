@@ -6,7 +6,7 @@
 
 mod batch;
 #[doc(hidden)]
-pub mod doors;
+pub mod fuzzing;
 mod fault;
 mod ledger;
 mod open;

@@ -1,6 +1,6 @@
 //! Multipart forms.
 
-use sandman_http::doors::{form, upload};
+use sandman_http::fuzzing::{form, upload};
 use serde_json::{Map, Value};
 
 /// Bytes of the largest file.

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use sandman_http::doors::{Admitted, Carried, Front, Sent};
+use sandman_http::fuzzing::{Admitted, Carried, Front, Sent};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use sandman_core::event::{Headers, OutRecord};
 use sandman_core::progress::{Progress, Span};
-use sandman_store::doors;
+use sandman_store::fuzzing;
 
 use super::cursor::Cursor;
 
 /// Progress: what any spans come to, and what any bytes are read as.
 pub fn progress(data: &[u8]) {
-    if let Some(progress) = written_and_read(data, doors::progress, doors::progress_bytes) {
+    if let Some(progress) = written_and_read(data, fuzzing::progress, fuzzing::progress_bytes) {
         sound(progress);
     }
     let mut given = Cursor(data);
@@ -27,8 +27,8 @@ pub fn progress(data: &[u8]) {
         assert_eq!(progress.contains(offset), is_done(offset), "offset {offset}");
     }
     assert_eq!(Some(progress.next()), (first..).find(|offset| !is_done(*offset)));
-    let bytes = doors::progress_bytes(&progress).expect("progress is written");
-    assert_eq!(doors::progress(&bytes).as_ref(), Ok(&progress));
+    let bytes = fuzzing::progress_bytes(&progress).expect("progress is written");
+    assert_eq!(fuzzing::progress(&bytes).as_ref(), Ok(&progress));
     sound(progress);
 }
 
@@ -45,7 +45,7 @@ fn sound(mut progress: Progress) {
 
 /// Batches of the outbox: bytes are the records that a host wrote, or refused.
 pub fn outbox(data: &[u8]) {
-    written_and_read(data, doors::batch, |records| doors::batch_bytes(records));
+    written_and_read(data, fuzzing::batch, |records| fuzzing::batch_bytes(records));
     let mut given = Cursor(data);
     let mut records = Vec::new();
     while !given.is_empty() && records.len() < 20 {
@@ -56,13 +56,17 @@ pub fn outbox(data: &[u8]) {
             headers: Headers::from_bytes(given.bytes()).unwrap_or_default(),
         });
     }
-    let bytes = doors::batch_bytes(&records).expect("a batch is written");
-    assert_eq!(doors::batch(&bytes).as_ref(), Ok(&records));
+    let bytes = fuzzing::batch_bytes(&records).expect("a batch is written");
+    assert_eq!(fuzzing::batch(&bytes).as_ref(), Ok(&records));
     // A page that was not written to its end.
     let cut = data.len() % bytes.len();
-    assert!(doors::batch(&bytes[..cut]).is_err(), "cut at {cut} of {}", bytes.len());
+    assert!(
+        fuzzing::batch(&bytes[..cut]).is_err(),
+        "cut at {cut} of {}",
+        bytes.len()
+    );
     let longer = [bytes.as_slice(), &[0]].concat();
-    assert!(doors::batch(&longer).is_err(), "what follows the end is taken");
+    assert!(fuzzing::batch(&longer).is_err(), "what follows the end is taken");
 }
 
 /// What bytes are read as, if they are; written and read again it is the same.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use sandman_core::json::lenient;
 use sandman_engine::clock;
-use sandman_http::doors::{Front, Sent};
+use sandman_http::fuzzing::{Front, Sent};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 

@@ -7,7 +7,7 @@ use crate::outcome::StateChange;
 
 /// A lane's part in a job.
 #[derive(Clone, Debug)]
-pub struct Seat {
+pub struct LaneSlot {
     /// The lane.
     pub lane: LaneKey,
     /// Its state; `None` means that the store has to be asked.
@@ -22,7 +22,7 @@ pub struct Job<W> {
     /// Failures before this try.
     pub failed: u32,
     /// Its lanes, in the order in which they were named; an event has one.
-    pub seats: Vec<Seat>,
+    pub slots: Vec<LaneSlot>,
     pub(super) generation: u64,
 }
 

@@ -112,7 +112,7 @@ impl Model {
         }
         let input = Arc::clone(&job.work);
         let stored = self.store.get(&input.key);
-        let seen = job.seats[0].state.clone().unwrap_or_else(|| Known {
+        let seen = job.slots[0].state.clone().unwrap_or_else(|| Known {
             base: stored.map(|(_, revision)| (RowId(i64::from(input.key)), *revision)),
             document: stored.map(|(document, _)| Arc::clone(document)),
         });
@@ -270,7 +270,7 @@ fn joint_work_waits_for_all_its_lanes_and_holds_them() {
     assert!(lanes.ran(first, vec![keep()]));
     let second = lanes.take(0).unwrap();
     assert!(Arc::ptr_eq(&second.work, &joint));
-    assert_eq!(second.seats.len(), 2);
+    assert_eq!(second.slots.len(), 2);
     assert!(lanes.ran(second, vec![keep(), keep()]));
     assert!(lanes.take(0).is_some());
     assert_eq!(

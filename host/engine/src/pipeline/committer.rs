@@ -11,7 +11,7 @@ use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::{Answer, Input};
 
 use super::fold::{Batch, fold};
-use super::{Desk, Pipeline};
+use super::{Pipeline, Shared};
 
 /// How long the relay's news may wait for units to be committed with, rather than cost a commit of their own.
 const NEWS_WAIT: Duration = Duration::from_millis(100);
@@ -30,7 +30,7 @@ impl Pipeline {
             let (began, now) = (Instant::now(), clock::wall_millis());
             faults::at(Step::Folded);
             if faults::planted(Bug::PublishBeforeCommit) {
-                self.handover.lock().early.append(&mut batch.commit.outbox);
+                self.outbox_buffer.lock().early.append(&mut batch.commit.outbox);
                 self.bell.try_send(()).ok();
             }
             // What only looked costs no write, unless the store has to show that it can write again.
@@ -64,43 +64,43 @@ impl Pipeline {
     }
 
     fn next_batch(&self) -> Option<Batch> {
-        let mut desk = self.desk.lock();
+        let mut shared = self.shared.lock();
         loop {
-            if desk.revert {
-                self.revert(&mut desk, Vec::new());
+            if shared.revert {
+                self.revert(&mut shared, Vec::new());
             }
-            if !desk.units.is_empty() {
-                if self.linger(&mut desk) {
+            if !shared.units.is_empty() {
+                if self.linger(&mut shared) {
                     break;
                 }
                 continue;
             }
-            if desk.stopping {
-                desk.published?;
+            if shared.stopping {
+                shared.published?;
                 break;
             }
-            if desk.published.is_some() {
-                if self.committable.wait_for(&mut desk, NEWS_WAIT).timed_out() {
+            if shared.published.is_some() {
+                if self.committable.wait_for(&mut shared, NEWS_WAIT).timed_out() {
                     break;
                 }
             } else if self.store_fault.lock().is_some() {
                 // Whoever sees the fault sends nothing any more: the store is tried without anything to commit.
                 if self
                     .committable
-                    .wait_for(&mut desk, self.options.store_pause)
+                    .wait_for(&mut shared, self.options.store_pause)
                     .timed_out()
                 {
                     break;
                 }
             } else {
-                self.committable.wait(&mut desk);
+                self.committable.wait(&mut shared);
             }
         }
-        Some(self.gather(&mut desk))
+        Some(self.gather(&mut shared))
     }
 
     /// What is committed next: as many units as one commit may hold, the oldest ones.
-    pub(super) fn gather(&self, desk: &mut Desk) -> Batch {
+    pub(super) fn gather(&self, shared: &mut Shared) -> Batch {
         let mut bytes = 0;
         let fits = |unit: &&Unit| {
             bytes += unit
@@ -110,30 +110,30 @@ impl Pipeline {
                 .sum::<usize>();
             bytes <= BATCH_BYTES
         };
-        let count = desk
+        let count = shared
             .units
             .iter()
             .take(self.options.batch)
             .take_while(fits)
             .count()
             .max(1);
-        let units: Vec<_> = desk.units.drain(..count.min(desk.units.len())).collect();
-        desk.committing = !units.is_empty();
-        let mut batch = fold(units, &desk.lanes, &desk.partitions, &self.registry);
-        batch.commit.published = desk.published.take();
+        let units: Vec<_> = shared.units.drain(..count.min(shared.units.len())).collect();
+        shared.committing = !units.is_empty();
+        let mut batch = fold(units, &shared.lanes, &shared.partitions, &self.registry);
+        batch.commit.published = shared.published.take();
         batch
     }
 
     /// Waits for more units, as long as there is work under way that will bring some. Answers whether there is still
     /// something to commit.
-    fn linger(&self, desk: &mut MutexGuard<'_, Desk>) -> bool {
+    fn linger(&self, shared: &mut MutexGuard<'_, Shared>) -> bool {
         let until = Instant::now() + LINGER;
-        while !desk.stopping && !desk.revert && desk.units.len() < self.options.batch && self.is_busy(desk) {
-            if self.committable.wait_until(desk, until).timed_out() {
+        while !shared.stopping && !shared.revert && shared.units.len() < self.options.batch && self.is_busy(shared) {
+            if self.committable.wait_until(shared, until).timed_out() {
                 break;
             }
         }
-        !desk.revert && !desk.units.is_empty()
+        !shared.revert && !shared.units.is_empty()
     }
 
     /// The batch is durable: lanes, progress and bounds follow, and those who wait for it hear of it.
@@ -143,7 +143,7 @@ impl Pipeline {
         } = batch;
         if let Some((number, bytes)) = committed.batch {
             let records = commit.outbox;
-            self.handover.lock().put(OutboxBatch {
+            self.outbox_buffer.lock().put(OutboxBatch {
                 number,
                 committed_millis,
                 records,
@@ -153,36 +153,36 @@ impl Pipeline {
             self.bell.try_send(()).ok();
         }
         let now = clock::wall_millis();
-        let mut desk = self.desk.lock();
-        desk.committing = false;
+        let mut shared = self.shared.lock();
+        shared.committing = false;
         for (lane, row) in states.iter().zip(committed.rows) {
-            desk.lanes.rebase(lane, row);
+            shared.lanes.rebase(lane, row);
         }
         let mut answers = Vec::new();
         for unit in units {
-            self.release(&mut desk, &unit, now);
+            self.release(&mut shared, &unit, now);
             if let Finish::Answered {
                 request,
                 answer,
                 remember,
             } = unit.finish
             {
-                answers.extend(desk.waiting.remove(&request).map(|client| (client, answer)));
+                answers.extend(shared.waiting.remove(&request).map(|client| (client, answer)));
                 if let Some(write) = remember {
-                    desk.remembered.remove(&(write.key, write.idempotency_key));
+                    shared.remembered.remove(&(write.key, write.idempotency_key));
                 }
             }
         }
         if committed.batch.is_some() || commit.published.is_some() {
             // A store that cannot say fails the next commit; until then the old size will do.
             if let Ok(size) = self.store.outbox_size() {
-                desk.outbox = size;
+                shared.outbox = size;
             }
         }
-        self.rouse(&mut desk);
+        self.wake_workers(&mut shared);
         // Before the lock goes: whoever sees that there is room must find that it may go on.
         self.may_resume();
-        drop(desk);
+        drop(shared);
         for (client, answer) in answers {
             // A client that has gone hears nothing.
             client.send(answer).ok();
@@ -191,9 +191,9 @@ impl Pipeline {
         faults::at(Step::Settled);
     }
 
-    fn release(&self, desk: &mut Desk, unit: &Unit, now: i64) {
+    fn release(&self, shared: &mut Shared, unit: &Unit, now: i64) {
         for (lane, _) in &unit.changes {
-            desk.lanes.committed(lane);
+            shared.lanes.committed(lane);
         }
         let (ix, span, weight, produced_millis) = match &unit.finish {
             Finish::Done {
@@ -204,14 +204,14 @@ impl Pipeline {
                 ..
             } => (partition, span, weight, produced_millis),
             Finish::Attempt { partition, .. } => {
-                if let Some(partition) = desk.partitions.get_mut(*partition) {
+                if let Some(partition) = shared.partitions.get_mut(*partition) {
                     partition.noting = partition.noting.saturating_sub(1);
                 }
                 return;
             }
             Finish::Answered { .. } => return,
         };
-        let Some(partition) = desk.partitions.get_mut(*ix) else {
+        let Some(partition) = shared.partitions.get_mut(*ix) else {
             return;
         };
         if let Some(progress) = &mut partition.progress {
@@ -223,71 +223,74 @@ impl Pipeline {
                 meters.event_lag.record(Duration::from_millis(lag));
             }
         }
-        self.forget(desk, *ix, (1, *weight));
+        self.forget(shared, *ix, (1, *weight));
     }
 
     /// Sets the gauges, for whoever looks once in a while; a gauge is a float, exact far beyond any of these numbers.
     pub fn measure(&self) {
-        let desk = &*self.desk.lock();
-        self.meters.outbox_bytes.set(desk.outbox.bytes as f64);
-        self.meters.outbox_batches.set(desk.outbox.batches as f64);
-        self.meters.cache_bytes.set(desk.lanes.cached_bytes() as f64);
+        let shared = &*self.shared.lock();
+        self.meters.outbox_bytes.set(shared.outbox.bytes as f64);
+        self.meters.outbox_batches.set(shared.outbox.batches as f64);
+        self.meters.cache_bytes.set(shared.lanes.cached_bytes() as f64);
         for (ix, handler) in self.registry.iter() {
-            let parked = desk.partitions.of(ix).map(|(ix, _)| desk.lanes.parked(ix).records);
+            let parked = shared.partitions.of(ix).map(|(ix, _)| shared.lanes.parked(ix).records);
             let parked: usize = parked.sum();
             handler.meters.parked.set(parked as f64);
-            handler.meters.in_flight.set(Self::load(desk, ix).0 as f64);
-            handler.meters.lanes.set(desk.lanes.count(ix) as f64);
+            handler.meters.in_flight.set(Self::load(shared, ix).0 as f64);
+            handler.meters.lanes.set(shared.lanes.count(ix) as f64);
         }
     }
 
     pub(super) fn fail(&self, batch: Batch) {
-        let mut desk = self.desk.lock();
-        desk.committing = false;
+        let mut shared = self.shared.lock();
+        shared.committing = false;
         // What the relay published is told again with the next commit.
-        desk.published = desk.published.max(batch.commit.published);
+        shared.published = shared.published.max(batch.commit.published);
         let mut units = batch.units;
         let mut records = batch.commit.outbox.into_iter();
         for (unit, count) in units.iter_mut().zip(batch.counts) {
             unit.records = records.by_ref().take(count).collect();
         }
-        self.revert(&mut desk, units);
-        if !desk.stopping {
+        self.revert(&mut shared, units);
+        if !shared.stopping {
             // New units gather meanwhile; only a stop cuts the pause short.
             let until = Instant::now() + self.options.store_pause;
-            while !desk.stopping && !self.committable.wait_until(&mut desk, until).timed_out() {}
+            while !shared.stopping && !self.committable.wait_until(&mut shared, until).timed_out() {}
         }
     }
 
     /// Drops what is not committed and runs it again: it stood on a commit that failed, or a revocation cannot wait.
     /// Units that nothing stands on are kept, but for records of partitions that were taken away: these come in again.
-    pub(super) fn revert(&self, desk: &mut Desk, failed: Vec<Unit>) {
-        desk.revert = false;
-        let queued = std::mem::take(&mut desk.units);
+    pub(super) fn revert(&self, shared: &mut Shared, failed: Vec<Unit>) {
+        shared.revert = false;
+        let queued = std::mem::take(&mut shared.units);
         let units = failed.into_iter().chain(queued);
         for unit in units.filter(|unit| unit.changes.is_empty()) {
             if let Finish::Done { partition, weight, .. } = unit.finish
-                && desk.partitions.get(partition).is_some_and(|taken| !taken.assigned)
+                && shared.partitions.get(partition).is_some_and(|taken| !taken.assigned)
             {
-                self.forget(desk, partition, (1, weight));
+                self.forget(shared, partition, (1, weight));
             } else {
-                desk.units.push_back(unit);
+                shared.units.push_back(unit);
             }
         }
-        desk.remembered.clear();
-        for work in desk.lanes.revert() {
+        shared.remembered.clear();
+        for work in shared.lanes.revert() {
             if let Input::Request(id, _) = &*work
-                && let Some(client) = desk.waiting.remove(id)
+                && let Some(client) = shared.waiting.remove(id)
             {
                 let reason = "what the request stood on could not be committed".to_owned();
                 client.send(Answer::Unavailable(reason)).ok();
             }
         }
-        let revoked = desk.partitions.iter_mut().filter(|(_, partition)| !partition.assigned);
+        let revoked = shared
+            .partitions
+            .iter_mut()
+            .filter(|(_, partition)| !partition.assigned);
         let revoked: Vec<_> = revoked.map(|(ix, _)| ix).collect();
         for ix in revoked {
-            self.purge(desk, ix);
+            self.purge(shared, ix);
         }
-        self.rouse(desk);
+        self.wake_workers(shared);
     }
 }

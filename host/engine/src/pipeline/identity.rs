@@ -27,17 +27,20 @@ impl Pipeline {
         if was == *is {
             return Ok(());
         }
-        let mut desk = self.desk.lock();
+        let mut shared = self.shared.lock();
         let of_topic =
             |partition: &super::partitions::Partition| partition.handler == handler && partition.name.topic == *topic;
-        if desk
+        if shared
             .partitions
             .of(handler)
             .any(|(_, partition)| of_topic(partition) && partition.assigned)
         {
             return Err(IntakeError::NotYet(Arc::clone(topic)));
         }
-        let done = desk.partitions.of(handler).filter(|(_, partition)| of_topic(partition));
+        let done = shared
+            .partitions
+            .of(handler)
+            .filter(|(_, partition)| of_topic(partition));
         let progress: Vec<_> = done
             .filter_map(|(_, partition)| Some((partition.name.clone(), partition.committed()?)))
             .collect();
@@ -61,7 +64,11 @@ impl Pipeline {
                     "the topic was deleted and made anew: it is handled from its beginning"
                 );
                 self.store.restart_topic(name, topic, is)?;
-                for (_, partition) in desk.partitions.iter_mut().filter(|(_, partition)| of_topic(partition)) {
+                for (_, partition) in shared
+                    .partitions
+                    .iter_mut()
+                    .filter(|(_, partition)| of_topic(partition))
+                {
                     partition.restart();
                 }
             }

@@ -16,7 +16,7 @@ use sandman_core::work::{EventWork, Input};
 
 use super::partitions::Arrival;
 use super::received::{Place, Received};
-use super::{Desk, Pipeline};
+use super::{Pipeline, Shared};
 
 /// How long a revocation waits for what runs to be committed before it is dropped, to be run again elsewhere. Far below
 /// the group's rebalance time-out, far above an invocation and a commit.
@@ -62,7 +62,7 @@ impl Intake for HandlerIntake {
     }
 
     fn caught_up(&self) {
-        self.pipeline.rouse(&mut self.pipeline.desk.lock());
+        self.pipeline.wake_workers(&mut self.pipeline.shared.lock());
     }
 
     fn resumed(&self) -> Vec<TopicPartition> {
@@ -70,20 +70,20 @@ impl Intake for HandlerIntake {
     }
 
     fn offsets(&self) -> Vec<(TopicPartition, i64)> {
-        let desk = self.pipeline.desk.lock();
-        let known = desk.partitions.of(self.handler);
+        let shared = self.pipeline.shared.lock();
+        let known = shared.partitions.of(self.handler);
         known
             .filter_map(|(_, partition)| Some((partition.name.clone(), partition.told()?)))
             .collect()
     }
 
     fn read_to(&self, positions: &[(TopicPartition, i64)]) {
-        let mut desk = self.pipeline.desk.lock();
+        let mut shared = self.pipeline.shared.lock();
         for (name, position) in positions {
-            let Some(ix) = desk.partitions.find(self.handler, name) else {
+            let Some(ix) = shared.partitions.find(self.handler, name) else {
                 continue;
             };
-            if let Some(partition) = desk.partitions.get_mut(ix) {
+            if let Some(partition) = shared.partitions.get_mut(ix) {
                 partition.read_up_to(*position);
             }
         }
@@ -98,9 +98,9 @@ impl Pipeline {
                 Some(handler) => self.store.attempts(&handler.name, name)?,
                 None => Vec::new(),
             };
-            let mut desk = self.desk.lock();
-            let ix = desk.partitions.enter(handler, name, None);
-            let Some(partition) = desk.partitions.get_mut(ix) else {
+            let mut shared = self.shared.lock();
+            let ix = shared.partitions.enter(handler, name, None);
+            let Some(partition) = shared.partitions.get_mut(ix) else {
                 continue;
             };
             partition.assign(attempts);
@@ -121,11 +121,11 @@ impl Pipeline {
             return Flow::Go;
         };
         let received = Received::of(&record, known);
-        let mut desk = self.desk.lock();
-        let Some(ix) = desk.partitions.find(handler, &record.source) else {
+        let mut shared = self.shared.lock();
+        let Some(ix) = shared.partitions.find(handler, &record.source) else {
             return Flow::Go;
         };
-        let Some(partition) = desk.partitions.get_mut(ix) else {
+        let Some(partition) = shared.partitions.get_mut(ix) else {
             return Flow::Go;
         };
         let Arrival::New(span) = partition.arrive(record.offset) else {
@@ -135,7 +135,7 @@ impl Pipeline {
         if let Some(meters) = known.meters.topic(&record.source.topic) {
             meters.consumed.increment(1);
         }
-        if let Some((records, bytes)) = desk.load.get_mut(usize::from(handler)) {
+        if let Some((records, bytes)) = shared.load.get_mut(usize::from(handler)) {
             *records += 1;
             *bytes += record.weight();
         }
@@ -148,7 +148,7 @@ impl Pipeline {
             _ if faults::planted(Bug::SkipOffset) => {
                 let mut unit = self.undecodable(place, &record, "skipped");
                 unit.records.clear();
-                self.queue(&mut desk, unit);
+                self.queue(&mut shared, unit);
             }
             Received::Event(key, envelope) => {
                 let work = EventWork {
@@ -159,33 +159,33 @@ impl Pipeline {
                     envelope,
                     record,
                 };
-                self.offer(&mut desk, work, attempts);
+                self.offer(&mut shared, work, attempts);
             }
             Received::Tombstone => {
                 let unit = self.passed_over(place, &record);
-                self.queue(&mut desk, unit);
+                self.queue(&mut shared, unit);
             }
             Received::Unreadable(reason) => {
                 let unit = self.undecodable(place, &record, &reason);
-                self.queue(&mut desk, unit);
+                self.queue(&mut shared, unit);
             }
         }
-        self.flow(&mut desk, handler, ix)
+        self.flow(&mut shared, handler, ix)
     }
 
     /// Puts an event into its lane, behind the tries that it has had.
-    fn offer(&self, desk: &mut Desk, work: EventWork, attempts: Option<Attempts>) {
+    fn offer(&self, shared: &mut Shared, work: EventWork, attempts: Option<Attempts>) {
         let lane = LaneKey {
             handler: work.handler,
             key: Arc::clone(&work.key),
         };
         let failed = attempts.as_ref().map_or(0, |attempts| attempts.failed);
         let due = attempts.map(|attempts| self.due(work.handler, attempts.due_millis));
-        desk.lanes.offer(lane, Arc::new(Input::Event(work)), failed, due);
+        shared.lanes.offer(lane, Arc::new(Input::Event(work)), failed, due);
         faults::at(Step::Offered);
         // Records come in numbers: a worker is woken for some of them, or when no more are at hand.
-        if desk.lanes.ready() >= GATHERED {
-            self.rouse(desk);
+        if shared.lanes.ready() >= GATHERED {
+            self.wake_workers(shared);
         }
     }
 
@@ -202,12 +202,14 @@ impl Pipeline {
 
     /// Whether the consumer may go on with the partition, now that a record of it came in. Where the handler is full, it
     /// waits for a while: pausing throws away what is fetched already.
-    fn flow(&self, desk: &mut MutexGuard<'_, Desk>, handler: HandlerIx, ix: PartitionIx) -> Flow {
+    fn flow(&self, shared: &mut MutexGuard<'_, Shared>, handler: HandlerIx, ix: PartitionIx) -> Flow {
         let patience = Instant::now() + self.options.patience;
-        while self.is_full(desk, handler, 1) && !desk.stopping && !self.settled.wait_until(desk, patience).timed_out() {
-        }
-        let full = self.is_full(desk, handler, 1) || self.is_parked_full(desk, ix, 1);
-        if full && let Some(partition) = desk.partitions.get_mut(ix) {
+        while self.is_full(shared, handler, 1)
+            && !shared.stopping
+            && !self.settled.wait_until(shared, patience).timed_out()
+        {}
+        let full = self.is_full(shared, handler, 1) || self.is_parked_full(shared, ix, 1);
+        if full && let Some(partition) = shared.partitions.get_mut(ix) {
             partition.held = true;
             return Flow::Pause;
         }
@@ -216,17 +218,17 @@ impl Pipeline {
 
     /// Whether the handler has as much in memory as it may, or a fraction of it. What waits behind a back-off does not
     /// count: it must not hold up other keys, and has a bound of its own.
-    fn is_full(&self, desk: &Desk, handler: HandlerIx, fraction: usize) -> bool {
-        if desk.outbox.bytes >= self.options.outbox_bytes {
+    fn is_full(&self, shared: &Shared, handler: HandlerIx, fraction: usize) -> bool {
+        if shared.outbox.bytes >= self.options.outbox_bytes {
             return true;
         }
         let records_bound = (self.options.in_flight / fraction).max(1);
         let bytes_bound = self.options.in_flight_bytes / fraction;
         let is_over = |(records, bytes): (usize, usize)| records >= records_bound || bytes >= bytes_bound;
-        let all = Self::load(desk, handler);
+        let all = Self::load(shared, handler);
         // Nearly always all of it is within the bound already, and nobody need ask what is parked.
         is_over(all) && {
-            let parked = desk.partitions.of(handler).map(|(ix, _)| desk.lanes.parked(ix));
+            let parked = shared.partitions.of(handler).map(|(ix, _)| shared.lanes.parked(ix));
             is_over(parked.fold(all, |(records, bytes), parked| {
                 (
                     records.saturating_sub(parked.records),
@@ -237,8 +239,8 @@ impl Pipeline {
     }
 
     /// Whether as much of the partition waits behind back-offs as may, or a fraction of it.
-    fn is_parked_full(&self, desk: &Desk, ix: PartitionIx, fraction: usize) -> bool {
-        let parked = desk.lanes.parked(ix);
+    fn is_parked_full(&self, shared: &Shared, ix: PartitionIx, fraction: usize) -> bool {
+        let parked = shared.lanes.parked(ix);
         parked.records >= (self.options.parked / fraction).max(1)
             || parked.bytes >= self.options.parked_bytes / fraction
     }
@@ -249,17 +251,17 @@ impl Pipeline {
         if !held.is_some_and(|handler| handler.resumable.swap(false, Ordering::Relaxed)) {
             return Vec::new();
         }
-        let mut desk = self.desk.lock();
-        if self.is_full(&desk, handler, 2) {
+        let mut shared = self.shared.lock();
+        if self.is_full(&shared, handler, 2) {
             return Vec::new();
         }
-        let held = desk.partitions.of(handler);
-        let held =
-            held.filter(|(ix, partition)| partition.held && partition.assigned && !self.is_parked_full(&desk, *ix, 2));
+        let held = shared.partitions.of(handler);
+        let held = held
+            .filter(|(ix, partition)| partition.held && partition.assigned && !self.is_parked_full(&shared, *ix, 2));
         let held: Vec<PartitionIx> = held.map(|(ix, _)| ix).collect();
         let mut resumed = Vec::with_capacity(held.len());
         for ix in held {
-            if let Some(partition) = desk.partitions.get_mut(ix) {
+            if let Some(partition) = shared.partitions.get_mut(ix) {
                 partition.held = false;
                 resumed.push(partition.name.clone());
             }
@@ -276,60 +278,60 @@ impl Pipeline {
     /// Gives partitions up: forgets what waits, and waits for what runs until it is committed, or until it is dropped. Failed
     /// tries are waited for as well, as long as there is time: whoever gets the partition next asks the store for them.
     fn revoked(&self, handler: HandlerIx, names: &[TopicPartition]) {
-        let mut desk = self.desk.lock();
-        let found = self.let_go(&mut desk, handler, names);
+        let mut shared = self.shared.lock();
+        let found = self.let_go(&mut shared, handler, names);
         let deadline = Instant::now() + REVOKE_WAIT;
-        while Self::is_under_way(&desk, &found, Instant::now() < deadline) && !desk.stopping {
-            if Instant::now() >= deadline && !desk.revert {
-                desk.revert = true;
+        while Self::is_under_way(&shared, &found, Instant::now() < deadline) && !shared.stopping {
+            if Instant::now() >= deadline && !shared.revert {
+                shared.revert = true;
                 self.committable.notify_one();
             }
-            self.settled.wait_for(&mut desk, Duration::from_millis(100));
+            self.settled.wait_for(&mut shared, Duration::from_millis(100));
             for ix in &found {
                 // A trigger that failed meanwhile waits again.
-                self.purge(&mut desk, *ix);
+                self.purge(&mut shared, *ix);
             }
         }
     }
 
     /// From here on nothing new of these partitions begins.
-    pub(super) fn let_go(&self, desk: &mut Desk, handler: HandlerIx, names: &[TopicPartition]) -> Vec<PartitionIx> {
-        let found = names.iter().filter_map(|name| desk.partitions.find(handler, name));
+    pub(super) fn let_go(&self, shared: &mut Shared, handler: HandlerIx, names: &[TopicPartition]) -> Vec<PartitionIx> {
+        let found = names.iter().filter_map(|name| shared.partitions.find(handler, name));
         let found: Vec<PartitionIx> = found.collect();
         for ix in &found {
-            if let Some(partition) = desk.partitions.get_mut(*ix) {
+            if let Some(partition) = shared.partitions.get_mut(*ix) {
                 partition.assigned = false;
             }
-            self.purge(desk, *ix);
+            self.purge(shared, *ix);
         }
         found
     }
 
     /// Whether something of these partitions waits for its commit; failed tries only as long as there is time.
-    pub(super) fn is_under_way(desk: &Desk, found: &[PartitionIx], in_time: bool) -> bool {
-        let mut partitions = found.iter().filter_map(|ix| desk.partitions.get(*ix));
+    pub(super) fn is_under_way(shared: &Shared, found: &[PartitionIx], in_time: bool) -> bool {
+        let mut partitions = found.iter().filter_map(|ix| shared.partitions.get(*ix));
         partitions.any(|partition| partition.in_flight > 0 || (partition.noting > 0 && in_time))
     }
 
     /// Forgets the waiting records of a partition that is not assigned any more; they will be received again.
-    pub(super) fn purge(&self, desk: &mut Desk, ix: PartitionIx) {
-        let purged = desk.lanes.purge(ix);
+    pub(super) fn purge(&self, shared: &mut Shared, ix: PartitionIx) {
+        let purged = shared.lanes.purge(ix);
         // Work of other partitions may have come to the head of its lanes.
-        self.rouse(desk);
+        self.wake_workers(shared);
         let records = purged.len();
         let bytes: usize = purged.iter().map(|work| work.bytes()).sum();
-        self.forget(desk, ix, (records, bytes));
+        self.forget(shared, ix, (records, bytes));
         // Nothing may be committed for a while: what is held for the bounds must hear of it here.
         self.may_resume();
     }
 
     /// Counts records and their bytes out that are not in memory any more.
-    pub(super) fn forget(&self, desk: &mut Desk, ix: PartitionIx, (records, bytes): (usize, usize)) {
-        let Some(partition) = desk.partitions.get_mut(ix) else {
+    pub(super) fn forget(&self, shared: &mut Shared, ix: PartitionIx, (records, bytes): (usize, usize)) {
+        let Some(partition) = shared.partitions.get_mut(ix) else {
             return;
         };
         partition.in_flight = partition.in_flight.saturating_sub(records);
-        if let Some(load) = desk.load.get_mut(usize::from(partition.handler)) {
+        if let Some(load) = shared.load.get_mut(usize::from(partition.handler)) {
             *load = (load.0.saturating_sub(records), load.1.saturating_sub(bytes));
         }
     }

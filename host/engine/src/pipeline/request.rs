@@ -12,21 +12,21 @@ use crate::registry::Handler;
 use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Surroundings};
 use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Bug};
-use sandman_core::lanes::{Change, HandlerIx, Job, LaneKey, Seat};
+use sandman_core::lanes::{Change, HandlerIx, Job, LaneKey, LaneSlot};
 use sandman_core::outcome::{Reply, StateChange};
 use sandman_core::store::{AnswerWrite, Answered, StoreError};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::{Answer, Idempotency, Input, RequestId, RequestWork};
 
 use super::Pipeline;
-use super::worker::{Ran, load, measured_attempt};
+use super::worker::{LaneResult, load, measured_attempt};
 
 /// Requests that may wait for their answers at once; more are told to come again.
 const WAITING: usize = 10_000;
 
 /// What the handlers made of a request so far.
 #[derive(Default)]
-struct Made {
+struct RequestDecision {
     changes: Vec<Change>,
     records: Vec<OutRecord>,
     replies: Vec<Reply>,
@@ -36,30 +36,30 @@ impl Pipeline {
     /// Puts a request into the lanes of its key. The answer comes after its commit.
     pub fn request(&self, work: RequestWork) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
-        let mut desk = self.desk.lock();
+        let mut shared = self.shared.lock();
         // A read publishes nothing: however long Kafka is away, everybody still sees what is known of them.
-        let full = desk.outbox.bytes >= self.options.outbox_bytes && work.method != "GET";
-        if desk.stopping || desk.waiting.len() >= WAITING || full {
-            drop(desk);
+        let full = shared.outbox.bytes >= self.options.outbox_bytes && work.method != "GET";
+        if shared.stopping || shared.waiting.len() >= WAITING || full {
+            drop(shared);
             // A client that has gone hears nothing.
             sender.send(Answer::Busy).ok();
             return receiver;
         }
-        desk.requests += 1;
-        let id = desk.requests;
-        desk.waiting.insert(id, sender);
+        shared.requests += 1;
+        let id = shared.requests;
+        shared.waiting.insert(id, sender);
         let key = |handler: &HandlerIx| LaneKey {
             handler: *handler,
             key: Arc::clone(&work.key),
         };
         let lanes: Vec<LaneKey> = work.handlers.iter().map(key).collect();
-        desk.lanes.offer_joint(&lanes, &Arc::new(Input::Request(id, work)));
-        self.rouse(&mut desk);
+        shared.lanes.offer_joint(&lanes, &Arc::new(Input::Request(id, work)));
+        self.wake_workers(&mut shared);
         receiver
     }
 
     /// Runs a request. Whatever becomes of it becomes a unit: its answer must not overtake what it stands on.
-    pub(super) fn run_request(&self, job: &Job<Input>, id: RequestId, work: &RequestWork) -> Ran {
+    pub(super) fn run_request(&self, job: &Job<Input>, id: RequestId, work: &RequestWork) -> LaneResult {
         let (made, answer) = match self.recall(work) {
             Ok(None) => self.run_handlers(job, work),
             Ok(Some(answer)) => (nothing(job), answer),
@@ -77,7 +77,7 @@ impl Pipeline {
             }),
             _ => None,
         };
-        let lanes = job.seats.iter().map(|seat| seat.lane.clone());
+        let lanes = job.slots.iter().map(|slot| slot.lane.clone());
         let changes = lanes
             .zip(made.changes.iter().map(|change| change.change.clone()))
             .collect();
@@ -86,7 +86,7 @@ impl Pipeline {
             answer,
             remember,
         };
-        Ran::Done(
+        LaneResult::Done(
             made.changes,
             Unit {
                 changes,
@@ -107,7 +107,7 @@ impl Pipeline {
             return Ok(None);
         };
         let name = (Arc::clone(&work.key), Arc::from(key.as_str()));
-        let pending = self.desk.lock().remembered.get(&name).cloned();
+        let pending = self.shared.lock().remembered.get(&name).cloned();
         let answered = match pending {
             Some(answered) => Some(answered),
             None => self.store.answered(&work.key, key, clock::wall_millis())?,
@@ -118,14 +118,14 @@ impl Pipeline {
         }))
     }
 
-    fn run_handlers(&self, job: &Job<Input>, work: &RequestWork) -> (Made, Answer) {
+    fn run_handlers(&self, job: &Job<Input>, work: &RequestWork) -> (RequestDecision, Answer) {
         let now = clock::wall_millis();
-        let mut made = Made::default();
-        for seat in &job.seats {
-            let Some(handler) = self.registry.get(seat.lane.handler) else {
+        let mut made = RequestDecision::default();
+        for slot in &job.slots {
+            let Some(handler) = self.registry.get(slot.lane.handler) else {
                 continue;
             };
-            if let Err(answer) = self.run_handler((handler, seat), work, now, &mut made) {
+            if let Err(answer) = self.run_handler((handler, slot), work, now, &mut made) {
                 return (nothing(job), answer);
             }
         }
@@ -138,12 +138,12 @@ impl Pipeline {
 
     fn run_handler(
         &self,
-        (handler, seat): (&Handler, &Seat),
+        (handler, slot): (&Handler, &LaneSlot),
         work: &RequestWork,
         now_millis: i64,
-        made: &mut Made,
+        made: &mut RequestDecision,
     ) -> Result<(), Answer> {
-        let seen = match &seat.state {
+        let seen = match &slot.state {
             Some(known) => known.clone(),
             None => load(&*self.store, handler, &work.key).map_err(|error| self.unreadable(&error))?,
         };
@@ -181,14 +181,14 @@ impl Pipeline {
 }
 
 /// Nothing of the request commits; what the lanes know stays.
-fn nothing(job: &Job<Input>) -> Made {
-    let keep = |seat: &Seat| Change {
-        seen: seat.state.clone(),
+fn nothing(job: &Job<Input>) -> RequestDecision {
+    let keep = |slot: &LaneSlot| Change {
+        seen: slot.state.clone(),
         change: StateChange::Keep,
     };
-    Made {
-        changes: job.seats.iter().map(keep).collect(),
-        ..Made::default()
+    RequestDecision {
+        changes: job.slots.iter().map(keep).collect(),
+        ..RequestDecision::default()
     }
 }
 

@@ -147,7 +147,7 @@ impl Running {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             assert!(self.pipeline.drain(deadline), "the pipeline does not come to rest");
-            if self.pipeline.desk.lock().lanes.count(0) == 0 {
+            if self.pipeline.shared.lock().lanes.count(0) == 0 {
                 return;
             }
             std::thread::yield_now();
@@ -274,8 +274,8 @@ fn partitions_taken_away_and_given_back_lose_and_repeat_nothing() {
     for _ in 0..5 {
         feed(&running, &log);
         running.intake.revoked(&names);
-        let desk = running.pipeline.desk.lock();
-        assert!(desk.partitions.of(0).all(|(_, partition)| partition.in_flight == 0));
+        let shared = running.pipeline.shared.lock();
+        assert!(shared.partitions.of(0).all(|(_, partition)| partition.in_flight == 0));
     }
     feed(&running, &log);
     running.settle();

@@ -18,7 +18,7 @@ use sandman_core::version::Version;
 use sandman_core::work::{EventWork, Input};
 
 /// What a try came to.
-pub(super) enum Ran {
+pub(super) enum LaneResult {
     /// The trigger is done: an outcome, a dead letter, an answer, or nothing to do; a change for each of its lanes.
     Done(Vec<Change>, Unit),
     /// It failed and is tried again; the unit records the attempt.
@@ -38,9 +38,9 @@ impl Try<'_> {
     ///
     /// # Errors
     /// [`StoreError`] if the state cannot be read: the job is to be handed back as it is.
-    pub(super) fn run(&self, job: &Job<Input>) -> Result<Ran, StoreError> {
+    pub(super) fn run(&self, job: &Job<Input>) -> Result<LaneResult, StoreError> {
         let work = self.work;
-        let seen = match job.seats.first().and_then(|seat| seat.state.clone()) {
+        let seen = match job.slots.first().and_then(|slot| slot.state.clone()) {
             Some(known) => known,
             None => load(self.store, self.handler, &work.key)?,
         };
@@ -72,7 +72,7 @@ impl Try<'_> {
     }
 
     fn unit(&self, job: &Job<Input>, change: StateChange, records: Vec<OutRecord>) -> Unit {
-        let lanes = job.seats.iter().map(|seat| seat.lane.clone());
+        let lanes = job.slots.iter().map(|slot| slot.lane.clone());
         Unit {
             changes: lanes.map(|lane| (lane, change.clone())).collect(),
             records,
@@ -80,7 +80,7 @@ impl Try<'_> {
         }
     }
 
-    fn refused(&self, job: &Job<Input>, version: &Version, seen: Known, failure: &AttemptFailure) -> Ran {
+    fn refused(&self, job: &Job<Input>, version: &Version, seen: Known, failure: &AttemptFailure) -> LaneResult {
         let failed = job.failed + 1;
         let wait = version.retry.wait_after(failed).filter(|_| failure.cause.may_pass());
         self.tell(job, version, &failure.reason, wait);
@@ -118,7 +118,7 @@ impl Try<'_> {
 }
 
 /// The record goes back to the head of its lane; that it failed is kept over a restart.
-fn again(work: &EventWork, failed: u32, wait: Duration) -> Ran {
+fn again(work: &EventWork, failed: u32, wait: Duration) -> LaneResult {
     let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let attempts = Attempts {
         offset: work.record.offset,
@@ -133,15 +133,15 @@ fn again(work: &EventWork, failed: u32, wait: Duration) -> Ran {
             attempts,
         },
     };
-    Ran::Again {
+    LaneResult::Again {
         failed,
         due: clock::monotonic_millis() + millis,
         unit,
     }
 }
 
-fn done_with(seen: Known, change: StateChange, unit: Unit) -> Ran {
-    Ran::Done(
+fn done_with(seen: Known, change: StateChange, unit: Unit) -> LaneResult {
+    LaneResult::Done(
         vec![Change {
             seen: Some(seen),
             change,

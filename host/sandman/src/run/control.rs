@@ -85,7 +85,7 @@ impl HostControl {
 
     fn report(&self, ix: HandlerIx, handler: &Handler) -> Result<HandlerReport, Refusal> {
         let version = handler.active();
-        let standing = self.pipeline.standing(ix);
+        let standing = self.pipeline.status(ix);
         let config = self.config.load();
         let configured = config.handlers.iter().find(|known| known.name == handler.name);
         let now = clock::monotonic_millis();

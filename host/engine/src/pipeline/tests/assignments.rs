@@ -156,12 +156,12 @@ impl World {
 
     fn take(&mut self, late: bool) {
         let now = if late { u64::MAX } else { 0 };
-        let Some(job) = self.pipeline.desk.lock().lanes.take(now) else {
+        let Some(job) = self.pipeline.shared.lock().lanes.take(now) else {
             return;
         };
-        let lane = &job.seats[0].lane;
+        let lane = &job.slots[0].lane;
         assert!(
-            self.jobs.iter().all(|other| other.seats[0].lane != *lane),
+            self.jobs.iter().all(|other| other.slots[0].lane != *lane),
             "two jobs of {lane:?}"
         );
         self.jobs.push(job);
@@ -173,16 +173,16 @@ impl World {
         }
         let job = self.jobs.remove(which % self.jobs.len());
         let ran = self.pipeline.run(&job);
-        self.pipeline.hand_back(&mut self.pipeline.desk.lock(), job, ran);
+        self.pipeline.hand_back(&mut self.pipeline.shared.lock(), job, ran);
     }
 
     fn commit(&mut self, fails: bool) {
-        let mut desk = self.pipeline.desk.lock();
-        if desk.units.is_empty() {
+        let mut shared = self.pipeline.shared.lock();
+        if shared.units.is_empty() {
             return;
         }
-        let batch = self.pipeline.gather(&mut desk);
-        drop(desk);
+        let batch = self.pipeline.gather(&mut shared);
+        drop(shared);
         if fails {
             self.pipeline.fail(batch);
             return;
@@ -199,7 +199,7 @@ impl World {
             return;
         }
         let name = partition(i32::try_from(number).unwrap());
-        let found = self.pipeline.let_go(&mut self.pipeline.desk.lock(), 0, &[name]);
+        let found = self.pipeline.let_go(&mut self.pipeline.shared.lock(), 0, &[name]);
         let mut rounds = 0;
         while self.is_under_way(&found, forced) {
             self.take(false);
@@ -210,18 +210,18 @@ impl World {
             rounds += 1;
             assert!(rounds < 10_000, "the partition is not given up");
         }
-        while Pipeline::is_under_way(&self.pipeline.desk.lock(), &found, true) {
+        while Pipeline::is_under_way(&self.pipeline.shared.lock(), &found, true) {
             self.commit(false);
         }
     }
 
     fn is_under_way(&self, found: &[PartitionIx], forced: bool) -> bool {
-        let mut desk = self.pipeline.desk.lock();
+        let mut shared = self.pipeline.shared.lock();
         if forced {
-            self.pipeline.revert(&mut desk, Vec::new());
+            self.pipeline.revert(&mut shared, Vec::new());
         }
-        self.pipeline.purge(&mut desk, found[0]);
-        Pipeline::is_under_way(&desk, found, !forced)
+        self.pipeline.purge(&mut shared, found[0]);
+        Pipeline::is_under_way(&shared, found, !forced)
     }
 
     fn assign(&mut self, number: usize) {
@@ -241,11 +241,11 @@ impl World {
 
     /// What is counted per partition is what is counted per handler, and what is parked is part of it.
     fn adds_up(&self) {
-        let desk = self.pipeline.desk.lock();
-        let in_flight: usize = desk.partitions.of(0).map(|(_, partition)| partition.in_flight).sum();
-        assert_eq!(in_flight, desk.load[0].0);
-        for (ix, partition) in desk.partitions.of(0) {
-            let parked = desk.lanes.parked(ix);
+        let shared = self.pipeline.shared.lock();
+        let in_flight: usize = shared.partitions.of(0).map(|(_, partition)| partition.in_flight).sum();
+        assert_eq!(in_flight, shared.load[0].0);
+        for (ix, partition) in shared.partitions.of(0) {
+            let parked = shared.lanes.parked(ix);
             assert!(parked.records <= partition.in_flight, "{parked:?}");
             assert_eq!(parked.records == 0, parked.bytes == 0);
         }
@@ -319,18 +319,18 @@ impl World {
                     .last()
                     .is_none_or(|(_, _, last)| last.offset < *next)
             };
-            let desk = self.pipeline.desk.lock();
-            if self.reading.iter().all(at_the_end) && desk.load[0].0 == 0 && desk.units.is_empty() {
+            let shared = self.pipeline.shared.lock();
+            if self.reading.iter().all(at_the_end) && shared.load[0].0 == 0 && shared.units.is_empty() {
                 break;
             }
             rounds += 1;
             assert!(rounds < 10_000, "it does not come to rest");
         }
         self.check();
-        let desk = self.pipeline.desk.lock();
-        assert_eq!((desk.load[0], desk.lanes.count(0)), ((0, 0), 0), "left in memory");
-        assert!(desk.lanes.is_settled() && self.jobs.is_empty());
-        assert!(desk.partitions.of(0).all(|(_, partition)| partition.noting == 0));
+        let shared = self.pipeline.shared.lock();
+        assert_eq!((shared.load[0], shared.lanes.count(0)), ((0, 0), 0), "left in memory");
+        assert!(shared.lanes.is_settled() && self.jobs.is_empty());
+        assert!(shared.partitions.of(0).all(|(_, partition)| partition.noting == 0));
         let tables = self.store.tables.lock();
         for (_, _, record) in self.log.iter().filter_map(|log| log.last()) {
             let progress = &tables.progress[&record.source];
@@ -369,7 +369,7 @@ fn a_drain_waits_for_the_commit_that_is_under_way() {
     world.deliver(0);
     let is_drained = |world: &World| world.pipeline.drain(Instant::now());
     assert!(!is_drained(&world), "its dead letter waits");
-    let batch = world.pipeline.gather(&mut world.pipeline.desk.lock());
+    let batch = world.pipeline.gather(&mut world.pipeline.shared.lock());
     assert!(!is_drained(&world), "it is being committed");
     let committed = world.store.commit(&batch.commit, 0).unwrap();
     world.pipeline.settle(batch, committed, 0);

@@ -12,14 +12,14 @@ use sandman_core::store::{BatchNo, OutboxBatch};
 const ROOM: u64 = 16 << 20;
 
 #[derive(Debug, Default)]
-pub(super) struct Handover {
+pub(super) struct OutboxBuffer {
     batches: VecDeque<OutboxBatch>,
     bytes: u64,
     /// Records that a planted bug sends ahead of their commit.
     pub(super) early: Vec<OutRecord>,
 }
 
-impl Handover {
+impl OutboxBuffer {
     /// Keeps the newest batch, if there is room.
     pub(super) fn put(&mut self, batch: OutboxBatch) {
         if self.bytes + batch.bytes <= ROOM {
@@ -69,24 +69,24 @@ mod tests {
 
     #[test]
     fn batches_come_in_order_and_up_to_the_bound() {
-        let mut handover = Handover::default();
+        let mut outbox_buffer = OutboxBuffer::default();
         for number in 5..10 {
-            handover.put(batch(number, 10));
+            outbox_buffer.put(batch(number, 10));
         }
-        assert_eq!(numbers(&handover.take(4, 25)), [5, 6]);
-        assert_eq!(numbers(&handover.take(6, 1)), [7]);
-        assert_eq!(numbers(&handover.take(8, 100)), [9], "8 went another way");
-        assert_eq!(handover.bytes, 0);
+        assert_eq!(numbers(&outbox_buffer.take(4, 25)), [5, 6]);
+        assert_eq!(numbers(&outbox_buffer.take(6, 1)), [7]);
+        assert_eq!(numbers(&outbox_buffer.take(8, 100)), [9], "8 went another way");
+        assert_eq!(outbox_buffer.bytes, 0);
     }
 
     #[test]
     fn a_gap_is_left_to_the_store() {
-        let mut handover = Handover::default();
-        handover.put(batch(1, 10));
-        handover.put(batch(2, ROOM));
-        handover.put(batch(3, 10));
-        assert_eq!(numbers(&handover.take(0, 100)), [1]);
-        assert!(handover.take(1, 100).is_empty(), "2 had no room");
-        assert_eq!(numbers(&handover.take(2, 100)), [3]);
+        let mut outbox_buffer = OutboxBuffer::default();
+        outbox_buffer.put(batch(1, 10));
+        outbox_buffer.put(batch(2, ROOM));
+        outbox_buffer.put(batch(3, 10));
+        assert_eq!(numbers(&outbox_buffer.take(0, 100)), [1]);
+        assert!(outbox_buffer.take(1, 100).is_empty(), "2 had no room");
+        assert_eq!(numbers(&outbox_buffer.take(2, 100)), [3]);
     }
 }

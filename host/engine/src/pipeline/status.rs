@@ -11,7 +11,7 @@ use super::Pipeline;
 
 /// What a handler has to do, at this moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct HandlerStatus {
     /// Triggers in memory, from intake to commit.
     pub in_flight: usize,
     /// Their bytes.
@@ -23,38 +23,41 @@ pub struct Standing {
 impl Pipeline {
     /// Makes room for a handler that came while the host runs, with its progress as the store has it.
     pub fn admit(&self, ix: HandlerIx, progress: Vec<(TopicPartition, Progress)>) {
-        let mut desk = self.desk.lock();
+        let mut shared = self.shared.lock();
         let room = usize::from(ix) + 1;
-        if desk.load.len() < room {
-            desk.load.resize(room, (0, 0));
+        if shared.load.len() < room {
+            shared.load.resize(room, (0, 0));
         }
         for (name, progress) in progress {
             // What this process knows already is newer.
-            desk.partitions.enter(ix, &name, Some(progress));
+            shared.partitions.enter(ix, &name, Some(progress));
         }
     }
 
     /// How the handler at `ix` stands.
-    pub fn standing(&self, ix: HandlerIx) -> Standing {
-        let desk = self.desk.lock();
-        let (in_flight, bytes) = Self::load(&desk, ix);
-        let mut standing = Standing {
+    pub fn status(&self, ix: HandlerIx) -> HandlerStatus {
+        let shared = self.shared.lock();
+        let (in_flight, bytes) = Self::load(&shared, ix);
+        let mut status = HandlerStatus {
             in_flight,
             bytes,
-            ..Standing::default()
+            ..HandlerStatus::default()
         };
-        for (partition_ix, _) in desk.partitions.of(ix) {
-            standing.parked += desk.lanes.parked(partition_ix).records;
+        for (partition_ix, _) in shared.partitions.of(ix) {
+            status.parked += shared.lanes.parked(partition_ix).records;
         }
-        standing
+        status
     }
 
     /// How many records of these partitions, of what the brokers have, the handler at `ix` has still to handle, whoever
     /// they are assigned to.
     pub fn waiting(&self, ix: HandlerIx, partitions: &[(TopicPartition, Extent)]) -> u64 {
-        let desk = self.desk.lock();
+        let shared = self.shared.lock();
         let waiting = partitions.iter().map(|(name, extent)| {
-            let known = desk.partitions.find(ix, name).and_then(|at| desk.partitions.get(at));
+            let known = shared
+                .partitions
+                .find(ix, name)
+                .and_then(|at| shared.partitions.get(at));
             known.map_or_else(
                 || u64::try_from(extent.end - extent.first).unwrap_or_default(),
                 |partition| partition.waiting(*extent),
@@ -65,8 +68,8 @@ impl Pipeline {
 
     /// The partitions that the handler at `ix` is assigned.
     pub fn assigned_to(&self, ix: HandlerIx) -> BTreeSet<TopicPartition> {
-        let desk = self.desk.lock();
-        let of = desk.partitions.of(ix).filter(|(_, partition)| partition.assigned);
+        let shared = self.shared.lock();
+        let of = shared.partitions.of(ix).filter(|(_, partition)| partition.assigned);
         of.map(|(_, partition)| partition.name.clone()).collect()
     }
 }

@@ -16,10 +16,10 @@ use super::settings::KafkaSettings;
 use super::wait::{Deadline, POLL};
 use sandman_core::event::{OutRecord, Record, TopicPartition};
 
-/// Kafka did not do what a neighbour wanted.
+/// Kafka did not do what a side_clients wanted.
 #[derive(Debug, Error)]
 #[error("kafka: {0}")]
-pub struct NeighbourError(#[from] KafkaError);
+pub struct SideClientError(#[from] KafkaError);
 
 /// Publishes as another service would: by key, acknowledged, without transactions.
 pub struct Announcer(ThreadedProducer<DefaultProducerContext>);
@@ -28,16 +28,16 @@ impl Announcer {
     /// A producer; it connects by itself.
     ///
     /// # Errors
-    /// [`NeighbourError`] if the settings make none.
-    pub fn open(settings: &KafkaSettings) -> Result<Self, NeighbourError> {
-        Ok(Self(settings.neighbour().create()?))
+    /// [`SideClientError`] if the settings make none.
+    pub fn open(settings: &KafkaSettings) -> Result<Self, SideClientError> {
+        Ok(Self(settings.side_producer().create()?))
     }
 
     /// Hands a record over. It is sent when the broker can be reached, after those before it.
     ///
     /// # Errors
-    /// [`NeighbourError`] if it cannot be queued.
-    pub fn send(&self, topic: &str, key: &str, value: &[u8]) -> Result<(), NeighbourError> {
+    /// [`SideClientError`] if it cannot be queued.
+    pub fn send(&self, topic: &str, key: &str, value: &[u8]) -> Result<(), SideClientError> {
         let record = BaseRecord::to(topic).key(key).payload(value);
         self.0.send(record).map_err(|(error, _)| error.into())
     }
@@ -45,8 +45,8 @@ impl Announcer {
     /// The same, for a record with headers, or without a key.
     ///
     /// # Errors
-    /// [`NeighbourError`] if it cannot be queued.
-    pub fn publish(&self, record: &OutRecord) -> Result<(), NeighbourError> {
+    /// [`SideClientError`] if it cannot be queued.
+    pub fn publish(&self, record: &OutRecord) -> Result<(), SideClientError> {
         let mut sent = BaseRecord::<[u8], [u8]>::to(&record.topic);
         sent.key = record.key.as_deref();
         sent.payload = record.value.as_deref();
@@ -57,8 +57,8 @@ impl Announcer {
     /// Waits until everything is acknowledged.
     ///
     /// # Errors
-    /// [`NeighbourError`] if it is not, in `patience`.
-    pub fn flush(&self, patience: Duration) -> Result<(), NeighbourError> {
+    /// [`SideClientError`] if it is not, in `patience`.
+    pub fn flush(&self, patience: Duration) -> Result<(), SideClientError> {
         Ok(self.0.flush(patience)?)
     }
 }
@@ -70,8 +70,8 @@ impl Observer {
     /// A reader of all partitions of these topics, which exist.
     ///
     /// # Errors
-    /// [`NeighbourError`] if the cluster does not say in `patience` what partitions there are.
-    pub fn open(settings: &KafkaSettings, topics: &[&str], patience: Duration) -> Result<Self, NeighbourError> {
+    /// [`SideClientError`] if the cluster does not say in `patience` what partitions there are.
+    pub fn open(settings: &KafkaSettings, topics: &[&str], patience: Duration) -> Result<Self, SideClientError> {
         let consumer: BaseConsumer = settings.reader().create()?;
         let deadline = Deadline::after(patience);
         let mut assignment = TopicPartitionList::new();
@@ -89,8 +89,8 @@ impl Observer {
     /// The next record, if one comes soon. A broker that is away is waited for.
     ///
     /// # Errors
-    /// [`NeighbourError`] if the reader cannot go on.
-    pub fn next(&self) -> Result<Option<Record>, NeighbourError> {
+    /// [`SideClientError`] if the reader cannot go on.
+    pub fn next(&self) -> Result<Option<Record>, SideClientError> {
         match self.0.poll(POLL) {
             Some(Ok(message)) => {
                 let source = TopicPartition {

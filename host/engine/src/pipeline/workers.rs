@@ -1,14 +1,14 @@
 //! Which workers run and which rest: as many run as there are cores, and one more for each that its guest holds up.
 //!
 //! Workers outnumber the cores so that a guest at its time limit holds up nobody; but to wake them all for triggers of a
-//! few microseconds would cost more than the triggers. So a worker that rests is roused only while fewer run than there
+//! few microseconds would cost more than the triggers. So a worker that rests is woken only while fewer run than there
 //! are cores. One of those that rest keeps watch: it looks whether what is ready moves, and whether a back-off is over.
 
 use std::time::Duration;
 
 use parking_lot::{Condvar, MutexGuard};
 
-use super::{Desk, Pipeline};
+use super::{Pipeline, Shared};
 use crate::clock;
 use sandman_core::faults::{self, Step};
 use sandman_core::lanes::{Job, Millis};
@@ -17,14 +17,14 @@ use sandman_core::work::Input;
 /// A worker that has been in one trigger for this long, in milliseconds, does not count as running any more.
 const HELD_UP: Millis = 2;
 
-/// A worker's place in the crew.
+/// The index of a worker.
 pub(super) type WorkerIx = usize;
 
-/// Who runs, who rests. Pure; the pipeline's lock is around it.
+/// Which workers run and which are idle. Pure; the pipeline's lock is around it.
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(super) struct Workers {
     cores: usize,
-    /// Workers that do not rest, those included that have been roused and are on their way.
+    /// Workers that do not rest, those included that have been woken and are on their way.
     awake: usize,
     /// How many of them are held up.
     held_up: usize,
@@ -41,13 +41,13 @@ struct Running {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Watch {
     Nobody,
-    /// Somebody has been roused to do it.
+    /// A worker has been woken to do it.
     Appointed,
     /// Somebody will look then; without a time, only when told to.
     Until(Option<Millis>),
 }
 
-impl Crew {
+impl Workers {
     pub(super) fn new(cores: usize) -> Self {
         Self {
             cores,
@@ -114,7 +114,7 @@ impl Crew {
 
 /// Where workers rest.
 #[derive(Debug, Default)]
-pub(super) struct Rest {
+pub(super) struct IdleWorkers {
     idle: Condvar,
     watch: Condvar,
 }
@@ -122,92 +122,92 @@ pub(super) struct Rest {
 impl Pipeline {
     /// A worker's life: takes triggers whose lanes are free and runs them, until the pipeline stops.
     pub fn work(&self) {
-        let mut desk = self.desk.lock();
-        let me = desk.crew.join();
-        while let Some(job) = self.take(&mut desk, me) {
-            drop(desk);
+        let mut shared = self.shared.lock();
+        let me = shared.workers.join();
+        while let Some(job) = self.take(&mut shared, me) {
+            drop(shared);
             faults::at(Step::Taken);
             let ran = self.run(&job);
             faults::at(Step::Ran);
-            desk = self.desk.lock();
-            desk.crew.ended(me);
-            self.hand_back(&mut desk, job, ran);
+            shared = self.shared.lock();
+            shared.workers.ended(me);
+            self.hand_back(&mut shared, job, ran);
             faults::at(Step::Queued);
         }
     }
 
-    fn take(&self, desk: &mut MutexGuard<'_, Desk>, me: WorkerIx) -> Option<Job<Input>> {
+    fn take(&self, shared: &mut MutexGuard<'_, Shared>, me: WorkerIx) -> Option<Job<Input>> {
         loop {
-            if desk.stopping {
+            if shared.stopping {
                 return None;
             }
             let now = clock::monotonic_millis();
-            desk.lanes.wake_due(now);
-            if desk.crew.may_run()
-                && let Some(job) = desk.lanes.take(now)
+            shared.lanes.wake_due(now);
+            if shared.workers.may_run()
+                && let Some(job) = shared.lanes.take(now)
             {
-                desk.crew.began(me, now);
-                self.rouse(desk);
+                shared.workers.began(me, now);
+                self.wake_workers(shared);
                 return Some(job);
             }
-            self.rest(desk, now);
+            self.rest(shared, now);
         }
     }
 
     /// Whether units are to be expected soon.
-    pub(super) fn is_busy(&self, desk: &Desk) -> bool {
-        desk.crew.awake > desk.crew.held_up || desk.lanes.has_ready()
+    pub(super) fn is_busy(&self, shared: &Shared) -> bool {
+        shared.workers.awake > shared.workers.held_up || shared.lanes.has_ready()
     }
 
-    fn rest(&self, desk: &mut MutexGuard<'_, Desk>, now: Millis) {
-        desk.crew.awake -= 1;
-        if !self.is_busy(desk) {
+    fn rest(&self, shared: &mut MutexGuard<'_, Shared>, now: Millis) {
+        shared.workers.awake -= 1;
+        if !self.is_busy(shared) {
             // The committer waits for nobody else.
             self.committable.notify_one();
         }
-        if matches!(desk.crew.watch, Watch::Until(_)) {
-            self.rest.idle.wait(desk);
+        if matches!(shared.workers.watch, Watch::Until(_)) {
+            self.rest.idle.wait(shared);
             return;
         }
-        let until = match desk.lanes.has_ready() {
+        let until = match shared.lanes.has_ready() {
             true => Some(now + HELD_UP),
-            false => desk.lanes.next_due(),
+            false => shared.lanes.next_due(),
         };
-        desk.crew.watch = Watch::Until(until);
+        shared.workers.watch = Watch::Until(until);
         match until {
-            None => self.rest.watch.wait(desk),
+            None => self.rest.watch.wait(shared),
             Some(until) => {
                 let wait = Duration::from_millis(until.saturating_sub(now).max(1));
-                if self.rest.watch.wait_for(desk, wait).timed_out() {
-                    desk.crew.awake += 1;
-                    desk.crew.look(clock::monotonic_millis());
+                if self.rest.watch.wait_for(shared, wait).timed_out() {
+                    shared.workers.awake += 1;
+                    shared.workers.look(clock::monotonic_millis());
                 }
             }
         }
-        desk.crew.watch = Watch::Nobody;
+        shared.workers.watch = Watch::Nobody;
     }
 
     /// Sees to it that what is ready will be run, and that somebody looks when the next back-off is over. For whoever
     /// made something ready, or parked it, or took something and left the rest.
-    pub(super) fn rouse(&self, desk: &mut Desk) {
-        let ready = desk.lanes.has_ready();
-        if ready && desk.crew.wants_more() {
-            self.wake_one(desk);
+    pub(super) fn wake_workers(&self, shared: &mut Shared) {
+        let ready = shared.lanes.has_ready();
+        if ready && shared.workers.wants_more() {
+            self.wake_one(shared);
             return;
         }
         let look = match ready {
             true => Some(clock::monotonic_millis() + HELD_UP),
-            false => desk.lanes.next_due(),
+            false => shared.lanes.next_due(),
         };
         if let Some(look) = look
-            && !desk.crew.is_watched(look)
+            && !shared.workers.is_watched(look)
         {
-            match desk.crew.watch {
-                Watch::Until(_) => desk.crew.awake += usize::from(self.rest.watch.notify_one()),
+            match shared.workers.watch {
+                Watch::Until(_) => shared.workers.awake += usize::from(self.rest.watch.notify_one()),
                 Watch::Nobody | Watch::Appointed => {
                     if self.rest.idle.notify_one() {
-                        desk.crew.awake += 1;
-                        desk.crew.watch = Watch::Appointed;
+                        shared.workers.awake += 1;
+                        shared.workers.watch = Watch::Appointed;
                     }
                 }
             }
@@ -215,14 +215,14 @@ impl Pipeline {
     }
 
     /// The one that watches comes last.
-    fn wake_one(&self, desk: &mut Desk) {
+    fn wake_one(&self, shared: &mut Shared) {
         let woken = self.rest.idle.notify_one() || self.rest.watch.notify_one();
-        desk.crew.awake += usize::from(woken);
+        shared.workers.awake += usize::from(woken);
     }
 
     /// Everybody looks for themselves, at a stop.
-    pub(super) fn rouse_all(&self, desk: &mut Desk) {
-        desk.crew.awake += self.rest.idle.notify_all() + self.rest.watch.notify_all();
+    pub(super) fn wake_all(&self, shared: &mut Shared) {
+        shared.workers.awake += self.rest.idle.notify_all() + self.rest.watch.notify_all();
     }
 }
 
@@ -232,24 +232,24 @@ mod tests {
 
     #[test]
     fn as_many_run_as_there_are_cores_and_one_more_for_each_that_is_held_up() {
-        let mut crew = Crew::new(2);
-        let workers: Vec<_> = (0..3).map(|_| crew.join()).collect();
-        assert!(!crew.may_run(), "three are awake on two cores");
-        crew.awake -= 1;
-        assert!(crew.may_run() && !crew.wants_more());
-        crew.began(workers[0], 10);
-        crew.began(workers[1], 11);
-        crew.look(12);
-        assert!(crew.wants_more(), "the first is held up");
-        crew.awake += 1;
-        assert!(crew.may_run() && !crew.wants_more());
-        crew.look(12);
-        assert_eq!(crew.held_up, 1, "nobody is counted twice");
-        crew.look(13);
-        crew.ended(workers[0]);
-        assert_eq!(crew.held_up, 1);
-        crew.ended(workers[1]);
-        assert_eq!(crew.held_up, 0);
-        assert!(!crew.may_run());
+        let mut workers = Workers::new(2);
+        let all: Vec<_> = (0..3).map(|_| workers.join()).collect();
+        assert!(!workers.may_run(), "three are awake on two cores");
+        workers.awake -= 1;
+        assert!(workers.may_run() && !workers.wants_more());
+        workers.began(all[0], 10);
+        workers.began(all[1], 11);
+        workers.look(12);
+        assert!(workers.wants_more(), "the first is held up");
+        workers.awake += 1;
+        assert!(workers.may_run() && !workers.wants_more());
+        workers.look(12);
+        assert_eq!(workers.held_up, 1, "nobody is counted twice");
+        workers.look(13);
+        workers.ended(all[0]);
+        assert_eq!(workers.held_up, 1);
+        workers.ended(all[1]);
+        assert_eq!(workers.held_up, 0);
+        assert!(!workers.may_run());
     }
 }
