@@ -115,7 +115,7 @@ fn mistakes(world: &World) -> Result {
     ensure!(ended.code() == 1, "{}", ended.status);
     for words in [
         &["line 2001, key", "line 1"][..],
-        &["line 2002, state/sum", "\"integer\""],
+        &["line 2002, state/sum", "type integer"],
         &["line 2003, state", "sum"],
         &["line 2004"],
         &["mistakes, nothing was written"],
