@@ -9,6 +9,11 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         .on_real_kafka("takes records of any size"),
     Behaviour::new("a_dead_letter_is_shrunk_to_what_its_topic_takes", small_letters)
         .on_real_kafka("takes records of any size"),
+    Behaviour::new(
+        "a_compacted_topic_that_refuses_a_letter_without_a_key_holds_up_no_other",
+        compacted_letters,
+    )
+    .on_real_kafka("compacts nothing"),
 ];
 
 /// Bytes that the small topics take.
@@ -99,6 +104,19 @@ fn small_letters(world: &World) -> Result {
         host.metrics()?.sum("sandman_relay_held_topics", &[]) == Some(0.0),
         "a topic is held"
     );
+    host.terminate()?.says(0, &[])
+}
+
+fn compacted_letters(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    world
+        .cluster()?
+        .create_with(&format!("{input}.dlq"), ("cleanup.policy", "compact"))?;
+    let host = world.host(&world.settings()?.handler(echo(&[&input])?))?;
+    world.send(&input, &[Event::bytes("ada", b"no envelope").with_key(None)])?;
+    is_held(&host, &format!("{input}.dlq"))?;
+    world.send(&input, &[Event::thing("ada", 1)])?;
+    world.reader(&world.topic("thing.counted"))?.until_count(1)?;
     host.terminate()?.says(0, &[])
 }
 

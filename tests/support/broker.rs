@@ -125,8 +125,15 @@ impl Cluster {
     /// # Errors
     /// If the broker refuses.
     pub fn create_small(&self, topic: &str, bytes: usize) -> Result {
-        let bytes = bytes.to_string();
-        let new = NewTopic::new(topic, 3, TopicReplication::Fixed(1)).set("max.message.bytes", &bytes);
+        self.create_with(topic, ("max.message.bytes", &bytes.to_string()))
+    }
+
+    /// Makes a topic with this setting.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn create_with(&self, topic: &str, (name, value): (&str, &str)) -> Result {
+        let new = NewTopic::new(topic, 3, TopicReplication::Fixed(1)).set(name, value);
         let made = block_on(self.admin()?.create_topics(&[new], &options())).context("no topic")?;
         made.into_iter().try_for_each(|topic| {
             topic

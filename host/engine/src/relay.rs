@@ -6,6 +6,8 @@
 mod held;
 mod publish;
 mod reconcile;
+#[cfg(test)]
+mod tests;
 mod unended;
 
 use std::collections::{BTreeMap, HashMap};
@@ -112,6 +114,8 @@ impl Relay {
             topics: Topics::default(),
             knows: Knows {
                 confirmed: 0,
+                began: false,
+                told: 0,
                 adopt: self.adopt,
             },
             held: Held::default(),
@@ -182,7 +186,14 @@ impl Relay {
     /// else can move it any more.
     fn open(&self, knows: Knows, held: &mut Held) -> Result<Open, RelayError> {
         provisional(self.found(self.size(knows)?, knows)?)?;
-        let created = self.broker.prepare()?;
+        let created = match self.broker.prepare() {
+            // A topic that was deleted under a host that runs, and may not be made again, holds up itself alone.
+            Err(error @ (TopicsError::NotAllowed(_) | TopicsError::Refused { .. })) if knows.began => {
+                tracing::warn!(%error, "publishing goes on with the topics that are there");
+                Vec::new()
+            }
+            prepared => prepared?,
+        };
         if !created.is_empty() {
             tracing::info!(topics = created.join(", "), "topics created");
         }
@@ -202,6 +213,8 @@ impl Relay {
                 if raise {
                     self.store.adopt(batch)?;
                 }
+                // What waits is published to all topics, from there on.
+                *held = Held::default();
                 tracing::info!(deployment = self.deployment, store = %self.store.id(), batch, "this store takes the deployment");
                 if publisher.publish(&mut [].iter(), &self.cursor(batch))? == Published::Reopen {
                     return self.open(knows, held);
@@ -258,6 +271,10 @@ struct Standing {
 struct Knows {
     /// The last batch that Kafka has confirmed to it: the store hears of it with its next commit.
     confirmed: BatchNo,
+    /// Whether the deployment was ours before.
+    began: bool,
+    /// The last batch that is published to all topics, held ones included: the store drops batches up to it.
+    told: BatchNo,
     /// Whether it may take over what does not belong to the store: until it has published. Who takes over from it later has
     /// the last word. (Kafka may confirm the takeover itself before it shows it.)
     adopt: bool,

@@ -84,9 +84,10 @@ impl Broker for KafkaBroker {
     }
 
     fn largest_record(&self, topic: &str) -> Option<usize> {
-        let largest = largest_record(&self.settings, topic, &self.health)?;
-        self.batch_bytes.fetch_min(largest, Ordering::Relaxed);
-        Some(largest)
+        let largest = largest_record(&self.settings, topic, &self.health);
+        // A batch that is too large would be refused again and again, although the topic takes each of its records.
+        self.batch_bytes.fetch_min(largest.unwrap_or(1), Ordering::Relaxed);
+        largest
     }
 
     fn publisher(&self) -> Result<Box<dyn Publisher>, PublishError> {

@@ -81,6 +81,9 @@ pub(super) fn record_fault(record: &Undelivered, transactional_id: &str) -> Faul
             topic: Some(topic),
             reason,
         }),
+        Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation => {
+            Fault::Final(PublishError::Refused { topic, reason })
+        }
         Code::Fatal | Code::State | Code::OutOfOrderSequenceNumber | Code::UnknownProducerId => Fault::Broken(reason),
         _ => Fault::Passing(reason),
     }

@@ -39,7 +39,7 @@ pub trait Broker: Send {
     fn any_visible(&self, records: &[OutRecord]) -> Result<bool, PublishError>;
 
     /// The largest record, and batch of records, that a topic takes, in bytes with framing; `None` if that cannot be seen.
-    /// Publishers that are opened from here on send no larger batches.
+    /// Publishers that are opened from here on send no larger batches; each record alone, if it cannot be seen.
     fn largest_record(&self, topic: &str) -> Option<usize>;
 
     /// Opens the deployment's writer slot. The previous owner is fenced and its open transaction aborted. Check the cursor
@@ -98,6 +98,23 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// The last batch whose records for this topic are visible.
+    pub fn at(&self, topic: &str) -> BatchNo {
+        self.held.get(topic).copied().unwrap_or(self.batch)
+    }
+
+    /// The held topics that are further here than in `other`, an earlier cursor of the same store.
+    pub fn moved<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
+        let held = other.held.iter();
+        held.filter(|(topic, at)| self.at(topic) > **at)
+            .map(|(topic, _)| topic.as_str())
+    }
+
+    /// Whether anything is visible by it that is not by `other`, a cursor of the same store.
+    pub fn is_ahead_of(&self, other: &Self) -> bool {
+        self.batch > other.batch || (self.batch == other.batch && self.moved(other).next().is_some())
+    }
+
     /// Encodes the cursor as the value of its record.
     pub fn to_json(&self) -> String {
         // A name and numbers are always JSON.
@@ -233,6 +250,14 @@ pub enum PublishError {
         /// Key and value, in bytes.
         bytes: usize,
     },
+    /// The topic's configuration does not allow the record: it has no key and the topic is compacted, say.
+    #[error("topic `{topic}` does not take the record: {reason}; look at the topic's configuration")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// What Kafka said.
+        reason: String,
+    },
     /// The cluster does not allow it.
     #[error("not allowed to {what}: {reason}; grant it to the user of the host")]
     NotAllowed {
@@ -252,7 +277,9 @@ impl PublishError {
     /// The topic that refuses a record, where it is one topic's fault and others may go on.
     pub fn refused_by(&self) -> Option<Arc<str>> {
         match self {
-            Self::UnknownTopic { topic } | Self::TooLarge { topic, .. } => Some(topic.as_str().into()),
+            Self::UnknownTopic { topic } | Self::TooLarge { topic, .. } | Self::Refused { topic, .. } => {
+                Some(topic.as_str().into())
+            }
             Self::NotAllowed { topic, .. } => topic.as_deref().map(Arc::from),
             Self::Aborted { .. } | Self::Unknown { .. } | Self::Fenced { .. } | Self::Settings(_) => None,
         }

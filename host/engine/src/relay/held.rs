@@ -106,6 +106,8 @@ impl Held {
     pub(super) fn moved(&mut self, topic: &str, to: BatchNo, batch: BatchNo, now: Instant) -> bool {
         if to >= batch {
             self.topics.remove(topic);
+            // It may take more than it did.
+            self.largest.remove(topic);
             return true;
         }
         if let Some(held) = self.topics.get_mut(topic) {
@@ -138,6 +140,12 @@ impl Held {
             .map(|held| held.after)
             .min()
             .map_or(batch, |held| held.min(batch))
+    }
+
+    /// All held topics are due.
+    #[cfg(test)]
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.topics.values_mut().for_each(|held| held.due = now);
     }
 
     /// The held topics and why.

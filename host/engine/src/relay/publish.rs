@@ -23,6 +23,7 @@ impl Relay {
     pub(super) fn step(&self, standing: &mut Standing, most: u64) -> Result<Did, RelayError> {
         if standing.open.is_none() {
             standing.open = Some(self.open(standing.knows, &mut standing.held)?);
+            standing.knows.began = true;
             self.tell_held(&standing.held);
             // Heard once; a full channel means that it was heard.
             self.ready.try_send(()).ok();
@@ -80,7 +81,7 @@ impl Relay {
         standing.knows.adopt = false;
         standing.held.committed();
         self.meters.host.relay_seconds.record(began.elapsed());
-        self.pipeline.published(standing.held.published(last));
+        self.tell_published(standing, last);
         self.settled_with(standing, published, last);
         Ok(Did::Publish)
     }
@@ -92,7 +93,13 @@ impl Relay {
         (topic, after): (&Arc<str>, BatchNo),
         most: u64,
     ) -> Result<bool, RelayError> {
-        let Some(batch) = standing.open.as_ref().map(|open| open.after) else {
+        // What it refused is not among what the others have yet: they go on first.
+        let Some(batch) = standing
+            .open
+            .as_ref()
+            .map(|open| open.after)
+            .filter(|batch| *batch > after)
+        else {
             return Ok(false);
         };
         let mut batches = self.store.outbox(after, most)?;
@@ -117,7 +124,7 @@ impl Relay {
             tracing::info!(%topic, "the topic takes records again");
             self.tell_held(&standing.held);
         }
-        self.pipeline.published(standing.held.published(batch));
+        self.tell_published(standing, batch);
         self.settled_with(standing, published, batch);
         Ok(true)
     }
@@ -150,7 +157,9 @@ impl Relay {
             }
             Err(error) => {
                 self.count(topics, records.iter().copied(), |meters| &meters.failed);
-                let Some(topic) = error.refused_by() else {
+                // Not the relay's own topic: without that, nothing can be published.
+                let is_ours = |topic: &Arc<str>| records.iter().any(|record| record.topic == *topic);
+                let Some(topic) = error.refused_by().filter(is_ours) else {
                     return Err(error.into());
                 };
                 self.meters.host.relay_failures.increment(1);
@@ -185,6 +194,13 @@ impl Relay {
             tracing::info!(batch, "the connection was troubled; the publisher is opened anew");
             standing.open = None;
         }
+    }
+
+    /// Batches that every topic is past leave the outbox, where those that are not held have reached `batch`.
+    fn tell_published(&self, standing: &mut Standing, batch: BatchNo) {
+        let published = standing.held.published(batch);
+        standing.knows.told = standing.knows.told.max(published);
+        self.pipeline.published(published);
     }
 
     fn tell_held(&self, held: &Held) {

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{FIRST_WAIT, Knows, Refusal, Relay, RelayError, Resume, TRANSACTION_BYTES};
+use super::{FIRST_WAIT, Knows, Refusal, Relay, RelayError, Resume, TRANSACTION_BYTES, reconcile};
 use sandman_core::broker::{Cursor, PublishError, Publisher};
 use sandman_core::event::OutRecord;
 use sandman_core::store::BatchNo;
@@ -19,38 +19,52 @@ use sandman_core::store::BatchNo;
 const SETTLE: Duration = Duration::from_secs(5);
 /// The same for a transaction that was confirmed, once another one has ended behind it.
 const LONGEST_SETTLE: Duration = Duration::from_secs(180);
+/// Tests with a Kafka in memory do not wait.
+const WAITED: Duration = if cfg!(test) { LONGEST_SETTLE } else { Duration::ZERO };
+const LOOK_AGAIN: Duration = if cfg!(test) { Duration::ZERO } else { FIRST_WAIT };
 
 /// What an open transaction of ours can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Unended {
-    /// We know that Kafka has confirmed it: it must come into view.
-    Confirmed(BatchNo),
+    /// We know that Kafka has confirmed it: it must come into view. Its cursor.
+    Confirmed(Cursor),
     /// Nobody knows what became of it. Where nobody can have seen it, it can be taken back: the outbox has its batches.
     Doubtful {
-        /// The last batch that is visible.
-        after: BatchNo,
-        /// The last one in the transaction.
-        last: BatchNo,
+        /// The cursor that is visible.
+        after: Cursor,
+        /// The cursor in the transaction.
+        last: Cursor,
     },
 }
 
-/// What the open transaction is whose cursor stands at `open`. `None` if it holds nothing that matters.
-fn unended(found: &Result<Resume, Refusal>, published: BatchNo, open: Option<BatchNo>) -> Option<Unended> {
+/// What the open transaction is whose cursor is `open`, where `after` is visible, and the store has dropped batches up to
+/// `told`, or is about to. `None` if it holds nothing that matters.
+fn unended(
+    found: &Result<Resume, Refusal>,
+    (published, told): (BatchNo, BatchNo),
+    after: Cursor,
+    open: Option<Cursor>,
+) -> Option<Unended> {
     let open = open?;
     match found {
-        Err(Refusal::CursorBehind { .. }) => (open == published).then_some(Unended::Confirmed(open)),
+        Err(Refusal::CursorBehind { .. }) => (open.batch == published).then_some(Unended::Confirmed(open)),
         Err(_) => None,
-        Ok(Resume::Behind(after) | Resume::Claim { batch: after, .. }) => {
-            (open > *after).then_some(Unended::Doubtful {
-                after: *after,
-                last: open,
-            })
+        Ok(_) if !open.is_ahead_of(&after) => None,
+        // It moved held topics alone, and the store would not drop what they wait for unless that was confirmed.
+        Ok(_) if open.batch == after.batch && open.moved(&after).all(|topic| open.at(topic) <= told) => {
+            Some(Unended::Confirmed(open))
         }
+        Ok(_) => Some(Unended::Doubtful { after, last: open }),
     }
 }
 
+/// Whether a record of this batch is in the transaction of the cursor `last`, where `after` is visible.
+fn within(after: &Cursor, last: &Cursor, topic: &str, batch: BatchNo) -> bool {
+    after.at(topic) < batch && batch <= last.at(topic)
+}
+
 /// What to do about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Next {
     /// Take what was found for what is so.
     Go,
@@ -84,12 +98,18 @@ impl Relay {
         let mut mended: Option<Instant> = None;
         loop {
             // A look may take long: what it finds is as old as its beginning.
-            let (waited, since) = (began.elapsed(), mended.map(|mended| mended.elapsed()));
+            let (waited, since) = (WAITED + began.elapsed(), mended.map(|mended| WAITED + mended.elapsed()));
             // Before the cursor is looked at: a transaction that ends in between is seen there.
             let open = self.open_cursor()?;
             let size = self.size(knows)?;
-            let found = self.found(size, knows)?;
-            let unended = unended(&found, size.published, open);
+            let cursor = self.broker.cursor()?;
+            let found = reconcile(cursor.as_ref(), &self.store.id().0, size, knows.adopt);
+            let after = match (&found, cursor) {
+                (Ok(Resume::Claim { batch, .. }), _) => self.cursor(*batch),
+                (_, cursor) => cursor.unwrap_or_else(|| self.cursor(0)),
+            };
+            let told = self.store.outbox_size()?.published.max(knows.told);
+            let unended = unended(&found, (size.published, told), after, open);
             let behind = matches!(found, Err(Refusal::CursorBehind { .. }));
             match next(behind, unended, waited, since) {
                 Next::Go => {
@@ -115,7 +135,7 @@ impl Relay {
                 let reason = "the host stops while the last transaction has no end".to_owned();
                 return Err(PublishError::Aborted { reason }.into());
             }
-            self.rest(FIRST_WAIT);
+            self.rest(LOOK_AGAIN);
         }
     }
 
@@ -123,28 +143,29 @@ impl Relay {
     /// the cursor at once; what is taken back is taken back in all partitions of its topics.
     fn end(&self, publisher: &mut dyn Publisher, unended: Unended) -> Result<(), RelayError> {
         match unended {
-            Unended::Confirmed(batch) => {
+            Unended::Confirmed(cursor) => {
                 tracing::warn!(
-                    batch,
+                    batch = cursor.batch,
                     "kafka confirmed a transaction and did not end it; the next ones end it"
                 );
-                publisher.publish(&mut [].iter(), &self.cursor(batch)).map(drop)?;
+                publisher.publish(&mut [].iter(), &cursor).map(drop)?;
             }
             Unended::Doubtful { after, last } => {
-                let records = self.records(after, last)?;
-                // Kafka may have marked some of the partitions.
-                if self.broker.any_visible(&records)? {
+                let records = self.records(&after, &last)?;
+                let (after, batch) = (after.batch, last.batch);
+                // Kafka may have marked some of the partitions. Records that the outbox no longer has were confirmed.
+                if records.is_empty() || self.broker.any_visible(&records)? {
                     tracing::warn!(
                         after,
-                        last,
+                        last = batch,
                         "kafka ended a transaction in some partitions only; the next ones end it in the others"
                     );
-                    publisher.publish(&mut [].iter(), &self.cursor(last)).map(drop)?;
+                    publisher.publish(&mut [].iter(), &last).map(drop)?;
                     return Ok(());
                 }
                 tracing::warn!(
                     after,
-                    last,
+                    last = batch,
                     "kafka did not end a transaction; it is taken back, and its batches follow anew"
                 );
                 let mut smallest: HashMap<&str, &OutRecord> = HashMap::new();
@@ -154,32 +175,38 @@ impl Relay {
                         *known = record;
                     }
                 }
-                publisher.withdraw(&mut smallest.into_values(), &self.cursor(last))?;
+                publisher.withdraw(&mut smallest.into_values(), &last)?;
             }
         }
         Ok(())
     }
 
-    /// The records of the outbox behind `after`, up to `last`.
-    fn records(&self, mut after: BatchNo, last: BatchNo) -> Result<Vec<OutRecord>, RelayError> {
+    /// The records of the outbox in the transaction of the cursor `last`, where `after` is visible.
+    fn records(&self, after: &Cursor, last: &Cursor) -> Result<Vec<OutRecord>, RelayError> {
         let mut records = Vec::new();
-        while after < last {
-            let batches = self.store.outbox(after, TRANSACTION_BYTES)?;
+        let moved = last.moved(after).map(|topic| after.at(topic));
+        let mut at = moved
+            .chain((last.batch > after.batch).then_some(after.batch))
+            .min()
+            .unwrap_or(last.batch);
+        while at < last.batch {
+            let batches = self.store.outbox(at, TRANSACTION_BYTES)?;
             let Some(newest) = batches.last() else {
                 break;
             };
-            after = newest.number;
-            let ours = batches.into_iter().filter(|batch| batch.number <= last);
-            records.extend(ours.flat_map(|batch| batch.records));
+            at = newest.number;
+            for batch in batches {
+                let ours = |record: &OutRecord| within(after, last, &record.topic, batch.number);
+                records.extend(batch.records.into_iter().filter(ours));
+            }
         }
         Ok(records)
     }
 
-    /// The batch in the cursor of a transaction without an end, if it is this store's.
-    fn open_cursor(&self) -> Result<Option<BatchNo>, RelayError> {
+    /// The cursor of a transaction without an end, if it is this store's.
+    fn open_cursor(&self) -> Result<Option<Cursor>, RelayError> {
         let open = self.broker.open_cursor()?;
-        let ours = |Cursor { store, batch, .. }| (*store == *self.store.id().0).then_some(batch);
-        Ok(open.and_then(ours))
+        Ok(open.filter(|cursor| *cursor.store == *self.store.id().0))
     }
 }
 
@@ -191,7 +218,13 @@ mod tests {
     fn what_the_store_knows_comes_into_view_and_what_it_does_not_is_taken_back() {
         let behind = |published, cursor| Err(Refusal::CursorBehind { published, cursor });
         let claim = |batch| Ok(Resume::Claim { batch, raise: false });
-        let doubtful = |after, last| Some(Unended::Doubtful { after, last });
+        let at = |batch| cursor(batch, &[]);
+        let doubtful = |after, last| {
+            Some(Unended::Doubtful {
+                after: at(after),
+                last: at(last),
+            })
+        };
         for (found, published, open, is) in [
             (Ok(Resume::Behind(7)), 7, None, None),
             (Ok(Resume::Behind(7)), 7, Some(9), doubtful(7, 9)),
@@ -200,48 +233,86 @@ mod tests {
             (Ok(Resume::Behind(7)), 7, Some(7), None),
             (claim(0), 0, Some(0), None),
             (claim(0), 0, Some(2), doubtful(0, 2)),
-            (behind(9, 7), 9, Some(9), Some(Unended::Confirmed(9))),
+            (behind(9, 7), 9, Some(9), Some(Unended::Confirmed(at(9)))),
             // Not what the store knows of: something else is wrong here.
             (behind(9, 7), 9, Some(8), None),
             (behind(9, 7), 9, Some(10), None),
             (Err(Refusal::OlderStore { last: 1, cursor: 2 }), 1, Some(2), None),
         ] {
-            assert_eq!(unended(&found, published, open), is, "{found:?}, {published}, {open:?}");
+            let after = match found {
+                Ok(Resume::Behind(batch) | Resume::Claim { batch, .. }) => at(batch),
+                Err(_) => at(7),
+            };
+            let open = open.map(at);
+            let said = unended(&found, (published, published), after, open.clone());
+            assert_eq!(said, is, "{found:?}, {published}, {open:?}");
+        }
+    }
+
+    fn cursor(batch: BatchNo, held: &[(&str, BatchNo)]) -> Cursor {
+        Cursor {
+            store: "us".into(),
+            batch,
+            held: held.iter().map(|(topic, at)| ((*topic).to_owned(), *at)).collect(),
         }
     }
 
     #[test]
+    fn an_open_transaction_of_a_held_topic_alone_is_seen_to_as_well() {
+        let found = Ok(Resume::Behind(9));
+        let after = cursor(9, &[("t", 4), ("u", 3)]);
+        let moved = cursor(9, &[("t", 7), ("u", 3)]);
+        let released = cursor(9, &[("u", 3)]);
+        for open in [&moved, &released] {
+            let doubtful = Unended::Doubtful {
+                after: after.clone(),
+                last: open.clone(),
+            };
+            let said = unended(&found, (9, 3), after.clone(), Some(open.clone()));
+            assert_eq!(said, Some(doubtful));
+            let said = unended(&found, (9, 9), after.clone(), Some(open.clone()));
+            assert_eq!(said, Some(Unended::Confirmed(open.clone())));
+            assert_eq!(
+                unended(&found, (9, 3), open.clone(), Some(after.clone())),
+                None,
+                "it is older"
+            );
+        }
+        let of = |topic, batch| within(&after, &moved, topic, batch);
+        assert!(of("t", 5) && of("t", 7) && !of("t", 4) && !of("t", 8));
+        assert!(!of("u", 5) && !of("v", 5));
+    }
+
+    #[test]
     fn nothing_goes_on_while_a_transaction_is_open() {
-        let (second, doubtful) = (Duration::from_secs, Some(Unended::Doubtful { after: 7, last: 9 }));
-        let confirmed = Some(Unended::Confirmed(9));
+        let (second, doubtful) = (
+            Duration::from_secs,
+            Some(Unended::Doubtful {
+                after: cursor(7, &[]),
+                last: cursor(9, &[]),
+            }),
+        );
+        let confirmed = Some(Unended::Confirmed(cursor(9, &[])));
+        let (doubtful, confirmed) = (|| doubtful.clone(), || confirmed.clone());
         for (behind, unended, waited, mended, is) in [
             (false, None, 0, None, Next::Go),
             (true, None, 0, None, Next::Wait),
             (true, None, 5, None, Next::Go),
             (true, None, 60, Some(1), Next::Wait),
-            (false, doubtful, 4, None, Next::Wait),
+            (false, doubtful(), 4, None, Next::Wait),
             // However late the first look that counts.
-            (
-                false,
-                doubtful,
-                60,
-                None,
-                Next::End(Unended::Doubtful { after: 7, last: 9 }),
-            ),
-            (false, doubtful, 60, Some(4), Next::Wait),
-            (false, doubtful, 60, Some(5), Next::Foreign),
+            (false, doubtful(), 60, None, doubtful().map_or(Next::Go, Next::End)),
+            (false, doubtful(), 60, Some(4), Next::Wait),
+            (false, doubtful(), 60, Some(5), Next::Foreign),
             (false, None, 60, Some(1), Next::Go),
-            (true, confirmed, 4, None, Next::Wait),
-            (true, confirmed, 400, None, Next::End(Unended::Confirmed(9))),
-            (true, confirmed, 400, Some(179), Next::Wait),
-            (true, confirmed, 400, Some(180), Next::Go),
+            (true, confirmed(), 4, None, Next::Wait),
+            (true, confirmed(), 400, None, confirmed().map_or(Next::Go, Next::End)),
+            (true, confirmed(), 400, Some(179), Next::Wait),
+            (true, confirmed(), 400, Some(180), Next::Go),
         ] {
             let mended = mended.map(second);
-            assert_eq!(
-                next(behind, unended, second(waited), mended),
-                is,
-                "{behind}, {unended:?}, {waited}, {mended:?}"
-            );
+            let said = next(behind, unended.clone(), second(waited), mended);
+            assert_eq!(said, is, "{behind}, {unended:?}, {waited}, {mended:?}");
         }
     }
 }

@@ -1,0 +1,276 @@
+//! The relay against a Kafka in memory: topics refuse and accept in turns, outcomes are unknown, transactions stay without
+//! an end, and the host is killed at any point. Every record becomes visible exactly once, and in the order of its topic.
+
+mod cluster;
+mod shelf;
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::pipeline::Options;
+use crate::registry::Registry;
+use cluster::{Fate, RELAY, Shared};
+use sandman_core::event::Headers;
+use shelf::Shelf;
+
+const TOPICS: u8 = 3;
+
+#[derive(Clone, Debug)]
+enum Deed {
+    /// A batch with a record for each of these topics.
+    Commit(Vec<u8>),
+    /// The relay goes on; this is what becomes of its next transaction.
+    Step(Fate),
+    /// Held topics are tried at once.
+    Hurry,
+    Refuse(u8),
+    Accept(u8),
+    /// The store drops what it was told of.
+    Drop,
+    /// The host is killed and starts again.
+    Kill,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let fate = prop_oneof![
+        6 => Just(Fate::Through),
+        1 => Just(Fate::Troubled),
+        1 => Just(Fate::Aborted),
+        1 => Just(Fate::UnknownAborted),
+        1 => Just(Fate::UnknownCommitted),
+        2 => (any::<bool>(), any::<bool>()).prop_map(|(confirmed, partly)| Fate::Unended { confirmed, partly }),
+    ];
+    prop_oneof![
+        4 => prop::collection::vec(0..TOPICS, 1..4).prop_map(Deed::Commit),
+        8 => fate.prop_map(Deed::Step),
+        3 => Just(Deed::Hurry),
+        2 => (0..TOPICS).prop_map(Deed::Refuse),
+        2 => (0..TOPICS).prop_map(Deed::Accept),
+        2 => Just(Deed::Drop),
+        2 => Just(Deed::Kill),
+    ]
+}
+
+fn topic(number: u8) -> Arc<str> {
+    format!("t{number}").into()
+}
+
+/// A relay, and all around it.
+struct World {
+    cluster: Shared,
+    store: Arc<Shelf>,
+    relay: Relay,
+    standing: Standing,
+    /// Every record that was ever committed, by topic.
+    committed: BTreeMap<Arc<str>, Vec<u64>>,
+    records: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let (cluster, store) = (Shared::default(), Arc::new(Shelf::new()));
+        let relay = relay(&cluster, &store);
+        Self {
+            cluster,
+            store,
+            relay,
+            standing: standing(),
+            committed: BTreeMap::new(),
+            records: 0,
+        }
+    }
+
+    fn commit(&mut self, topics: &[u8]) {
+        let mut records = Vec::new();
+        for number in topics {
+            self.records += 1;
+            let topic = topic(*number);
+            self.committed.entry(Arc::clone(&topic)).or_default().push(self.records);
+            records.push(OutRecord {
+                topic,
+                key: None,
+                value: Some(self.records.to_string().into_bytes()),
+                headers: Headers::default(),
+            });
+        }
+        self.store.commit_batch(records);
+    }
+
+    fn step(&mut self) -> bool {
+        // Small transactions: two batches.
+        match self.relay.step(&mut self.standing, 2) {
+            Ok(Did::Publish) => true,
+            Ok(Did::Nothing) => false,
+            Err(error) => {
+                assert!(error.passes(), "the relay stops: {error}");
+                self.standing.open = None;
+                true
+            }
+        }
+    }
+
+    fn does(&mut self, deed: &Deed) {
+        match deed {
+            Deed::Commit(topics) => self.commit(topics),
+            Deed::Step(fate) => {
+                self.cluster.lock().fate = *fate;
+                self.step();
+                self.cluster.lock().fate = Fate::Through;
+            }
+            Deed::Hurry => self.standing.held.hurry(Instant::now()),
+            Deed::Refuse(number) => drop(self.cluster.lock().refuse.insert(topic(*number))),
+            Deed::Accept(number) => drop(self.cluster.lock().refuse.remove(&topic(*number))),
+            Deed::Drop => self.store.drop_up_to(self.standing.knows.told),
+            Deed::Kill => {
+                self.relay = relay(&self.cluster, &self.store);
+                self.standing = standing();
+            }
+        }
+    }
+
+    fn check(&self, last: bool) {
+        let cluster = self.cluster.lock();
+        for (topic, committed) in &self.committed {
+            let seen = cluster.seen(topic);
+            assert!(
+                committed.starts_with(&seen),
+                "`{topic}` shows {seen:?} of {committed:?}"
+            );
+            assert!(
+                !last || seen.len() == committed.len(),
+                "`{topic}` lacks some: {seen:?} of {committed:?}"
+            );
+        }
+    }
+
+    /// Until nothing is left to publish, with every topic accepting.
+    fn finish(&mut self) {
+        self.cluster.lock().refuse.clear();
+        // What was confirmed and has no end comes into view with the next transaction of its partition.
+        self.commit(&(0..TOPICS).collect::<Vec<_>>());
+        for _ in 0..1_000 {
+            self.standing.held.hurry(Instant::now());
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("the relay does not come to rest");
+    }
+}
+
+fn standing() -> Standing {
+    Standing {
+        open: None,
+        topics: Topics::default(),
+        knows: Knows {
+            confirmed: 0,
+            began: false,
+            told: 0,
+            adopt: false,
+        },
+        held: Held::default(),
+    }
+}
+
+fn relay(cluster: &Shared, store: &Arc<Shelf>) -> Relay {
+    let (alarm, _) = Alarm::new();
+    let meters = Arc::new(Meters::new());
+    let options = Options {
+        source: "test".into(),
+        cache_bytes: 0,
+        in_flight: 1,
+        in_flight_bytes: 1,
+        parked: 1,
+        parked_bytes: 1,
+        batch: 1,
+        outbox_bytes: u64::MAX,
+        store_pause: Duration::ZERO,
+        patience: Duration::ZERO,
+    };
+    let registry = Arc::new(Registry::new(Vec::new()));
+    let store = Arc::clone(store) as Arc<dyn Store>;
+    let (pipeline, bell) = Pipeline::new(
+        options,
+        registry,
+        Arc::clone(&store),
+        (alarm.clone(), meters.host.clone()),
+    )
+    .unwrap();
+    Relay {
+        broker: Box::new(cluster.clone()),
+        deployment: "d".into(),
+        adopt: false,
+        store,
+        pipeline,
+        bell,
+        meters,
+        alarm,
+        drain: Arc::default(),
+        view: Arc::new(HealthView::new()),
+        give_up: Arc::default(),
+        ready: crossbeam_channel::bounded(1).0,
+    }
+}
+
+#[test]
+fn a_topic_that_is_tried_before_the_others_went_on_stays_held() {
+    let mut world = World::new();
+    world.does(&Deed::Refuse(0));
+    world.commit(&[0, 1]);
+    assert!(world.step());
+    // Opening the next publisher took longer than the topic waits.
+    world.does(&Deed::Hurry);
+    assert!(world.step());
+    assert!(world.standing.held.holds("t0"));
+    assert_eq!(world.cluster.lock().seen("t1"), [2]);
+}
+
+#[test]
+fn the_relays_own_topic_is_waited_for_and_not_held() {
+    let mut world = World::new();
+    world.step();
+    world.cluster.lock().refuse.insert(RELAY.into());
+    world.commit(&[0]);
+    let error = world.relay.step(&mut world.standing, 2).err();
+    assert!(
+        error.is_some_and(|error| error.passes()),
+        "it is tried again without a pause"
+    );
+    assert!(!world.standing.held.holds(RELAY));
+}
+
+#[test]
+fn a_topic_that_is_gone_and_may_not_be_made_stops_no_relay_that_runs() {
+    let mut world = World::new();
+    world.cluster.lock().forbidden = true;
+    assert!(
+        world
+            .relay
+            .step(&mut world.standing, 2)
+            .is_err_and(|error| !error.passes())
+    );
+    world.cluster.lock().forbidden = false;
+    world.step();
+    world.cluster.lock().forbidden = true;
+    world.does(&Deed::Refuse(0));
+    world.commit(&[0, 1]);
+    assert!((0..2).all(|_| world.step()));
+    assert_eq!(world.cluster.lock().seen("t1"), [2]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_record_becomes_visible_once_and_in_the_order_of_its_topic(deeds in prop::collection::vec(deed(), 1..60)) {
+        let mut world = World::new();
+        for deed in &deeds {
+            world.does(deed);
+            world.check(false);
+        }
+        world.finish();
+        world.check(true);
+    }
+}
