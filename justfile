@@ -42,6 +42,12 @@ bench:
     cargo run --release -p sandman-tests --bin throughput
     cargo run --release -p sandman-tests --bin http_load
 
+# Where the host's CPU time goes in that bench (needs perf): the release build with line tables, host and bench together.
+profile *arguments:
+    cargo build --profile profiling --workspace --bins
+    perf record --call-graph fp -o target/perf.data target/profiling/throughput {{arguments}}
+    perf report -i target/perf.data --stdio | head -150
+
 # A component from a guest's folder.
 build dir:
     cargo run --release -- build {{dir}}
