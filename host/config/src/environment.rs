@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
-use super::problem::{Report, nearest};
+use super::problem::{ProblemReport, nearest};
 use super::secret::Secret;
 use super::section::join;
 
@@ -69,7 +69,7 @@ pub(super) struct Environment {
 pub(super) fn overlay(
     table: &mut Table,
     variables: impl Iterator<Item = (String, Variable)>,
-    report: &mut Report,
+    report: &mut ProblemReport,
 ) -> Environment {
     let mut variables = readable(variables, report);
     // Compose files pass unset variables on as empty ones; DreamScape's names follow that habit.
@@ -108,7 +108,7 @@ pub(super) fn overlay(
 }
 
 /// The variables that hold text. One of ours that holds none is a mistake: to leave out a secret may open what it closes.
-fn readable(variables: impl Iterator<Item = (String, Variable)>, report: &Report) -> BTreeMap<String, String> {
+fn readable(variables: impl Iterator<Item = (String, Variable)>, report: &ProblemReport) -> BTreeMap<String, String> {
     let mut read = BTreeMap::new();
     for (name, Variable(text)) in variables {
         match text {
@@ -126,7 +126,7 @@ fn readable(variables: impl Iterator<Item = (String, Variable)>, report: &Report
 }
 
 /// A text without the blanks and line breaks at its end, which files and secrets managers add.
-fn trimmed(name: &str, text: String, report: &Report) -> String {
+fn trimmed(name: &str, text: String, report: &ProblemReport) -> String {
     let kept = text.trim_end();
     if kept.len() == text.len() {
         return text;
@@ -136,7 +136,7 @@ fn trimmed(name: &str, text: String, report: &Report) -> String {
 }
 
 /// A text that is set, as [`trimmed`]; one of blanks alone is a mistake.
-pub(super) fn told(name: &str, text: String, report: &Report) -> Option<String> {
+pub(super) fn told(name: &str, text: String, report: &ProblemReport) -> Option<String> {
     if text.trim().is_empty() {
         report.refuse(name, "is empty; leave it out, or set it");
         return None;
@@ -145,7 +145,7 @@ pub(super) fn told(name: &str, text: String, report: &Report) -> Option<String> 
 }
 
 /// A secret that is set; one of blanks alone is a mistake.
-fn secret(name: &str, text: String, report: &Report) -> Option<Secret> {
+fn secret(name: &str, text: String, report: &ProblemReport) -> Option<Secret> {
     if text.trim().is_empty() {
         report.refuse(name, "is empty; leave it out, or give it a long random text");
         return None;
@@ -154,7 +154,7 @@ fn secret(name: &str, text: String, report: &Report) -> Option<Secret> {
 }
 
 /// A secret that goes with requests: an HTTP header must be able to carry it.
-pub(super) fn token(name: &str, text: String, report: &Report) -> Option<Secret> {
+pub(super) fn token(name: &str, text: String, report: &ProblemReport) -> Option<Secret> {
     let token = secret(name, text, report)?;
     let visible = token.expose().bytes().all(|byte| byte.is_ascii_graphic());
     if !visible {
@@ -180,14 +180,14 @@ fn is_of_kubernetes(key: &str, value: &str) -> bool {
     !words.contains(&"") && (0..words.len()).any(|from| words.get(from..).is_some_and(of_a_service))
 }
 
-fn unknown(name: &str, report: &Report) {
+fn unknown(name: &str, report: &ProblemReport) {
     let allowed = format!("SANDMAN_<SECTION>__<KEY> with two underscores, and {}", OWN.join(", "));
     let problem = "there is no such variable".to_owned();
     report.add(name, problem, Some(allowed), nearest(name, OWN));
 }
 
 /// Sets the key that the segments lead to.
-fn set(table: &mut Table, segments: &[&str], variable: (&str, String), report: &mut Report) {
+fn set(table: &mut Table, segments: &[&str], variable: (&str, String), report: &mut ProblemReport) {
     let mut path = String::new();
     let found = descend(table, segments, &mut path, &mut report.made);
     match found {

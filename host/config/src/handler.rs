@@ -9,7 +9,7 @@ use super::environment::in_environment;
 use super::host::HostConfig;
 use super::kafka::KafkaConfig;
 use super::kind::{Kind, duration, integer, is_kafka_name, kafka_name, list, number, one_of, size, text};
-use super::problem::Report;
+use super::problem::ProblemReport;
 use super::section::{Section, resolve};
 use super::settings;
 use sandman_core::broker::Recreation;
@@ -80,7 +80,7 @@ pub(super) fn read_all(
     sections: Vec<(String, Section<'_>)>,
     host: &HostConfig,
     kafka: &KafkaConfig,
-    report: &Report,
+    report: &ProblemReport,
 ) -> Vec<HandlerConfig> {
     let mut handlers = Vec::new();
     for (name, section) in sections {
@@ -188,7 +188,7 @@ pub fn is_handler_name(name: &str) -> bool {
 }
 
 /// Two handlers in one group would take each other's partitions; two names alike could not be told apart in variables.
-fn check_unique(handlers: &[HandlerConfig], report: &Report) {
+fn check_unique(handlers: &[HandlerConfig], report: &ProblemReport) {
     let mut groups = BTreeMap::new();
     let mut names = BTreeMap::new();
     for handler in handlers {

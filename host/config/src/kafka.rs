@@ -6,7 +6,7 @@ use std::fmt;
 use super::environment::Environment;
 use super::kafka_options;
 use super::kind::{Kind, integer, is_kafka_name};
-use super::problem::Report;
+use super::problem::ProblemReport;
 use super::secret::Secret;
 use super::section::Section;
 
@@ -162,7 +162,7 @@ fn prefix() -> Kind<String> {
     })
 }
 
-fn ssl(value: Option<&str>, report: &Report) -> bool {
+fn ssl(value: Option<&str>, report: &ProblemReport) -> bool {
     match value {
         None | Some("false") => false,
         Some("true") => true,
@@ -174,7 +174,7 @@ fn ssl(value: Option<&str>, report: &Report) -> bool {
     }
 }
 
-fn sasl(environment: Environment, report: &Report) -> Option<SaslConfig> {
+fn sasl(environment: Environment, report: &ProblemReport) -> Option<SaslConfig> {
     let mechanism = environment.sasl_mechanism.as_deref().unwrap_or("plain");
     let mechanism = match mechanism.to_lowercase().as_str() {
         "plain" => Some(SaslMechanism::Plain),

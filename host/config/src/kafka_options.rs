@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use super::environment::told;
-use super::problem::Report;
+use super::problem::ProblemReport;
 use super::section::join;
 use sandman_kafka::check_option;
 
@@ -130,7 +130,7 @@ fn flatten_into(flat: &mut Table, prefix: &str, options: Table) {
 }
 
 /// The options as librdkafka takes them. A refused value is never shown: some are secrets.
-pub(super) fn read(options: Table, report: &Report) -> BTreeMap<String, String> {
+pub(super) fn read(options: Table, report: &ProblemReport) -> BTreeMap<String, String> {
     let mut read = BTreeMap::new();
     for (name, value) in options {
         let path = join(SECTION, &name);

@@ -40,7 +40,7 @@ pub use secret::Secret;
 pub use store::{StoreConfig, StoreUrl};
 pub use uploads::UploadsConfig;
 
-use problem::Report;
+use problem::ProblemReport;
 use sandman_core::contract::Grant;
 use section::Section;
 
@@ -121,7 +121,7 @@ impl Config {
             .parse::<Table>()
             .map_err(|error| fail(vec![syntax(text, &error)], None))?;
         let folder = folder_of(path);
-        let mut report = Report::new(&folder);
+        let mut report = ProblemReport::new(&folder);
         flatten_options(&mut table);
         let environment = environment.map(|(name, value)| (name, value.into()));
         let environment = environment::overlay(&mut table, environment, &mut report);
@@ -155,7 +155,7 @@ impl Config {
         let mut table = text
             .parse::<Table>()
             .map_err(|error| fail(vec![syntax(&text, &error)]))?;
-        let mut report = Report::new(&folder_of(path));
+        let mut report = ProblemReport::new(&folder_of(path));
         let environment = environment.map(|(name, value)| (name, value.into()));
         let mut environment = environment::overlay(&mut table, environment, &mut report);
         let section = Section::new("", table, &report).section("admin");
@@ -260,7 +260,7 @@ fn read(path: &Path, mut root: Section<'_>, mut environment: environment::Enviro
 }
 
 /// A handler without topics and routes would never be called.
-fn check_idle(handlers: &[HandlerConfig], routes: &[RouteConfig], report: &Report) {
+fn check_idle(handlers: &[HandlerConfig], routes: &[RouteConfig], report: &ProblemReport) {
     for handler in handlers.iter().filter(|handler| handler.topics.is_empty()) {
         let key = format!("handlers.{}", handler.name);
         let served = routes.iter().any(|route| route.handlers.contains(&handler.name));
@@ -273,7 +273,7 @@ fn check_idle(handlers: &[HandlerConfig], routes: &[RouteConfig], report: &Repor
 }
 
 /// Without the key, routes that need a token could only refuse every request.
-fn check_secret(http: &HttpConfig, routes: &[RouteConfig], report: &Report) {
+fn check_secret(http: &HttpConfig, routes: &[RouteConfig], report: &ProblemReport) {
     let needs = |route: &&RouteConfig| route.auth == Auth::Required;
     if let (None, Some(route)) = (&http.jwt_secret, routes.iter().find(needs)) {
         let (method, path) = (route.method, &route.path);

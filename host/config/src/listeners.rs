@@ -170,7 +170,7 @@ fn read_tokens(section: &mut Section<'_>) -> Vec<(String, Secret)> {
 }
 
 /// Two listeners cannot share an address.
-pub(super) fn check_distinct(http: &HttpConfig, admin: &AdminConfig, report: &super::problem::Report) {
+pub(super) fn check_distinct(http: &HttpConfig, admin: &AdminConfig, report: &super::problem::ProblemReport) {
     let (left, right) = (http.listen, admin.listen);
     let overlap = left.ip() == right.ip() || left.ip().is_unspecified() || right.ip().is_unspecified();
     if left.port() != 0 && left.port() == right.port() && overlap {

@@ -100,7 +100,7 @@ impl fmt::Display for ConfigErrors {
 
 /// Collects mistakes while the sections are read.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct ProblemReport {
     problems: RefCell<Vec<Problem>>,
     /// Which variable set which key.
     pub(super) variables: BTreeMap<String, String>,
@@ -113,7 +113,7 @@ pub(super) struct Report {
     pub(super) folder: PathBuf,
 }
 
-impl Report {
+impl ProblemReport {
     /// An empty report for a file in `folder`.
     pub(super) fn new(folder: &Path) -> Self {
         Self {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::kind::{Kind, list, one_of, text};
-use super::problem::{Report, nearest};
+use super::problem::{ProblemReport, nearest};
 use super::section::Section;
 
 /// Methods that a route can have.
@@ -130,7 +130,7 @@ const AUTH: &[(&str, Auth)] = &[
     ("none", Auth::None),
 ];
 
-pub(super) fn read_all(sections: Vec<Section<'_>>, handlers: &[String], report: &Report) -> Vec<RouteConfig> {
+pub(super) fn read_all(sections: Vec<Section<'_>>, handlers: &[String], report: &ProblemReport) -> Vec<RouteConfig> {
     let mut seen = BTreeMap::new();
     let mut routes = Vec::new();
     for (index, section) in sections.into_iter().enumerate() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::kind::Kind;
-use super::problem::{Report, nearest};
+use super::problem::{ProblemReport, nearest};
 
 /// Longest value shown in an error, in characters.
 const SHOWN: usize = 60;
@@ -16,12 +16,12 @@ pub(super) struct Section<'r> {
     table: Table,
     known: Vec<&'static str>,
     /// Where mistakes go.
-    pub(super) report: &'r Report,
+    pub(super) report: &'r ProblemReport,
 }
 
 impl<'r> Section<'r> {
     /// The section at `path`; the root's path is empty.
-    pub(super) fn new(path: &str, table: Table, report: &'r Report) -> Self {
+    pub(super) fn new(path: &str, table: Table, report: &'r ProblemReport) -> Self {
         Self {
             path: path.to_owned(),
             table,
@@ -147,7 +147,7 @@ impl<'r> Section<'r> {
     }
 }
 
-fn table_of(path: &str, value: Value, report: &Report) -> Table {
+fn table_of(path: &str, value: Value, report: &ProblemReport) -> Table {
     let value = match report.variable(path) {
         Some(_) => forms(&value).into_iter().find(Value::is_table).unwrap_or(value),
         None => value,

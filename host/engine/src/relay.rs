@@ -29,7 +29,7 @@ use sandman_core::faults::{self, Bug};
 use sandman_core::store::{BatchNo, OutboxSize, Store, StoreError};
 
 use held::Held;
-pub use reconcile::Refusal;
+pub use reconcile::CursorRefusal;
 use reconcile::{Resume, provisional, reconcile};
 
 /// What one transaction carries at most, in bytes of the outbox, unless a single batch is larger.
@@ -47,7 +47,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub enum RelayError {
     /// The deployment's cursor and the store do not belong together.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] CursorRefusal),
     /// The cursor cannot be read.
     #[error(transparent)]
     Cursor(#[from] CursorError),
@@ -239,7 +239,7 @@ impl Relay {
     }
 
     /// What the cursor and the store say of each other.
-    fn found(&self, size: OutboxSize, knows: Knows) -> Result<Result<Resume, Refusal>, RelayError> {
+    fn found(&self, size: OutboxSize, knows: Knows) -> Result<Result<Resume, CursorRefusal>, RelayError> {
         let cursor = self.broker.cursor()?;
         Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, knows.adopt))
     }

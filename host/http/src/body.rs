@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
 use super::parameters::{Parameters, entries};
-use super::refusal::Refusal;
+use super::refusal::HttpRefusal;
 
 /// How deep JSON may be nested: what guests read without a thought of their stack.
 const DEEPEST: usize = 64;
@@ -40,10 +40,10 @@ impl Incoming {
     /// All of it, at most `most` bytes, within `time`.
     ///
     /// # Errors
-    /// [`Refusal`] if it is encoded, too large, too slow, or ends early.
-    pub async fn read(&mut self, most: usize, time: Duration) -> Result<Vec<u8>, Refusal> {
+    /// [`HttpRefusal`] if it is encoded, too large, too slow, or ends early.
+    pub async fn read(&mut self, most: usize, time: Duration) -> Result<Vec<u8>, HttpRefusal> {
         if self.encoded && !self.body.is_end_stream() {
-            return Err(Refusal::Encoded);
+            return Err(HttpRefusal::Encoded);
         }
         let announced = self.body.size_hint().lower();
         if announced > u64::try_from(most).unwrap_or(u64::MAX) {
@@ -60,18 +60,18 @@ impl Incoming {
                     // Trailers, which mean nothing to us.
                     Ok(Err(_)) => {}
                     Err(fault) if fault.is::<LengthLimitError>() => return Err(too_large(most)),
-                    Err(_) => return Err(Refusal::bad("the body ended before its end")),
+                    Err(_) => return Err(HttpRefusal::bad("the body ended before its end")),
                 }
             }
             Ok(read)
         };
-        timeout(time, all).await.unwrap_or(Err(Refusal::Slow(time)))
+        timeout(time, all).await.unwrap_or(Err(HttpRefusal::Slow(time)))
     }
 
     /// The answer to a request that is refused, once its client has had the time to send what it is about to.
-    pub async fn refuse(self, refusal: Refusal) -> Response {
+    pub async fn refuse(self, refusal: HttpRefusal) -> Response {
         // A client that was too slow already is not waited for.
-        if !matches!(refusal, Refusal::Slow(_)) {
+        if !matches!(refusal, HttpRefusal::Slow(_)) {
             self.discard().await;
         }
         refusal.into_response()
@@ -89,9 +89,9 @@ impl Incoming {
     }
 }
 
-fn too_large(most: usize) -> Refusal {
+fn too_large(most: usize) -> HttpRefusal {
     let what = "the body".to_owned();
-    Refusal::TooLarge { what, most }
+    HttpRefusal::TooLarge { what, most }
 }
 
 /// Whether each entry of a header that is a list is one of `known`, in any case; where there is none, all are.
@@ -108,23 +108,23 @@ pub(crate) fn content_type(headers: &HeaderMap) -> Option<Parameters> {
 /// The text in `bytes`; `what` they are is for the refusal.
 ///
 /// # Errors
-/// [`Refusal`] if they are not UTF-8.
-pub fn utf8(bytes: Vec<u8>, what: &str) -> Result<String, Refusal> {
+/// [`HttpRefusal`] if they are not UTF-8.
+pub fn utf8(bytes: Vec<u8>, what: &str) -> Result<String, HttpRefusal> {
     String::from_utf8(bytes).map_err(|_| not_utf8(what))
 }
 
-pub(crate) fn not_utf8(what: &str) -> Refusal {
-    Refusal::Media(format!("{what} is not UTF-8, which alone is taken"))
+pub(crate) fn not_utf8(what: &str) -> HttpRefusal {
+    HttpRefusal::Media(format!("{what} is not UTF-8, which alone is taken"))
 }
 
 /// The body as the JSON text it is; `None` where there is none.
-pub(crate) fn json(content_type: Option<&Parameters>, body: Vec<u8>) -> Result<Option<String>, Refusal> {
+pub(crate) fn json(content_type: Option<&Parameters>, body: Vec<u8>) -> Result<Option<String>, HttpRefusal> {
     if body.is_empty() {
         return Ok(None);
     }
     let is_json = |described: &&Parameters| described.value == "application/json" || described.value.ends_with("+json");
     let Some(described) = content_type.filter(is_json) else {
-        return Err(Refusal::media(
+        return Err(HttpRefusal::media(
             "the body must be JSON, with Content-Type: application/json",
         ));
     };
@@ -135,11 +135,13 @@ pub(crate) fn json(content_type: Option<&Parameters>, body: Vec<u8>) -> Result<O
     }
     let text = utf8(body, "the body")?;
     if depth(&text) > DEEPEST {
-        return Err(Refusal::bad(format!("the body is nested deeper than {DEEPEST} levels")));
+        return Err(HttpRefusal::bad(format!(
+            "the body is nested deeper than {DEEPEST} levels"
+        )));
     }
     match serde_json::from_str::<IgnoredAny>(&text) {
         Ok(_) => Ok(Some(text)),
-        Err(error) => Err(Refusal::bad(format!("the body is not JSON: {error}"))),
+        Err(error) => Err(HttpRefusal::bad(format!("the body is not JSON: {error}"))),
     }
 }
 
@@ -167,7 +169,7 @@ fn depth(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn read(content_type: &str, body: impl Into<Vec<u8>>) -> Result<Option<String>, Refusal> {
+    fn read(content_type: &str, body: impl Into<Vec<u8>>) -> Result<Option<String>, HttpRefusal> {
         json(Some(&Parameters::parse(content_type.as_bytes())), body.into())
     }
 
@@ -188,17 +190,17 @@ mod tests {
     #[test]
     fn what_is_no_json_is_refused() {
         for text in ["{", "{\"a\":}", "\u{feff}{}", "{} {}", "{'a': 1}", "[1,]"] {
-            assert!(matches!(read(JSON, text), Err(Refusal::Bad(_))), "{text}");
+            assert!(matches!(read(JSON, text), Err(HttpRefusal::Bad(_))), "{text}");
         }
-        assert!(matches!(json(None, b"{}".to_vec()), Err(Refusal::Media(_))));
-        assert!(matches!(read(JSON, vec![b'"', 0xFF, b'"']), Err(Refusal::Media(_))));
+        assert!(matches!(json(None, b"{}".to_vec()), Err(HttpRefusal::Media(_))));
+        assert!(matches!(read(JSON, vec![b'"', 0xFF, b'"']), Err(HttpRefusal::Media(_))));
         for media in [
             "",
             "text/plain",
             "application/x-www-form-urlencoded",
             "application/json; charset=utf-16",
         ] {
-            assert!(matches!(read(media, "{}"), Err(Refusal::Media(_))), "{media:?}");
+            assert!(matches!(read(media, "{}"), Err(HttpRefusal::Media(_))), "{media:?}");
         }
     }
 
@@ -207,6 +209,6 @@ mod tests {
         assert_eq!(depth(r#"{"a":[[],"[[[[",{"\"[":1}]}"#), 3);
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(read(JSON, nested(DEEPEST)).is_ok());
-        assert!(matches!(read(JSON, nested(DEEPEST + 1)), Err(Refusal::Bad(_))));
+        assert!(matches!(read(JSON, nested(DEEPEST + 1)), Err(HttpRefusal::Bad(_))));
     }
 }

@@ -21,7 +21,7 @@ use super::form::{self, Takes};
 use super::measure::Taken;
 use super::parameters::Parameters;
 use super::picture::Picture;
-use super::refusal::Refusal;
+use super::refusal::HttpRefusal;
 use super::routes::{Route, Routes, query};
 use super::token::Tokens;
 use super::uploads::{self, Uploads};
@@ -79,7 +79,7 @@ pub(super) async fn handle(State(edge): State<Arc<Edge>>, request: Request) -> R
 }
 
 impl Edge {
-    async fn answer(self: &Arc<Self>, parts: &Parts, body: &mut Incoming) -> Result<Response, Refusal> {
+    async fn answer(self: &Arc<Self>, parts: &Parts, body: &mut Incoming) -> Result<Response, HttpRefusal> {
         if let Some(path) = parts.uri.path().strip_prefix(uploads::PREFIX) {
             return self.uploads.serve(&parts.method, path, &parts.headers).await;
         }
@@ -126,7 +126,7 @@ impl Edge {
         })
     }
 
-    async fn content(&self, route: &Route, headers: &HeaderMap, body: &mut Incoming) -> Result<Content, Refusal> {
+    async fn content(&self, route: &Route, headers: &HeaderMap, body: &mut Incoming) -> Result<Content, HttpRefusal> {
         if route.method == Method::GET.as_str() {
             return Ok(Content::default());
         }
@@ -142,7 +142,7 @@ impl Edge {
             });
         };
         if route.files.is_empty() {
-            return Err(Refusal::media(
+            return Err(HttpRefusal::media(
                 "this takes no forms; send JSON, with Content-Type: application/json",
             ));
         }
@@ -150,7 +150,12 @@ impl Edge {
         form.inspect_err(|refusal| self.meters.rejected(rejection(refusal)))
     }
 
-    async fn form(&self, route: &Route, content_type: &Parameters, body: &mut Incoming) -> Result<Content, Refusal> {
+    async fn form(
+        &self,
+        route: &Route,
+        content_type: &Parameters,
+        body: &mut Incoming,
+    ) -> Result<Content, HttpRefusal> {
         let EdgeBounds { upload, time, .. } = self.bounds;
         let takes = Takes {
             fields: &route.files,
@@ -172,7 +177,7 @@ impl Edge {
         self: Arc<Self>,
         mut work: RequestWork,
         pictures: Vec<Picture>,
-    ) -> Result<Option<Answer>, Refusal> {
+    ) -> Result<Option<Answer>, HttpRefusal> {
         let _running = self.running.acquire().await;
         let mut stored = Vec::new();
         for picture in pictures {
@@ -203,10 +208,10 @@ impl Edge {
     }
 }
 
-fn rejection(refusal: &Refusal) -> UploadRejection {
+fn rejection(refusal: &HttpRefusal) -> UploadRejection {
     match refusal {
-        Refusal::TooLarge { .. } => UploadRejection::Size,
-        Refusal::Picture(_) => UploadRejection::Kind,
+        HttpRefusal::TooLarge { .. } => UploadRejection::Size,
+        HttpRefusal::Picture(_) => UploadRejection::Kind,
         _ => UploadRejection::Form,
     }
 }
@@ -221,7 +226,7 @@ fn unknown() -> Response {
     later("no answer came in time; the request may still be carried out, ask before you send it again")
 }
 
-pub(super) fn idempotency_key(method: &str, headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+pub(super) fn idempotency_key(method: &str, headers: &HeaderMap) -> Result<Option<String>, HttpRefusal> {
     if method == Method::GET.as_str() {
         return Ok(None);
     }
@@ -231,7 +236,7 @@ pub(super) fn idempotency_key(method: &str, headers: &HeaderMap) -> Result<Optio
     };
     match visible(value, LONGEST_IDEMPOTENCY_KEY) {
         Some(key) if sent.next().is_none() => Ok(Some(key.to_owned())),
-        _ => Err(Refusal::bad(format!(
+        _ => Err(HttpRefusal::bad(format!(
             "Idempotency-Key must be one text of 1 to {LONGEST_IDEMPOTENCY_KEY} visible ASCII characters"
         ))),
     }

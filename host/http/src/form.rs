@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::body::{all_entries_are, content_type, not_utf8, utf8};
 use super::parameters::{Parameters, is_utf8};
 use super::picture::{Kind, Picture};
-use super::refusal::Refusal;
+use super::refusal::HttpRefusal;
 use sandman_core::digest;
 
 /// The media type of forms.
@@ -44,7 +44,7 @@ pub(super) struct Takes<'a> {
 }
 
 /// Reads the form in `body`. A body that ends early is refused.
-pub(super) async fn read(content_type: &Parameters, body: Vec<u8>, takes: Takes<'_>) -> Result<Form, Refusal> {
+pub(super) async fn read(content_type: &Parameters, body: Vec<u8>, takes: Takes<'_>) -> Result<Form, HttpRefusal> {
     let boundary = boundary(content_type)?;
     let mut parts = Multipart::new(Body::from(body).into_data_stream(), boundary);
     let mut form = Form::default();
@@ -52,7 +52,7 @@ pub(super) async fn read(content_type: &Parameters, body: Vec<u8>, takes: Takes<
     while let Some(part) = parts.next_field().await.map_err(refused)? {
         count += 1;
         if count > PARTS {
-            return Err(Refusal::bad(format!("the form has more than {PARTS} parts")));
+            return Err(HttpRefusal::bad(format!("the form has more than {PARTS} parts")));
         }
         form.add(part, takes).await?;
     }
@@ -63,14 +63,14 @@ pub(super) async fn read(content_type: &Parameters, body: Vec<u8>, takes: Takes<
     }
 }
 
-fn boundary(content_type: &Parameters) -> Result<&str, Refusal> {
+fn boundary(content_type: &Parameters) -> Result<&str, HttpRefusal> {
     let boundary = content_type
         .get("boundary")
         .filter(|_| content_type.value == MEDIA_TYPE);
     let good = boundary.filter(|boundary| (1..=BOUNDARY).contains(&boundary.len()));
     good.ok_or_else(|| {
         let form = format!("Content-Type: {MEDIA_TYPE}; boundary=…");
-        Refusal::Bad(format!("a form needs a boundary of 1 to {BOUNDARY} characters: {form}"))
+        HttpRefusal::Bad(format!("a form needs a boundary of 1 to {BOUNDARY} characters: {form}"))
     })
 }
 
@@ -83,11 +83,11 @@ struct Described {
 }
 
 impl Described {
-    fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
+    fn read(headers: &HeaderMap) -> Result<Self, HttpRefusal> {
         let disposition = headers.get(header::CONTENT_DISPOSITION);
         let disposition = Parameters::parse(disposition.map_or(&[], |value| value.as_bytes()));
         let Some(field) = disposition.decoded("name").filter(|name| !name.is_empty()) else {
-            return Err(Refusal::bad("the form has a part without a name"));
+            return Err(HttpRefusal::bad("the form has a part without a name"));
         };
         if field.contains('\u{FFFD}') {
             return Err(not_utf8("the name of a form's part"));
@@ -98,7 +98,7 @@ impl Described {
         ] {
             if !all_entries_are(headers, &name, taken) {
                 let problem = format!("the part {field:?} is encoded ({name}); send it as it is");
-                return Err(Refusal::Media(problem));
+                return Err(HttpRefusal::Media(problem));
             }
         }
         let file_name = disposition.decoded("filename");
@@ -108,15 +108,17 @@ impl Described {
 }
 
 impl Form {
-    async fn add(&mut self, part: Field<'_>, takes: Takes<'_>) -> Result<(), Refusal> {
+    async fn add(&mut self, part: Field<'_>, takes: Takes<'_>) -> Result<(), HttpRefusal> {
         let Described { field, file_name } = Described::read(part.headers())?;
         if field.len() > NAME {
-            return Err(Refusal::bad(format!("the name of a field has more than {NAME} bytes")));
+            return Err(HttpRefusal::bad(format!(
+                "the name of a field has more than {NAME} bytes"
+            )));
         }
         let is_utf8 = content_type(part.headers()).is_none_or(|described| described.is_utf8());
         let content = part.bytes().await.map_err(refused)?;
         if self.texts.contains_key(&field) || self.pictures.iter().any(|picture| picture.field == field) {
-            return Err(Refusal::bad(format!("the form has the field {field:?} twice")));
+            return Err(HttpRefusal::bad(format!("the form has the field {field:?} twice")));
         }
         let Some(file_name) = file_name else {
             let what = format!("the field {field:?}");
@@ -136,14 +138,14 @@ impl Form {
                 "the field {field:?} takes no file; files go into {}",
                 takes.fields.join(", ")
             );
-            return Err(Refusal::Bad(problem));
+            return Err(HttpRefusal::Bad(problem));
         }
         if content.len() > takes.most {
             let (what, most) = (format!("the file in {field:?}"), takes.most);
-            return Err(Refusal::TooLarge { what, most });
+            return Err(HttpRefusal::TooLarge { what, most });
         }
         let Some(kind) = Kind::of(&content) else {
-            return Err(Refusal::Picture(format!(
+            return Err(HttpRefusal::Picture(format!(
                 "the file in {field:?} is no jpeg, png or gif picture"
             )));
         };
@@ -157,8 +159,8 @@ impl Form {
     }
 }
 
-fn refused(error: multer::Error) -> Refusal {
-    Refusal::Bad(format!("the form cannot be read: {error}"))
+fn refused(error: multer::Error) -> HttpRefusal {
+    HttpRefusal::Bad(format!("the form cannot be read: {error}"))
 }
 
 #[cfg(test)]
@@ -172,7 +174,7 @@ mod tests {
         format!("--XX\r\nContent-Disposition: form-data; {header}\r\n\r\n{content}\r\n")
     }
 
-    async fn parsed(body: String) -> Result<Form, Refusal> {
+    async fn parsed(body: String) -> Result<Form, HttpRefusal> {
         let fields = ["avatar".to_owned()];
         let takes = Takes {
             fields: &fields,

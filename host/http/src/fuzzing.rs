@@ -12,7 +12,7 @@ use super::edge::idempotency_key;
 use super::form::{self, Takes};
 use super::parameters::Parameters;
 use super::picture::{Kind, Picture};
-use super::refusal::Refusal;
+use super::refusal::HttpRefusal;
 use super::routes::{Params, Routes, position, query};
 use super::token::Tokens;
 use super::uploads::kind_of;
@@ -175,6 +175,6 @@ impl Front {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped with")]
-fn told(refusal: Refusal) -> String {
+fn told(refusal: HttpRefusal) -> String {
     refusal.to_string()
 }

@@ -12,7 +12,7 @@ use super::answer::{error, later};
 
 /// A refusal; its text is for the client.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum Refusal {
+pub enum HttpRefusal {
     /// No route has this path.
     #[error("there is nothing at this path")]
     NotFound,
@@ -53,7 +53,7 @@ pub enum Refusal {
     Unavailable(&'static str),
 }
 
-impl Refusal {
+impl HttpRefusal {
     /// A request that is wrong, and in what.
     pub fn bad(text: impl Into<String>) -> Self {
         Self::Bad(text.into())
@@ -79,7 +79,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for HttpRefusal {
     fn into_response(self) -> Response {
         let (status, text) = (self.status(), self.to_string());
         match self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, Method};
 use matchit::Router;
 
-use super::refusal::Refusal;
+use super::refusal::HttpRefusal;
 use super::token::{Claims, Tokens};
 use sandman_config::{Auth, Config, KeySource, RouteConfig, RoutePath};
 use sandman_core::lanes::HandlerIx;
@@ -65,7 +65,7 @@ impl Routes {
 
     /// The route of a request, with the parameters of its path. A slash at the end makes no difference, as in the
     /// present service; `HEAD` is a `GET` whose body is not sent.
-    pub(super) fn find(&self, method: &Method, path: &str) -> Result<(&Route, Params), Refusal> {
+    pub(super) fn find(&self, method: &Method, path: &str) -> Result<(&Route, Params), HttpRefusal> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let wanted = if method == Method::HEAD { "GET" } else { method.as_str() };
         if let Some(Ok(found)) = self.0.get(wanted).map(|routes| routes.at(path)) {
@@ -74,9 +74,9 @@ impl Routes {
         let others = self.0.iter().filter(|(_, routes)| routes.at(path).is_ok());
         let others: Vec<_> = others.map(|(method, _)| *method).collect();
         if others.is_empty() {
-            return Err(Refusal::NotFound);
+            return Err(HttpRefusal::NotFound);
         }
-        Err(Refusal::Method(others.join(", ")))
+        Err(HttpRefusal::Method(others.join(", ")))
     }
 }
 
@@ -87,7 +87,7 @@ impl Route {
         tokens: &Tokens,
         headers: &HeaderMap,
         params: &Params,
-    ) -> Result<(Option<Claims>, String), Refusal> {
+    ) -> Result<(Option<Claims>, String), HttpRefusal> {
         let claims = match self.auth {
             Auth::Required => Some(tokens.needed(headers)?),
             Auth::Optional => tokens.sent(headers)?,
@@ -96,23 +96,23 @@ impl Route {
         let key = match &self.key {
             KeySource::Claim(name) => {
                 let claim = claims.as_ref().and_then(|claims| claims.text(name));
-                claim.ok_or(Refusal::Token("the token lacks a claim that this needs"))?
+                claim.ok_or(HttpRefusal::Token("the token lacks a claim that this needs"))?
             }
             KeySource::Path(name) => {
                 let key = params.iter().find(|(param, _)| param == name).map(|(_, value)| value);
-                let key = key.ok_or(Refusal::NotFound)?;
+                let key = key.ok_or(HttpRefusal::NotFound)?;
                 if claims
                     .as_ref()
                     .is_some_and(|claims| claims.user().as_ref() != Some(key))
                 {
-                    return Err(Refusal::NotOwner);
+                    return Err(HttpRefusal::NotOwner);
                 }
                 key.clone()
             }
         };
         if key.is_empty() || key.len() > LONGEST_KEY || key.chars().any(char::is_control) {
             let problem = format!("the request's key must have 1 to {LONGEST_KEY} bytes and no control characters");
-            return Err(Refusal::Bad(problem));
+            return Err(HttpRefusal::Bad(problem));
         }
         Ok((claims, key))
     }
@@ -124,17 +124,17 @@ pub(super) fn position(config: &Config) -> impl Fn(&str) -> Option<HandlerIx> + 
     move |name| at(name)?.try_into().ok()
 }
 
-fn decoded<'p>(params: impl Iterator<Item = (&'p str, &'p str)>) -> Result<Params, Refusal> {
+fn decoded<'p>(params: impl Iterator<Item = (&'p str, &'p str)>) -> Result<Params, HttpRefusal> {
     let decode = |(name, text): (&str, &str)| {
         let value = percent_decode(text)
-            .ok_or_else(|| Refusal::bad(format!("{name} in the path is not percent-encoded UTF-8")))?;
+            .ok_or_else(|| HttpRefusal::bad(format!("{name} in the path is not percent-encoded UTF-8")))?;
         Ok((name.to_owned(), value))
     };
     params.map(decode).collect()
 }
 
 /// The query's parameters, decoded, in order.
-pub(super) fn query(text: Option<&str>) -> Result<Params, Refusal> {
+pub(super) fn query(text: Option<&str>) -> Result<Params, HttpRefusal> {
     let pairs = text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let mut params = Vec::new();
     for pair in pairs {
@@ -143,11 +143,11 @@ pub(super) fn query(text: Option<&str>) -> Result<Params, Refusal> {
         match (plain(name), plain(value)) {
             (Some(name), Some(value)) if params.len() < QUERY_PARAMS => params.push((name, value)),
             (Some(_), Some(_)) => {
-                return Err(Refusal::bad(format!(
+                return Err(HttpRefusal::bad(format!(
                     "the query has more than {QUERY_PARAMS} parameters"
                 )));
             }
-            _ => return Err(Refusal::bad("the query is not percent-encoded UTF-8")),
+            _ => return Err(HttpRefusal::bad("the query is not percent-encoded UTF-8")),
         }
     }
     Ok(params)
@@ -205,7 +205,7 @@ mod tests {
         Routes::new(&config, &position(&config), &Meters::new())
     }
 
-    fn found(method: &Method, path: &str) -> Result<(String, Vec<String>), Refusal> {
+    fn found(method: &Method, path: &str) -> Result<(String, Vec<String>), HttpRefusal> {
         let routes = routes();
         let (route, params) = routes.find(method, path)?;
         let values = params.into_iter().map(|(_, value)| value).collect();
@@ -244,14 +244,17 @@ mod tests {
             "/users/1/x",
             "/users/1/x//",
         ] {
-            assert_eq!(found(&Method::POST, path), Err(Refusal::NotFound), "{path:?}");
+            assert_eq!(found(&Method::POST, path), Err(HttpRefusal::NotFound), "{path:?}");
         }
         assert_eq!(
             found(&Method::DELETE, "/users/all"),
-            Err(Refusal::Method("GET, PUT".to_owned()))
+            Err(HttpRefusal::Method("GET, PUT".to_owned()))
         );
         for path in ["/users/%", "/users/%2", "/users/%zz", "/users/%ff", "/users/%+1"] {
-            assert!(matches!(found(&Method::PUT, path), Err(Refusal::Bad(_))), "{path:?}");
+            assert!(
+                matches!(found(&Method::PUT, path), Err(HttpRefusal::Bad(_))),
+                "{path:?}"
+            );
         }
     }
 
@@ -294,7 +297,7 @@ mod tests {
             let wanted = most_literal(&routes, &path).map(|route| {
                 (format!("/{}", route.join("/")), route.iter().filter(|part| part.starts_with('{')).count())
             });
-            prop_assert_eq!(found, wanted.ok_or(Refusal::NotFound));
+            prop_assert_eq!(found, wanted.ok_or(HttpRefusal::NotFound));
         }
     }
 
@@ -308,7 +311,7 @@ mod tests {
         );
         assert_eq!(query(None), Ok(Vec::new()));
         for bad in ["a=%", "%ff=1", &"a=1&".repeat(101)] {
-            assert!(matches!(query(Some(bad)), Err(Refusal::Bad(_))), "{bad}");
+            assert!(matches!(query(Some(bad)), Err(HttpRefusal::Bad(_))), "{bad}");
         }
     }
 }

@@ -12,15 +12,15 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::Sha256;
 
-use super::refusal::Refusal;
+use super::refusal::HttpRefusal;
 use sandman_config::Secret;
 
 /// The one kind of token that opens routes; a refresh token, for example, does not.
 const TYPE: &str = "access";
 
-const MISSING: Refusal = Refusal::Token("this needs a token: Authorization: Bearer …");
-const INVALID: Refusal = Refusal::Token("the token is not valid");
-const EXPIRED: Refusal = Refusal::Token("the token has expired");
+const MISSING: HttpRefusal = HttpRefusal::Token("this needs a token: Authorization: Bearer …");
+const INVALID: HttpRefusal = HttpRefusal::Token("the token is not valid");
+const EXPIRED: HttpRefusal = HttpRefusal::Token("the token has expired");
 
 /// Verifies tokens.
 pub(super) struct Tokens {
@@ -71,7 +71,7 @@ impl Tokens {
     }
 
     /// The claims of the request's token; `None` if it has none.
-    pub(super) fn sent(&self, headers: &HeaderMap) -> Result<Option<Claims>, Refusal> {
+    pub(super) fn sent(&self, headers: &HeaderMap) -> Result<Option<Claims>, HttpRefusal> {
         let mut sent = headers.get_all(header::AUTHORIZATION).iter();
         let Some(value) = sent.next() else {
             return Ok(None);
@@ -84,11 +84,11 @@ impl Tokens {
     }
 
     /// As [`Tokens::sent`], where there must be one.
-    pub(super) fn needed(&self, headers: &HeaderMap) -> Result<Claims, Refusal> {
+    pub(super) fn needed(&self, headers: &HeaderMap) -> Result<Claims, HttpRefusal> {
         self.sent(headers)?.ok_or(MISSING)
     }
 
-    fn verify(&self, token: &str) -> Result<Claims, Refusal> {
+    fn verify(&self, token: &str) -> Result<Claims, HttpRefusal> {
         let key = self.key.as_ref().ok_or(INVALID)?;
         let decoded = decode::<BTreeMap<String, Box<RawValue>>>(token, key, &self.validation);
         let claims = match decoded {

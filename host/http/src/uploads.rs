@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::parameters::entries;
 use super::picture::{Kind, Picture};
-use super::refusal::Refusal;
+use super::refusal::HttpRefusal;
 use crate::files::Held;
 use sandman_core::outcome::UploadedFile;
 use sandman_engine::clock;
@@ -65,7 +65,7 @@ impl Uploads {
     }
 
     /// Stores the picture under a name that nobody can guess. It is held until [`release`](Self::release).
-    pub(super) async fn put(&self, picture: Picture) -> Result<Stored, Refusal> {
+    pub(super) async fn put(&self, picture: Picture) -> Result<Stored, HttpRefusal> {
         let Picture {
             field,
             kind,
@@ -80,7 +80,7 @@ impl Uploads {
         if let Err(error) = self.store.put(&location, content.into()).await {
             tracing::error!(%error, %location, "an uploaded file cannot be stored");
             self.held.release(location.as_ref());
-            return Err(Refusal::Unavailable("the file cannot be stored"));
+            return Err(HttpRefusal::Unavailable("the file cannot be stored"));
         }
         let file = UploadedFile {
             field,
@@ -107,17 +107,22 @@ impl Uploads {
     }
 
     /// Serves the file at `path`, which stood behind [`PREFIX`].
-    pub(super) async fn serve(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
+    pub(super) async fn serve(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Response, HttpRefusal> {
         if method != Method::GET && method != Method::HEAD {
-            return Err(Refusal::Method("GET, HEAD".to_owned()));
+            return Err(HttpRefusal::Method("GET, HEAD".to_owned()));
         }
-        let kind = kind_of(path).ok_or(Refusal::NotFound)?;
+        let kind = kind_of(path).ok_or(HttpRefusal::NotFound)?;
         let found = match self.store.get(&Location::from(path)).await {
             Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Err(Refusal::NotFound),
+            Err(object_store::Error::NotFound { .. }) => return Err(HttpRefusal::NotFound),
             Err(error) => {
                 tracing::error!(%error, path, "an uploaded file cannot be read");
-                return Err(Refusal::Unavailable("the file cannot be read"));
+                return Err(HttpRefusal::Unavailable("the file cannot be read"));
             }
         };
         let tag = tag_of(path)?;
@@ -161,8 +166,8 @@ pub(super) fn kind_of(path: &str) -> Option<Kind> {
 }
 
 /// Names never change what they name, so the name is the tag.
-fn tag_of(path: &str) -> Result<HeaderValue, Refusal> {
-    HeaderValue::from_str(&format!("\"{path}\"")).map_err(|_| Refusal::NotFound)
+fn tag_of(path: &str) -> Result<HeaderValue, HttpRefusal> {
+    HeaderValue::from_str(&format!("\"{path}\"")).map_err(|_| HttpRefusal::NotFound)
 }
 
 /// Whether a tag that a client sends is this one. Proxies that compress make it a weak one.

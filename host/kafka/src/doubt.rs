@@ -13,7 +13,7 @@ use super::health::KafkaHealth;
 use super::probe::{Probe, Trouble};
 use super::rebalance::Member;
 use super::settings::KafkaSettings;
-use super::verdict::{Verdict, verdict};
+use super::verdict::{ErrorVerdict, verdict};
 use super::wait::Deadline;
 use sandman_core::broker::Start;
 
@@ -44,7 +44,7 @@ struct Doubt {
     look: Instant,
     /// What the library said.
     reason: String,
-    verdict: Verdict,
+    verdict: ErrorVerdict,
 }
 
 impl Doubts {
@@ -58,13 +58,13 @@ impl Doubts {
     }
 
     /// Something may be wrong.
-    pub(super) fn raise(&mut self, verdict: Verdict, reason: &str) {
+    pub(super) fn raise(&mut self, verdict: ErrorVerdict, reason: &str) {
         let now = Instant::now();
         match &mut self.doubt {
             Some(doubt) => {
                 doubt.heard = now;
                 // What ends the consumer must not hide behind what can be waited for.
-                if verdict == Verdict::Doubtful && doubt.verdict != Verdict::Doubtful {
+                if verdict == ErrorVerdict::Doubtful && doubt.verdict != ErrorVerdict::Doubtful {
                     (doubt.verdict, doubt.since) = (verdict, now);
                     reason.clone_into(&mut doubt.reason);
                 }
@@ -109,7 +109,7 @@ impl Doubts {
             self.health.well(&self.handler);
             return Ok(());
         }
-        let worst = troubles.iter().find(|trouble| trouble.verdict != Verdict::Waits);
+        let worst = troubles.iter().find(|trouble| trouble.verdict != ErrorVerdict::Waits);
         if let Some(trouble) = worst.filter(|_| lasting) {
             return Err(unreadable(trouble));
         }
@@ -121,10 +121,10 @@ impl Doubts {
     /// The end of a consumer that would skip what it cannot read.
     pub(super) fn skipped(&self, consumer: &BaseConsumer<Member>, reason: &str) -> ConsumeError {
         let mut troubles = survey(consumer, &self.settings, reason).into_iter();
-        let found = troubles.find(|trouble| trouble.verdict != Verdict::Waits);
+        let found = troubles.find(|trouble| trouble.verdict != ErrorVerdict::Waits);
         unreadable(&found.unwrap_or_else(|| Trouble {
             place: None,
-            verdict: Verdict::Skips,
+            verdict: ErrorVerdict::Skips,
             reason: reason.to_owned(),
         }))
     }
@@ -181,7 +181,7 @@ fn survey(consumer: &BaseConsumer<Member>, settings: &KafkaSettings, reason: &st
 fn topics(consumer: &BaseConsumer<Member>, deadline: Deadline) -> Vec<Trouble> {
     let waits = |reason| Trouble {
         place: None,
-        verdict: Verdict::Waits,
+        verdict: ErrorVerdict::Waits,
         reason,
     };
     let mut troubles = Vec::new();
@@ -193,7 +193,7 @@ fn topics(consumer: &BaseConsumer<Member>, deadline: Deadline) -> Vec<Trouble> {
         for topic in metadata.topics().iter().filter(|topic| topic.name() == name) {
             if let Some(error) = topic.error() {
                 let code = rdkafka::types::RDKafkaErrorCode::from(error);
-                if verdict(code) != Verdict::Passes {
+                if verdict(code) != ErrorVerdict::Passes {
                     troubles.push(waits(format!("topic `{name}`: {code}")));
                 }
             }

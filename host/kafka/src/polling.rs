@@ -15,7 +15,7 @@ use super::identity::topic_ids;
 use super::orders::Orders;
 use super::rebalance::{DESCRIBE, Member};
 use super::record::owned;
-use super::verdict::{Verdict, verdict};
+use super::verdict::{ErrorVerdict, verdict};
 use super::wait::{Deadline, POLL};
 use sandman_core::broker::{Flow, Start};
 use sandman_core::event::TopicPartition;
@@ -281,16 +281,16 @@ impl Polling {
         }
         let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
         match verdict(code) {
-            Verdict::Gone => self
+            ErrorVerdict::Gone => self
                 .lost_offset(&reason)
                 .map_or(Ok(()), |lost| Err(ConsumeError::OffsetGone(lost))),
-            Verdict::Skips => Err(self.doubts.skipped(&self.consumer, &reason)),
-            verdict @ (Verdict::Waits | Verdict::Doubtful) => {
+            ErrorVerdict::Skips => Err(self.doubts.skipped(&self.consumer, &reason)),
+            verdict @ (ErrorVerdict::Waits | ErrorVerdict::Doubtful) => {
                 self.doubts
                     .raise(verdict, &format!("{reason} (group `{}`)", self.group));
                 Ok(())
             }
-            Verdict::Passes => {
+            ErrorVerdict::Passes => {
                 match code {
                     Code::InconsistentGroupProtocol => tracing::warn!(
                         group = %self.group,

@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::settings::KafkaSettings;
-use super::verdict::{Verdict, verdict};
+use super::verdict::{ErrorVerdict, verdict};
 use super::wait::{Deadline, POLL, drop_apart};
 use sandman_core::event::TopicPartition;
 
@@ -23,7 +23,7 @@ const CLOSE: Duration = Duration::from_secs(3);
 pub(super) struct Trouble {
     /// The partition, where it is one.
     pub(super) place: Option<(TopicPartition, i64)>,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: ErrorVerdict,
     pub(super) reason: String,
 }
 
@@ -73,7 +73,7 @@ impl Probe {
                 Some(Err(error)) => {
                     let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
                     let verdict = verdict(code);
-                    if verdict != Verdict::Passes {
+                    if verdict != ErrorVerdict::Passes {
                         let heard = consumer.context().0.lock().clone();
                         return Some(Trouble {
                             place: Some((partition.clone(), offset.to_raw().unwrap_or_default())),

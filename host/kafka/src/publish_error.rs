@@ -7,7 +7,7 @@ use sandman_core::broker::PublishError;
 
 /// What went wrong with a step of a transaction, before it is known what became of the whole.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum TransactionFault {
     /// Trying the transaction again may work.
     Passing(String),
     /// The producer is of no more use.
@@ -22,27 +22,27 @@ fn fenced(code: RDKafkaErrorCode) -> bool {
 }
 
 /// Classifies the error that ended a producer for good.
-pub(super) fn fatal_fault(code: RDKafkaErrorCode, reason: &str, transactional_id: &str) -> Fault {
+pub(super) fn fatal_fault(code: RDKafkaErrorCode, reason: &str, transactional_id: &str) -> TransactionFault {
     if fenced(code) {
-        return Fault::Final(PublishError::Fenced {
+        return TransactionFault::Final(PublishError::Fenced {
             transactional_id: transactional_id.to_owned(),
             reason: reason.to_owned(),
         });
     }
-    Fault::Broken(reason.to_owned())
+    TransactionFault::Broken(reason.to_owned())
 }
 
 /// Classifies an answer to a call about the transaction as a whole.
-pub(super) fn transaction_fault(error: &KafkaError, transactional_id: &str) -> Fault {
+pub(super) fn transaction_fault(error: &KafkaError, transactional_id: &str) -> TransactionFault {
     use RDKafkaErrorCode as Code;
     let reason = error.to_string();
     match error.rdkafka_error_code() {
-        Some(code) if fenced(code) => Fault::Final(PublishError::Fenced {
+        Some(code) if fenced(code) => TransactionFault::Final(PublishError::Fenced {
             transactional_id: transactional_id.to_owned(),
             reason,
         }),
         Some(Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
-            Fault::Final(PublishError::NotAllowed {
+            TransactionFault::Final(PublishError::NotAllowed {
                 topic: None,
                 what: format!("use the transactional id `{transactional_id}`"),
                 reason,
@@ -50,41 +50,43 @@ pub(super) fn transaction_fault(error: &KafkaError, transactional_id: &str) -> F
         }
         _ => match error {
             KafkaError::Transaction(error) if error.txn_requires_abort() || error.is_retriable() => {
-                Fault::Passing(reason)
+                TransactionFault::Passing(reason)
             }
             // Fatal, without any flag, or no error of the transaction at all.
-            _ => Fault::Broken(reason),
+            _ => TransactionFault::Broken(reason),
         },
     }
 }
 
 /// Classifies a record that was not taken, by the local queue or by Kafka.
-pub(super) fn record_fault(record: &Undelivered, transactional_id: &str) -> Fault {
+pub(super) fn record_fault(record: &Undelivered, transactional_id: &str) -> TransactionFault {
     use RDKafkaErrorCode as Code;
     let topic = record.topic.clone();
     let reason = format!("record for topic `{topic}`: {}", record.code);
     match record.code {
-        code if fenced(code) => Fault::Final(PublishError::Fenced {
+        code if fenced(code) => TransactionFault::Final(PublishError::Fenced {
             transactional_id: transactional_id.to_owned(),
             reason,
         }),
-        Code::MessageSizeTooLarge | Code::InvalidMessageSize => Fault::Final(PublishError::TooLarge {
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize => TransactionFault::Final(PublishError::TooLarge {
             topic,
             index: record.index,
             bytes: record.bytes,
         }),
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::InvalidTopic => {
-            Fault::Final(PublishError::UnknownTopic { topic })
+            TransactionFault::Final(PublishError::UnknownTopic { topic })
         }
-        Code::TopicAuthorizationFailed => Fault::Final(PublishError::NotAllowed {
+        Code::TopicAuthorizationFailed => TransactionFault::Final(PublishError::NotAllowed {
             what: format!("write to topic `{topic}`"),
             topic: Some(topic),
             reason,
         }),
         Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation => {
-            Fault::Final(PublishError::Refused { topic, reason })
+            TransactionFault::Final(PublishError::Refused { topic, reason })
         }
-        Code::Fatal | Code::State | Code::OutOfOrderSequenceNumber | Code::UnknownProducerId => Fault::Broken(reason),
-        _ => Fault::Passing(reason),
+        Code::Fatal | Code::State | Code::OutOfOrderSequenceNumber | Code::UnknownProducerId => {
+            TransactionFault::Broken(reason)
+        }
+        _ => TransactionFault::Passing(reason),
     }
 }

@@ -15,7 +15,7 @@ use super::client::Monitor;
 use super::cursor::SHARD;
 use super::delivery::{Deliveries, Undelivered};
 use super::health::KafkaHealth;
-use super::publish_error::{Fault, fatal_fault, record_fault, transaction_fault};
+use super::publish_error::{TransactionFault, fatal_fault, record_fault, transaction_fault};
 use super::settings::KafkaSettings;
 use super::wait::{Deadline, drop_apart};
 use sandman_core::broker::{Cursor, PublishError, Published};
@@ -93,9 +93,9 @@ impl TransactionalPublisher {
                 return Ok(());
             };
             match self.fault(&error) {
-                Fault::Final(error) => return Err(error),
-                Fault::Passing(_) if !self.over(deadline) => {}
-                Fault::Passing(reason) | Fault::Broken(reason) => {
+                TransactionFault::Final(error) => return Err(error),
+                TransactionFault::Passing(_) if !self.over(deadline) => {}
+                TransactionFault::Passing(reason) | TransactionFault::Broken(reason) => {
                     return Err(PublishError::Aborted { reason });
                 }
             }
@@ -157,7 +157,7 @@ impl TransactionalPublisher {
         records: impl IntoIterator<Item = &'a OutRecord>,
         cursor: &Cursor,
         deadline: Deadline,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), TransactionFault> {
         self.send(&cursor_record(&self.options.cursor_topic, cursor), None, 0, deadline)?;
         self.delivered(1, deadline)?;
         faults::at(Step::Pointed);
@@ -174,7 +174,13 @@ impl TransactionalPublisher {
 
     /// Hands one record to the producer. Where its queue is full, the same record is tried again until there is room,
     /// so that no later one overtakes it.
-    fn send(&self, record: &OutRecord, partition: Option<i32>, index: usize, deadline: Deadline) -> Result<(), Fault> {
+    fn send(
+        &self,
+        record: &OutRecord,
+        partition: Option<i32>,
+        index: usize,
+        deadline: Deadline,
+    ) -> Result<(), TransactionFault> {
         let mut attempt = BaseRecord::with_opaque_to(&record.topic, index);
         attempt.partition = partition;
         attempt.key = record.key.as_deref();
@@ -203,7 +209,7 @@ impl TransactionalPublisher {
         }
     }
 
-    fn refused(&self, record: &OutRecord, index: usize, code: RDKafkaErrorCode) -> Fault {
+    fn refused(&self, record: &OutRecord, index: usize, code: RDKafkaErrorCode) -> TransactionFault {
         self.explained(record_fault(
             &Undelivered {
                 topic: record.topic.to_string(),
@@ -215,12 +221,12 @@ impl TransactionalPublisher {
         ))
     }
 
-    fn fault(&self, error: &KafkaError) -> Fault {
+    fn fault(&self, error: &KafkaError) -> TransactionFault {
         self.explained(transaction_fault(error, &self.options.transactional_id))
     }
 
     /// A producer that failed for good purges its records; why it failed is kept apart.
-    fn explained(&self, fault: Fault) -> Fault {
+    fn explained(&self, fault: TransactionFault) -> TransactionFault {
         match self
             .producer()
             .ok()
@@ -231,12 +237,14 @@ impl TransactionalPublisher {
         }
     }
 
-    fn delivered(&self, wanted: usize, deadline: Deadline) -> Result<(), Fault> {
+    fn delivered(&self, wanted: usize, deadline: Deadline) -> Result<(), TransactionFault> {
         loop {
             match self.deliveries_or_fault()?.wait(wanted, deadline.slice(SLICE)) {
                 Ok(true) => return Ok(()),
                 Ok(false) if self.over(deadline) => {
-                    return Err(Fault::Passing("the brokers did not acknowledge in time".to_owned()));
+                    return Err(TransactionFault::Passing(
+                        "the brokers did not acknowledge in time".to_owned(),
+                    ));
                 }
                 Ok(false) => {}
                 Err(undelivered) => {
@@ -263,8 +271,10 @@ impl TransactionalPublisher {
                 KafkaError::Flush(_) if !self.over(deadline) => {}
                 _ => {
                     return Err(match self.fault(&error) {
-                        Fault::Final(error) => error,
-                        Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Unknown { reason },
+                        TransactionFault::Final(error) => error,
+                        TransactionFault::Passing(reason) | TransactionFault::Broken(reason) => {
+                            PublishError::Unknown { reason }
+                        }
                     });
                 }
             }
@@ -311,16 +321,16 @@ impl TransactionalPublisher {
             .ok_or_else(|| PublishError::Settings("the producer is closed".to_owned()))
     }
 
-    fn alive(&self) -> Result<&ThreadedProducer<Deliveries>, Fault> {
-        self.producer().map_err(Fault::Final)
+    fn alive(&self) -> Result<&ThreadedProducer<Deliveries>, TransactionFault> {
+        self.producer().map_err(TransactionFault::Final)
     }
 
     fn deliveries(&self) -> Result<&Deliveries, PublishError> {
         Ok(self.producer()?.context())
     }
 
-    fn deliveries_or_fault(&self) -> Result<&Deliveries, Fault> {
-        self.deliveries().map_err(Fault::Final)
+    fn deliveries_or_fault(&self) -> Result<&Deliveries, TransactionFault> {
+        self.deliveries().map_err(TransactionFault::Final)
     }
 }
 
@@ -333,10 +343,10 @@ impl Drop for TransactionalPublisher {
 }
 
 /// A fault before the commit was asked for: nothing of the transaction is visible or ever will be.
-fn not_committed(fault: Fault) -> PublishError {
+fn not_committed(fault: TransactionFault) -> PublishError {
     match fault {
-        Fault::Final(error) => error,
-        Fault::Passing(reason) | Fault::Broken(reason) => PublishError::Aborted { reason },
+        TransactionFault::Final(error) => error,
+        TransactionFault::Passing(reason) | TransactionFault::Broken(reason) => PublishError::Aborted { reason },
     }
 }
 

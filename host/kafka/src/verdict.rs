@@ -4,7 +4,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 /// What an error means for the consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ErrorVerdict {
     /// The library tries again by itself and that is known to help.
     Passes,
     /// It lasts until somebody outside mends it; what is not concerned goes on.
@@ -18,12 +18,12 @@ pub(super) enum Verdict {
 }
 
 /// What the error means.
-pub(super) fn verdict(code: RDKafkaErrorCode) -> Verdict {
+pub(super) fn verdict(code: RDKafkaErrorCode) -> ErrorVerdict {
     use RDKafkaErrorCode as Code;
     match code {
         // A checksum that does not fit, or a format that the library does not know: it leaves the batch out.
-        Code::BadMessage | Code::NotImplemented => Verdict::Skips,
-        Code::AutoOffsetReset | Code::LogTruncation | Code::OffsetOutOfRange => Verdict::Gone,
+        Code::BadMessage | Code::NotImplemented => ErrorVerdict::Skips,
+        Code::AutoOffsetReset | Code::LogTruncation | Code::OffsetOutOfRange => ErrorVerdict::Gone,
         Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed
         | Code::ClusterAuthorizationFailed
@@ -32,7 +32,7 @@ pub(super) fn verdict(code: RDKafkaErrorCode) -> Verdict {
         | Code::UnknownTopicId
         | Code::UnknownPartition
         | Code::Authentication
-        | Code::SaslAuthenticationFailed => Verdict::Waits,
+        | Code::SaslAuthenticationFailed => ErrorVerdict::Waits,
         // Connections, leaders and coordinators that move, members that come and go; and what is told elsewhere.
         Code::AllBrokersDown
         | Code::BrokerTransportFailure
@@ -70,7 +70,7 @@ pub(super) fn verdict(code: RDKafkaErrorCode) -> Verdict {
         | Code::RebalanceInProgress
         | Code::InconsistentGroupProtocol
         | Code::UnstableOffsetCommit
-        | Code::ThrottlingQuotaExceeded => Verdict::Passes,
-        _ => Verdict::Doubtful,
+        | Code::ThrottlingQuotaExceeded => ErrorVerdict::Passes,
+        _ => ErrorVerdict::Doubtful,
     }
 }

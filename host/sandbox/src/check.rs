@@ -8,13 +8,13 @@ use sandman_core::outcome::{EmittedEvent, Outcome, Reply, StateChange};
 
 /// Why an outcome is not taken.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum OutcomeFault {
     Over(Bound),
     Invalid(String),
 }
 
-pub(super) fn check(outcome: &Outcome, limits: &Limits) -> Result<(), Fault> {
-    let over = |bound| Err(Fault::Over(bound));
+pub(super) fn check(outcome: &Outcome, limits: &Limits) -> Result<(), OutcomeFault> {
+    let over = |bound| Err(OutcomeFault::Over(bound));
     let (got, limit) = (outcome.events.len(), limits.events);
     if got > usize::try_from(limit).unwrap_or(usize::MAX) {
         return over(Bound::Events { got, limit });
@@ -29,22 +29,22 @@ pub(super) fn check(outcome: &Outcome, limits: &Limits) -> Result<(), Fault> {
     outcome.reply.as_ref().map_or(Ok(()), reply)
 }
 
-fn event(event: &EmittedEvent) -> Result<(), Fault> {
+fn event(event: &EmittedEvent) -> Result<(), OutcomeFault> {
     json(&format_args!("a payload of {}", event.event_type), &event.payload)?;
     if let Some(metadata) = &event.metadata {
         json(&format_args!("metadata of {}", event.event_type), metadata)?;
         if !metadata.trim_start().starts_with('{') {
             let what = format!("metadata of {} that is not a JSON object", event.event_type);
-            return Err(Fault::Invalid(what));
+            return Err(OutcomeFault::Invalid(what));
         }
     }
     Ok(())
 }
 
-fn reply(reply: &Reply) -> Result<(), Fault> {
+fn reply(reply: &Reply) -> Result<(), OutcomeFault> {
     if !(200..=599).contains(&reply.status) {
         let what = format!("a reply with status {}, which is not within 200 to 599", reply.status);
-        return Err(Fault::Invalid(what));
+        return Err(OutcomeFault::Invalid(what));
     }
     reply
         .body
@@ -52,10 +52,10 @@ fn reply(reply: &Reply) -> Result<(), Fault> {
         .map_or(Ok(()), |body| json("a reply's body", body))
 }
 
-fn json(what: &(impl std::fmt::Display + ?Sized), text: &str) -> Result<(), Fault> {
+fn json(what: &(impl std::fmt::Display + ?Sized), text: &str) -> Result<(), OutcomeFault> {
     match serde_json::from_str::<IgnoredAny>(text) {
         Ok(_) => Ok(()),
-        Err(fault) => Err(Fault::Invalid(format!("{what} that is not JSON: {fault}"))),
+        Err(fault) => Err(OutcomeFault::Invalid(format!("{what} that is not JSON: {fault}"))),
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
 
     fn invalid(outcome: &Outcome) -> String {
         match check(outcome, &Limits::default()) {
-            Err(Fault::Invalid(what)) => what,
+            Err(OutcomeFault::Invalid(what)) => what,
             other => panic!("{other:?}"),
         }
     }
@@ -139,12 +139,12 @@ mod tests {
         assert_eq!(check(&emitted("12", None), &limits), Ok(()));
         assert_eq!(
             check(&emitted("123", None), &limits),
-            Err(Fault::Over(Bound::Output(8)))
+            Err(OutcomeFault::Over(Bound::Output(8)))
         );
         let none = Limits { events: 0, ..limits };
         assert_eq!(
             check(&emitted("1", None), &none),
-            Err(Fault::Over(Bound::Events { got: 1, limit: 0 }))
+            Err(OutcomeFault::Over(Bound::Events { got: 1, limit: 0 }))
         );
     }
 }

@@ -44,14 +44,14 @@ const REFUSED: i32 = 1;
 
 /// Why there is no compiled code.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum CompilerFault {
     /// The component is no handler or does not compile, or the code cannot be kept.
     Refused(String),
     TooSlow,
     Died(String),
 }
 
-impl Fault {
+impl CompilerFault {
     pub(super) fn of(self, label: &Label, CompileBounds { time, memory }: CompileBounds) -> LoadError {
         let label = label.clone();
         match self {
@@ -63,12 +63,12 @@ impl Fault {
 }
 
 /// Has a child look at what `wasm` imports and exports. A refusal is in the words of [`imports::Seen`].
-pub(super) fn inspect(bounds: CompileBounds, wasm: &[u8]) -> Result<(), Fault> {
+pub(super) fn inspect(bounds: CompileBounds, wasm: &[u8]) -> Result<(), CompilerFault> {
     run(command(bounds), bounds, wasm)
 }
 
 /// Has a child compile `wasm` into the folder `cache`, and waits for it.
-pub(super) fn compile(cache: &Path, bounds: CompileBounds, wasm: &[u8]) -> Result<(), Fault> {
+pub(super) fn compile(cache: &Path, bounds: CompileBounds, wasm: &[u8]) -> Result<(), CompilerFault> {
     let command = command(bounds).map(|mut command| {
         command.arg("--cache").arg(cache);
         command
@@ -76,11 +76,11 @@ pub(super) fn compile(cache: &Path, bounds: CompileBounds, wasm: &[u8]) -> Resul
     run(command, bounds, wasm)
 }
 
-fn run(command: io::Result<Command>, bounds: CompileBounds, wasm: &[u8]) -> Result<(), Fault> {
-    let no_child = |error: io::Error| Fault::Died(format!("it could not be started: {error}"));
+fn run(command: io::Result<Command>, bounds: CompileBounds, wasm: &[u8]) -> Result<(), CompilerFault> {
+    let no_child = |error: io::Error| CompilerFault::Died(format!("it could not be started: {error}"));
     let mut child = command.and_then(|mut command| command.spawn()).map_err(no_child)?;
     let (Some(mut stdin), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {
-        return Err(Fault::Died("it has no pipes".to_owned()));
+        return Err(CompilerFault::Died("it has no pipes".to_owned()));
     };
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -98,7 +98,7 @@ fn run(command: io::Result<Command>, bounds: CompileBounds, wasm: &[u8]) -> Resu
             Ok(words) => verdict(child.wait().map_err(no_child)?, words),
             Err(_) => {
                 end(&mut child);
-                Err(Fault::TooSlow)
+                Err(CompilerFault::TooSlow)
             }
         }
     })
@@ -134,12 +134,15 @@ fn end(child: &mut Child) {
     child.wait().ok();
 }
 
-fn verdict(status: ExitStatus, words: String) -> Result<(), Fault> {
+fn verdict(status: ExitStatus, words: String) -> Result<(), CompilerFault> {
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(()),
-        (Some(REFUSED), _) => Err(Fault::Refused(words)),
-        (Some(code), _) => Err(Fault::Died(format!("exit code {code}: {words}"))),
-        (None, signal) => Err(Fault::Died(format!("signal {}: {words}", signal.unwrap_or_default()))),
+        (Some(REFUSED), _) => Err(CompilerFault::Refused(words)),
+        (Some(code), _) => Err(CompilerFault::Died(format!("exit code {code}: {words}"))),
+        (None, signal) => Err(CompilerFault::Died(format!(
+            "signal {}: {words}",
+            signal.unwrap_or_default()
+        ))),
     }
 }
 

@@ -4,7 +4,7 @@ use wasmtime::{Store, Trap};
 
 use super::bindings::sandman::handler::event_types as wit;
 use super::cell::{Cell, Live, OutOfTime, begin, store};
-use super::check::{Fault, check};
+use super::check::{OutcomeFault, check};
 use super::convert;
 use super::error::{Bound, InvokeError};
 use super::guest::{Pool, SandboxedGuest};
@@ -49,8 +49,8 @@ impl SandboxedGuest {
         let label = || self.terms.label.clone();
         match check(&outcome, &self.terms.limits) {
             Ok(()) => Ok(outcome),
-            Err(Fault::Over(bound)) => Err(InvokeError::Exceeded { label: label(), bound }),
-            Err(Fault::Invalid(what)) => Err(InvokeError::Invalid { label: label(), what }),
+            Err(OutcomeFault::Over(bound)) => Err(InvokeError::Exceeded { label: label(), bound }),
+            Err(OutcomeFault::Invalid(what)) => Err(InvokeError::Invalid { label: label(), what }),
         }
     }
 

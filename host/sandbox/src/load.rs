@@ -24,7 +24,7 @@ pub(super) fn look(sandbox: &Sandbox, label: &Label, wasm: &[u8]) -> Result<(), 
     };
     let _alone = sandbox.compiling.lock();
     compiler::inspect(bounds, wasm).map_err(|fault| match fault {
-        compiler::Fault::Refused(words) => Seen::from_words(&words).of(label),
+        compiler::CompilerFault::Refused(words) => Seen::from_words(&words).of(label),
         fault => fault.of(label, bounds),
     })
 }

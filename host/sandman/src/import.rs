@@ -50,7 +50,7 @@ pub struct Import<'a> {
 
 /// What became of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LineVerdict {
     /// Every state of the file is in the store; or would be, where there was none to write to.
     Imported(Counts),
     /// There are mistakes, and nothing was written.
@@ -103,7 +103,7 @@ impl Import<'_> {
     ///
     /// # Errors
     /// [`ImportError`] if the file cannot be read, or not all of it be written; running it again goes on.
-    pub fn run(&self, mut file: File) -> Result<Verdict, ImportError> {
+    pub fn run(&self, mut file: File) -> Result<LineVerdict, ImportError> {
         let bytes = file.metadata()?.len();
         let rules = Rules {
             shape: self.shape,
@@ -113,7 +113,7 @@ impl Import<'_> {
         let progress = Progress::new(self.show, bytes);
         let (counts, mistakes) = self.check(&rules, &mut Lines::new(&file, rules.longest_line()), &progress)?;
         if !mistakes.problems.is_empty() {
-            return Ok(Verdict::Refused(mistakes));
+            return Ok(LineVerdict::Refused(mistakes));
         }
         if let Some(store) = self.store
             && counts.added + counts.replaced > 0
@@ -123,7 +123,7 @@ impl Import<'_> {
             self.write(store, &rules, lines, (&progress, counts.states))?;
         }
         progress.done();
-        Ok(Verdict::Imported(counts))
+        Ok(LineVerdict::Imported(counts))
     }
 
     fn standing(&self, store: &dyn Store, line: &line::Line) -> Result<Standing, StoreError> {

@@ -18,7 +18,7 @@ use sandman_core::outcome::Trigger;
 use sandman_core::version::Version;
 use sandman_core::work::event_view;
 
-pub use report::{Emitted, Report, State, Verdict};
+pub use report::{Emitted, InvokeReport, InvokeVerdict, State};
 pub use request::{RequestError, RequestFile};
 
 /// A component, ready to be called once.
@@ -47,21 +47,21 @@ pub struct Around<'a> {
 }
 
 /// How it ended, why it is no decision, and the decision.
-type Ended = (Verdict, Option<String>, Decision);
+type Ended = (InvokeVerdict, Option<String>, Decision);
 
 impl Bench<'_> {
     /// Runs the handler for an event, given as the bytes of a record's value. The key is `key`, else the one that the handler
     /// takes from the event; the record's key is what the field `key` beside the envelope's own says.
-    pub fn event(&self, value: &[u8], key: Option<&str>, around: Around<'_>) -> Report {
+    pub fn event(&self, value: &[u8], key: Option<&str>, around: Around<'_>) -> InvokeReport {
         let envelope = match decode(Some(value)) {
             Ok(envelope) => envelope,
-            Err(error) => return self.unheard(Verdict::Rejected, error.to_string()),
+            Err(error) => return self.unheard(InvokeVerdict::Rejected, error.to_string()),
         };
         let beside = key_beside(value);
         let of_record = || self.handler.key.of(beside.as_deref().map(str::as_bytes), &envelope);
         let key = match key.map_or_else(of_record, |key| Ok(key.into())) {
             Ok(key) => key,
-            Err(error) => return self.unheard(Verdict::Rejected, error.to_string()),
+            Err(error) => return self.unheard(InvokeVerdict::Rejected, error.to_string()),
         };
         self.call(Trigger::Event(event_view(&key, &envelope)), &key, around)
     }
@@ -70,7 +70,7 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// [`RequestError::NotServed`] if it has no such route.
-    pub fn request(&self, request: &RequestFile, around: Around<'_>) -> Result<Report, RequestError> {
+    pub fn request(&self, request: &RequestFile, around: Around<'_>) -> Result<InvokeReport, RequestError> {
         let work = request.work();
         if !self.granted.routes.contains(&(work.method.clone(), work.route.clone())) {
             return Err(RequestError::not_served(&work, &self.granted));
@@ -78,7 +78,7 @@ impl Bench<'_> {
         Ok(self.call(work.trigger(), &work.key, around))
     }
 
-    fn call(&self, trigger: Trigger<'_>, key: &str, around: Around<'_>) -> Report {
+    fn call(&self, trigger: Trigger<'_>, key: &str, around: Around<'_>) -> InvokeReport {
         let surroundings = Surroundings {
             source: self.source,
             now_millis: around.now_millis,
@@ -92,32 +92,32 @@ impl Bench<'_> {
             (result, sandman_sandbox::thread_cpu().saturating_sub(before))
         });
         let (verdict, reason, decision) = match (result, trigger) {
-            (Ok(Attempted::Decided(decision)), _) => (Verdict::Done, None, decision),
+            (Ok(Attempted::Decided(decision)), _) => (InvokeVerdict::Done, None, decision),
             (Ok(Attempted::Ignored), Trigger::Event(event)) => {
                 let known = format!("the handler does not consume `{}`", event.event_type);
-                return self.unheard(Verdict::Ignored, known);
+                return self.unheard(InvokeVerdict::Ignored, known);
             }
-            (Ok(Attempted::Ignored), Trigger::Request(_)) => (Verdict::Ignored, None, Decision::default()),
+            (Ok(Attempted::Ignored), Trigger::Request(_)) => (InvokeVerdict::Ignored, None, Decision::default()),
             (Err(failure), _) => failed(failure),
         };
-        Report::new(self, (verdict, reason), (decision, key))
+        InvokeReport::new(self, (verdict, reason), (decision, key))
             .cost(cpu, self.version.guest.peak_memory())
             .said(logs)
     }
 
     /// A trigger that never reaches the guest.
-    fn unheard(&self, outcome: Verdict, reason: String) -> Report {
-        Report::new(self, (outcome, Some(reason)), (Decision::default(), ""))
+    fn unheard(&self, outcome: InvokeVerdict, reason: String) -> InvokeReport {
+        InvokeReport::new(self, (outcome, Some(reason)), (Decision::default(), ""))
     }
 }
 
 fn failed(failure: AttemptFailure) -> Ended {
     let verdict = match failure.cause {
-        FailureCause::Trigger | FailureCause::Rejected => Verdict::Rejected,
-        FailureCause::Retry => Verdict::Retry,
-        FailureCause::Trap => Verdict::Trap,
-        FailureCause::Exceeded => Verdict::Exceeded,
-        FailureCause::Outcome | FailureCause::Emitted => Verdict::Invalid,
+        FailureCause::Trigger | FailureCause::Rejected => InvokeVerdict::Rejected,
+        FailureCause::Retry => InvokeVerdict::Retry,
+        FailureCause::Trap => InvokeVerdict::Trap,
+        FailureCause::Exceeded => InvokeVerdict::Exceeded,
+        FailureCause::Outcome | FailureCause::Emitted => InvokeVerdict::Invalid,
     };
     (verdict, Some(failure.reason), Decision::default())
 }

@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use fault::{Fault, from_sql, to_sql};
+use fault::{SqliteFault, from_sql, to_sql};
 use ledger::Handlers;
 use place::Lock;
 use readers::Readers;
@@ -74,7 +74,7 @@ impl SqliteStore {
     }
 
     /// Runs a query on the last commit.
-    fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
+    fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, SqliteFault>) -> Result<T, StoreError> {
         self.usable()?;
         let result = match &self.readers {
             Some(readers) => readers.with(query),
@@ -84,7 +84,7 @@ impl SqliteStore {
     }
 
     /// Runs one transaction, and follows it in memory if it was committed.
-    fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T, Fault>) -> Result<T, StoreError> {
+    fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T, SqliteFault>) -> Result<T, StoreError> {
         let mut writer = self.writer.lock();
         self.usable()?;
         let result = work(&mut writer).map_err(|fault| fault.named(&self.name));
@@ -152,7 +152,7 @@ impl Store for SqliteStore {
                     partition: row.get(1)?,
                 };
                 let progress = batch::decode_progress(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)
-                    .map_err(|detail| Fault::Damaged(format!("the progress in {partition}: {detail}")))?;
+                    .map_err(|detail| SqliteFault::Damaged(format!("the progress in {partition}: {detail}")))?;
                 all.push((partition, progress));
             }
             Ok(all)
@@ -245,7 +245,7 @@ impl Store for SqliteStore {
                     break;
                 }
                 let records = batch::decode(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?)
-                    .map_err(|detail| Fault::Damaged(format!("the outbox batch {number}: {detail}")))?;
+                    .map_err(|detail| SqliteFault::Damaged(format!("the outbox batch {number}: {detail}")))?;
                 batches.push(OutboxBatch {
                     number,
                     committed_millis: row.get(1)?,

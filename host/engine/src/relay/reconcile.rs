@@ -18,7 +18,7 @@ pub(super) enum Resume {
 
 /// Why this store must not publish for this deployment.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Refusal {
+pub enum CursorRefusal {
     /// The cursor names another store.
     #[error(
         "the deployment belongs to store {theirs}, not to this store {ours}: another host runs it, or ran it on another \
@@ -71,15 +71,20 @@ pub enum Refusal {
 ///
 /// A cursor that names us and is behind may have a transaction of ours under way that Kafka has confirmed already. Nobody
 /// with a right to the deployment is fenced there, and whoever takes the transactional id over waits for that end.
-pub(super) fn provisional(found: Result<Resume, Refusal>) -> Result<(), Refusal> {
+pub(super) fn provisional(found: Result<Resume, CursorRefusal>) -> Result<(), CursorRefusal> {
     match found {
-        Ok(_) | Err(Refusal::CursorBehind { .. }) => Ok(()),
+        Ok(_) | Err(CursorRefusal::CursorBehind { .. }) => Ok(()),
         Err(refusal) => Err(refusal),
     }
 }
 
 /// Compares the cursor with the store. With `adopt`, what does not belong together is made to.
-pub(super) fn reconcile(cursor: Option<&Cursor>, ours: &str, size: OutboxSize, adopt: bool) -> Result<Resume, Refusal> {
+pub(super) fn reconcile(
+    cursor: Option<&Cursor>,
+    ours: &str,
+    size: OutboxSize,
+    adopt: bool,
+) -> Result<Resume, CursorRefusal> {
     let OutboxSize {
         last,
         published,
@@ -92,23 +97,23 @@ pub(super) fn reconcile(cursor: Option<&Cursor>, ours: &str, size: OutboxSize, a
     };
     let (refusal, adopted) = match cursor {
         None if published == 0 && !claimed => return Ok(claim),
-        None => (Refusal::CursorLost { published }, claim),
+        None => (CursorRefusal::CursorLost { published }, claim),
         Some(Cursor { store, .. }) if store != ours => {
-            let refusal = Refusal::OtherStore {
+            let refusal = CursorRefusal::OtherStore {
                 theirs: store.clone(),
                 ours: ours.to_owned(),
             };
             (refusal, claim)
         }
         Some(Cursor { batch, .. }) if *batch > last => (
-            Refusal::OlderStore { last, cursor: *batch },
+            CursorRefusal::OlderStore { last, cursor: *batch },
             Resume::Claim {
                 batch: *batch,
                 raise: true,
             },
         ),
         Some(Cursor { batch, .. }) if *batch < published => {
-            let refusal = Refusal::CursorBehind {
+            let refusal = CursorRefusal::CursorBehind {
                 published,
                 cursor: *batch,
             };

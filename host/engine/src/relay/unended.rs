@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{FIRST_WAIT, Knows, Refusal, Relay, RelayError, Resume, TRANSACTION_BYTES, reconcile};
+use super::{CursorRefusal, FIRST_WAIT, Knows, Relay, RelayError, Resume, TRANSACTION_BYTES, reconcile};
 use sandman_core::broker::{Cursor, PublishError, Publisher};
 use sandman_core::event::OutRecord;
 use sandman_core::store::BatchNo;
@@ -40,14 +40,14 @@ enum Unended {
 /// What the open transaction is whose cursor is `open`, where `after` is visible, and the store has dropped batches up to
 /// `told`, or is about to. `None` if it holds nothing that matters.
 fn unended(
-    found: &Result<Resume, Refusal>,
+    found: &Result<Resume, CursorRefusal>,
     (published, told): (BatchNo, BatchNo),
     after: Cursor,
     open: Option<Cursor>,
 ) -> Option<Unended> {
     let open = open?;
     match found {
-        Err(Refusal::CursorBehind { .. }) => (open.batch == published).then_some(Unended::Confirmed(open)),
+        Err(CursorRefusal::CursorBehind { .. }) => (open.batch == published).then_some(Unended::Confirmed(open)),
         Err(_) => None,
         Ok(_) if !open.is_ahead_of(&after) => None,
         // It moved held topics alone, and the store would not drop what they wait for unless that was confirmed.
@@ -110,7 +110,7 @@ impl Relay {
             };
             let told = self.store.outbox_size()?.published.max(knows.told);
             let unended = unended(&found, (size.published, told), after, open);
-            let behind = matches!(found, Err(Refusal::CursorBehind { .. }));
+            let behind = matches!(found, Err(CursorRefusal::CursorBehind { .. }));
             match next(behind, unended, waited, since) {
                 Next::Go => {
                     if waited >= FIRST_WAIT {
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_the_store_knows_comes_into_view_and_what_it_does_not_is_taken_back() {
-        let behind = |published, cursor| Err(Refusal::CursorBehind { published, cursor });
+        let behind = |published, cursor| Err(CursorRefusal::CursorBehind { published, cursor });
         let claim = |batch| Ok(Resume::Claim { batch, raise: false });
         let at = |batch| cursor(batch, &[]);
         let doubtful = |after, last| {
@@ -237,7 +237,7 @@ mod tests {
             // Not what the store knows of: something else is wrong here.
             (behind(9, 7), 9, Some(8), None),
             (behind(9, 7), 9, Some(10), None),
-            (Err(Refusal::OlderStore { last: 1, cursor: 2 }), 1, Some(2), None),
+            (Err(CursorRefusal::OlderStore { last: 1, cursor: 2 }), 1, Some(2), None),
         ] {
             let after = match found {
                 Ok(Resume::Behind(batch) | Resume::Claim { batch, .. }) => at(batch),

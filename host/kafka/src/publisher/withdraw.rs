@@ -2,7 +2,7 @@
 
 use rdkafka::producer::Producer;
 
-use super::super::publish_error::Fault;
+use super::super::publish_error::TransactionFault;
 use super::super::wait::Deadline;
 use super::{TransactionalPublisher, cursor_record, not_committed};
 use sandman_core::broker::{Cursor, PublishError};
@@ -35,7 +35,7 @@ impl TransactionalPublisher {
         records: impl IntoIterator<Item = &'a OutRecord>,
         cursor: &Cursor,
         deadline: Deadline,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), TransactionFault> {
         let mut sent = 0;
         for record in records {
             let client = self.alive()?.client();
@@ -45,7 +45,7 @@ impl TransactionalPublisher {
             let partitions = known.map(|topic| topic.partitions()).unwrap_or_default();
             if partitions.is_empty() {
                 // Left out, it would be published twice.
-                return Err(Fault::Passing(format!(
+                return Err(TransactionFault::Passing(format!(
                     "the partitions of topic `{}` are not known",
                     record.topic
                 )));

@@ -19,7 +19,7 @@ use sandman_core::store::Outcome;
 use sandman_engine::meters::Meters;
 use sandman_http::answer::error;
 use sandman_http::body::{Incoming, utf8};
-use sandman_http::refusal::Refusal as Refused;
+use sandman_http::refusal::HttpRefusal;
 
 /// The document at `/openapi.json`.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
@@ -97,7 +97,7 @@ async fn deploy(
     };
     let (status, component) = match body.read(api.control.largest_component(), RECEIVE_TIME).await {
         Ok(component) => (StatusCode::OK, Some(component)),
-        Err(Refused::TooLarge { .. }) => {
+        Err(HttpRefusal::TooLarge { .. }) => {
             body.discard().await;
             (StatusCode::PAYLOAD_TOO_LARGE, None)
         }

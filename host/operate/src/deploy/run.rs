@@ -18,7 +18,7 @@ use sandman_sandbox::{Sandbox, Step};
 
 /// Why a stage was not passed.
 #[derive(Debug, Error)]
-enum Fault {
+enum StageFault {
     #[error("the component has more than the {0} bytes that host.component allows")]
     TooLarge(usize),
     #[error("the configuration does not have the handler any more")]
@@ -120,10 +120,10 @@ impl<'a> Run<'a> {
             .unwrap_or_else(|fault| self.failed(&fault))
     }
 
-    fn try_component(&mut self, component: Option<&[u8]>) -> Result<Ended, Fault> {
+    fn try_component(&mut self, component: Option<&[u8]>) -> Result<Ended, StageFault> {
         let limit = self.subject.config.host.component;
         let component = component.filter(|component| component.len() <= limit);
-        let component = component.ok_or(Fault::TooLarge(limit))?;
+        let component = component.ok_or(StageFault::TooLarge(limit))?;
         self.pass(Stage::Digest, format!("{} bytes", component.len()));
         let digest: Arc<str> = digest(component).into();
         self.digest = Some(Arc::clone(&digest));
@@ -169,7 +169,7 @@ impl<'a> Run<'a> {
         self.try_version(target).unwrap_or_else(|fault| self.failed(&fault))
     }
 
-    fn try_version(&mut self, target: &KeptVersion) -> Result<Ended, Fault> {
+    fn try_version(&mut self, target: &KeptVersion) -> Result<Ended, StageFault> {
         if self.serves(target.number) {
             return Ok(Ended::Unchanged);
         }
@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
             }
             None => {
                 let component = self.subject.versions.component(&target.digest)?;
-                let component = component.ok_or(Fault::NoComponent(target.number))?;
+                let component = component.ok_or(StageFault::NoComponent(target.number))?;
                 self.stage = Stage::World;
                 Arc::new(self.load(target.number, &component)?)
             }
@@ -202,9 +202,9 @@ impl<'a> Run<'a> {
     }
 
     /// The stages between the bytes and a version that may serve.
-    fn load(&mut self, number: u64, component: &[u8]) -> Result<Version, Fault> {
+    fn load(&mut self, number: u64, component: &[u8]) -> Result<Version, StageFault> {
         let config = Arc::clone(&self.subject.config);
-        let handler = configured(&config, self.subject.name).ok_or(Fault::Gone)?;
+        let handler = configured(&config, self.subject.name).ok_or(StageFault::Gone)?;
         let loader = Loader {
             config: &config,
             sandbox: self.subject.sandbox,
@@ -229,17 +229,17 @@ impl<'a> Run<'a> {
     }
 
     /// Whether the version reads the states that the active one writes, as the two say of themselves.
-    fn reads(&mut self, version: &Version) -> Result<(), Fault> {
+    fn reads(&mut self, version: &Version) -> Result<(), StageFault> {
         let Before {
             number: active, writes, ..
         } = self.subject.before;
         let reads = version.terms.state_version();
         let fault = match writes {
             _ if version.number == active => return Ok(()),
-            Some(writes) if reads < writes => Fault::OlderState { reads, active, writes },
-            Some(writes) if reads - writes > STATE_VERSIONS_BACK => Fault::SkippedState { reads, active, writes },
+            Some(writes) if reads < writes => StageFault::OlderState { reads, active, writes },
+            Some(writes) if reads - writes > STATE_VERSIONS_BACK => StageFault::SkippedState { reads, active, writes },
             Some(_) => return Ok(()),
-            None => Fault::UnknownState { active },
+            None => StageFault::UnknownState { active },
         };
         if !self.order.force {
             return Err(fault);
@@ -273,7 +273,7 @@ impl<'a> Run<'a> {
     }
 
     /// In the store first, then in memory.
-    fn activate(&mut self, version: Arc<Version>) -> Result<Ended, Fault> {
+    fn activate(&mut self, version: Arc<Version>) -> Result<Ended, StageFault> {
         let Subject {
             versions,
             sandbox,
@@ -324,8 +324,8 @@ impl<'a> Run<'a> {
         (self.tell)(Report::Passed(Passed { stage, millis, detail }));
     }
 
-    fn failed(&self, fault: &Fault) -> Ended {
-        if let (Fault::Store(StoreError::Failed(_)), Some(live)) = (fault, &self.subject.live) {
+    fn failed(&self, fault: &StageFault) -> Ended {
+        if let (StageFault::Store(StoreError::Failed(_)), Some(live)) = (fault, &self.subject.live) {
             // What the store holds is not known: only a start can tell.
             live.deployer.alarm.raise(fault);
         }

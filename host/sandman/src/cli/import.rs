@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{ConfigArgs, output};
-use crate::import::{Counts, Import, Mistakes, Reader, Verdict};
+use crate::import::{Counts, Import, LineVerdict, Mistakes, Reader};
 use crate::{run, telemetry};
 use sandman_config::{Config, LogFormat, StoreUrl};
 use sandman_core::store::Store;
@@ -113,12 +113,12 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
     };
     let verdict = import.run(file).with_context(|| args.file.display().to_string())?;
     match &verdict {
-        Verdict::Imported(counts) => imported(args, *counts)?,
-        Verdict::Refused(mistakes) => refused(args, mistakes)?,
+        LineVerdict::Imported(counts) => imported(args, *counts)?,
+        LineVerdict::Refused(mistakes) => refused(args, mistakes)?,
     }
     Ok(match verdict {
-        Verdict::Imported(_) => ExitCode::SUCCESS,
-        Verdict::Refused(_) => ExitCode::FAILURE,
+        LineVerdict::Imported(_) => ExitCode::SUCCESS,
+        LineVerdict::Refused(_) => ExitCode::FAILURE,
     })
 }
 

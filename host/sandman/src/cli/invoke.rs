@@ -10,7 +10,7 @@ use clap::Args;
 use serde::de::IgnoredAny;
 
 use super::{ConfigArgs, output};
-use crate::invoke::{Around, Bench, Emitted, Report, RequestFile, State, Verdict};
+use crate::invoke::{Around, Bench, Emitted, InvokeReport, InvokeVerdict, RequestFile, State};
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::printable;
 use sandman_engine::clock;
@@ -158,7 +158,7 @@ fn configuration(args: &InvokeArgs) -> Result<Config> {
     Ok(config.or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen"]))?)
 }
 
-fn invoke(args: &InvokeArgs, bench: &Bench<'_>) -> Result<Report> {
+fn invoke(args: &InvokeArgs, bench: &Bench<'_>) -> Result<InvokeReport> {
     let state = args.state.as_deref().map(json_in).transpose()?;
     let settings = match &args.settings {
         None => bench.version.settings.to_string(),
@@ -213,7 +213,7 @@ fn settings(given: &str) -> Result<String> {
     Ok(text)
 }
 
-fn print(report: &Report) {
+fn print(report: &InvokeReport) {
     for line in &report.logs {
         output::line(&format!("log     {:<5} {}", line.level, shown(&line.message)));
     }
@@ -224,13 +224,13 @@ fn print(report: &Report) {
     let cost = format!("{millis:.2} ms of CPU time, {mebibytes:.1} MiB of memory");
     if let Some(reason) = &report.reason {
         let verdict = match report.outcome {
-            Verdict::Done => "done",
-            Verdict::Ignored => "ignored",
-            Verdict::Rejected => "rejected",
-            Verdict::Retry => "to be retried",
-            Verdict::Trap => "trapped",
-            Verdict::Exceeded => "over a limit",
-            Verdict::Invalid => "no valid outcome",
+            InvokeVerdict::Done => "done",
+            InvokeVerdict::Ignored => "ignored",
+            InvokeVerdict::Rejected => "rejected",
+            InvokeVerdict::Retry => "to be retried",
+            InvokeVerdict::Trap => "trapped",
+            InvokeVerdict::Exceeded => "over a limit",
+            InvokeVerdict::Invalid => "no valid outcome",
         };
         let line = format!("{}: {verdict}: {}", report.handler, shown(reason));
         match report.outcome.is_good() {
@@ -250,7 +250,7 @@ fn shown(text: &str) -> std::borrow::Cow<'_, str> {
     printable::line(text, usize::MAX)
 }
 
-fn print_outcome(report: &Report) {
+fn print_outcome(report: &InvokeReport) {
     output::line(&match &report.state {
         State::Keep => "state   stays as it is".to_owned(),
         State::Put(document) => format!("state   {}", shown(document.get())),

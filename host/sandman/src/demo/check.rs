@@ -32,7 +32,7 @@ pub(super) struct Seen {
 
 /// What the check found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct DemoVerdict {
     /// Events looked at, without repetitions.
     pub(super) events: usize,
     /// Owed, and not there.
@@ -46,7 +46,7 @@ pub(super) struct Verdict {
     pub(super) aborted: usize,
 }
 
-impl Verdict {
+impl DemoVerdict {
     /// Whether everything is as promised.
     pub(super) fn holds(&self) -> bool {
         self.lost.is_empty() && self.doubled.is_empty() && self.disordered.is_empty()
@@ -55,8 +55,8 @@ impl Verdict {
 
 /// Compares. `seen` is in the order of reading, which is the order of each user's events of one type. A record that was
 /// written within `outage` may be seen again.
-pub(super) fn check(owed: &[Owed], seen: &[Seen], outage: Option<(i64, i64)>) -> Verdict {
-    let mut verdict = Verdict::default();
+pub(super) fn check(owed: &[Owed], seen: &[Seen], outage: Option<(i64, i64)>) -> DemoVerdict {
+    let mut verdict = DemoVerdict::default();
     let mut written: HashMap<&str, i64> = HashMap::new();
     let mut open: HashSet<(&str, &str)> = owed.iter().map(|owed| (owed.cause.as_str(), owed.event_type)).collect();
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use console::{Style, Term, style};
 
-use super::check::{Seen, Verdict};
+use super::check::{DemoVerdict, Seen};
 use super::users::Request;
 use super::wrap::wrap;
 
@@ -113,8 +113,8 @@ impl Story {
     }
 
     /// What the check found. Nothing more is said after it.
-    pub(super) fn verdict(&self, verdict: &Verdict, failed: &[String]) {
-        let Verdict { events, aborted, .. } = verdict;
+    pub(super) fn verdict(&self, verdict: &DemoVerdict, failed: &[String]) {
+        let DemoVerdict { events, aborted, .. } = verdict;
         if verdict.holds() && failed.is_empty() {
             let whole = "none lost, none doubled, every user's old and new values in one chain; \
                          no user met the versions in another order than first, second, first";

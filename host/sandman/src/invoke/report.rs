@@ -14,7 +14,7 @@ use sandman_core::outcome::{Reply, StateChange};
 /// How an invocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum InvokeVerdict {
     /// The handler decided something.
     Done,
     /// The handler does not consume the event; the guest was not called.
@@ -31,7 +31,7 @@ pub enum Verdict {
     Invalid,
 }
 
-impl Verdict {
+impl InvokeVerdict {
     /// Whether the trigger would be done with, without a dead letter.
     pub fn is_good(self) -> bool {
         matches!(self, Self::Done | Self::Ignored)
@@ -41,13 +41,13 @@ impl Verdict {
 /// What came of an invocation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct InvokeReport {
     /// The handler's name.
     pub handler: String,
     /// The component's sha256, lower-case hex.
     pub digest: String,
     /// How it ended.
-    pub outcome: Verdict,
+    pub outcome: InvokeVerdict,
     /// Why it is no outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -130,10 +130,10 @@ pub struct Answer {
     pub body: Option<Json>,
 }
 
-impl Report {
+impl InvokeReport {
     pub(super) fn new(
         bench: &Bench<'_>,
-        (outcome, reason): (Verdict, Option<String>),
+        (outcome, reason): (InvokeVerdict, Option<String>),
         (decision, key): (Decision, &str),
     ) -> Self {
         Self {

@@ -6,7 +6,7 @@ use sandman_core::store::StoreError;
 
 /// What went wrong inside the store, before the store's name is put to it.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum SqliteFault {
     /// SQLite refused a statement; the transaction was or will be rolled back.
     Sql(rusqlite::Error),
     /// SQLite reported an error while it made a transaction durable: what is on the disk is not known.
@@ -19,13 +19,13 @@ pub(super) enum Fault {
     Refused(String),
 }
 
-impl From<rusqlite::Error> for Fault {
+impl From<rusqlite::Error> for SqliteFault {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sql(error)
     }
 }
 
-impl Fault {
+impl SqliteFault {
     /// The error of [`Store`](sandman_core::store::Store) for the store of that name.
     pub(super) fn named(self, name: &str) -> StoreError {
         match self {

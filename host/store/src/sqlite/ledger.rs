@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use rusqlite::{Connection, Row, params};
 
-use super::fault::{Fault, from_sql, to_sql};
+use super::fault::{SqliteFault, from_sql, to_sql};
 use super::schema;
 use sandman_core::store::BatchNo;
 
@@ -39,11 +39,11 @@ impl Ledger {
     }
 
     /// Writes the counters, if this process is still the last one to have opened the store.
-    pub(super) fn write(&self, connection: &Connection) -> Result<(), Fault> {
+    pub(super) fn write(&self, connection: &Connection) -> Result<(), SqliteFault> {
         let mut update = connection.prepare_cached(schema::SET_LEDGER)?;
         let (last, published) = (to_sql(self.last), to_sql(self.published));
         match update.execute(params![last, published, self.claimed, self.next_row, self.generation])? {
-            0 => Err(Fault::Conflict {
+            0 => Err(SqliteFault::Conflict {
                 what: "owner",
                 detail: format!("it was opened again since run {} opened it", self.generation),
             }),
@@ -95,7 +95,7 @@ pub(super) struct NewHandlers<'a> {
 
 impl NewHandlers<'_> {
     /// The number of a handler, made now if it is new.
-    pub(super) fn id(&mut self, name: &Arc<str>) -> Result<i64, Fault> {
+    pub(super) fn id(&mut self, name: &Arc<str>) -> Result<i64, SqliteFault> {
         if let Some(id) = self.known.id(name).or_else(|| self.new.get(name).copied()) {
             return Ok(id);
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 
-use super::fault::Fault;
+use super::fault::SqliteFault;
 use super::schema;
 
 /// Connections beside the first. A read takes microseconds, so a few serve many workers.
@@ -34,7 +34,7 @@ impl Readers {
     }
 
     /// Runs a query; waits for a connection while all are in use.
-    pub(super) fn with<T>(&self, query: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+    pub(super) fn with<T>(&self, query: impl FnOnce(&Connection) -> Result<T, SqliteFault>) -> Result<T, SqliteFault> {
         let idle = self.more.iter().find_map(Mutex::try_lock);
         query(&idle.unwrap_or_else(|| self.first.lock()))
     }

@@ -56,7 +56,7 @@ impl Scene {
         let mut writer = self.store().writer.lock();
         let given_up = writer.commit_with(commit, 7, &self.store().handlers, |_| {
             meanwhile();
-            Err(Fault::Damaged("given up".to_owned()))
+            Err(SqliteFault::Damaged("given up".to_owned()))
         });
         given_up.unwrap_err();
     }

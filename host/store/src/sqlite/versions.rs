@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
-use super::fault::{Fault, from_sql, to_sql};
+use super::fault::{SqliteFault, from_sql, to_sql};
 use super::{SqliteStore, schema};
 use sandman_core::store::{Action, Activation, Active, KeptVersion, NewVersion, Outcome, StoreError, VersionStore};
 
@@ -48,7 +48,7 @@ impl VersionStore for SqliteStore {
             if let Some(bytes) = &found
                 && format!("{:x}", Sha256::digest(bytes)) != digest
             {
-                return Err(Fault::Damaged(format!(
+                return Err(SqliteFault::Damaged(format!(
                     "the bytes of the component {digest} have changed; restore the file from a backup"
                 )));
             }
@@ -70,7 +70,7 @@ impl VersionStore for SqliteStore {
                 let size = i64::try_from(component.len()).unwrap_or(i64::MAX);
                 let row = params![id, to_sql(number), digest, size, now_millis];
                 if connection.execute(schema::ADD_VERSION, row)? == 0 {
-                    return Err(Fault::Conflict {
+                    return Err(SqliteFault::Conflict {
                         what: "version",
                         detail: format!("handler {handler}, version {number} is another component"),
                     });
@@ -88,7 +88,7 @@ impl VersionStore for SqliteStore {
                 let before = active(connection, id)?;
                 let row = params![id, to_sql(number), activation.at_millis];
                 if connection.execute(schema::SET_ACTIVE, row)? == 0 {
-                    return Err(Fault::Conflict {
+                    return Err(SqliteFault::Conflict {
                         what: "version",
                         detail: format!("handler {handler}, version {number} is not kept"),
                     });
@@ -157,7 +157,7 @@ fn active(connection: &Connection, handler: i64) -> rusqlite::Result<Option<Acti
     found.optional()
 }
 
-fn add_activation(connection: &Connection, handler: i64, activation: &Activation) -> Result<(), Fault> {
+fn add_activation(connection: &Connection, handler: i64, activation: &Activation) -> Result<(), SqliteFault> {
     let Activation {
         number,
         digest,
@@ -183,8 +183,8 @@ fn add_activation(connection: &Connection, handler: i64, activation: &Activation
     Ok(())
 }
 
-fn word<T: FromStr<Err: std::fmt::Display>>(row: &Row<'_>, at: usize) -> Result<T, Fault> {
+fn word<T: FromStr<Err: std::fmt::Display>>(row: &Row<'_>, at: usize) -> Result<T, SqliteFault> {
     let text: String = row.get(at)?;
     text.parse()
-        .map_err(|error: T::Err| Fault::Damaged(format!("a history: {error}")))
+        .map_err(|error: T::Err| SqliteFault::Damaged(format!("a history: {error}")))
 }

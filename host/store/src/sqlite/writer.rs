@@ -6,7 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::batch;
-use super::fault::{self, Fault, from_sql, to_sql};
+use super::fault::{self, SqliteFault, from_sql, to_sql};
 use super::ledger::{Handlers, Ledger, NewHandlers};
 use super::schema;
 use sandman_core::event::OutRecord;
@@ -68,7 +68,7 @@ impl Writer {
     }
 
     /// Everything in `commit`, or nothing of it.
-    pub(super) fn commit(&mut self, commit: &Commit, now: i64, handlers: &Handlers) -> Result<Committed, Fault> {
+    pub(super) fn commit(&mut self, commit: &Commit, now: i64, handlers: &Handlers) -> Result<Committed, SqliteFault> {
         self.commit_with(commit, now, handlers, |_| {
             faults::at(Step::Written);
             Ok(())
@@ -81,8 +81,8 @@ impl Writer {
         commit: &Commit,
         now: i64,
         handlers: &Handlers,
-        last: impl FnOnce(&Connection) -> Result<(), Fault>,
-    ) -> Result<Committed, Fault> {
+        last: impl FnOnce(&Connection) -> Result<(), SqliteFault>,
+    ) -> Result<Committed, SqliteFault> {
         let mut ledger = self.ledger;
         let records = encode(&commit.outbox)?;
         let (rows, added) = transact(&mut self.connection, |connection| {
@@ -119,7 +119,7 @@ impl Writer {
     }
 
     /// A cursor names the store.
-    pub(super) fn claimed(&mut self) -> Result<(), Fault> {
+    pub(super) fn claimed(&mut self) -> Result<(), SqliteFault> {
         let ledger = Ledger {
             claimed: true,
             ..self.ledger
@@ -130,7 +130,7 @@ impl Writer {
     }
 
     /// Forgets progress, attempts and outbox. Nothing of the store is on Kafka any more; numbers still go on.
-    pub(super) fn forget_kafka(&mut self) -> Result<(), Fault> {
+    pub(super) fn forget_kafka(&mut self) -> Result<(), SqliteFault> {
         let ledger = Ledger {
             published: 0,
             claimed: false,
@@ -141,11 +141,11 @@ impl Writer {
             ledger.write(connection)
         })?;
         self.ledger = ledger;
-        self.recount().map_err(Fault::Sql)
+        self.recount().map_err(SqliteFault::Sql)
     }
 
     /// Goes on above the batch `cursor` of another store; what waits is numbered anew if the cursor would cover it.
-    pub(super) fn adopt(&mut self, cursor: BatchNo) -> Result<(), Fault> {
+    pub(super) fn adopt(&mut self, cursor: BatchNo) -> Result<(), SqliteFault> {
         let mut ledger = self.ledger;
         ledger.last = ledger.last.max(cursor);
         ledger.published = ledger.published.max(cursor);
@@ -166,15 +166,15 @@ impl Writer {
             ledger.write(connection)
         })?;
         self.ledger = ledger;
-        self.recount().map_err(Fault::Sql)
+        self.recount().map_err(SqliteFault::Sql)
     }
 
     /// A transaction of its own that changes nothing of what is kept in memory but the handlers' numbers.
     pub(super) fn aside<T>(
         &mut self,
         handlers: &Handlers,
-        work: impl FnOnce(&Connection, &mut NewHandlers<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl FnOnce(&Connection, &mut NewHandlers<'_>) -> Result<T, SqliteFault>,
+    ) -> Result<T, SqliteFault> {
         let ledger = self.ledger;
         let (done, added) = transact(&mut self.connection, |connection| {
             let mut ids = handlers.within(connection);
@@ -209,32 +209,35 @@ impl Writer {
 }
 
 /// Runs `work` in a transaction of its own. On any error it is rolled back, as it is when `work` panics.
-fn transact<T>(connection: &mut Connection, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Connection) -> Result<T, SqliteFault>,
+) -> Result<T, SqliteFault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match work(&transaction) {
         Ok(value) => match transaction.commit() {
             Ok(()) => Ok(value),
             // `commit` tried to roll back on its way out, unless SQLite had done so by itself.
-            Err(error) if fault::undone(&error) && connection.is_autocommit() => Err(Fault::Sql(error)),
-            Err(error) => Err(Fault::Unknown(error)),
+            Err(error) if fault::undone(&error) && connection.is_autocommit() => Err(SqliteFault::Sql(error)),
+            Err(error) => Err(SqliteFault::Unknown(error)),
         },
         // SQLite ends the transaction by itself when the disk is full.
         Err(fault) if transaction.is_autocommit() => Err(fault),
         Err(fault) => match transaction.rollback() {
             Ok(()) => Err(fault),
-            Err(error) => Err(Fault::Unknown(error)),
+            Err(error) => Err(SqliteFault::Unknown(error)),
         },
     }
 }
 
 /// The records as the bytes of a batch; `None` if there are none.
-fn encode(records: &[OutRecord]) -> Result<Option<Vec<u8>>, Fault> {
+fn encode(records: &[OutRecord]) -> Result<Option<Vec<u8>>, SqliteFault> {
     if records.is_empty() {
         return Ok(None);
     }
-    let bytes = batch::encode(records).map_err(Fault::Refused)?;
+    let bytes = batch::encode(records).map_err(SqliteFault::Refused)?;
     if bytes.len() > BATCH_BYTES {
-        return Err(Fault::Refused(format!(
+        return Err(SqliteFault::Refused(format!(
             "one commit wants to publish {} bytes, {BATCH_BYTES} are the most it holds; lower [host] batch",
             bytes.len()
         )));
@@ -247,7 +250,7 @@ fn write_states(
     states: &[StateWrite],
     handlers: &mut NewHandlers<'_>,
     ledger: &mut Ledger,
-) -> Result<Vec<Option<(RowId, u64)>>, Fault> {
+) -> Result<Vec<Option<(RowId, u64)>>, SqliteFault> {
     let mut update = connection.prepare_cached(schema::SET_STATE)?;
     let mut rows = Vec::with_capacity(states.len());
     for write in states {
@@ -288,9 +291,9 @@ fn write_states(
 }
 
 /// Names the row and not the key: the key is a user.
-fn newer_state(write: &StateWrite) -> Fault {
+fn newer_state(write: &StateWrite) -> SqliteFault {
     let handler = &write.handler;
-    Fault::Conflict {
+    SqliteFault::Conflict {
         what: "state",
         detail: match write.base {
             Some((row, revision)) => format!("handler {handler}, row {} is not at revision {revision}", row.0),
@@ -304,15 +307,15 @@ fn write_progress(
     progress: &[ProgressWrite],
     handlers: &mut NewHandlers<'_>,
     generation: i64,
-) -> Result<(), Fault> {
+) -> Result<(), SqliteFault> {
     let mut upsert = connection.prepare_cached(schema::SET_PROGRESS)?;
     for write in progress {
-        let done = batch::encode_progress(&write.progress).map_err(Fault::Refused)?;
+        let done = batch::encode_progress(&write.progress).map_err(SqliteFault::Refused)?;
         let (handler, partition) = (handlers.id(&write.handler)?, &write.partition);
         let epoch = to_sql(write.epoch);
         let row = params![handler, partition.topic, partition.partition, generation, epoch, done];
         if upsert.execute(row)? == 0 {
-            return Err(Fault::Conflict {
+            return Err(SqliteFault::Conflict {
                 what: "progress",
                 detail: format!(
                     "handler {}, {partition} was assigned anew after {}",
@@ -325,7 +328,7 @@ fn write_progress(
 }
 
 /// Adds answers, and forgets those whose time is over.
-fn write_answers(connection: &Connection, writes: &[AnswerWrite], now: i64) -> Result<(), Fault> {
+fn write_answers(connection: &Connection, writes: &[AnswerWrite], now: i64) -> Result<(), SqliteFault> {
     if writes.is_empty() {
         return Ok(());
     }
@@ -349,7 +352,7 @@ fn write_attempts(
     connection: &Connection,
     attempts: &[AttemptWrite],
     handlers: &mut NewHandlers<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), SqliteFault> {
     for write in attempts {
         let (handler, partition) = (handlers.id(&write.handler)?, &write.partition);
         match &write.attempts {
@@ -372,7 +375,12 @@ fn write_attempts(
     Ok(())
 }
 
-fn add_batch(connection: &Connection, records: Option<&[u8]>, now: i64, ledger: &mut Ledger) -> Result<(), Fault> {
+fn add_batch(
+    connection: &Connection,
+    records: Option<&[u8]>,
+    now: i64,
+    ledger: &mut Ledger,
+) -> Result<(), SqliteFault> {
     if let Some(records) = records {
         ledger.last += 1;
         let mut insert = connection.prepare_cached(schema::ADD_BATCH)?;
@@ -381,12 +389,12 @@ fn add_batch(connection: &Connection, records: Option<&[u8]>, now: i64, ledger: 
     Ok(())
 }
 
-fn drop_published(connection: &Connection, published: Option<BatchNo>, ledger: &mut Ledger) -> Result<(), Fault> {
+fn drop_published(connection: &Connection, published: Option<BatchNo>, ledger: &mut Ledger) -> Result<(), SqliteFault> {
     let Some(published) = published else {
         return Ok(());
     };
     if published > ledger.last {
-        return Err(Fault::Refused(format!(
+        return Err(SqliteFault::Refused(format!(
             "batch {published} is said to be on Kafka, but the newest batch is {}: the file is older than what was \
              published",
             ledger.last
