@@ -15,7 +15,7 @@ use super::consume_error::ConsumeError;
 use super::doubt::Doubts;
 use super::health::KafkaHealth;
 use super::orders::Orders;
-use super::polling::Polling;
+use super::polling::{OnFatal, Polling};
 use super::rebalance::Member;
 use super::settings::KafkaSettings;
 use sandman_core::broker::Intake;
@@ -111,43 +111,91 @@ pub fn spawn_consumer(
     intake: Arc<dyn Intake>,
     health: &Arc<KafkaHealth>,
 ) -> Result<ConsumerHandle, ConsumeError> {
-    let member = Member {
-        monitor: Monitor::new(health.client(&format!("consumer of {}", options.handler))),
-        intake,
-        topics: Topics::new(&options.topics),
-        assignment: Mutex::new(Assignment::default()),
-        fault: Mutex::new(None),
-        last_reason: Mutex::default(),
-        quiet: AtomicBool::new(false),
+    let ConsumerOptions { handler, on_fatal, .. } = options;
+    let make = Making {
+        handler: Arc::clone(&handler),
+        group: options.group,
+        name: options.member,
+        topics: options.topics,
         signature: options.signature,
-        embedded: settings.embedded,
         adopt: options.adopt,
-        again: AtomicBool::new(false),
-        fetched_by: Mutex::default(),
+        settings: settings.clone(),
+        intake,
+        health: Arc::clone(health),
     };
-    let consumer: BaseConsumer<Member> = settings
-        .consumer(&options.group, &options.member)
-        .create_with_context(member)
-        .map_err(|error| ConsumeError::Settings(error.to_string()))?;
-    consumer
-        .subscribe(&consumer.context().topics.names())
-        .map_err(|error| ConsumeError::Settings(error.to_string()))?;
     let orders = Arc::new(Orders::default());
+    let first = make.polling(&orders)?;
     let (end, ended) = mpsc::channel();
-    let doubts = Doubts::new(Arc::clone(&options.handler), settings.clone(), Arc::clone(health));
-    let polling = Polling::new(consumer, Arc::clone(&orders), options.group, doubts);
-    let on_fatal = options.on_fatal;
+    let told = Arc::clone(&orders);
     let thread = thread::Builder::new()
-        .name(format!("consume {}", options.handler))
+        .name(format!("consume {handler}"))
         .spawn(move || {
-            let outcome = polling.run(on_fatal);
+            let outcome = make.run(first, &told, Some(on_fatal));
             // Nobody may be waiting any more.
             drop(end.send(outcome));
         })?;
     Ok(ConsumerHandle {
-        handler: options.handler,
+        handler,
         orders,
         ended: Mutex::new(ended),
         thread,
     })
+}
+
+/// Everything that a consumer is made of, and made of again.
+struct Making {
+    handler: Arc<str>,
+    group: String,
+    name: String,
+    topics: Vec<Arc<str>>,
+    signature: String,
+    adopt: bool,
+    settings: KafkaSettings,
+    intake: Arc<dyn Intake>,
+    health: Arc<KafkaHealth>,
+}
+
+impl Making {
+    fn run(&self, first: Polling, orders: &Arc<Orders>, mut on_fatal: Option<OnFatal>) -> Result<(), ConsumeError> {
+        let mut polling = first;
+        loop {
+            if let Some(outcome) = polling.run(&mut on_fatal) {
+                return outcome;
+            }
+            polling = self.polling(orders)?;
+        }
+    }
+
+    /// A consumer that has joined nothing yet.
+    fn polling(&self, orders: &Arc<Orders>) -> Result<Polling, ConsumeError> {
+        let member = Member {
+            monitor: Monitor::new(self.health.client(&format!("consumer of {}", self.handler))),
+            intake: Arc::clone(&self.intake),
+            topics: Topics::new(&self.topics),
+            assignment: Mutex::new(Assignment::default()),
+            fault: Mutex::new(None),
+            last_reason: Mutex::default(),
+            quiet: AtomicBool::new(false),
+            signature: self.signature.clone(),
+            embedded: self.settings.embedded,
+            adopt: self.adopt,
+            again: AtomicBool::new(false),
+            lost: Mutex::default(),
+            fetched_by: Mutex::default(),
+        };
+        let consumer: BaseConsumer<Member> = self
+            .settings
+            .consumer(&self.group, &self.name)
+            .create_with_context(member)
+            .map_err(|error| ConsumeError::Settings(error.to_string()))?;
+        consumer
+            .subscribe(&consumer.context().topics.names())
+            .map_err(|error| ConsumeError::Settings(error.to_string()))?;
+        let doubts = Doubts::new(
+            Arc::clone(&self.handler),
+            self.settings.clone(),
+            Arc::clone(&self.health),
+        );
+        Ok(Polling::new(consumer, Arc::clone(orders), self.group.clone(), doubts))
+    }
 }

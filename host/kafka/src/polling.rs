@@ -30,8 +30,13 @@ const TELL: Duration = Duration::from_secs(3);
 const POSITIONS: Duration = Duration::from_secs(1);
 /// How long a consumer that leaves its group for good polls on, so that the group hears of it before it closes.
 const LEAVE: Duration = Duration::from_secs(1);
+/// How long after a session was lost a refusal may be the echo of it.
+const OUTAGE: Duration = Duration::from_secs(30);
 /// How long the search for the partition with a lost offset may take.
 const SEARCH: Duration = Duration::from_secs(5);
+
+/// Called once if the consumer ends by itself.
+pub(super) type OnFatal = Box<dyn FnOnce(&ConsumeError) + Send>;
 
 /// A consumer and its loop.
 pub(super) struct Polling {
@@ -59,17 +64,55 @@ impl Polling {
 
     /// Closing the consumer can hang for as long as the cluster is silent; it happens on this thread, which nobody but
     /// [`ConsumerHandle::join`] waits for.
-    pub(super) fn run(mut self, on_fatal: Box<dyn FnOnce(&ConsumeError) + Send>) -> Result<(), ConsumeError> {
+    ///
+    /// Returns `None` where the consumer is to be made anew: see [`Polling::fenced_itself`].
+    pub(super) fn run(mut self, on_fatal: &mut Option<OnFatal>) -> Option<Result<(), ConsumeError>> {
         let outcome = self.poll_until_stopped();
+        if self.fenced_itself(&outcome) {
+            self.give_back();
+            return None;
+        }
         match &outcome {
             Ok(()) => self.last_word(),
-            Err(error) => on_fatal(error),
+            Err(error) => {
+                if let Some(on_fatal) = on_fatal.take() {
+                    on_fatal(error);
+                }
+            }
         }
         if self.orders.leave.load(Ordering::Relaxed) {
             self.leave();
         }
         drop(self.consumer);
-        outcome
+        Some(outcome)
+    }
+
+    /// Whether it was this very consumer that took its own place. After an outage the library joins under a new member id,
+    /// and a request of the former one that it sends again is refused as that of a fenced member. A second host fences a
+    /// member whose session is alive; where it came during an outage, it is found out at the next refusal.
+    fn fenced_itself(&self, outcome: &Result<(), ConsumeError>) -> bool {
+        matches!(outcome, Err(ConsumeError::Fenced(_)))
+            && !self.orders.stop.load(Ordering::Relaxed)
+            && self.member().lost.lock().is_some_and(|lost| lost.elapsed() < OUTAGE)
+    }
+
+    /// Closes the consumer; what it had is taken from the intake.
+    fn give_back(self) {
+        tracing::warn!(
+            group = %self.group,
+            "the group refuses this member after an outage, as one of its former requests came late; joining it anew"
+        );
+        let member = Arc::clone(self.consumer.context());
+        drop(self.consumer);
+        let left: Vec<_> = member
+            .assignment
+            .lock()
+            .slots()
+            .map(|slot| slot.partition.clone())
+            .collect();
+        if !left.is_empty() {
+            member.intake.revoked(&left);
+        }
     }
 
     fn member(&self) -> &Member {

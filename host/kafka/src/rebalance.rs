@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
@@ -51,6 +51,8 @@ pub(super) struct Member {
     pub(super) adopt: bool,
     /// Set when partitions were not taken because the group did not say what it knows of them: the loop joins again.
     pub(super) again: AtomicBool,
+    /// When the session was last lost, other than by being fenced.
+    pub(super) lost: Mutex<Option<Instant>>,
     /// The topics that the library fetches under their names.
     pub(super) fetched_by: Mutex<HashMap<Arc<str>, TopicId>>,
 }
@@ -278,6 +280,8 @@ impl Member {
         }
         if !lost {
             self.tell_group(consumer, &slots);
+        } else if consumer.client().fatal_error().is_none() {
+            *self.lost.lock() = Some(Instant::now());
         }
         let given = list(&partitions);
         let answer = match consumer.rebalance_protocol() {
