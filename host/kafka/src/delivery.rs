@@ -26,6 +26,19 @@ pub(super) struct Deliveries {
     monitor: Monitor,
     count: Mutex<Count>,
     reached: Condvar,
+    /// The topic that may not be written to, by the library's log: Kafka refuses such a transaction before any record is sent,
+    /// and the records of all its topics fail alike.
+    forbidden: Mutex<Option<String>>,
+}
+
+/// The library's log says with these words that a partition cannot be part of the transaction, before its records fail.
+const NOT_ADDED: &str = "Failed to add partition \"";
+const FORBIDDEN: &str = "Topic authorization failed";
+
+fn forbidden(line: &str) -> Option<&str> {
+    let (_, name) = line.split_once(NOT_ADDED)?;
+    let (topic, reason) = name.split_once('"')?;
+    reason.contains(FORBIDDEN).then_some(topic)
 }
 
 #[derive(Default)]
@@ -42,6 +55,7 @@ impl Deliveries {
             monitor,
             count: Mutex::default(),
             reached: Condvar::new(),
+            forbidden: Mutex::default(),
         }
     }
 
@@ -52,6 +66,11 @@ impl Deliveries {
     /// Starts to count anew, for the next transaction.
     pub(super) fn reset(&self) {
         *self.count.lock() = Count::default();
+    }
+
+    /// The topic that may not be written to, where that is why records failed.
+    pub(super) fn forbidden(&self) -> Option<String> {
+        self.forbidden.lock().clone()
     }
 
     /// Deliveries so far, failed ones included.
@@ -75,6 +94,9 @@ impl Deliveries {
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        if let Some(topic) = forbidden(line) {
+            *self.forbidden.lock() = Some(topic.to_owned());
+        }
         self.monitor.on_log(level, facility, line);
     }
 
@@ -108,5 +130,18 @@ impl ProducerContext for Deliveries {
         if count.done >= count.wanted || count.failed.is_some() {
             self.reached.notify_all();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_topic_that_may_not_be_written_to_is_read_from_the_log() {
+        let line = "[thrd:main]: 127.0.0.1:9092/1: Failed to add partition \"a.b-c\" [2] to transaction: Broker: Topic authorization failed";
+        assert_eq!(forbidden(line), Some("a.b-c"));
+        let skipped = line.replace("Topic authorization failed", "Operation not attempted");
+        assert_eq!(forbidden(&skipped), None);
     }
 }

@@ -247,11 +247,20 @@ impl TransactionalPublisher {
                     ));
                 }
                 Ok(false) => {}
-                Err(undelivered) => {
-                    return Err(self.explained(record_fault(&undelivered, &self.options.transactional_id)));
-                }
+                Err(undelivered) => return Err(self.explained(self.undelivered(undelivered)?)),
             }
         }
+    }
+
+    /// A record of any topic fails where another topic may not be written to.
+    fn undelivered(&self, mut undelivered: Undelivered) -> Result<TransactionFault, TransactionFault> {
+        use RDKafkaErrorCode as Code;
+        if matches!(undelivered.code, Code::PurgeQueue | Code::PurgeInflight)
+            && let Some(topic) = self.deliveries_or_fault()?.forbidden()
+        {
+            (undelivered.topic, undelivered.code) = (topic, Code::TopicAuthorizationFailed);
+        }
+        Ok(record_fault(&undelivered, &self.options.transactional_id))
     }
 
     fn commit(&self, deadline: Deadline) -> Result<(), PublishError> {
