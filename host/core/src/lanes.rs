@@ -1,6 +1,6 @@
 //! Lanes: the queue of one key of one handler, run one trigger at a time, in order, ahead of the commit.
 //!
-//! Pure: no lock, no clock, no I/O. Time comes in as monotonic milliseconds. [`sandman_engine::pipeline`] puts a lock and threads
+//! Pure: no lock, no clock, no I/O. Time comes in as monotonic milliseconds. The engine puts a lock and threads
 //! around it. A lane exists while it has work; in between, the state of its key rests in a bounded cache.
 //!
 //! A trigger passes through `waiting` -> `running` -> `ahead` (its unit waits for the commit) and is gone. When a commit

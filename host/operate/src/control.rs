@@ -1,4 +1,4 @@
-//! What an operator can see and order while the host runs. The admin API asks for it, [`sandman::run`] carries it out.
+//! What an operator can see and order while the host runs. The admin API asks for it, the binary carries it out.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
