@@ -169,7 +169,7 @@ fn a_topic_that_may_not_be_written_is_named() {
 fn a_failing_record_takes_the_transaction_back_and_the_next_goes_through() {
     let kafka = Kafka::start();
     let mut publisher = kafka.publisher();
-    let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD];
+    let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE];
     kafka
         .broker
         .order(move |cluster| cluster.request_errors(RDKafkaApiKey::Produce, &refused));
