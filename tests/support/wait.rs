@@ -8,9 +8,7 @@ use anyhow::bail;
 use crate::Result;
 
 /// How long to wait for anything. Far longer than it takes on a slow machine: reaching it means that something is wrong.
-///
-/// After a broker was restarted, its group may wait for members that are gone for two rebalance time-outs of a minute each.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Between two looks at something that cannot tell by itself that it changed.
 const LOOK: Duration = Duration::from_millis(50);
