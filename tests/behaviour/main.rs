@@ -11,6 +11,7 @@ mod crash;
 mod deploy;
 mod demo;
 mod drain;
+mod duplicates;
 mod embedded;
 mod going_back;
 mod group;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         newcomer::BEHAVIOURS,
         torn::BEHAVIOURS,
         chains::BEHAVIOURS,
+        duplicates::BEHAVIOURS,
         kafkajs::BEHAVIOURS,
         idempotency::BEHAVIOURS,
         sections::BEHAVIOURS,

@@ -35,6 +35,7 @@ fn settings(world: &World, recreated: Option<&str>) -> Result<Settings> {
         handler = handler.set("recreated", recreated);
     }
     let beside = Handler::new("beside", &sandman_tests::guest("echo")?)
+        .set("dedupe", "0")
         .consumes(&[&other])
         .emits(&["thing.counted", "thing.echoed"]);
     Ok(world

@@ -10,13 +10,15 @@ use crate::Result;
 use crate::paths::{repository, target_dir};
 use crate::settings::Handler;
 
-/// A handler `echo`: counts and folds what happened to a key, and echoes it.
+/// A handler `echo`: counts and folds what happened to a key, and echoes it. It remembers no events: an input that counts
+/// twice must show.
 ///
 /// # Errors
 /// If the guest does not build.
 pub fn echo(topics: &[&String]) -> Result<Handler> {
     let handler = Handler::new("echo", &guest("echo")?);
-    Ok(handler.consumes(topics).emits(&["thing.counted", "thing.echoed"]))
+    let handler = handler.consumes(topics).emits(&["thing.counted", "thing.echoed"]);
+    Ok(handler.set("dedupe", "0"))
 }
 
 /// A handler `hostile`: does as it is told.

@@ -97,7 +97,7 @@ impl StoreFile {
         let store = self.open()?;
         let mut rows = store.prepare(
             "SELECT json_object('key', key, 'state', json(document)) FROM state \
-             JOIN handler ON handler.id = state.handler WHERE name = ?1 ORDER BY key",
+             JOIN handler ON handler.id = state.handler WHERE name = ?1 AND state.id > 0 ORDER BY key",
         )?;
         let lines: Vec<String> = rows.query_map([handler], |row| row.get(0))?.collect::<Result<_, _>>()?;
         Ok(lines.join("\n"))

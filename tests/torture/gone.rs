@@ -160,6 +160,7 @@ fn progress(run: &Run<'_>) -> Result<BTreeMap<i32, Progress>> {
 /// What is documented for a loss that is accepted: another name for the handler, and the states taken along.
 fn start_over(run: &Run<'_>, states: &str) -> Result<Host> {
     let handler = Handler::new("anew", &guest("witness")?)
+        .set("dedupe", "0")
         .consumes(&[&run.input_topic().to_owned()])
         .emits(&witness::TYPES);
     let settings = run

@@ -19,7 +19,7 @@ use super::run::Run;
 pub(super) const TRANSACTION_TIMEOUT: &str = "kafka.options.\"transaction.timeout.ms\"";
 
 impl Run<'_> {
-    /// The handler `witness`, with quick retries.
+    /// The handler `witness`, with quick retries. It remembers no events: an input that counts twice must show.
     ///
     /// # Errors
     /// If the guest does not build.
@@ -28,6 +28,7 @@ impl Run<'_> {
         Ok(Handler::new("witness", &guest("witness")?)
             .consumes(&[&self.input_topic().to_owned()])
             .emits(&witness::TYPES)
+            .set("dedupe", "0")
             .set("retry", retry))
     }
 

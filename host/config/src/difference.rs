@@ -162,6 +162,7 @@ impl Keys {
             topics,
             key: keyed_by,
             tombstones,
+            dedupe,
             emits,
             group,
             recreated,
@@ -184,7 +185,9 @@ impl Keys {
         self.add(&key("group"), group, &new.group);
         self.add(&key("recreated"), recreated, &new.recreated);
         let given = (emits, settings, instances, limits, retry);
-        given != (&new.emits, &new.settings, &new.instances, &new.limits, &new.retry) || *tombstones != new.tombstones
+        let records = (*tombstones, *dedupe);
+        given != (&new.emits, &new.settings, &new.instances, &new.limits, &new.retry)
+            || records != (new.tombstones, new.dedupe)
     }
 }
 
@@ -237,6 +240,8 @@ mod tests {
         assert_eq!((emits.changed, emits.restart), (vec!["b".into()], vec![]));
         let tombstones = to(&BASE.replace("\"b.wasm\"", "\"b.wasm\"\ntombstones = \"dead-letter\""));
         assert_eq!((tombstones.changed, tombstones.restart), (vec!["b".into()], vec![]));
+        let dedupe = to(&BASE.replace("\"b.wasm\"", "\"b.wasm\"\ndedupe = 0"));
+        assert_eq!((dedupe.changed, dedupe.restart), (vec!["b".into()], vec![]));
         let renamed = to(&BASE.replace("handlers.b", "handlers.c"));
         assert_eq!((renamed.added, renamed.removed), (vec!["c".into()], vec!["b".into()]));
         let routed = to(&format!("{BASE}{ROUTE}"));

@@ -19,6 +19,8 @@ use sandman_core::limits::{Instances, Limits, Retry, Tombstones};
 /// Longest topic that leaves room for `.dlq`, in characters.
 const LONGEST_TOPIC: usize = 245;
 const LONGEST_NAME: usize = 63;
+/// Events that a key remembers: a producer that retries has few more than its batches in flight.
+const DEDUPE: usize = 16;
 
 /// `[handlers.<name>]`.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct HandlerConfig {
     pub key: EventKey,
     /// What becomes of records without a value.
     pub tombstones: Tombstones,
+    /// How many of the events that it handled last a key remembers, so that a producer's retry is handled once; 0 for none.
+    pub dedupe: usize,
     /// Event types it may publish; each goes to the topic `<prefix><type>`.
     pub emits: BTreeSet<String>,
     /// Its consumer group.
@@ -61,6 +65,7 @@ impl HandlerConfig {
             topics: Vec::new(),
             key: EventKey::default(),
             tombstones: Tombstones::default(),
+            dedupe: DEDUPE,
             emits: BTreeSet::new(),
             group: String::new(),
             recreated: Recreation::default(),
@@ -113,6 +118,7 @@ fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaCo
         section.refuse("key", problem);
     }
     let tombstones = section.or("tombstones", &one_of(TOMBSTONES), Tombstones::default());
+    let dedupe = section.or("dedupe", &integer(0..=1_000), DEDUPE);
     let longest = LONGEST_TOPIC.saturating_sub(kafka.topic_prefix.len());
     let emits = section.or("emits", &list(kafka_name(longest)), Vec::new());
     let group = section.or("group", &kafka_name(249), format!("{}-{name}", host.deployment));
@@ -129,6 +135,7 @@ fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaCo
         topics: topics.into_iter().map(Arc::from).collect(),
         key,
         tombstones,
+        dedupe,
         emits: emits.into_iter().collect(),
         group,
         recreated,

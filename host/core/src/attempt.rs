@@ -234,6 +234,7 @@ mod tests {
             settings: "{}".into(),
             retry: Retry::default(),
             tombstones: Tombstones::default(),
+            dedupe: 0,
         }
     }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use crate::faults::{self, Bug};
 use crate::outcome::StateChange;
+use crate::recent::RecentEvents;
 use crate::store::RowId;
 
 use cache::Cache;
@@ -69,6 +70,8 @@ pub struct Known {
     pub base: Option<(RowId, u64)>,
     /// The document that the next trigger sees.
     pub document: Option<Arc<str>>,
+    /// The events that the key has handled last.
+    pub recent: RecentEvents,
 }
 
 /// All lanes of all handlers.

@@ -17,6 +17,7 @@ pub mod schema;
 pub mod lanes;
 pub mod limits;
 pub mod progress;
+pub mod recent;
 
 // The ports.
 pub mod broker;

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::event::{OutRecord, TopicId, TopicPartition};
+use crate::outcome::StateChange;
 use crate::progress::Progress;
+use crate::recent::RecentEvents;
 
 pub use versions::{Action, Activation, Active, KeptVersion, NewVersion, Outcome, VersionStore};
 
@@ -40,11 +42,17 @@ pub struct Stored {
     pub row: RowId,
     /// How often it was written; an update must name the revision it stands on.
     pub revision: u64,
-    /// The document, JSON text.
-    pub document: Arc<str>,
+    /// The document, JSON text; `None` for a key that has no state and remembers events.
+    pub document: Option<Arc<str>>,
+    /// The events that the key has handled last.
+    pub recent: RecentEvents,
 }
 
-/// A change to the state of one (handler, key).
+/// How long the recent events of a key without a state are remembered after the last of them: 24 hours, in milliseconds.
+/// Those of a key with a state are remembered with it.
+pub const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
+/// A change to the state of one (handler, key), or to its recent events.
 #[derive(Clone, Debug)]
 pub struct StateWrite {
     /// The handler's name.
@@ -53,8 +61,10 @@ pub struct StateWrite {
     pub key: Arc<str>,
     /// The stored state it stands on; `None` where there was none.
     pub base: Option<(RowId, u64)>,
-    /// The new document; `None` deletes it.
-    pub document: Option<Arc<str>>,
+    /// What becomes of the document.
+    pub change: StateChange,
+    /// The key's recent events from now on; `None` leaves them as they are.
+    pub recent: Option<RecentEvents>,
 }
 
 /// Progress of one handler in one partition, as of this commit.
@@ -151,7 +161,7 @@ impl Commit {
 /// What a successful commit made.
 #[derive(Clone, Debug, Default)]
 pub struct Committed {
-    /// For each of [`Commit::states`], in order: the stored row and revision, `None` after a delete.
+    /// For each of [`Commit::states`], in order: the stored row and revision, `None` where nothing is stored of the key.
     pub rows: Vec<Option<(RowId, u64)>>,
     /// The outbox batch and its size in bytes, if there was anything to publish.
     pub batch: Option<(BatchNo, u64)>,
@@ -211,7 +221,7 @@ pub trait Store: Send + Sync {
     /// The name that this store was given when it was made.
     fn id(&self) -> &StoreId;
 
-    /// The state of a key, from the last commit.
+    /// The state of a key and its recent events, from the last commit.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.

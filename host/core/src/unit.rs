@@ -9,6 +9,7 @@ use crate::event::{NewEnvelope, OutRecord, Outgoing, RECORD_BYTES, TraceContext,
 use crate::lanes::{LaneKey, PartitionIx};
 use crate::outcome::{EmittedEvent, StateChange};
 use crate::progress::Span;
+use crate::recent::RecentEvents;
 use crate::store::{AnswerWrite, Attempts};
 use crate::work::{Answer, RequestId};
 
@@ -17,6 +18,8 @@ use crate::work::{Answer, RequestId};
 pub struct Unit {
     /// The lanes that run ahead on it, and what becomes of their states; empty if nothing stands on it.
     pub changes: Vec<(LaneKey, StateChange)>,
+    /// What its lanes remember from now on, where it handled an event that is to be remembered.
+    pub recent: Option<RecentEvents>,
     /// Records to publish, in order.
     pub records: Vec<OutRecord>,
     /// What it means for the trigger.

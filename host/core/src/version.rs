@@ -22,4 +22,6 @@ pub struct Version {
     pub retry: Retry,
     /// What becomes of records without a value.
     pub tombstones: Tombstones,
+    /// How many of the events that it handled last a key remembers; 0 for none.
+    pub dedupe: usize,
 }

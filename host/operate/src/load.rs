@@ -161,6 +161,7 @@ fn version(
         settings: Arc::clone(&handler.settings),
         retry: handler.retry,
         tombstones: handler.tombstones,
+        dedupe: handler.dedupe,
     })
 }
 

@@ -93,7 +93,8 @@ pub struct Problem {
 
 /// How a line compares with the store.
 enum Standing {
-    New,
+    /// The key has no state, and perhaps a row for the events that it remembers.
+    New(Option<(RowId, u64)>),
     Same,
     Other(RowId, u64),
 }
@@ -128,12 +129,13 @@ impl Import<'_> {
 
     fn standing(&self, store: &dyn Store, line: &line::Line) -> Result<Standing, StoreError> {
         let Some(stored) = store.state(&self.handler, &line.key)? else {
-            return Ok(Standing::New);
+            return Ok(Standing::New(None));
         };
-        Ok(if same(&stored.document, &line.state) {
-            Standing::Same
-        } else {
-            Standing::Other(stored.row, stored.revision)
+        let base = (stored.row, stored.revision);
+        Ok(match stored.document {
+            None => Standing::New(Some(base)),
+            Some(document) if same(&document, &line.state) => Standing::Same,
+            Some(_) => Standing::Other(base.0, base.1),
         })
     }
 }

@@ -13,6 +13,7 @@ mod open;
 mod place;
 mod readers;
 mod schema;
+mod states;
 mod versions;
 mod writer;
 
@@ -29,6 +30,7 @@ use readers::Readers;
 use sandman_core::event::{TopicId, TopicPartition};
 use sandman_core::faults;
 use sandman_core::progress::Progress;
+use sandman_core::recent::RecentEvents;
 use sandman_core::store::{
     ANSWER_MILLIS, Answered, Attempts, BatchNo, Commit, Committed, OutboxBatch, OutboxSize, RowId, Store, StoreError,
     StoreId, Stored,
@@ -117,13 +119,16 @@ impl Store for SqliteStore {
         self.read(|connection| {
             let mut query = connection.prepare_cached(schema::STATE)?;
             let found = query.query_row(params![handler, key], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get_ref(2)?.as_str()?.into()))
+                let row_id = RowId(row.get(0)?);
+                let document = row.get_ref(2)?.as_str()?;
+                Ok(Stored {
+                    row: row_id,
+                    revision: from_sql(row.get(1)?),
+                    document: states::is_state(row_id).then(|| document.into()),
+                    recent: RecentEvents::from_bytes(row.get_ref(3)?.as_blob_or_null()?.unwrap_or_default()),
+                })
             });
-            Ok(found.optional()?.map(|(row, revision, document)| Stored {
-                row: RowId(row),
-                revision: from_sql(revision),
-                document,
-            }))
+            Ok(found.optional()?)
         })
     }
 

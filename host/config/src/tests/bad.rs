@@ -104,6 +104,7 @@ const HANDLERS: &[(&str, &str, &str)] = &[
         "handlers.profile.tombstones",
         "\"skip\", \"dead-letter\"",
     ),
+    ("dedupe = 1001", "handlers.profile.dedupe", "from 0 to 1000"),
     (
         "limits = { time = \"0ms\" }",
         "handlers.profile.limits.time",

@@ -38,8 +38,8 @@ fn a_minimal_file_gets_the_documented_defaults() {
     assert_eq!(handler.group, "user-service-profile");
     assert_eq!(&*handler.settings, "{}");
     assert_eq!(
-        (&handler.key, handler.tombstones),
-        (&EventKey::Record, Tombstones::Skip)
+        (&handler.key, handler.tombstones, handler.dedupe),
+        (&EventKey::Record, Tombstones::Skip, 16)
     );
     assert_eq!(handler.instances, Instances::Fresh);
     assert_eq!(handler.limits, sandman_core::limits::Limits::default());
@@ -80,6 +80,7 @@ component = "./target/profile.wasm"
 topics = ["t"]
 key = "payload:/user/id"
 tombstones = "dead-letter"
+dedupe = 0
 emits = ["user.updated"]
 group = "g"
 recreated = "restart"
@@ -111,7 +112,7 @@ fn every_key_is_read() {
     let handler = &config.handlers[0];
     assert_eq!(handler.component, PathBuf::from("/etc/sandman/target/profile.wasm"));
     assert_eq!(Some(&handler.key), EventKey::parse("payload:/user/id").as_ref());
-    assert_eq!(handler.tombstones, Tombstones::DeadLetter);
+    assert_eq!((handler.tombstones, handler.dedupe), (Tombstones::DeadLetter, 0));
     assert_eq!(
         &*handler.settings,
         r#"{"limit":3,"names":["x"],"nested":{"on":true,"since":"2025-01-01"}}"#

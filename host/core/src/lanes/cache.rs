@@ -49,5 +49,6 @@ impl Cache {
 }
 
 fn cost(key: &LaneKey, known: &Known) -> usize {
-    key.key.len() + known.document.as_ref().map_or(0, |document| document.len()) + ENTRY_BYTES
+    let document = known.document.as_ref().map_or(0, |document| document.len());
+    key.key.len() + document + known.recent.as_bytes().len() + ENTRY_BYTES
 }

@@ -115,6 +115,7 @@ impl Model {
         let seen = job.slots[0].state.clone().unwrap_or_else(|| Known {
             base: stored.map(|(_, revision)| (RowId(i64::from(input.key)), *revision)),
             document: stored.map(|(document, _)| Arc::clone(document)),
+            ..Known::default()
         });
         let document: Arc<str> = format!("{} {}", seen.document.as_deref().unwrap_or_default(), input.sequence).into();
         let change = StateChange::Put(Arc::clone(&document));

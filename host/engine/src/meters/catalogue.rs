@@ -52,6 +52,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Records without a value that were passed over, by handler and topic",
     ),
     (
+        "sandman_duplicates_total",
+        "Events passed over because their key had handled an event with the same `eventId`, by handler and topic",
+    ),
+    (
         "sandman_invocations_total",
         "Invocations of guests, by handler and how they ended",
     ),

@@ -59,6 +59,8 @@ pub struct HandlerTopicMeters {
     pub consumed: Counter,
     /// Records without a value that were passed over.
     pub tombstones: Counter,
+    /// Events passed over because their key had handled them before.
+    pub duplicates: Counter,
     /// Triggers put back for another attempt.
     pub retries: Counter,
     /// Triggers given up.
@@ -194,6 +196,7 @@ impl HandlerTopicMeters {
         Self {
             consumed: counter!("sandman_events_consumed_total", labels()),
             tombstones: counter!("sandman_tombstones_total", labels()),
+            duplicates: counter!("sandman_duplicates_total", labels()),
             retries: counter!("sandman_retries_total", labels()),
             dead_letters: counter!("sandman_dead_letters_total", labels()),
             event_lag: histogram!("sandman_event_lag_seconds", labels()),

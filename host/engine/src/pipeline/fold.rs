@@ -9,6 +9,7 @@ use sandman_core::faults::{self, Bug};
 use sandman_core::lanes::{LaneKey, Lanes, PartitionIx, Work};
 use sandman_core::outcome::StateChange;
 use sandman_core::progress::{Progress, Span};
+use sandman_core::recent::RecentEvents;
 use sandman_core::store::{AttemptWrite, Attempts, Commit, ProgressWrite, StateWrite};
 use sandman_core::unit::{Finish, Unit};
 
@@ -58,7 +59,7 @@ impl<W: Work> Folding<'_, W> {
         self.batch.counts.push(unit.records.len());
         self.batch.commit.outbox.append(&mut unit.records);
         for (lane, change) in &unit.changes {
-            self.state(lane, change);
+            self.state(lane, change, unit.recent.as_ref());
         }
         match &unit.finish {
             Finish::Done {
@@ -79,15 +80,18 @@ impl<W: Work> Folding<'_, W> {
         }
     }
 
-    fn state(&mut self, lane: &LaneKey, change: &StateChange) {
-        let document = match change {
-            StateChange::Keep => return,
-            StateChange::Put(document) => Some(document.clone()),
-            StateChange::Delete => None,
-        };
+    fn state(&mut self, lane: &LaneKey, change: &StateChange, recent: Option<&RecentEvents>) {
+        if *change == StateChange::Keep && recent.is_none() {
+            return;
+        }
         let states = &mut self.batch.commit.states;
         if let Some(write) = self.written.get(lane).and_then(|at| states.get_mut(*at)) {
-            write.document = document;
+            if *change != StateChange::Keep {
+                write.change = change.clone();
+            }
+            if let Some(recent) = recent {
+                write.recent = Some(recent.clone());
+            }
             return;
         }
         let Some(handler) = self.registry.get(lane.handler) else {
@@ -99,7 +103,8 @@ impl<W: Work> Folding<'_, W> {
             handler: handler.name.clone(),
             key: lane.key.clone(),
             base: self.lanes.base(lane),
-            document,
+            change: change.clone(),
+            recent: recent.cloned(),
         });
     }
 

@@ -91,6 +91,7 @@ fn done(Place { partition, span, .. }: Place, record: &Record, records: Vec<OutR
     };
     Unit {
         changes: Vec::new(),
+        recent: None,
         records,
         finish,
     }

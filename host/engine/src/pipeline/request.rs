@@ -90,6 +90,7 @@ impl Pipeline {
             made.changes,
             Unit {
                 changes,
+                recent: None,
                 records: made.records,
                 finish,
             },

@@ -12,6 +12,7 @@ use sandman_core::event::{DeadLetter, OutRecord, dead_letter, iso_millis};
 use sandman_core::faults::{self, Bug};
 use sandman_core::lanes::{Change, Job, Known, Millis};
 use sandman_core::outcome::{StateChange, Trigger};
+use sandman_core::recent::EventHash;
 use sandman_core::store::{Attempts, Store, StoreError};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::version::Version;
@@ -45,6 +46,10 @@ impl Try<'_> {
             None => load(self.store, self.handler, &work.key)?,
         };
         let version = self.handler.version_for(&work.key);
+        let event = (version.dedupe > 0).then(|| EventHash::of(&work.envelope.event_id));
+        if event.is_some_and(|event| seen.recent.contains(event)) {
+            return Ok(self.duplicate(job, seen));
+        }
         let surroundings = Surroundings {
             source: self.source,
             now_millis: clock::wall_millis(),
@@ -56,25 +61,46 @@ impl Try<'_> {
         Ok(
             match measured_attempt(self.handler, &version, work.trigger(), state, &surroundings) {
                 Ok(attempted) => {
-                    let Decision { state, mut records, .. } = match attempted {
-                        Attempted::Decided(decision) => decision,
-                        Attempted::Ignored => Decision::default(),
+                    let (decision, event) = match attempted {
+                        Attempted::Decided(decision) => (decision, event),
+                        // Whatever serves later may consume it.
+                        Attempted::Ignored => (Decision::default(), None),
                     };
+                    let Decision { state, mut records, .. } = decision;
                     if faults::planted(Bug::TearUnit) {
                         records.pop();
                     }
-                    let unit = self.unit(job, state.clone(), records);
-                    done_with(seen, state, unit)
+                    let recent = event.map(|event| seen.recent.with(event, version.dedupe));
+                    let unit = Unit {
+                        recent: recent.clone(),
+                        ..self.unit(job, state.clone(), records)
+                    };
+                    let recent = recent.unwrap_or_else(|| seen.recent.clone());
+                    done_with(Known { recent, ..seen }, state, unit)
                 }
                 Err(failure) => self.refused(job, &version, seen, &failure),
             },
         )
     }
 
+    /// The event was handled before: nothing of it counts but that its record is done.
+    fn duplicate(&self, job: &Job<Input>, seen: Known) -> LaneResult {
+        let record = &self.work.record;
+        let (topic, partition, offset) = (&record.source.topic, record.source.partition, record.offset);
+        tracing::debug!(handler = &*self.handler.name, %topic, partition, offset, "a duplicate, passed over");
+        if let Some(meters) = self.handler.meters.topic(topic) {
+            meters.duplicates.increment(1);
+        }
+        let change = StateChange::Keep;
+        let unit = self.unit(job, change.clone(), Vec::new());
+        done_with(seen, change, unit)
+    }
+
     fn unit(&self, job: &Job<Input>, change: StateChange, records: Vec<OutRecord>) -> Unit {
         let lanes = job.slots.iter().map(|slot| slot.lane.clone());
         Unit {
             changes: lanes.map(|lane| (lane, change.clone())).collect(),
+            recent: None,
             records,
             finish: done(self.work, job.failed),
         }
@@ -127,6 +153,7 @@ fn again(work: &EventWork, failed: u32, wait: Duration) -> LaneResult {
     };
     let unit = Unit {
         changes: Vec::new(),
+        recent: None,
         records: Vec::new(),
         finish: Finish::Attempt {
             partition: work.partition,
@@ -155,7 +182,8 @@ pub(super) fn load(store: &dyn Store, handler: &Handler, key: &str) -> Result<Kn
     let stored = store.state(&handler.name, key)?;
     Ok(stored.map_or_else(Known::default, |stored| Known {
         base: Some((stored.row, stored.revision)),
-        document: Some(stored.document),
+        document: stored.document,
+        recent: stored.recent,
     }))
 }
 

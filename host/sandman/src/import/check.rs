@@ -56,7 +56,7 @@ impl Import<'_> {
         let Some(store) = self.store else { return Ok(None) };
         let failed = |source| ImportError::Store { written: 0, source };
         match self.standing(store, line).map_err(failed)? {
-            Standing::New => counts.added += 1,
+            Standing::New(_) => counts.added += 1,
             Standing::Same => counts.same += 1,
             Standing::Other(..) if self.overwrite => counts.replaced += 1,
             Standing::Other(..) => {

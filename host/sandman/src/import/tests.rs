@@ -45,7 +45,9 @@ impl Scene {
 
     fn state(&self, key: &str) -> Option<String> {
         let stored = self.store.state("profile", key).expect("a store that reads");
-        stored.map(|stored| stored.document.to_string())
+        stored
+            .and_then(|stored| stored.document)
+            .map(|document| document.to_string())
     }
 }
 

@@ -8,6 +8,7 @@ use super::file::{Lines, Text};
 use super::line::{Line, Rules};
 use super::progress::Progress;
 use super::{Import, ImportError, Standing};
+use sandman_core::outcome::StateChange;
 use sandman_core::store::{Commit, StateWrite, Store};
 use sandman_engine::clock;
 
@@ -54,7 +55,7 @@ impl Import<'_> {
             let failed = |source| ImportError::Store { written, source };
             let base = match self.standing(store, &line).map_err(failed)? {
                 Standing::Same => continue,
-                Standing::New => None,
+                Standing::New(base) => base,
                 Standing::Other(row, revision) if self.overwrite => Some((row, revision)),
                 Standing::Other(..) => return Err(changed()),
             };
@@ -63,7 +64,8 @@ impl Import<'_> {
                 handler: Arc::clone(&self.handler),
                 key: key.into(),
                 base,
-                document: Some(state.into()),
+                change: StateChange::Put(state.into()),
+                recent: None,
             })?;
             progress.at(lines.bytes, states);
         }
@@ -80,7 +82,9 @@ impl Import<'_> {
 
 impl Writing<'_> {
     fn add(&mut self, state: StateWrite) -> Result<(), ImportError> {
-        self.bytes += state.document.as_ref().map_or(0, |document| document.len());
+        if let StateChange::Put(document) = &state.change {
+            self.bytes += document.len();
+        }
         self.batch.push(state);
         if self.batch.len() >= BATCH || self.bytes >= BATCH_BYTES {
             self.commit()?;

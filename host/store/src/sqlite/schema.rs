@@ -6,10 +6,10 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x536e_646d;
 
 /// Version of the tables; a file with a higher one is refused, one with a lower one is brought up to it.
-pub(super) const VERSION: i32 = 3;
+pub(super) const VERSION: i32 = 4;
 
 /// The way from each version to the next, beginning with 1. A new file goes all of it, so that an old one ends up the same.
-pub(super) const STEPS: &[&str] = &[SINCE_2, SINCE_3];
+pub(super) const STEPS: &[&str] = &[SINCE_2, SINCE_3, SINCE_4];
 
 /// Since 2: whether the relay's cursor has ever named the store, and the versions of handlers. A component's bytes are kept once, however many versions they are; `replaced` is the
 /// version that a deploy replaced by this one, the way back. `active` has a row for each handler that ever served.
@@ -57,6 +57,14 @@ const SINCE_3: &str = "
         id TEXT NOT NULL,
         PRIMARY KEY (handler, topic)
     ) STRICT, WITHOUT ROWID;
+";
+
+/// Since 4: the events that a key has handled last, as hashes, in the row of its state. A key without a state that remembers
+/// some has a row with a negative number, and when it last changed.
+const SINCE_4: &str = "
+    ALTER TABLE state ADD COLUMN recent BLOB;
+    ALTER TABLE state ADD COLUMN changed INTEGER;
+    CREATE INDEX state_recent ON state (changed) WHERE id < 0;
 ";
 
 /// Names are numbered, because they stand in every row. A state is found by row id when it is updated and by
@@ -125,13 +133,30 @@ pub(super) const SET_LEDGER: &str =
 pub(super) const HANDLERS: &str = "SELECT name, id FROM handler";
 pub(super) const ADD_HANDLER: &str = "INSERT INTO handler (name) VALUES (?1)";
 
-pub(super) const STATE: &str = "SELECT id, revision, document FROM state WHERE handler = ?1 AND key = ?2";
+pub(super) const STATE: &str = "SELECT id, revision, document, recent FROM state WHERE handler = ?1 AND key = ?2";
 pub(super) const DOCUMENTS: &str = "SELECT id, document FROM state WHERE id > ?1 ORDER BY id LIMIT ?2";
-pub(super) const ADD_STATE: &str =
-    "INSERT INTO state (id, handler, key, revision, document) VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT DO NOTHING";
+pub(super) const ADD_STATE: &str = "INSERT INTO state (id, handler, key, revision, document, recent) VALUES (?1, ?2, ?3, 1, ?4, ?5) ON CONFLICT DO NOTHING";
 pub(super) const SET_STATE: &str =
     "UPDATE state SET revision = revision + 1, document = ?3 WHERE id = ?1 AND revision = ?2";
 pub(super) const DROP_STATE: &str = "DELETE FROM state WHERE id = ?1 AND revision = ?2";
+pub(super) const SET_STATE_AND_RECENT: &str =
+    "UPDATE state SET revision = revision + 1, document = ?3, recent = ?4 WHERE id = ?1 AND revision = ?2";
+pub(super) const SET_RECENT: &str =
+    "UPDATE state SET revision = revision + 1, recent = ?3 WHERE id = ?1 AND revision = ?2";
+pub(super) const HAS_ROW: &str = "SELECT 1 FROM state WHERE id = ?1 AND revision = ?2";
+/// Rows without a document: they are numbered downwards from -1.
+pub(super) const ADD_RECENT: &str = "
+    INSERT INTO state (id, handler, key, revision, document, recent, changed) VALUES (?1, ?2, ?3, 1, '', ?4, ?5)
+    ON CONFLICT DO NOTHING";
+pub(super) const SET_RECENT_ALONE: &str =
+    "UPDATE state SET revision = revision + 1, recent = ?3, changed = ?4 WHERE id = ?1 AND revision = ?2";
+pub(super) const GIVE_DOCUMENT: &str = "
+    UPDATE state SET id = ?3, revision = revision + 1, document = ?4, recent = coalesce(?5, recent), changed = NULL
+    WHERE id = ?1 AND revision = ?2";
+pub(super) const TAKE_DOCUMENT: &str = "
+    UPDATE state SET id = ?3, revision = revision + 1, document = '', recent = coalesce(?4, recent), changed = ?5
+    WHERE id = ?1 AND revision = ?2 AND coalesce(?4, recent) IS NOT NULL";
+pub(super) const DROP_RECENT: &str = "DELETE FROM state INDEXED BY state_recent WHERE id < 0 AND changed < ?1";
 
 pub(super) const PROGRESS: &str = "SELECT topic, partition, done FROM progress WHERE handler = ?1";
 pub(super) const SET_PROGRESS: &str = "

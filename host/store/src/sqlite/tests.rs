@@ -15,7 +15,9 @@ use tempfile::TempDir;
 
 use super::*;
 use sandman_core::event::{Header, Headers, OutRecord};
-use sandman_core::store::{AttemptWrite, ProgressWrite, StateWrite, VersionStore};
+use sandman_core::outcome::StateChange;
+use sandman_core::recent::EventHash;
+use sandman_core::store::{AttemptWrite, ProgressWrite, RECENT_MILLIS, StateWrite, VersionStore};
 
 /// A store in a folder that goes with it.
 struct Scene {
@@ -87,13 +89,14 @@ fn put(key: &str, base: Option<(RowId, u64)>, document: &str) -> StateWrite {
         handler: "profile".into(),
         key: key.into(),
         base,
-        document: Some(document.into()),
+        change: StateChange::Put(document.into()),
+        recent: None,
     }
 }
 
 fn delete(key: &str, base: Option<(RowId, u64)>) -> StateWrite {
     StateWrite {
-        document: None,
+        change: StateChange::Delete,
         ..put(key, base, "")
     }
 }
@@ -171,7 +174,9 @@ fn attempt(offset: i64, failed: Option<u32>) -> Commit {
 
 fn document(store: &SqliteStore, key: &str) -> Option<String> {
     let stored = store.state("profile", key).unwrap();
-    stored.map(|stored| stored.document.to_string())
+    stored
+        .and_then(|stored| stored.document)
+        .map(|document| document.to_string())
 }
 
 fn next(store: &SqliteStore) -> Option<i64> {

@@ -9,11 +9,11 @@ use super::batch;
 use super::fault::{self, SqliteFault, from_sql, to_sql};
 use super::ledger::{Handlers, Ledger, NewHandlers};
 use super::schema;
+use super::states::StateWriter;
 use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
 use sandman_core::store::{
-    ANSWER_MILLIS, AnswerWrite, Answered, AttemptWrite, BatchNo, Commit, Committed, OutboxSize, ProgressWrite, RowId,
-    StateWrite,
+    ANSWER_MILLIS, AnswerWrite, Answered, AttemptWrite, BatchNo, Commit, Committed, OutboxSize, ProgressWrite,
 };
 
 /// Bytes of records in one batch; SQLite holds values of up to a thousand million.
@@ -87,7 +87,13 @@ impl Writer {
         let records = encode(&commit.outbox)?;
         let (rows, added) = transact(&mut self.connection, |connection| {
             let mut ids = handlers.within(connection);
-            let rows = write_states(connection, &commit.states, &mut ids, &mut ledger)?;
+            let writer = StateWriter {
+                connection,
+                handlers: &mut ids,
+                ledger: &mut ledger,
+                now,
+            };
+            let rows = writer.write(&commit.states)?;
             write_progress(connection, &commit.progress, &mut ids, ledger.generation)?;
             write_attempts(connection, &commit.attempts, &mut ids)?;
             write_answers(connection, &commit.answers, now)?;
@@ -243,63 +249,6 @@ fn encode(records: &[OutRecord]) -> Result<Option<Vec<u8>>, SqliteFault> {
         )));
     }
     Ok(Some(bytes))
-}
-
-fn write_states(
-    connection: &Connection,
-    states: &[StateWrite],
-    handlers: &mut NewHandlers<'_>,
-    ledger: &mut Ledger,
-) -> Result<Vec<Option<(RowId, u64)>>, SqliteFault> {
-    let mut update = connection.prepare_cached(schema::SET_STATE)?;
-    let mut rows = Vec::with_capacity(states.len());
-    for write in states {
-        let row = match (write.base, &write.document) {
-            (Some((row, revision)), Some(document)) => {
-                if update.execute(params![row.0, to_sql(revision), document])? == 0 {
-                    return Err(newer_state(write));
-                }
-                Some((row, revision + 1))
-            }
-            (Some((row, revision)), None) => {
-                let mut delete = connection.prepare_cached(schema::DROP_STATE)?;
-                if delete.execute(params![row.0, to_sql(revision)])? == 0 {
-                    return Err(newer_state(write));
-                }
-                None
-            }
-            (None, Some(document)) => {
-                let mut insert = connection.prepare_cached(schema::ADD_STATE)?;
-                let row = ledger.next_row;
-                if insert.execute(params![row, handlers.id(&write.handler)?, write.key, document])? == 0 {
-                    return Err(newer_state(write));
-                }
-                ledger.next_row += 1;
-                Some((RowId(row), 1))
-            }
-            (None, None) => {
-                let mut query = connection.prepare_cached(schema::STATE)?;
-                if query.exists(params![handlers.id(&write.handler)?, write.key])? {
-                    return Err(newer_state(write));
-                }
-                None
-            }
-        };
-        rows.push(row);
-    }
-    Ok(rows)
-}
-
-/// Names the row and not the key: the key is a user.
-fn newer_state(write: &StateWrite) -> SqliteFault {
-    let handler = &write.handler;
-    SqliteFault::Conflict {
-        what: "state",
-        detail: match write.base {
-            Some((row, revision)) => format!("handler {handler}, row {} is not at revision {revision}", row.0),
-            None => format!("handler {handler}, a key that had no state has one"),
-        },
-    }
 }
 
 fn write_progress(

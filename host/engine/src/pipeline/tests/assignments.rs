@@ -86,7 +86,7 @@ fn started(store: &Arc<Flaky>, slow: &Arc<Mutex<HashSet<u32>>>) -> Arc<Pipeline>
         store_pause: Duration::ZERO,
         ..options()
     };
-    let registry = registry_of(Box::new(Careful::new(Arc::clone(slow))));
+    let registry = registry_of(Box::new(Careful::new(Arc::clone(slow))), 0);
     Pipeline::new(options, registry, shared, (alarm, Meters::new().host))
         .unwrap()
         .0
@@ -283,7 +283,7 @@ impl World {
         }
         for key in 0..KEYS {
             let state = tables.states.get(&name("lister", &key.to_string()));
-            let state = state.map_or("", |(_, _, document)| document);
+            let state = state.and_then(|state| state.document.as_deref()).unwrap_or_default();
             let list: Vec<_> = state.split_whitespace().collect();
             for number in 0..3 {
                 let expected = lists.remove(&(key, number)).unwrap_or_default();

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use sandman_core::event::{OutRecord, TopicId, TopicPartition};
+use sandman_core::outcome::StateChange;
 use sandman_core::progress::Progress;
+use sandman_core::recent::RecentEvents;
 use sandman_core::store::{
     AnswerWrite, Answered, Attempts, BatchNo, Commit, Committed, OutboxBatch, OutboxSize, RowId, Store, StoreError,
     StoreId, Stored,
@@ -23,7 +25,7 @@ pub(super) struct Flaky {
 
 #[derive(Default)]
 pub(super) struct Tables {
-    pub(super) states: HashMap<(String, String), (RowId, u64, Arc<str>)>,
+    pub(super) states: HashMap<(String, String), Stored>,
     pub(super) progress: HashMap<TopicPartition, Progress>,
     pub(super) attempts: HashMap<(TopicPartition, i64), Attempts>,
     pub(super) topics: HashMap<String, TopicId>,
@@ -40,6 +42,13 @@ impl Flaky {
     /// A store that takes everything.
     pub(super) fn steady() -> Arc<Self> {
         Self::that(false)
+    }
+
+    /// The document of a key that has one.
+    pub(super) fn document(&self, handler: &str, key: &str) -> String {
+        let tables = self.tables.lock();
+        let document = tables.states[&name(handler, key)].document.as_deref();
+        document.expect("a document").to_owned()
     }
 
     fn that(refuses: bool) -> Arc<Self> {
@@ -63,14 +72,7 @@ impl Store for Flaky {
 
     fn state(&self, handler: &str, key: &str) -> Result<Option<Stored>, StoreError> {
         let tables = self.tables.lock();
-        Ok(tables
-            .states
-            .get(&name(handler, key))
-            .map(|(row, revision, document)| Stored {
-                row: *row,
-                revision: *revision,
-                document: document.clone(),
-            }))
+        Ok(tables.states.get(&name(handler, key)).cloned())
     }
 
     fn documents(&self, _: RowId, _: usize) -> Result<Vec<(RowId, Arc<str>)>, StoreError> {
@@ -111,23 +113,31 @@ impl Store for Flaky {
         let mut tables = self.tables.lock();
         let mut committed = Committed::default();
         for write in &commit.states {
-            let stored = tables
-                .states
-                .get(&name(&write.handler, &write.key))
-                .map(|(row, revision, _)| (*row, *revision));
+            let count = i64::try_from(tables.states.len()).unwrap();
+            let stored = tables.states.remove(&name(&write.handler, &write.key));
             assert_eq!(
-                stored, write.base,
+                stored.as_ref().map(|stored| (stored.row, stored.revision)),
+                write.base,
                 "a write stands on another state than the stored one"
             );
-            let row = RowId(i64::try_from(tables.states.len()).unwrap());
-            let (row, revision) = stored.map_or((row, 1), |(row, revision)| (row, revision + 1));
-            match &write.document {
-                Some(document) => tables
-                    .states
-                    .insert(name(&write.handler, &write.key), (row, revision, document.clone())),
-                None => tables.states.remove(&name(&write.handler, &write.key)),
-            };
-            committed.rows.push(write.document.as_ref().map(|_| (row, revision)));
+            let mut state = stored.unwrap_or(Stored {
+                row: RowId(count),
+                revision: 0,
+                document: None,
+                recent: RecentEvents::default(),
+            });
+            state.revision += 1;
+            match &write.change {
+                StateChange::Keep => {}
+                StateChange::Put(document) => state.document = Some(document.clone()),
+                StateChange::Delete => state.document = None,
+            }
+            state.recent = write.recent.clone().unwrap_or(state.recent);
+            let is_kept = state.document.is_some() || !state.recent.is_empty();
+            committed.rows.push(is_kept.then_some((state.row, state.revision)));
+            if is_kept {
+                tables.states.insert(name(&write.handler, &write.key), state);
+            }
         }
         tables.answers.extend(commit.answers.iter().cloned());
         tables.outbox.extend(commit.outbox.iter().cloned());

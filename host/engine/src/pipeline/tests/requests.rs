@@ -106,8 +106,12 @@ fn a_request_of_two_handlers_commits_whole_or_not_at_all() {
     );
     running.stop();
     let tables = store.tables.lock();
-    let documents: Vec<_> = tables.states.values().map(|(_, _, document)| &**document).collect();
-    assert_eq!(documents, [r#""a""b""#; 2]);
+    let documents: Vec<_> = tables
+        .states
+        .values()
+        .map(|stored| stored.document.as_deref())
+        .collect();
+    assert_eq!(documents, [Some(r#""a""b""#); 2]);
 }
 
 #[test]

@@ -56,8 +56,7 @@ fn stamped() -> Arc<Registry> {
 
 /// What a key's state lists: what was seen, and by which versions.
 fn listed(store: &Flaky, handler: &str, key: &str) -> (Vec<String>, Vec<u64>) {
-    let tables = store.tables.lock();
-    let (_, _, document) = &tables.states[&name(handler, key)];
+    let document = store.document(handler, key);
     let entries = document.split(' ').map(|entry| entry.split_once('@').unwrap());
     entries
         .map(|(seen, version)| (seen.to_owned(), version.parse::<u64>().unwrap()))

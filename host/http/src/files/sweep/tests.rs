@@ -5,6 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use sandman_core::outcome::StateChange;
 use sandman_core::store::{Commit, StateWrite};
 use sandman_engine::meters::Meters;
 use sandman_store::SqliteStore;
@@ -41,7 +42,8 @@ impl Scene {
             handler: "profile".into(),
             key: key.into(),
             base: stored.map(|stored| (stored.row, stored.revision)),
-            document: Some(document.into()),
+            change: StateChange::Put(document.into()),
+            recent: None,
         };
         let commit = Commit {
             states: vec![state],

@@ -15,7 +15,7 @@ fn a_state_is_made_changed_and_deleted_by_row_and_revision() {
     scene.reopen();
     let stored = scene.store().state("profile", "u1").unwrap().unwrap();
     assert_eq!((stored.row, stored.revision), (one.unwrap().0, 2));
-    assert_eq!(&*stored.document, "{\"a\":2}");
+    assert_eq!(stored.document.as_deref(), Some("{\"a\":2}"));
     assert_eq!(document(scene.store(), "u2"), None);
 }
 
@@ -27,7 +27,7 @@ fn the_same_key_of_another_handler_is_another_state() {
     scene.commit(states(vec![put("u1", None, "1"), other]));
     assert_eq!(document(scene.store(), "u1").unwrap(), "1");
     let other = scene.store().state("preferences", "u1").unwrap().unwrap();
-    assert_eq!(&*other.document, "2");
+    assert_eq!(other.document.as_deref(), Some("2"));
     assert_eq!(scene.store().state("nobody", "u1").unwrap(), None);
 }
 
@@ -280,4 +280,75 @@ fn a_topic_that_was_made_anew_begins_without_progress_and_others_keep_theirs() {
     assert_eq!(store.attempts("profile", &at("u")).unwrap().len(), 1);
     scene.store().forget_kafka().unwrap();
     assert_eq!(scene.store().topic_id("profile", "u").unwrap(), None);
+}
+
+fn remember(write: StateWrite, ids: &[&str]) -> StateWrite {
+    let recent = ids
+        .iter()
+        .fold(RecentEvents::default(), |recent, id| recent.with(EventHash::of(id), 16));
+    StateWrite {
+        recent: Some(recent),
+        ..write
+    }
+}
+
+fn keep(key: &str, base: Option<(RowId, u64)>) -> StateWrite {
+    StateWrite {
+        change: StateChange::Keep,
+        ..put(key, base, "")
+    }
+}
+
+fn remembers(store: &SqliteStore, key: &str, id: &str) -> bool {
+    let stored = store.state("profile", key).unwrap();
+    stored.is_some_and(|stored| stored.recent.contains(EventHash::of(id)))
+}
+
+#[test]
+fn recent_events_are_kept_with_the_state_and_outlive_it() {
+    let mut scene = Scene::new();
+    // Before there is a state, with it, without it, and again.
+    let first = scene.commit(states(vec![remember(keep("u1", None), &["a"])])).rows[0];
+    assert_eq!(document(scene.store(), "u1"), None);
+    let second = scene.commit(states(vec![put("u1", first, "1")])).rows[0];
+    scene.reopen();
+    assert!(remembers(scene.store(), "u1", "a"));
+    let third = scene
+        .commit(states(vec![remember(put("u1", second, "2"), &["a", "b"])]))
+        .rows[0];
+    let fourth = scene.commit(states(vec![delete("u1", third)])).rows[0];
+    scene.reopen();
+    assert_eq!(document(scene.store(), "u1"), None);
+    assert!(remembers(scene.store(), "u1", "b"));
+    scene.commit(states(vec![remember(put("u1", fourth, "3"), &["b", "c"])]));
+    assert_eq!(document(scene.store(), "u1").as_deref(), Some("3"));
+    assert!(remembers(scene.store(), "u1", "c") && !remembers(scene.store(), "u1", "a"));
+    let places = [first, second, third, fourth].map(Option::unwrap);
+    assert!(places.iter().map(|place| place.1).eq(1..=4), "{places:?}");
+    for stale in places {
+        let write = remember(keep("u1", Some(stale)), &["d"]);
+        scene.store().commit(&states(vec![write]), 7).unwrap_err();
+    }
+}
+
+#[test]
+fn recent_events_without_a_state_are_no_documents_and_are_dropped_a_day_later() {
+    let scene = Scene::new();
+    let commit = |write: StateWrite, now: i64| scene.store().commit(&states(vec![write]), now).unwrap().rows[0];
+    let old = commit(remember(keep("old", None), &["a"]), 0);
+    let state = commit(remember(put("state", None, "{}"), &["a"]), 0);
+    assert_eq!(scene.store().documents(RowId(0), 10).unwrap().len(), 1);
+    let young = commit(remember(keep("young", None), &["a"]), 1);
+    let young = commit(remember(keep("young", young), &["a", "b"]), RECENT_MILLIS);
+    commit(remember(keep("new", None), &["a"]), RECENT_MILLIS + 1);
+    assert_eq!(scene.store().state("profile", "old").unwrap(), None);
+    assert!(remembers(scene.store(), "young", "a") && remembers(scene.store(), "state", "a"));
+    // A host that has it in memory goes on as with a key that has nothing.
+    let again = commit(remember(keep("old", old), &["b"]), RECENT_MILLIS + 2);
+    assert!(
+        again.is_some_and(|place| Some(place) != old && place.1 == 1),
+        "{again:?}"
+    );
+    assert!(remembers(scene.store(), "old", "b"));
+    assert_eq!((state.unwrap().1, young.unwrap().1), (1, 2));
 }

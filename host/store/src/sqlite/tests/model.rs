@@ -6,21 +6,32 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// What becomes of some keys, and what they remember.
+type Writes = BTreeMap<u8, (StateChange, Option<RecentEvents>)>;
+
 /// One step of a history.
 #[derive(Clone, Debug)]
 enum Step {
     /// Writes to some keys, and as many records as the number says.
-    Commit(BTreeMap<u8, Option<String>>, u8),
+    Commit(Writes, u8),
     /// The same, but one write stands on a revision that is not there.
-    Stale(BTreeMap<u8, Option<String>>),
+    Stale(Writes),
     /// So many of the batches that wait are on Kafka.
     Publish(u8),
-    Full(BTreeMap<u8, Option<String>>),
+    Full(Writes),
     Reopen,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let writes = || proptest::collection::btree_map(0u8..12, proptest::option::of(".{0,40}"), 0..8);
+    let change = || {
+        prop_oneof![
+            3 => ".{0,40}".prop_map(|document| StateChange::Put(document.into())),
+            1 => Just(StateChange::Delete),
+            1 => Just(StateChange::Keep),
+        ]
+    };
+    let recent = || proptest::collection::vec(any::<u8>(), 1..40).prop_map(|bytes| RecentEvents::from_bytes(&bytes));
+    let writes = || proptest::collection::btree_map(0u8..12, (change(), proptest::option::of(recent())), 0..8);
     let step = prop_oneof![
         6 => (writes(), 0u8..4).prop_map(|(writes, records)| Step::Commit(writes, records)),
         1 => writes().prop_map(Step::Stale),
@@ -34,37 +45,49 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// What the store should hold.
 #[derive(Default)]
 struct Model {
-    states: HashMap<u8, (RowId, u64, String)>,
+    states: HashMap<u8, Stored>,
     waiting: BTreeMap<BatchNo, Vec<OutRecord>>,
     last: BatchNo,
     published: BatchNo,
 }
 
 impl Model {
-    fn commit(&self, writes: &BTreeMap<u8, Option<String>>) -> Commit {
+    fn commit(&self, writes: &Writes) -> Commit {
         states(
             writes
                 .iter()
-                .map(|(key, document)| StateWrite {
+                .map(|(key, (change, recent))| StateWrite {
                     handler: "profile".into(),
                     key: key.to_string().into(),
-                    base: self.states.get(key).map(|(row, revision, _)| (*row, *revision)),
-                    document: document.as_deref().map(Into::into),
+                    base: self.states.get(key).map(|stored| (stored.row, stored.revision)),
+                    change: change.clone(),
+                    recent: recent.clone(),
                 })
                 .collect(),
         )
     }
 
-    fn apply(&mut self, writes: &BTreeMap<u8, Option<String>>, commit: &Commit, committed: &Committed) {
-        for ((key, document), row) in writes.iter().zip(&committed.rows) {
-            match (document, row) {
-                (Some(document), Some((row, revision))) => {
-                    self.states.insert(*key, (*row, *revision, document.clone()));
-                }
-                (None, None) => {
-                    self.states.remove(key);
-                }
-                other => panic!("{other:?}"),
+    fn apply(&mut self, writes: &Writes, commit: &Commit, committed: &Committed) {
+        for ((key, (change, recent)), row) in writes.iter().zip(&committed.rows) {
+            let (mut document, mut remembered) = match self.states.remove(key) {
+                Some(stored) => (stored.document, stored.recent),
+                None => (None, RecentEvents::default()),
+            };
+            match change {
+                StateChange::Keep => {}
+                StateChange::Put(new) => document = Some(new.clone()),
+                StateChange::Delete => document = None,
+            }
+            remembered = recent.clone().unwrap_or(remembered);
+            assert_eq!(row.is_some(), document.is_some() || !remembered.is_empty());
+            if let Some((row, revision)) = *row {
+                let stored = Stored {
+                    row,
+                    revision,
+                    document,
+                    recent: remembered,
+                };
+                self.states.insert(*key, stored);
             }
         }
         if let Some((number, _)) = committed.batch {
@@ -77,7 +100,6 @@ impl Model {
     fn check(&self, store: &SqliteStore) {
         for key in 0u8..12 {
             let stored = store.state("profile", &key.to_string()).unwrap();
-            let stored = stored.map(|state| (state.row, state.revision, state.document.to_string()));
             assert_eq!(stored.as_ref(), self.states.get(&key));
         }
         let batches = store.outbox(0, u64::MAX).unwrap();

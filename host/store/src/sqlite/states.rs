@@ -1,0 +1,196 @@
+//! The states and recent events of keys: one row for each key, found by its number and changed by its revision.
+//!
+//! The recent events of a key stand in the row of its state, so that to remember one costs no row of its own. A key that has
+//! no state and remembers events has a row with a negative number and an empty document, which is dropped
+//! [`RECENT_MILLIS`] after the last of them. A number is never given twice, and a row that gets or loses its document gets
+//! another one, so that number and revision always name one version of one key.
+
+use rusqlite::{Connection, params};
+
+use super::fault::{SqliteFault, to_sql};
+use super::ledger::{Ledger, NewHandlers};
+use super::schema;
+use sandman_core::outcome::StateChange;
+use sandman_core::recent::RecentEvents;
+use sandman_core::store::{RECENT_MILLIS, RowId, StateWrite};
+
+/// Where a row is, and how often it was written.
+type Place = (RowId, u64);
+
+/// What becomes of one key's row.
+enum RowChange<'a> {
+    /// It has a document, and these recent events or those it had.
+    Document(&'a str, Option<&'a [u8]>),
+    /// It keeps what it has of a document, and has these recent events.
+    Recent(&'a [u8]),
+    /// It has no document any more, and these recent events or those it had.
+    NoDocument(Option<&'a [u8]>),
+    /// Nothing.
+    Nothing,
+}
+
+impl<'a> RowChange<'a> {
+    fn of(write: &'a StateWrite) -> Self {
+        let recent = write.recent.as_ref().map(RecentEvents::as_bytes);
+        match (&write.change, recent) {
+            (StateChange::Put(document), recent) => Self::Document(document, recent),
+            (StateChange::Keep, Some(recent)) => Self::Recent(recent),
+            (StateChange::Keep, None) => Self::Nothing,
+            (StateChange::Delete, recent) => Self::NoDocument(recent),
+        }
+    }
+}
+
+/// Writes states within a transaction.
+pub(super) struct StateWriter<'a, 'c> {
+    pub(super) connection: &'c Connection,
+    pub(super) handlers: &'a mut NewHandlers<'c>,
+    pub(super) ledger: &'a mut Ledger,
+    /// Milliseconds since 1970.
+    pub(super) now: i64,
+}
+
+impl StateWriter<'_, '_> {
+    /// The row and the revision of each afterwards; `None` where nothing is stored of the key.
+    pub(super) fn write(mut self, states: &[StateWrite]) -> Result<Vec<Option<Place>>, SqliteFault> {
+        let mut places = Vec::with_capacity(states.len());
+        for write in states {
+            let change = RowChange::of(write);
+            let place = match write.base {
+                None => self.insert(write, &change),
+                Some(base) if is_state(base.0) => self.change_state(base, write, &change),
+                Some(base) => self.change_recent(base, write, &change),
+            };
+            places.push(place?);
+        }
+        if places.iter().flatten().any(|(row, _)| !is_state(*row)) {
+            let mut drop = self.connection.prepare_cached(schema::DROP_RECENT)?;
+            drop.execute(params![self.now - RECENT_MILLIS])?;
+        }
+        Ok(places)
+    }
+
+    fn change_state(
+        &mut self,
+        (row, revision): Place,
+        write: &StateWrite,
+        change: &RowChange<'_>,
+    ) -> Result<Option<Place>, SqliteFault> {
+        let was = to_sql(revision);
+        let changed = match change {
+            RowChange::Nothing => return Ok(write.base),
+            RowChange::Document(document, None) => {
+                let mut set = self.connection.prepare_cached(schema::SET_STATE)?;
+                set.execute(params![row.0, was, document])?
+            }
+            RowChange::Document(document, Some(recent)) => {
+                let mut set = self.connection.prepare_cached(schema::SET_STATE_AND_RECENT)?;
+                set.execute(params![row.0, was, document, recent])?
+            }
+            RowChange::Recent(recent) => {
+                let mut set = self.connection.prepare_cached(schema::SET_RECENT)?;
+                set.execute(params![row.0, was, recent])?
+            }
+            RowChange::NoDocument(recent) => {
+                let mut take = self.connection.prepare_cached(schema::TAKE_DOCUMENT)?;
+                let left = RowId(-self.ledger.next_row);
+                if take.execute(params![row.0, was, left.0, recent, self.now])? > 0 {
+                    self.ledger.next_row += 1;
+                    return Ok(Some((left, revision + 1)));
+                }
+                let mut delete = self.connection.prepare_cached(schema::DROP_STATE)?;
+                return match delete.execute(params![row.0, was])? {
+                    0 => Err(newer_state(write)),
+                    _ => Ok(None),
+                };
+            }
+        };
+        match changed {
+            0 => Err(newer_state(write)),
+            _ => Ok(Some((row, revision + 1))),
+        }
+    }
+
+    /// Changes the row of a key that has no state. It may have been dropped since it was read, as its time was over.
+    fn change_recent(
+        &mut self,
+        (row, revision): Place,
+        write: &StateWrite,
+        change: &RowChange<'_>,
+    ) -> Result<Option<Place>, SqliteFault> {
+        let was = to_sql(revision);
+        match change {
+            RowChange::Nothing => return Ok(write.base),
+            RowChange::Document(document, recent) => {
+                let mut give = self.connection.prepare_cached(schema::GIVE_DOCUMENT)?;
+                let state = RowId(self.ledger.next_row);
+                if give.execute(params![row.0, was, state.0, document, recent])? > 0 {
+                    self.ledger.next_row += 1;
+                    return Ok(Some((state, revision + 1)));
+                }
+            }
+            RowChange::Recent(recent) | RowChange::NoDocument(Some(recent)) => {
+                let mut set = self.connection.prepare_cached(schema::SET_RECENT_ALONE)?;
+                if set.execute(params![row.0, was, recent, self.now])? > 0 {
+                    return Ok(Some((row, revision + 1)));
+                }
+            }
+            RowChange::NoDocument(None) => {
+                let mut find = self.connection.prepare_cached(schema::HAS_ROW)?;
+                if find.exists(params![row.0, was])? {
+                    return Ok(write.base);
+                }
+            }
+        }
+        self.insert(write, change)
+    }
+
+    fn insert(&mut self, write: &StateWrite, change: &RowChange<'_>) -> Result<Option<Place>, SqliteFault> {
+        let row = self.ledger.next_row;
+        let (row, added) = match change {
+            RowChange::Nothing => return Ok(None),
+            RowChange::Document(document, recent) => {
+                let mut insert = self.connection.prepare_cached(schema::ADD_STATE)?;
+                let handler = self.handlers.id(&write.handler)?;
+                (row, insert.execute(params![row, handler, write.key, document, recent])?)
+            }
+            RowChange::Recent(recent) | RowChange::NoDocument(Some(recent)) => {
+                let mut insert = self.connection.prepare_cached(schema::ADD_RECENT)?;
+                let handler = self.handlers.id(&write.handler)?;
+                (
+                    -row,
+                    insert.execute(params![-row, handler, write.key, recent, self.now])?,
+                )
+            }
+            RowChange::NoDocument(None) => {
+                let mut query = self.connection.prepare_cached(schema::STATE)?;
+                return match query.exists(params![self.handlers.id(&write.handler)?, write.key])? {
+                    true => Err(newer_state(write)),
+                    false => Ok(None),
+                };
+            }
+        };
+        if added == 0 {
+            return Err(newer_state(write));
+        }
+        self.ledger.next_row += 1;
+        Ok(Some((RowId(row), 1)))
+    }
+}
+
+/// Whether the row has a document.
+pub(super) fn is_state(row: RowId) -> bool {
+    row.0 > 0
+}
+
+/// Names the row and not the key: the key is a user.
+fn newer_state(write: &StateWrite) -> SqliteFault {
+    let handler = &write.handler;
+    SqliteFault::Conflict {
+        what: "state",
+        detail: match write.base {
+            Some((row, revision)) => format!("handler {handler}, row {} is not at revision {revision}", row.0),
+            None => format!("handler {handler}, a key that had no state has one"),
+        },
+    }
+}
