@@ -86,6 +86,7 @@ impl Keys {
             versions: _,
             compile_time,
             compile_memory,
+            stack,
         } = old;
         self.add("host.source", source, &new.source);
         self.add("host.deployment", deployment, &new.deployment);
@@ -102,6 +103,7 @@ impl Keys {
         self.add("host.compiled", compiled, &new.compiled);
         self.add("host.compile_time", compile_time, &new.compile_time);
         self.add("host.compile_memory", compile_memory, &new.compile_memory);
+        self.add("host.stack", stack, &new.stack);
     }
 
     fn kafka(&mut self, old: &KafkaConfig, new: &KafkaConfig) {

@@ -14,7 +14,7 @@ use super::section::{Section, resolve};
 use super::settings;
 use sandman_core::broker::Recreation;
 use sandman_core::event::EventKey;
-use sandman_core::limits::{Instances, Limits, Retry, Tombstones};
+use sandman_core::limits::{ComponentParts, Instances, Limits, Retry, Tombstones};
 
 /// Longest topic that leaves room for `.dlq`, in characters.
 const LONGEST_TOPIC: usize = 245;
@@ -125,7 +125,7 @@ fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaCo
     let recreated = section.or("recreated", &one_of(RECREATED), Recreation::default());
     let settings = settings::read(&mut section);
     let instances = section.or("instances", &one_of(INSTANCES), Instances::Fresh);
-    let limits = read_limits(section.section("limits"));
+    let limits = read_limits(section.section("limits"), host);
     let retry = read_retry(section.section("retry"));
     let folder = section.report.folder.clone();
     section.finish();
@@ -154,8 +154,9 @@ fn event_key() -> Kind<EventKey> {
     )
 }
 
-fn read_limits(mut section: Section<'_>) -> Limits {
+fn read_limits(mut section: Section<'_>, host: &HostConfig) -> Limits {
     let default = Limits::default();
+    let most = u64::try_from(host.component).unwrap_or(u64::MAX);
     let limits = Limits {
         time: section.or(
             "time",
@@ -166,9 +167,24 @@ fn read_limits(mut section: Section<'_>) -> Limits {
         output: section.or("output", &size(1..=64 << 20), default.output),
         events: section.or("events", &integer(0..=10_000), default.events),
         log: section.or("log", &size(0..=16 << 20), default.log),
+        component: section.or("component", &size(64 << 10..=256 << 20), most),
+        parts: read_parts(&mut section),
     };
+    if limits.component > most {
+        section.refuse("component", format!("is more than host.component, {most} bytes"));
+    }
     section.finish();
     limits
+}
+
+fn read_parts(section: &mut Section<'_>) -> ComponentParts {
+    let default = ComponentParts::default();
+    ComponentParts {
+        core_instances: section.or("core_instances", &integer(1..=256), default.core_instances),
+        memories: section.or("memories", &integer(1..=16), default.memories),
+        tables: section.or("tables", &integer(1..=64), default.tables),
+        table_elements: section.or("table_elements", &integer(1..=1_000_000), default.table_elements),
+    }
 }
 
 fn read_retry(mut section: Section<'_>) -> Retry {

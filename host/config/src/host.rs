@@ -55,6 +55,8 @@ pub struct HostConfig {
     pub compile_time: Duration,
     /// Bytes of memory that compiling one component may take.
     pub compile_memory: u64,
+    /// Bytes of stack that a guest may use.
+    pub stack: usize,
 }
 
 const LOG: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -90,7 +92,7 @@ pub(super) fn read(mut section: Section<'_>) -> HostConfig {
         parked_bytes: section.or("parked_bytes", &size(64 << 10..=1 << 40), 16 << 20),
         batch: section.or("batch", &count(100_000), 2_000),
         compiled: resolve(&section.report.folder, &compiled),
-        component: section.or("component", &bytes(64 << 10..=256 << 20), 16 << 20),
+        component: section.or("component", &bytes(64 << 10..=256 << 20), 32 << 20),
         versions: section.or("versions", &count(1_000), 10),
         compile_time: section.or(
             "compile_time",
@@ -98,6 +100,8 @@ pub(super) fn read(mut section: Section<'_>) -> HostConfig {
             Duration::from_secs(60),
         ),
         compile_memory: section.or("compile_memory", &size(128 << 20..=64 << 30), 2 << 30),
+        // Guests run on threads with 2 MiB, of which the host needs some on top of a guest.
+        stack: section.or("stack", &bytes(64 << 10..=1 << 20), 512 << 10),
     };
     section.finish();
     config

@@ -15,6 +15,60 @@ pub struct Limits {
     pub events: u32,
     /// Log text of one invocation, in bytes; what is over is cut, and the cut is logged.
     pub log: u64,
+    /// The component itself, in bytes, 64 KiB to 256 MiB.
+    pub component: u64,
+    /// What an instance of the component is made of.
+    pub parts: ComponentParts,
+}
+
+/// How many of each thing an instance of a component may consist of. A Rust guest has four core instances, a JavaScript one
+/// on QuickJS seven, a Python one 38.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComponentParts {
+    /// Core instances, 1 to 256.
+    pub core_instances: u32,
+    /// Linear memories, 1 to 16.
+    pub memories: u32,
+    /// Tables, 1 to 64.
+    pub tables: u32,
+    /// Elements of one table, 1 to 1,000,000: about the number of functions that are called by their address.
+    pub table_elements: u32,
+}
+
+impl Default for ComponentParts {
+    fn default() -> Self {
+        Self {
+            core_instances: 64,
+            memories: 4,
+            tables: 8,
+            table_elements: 20_000,
+        }
+    }
+}
+
+impl ComponentParts {
+    /// The larger of both, number by number.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            core_instances: self.core_instances.max(other.core_instances),
+            memories: self.memories.max(other.memories),
+            tables: self.tables.max(other.tables),
+            table_elements: self.table_elements.max(other.table_elements),
+        }
+    }
+
+    /// The first number that is larger than in `most`: its name in the configuration, and the bound.
+    pub fn over(&self, most: &Self) -> Option<(&'static str, u32)> {
+        let pairs = [
+            ("core_instances", self.core_instances, most.core_instances),
+            ("memories", self.memories, most.memories),
+            ("tables", self.tables, most.tables),
+            ("table_elements", self.table_elements, most.table_elements),
+        ];
+        let over = pairs.iter().find(|(_, wanted, bound)| wanted > bound);
+        over.map(|(name, _, bound)| (*name, *bound))
+    }
 }
 
 impl Default for Limits {
@@ -25,6 +79,8 @@ impl Default for Limits {
             output: 1 << 20,
             events: 32,
             log: 16 << 10,
+            component: 32 << 20,
+            parts: ComponentParts::default(),
         }
     }
 }

@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use crate::load::{CandidateError, Loader};
 use sandman_config::{Config, HandlerConfig};
+use sandman_core::limits::ComponentParts;
 use sandman_core::store::{Activation, KeptVersion, StoreError, VersionStore};
 use sandman_core::version::Version;
 use sandman_engine::alarm::Alarm;
@@ -180,6 +181,11 @@ impl Deployer {
     /// The largest memory limit that a handler may have without a restart, in bytes.
     pub fn largest_memory(&self) -> u64 {
         self.sandbox.largest_memory()
+    }
+
+    /// The most that a handler's component may consist of without a restart.
+    pub fn largest_parts(&self) -> &ComponentParts {
+        self.sandbox.largest_parts()
     }
 
     /// Notes that a handler does not serve any more.

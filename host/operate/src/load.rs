@@ -9,6 +9,7 @@ use thiserror::Error;
 use sandman_config::{Config, DEFAULT_PREFIX, HandlerConfig};
 use sandman_core::contract::{Contract, ContractError, Grant, Terms};
 use sandman_core::digest;
+use sandman_core::limits::ComponentParts;
 use sandman_core::printable;
 use sandman_core::version::Version;
 use sandman_sandbox::{CompileBounds, Compiler, Label, LoadError, Sandbox, SandboxOptions, SandboxedGuest, Step};
@@ -58,7 +59,8 @@ fn sandbox_with(config: &Config, compiled: Option<PathBuf>, instances: u32) -> R
     };
     let options = SandboxOptions {
         allocation: config.host.allocation,
-        component: config.host.component,
+        parts: largest_parts(config),
+        stack: config.host.stack,
         compiler,
         ..SandboxOptions::new(compiled, instances, largest_memory(config))
     };
@@ -69,6 +71,12 @@ fn sandbox_with(config: &Config, compiled: Option<PathBuf>, instances: u32) -> R
 pub fn largest_memory(config: &Config) -> u64 {
     let limits = config.handlers.iter().map(|handler| handler.limits.memory);
     limits.max().unwrap_or(16 << 20)
+}
+
+/// The most that a component of any handler may consist of; so large are the sandbox's slots.
+pub fn largest_parts(config: &Config) -> ComponentParts {
+    let parts = config.handlers.iter().map(|handler| handler.limits.parts);
+    parts.reduce(ComponentParts::max).unwrap_or_default()
 }
 
 /// What makes versions of components: the sandbox, and the configuration that grants.

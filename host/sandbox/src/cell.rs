@@ -54,7 +54,7 @@ pub(super) struct OutOfTime;
 impl Cell {
     fn new(terms: Arc<Terms>) -> Self {
         Self {
-            bounds: Bounds::new(terms.limits.memory),
+            bounds: Bounds::new(&terms.limits),
             log_left: 0,
             log_cut: false,
             panic: None,

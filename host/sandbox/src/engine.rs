@@ -3,19 +3,8 @@
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
 
 use super::SandboxOptions;
-use sandman_core::limits::Allocation;
+use sandman_core::limits::{Allocation, ComponentParts};
 
-/// Linear memories that one component may have: its own and one for an adapter.
-pub(super) const MEMORIES: u32 = 2;
-/// Tables that one component may have; `wit-component` adds one to the guest's own.
-pub(super) const TABLES: u32 = 4;
-/// Elements of one table: more functions than a guest of some megabytes has.
-pub(super) const TABLE_ELEMENTS: usize = 20_000;
-/// Core instances of one component; `wit-component` makes three or four.
-pub(super) const CORE_INSTANCES: u32 = 16;
-
-/// Stack of guest code. Workers have 2 MiB, so what the host does on top of a guest still fits.
-const WASM_STACK: usize = 512 << 10;
 /// Bytes of a linear memory that are zeroed in place rather than given back: what a small guest touches per call.
 const KEEP_MEMORY: usize = 512 << 10;
 /// The same for a table.
@@ -24,6 +13,8 @@ const KEEP_TABLE: usize = 16 << 10;
 /// The one engine of the process.
 pub(super) fn engine(options: &SandboxOptions) -> wasmtime::Result<Engine> {
     let mut config = settings();
+    // Endless recursion is a trap long before it is the end of the thread's own stack.
+    config.max_wasm_stack(options.stack);
     config.allocation_strategy(match options.allocation {
         Allocation::Pooling => InstanceAllocationStrategy::Pooling(pool(options)),
         // The limiter of each store holds the same bounds.
@@ -52,8 +43,6 @@ fn settings() -> Config {
         .concurrency_support(false)
         // Interrupts guests that do not return; fuel would cost each instruction.
         .epoch_interruption(true)
-        // Endless recursion is a trap long before it is the end of the thread's own stack.
-        .max_wasm_stack(WASM_STACK)
         // A fresh instance maps the initial memory instead of copying it.
         .memory_init_cow(true)
         // Tables are filled when they are first used: most entries never are.
@@ -87,16 +76,22 @@ fn proposals(config: &mut Config) {
 /// so that a memory access needs no check.
 fn pool(options: &SandboxOptions) -> PoolingAllocationConfig {
     let slots = super::slots(options);
+    let ComponentParts {
+        core_instances,
+        memories,
+        tables,
+        table_elements,
+    } = options.parts;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
-        .total_core_instances(slots.saturating_mul(CORE_INSTANCES))
-        .total_memories(slots.saturating_mul(MEMORIES))
-        .total_tables(slots.saturating_mul(TABLES))
-        .max_core_instances_per_component(CORE_INSTANCES)
-        .max_memories_per_component(MEMORIES)
-        .max_tables_per_component(TABLES)
+        .total_core_instances(slots.saturating_mul(core_instances))
+        .total_memories(slots.saturating_mul(memories))
+        .total_tables(slots.saturating_mul(tables))
+        .max_core_instances_per_component(core_instances)
+        .max_memories_per_component(memories)
+        .max_tables_per_component(tables)
         .max_memories_per_module(1)
-        .table_elements(TABLE_ELEMENTS)
+        .table_elements(usize::try_from(table_elements).unwrap_or(usize::MAX))
         .max_memory_size(usize::try_from(options.memory).unwrap_or(usize::MAX))
         .max_unused_warm_slots(slots)
         .linear_memory_keep_resident(KEEP_MEMORY)

@@ -50,14 +50,14 @@ pub enum SandboxError {
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// Larger than any component may be.
-    #[error("{label}: the component has {bytes} bytes, more than the {limit} allowed")]
+    #[error("{label}: the component has {bytes} bytes, more than the {limit} of limits.component")]
     TooLarge {
         /// Whose it is.
         label: Label,
         /// Its size.
         bytes: usize,
         /// The bound.
-        limit: usize,
+        limit: u64,
     },
     /// The bytes are no component.
     #[error("{label}: this is no WebAssembly component: {reason}; build one with `sandman build DIR`")]
@@ -87,7 +87,7 @@ pub enum LoadError {
         export: &'static str,
     },
     /// The component does not fit the contract or the sandbox's bounds.
-    #[error("{label}: the component does not fit: {reason}")]
+    #[error("{label}: the component does not fit: {reason}{}", bound_of(reason))]
     Unfit {
         /// Whose it is.
         label: Label,
@@ -194,6 +194,27 @@ pub enum Bound {
     /// Bytes handed to the host in one call, whether returned or logged.
     #[error("handed over more than {0} bytes at once")]
     Transfer(usize),
+}
+
+/// What engine and pool say where a component consists of more than it may, and the key that bounds it.
+const PARTS: [(&str, &str); 9] = [
+    ("core module instances", "core_instances"),
+    ("instance count too high", "core_instances"),
+    ("linear memories", "memories"),
+    ("memory count too high", "memories"),
+    ("contains tables", "tables"),
+    ("tables, which exceeds", "tables"),
+    ("table count too high", "tables"),
+    ("minimum element size", "table_elements"),
+    ("exceeds table limits", "table_elements"),
+];
+
+/// The key to raise, if a bound of the configuration is the reason.
+fn bound_of(reason: &str) -> String {
+    let found = PARTS.iter().find(|(words, _)| reason.contains(words));
+    found.map_or_else(String::new, |(_, key)| {
+        format!("; limits.{key} of the handler bounds it")
+    })
 }
 
 fn refusal(failure: &Failure) -> String {

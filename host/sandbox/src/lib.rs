@@ -32,7 +32,7 @@ use compiled::Compiled;
 use guest::Pool;
 use sandman_core::contract::Contract;
 use sandman_core::digest;
-use sandman_core::limits::{Allocation, Instances, Limits};
+use sandman_core::limits::{Allocation, ComponentParts, Instances, Limits};
 use ticker::Ticker;
 
 pub use compiler::{CompileBounds, Compiler, compile_in_child};
@@ -50,23 +50,26 @@ pub struct SandboxOptions {
     pub instances: u32,
     /// The largest memory limit of any handler, in bytes.
     pub memory: u64,
+    /// The most that a component of any handler may consist of.
+    pub parts: ComponentParts,
+    /// Bytes of stack that a guest may use. The threads that call need 1 MiB more.
+    pub stack: usize,
     /// Where instances come from.
     pub allocation: Allocation,
-    /// The largest component that is loaded, in bytes.
-    pub component: usize,
     /// How components are compiled.
     pub compiler: Compiler,
 }
 
 impl SandboxOptions {
-    /// Options with a bound of 64 MiB on components, which are compiled in this process.
+    /// Options with which components are compiled in this process.
     pub fn new(cache_dir: impl Into<Option<PathBuf>>, instances: u32, memory: u64) -> Self {
         Self {
             cache_dir: cache_dir.into(),
             instances,
             memory,
+            parts: ComponentParts::default(),
+            stack: 512 << 10,
             allocation: Allocation::default(),
-            component: 64 << 20,
             compiler: Compiler::Here,
         }
     }
@@ -138,7 +141,7 @@ impl Sandbox {
         wasm: &[u8],
         passed: &mut dyn FnMut(Step),
     ) -> Result<SandboxedGuest, LoadError> {
-        load::look(self, &label, wasm)?;
+        load::look(self, (&label, limits.component), wasm)?;
         passed(Step::Inspected);
         let digest = digest(wasm);
         let (component, kept) = load::component(self, &label, (wasm, &digest))?;
@@ -171,6 +174,11 @@ impl Sandbox {
     /// The largest memory limit that a handler may have, in bytes: the slots for instances are made once.
     pub fn largest_memory(&self) -> u64 {
         self.options.memory
+    }
+
+    /// The most that a component of any handler may consist of: the slots for instances are made once.
+    pub fn largest_parts(&self) -> &ComponentParts {
+        &self.options.parts
     }
 
     /// Removes the compiled code of components that no handler keeps any more.

@@ -2,21 +2,23 @@
 
 use wasmtime::ResourceLimiter;
 
-use super::engine::{CORE_INSTANCES, MEMORIES, TABLE_ELEMENTS, TABLES};
+use sandman_core::limits::{ComponentParts, Limits};
 
 /// Counts the linear memories of a store, all together. wasmtime's own `StoreLimits` bounds each by itself only.
 #[derive(Debug)]
 pub(super) struct Bounds {
     memory: u64,
     limit: u64,
+    parts: ComponentParts,
     refused: bool,
 }
 
 impl Bounds {
-    pub(super) fn new(limit: u64) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
             memory: 0,
-            limit,
+            limit: limits.memory,
+            parts: limits.parts,
             refused: false,
         }
     }
@@ -50,30 +52,37 @@ impl ResourceLimiter for Bounds {
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS)
+        Ok(desired <= count(self.parts.table_elements))
     }
 
     fn instances(&self) -> usize {
-        CORE_INSTANCES as usize
+        count(self.parts.core_instances)
     }
 
     fn tables(&self) -> usize {
-        TABLES as usize
+        count(self.parts.tables)
     }
 
     fn memories(&self) -> usize {
-        MEMORIES as usize
+        count(self.parts.memories)
     }
+}
+
+fn count(bound: u32) -> usize {
+    usize::try_from(bound).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Bounds;
+    use super::{Bounds, Limits};
     use wasmtime::ResourceLimiter;
 
     #[test]
     fn memories_are_bounded_together() {
-        let mut bounds = Bounds::new(100);
+        let mut bounds = Bounds::new(&Limits {
+            memory: 100,
+            ..Limits::default()
+        });
         assert!(bounds.memory_growing(0, 60, None).unwrap());
         assert!(!bounds.memory_growing(0, 41, None).unwrap());
         assert!(bounds.take_refused());

@@ -13,9 +13,9 @@ use super::{Sandbox, notes};
 
 /// Looks at what the component imports and exports, before any of it is compiled: where the compiler works, since what reads
 /// a hostile component may need as much as what compiles it.
-pub(super) fn look(sandbox: &Sandbox, label: &Label, wasm: &[u8]) -> Result<(), LoadError> {
-    let (bytes, limit) = (wasm.len(), sandbox.options.component);
-    if bytes > limit {
+pub(super) fn look(sandbox: &Sandbox, (label, limit): (&Label, u64), wasm: &[u8]) -> Result<(), LoadError> {
+    let bytes = wasm.len();
+    if u64::try_from(bytes).unwrap_or(u64::MAX) > limit {
         let label = label.clone();
         return Err(LoadError::TooLarge { label, bytes, limit });
     }

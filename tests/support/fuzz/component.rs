@@ -16,14 +16,11 @@ use sandman_sandbox::{Label, Sandbox, SandboxOptions};
 use sandman_store::SqliteStore;
 
 /// Bytes of the largest component that is loaded.
-const MOST: usize = 64 << 10;
+const MOST: u64 = 64 << 10;
 const MEMORY: u64 = 4 << 20;
 
-static SANDBOX: LazyLock<Arc<Sandbox>> = LazyLock::new(|| {
-    let mut options = SandboxOptions::new(None, 2, MEMORY);
-    options.component = MOST;
-    Sandbox::new(options).expect("a sandbox")
-});
+static SANDBOX: LazyLock<Arc<Sandbox>> =
+    LazyLock::new(|| Sandbox::new(SandboxOptions::new(None, 2, MEMORY)).expect("a sandbox"));
 
 /// Bytes of stack for a component of [`MOST`] bytes that is all nested types. A host gives such a component a process of its
 /// own; here there is one.
@@ -132,6 +129,7 @@ fn load(data: &[u8]) -> bool {
     let limits = Limits {
         time: Duration::from_millis(50),
         memory: MEMORY,
+        component: MOST,
         ..Limits::default()
     };
     let label = Label {

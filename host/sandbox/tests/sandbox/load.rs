@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use sandman_core::limits::{Instances, Limits};
+use sandman_core::limits::{ComponentParts, Instances, Limits};
 use sandman_sandbox::{LoadError, Sandbox, SandboxError, SandboxOptions};
 
-use crate::support::{ECHO, MIB, SANDBOX, label, tell};
+use crate::support::{ECHO, MIB, ON_DEMAND, SANDBOX, label, tell};
 
 /// A component that imports one function of WASI and nothing else.
 const IMPORTS_WASI: &str = r#"
@@ -77,13 +77,55 @@ fn a_handler_of_another_shape_does_not_fit() {
 #[test]
 fn a_component_over_the_size_bound_is_not_even_read() {
     let dir = tempfile::tempdir().unwrap();
-    let mut options = SandboxOptions::new(dir.path().join("compiled"), 1, MIB);
-    options.component = 1000;
-    let sandbox = Sandbox::new(options).unwrap();
-    let fault = sandbox
-        .load(label("big"), &ECHO, Limits::default(), Instances::Fresh)
-        .unwrap_err();
+    let sandbox = Sandbox::new(SandboxOptions::new(dir.path().join("compiled"), 1, MIB)).unwrap();
+    let limits = Limits {
+        component: 1000,
+        ..Limits::default()
+    };
+    let fault = sandbox.load(label("big"), &ECHO, limits, Instances::Fresh).unwrap_err();
     assert!(matches!(fault, LoadError::TooLarge { limit: 1000, .. }), "{fault}");
+}
+
+/// What a Rust guest is made of fits; one thing less of each kind does not, and the error names the key.
+#[test]
+fn a_component_of_more_parts_than_its_handler_may_have_is_refused_by_the_key() {
+    for sandbox in [&*SANDBOX, &*ON_DEMAND] {
+        let load = |parts: ComponentParts| {
+            let limits = Limits {
+                parts,
+                ..Limits::default()
+            };
+            sandbox.load(label("echo"), &ECHO, limits, Instances::Fresh)
+        };
+        let parts = ComponentParts {
+            core_instances: 4,
+            memories: 1,
+            tables: 2,
+            table_elements: 1_000,
+        };
+        load(parts).unwrap();
+        for (key, less) in [
+            (
+                "core_instances",
+                ComponentParts {
+                    core_instances: 2,
+                    ..parts
+                },
+            ),
+            ("memories", ComponentParts { memories: 0, ..parts }),
+            ("tables", ComponentParts { tables: 0, ..parts }),
+            (
+                "table_elements",
+                ComponentParts {
+                    table_elements: 1,
+                    ..parts
+                },
+            ),
+        ] {
+            let fault = load(less).unwrap_err().to_string();
+            assert!(fault.contains(&format!("limits.{key} ")), "{fault}");
+        }
+    }
 }
 
 #[test]

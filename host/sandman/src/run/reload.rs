@@ -85,6 +85,10 @@ impl HostControl {
                 let key = format!("handlers.{}.limits.memory (more than {most} bytes)", handler.name);
                 difference.restart.push(key);
             }
+            if let Some((name, most)) = handler.limits.parts.over(self.deployer.largest_parts()) {
+                let key = format!("handlers.{}.limits.{name} (more than {most})", handler.name);
+                difference.restart.push(key);
+            }
             let known = self
                 .registry
                 .find(&handler.name)
