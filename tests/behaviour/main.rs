@@ -15,6 +15,7 @@ mod duplicates;
 mod embedded;
 mod going_back;
 mod group;
+mod guest_languages;
 mod held;
 mod isolation;
 mod hostile;
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         broker_outage::BEHAVIOURS,
         http_outage::BEHAVIOURS,
         newcomer::BEHAVIOURS,
+        guest_languages::BEHAVIOURS,
         torn::BEHAVIOURS,
         chains::BEHAVIOURS,
         duplicates::BEHAVIOURS,

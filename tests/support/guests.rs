@@ -1,10 +1,12 @@
 //! The guests of the tests and of DreamScape, and handlers that run them.
 
 use std::collections::BTreeMap;
+use std::fs::{File, create_dir_all};
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use sandman::build_guest::{BuildOptions, build};
+use sandman::guest::Language;
 
 use crate::Result;
 use crate::paths::{repository, target_dir};
@@ -38,6 +40,14 @@ pub fn guest(name: &str) -> Result<PathBuf> {
     guest_in(&format!("tests/guests/{name}"))
 }
 
+/// The component of the reference guest in a language, likewise.
+///
+/// # Errors
+/// If it does not build.
+pub fn reference(language: Language) -> Result<PathBuf> {
+    guest_in(&format!("tests/guests/reference/{}", language.word()))
+}
+
 /// The component of the guest in a folder of the repository, likewise.
 pub(crate) fn guest_in(folder: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<Mutex<BTreeMap<String, PathBuf>>> = OnceLock::new();
@@ -50,6 +60,10 @@ pub(crate) fn guest_in(folder: &str) -> Result<PathBuf> {
         target_dir: Some(target_dir()?),
         ..BuildOptions::default()
     };
+    // Other runs on these sources install and build in the same folder; cargo has a lock of its own.
+    create_dir_all(target_dir()?)?;
+    let lock = File::create(target_dir()?.join("guests.lock"))?;
+    lock.lock()?;
     let component = build(&repository().join(folder), &options)?;
     built.insert(folder.to_owned(), component.path.clone());
     Ok(component.path)

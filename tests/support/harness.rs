@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use sandman::guest::Language;
 
 use crate::broker::{Cluster, Means, Shared};
 use crate::torture::{self, How, Plant, Report, Scenario};
@@ -35,11 +36,16 @@ enum Needs {
     Node,
 }
 
+/// With the value `required` a language whose tools are missing is a failure, as it is in CI.
+const LANGUAGES: &str = "SANDMAN_TEST_LANGUAGES";
+
 /// A named fact about Sandman, and how to find out whether it holds.
 #[derive(Clone, Copy)]
 pub struct Behaviour {
     name: &'static str,
     needs: Needs,
+    /// The language whose tools it needs.
+    language: Option<Language>,
     check: Check,
 }
 
@@ -56,6 +62,7 @@ impl Behaviour {
         Self {
             name,
             needs: Needs::Broker,
+            language: None,
             check: Check::Plain(check),
         }
     }
@@ -68,6 +75,7 @@ impl Behaviour {
                 true => Needs::OwnKafka,
                 false => Needs::Kafka("proves nothing about exactly once"),
             },
+            language: None,
             check: Check::Torture(scenario),
         }
     }
@@ -102,6 +110,15 @@ impl Behaviour {
         self.needing(Needs::Node)
     }
 
+    /// It builds a guest in this language.
+    #[must_use]
+    pub const fn in_language(self, language: Language) -> Self {
+        Self {
+            language: Some(language),
+            ..self
+        }
+    }
+
     const fn needing(self, needs: Needs) -> Self {
         Self { needs, ..self }
     }
@@ -118,9 +135,17 @@ impl Behaviour {
     }
 
     fn trial(self, means: &'static Means) -> Trial {
-        Trial::ignorable_test(self.name, move || match self.hindrance(means) {
-            Some(why) => Ok(Completion::ignored_with(why)),
-            None => self.run(means).map(|()| Completion::Completed),
+        Trial::ignorable_test(self.name, move || {
+            if let Some(missing) = self.language.and_then(Language::missing) {
+                return match std::env::var_os(LANGUAGES).is_some_and(|wanted| wanted == "required") {
+                    true => Err(format!("{missing} ({LANGUAGES}=required)").into()),
+                    false => Ok(Completion::ignored_with(missing.to_string())),
+                };
+            }
+            match self.hindrance(means) {
+                Some(why) => Ok(Completion::ignored_with(why)),
+                None => self.run(means).map(|()| Completion::Completed),
+            }
         })
     }
 

@@ -49,7 +49,7 @@ pub use dreamscape::{
 };
 pub use echo::Tally;
 pub use event::Event;
-pub use guests::{echo, guest, hostile, rewritten, stamped};
+pub use guests::{echo, guest, hostile, reference, rewritten, stamped};
 pub use harness::{Behaviour, Wanted, main, say as note, torture as run_torture};
 pub use host::{Ended, Host};
 pub use ledger::Ledger;

@@ -74,8 +74,16 @@ impl<'w> Newcomer<'w> {
     /// # Errors
     /// If it does not.
     pub fn cargo(&self, folder: &str, arguments: &[&str]) -> Result {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let done = Command::new(cargo)
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        self.runs(folder, &cargo, arguments)
+    }
+
+    /// Runs a tool in a folder; it is to succeed.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn runs(&self, folder: &str, tool: &str, arguments: &[&str]) -> Result {
+        let done = Command::new(tool)
             .args(arguments)
             .current_dir(self.world.folder().join(folder))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -84,7 +92,7 @@ impl<'w> Newcomer<'w> {
         if !done.status.success() {
             let said = [done.stdout, done.stderr].concat();
             bail!(
-                "cargo {arguments:?}: {}\n{}",
+                "{tool} {arguments:?}: {}\n{}",
                 done.status,
                 String::from_utf8_lossy(&said)
             );

@@ -1,32 +1,24 @@
-//! `sandman build DIR`: from a Rust crate on the SDK to a component.
-//!
-//! cargo compiles the crate for `wasm32-unknown-unknown`, a target without any imports of its own, and the core module
-//! is made a component in this process: there is no other tool to install.
+//! `sandman build DIR`: from a guest's folder to a component, whatever the language.
 
-mod compile;
-mod encode;
 mod error;
-mod package;
+mod place;
 mod progress;
-mod target;
 
 use std::path::{Path, PathBuf};
 
 pub use error::BuildError;
-pub(crate) use package::cargo;
-pub use package::{Crate, crates};
+pub(crate) use progress::Progress;
 
-/// The target that guests are compiled for.
-const TARGET: &str = "wasm32-unknown-unknown";
+use crate::guest::{GuestPackage, Language};
 
 /// How a guest is built.
 #[derive(Clone, Debug, Default)]
 pub struct BuildOptions {
-    /// Where the component goes; `sandman` in cargo's target directory when left out.
+    /// Where the component goes; `target/sandman` of the guest, or of its workspace, when left out.
     pub out_dir: Option<PathBuf>,
-    /// cargo's target directory; what cargo itself would take when left out.
+    /// cargo's target directory; what cargo itself would take when left out. Counts for Rust alone.
     pub target_dir: Option<PathBuf>,
-    /// Features of the crate that are switched on.
+    /// Features of the crate that are switched on. Counts for Rust alone.
     pub features: Vec<String>,
     /// Whether progress and warnings go to standard error. Errors are always in the [`BuildError`].
     pub show: bool,
@@ -35,7 +27,7 @@ pub struct BuildOptions {
 /// A component that was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Built {
-    /// The crate's name.
+    /// The guest's name.
     pub name: String,
     /// Where the component is.
     pub path: PathBuf,
@@ -45,21 +37,32 @@ pub struct Built {
     pub bytes: u64,
 }
 
-/// Builds the guest crate in `dir`. The component is written whole or not at all.
+/// Builds the guest in `dir`. The component is written whole or not at all, and imports nothing but what every handler gets.
 ///
 /// # Errors
 ///
-/// If `dir` is no guest crate, a tool is missing, it does not compile, or what comes out is no handler.
+/// If `dir` is no guest's folder, a tool is missing, it does not compile, or what comes out is no handler.
 pub fn build(dir: &Path, options: &BuildOptions) -> Result<Built, BuildError> {
-    let progress = progress::Progress::new(options.show);
-    let package = package::find(dir)?;
-    target::ensure(dir, &progress)?;
-    let module = compile::compile(&package, options, &progress)?;
-    progress.step("making the component of", &package.name);
-    let component = encode::component(&package, &module)?;
-    let target_dir = options.target_dir.as_ref().unwrap_or(&package.target_dir);
-    let out_dir = options.out_dir.clone().unwrap_or_else(|| target_dir.join("sandman"));
-    let path = encode::write(&out_dir, &package.name, &component)?;
+    let progress = Progress::new(options.show);
+    let toolchain = language(dir)?.toolchain();
+    let made = toolchain.package(dir).and_then(|package| {
+        let component = toolchain.component(&package, options, &progress)?;
+        Ok((package, component))
+    });
+    let (package, component) = made.map_err(|fault| match fault {
+        // A tool that does not start is most likely not there.
+        BuildError::Tool { .. } => toolchain.missing().map_or(fault, BuildError::Missing),
+        fault => fault,
+    })?;
+    // As the host checks it when it loads one.
+    sandman_sandbox::inspect(&package.name, &component).map_err(|fault| BuildError::Component {
+        package: package.name.clone(),
+        reason: fault.to_string(),
+        hint: toolchain.no_handler(),
+    })?;
+    let target_dir = options.target_dir.as_ref().map(|target| target.join("sandman"));
+    let out_dir = options.out_dir.clone().or(target_dir).unwrap_or(package.out_dir);
+    let path = place::write(&out_dir, &package.name, &component)?;
     progress.done();
     Ok(Built {
         name: package.name,
@@ -69,11 +72,15 @@ pub fn build(dir: &Path, options: &BuildOptions) -> Result<Built, BuildError> {
     })
 }
 
-/// The folder that the component of the guest crate in `dir` is written to, unless told otherwise.
+/// The guest in `dir`.
 ///
 /// # Errors
 ///
-/// If `dir` is no guest crate, or there is no cargo.
-pub fn out_dir(dir: &Path) -> Result<PathBuf, BuildError> {
-    Ok(package::find(dir)?.target_dir.join("sandman"))
+/// If `dir` is no guest's folder, or the language's tool, which is asked, is missing.
+pub(crate) fn package(dir: &Path) -> Result<GuestPackage, BuildError> {
+    language(dir)?.toolchain().package(dir)
+}
+
+fn language(dir: &Path) -> Result<Language, BuildError> {
+    Language::of(dir).ok_or_else(|| BuildError::NoGuest { dir: dir.to_owned() })
 }

@@ -6,6 +6,7 @@ pub mod run;
 // The tools.
 pub mod build_guest;
 pub mod demo;
+pub mod guest;
 pub mod import;
 pub mod invoke;
 pub mod new_guest;

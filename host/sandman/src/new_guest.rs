@@ -1,9 +1,7 @@
 //! `sandman new`: the sources of a guest, ready to be built, and what the configuration needs to serve it.
 
 mod error;
-mod lock;
 mod name;
-mod sdk;
 
 use std::fs;
 use std::io;
@@ -11,42 +9,42 @@ use std::path::Path;
 
 pub use error::NewError;
 pub use name::check as check_name;
-pub use sdk::find as find_sdk;
 
 use crate::build_guest;
+use crate::guest::{Language, SdkPlace};
 
-/// The guest's files: where they go in its folder, and what they start as.
-const FILES: [(&str, &str); 6] = [
-    ("Cargo.toml", include_str!("../templates/guest/Cargo.toml.template")),
-    ("src/lib.rs", include_str!("../templates/guest/src/lib.rs")),
-    ("src/tests.rs", include_str!("../templates/guest/src/tests.rs")),
-    (EVENT, include_str!("../templates/guest/events/created.json")),
-    ("README.md", include_str!("../templates/guest/README.md.template")),
-    (".gitignore", include_str!("../templates/guest/gitignore.template")),
-];
 const HANDLER: &str = include_str!("../templates/handler.toml.template");
 const HOST: &str = include_str!("../templates/sandman.toml.template");
 
 /// The event to try, in the guest's folder.
 pub const EVENT: &str = "events/created.json";
+pub(crate) const EVENT_TO_TRY: &str = include_str!("../templates/events/created.json");
 
 /// A guest to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct NewGuest<'a> {
-    /// The handler's and the crate's name; [`check_name`] has seen it.
+    /// The handler's and the guest's name; [`check_name`] has seen it.
     pub name: &'a str,
+    /// Its language.
+    pub language: Language,
     /// Its folder, which must not be there yet.
     pub dir: &'a Path,
-    /// The folder of `sandman-sdk`; [`find_sdk`] has found it.
-    pub sdk: &'a Path,
+    /// The folder of the language's SDK; what a new guest has otherwise, if left out.
+    pub sdk: Option<&'a Path>,
 }
 
 impl NewGuest<'_> {
     /// Writes the guest's files.
     ///
     /// # Errors
-    /// If the folder is there, in which case nothing is touched, or a file cannot be written.
+    /// If there is no SDK, the folder is there, in which case nothing is touched, or a file cannot be written.
     pub fn write(&self) -> Result<(), NewError> {
+        let toolchain = self.language.toolchain();
+        let sdk = toolchain.sdk(self.sdk)?;
+        let sdk_path = match &sdk {
+            SdkPlace::Folder(dir) => quoted(dir)?,
+            SdkPlace::Copied { folder, .. } => quoted(Path::new(folder))?,
+        };
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| NewError::File { path, source }
@@ -62,17 +60,19 @@ impl NewGuest<'_> {
         })?;
         let values = [
             ("name", self.name),
-            ("sdk", &quoted(self.sdk)?),
+            ("sdk", &sdk_path),
+            ("sdk_path", sdk_path.trim_matches('"')),
             ("dir", &self.dir.display().to_string()),
         ];
-        for (file, template) in FILES {
-            let path = self.dir.join(file);
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).map_err(failed(folder))?;
-            }
-            fs::write(&path, filled(template, &values)).map_err(failed(&path))?;
+        for (file, template) in toolchain.template() {
+            write(&self.dir.join(file), &filled(template, &values))?;
         }
-        lock::pin(self.dir, self.sdk);
+        if let SdkPlace::Copied { folder, files } = &sdk {
+            for (file, content) in *files {
+                write(&self.dir.join(folder).join(file), content)?;
+            }
+        }
+        toolchain.complete(self.dir, &sdk);
         Ok(())
     }
 
@@ -82,14 +82,15 @@ impl NewGuest<'_> {
     /// If a path is not UTF-8.
     pub fn handler(&self, folder: &Path, prefix: &str) -> Result<String, NewError> {
         let name = format!("{}.wasm", self.name);
-        // Without cargo nothing is built anyway, and `sandman build` says so.
-        let component = build_guest::out_dir(self.dir)
-            .unwrap_or_else(|_| self.dir.join("target/sandman"))
+        // Without the language's tools nothing is built anyway, and `sandman build` says so.
+        let component = build_guest::package(self.dir)
+            .map_or_else(|_| self.dir.join("target/sandman"), |package| package.out_dir)
             .join(name);
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let component = quoted(component.strip_prefix(&folder).unwrap_or(&component))?;
         let values = [("name", self.name), ("component", &component), ("prefix", prefix)];
-        Ok(filled(HANDLER, &values))
+        let more = self.language.toolchain().handler_line();
+        Ok(filled(HANDLER, &values) + &more.map_or_else(String::new, |line| format!("{line}\n")))
     }
 
     /// A whole `sandman.toml` for the embedded broker, to stand in `folder`.
@@ -100,6 +101,17 @@ impl NewGuest<'_> {
         let handler = self.handler(folder, prefix)?;
         Ok(filled(HOST, &[("name", self.name)]) + &handler)
     }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), NewError> {
+    let written = path
+        .parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(path, text));
+    written.map_err(|source| NewError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn filled(template: &str, values: &[(&str, &str)]) -> String {
@@ -122,28 +134,32 @@ mod tests {
 
     #[test]
     fn nothing_is_left_to_be_filled_in() {
-        let guest = NewGuest {
-            name: "greeter",
-            dir: Path::new("/nowhere/greeter"),
-            sdk: Path::new("/a \"b\"/sdk"),
-        };
-        let toml = guest.configuration(Path::new("/nowhere"), "p.").unwrap();
-        assert!(!toml.contains("{{"), "{toml}");
-        assert!(
-            toml.contains("component = \"greeter/target/sandman/greeter.wasm\""),
-            "{toml}"
-        );
-        let config =
-            sandman_config::Config::parse(Path::new("sandman.toml"), &toml, std::iter::empty::<(String, String)>());
-        assert_eq!(config.unwrap().handlers.len(), 1);
-        assert_eq!(quoted(guest.sdk).unwrap(), r#""/a \"b\"/sdk""#);
+        for language in Language::ALL {
+            let guest = NewGuest {
+                name: "greeter",
+                language,
+                dir: Path::new("/nowhere/greeter"),
+                sdk: None,
+            };
+            let toml = guest.configuration(Path::new("/nowhere"), "p.").unwrap();
+            assert!(!toml.contains("{{"), "{toml}");
+            assert!(
+                toml.contains("component = \"greeter/target/sandman/greeter.wasm\""),
+                "{toml}"
+            );
+            let config =
+                sandman_config::Config::parse(Path::new("sandman.toml"), &toml, std::iter::empty::<(String, String)>());
+            assert_eq!(config.unwrap().handlers.len(), 1);
+        }
+        assert_eq!(quoted(Path::new("/a \"b\"/sdk")).unwrap(), r#""/a \"b\"/sdk""#);
     }
 
     #[test]
     fn the_event_to_try_is_an_envelope() {
-        let (_, event) = FILES.iter().find(|(file, _)| *file == EVENT).unwrap();
         assert_eq!(
-            sandman_core::event::decode(Some(event.as_bytes())).unwrap().event_type,
+            sandman_core::event::decode(Some(EVENT_TO_TRY.as_bytes()))
+                .unwrap()
+                .event_type,
             "user.created"
         );
     }

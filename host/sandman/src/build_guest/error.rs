@@ -5,9 +5,41 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::guest::{Language, MissingTool};
+
 /// Why a guest was not built.
 #[derive(Debug, Error)]
 pub enum BuildError {
+    /// There is no guest.
+    #[error(
+        "there is no guest in {dir}: it has none of {}; name the folder of a guest, or make one with `sandman new`",
+        manifests()
+    )]
+    NoGuest {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A tool that the guest's language needs is not there.
+    #[error("{0}")]
+    Missing(MissingTool),
+    /// The guest's manifest cannot be read, or lacks something.
+    #[error("{manifest}: {problem}")]
+    Manifest {
+        /// The manifest.
+        manifest: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// What the guest depends on cannot be installed.
+    #[error("the packages of `{package}` cannot be installed by `{command}`:\n{output}")]
+    Dependencies {
+        /// The guest.
+        package: String,
+        /// What was run.
+        command: String,
+        /// What it said.
+        output: String,
+    },
     /// There is no crate.
     #[error("there is no Cargo.toml in {dir}; name the directory of a guest crate")]
     NoCrate {
@@ -33,7 +65,7 @@ pub enum BuildError {
         manifest: PathBuf,
     },
     /// A tool did not start.
-    #[error("`{tool}` cannot be started: {source}; install Rust from https://rustup.rs")]
+    #[error("`{tool}` cannot be started: {source}")]
     Tool {
         /// The tool.
         tool: String,
@@ -63,13 +95,15 @@ pub enum BuildError {
         /// What the compiler, or cargo, said.
         output: String,
     },
-    /// The module is no handler.
-    #[error("`{package}` compiles but is no handler: {reason}; does it call `sandman_sdk::export!`?")]
+    /// What was compiled is no handler.
+    #[error("`{package}` compiles but is no handler: {reason}; {hint}")]
     Component {
         /// The package.
         package: String,
         /// What is missing.
         reason: String,
+        /// What is most likely wrong.
+        hint: &'static str,
     },
     /// A file could not be read or written.
     #[error("{path}: {source}")]
@@ -79,4 +113,8 @@ pub enum BuildError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+fn manifests() -> String {
+    Language::ALL.map(|language| language.toolchain().manifest()).join(", ")
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Where the progress goes.
-pub(super) enum Progress {
+pub(crate) enum Progress {
     Quiet,
     Plain,
     Moving(ProgressBar),
@@ -29,7 +29,7 @@ impl Progress {
     }
 
     /// What is being done now.
-    pub(super) fn step(&self, doing: &str, what: &str) {
+    pub(crate) fn step(&self, doing: &str, what: &str) {
         match self {
             Self::Quiet => {}
             Self::Plain => self.say(&format!("{doing} {what}")),
@@ -38,14 +38,14 @@ impl Progress {
     }
 
     /// How far it is with that; only where it can be shown in passing.
-    pub(super) fn passing(&self, doing: &str, what: &str) {
+    pub(crate) fn passing(&self, doing: &str, what: &str) {
         if let Self::Moving(bar) = self {
             bar.set_message(format!("{doing} {what}"));
         }
     }
 
     /// A line that stays.
-    pub(super) fn say(&self, line: &str) {
+    pub(crate) fn say(&self, line: &str) {
         match self {
             Self::Quiet => {}
             Self::Plain => {
@@ -63,7 +63,7 @@ impl Progress {
     }
 
     /// Whether text may carry the colours of a terminal.
-    pub(super) fn coloured(&self) -> bool {
+    pub(crate) fn coloured(&self) -> bool {
         matches!(self, Self::Moving(_))
     }
 }

@@ -11,10 +11,15 @@ use super::output;
 use crate::build_guest::{self, BuildOptions};
 
 const AFTER: &str = "\
-The component is written to target/sandman/<name>.wasm of the guest's workspace, which for a guest
-that `sandman new` wrote is its own folder. The Rust target wasm32-unknown-unknown is added through
-rustup where it is missing, and that is said. Nothing else needs to be installed.
-Progress and the compiler's errors go to stderr, the result to stdout.
+The language is known by the folder: Cargo.toml is Rust, package.json is TypeScript or JavaScript.
+The component is written to target/sandman/<name>.wasm of the guest's folder, in Rust of its workspace.
+
+  Rust         the target wasm32-unknown-unknown is added through rustup where it is missing, and that
+               is said; nothing else needs to be installed
+  TypeScript   Node.js 20 or newer and npm; the packages of package-lock.json are installed by npm where
+               they are missing. Types are checked by tsc where there is a tsconfig.json
+
+A tool that is missing is named with the command that installs it. Progress and the compiler's errors go to stderr, the result to stdout.
 
 Examples:
   sandman build guest/profile
@@ -25,7 +30,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_long_help = AFTER)]
 pub(super) struct BuildArgs {
-    /// The guest's folder, the one with its Cargo.toml.
+    /// The guest's folder, the one with its Cargo.toml or package.json.
     #[arg(value_name = "DIR")]
     dir: PathBuf,
 
@@ -33,7 +38,7 @@ pub(super) struct BuildArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Features of the guest's crate to switch on, separated by commas.
+    /// Features of the guest's crate to switch on, separated by commas; for Rust alone.
     #[arg(long, value_name = "FEATURES", value_delimiter = ',')]
     features: Vec<String>,
 

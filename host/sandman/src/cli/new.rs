@@ -1,7 +1,7 @@
 //! `sandman new`: a guest to start from.
 
 use std::fs;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,16 +9,20 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::{ConfigArgs, output};
-use crate::new_guest::{EVENT, NewError, NewGuest, check_name, find_sdk};
+use crate::guest::Language;
+use crate::new_guest::{EVENT, NewError, NewGuest, check_name};
 use sandman_config::DEFAULT_PREFIX;
 
 const AFTER: &str = "\
-The guest is a Rust crate: a handler that counts, its native tests, and an event to try it with.
-Where there is no sandman.toml, one is written that serves it on the embedded broker; else the table
-that it needs is printed, to be added. Nothing is ever overwritten.
+A guest is a folder: a handler that counts, its tests, an event to try it with, and what its language
+needs. Where there is no sandman.toml, one is written that serves it on the embedded broker; else the
+table that it needs is printed, to be added. Nothing is ever overwritten.
 
-The SDK is not published. The guest's Cargo.toml names its folder: guest/sdk in the sources that
-this sandman was built from, or what --sdk says.
+  rust   a crate for cargo. Its Cargo.toml names the folder of the SDK: guest/sdk in the sources that
+         this sandman was built from, or what --sdk says
+  ts     a package for npm, in TypeScript, with the SDK inside (vendor/sandman-sdk), or as --sdk says
+
+Without --lang you are asked where there is a terminal; else it is rust.
 
 From here to the first event handled:
   sandman new greeter
@@ -31,6 +35,7 @@ Exit codes:
 
 Examples:
   sandman new greeter
+  sandman new shop --lang ts
   sandman new greeter --path guests/greeter
   sandman new greeter --sdk ../sandman/guest/sdk";
 
@@ -38,14 +43,18 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_long_help = AFTER)]
 pub(super) struct NewArgs {
-    /// The handler's name, also that of its crate: lower-case letters, digits, underscores and dashes.
+    /// The handler's name, also that of its package: lower-case letters, digits, underscores and dashes.
     name: String,
+
+    /// The language of the guest.
+    #[arg(long, value_name = "LANG", value_parser = language)]
+    lang: Option<Language>,
 
     /// The guest's folder; one of its name where you are, if left out.
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
 
-    /// The folder of the Rust SDK: guest/sdk in Sandman's sources.
+    /// The folder of the language's SDK in Sandman's sources, such as guest/sdk for Rust.
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 
@@ -53,9 +62,39 @@ pub(super) struct NewArgs {
     config: ConfigArgs,
 }
 
+fn words() -> String {
+    Language::ALL.map(Language::word).join(", ")
+}
+
+fn language(word: &str) -> Result<Language, String> {
+    Language::called(word).ok_or_else(|| format!("there are {}", words()))
+}
+
+/// Asks for a language, if there is somebody to be asked.
+fn ask() -> Result<Language> {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Ok(Language::Rust);
+    }
+    loop {
+        output::line(&format!("In which language? {} (default: rust)", words()));
+        let mut line = String::new();
+        let read = io::stdin()
+            .read_line(&mut line)
+            .context("standard input cannot be read")?;
+        match line.trim() {
+            "" if read > 0 => return Ok(Language::Rust),
+            "" => anyhow::bail!("no language was chosen; name it with --lang"),
+            word => match language(word) {
+                Ok(language) => return Ok(language),
+                Err(known) => output::error(&format!("{word:?} is none of them: {known}")),
+            },
+        }
+    }
+}
+
 pub(super) fn run(args: &NewArgs) -> Result<ExitCode> {
-    check_name(&args.name)?;
-    let sdk = find_sdk(args.sdk.as_deref())?;
+    let language = args.lang.map_or_else(ask, Ok)?;
+    check_name(&args.name, language)?;
     let file = &args.config.config;
     let known = Known::read(file)?;
     if known.has(&args.name) {
@@ -64,14 +103,19 @@ pub(super) fn run(args: &NewArgs) -> Result<ExitCode> {
     }
     let guest = NewGuest {
         name: &args.name,
+        language,
         dir: args.path.as_deref().unwrap_or(Path::new(&args.name)),
-        sdk: &sdk,
+        sdk: args.sdk.as_deref(),
     };
     guest.write()?;
-    output::line(&format!("{}: a guest in {}", guest.name, guest.dir.display()));
+    let (name, title, dir) = (guest.name, language.title(), guest.dir.display());
+    output::line(&format!("{name}: a guest in {title}, in {dir}"));
     match known {
         Known::Nothing => configure(guest, file)?,
         Known::There(_) => print_table(guest, file, &known)?,
+    }
+    if let Some(missing) = language.missing() {
+        output::error(&format!("before it can be built: {missing}"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -19,11 +19,13 @@ pub enum NewError {
         /// A name like it that would do.
         fits: Option<String>,
     },
-    /// A name that cargo or the guest's own dependencies have taken.
-    #[error("{name:?} cannot be the name of a crate with a handler: {why}; choose another name")]
+    /// A name that the language's tools or the guest's own dependencies have taken.
+    #[error("{name:?} cannot be the name of a guest in {language}: {why}; choose another name")]
     Reserved {
         /// What was given.
         name: String,
+        /// The language.
+        language: &'static str,
         /// Who has it.
         why: &'static str,
     },
@@ -43,12 +45,14 @@ pub enum NewError {
     },
     /// No SDK.
     #[error(
-        "there is no sandman-sdk in {dir}{}; name the folder of the SDK with --sdk: guest/sdk in Sandman's sources",
+        "there is no sandman-sdk in {dir}{}; name the folder of the SDK with --sdk: {place} in Sandman's sources",
         built(*.guessed)
     )]
     NoSdk {
         /// Where it was looked for.
         dir: PathBuf,
+        /// Where it is in Sandman's sources.
+        place: &'static str,
         /// Nobody named it: it is where this binary was built.
         guessed: bool,
     },

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use crate::build_guest::{self, BuildError, BuildOptions, Crate, crates};
+use crate::build_guest::{self, BuildError, BuildOptions};
 use crate::cli::output;
+use crate::guest::{GuestPackage, Language};
 use sandman_config::{Config, HandlerConfig};
 
 /// The folder of a guest that holds events to try.
@@ -69,8 +70,8 @@ pub(super) fn find(config: &Config, dirs: &[PathBuf]) -> Result<Vec<GuestFolder>
     dirs.iter().map(|dir| in_folder(config, dir)).collect()
 }
 
-/// The name of the crate whose component it is.
-fn crate_name(component: &Path) -> &str {
+/// The name of the guest whose component it is.
+fn guest_name(component: &Path) -> &str {
     component.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
 }
 
@@ -78,11 +79,9 @@ fn in_folder(config: &Config, dir: &Path) -> Result<GuestFolder> {
     let dir = dir
         .canonicalize()
         .with_context(|| format!("there is no folder {}", dir.display()))?;
-    let Some(found) = crates(&dir)?.into_iter().find(|found| found.dir == dir) else {
-        bail!("{} is no guest: it has no library of the type cdylib", dir.display());
-    };
+    let found = build_guest::package(&dir)?;
     let mut handlers = config.handlers.iter();
-    let Some(handler) = handlers.find(|handler| crate_name(&handler.component) == found.name) else {
+    let Some(handler) = handlers.find(|handler| guest_name(&handler.component) == found.name) else {
         let (file, name) = (config.file.display(), found.name);
         bail!(
             "{file} has no handler with a component {name}.wasm, as {} makes it",
@@ -113,7 +112,7 @@ fn of_all(config: &Config) -> Result<Vec<GuestFolder>> {
 /// A component lies in the target folder of its workspace, unless that is somewhere else; then the guest may lie beside
 /// the configuration.
 fn look(config: &Config, handler: &HandlerConfig) -> Option<PathBuf> {
-    let name = crate_name(&handler.component);
+    let name = guest_name(&handler.component);
     let beside = config.file.parent().unwrap_or(Path::new(""));
     let beside = if beside.as_os_str().is_empty() {
         Path::new(".")
@@ -122,11 +121,9 @@ fn look(config: &Config, handler: &HandlerConfig) -> Option<PathBuf> {
     };
     let above = handler.component.ancestors().skip(1).map(Path::to_owned);
     let places = above.chain([beside.join(name), beside.to_owned()]);
-    let found = places
-        .filter(|place| place.join("Cargo.toml").is_file())
-        .find_map(|place| {
-            let crates = crates(&place).ok()?;
-            crates.into_iter().find(|found: &Crate| found.name == name)
-        });
+    let found = places.into_iter().find_map(|place| {
+        let packages = Language::of(&place)?.toolchain().packages(&place).ok()?;
+        packages.into_iter().find(|found: &GuestPackage| found.name == name)
+    });
     found.map(|found| found.dir)
 }

@@ -12,6 +12,8 @@ use crossbeam_channel::{Receiver, unbounded};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 
+use crate::guest::Language;
+
 use super::guests::{EVENTS, GuestFolder, is_event};
 
 /// Editors write a file in several steps. Silence for this long means that they are done.
@@ -83,7 +85,7 @@ impl Watch {
         added.with_context(|| format!("{} cannot be watched", folder.display()))
     }
 
-    /// A folder in a guest's folder; not where cargo writes, which would be thousands of them.
+    /// A folder in a guest's folder; not where tools write, which would be thousands of them.
     fn add_below(&self, dir: &Path, folder: &Path) -> Result<()> {
         if folder.is_dir() && !matches!(stands_for(dir, folder), Saved::Nothing) {
             self.add(folder, RecursiveMode::Recursive)?;
@@ -127,7 +129,13 @@ impl Watch {
     }
 }
 
-/// What a path in a guest's folder stands for: what cargo and editors write is nothing.
+/// Whether the tools of a language write it.
+fn written_by_tools(name: &str) -> bool {
+    let mut languages = Language::ALL.into_iter();
+    languages.any(|language| language.toolchain().written().contains(&name))
+}
+
+/// What a path in a guest's folder stands for: what tools and editors write is nothing.
 fn stands_for(dir: &Path, path: &Path) -> Saved {
     let Ok(inside) = path.strip_prefix(dir) else {
         return Saved::Nothing;
@@ -140,7 +148,8 @@ fn stands_for(dir: &Path, path: &Path) -> Saved {
         name.starts_with('.') || name.starts_with('#') || of_an_editor
     };
     match parts.next().and_then(OsStr::to_str) {
-        None | Some("target" | "Cargo.lock") => Saved::Nothing,
+        None => Saved::Nothing,
+        Some(name) if written_by_tools(name) => Saved::Nothing,
         _ if inside.iter().any(passing) => Saved::Nothing,
         Some(EVENTS) if path.extension().is_none() || is_event(path) => Saved::Event,
         Some(EVENTS) => Saved::Nothing,
@@ -153,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cargo_and_editors_write_is_nothing() {
+    fn what_tools_and_editors_write_is_nothing() {
         let dir = Path::new("/g");
         let kind = |path: &str| match stands_for(dir, &dir.join(path)) {
             Saved::Source => "source",
@@ -170,6 +179,8 @@ mod tests {
             ("events/notes.txt", "nothing"),
             ("target/release/x", "nothing"),
             ("Cargo.lock", "nothing"),
+            ("node_modules/esbuild/lib/main.js", "nothing"),
+            ("package.json", "source"),
             ("src/.lib.rs.swp", "nothing"),
             ("src/4913", "nothing"),
             ("../other/src/lib.rs", "nothing"),

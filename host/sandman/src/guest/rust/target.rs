@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::progress::Progress;
-use super::{BuildError, TARGET};
+use super::TARGET;
+use crate::build_guest::{BuildError, Progress};
 
 /// Adds the target through rustup where it is missing, and says so.
 pub(super) fn ensure(dir: &Path, progress: &Progress) -> Result<(), BuildError> {

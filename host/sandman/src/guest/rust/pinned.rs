@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::build_guest::cargo;
+use super::package::cargo;
 
 /// Takes over the lock file of the SDK's workspace, cut down by cargo to what the guest needs. Best effort: without a
 /// lock file cargo looks for the newest versions at the first build.

@@ -5,11 +5,13 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::BuildError;
+use crate::build_guest::BuildError;
+use crate::guest::GuestPackage;
 
 /// The crate of a guest.
 pub(super) struct Package {
     pub(super) name: String,
+    pub(super) dir: PathBuf,
     pub(super) manifest: PathBuf,
     pub(super) target_dir: PathBuf,
 }
@@ -33,34 +35,19 @@ struct Target {
 }
 
 /// cargo as it was called, or as it is found on the path.
-pub(crate) fn cargo() -> Command {
+pub(super) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// A crate that can be a guest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Crate {
-    /// Its name, which is also its component's.
-    pub name: String,
-    /// Its folder.
-    pub dir: PathBuf,
-}
-
 /// The crates that can be guests: the one in `dir`, and those of its workspace.
-///
-/// # Errors
-///
-/// If there is no crate and no workspace in `dir`, or no cargo.
-pub fn crates(dir: &Path) -> Result<Vec<Crate>, BuildError> {
+pub(super) fn all(dir: &Path) -> Result<Vec<GuestPackage>, BuildError> {
     let (_, metadata) = metadata(dir)?;
+    let target_dir = metadata.target_directory;
     let guests = metadata.packages.into_iter().filter(Found::is_cdylib);
-    let named = guests.filter_map(|found| {
-        Some(Crate {
-            dir: found.manifest_path.parent()?.to_owned(),
-            name: found.name,
-        })
-    });
-    Ok(named.collect())
+    Ok(guests
+        .filter_map(|found| found.package(target_dir.clone()))
+        .map(Package::guest)
+        .collect())
 }
 
 pub(super) fn find(dir: &Path) -> Result<Package, BuildError> {
@@ -73,14 +60,29 @@ pub(super) fn find(dir: &Path) -> Result<Package, BuildError> {
         let (package, manifest) = (found.name, found.manifest_path);
         return Err(BuildError::NoCdylib { package, manifest });
     }
-    Ok(Package {
-        name: found.name,
-        manifest: found.manifest_path,
-        target_dir: metadata.target_directory,
-    })
+    found.package(metadata.target_directory).ok_or_else(no_crate)
+}
+
+impl Package {
+    pub(super) fn guest(self) -> GuestPackage {
+        GuestPackage {
+            name: self.name,
+            dir: self.dir,
+            out_dir: self.target_dir.join("sandman"),
+        }
+    }
 }
 
 impl Found {
+    fn package(self, target_dir: PathBuf) -> Option<Package> {
+        Some(Package {
+            name: self.name,
+            dir: self.manifest_path.parent()?.to_owned(),
+            manifest: self.manifest_path,
+            target_dir,
+        })
+    }
+
     fn is_cdylib(&self) -> bool {
         let mut kinds = self.targets.iter().flat_map(|target| &target.crate_types);
         kinds.any(|kind| kind == "cdylib")

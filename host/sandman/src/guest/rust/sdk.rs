@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::NewError;
+use crate::new_guest::NewError;
 
 /// The SDK beside the sources that this binary was built from.
 const BUILT_WITH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest/sdk");
@@ -12,10 +12,11 @@ const BUILT_WITH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest/sdk")
 ///
 /// # Errors
 /// [`NewError::NoSdk`] if it is not there.
-pub fn find(named: Option<&Path>) -> Result<PathBuf, NewError> {
+pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, NewError> {
     let dir = named.unwrap_or(Path::new(BUILT_WITH));
     let no_sdk = || NewError::NoSdk {
         dir: dir.to_owned(),
+        place: "guest/sdk",
         guessed: named.is_none(),
     };
     let manifest = fs::read_to_string(dir.join("Cargo.toml")).map_err(|_| no_sdk())?;

@@ -1,0 +1,48 @@
+/** A handler as the exports of a component. */
+
+import type { Handler } from "./define.ts";
+import { Rejected, Retry } from "./effects.ts";
+import { type Host, panicked, speakTo } from "./host.ts";
+import { wellFormed } from "./json.ts";
+import { placeOf } from "./position.ts";
+import { describe, handle, type WitContext, type WitContract, type WitOutcome, type WitTrigger } from "./run.ts";
+
+declare global {
+  /** Left by the build, after the bundle. */
+  var sandmanSourceMap: { sources: string[]; mappings: string } | undefined;
+}
+
+/** What the component exports as the interface `handler`. */
+export interface Exports {
+  describe(): WitContract;
+  handle(trigger: WitTrigger, state: string | null | undefined, context: WitContext): WitOutcome;
+}
+
+function isHandler(given: unknown): given is Handler {
+  return typeof given === "object" && given !== null && "consumes" in given && "routes" in given;
+}
+
+/** Makes a handler the exports of a component, which speaks to the host. */
+export function component(handler: unknown, host: Host): Exports {
+  if (!isHandler(handler)) throw new TypeError("the handler's module exports nothing by defineHandler as its default");
+  speakTo(host);
+  return {
+    describe: () => describe(handler),
+    handle(trigger, state, context) {
+      try {
+        return handle(handler, trigger, state, context);
+      } catch (error) {
+        throw failure(error);
+      }
+    },
+  };
+}
+
+/** What the bindings take as the failure of a call; anything else they make a trap. */
+function failure(error: unknown): unknown {
+  if (error instanceof Rejected) return { tag: "rejected", val: wellFormed(error.message) };
+  if (error instanceof Retry) return { tag: "retry", val: wellFormed(error.message) };
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  panicked(message, placeOf(error, globalThis.sandmanSourceMap));
+  return error;
+}

@@ -1,0 +1,12 @@
+//! The languages that guests are written in, each with its toolchain: how a folder is known, what a new one starts as, and how
+//! it becomes a component. [`build_guest`](crate::build_guest) and [`new_guest`](crate::new_guest) do the rest for all.
+
+mod language;
+mod missing;
+mod rust;
+mod toolchain;
+mod typescript;
+
+pub use language::Language;
+pub use missing::MissingTool;
+pub(crate) use toolchain::{GuestPackage, SdkPlace, TemplateFiles, Toolchain};

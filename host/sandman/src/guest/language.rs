@@ -1,0 +1,55 @@
+//! Which languages there are.
+
+use std::path::Path;
+
+use super::Toolchain;
+use super::missing::MissingTool;
+use super::rust::Rust;
+use super::typescript::TypeScript;
+
+/// A language that guests are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Rust, by cargo.
+    Rust,
+    /// TypeScript and JavaScript, by npm, on QuickJS.
+    TypeScript,
+}
+
+impl Language {
+    /// All of them, in the order in which they are offered.
+    pub const ALL: [Self; 2] = [Self::Rust, Self::TypeScript];
+
+    pub(crate) fn toolchain(self) -> &'static dyn Toolchain {
+        match self {
+            Self::Rust => &Rust,
+            Self::TypeScript => &TypeScript,
+        }
+    }
+
+    /// The language of the guest in a folder, by the files in it.
+    pub fn of(dir: &Path) -> Option<Self> {
+        let has = |language: &Self| dir.join(language.toolchain().manifest()).is_file();
+        Self::ALL.into_iter().find(has)
+    }
+
+    /// The language that `sandman new --lang` calls so.
+    pub fn called(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.word() == word)
+    }
+
+    /// What `sandman new --lang` calls it.
+    pub fn word(self) -> &'static str {
+        self.toolchain().word()
+    }
+
+    /// Its name in a text.
+    pub fn title(self) -> &'static str {
+        self.toolchain().title()
+    }
+
+    /// The first tool that a build needs and that is not on this machine.
+    pub fn missing(self) -> Option<MissingTool> {
+        self.toolchain().missing()
+    }
+}

@@ -1,0 +1,44 @@
+//! Tools that a machine lacks, and the commands that install them.
+
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A tool that is not on this machine, or too old.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingTool {
+    /// What is needed, for example `Node.js 20 or newer`.
+    pub needed: String,
+    /// What is there instead: an older version, or nothing.
+    pub found: Option<String>,
+    /// The command that installs it here.
+    pub install: String,
+}
+
+impl fmt::Display for MissingTool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { needed, found, install } = self;
+        match found {
+            Some(found) => write!(f, "{needed} is needed, and this is {found}; install it with: {install}"),
+            None => write!(f, "{needed} is missing; install it with: {install}"),
+        }
+    }
+}
+
+/// The command for this machine's package manager: Debian's package names, then Homebrew's; else where to look.
+pub(super) fn install_command(debian: &str, brew: &str, elsewhere: &str) -> String {
+    if cfg!(target_os = "macos") {
+        format!("brew install {brew}")
+    } else if Path::new("/usr/bin/apt-get").exists() {
+        format!("sudo apt-get install {debian}")
+    } else {
+        elsewhere.to_owned()
+    }
+}
+
+/// What `<tool> --version` says; `None` if there is no such tool.
+pub(super) fn version_of(tool: &str) -> Option<String> {
+    let output = Command::new(tool).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    output.status.success().then(|| said.trim().to_owned())
+}

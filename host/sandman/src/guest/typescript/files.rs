@@ -1,0 +1,70 @@
+//! What a new guest in TypeScript starts as, and the SDK that it carries with it.
+
+use crate::guest::TemplateFiles;
+use crate::new_guest::{EVENT, EVENT_TO_TRY};
+
+macro_rules! template {
+    ($file:literal) => {
+        include_str!(concat!("../../../templates/ts/", $file))
+    };
+}
+
+macro_rules! sdk {
+    ($($file:literal),* $(,)?) => {
+        &[$(($file, include_str!(concat!("../../../../../guest/sdk-js/", $file)))),*]
+    };
+}
+
+/// The guest's own files.
+pub(super) const TEMPLATE: TemplateFiles = &[
+    ("package.json", template!("package.json.template")),
+    ("package-lock.json", template!("package-lock.json.template")),
+    ("tsconfig.json", template!("tsconfig.json")),
+    ("src/handler.ts", template!("src/handler.ts")),
+    ("tests/handler.test.ts", template!("tests/handler.test.ts")),
+    (EVENT, EVENT_TO_TRY),
+    ("README.md", template!("README.md.template")),
+    (".gitignore", template!("gitignore.template")),
+];
+
+/// The SDK: a guest outside of Sandman's sources has it from no registry.
+pub(super) const SDK: TemplateFiles = sdk![
+    "package.json",
+    "build/build.mjs",
+    "build/entry.mjs",
+    "build/loader.mjs",
+    "src/component.ts",
+    "src/define.ts",
+    "src/effects.ts",
+    "src/host.ts",
+    "src/index.ts",
+    "src/json.ts",
+    "src/position.ts",
+    "src/pure.ts",
+    "src/purity.ts",
+    "src/run.ts",
+    "src/schema.ts",
+    "src/testing.ts",
+    "src/types.ts",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::SDK;
+
+    #[test]
+    fn the_copy_of_the_sdk_is_all_of_it() {
+        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/sdk-js");
+        let mut there = BTreeSet::from(["package.json".to_owned()]);
+        for folder in ["src", "build"] {
+            for entry in std::fs::read_dir(sdk.join(folder)).unwrap() {
+                there.insert(format!("{folder}/{}", entry.unwrap().file_name().display()));
+            }
+        }
+        let copied: BTreeSet<_> = SDK.iter().map(|(file, _)| (*file).to_owned()).collect();
+        assert_eq!(copied, there);
+    }
+}
