@@ -8,6 +8,7 @@ mod chains;
 mod compression;
 mod configuration;
 mod crash;
+mod dead_letters;
 mod deploy;
 mod demo;
 mod drain;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         lag::BEHAVIOURS,
         membership::BEHAVIOURS,
         attempts::BEHAVIOURS,
+        dead_letters::BEHAVIOURS,
         one_host::BEHAVIOURS,
         unended::BEHAVIOURS,
         recreated::BEHAVIOURS,

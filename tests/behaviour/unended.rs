@@ -43,6 +43,7 @@ fn confirmed(world: &World) -> Result {
     let older = json!({ "store": cursor.json()["store"], "batch": 0 });
     world.send(&cursors, &[Event::bytes("0", older.to_string().as_bytes())])?;
     let hidden = Seen {
+        timestamp: None,
         key: Some(b"confirmed".to_vec()),
         ..event.clone()
     };

@@ -48,6 +48,8 @@ pub struct Seen {
     pub value: Option<Vec<u8>>,
     /// Its headers, in order.
     pub headers: Vec<Header>,
+    /// Its timestamp: milliseconds since 1970.
+    pub timestamp: Option<i64>,
 }
 
 impl Seen {
@@ -58,6 +60,7 @@ impl Seen {
             offset: message.offset(),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
+            timestamp: message.timestamp().to_millis(),
             headers: headers
                 .map(|header| Header {
                     name: header.key.to_owned(),

@@ -124,6 +124,7 @@ mod tests {
     fn seen(key: &str, n: u64) -> Seen {
         let event = Event::thing(key, n);
         Seen {
+            timestamp: None,
             partition: 0,
             offset: 0,
             key: event.key,

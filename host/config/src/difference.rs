@@ -113,6 +113,7 @@ impl Keys {
             sasl,
             topic_prefix,
             partitions,
+            dead_letter_topic,
             options,
         } = old;
         self.add("kafka.brokers", brokers, &new.brokers);
@@ -120,13 +121,19 @@ impl Keys {
         self.add("KAFKA_SASL_USERNAME", sasl, &new.sasl);
         self.add("kafka.topic_prefix", topic_prefix, &new.topic_prefix);
         self.add("kafka.partitions", partitions, &new.partitions);
+        self.add("kafka.dead_letter_topic", dead_letter_topic, &new.dead_letter_topic);
         self.add("kafka.options", options, &new.options);
     }
 
     fn storage(&mut self, old: (&StoreConfig, &UploadsConfig), new: (&StoreConfig, &UploadsConfig)) {
-        let StoreConfig { url, outbox } = old.0;
+        let StoreConfig {
+            url,
+            outbox,
+            dead_letters,
+        } = old.0;
         self.add("store.url", url, &new.0.url);
         self.add("store.outbox", outbox, &new.0.outbox);
+        self.add("store.dead_letters", dead_letters, &new.0.dead_letters);
         let UploadsConfig { folder, keep } = old.1;
         self.add("uploads.url", folder, &new.1.folder);
         self.add("uploads.keep", keep, &new.1.keep);
@@ -151,9 +158,14 @@ impl Keys {
         self.add("http.connections", connections, &new.0.connections);
         self.add("http.cors", cors, &new.0.cors);
         self.add("http.cors_headers", cors_headers, &new.0.cors_headers);
-        let AdminConfig { listen, tokens } = old.1;
+        let AdminConfig {
+            listen,
+            tokens,
+            read_data,
+        } = old.1;
         self.add("admin.listen", listen, &new.1.listen);
         self.add("admin.tokens", tokens, &new.1.tokens);
+        self.add("admin.read_data", read_data, &new.1.read_data);
     }
 
     /// Whether something changed that a running host follows.

@@ -16,8 +16,6 @@ use sandman_core::broker::Recreation;
 use sandman_core::event::EventKey;
 use sandman_core::limits::{ComponentParts, Instances, Limits, Retry, Tombstones};
 
-/// Longest topic that leaves room for `.dlq`, in characters.
-const LONGEST_TOPIC: usize = 245;
 const LONGEST_NAME: usize = 63;
 /// Events that a key remembers: a producer that retries has few more than its batches in flight.
 const DEDUPE: usize = 16;
@@ -107,10 +105,17 @@ pub(super) fn read_all(
 
 fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaConfig) -> Option<HandlerConfig> {
     let component = section.required("component", &text());
-    let topics = section.or("topics", &list(kafka_name(LONGEST_TOPIC)), Vec::new());
+    let topics = section.or("topics", &list(kafka_name(kafka.longest_topic())), Vec::new());
     let relay = format!("{}.relay", host.deployment);
     if topics.contains(&relay) {
         section.refuse("topics", format!("{relay} is the relay's own topic"));
+    }
+    let dead = topics
+        .iter()
+        .find(|topic| topics.contains(&kafka.dead_letter_topic.of(topic)));
+    if let Some(topic) = dead {
+        let problem = format!("has {topic} and the topic of its dead letters as well (kafka.dead_letter_topic)");
+        section.refuse("topics", problem);
     }
     let key = section.or("key", &event_key(), EventKey::default());
     if topics.is_empty() && key != EventKey::Record {
@@ -119,7 +124,7 @@ fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaCo
     }
     let tombstones = section.or("tombstones", &one_of(TOMBSTONES), Tombstones::default());
     let dedupe = section.or("dedupe", &integer(0..=1_000), DEDUPE);
-    let longest = LONGEST_TOPIC.saturating_sub(kafka.topic_prefix.len());
+    let longest = kafka.longest_topic().saturating_sub(kafka.topic_prefix.len());
     let emits = section.or("emits", &list(kafka_name(longest)), Vec::new());
     let group = section.or("group", &kafka_name(249), format!("{}-{name}", host.deployment));
     let recreated = section.or("recreated", &one_of(RECREATED), Recreation::default());

@@ -9,6 +9,7 @@ use super::kind::{Kind, integer, is_kafka_name};
 use super::problem::ProblemReport;
 use super::secret::Secret;
 use super::section::Section;
+use sandman_core::event::DeadLetterTopic;
 
 /// Where Kafka is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct KafkaConfig {
     pub topic_prefix: String,
     /// Partitions of topics that we make.
     pub partitions: i32,
+    /// What the topics of dead letters are called.
+    pub dead_letter_topic: DeadLetterTopic,
     /// librdkafka's own settings, passed through.
     pub options: BTreeMap<String, String>,
 }
@@ -77,18 +80,31 @@ impl fmt::Debug for KafkaConfig {
             .field("sasl", &self.sasl)
             .field("topic_prefix", &self.topic_prefix)
             .field("partitions", &self.partitions)
+            .field("dead_letter_topic", &self.dead_letter_topic)
             .field("options", &self.options.keys())
             .finish()
     }
 }
 
 impl KafkaConfig {
+    /// The longest name of a topic that leaves room for what the topic of its dead letters adds, in characters.
+    pub(super) fn longest_topic(&self) -> usize {
+        let pattern = &self.dead_letter_topic.0;
+        let added = match pattern.contains(DeadLetterTopic::PLACE) {
+            true => pattern.len() - DeadLetterTopic::PLACE.len(),
+            false => 0,
+        };
+        LONGEST_NAME - added
+    }
+
     /// The topic of an event type.
     pub fn topic(&self, event_type: &str) -> String {
         format!("{}{event_type}", self.topic_prefix)
     }
 }
 
+/// Characters that Kafka takes as a topic's name.
+const LONGEST_NAME: usize = 249;
 const DEFAULT_BROKERS: &str = "localhost:9092";
 /// What stands before the event type in a topic's name, unless `kafka.topic_prefix` says otherwise.
 pub const DEFAULT_PREFIX: &str = "dreamscape.";
@@ -121,6 +137,7 @@ pub(super) fn read(mut section: Section<'_>, environment: Environment) -> KafkaC
         brokers,
         topic_prefix: section.or("topic_prefix", &prefix(), DEFAULT_PREFIX.to_owned()),
         partitions: section.or("partitions", &integer(1..=10_000), 3),
+        dead_letter_topic: section.or("dead_letter_topic", &dead_letter_topic(), DeadLetterTopic::default()),
         options: kafka_options::read(section.free("options"), section.report),
     };
     section.finish();
@@ -160,6 +177,18 @@ fn prefix() -> Kind<String> {
     Kind::text("up to 100 letters, digits, dots, underscores or dashes", |text| {
         (text.is_empty() || is_kafka_name(text, 100)).then(|| text.to_owned())
     })
+}
+
+/// With the place of the topic's name, or the one name of all.
+fn dead_letter_topic() -> Kind<DeadLetterTopic> {
+    Kind::text(
+        "the name of a topic in which {topic} stands for the topic that the dead letter comes from, such as \"{topic}.dlq\" or \
+         \"dead-letters\": up to 100 letters, digits, dots, underscores or dashes beside it",
+        |text| {
+            let around = text.replacen(DeadLetterTopic::PLACE, "", 1);
+            is_kafka_name(&around, 100).then(|| DeadLetterTopic(text.into()))
+        },
+    )
 }
 
 fn ssl(value: Option<&str>, report: &ProblemReport) -> bool {

@@ -33,7 +33,7 @@ pub use environment::{Variable, variables};
 pub use handler::{HandlerConfig, is_handler_name};
 pub use host::{HostConfig, LogFormat};
 pub use kafka::{Brokers, DEFAULT_PREFIX, KafkaConfig, SaslConfig, SaslMechanism};
-pub use listeners::{AdminConfig, HttpConfig};
+pub use listeners::{AdminConfig, HttpConfig, LOCAL};
 pub use problem::{ConfigErrors, NoHandler, Problem};
 pub use route::{Auth, KeySource, RouteConfig, RoutePath};
 pub use secret::Secret;

@@ -37,11 +37,15 @@ pub struct AdminConfig {
     /// The bearer tokens, each with the name of whoever has it: `admin` for `SANDMAN_ADMIN_TOKEN`, and those of
     /// `SANDMAN_ADMIN__TOKENS__<NAME>`. There is always one where the address is not a loopback address.
     pub tokens: Vec<(String, Secret)>,
+    /// The names of the tokens that may read what handlers were sent and what they remember: keys, events, states.
+    pub read_data: Vec<String>,
 }
 
 const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3002);
 /// The name of the token in `SANDMAN_ADMIN_TOKEN`.
 const MAIN: &str = "admin";
+/// Whoever calls where no token is configured.
+pub const LOCAL: &str = "local";
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3902);
 
 pub(super) fn read_http(mut section: Section<'_>, port: Option<&str>, jwt_secret: Option<Secret>) -> HttpConfig {
@@ -148,8 +152,28 @@ pub(super) fn read_admin(mut section: Section<'_>, token: Option<Secret>) -> Adm
         );
         section.refuse("listen", problem);
     }
+    let read_data = section.or("read_data", &list(caller()), vec![LOCAL.to_owned()]);
+    for name in &read_data {
+        if name != LOCAL && !tokens.is_empty() && !tokens.iter().any(|(known, _)| known == name) {
+            let known: Vec<&str> = tokens.iter().map(|(known, _)| known.as_str()).collect();
+            let problem = format!("{name:?} is the name of no token; there are: {}", known.join(", "));
+            section.refuse("read_data", problem);
+        }
+    }
     section.finish();
-    AdminConfig { listen, tokens }
+    AdminConfig {
+        listen,
+        tokens,
+        read_data,
+    }
+}
+
+fn caller() -> Kind<String> {
+    Kind::text(
+        "names of tokens: \"admin\" for SANDMAN_ADMIN_TOKEN, NAME for SANDMAN_ADMIN__TOKENS__NAME, \"local\" for everybody on \
+         this machine where no token is set",
+        |text| (!text.is_empty()).then(|| text.to_owned()),
+    )
 }
 
 /// Tokens by the names of who has them. Only the environment gives them.

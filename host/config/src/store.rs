@@ -21,6 +21,8 @@ pub struct StoreConfig {
     pub url: StoreUrl,
     /// Bytes of committed events that may wait for Kafka; at this bound intake stops.
     pub outbox: u64,
+    /// Bytes of dead letters that are kept; beyond it the oldest go that are on Kafka.
+    pub dead_letters: u64,
 }
 
 pub(super) fn read(mut section: Section<'_>) -> StoreConfig {
@@ -28,6 +30,7 @@ pub(super) fn read(mut section: Section<'_>) -> StoreConfig {
     let config = StoreConfig {
         url: section.or("url", &url(&section.report.folder), StoreUrl::Sqlite(default)),
         outbox: section.or("outbox", &size(64 << 10..=1 << 40), 256 << 20),
+        dead_letters: section.or("dead_letters", &size(64 << 10..=1 << 40), 256 << 20),
     };
     section.finish();
     config

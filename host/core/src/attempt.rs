@@ -9,6 +9,7 @@ use crate::contract::{Incoming, TermsError};
 use crate::event::{OutRecord, TraceContext};
 use crate::outcome::{Context, Fault, Outcome, Reply, StateChange, Trigger};
 use crate::printable;
+use crate::reason::ReasonCode;
 use crate::unit::{EmitError, EnvelopeContext, records};
 use crate::version::Version;
 
@@ -53,6 +54,8 @@ pub struct Decision {
 pub struct AttemptFailure {
     /// What failed.
     pub cause: FailureCause,
+    /// The same, for programs, and in more detail: what a dead letter is found by.
+    pub code: ReasonCode,
     /// In words, as one printable line: it may hold text of the guest or the sender, and goes into logs, headers and answers.
     pub reason: String,
 }
@@ -90,9 +93,10 @@ impl FailureCause {
 }
 
 impl AttemptFailure {
-    fn new(cause: FailureCause, reason: impl ToString) -> Self {
+    fn new(cause: FailureCause, code: ReasonCode, reason: impl ToString) -> Self {
         Self {
             cause,
+            code,
             reason: printable::line(&reason.to_string(), printable::LONGEST).into_owned(),
         }
     }
@@ -100,26 +104,30 @@ impl AttemptFailure {
 
 impl From<TermsError> for AttemptFailure {
     fn from(error: TermsError) -> Self {
-        Self::new(FailureCause::Trigger, error)
+        let code = match error {
+            TermsError::Payload { .. } | TermsError::TooCostly { .. } => ReasonCode::Schema,
+            TermsError::UnknownVersion { .. } | TermsError::NotDeclared { .. } => ReasonCode::Contract,
+        };
+        Self::new(FailureCause::Trigger, code, error)
     }
 }
 
 impl From<EmitError> for AttemptFailure {
     fn from(error: EmitError) -> Self {
-        Self::new(FailureCause::Emitted, error)
+        Self::new(FailureCause::Emitted, ReasonCode::Emitted, error)
     }
 }
 
 impl From<Fault> for AttemptFailure {
     fn from(fault: Fault) -> Self {
-        let (cause, reason) = match fault {
-            Fault::Rejected(reason) => (FailureCause::Rejected, reason),
-            Fault::Invalid(reason) => (FailureCause::Outcome, reason),
-            Fault::Retry(reason) => (FailureCause::Retry, reason),
-            Fault::Trap(reason) => (FailureCause::Trap, reason),
-            Fault::Exceeded(reason) => (FailureCause::Exceeded, reason),
+        let (cause, code, reason) = match fault {
+            Fault::Rejected(reason) => (FailureCause::Rejected, ReasonCode::Rejected, reason),
+            Fault::Invalid(reason) => (FailureCause::Outcome, ReasonCode::Outcome, reason),
+            Fault::Retry(reason) => (FailureCause::Retry, ReasonCode::Retries, reason),
+            Fault::Trap(kind, reason) => (FailureCause::Trap, ReasonCode::Trap(kind), reason),
+            Fault::Exceeded(kind, reason) => (FailureCause::Exceeded, ReasonCode::Limit(kind), reason),
         };
-        Self::new(cause, reason)
+        Self::new(cause, code, reason)
     }
 }
 
@@ -149,7 +157,8 @@ pub fn attempt(
         Trigger::Event(event) => (event.key, event.correlation_id, Some(event.event_id)),
         Trigger::Request(request) => {
             let Some(reply) = &reply else {
-                return Err(AttemptFailure::new(FailureCause::Outcome, "the handler gave no reply"));
+                let reason = "the handler gave no reply";
+                return Err(AttemptFailure::new(FailureCause::Outcome, ReasonCode::Outcome, reason));
             };
             if reply.status >= 400 {
                 let (state, records) = Default::default();
@@ -177,6 +186,7 @@ mod tests {
     use crate::contract::{Consumes, Contract, Emits, Grant, Terms};
     use crate::limits::{Retry, Tombstones};
     use crate::outcome::{EmittedEvent, EventView, Guest, RequestView};
+    use crate::reason::TrapKind;
 
     /// Emits what the payload or the body says; a request is answered with the status in its query.
     struct Speaker;
@@ -184,7 +194,9 @@ mod tests {
     impl Guest for Speaker {
         fn invoke(&self, trigger: Trigger<'_>, _: Option<&str>, _: Context<'_>) -> Result<Outcome, Fault> {
             let (payload, reply) = match trigger {
-                Trigger::Event(event) if event.payload == "13" => return Err(Fault::Trap("unlucky".into())),
+                Trigger::Event(event) if event.payload == "13" => {
+                    return Err(Fault::Trap(TrapKind::Panic, "unlucky".into()));
+                }
                 Trigger::Event(event) => (event.payload, None),
                 Trigger::Request(request) => {
                     let status = request.query.first().and_then(|(_, status)| status.parse().ok());

@@ -12,12 +12,12 @@ mod record;
 mod time;
 mod trace;
 
-pub use dead_letter::{DeadLetter, RECORD_BYTES, dead_letter, fit_dead_letter};
+pub use dead_letter::{DeadLetter, DeadLetterTopic, RECORD_BYTES, dead_letter, fit_dead_letter};
 pub use decode::{DecodeError, decode};
 pub use encode::{NewEnvelope, Outgoing, encode};
 pub use envelope::Envelope;
 pub use headers::{Header, Headers};
-pub use key::{EventKey, KeyError, Pointer};
+pub use key::{EventKey, KeyError, Pointer, key_hash};
 pub use record::{OutRecord, Record, TopicId, TopicPartition};
-pub use time::iso_millis;
+pub use time::{iso_millis, millis_of_iso};
 pub use trace::TraceContext;

@@ -9,6 +9,7 @@ pub mod unit;
 
 // One run.
 pub mod attempt;
+pub mod reason;
 pub mod version;
 
 // The rules.

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use crate::reason::{LimitKind, TrapKind};
+
 /// What calls a handler, borrowed from the work in its lane.
 #[derive(Clone, Copy, Debug)]
 pub enum Trigger<'a> {
@@ -153,9 +155,9 @@ pub enum Fault {
     /// The handler asked for another try.
     Retry(String),
     /// The guest trapped; counts as a retry.
-    Trap(String),
+    Trap(TrapKind, String),
     /// The guest went over a bound; counts as a retry.
-    Exceeded(String),
+    Exceeded(LimitKind, String),
 }
 
 /// The guest side of the pipeline: one version of a handler, ready to be called from any thread.

@@ -2,8 +2,10 @@
 //!
 //! [`Store`] is the seam: SQLite implements it for one host; PostgreSQL will for a fleet. For that reason a state carries
 //! a revision, progress an assignment epoch and the outbox a shard, although the embedded store has one of each.
-//! [`VersionStore`] is the same store for what is not on the hot path: the versions of the handlers.
+//! [`VersionStore`] and [`LetterStore`] are the same store for what is not on the hot path: the versions of the handlers, and
+//! the dead letters.
 
+mod letters;
 mod versions;
 
 use std::fmt;
@@ -16,6 +18,9 @@ use crate::outcome::StateChange;
 use crate::progress::Progress;
 use crate::recent::RecentEvents;
 
+pub use letters::{
+    GivenUp, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, LetterWrite, LettersSize, NewLetter,
+};
 pub use versions::{Action, Activation, Active, KeptVersion, NewVersion, Outcome, VersionStore};
 
 /// Number of a committed outbox batch: 1 for the first, without gaps, never used twice by one store.
@@ -144,6 +149,10 @@ pub struct Commit {
     pub answers: Vec<AnswerWrite>,
     /// Batches up to this number are on Kafka: they leave the outbox.
     pub published: Option<BatchNo>,
+    /// What becomes of dead letters.
+    pub letters: Vec<LetterWrite>,
+    /// Bytes of dead letters that are kept: where `letters` adds some beyond it, the oldest that are on Kafka go.
+    pub letters_bound: u64,
 }
 
 impl Commit {
@@ -155,6 +164,7 @@ impl Commit {
             && self.attempts.is_empty()
             && self.answers.is_empty()
             && self.published.is_none()
+            && self.letters.is_empty()
     }
 }
 
@@ -165,6 +175,8 @@ pub struct Committed {
     pub rows: Vec<Option<(RowId, u64)>>,
     /// The outbox batch and its size in bytes, if there was anything to publish.
     pub batch: Option<(BatchNo, u64)>,
+    /// How many dead letters went because of [`Commit::letters_bound`].
+    pub letters_gone: u64,
 }
 
 /// A batch of the outbox.

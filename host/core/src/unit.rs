@@ -10,7 +10,7 @@ use crate::lanes::{LaneKey, PartitionIx};
 use crate::outcome::{EmittedEvent, StateChange};
 use crate::progress::Span;
 use crate::recent::RecentEvents;
-use crate::store::{AnswerWrite, Attempts};
+use crate::store::{AnswerWrite, Attempts, LetterWrite};
 use crate::work::{Answer, RequestId};
 
 /// What one trigger produced; it commits whole or not at all.
@@ -22,6 +22,8 @@ pub struct Unit {
     pub recent: Option<RecentEvents>,
     /// Records to publish, in order.
     pub records: Vec<OutRecord>,
+    /// What becomes of dead letters; nearly always nothing.
+    pub letters: Vec<LetterWrite>,
     /// What it means for the trigger.
     pub finish: Finish,
 }

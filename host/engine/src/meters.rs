@@ -55,6 +55,12 @@ pub struct HostMeters {
     pub held_topics: Gauge,
     /// Bytes of states kept in memory.
     pub cache_bytes: Gauge,
+    /// Dead letters in the store.
+    pub letters: Gauge,
+    /// Their bytes.
+    pub letter_bytes: Gauge,
+    /// Dead letters that went because the store keeps no more.
+    pub letters_gone: Counter,
     /// 1 while Kafka is connected, else 0.
     pub kafka_connected: Gauge,
     /// How often a consumer was thrown out of its group because it did not poll.
@@ -95,6 +101,9 @@ impl Meters {
                 relay_failures: counter!("sandman_relay_transaction_failures_total"),
                 held_topics: gauge!("sandman_relay_held_topics"),
                 cache_bytes: gauge!("sandman_cache_bytes"),
+                letters: gauge!("sandman_dead_letters_kept"),
+                letter_bytes: gauge!("sandman_dead_letter_bytes"),
+                letters_gone: counter!("sandman_dead_letters_gone_total"),
                 kafka_connected: gauge!("sandman_kafka_connected"),
                 kafka_poll_breaches: counter!("sandman_kafka_poll_breaches_total"),
             }

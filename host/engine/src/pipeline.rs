@@ -13,6 +13,7 @@ mod fold;
 mod outbox_buffer;
 mod identity;
 mod intake;
+mod letter;
 mod partitions;
 mod received;
 mod request;
@@ -33,7 +34,7 @@ use crate::alarm::Alarm;
 use crate::clock;
 use crate::meters::HostMeters;
 use crate::registry::Registry;
-use sandman_core::event::OutRecord;
+use sandman_core::event::{DeadLetterTopic, OutRecord};
 use sandman_core::faults::{self, Bug};
 use sandman_core::lanes::{HandlerIx, Job, Lanes, Millis};
 use sandman_core::store::{AnswerWrite, Answered, BatchNo, OutboxBatch, OutboxSize, Store, StoreError};
@@ -75,6 +76,10 @@ pub struct Options {
     /// How long a consumer waits for room in memory before it pauses, which throws away what it has fetched. Rebalances
     /// and a stop wait as long.
     pub patience: Duration,
+    /// What the topics of dead letters are called.
+    pub dead_letter_topic: DeadLetterTopic,
+    /// Bytes of dead letters in the store.
+    pub dead_letters: u64,
 }
 
 /// A request's key and its `Idempotency-Key`.
@@ -183,9 +188,9 @@ impl Pipeline {
     fn run_event(&self, job: &Job<Input>, work: &EventWork) -> Result<LaneResult, StoreError> {
         let unknown = || StoreError::Failed(format!("there is no handler number {}", work.handler));
         let handler = self.registry.get(work.handler).ok_or_else(unknown)?;
-        let (source, store) = (self.options.source.as_str(), &*self.store);
+        let (options, store) = (&self.options, &*self.store);
         Try {
-            source,
+            options,
             store,
             handler,
             work,

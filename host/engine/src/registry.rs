@@ -27,6 +27,8 @@ pub struct Handler {
     pub name: Arc<str>,
     /// Where the key of its events comes from, the same for as long as the process knows it.
     pub key: EventKey,
+    /// Its consumer group; the name, until it is said.
+    pub group: Arc<str>,
     /// Its metrics.
     pub meters: HandlerMeters,
     /// Reading that is held may perhaps go on.
@@ -43,6 +45,7 @@ impl Handler {
         Self {
             name: Arc::clone(name),
             key: EventKey::Record,
+            group: Arc::clone(name),
             meters,
             resumable: AtomicBool::new(false),
             active: ArcSwap::from_pointee(version),
@@ -55,6 +58,13 @@ impl Handler {
     #[must_use]
     pub fn keyed_by(self, key: EventKey) -> Self {
         Self { key, ..self }
+    }
+
+    /// The same, whose consumers are in this group.
+    #[must_use]
+    pub fn in_group(self, group: &str) -> Self {
+        let group = group.into();
+        Self { group, ..self }
     }
 
     /// The version that serves now: a snapshot for one unit of work.

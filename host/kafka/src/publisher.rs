@@ -186,6 +186,7 @@ impl TransactionalPublisher {
         attempt.key = record.key.as_deref();
         attempt.payload = record.value.as_deref();
         attempt.headers = headers(record);
+        attempt.timestamp = record.timestamp_millis;
         let patient = Deadline::after(FULL);
         loop {
             let (error, refused) = match self.alive()?.send(attempt) {
@@ -378,5 +379,6 @@ fn cursor_record(topic: &str, cursor: &Cursor) -> OutRecord {
         key: Some(SHARD.as_bytes().to_vec()),
         value: Some(cursor.to_json().into_bytes()),
         headers: Headers::default(),
+        timestamp_millis: None,
     }
 }

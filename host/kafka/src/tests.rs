@@ -92,6 +92,7 @@ fn out(key: &str, value: &str) -> OutRecord {
             },
             Header::text("eventType", ""),
         ]),
+        timestamp_millis: None,
     }
 }
 

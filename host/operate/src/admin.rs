@@ -3,6 +3,7 @@
 mod api;
 mod audit;
 mod guard;
+mod letters;
 mod lines;
 #[cfg(test)]
 mod tests;
@@ -48,7 +49,7 @@ impl AdminServer {
         meters: Arc<Meters>,
         health: Arc<HealthView>,
     ) -> Result<Self, ListenError> {
-        let guard = Guard::new(config.listen, &config.tokens);
+        let guard = Guard::new(config.listen, &config.tokens, &config.read_data);
         let api = Api {
             control,
             meters: Arc::clone(&meters),

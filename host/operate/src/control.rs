@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::deploy::{Done, Order, Refusal, Report, Slot};
+use crate::letters::Letters;
 use sandman_config::Problem;
 use sandman_core::store::{Action, Outcome};
 use sandman_engine::meters::Rate;
@@ -27,6 +28,9 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// [`Refusal::Unknown`], [`Refusal::Busy`].
     fn reserve(&self, name: &str) -> Result<Slot, Refusal>;
+
+    /// The dead letters.
+    fn letters(&self) -> &Letters;
 
     /// Bytes of the largest component that is taken.
     fn largest_component(&self) -> usize;

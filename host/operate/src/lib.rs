@@ -3,4 +3,5 @@
 pub mod admin;
 pub mod control;
 pub mod deploy;
+pub mod letters;
 pub mod load;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use sandman_core::outcome::Failure;
+use sandman_core::reason::{LimitKind, TrapKind};
 
 /// Whose guest it is, for logs and errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,8 +132,10 @@ pub enum InvokeError {
     Trap {
         /// Whose guest it was.
         label: Label,
-        /// The kind of trap.
+        /// The kind of trap, for people.
         kind: String,
+        /// The same, for programs.
+        code: TrapKind,
         /// What the guest itself said of it.
         panic: Option<Panic>,
     },
@@ -215,6 +218,19 @@ fn bound_of(reason: &str) -> String {
     found.map_or_else(String::new, |(_, key)| {
         format!("; limits.{key} of the handler bounds it")
     })
+}
+
+impl Bound {
+    /// The bound, for programs.
+    pub fn kind(self) -> LimitKind {
+        match self {
+            Self::Time(_) => LimitKind::Time,
+            Self::Memory(_) => LimitKind::Memory,
+            Self::Output(_) => LimitKind::Output,
+            Self::Events { .. } => LimitKind::Events,
+            Self::Transfer(_) => LimitKind::Transfer,
+        }
+    }
 }
 
 fn refusal(failure: &Failure) -> String {

@@ -12,6 +12,7 @@ use super::cell::{Cell, Live, Terms};
 use super::error::{InvokeError, Label};
 use sandman_core::contract::Contract;
 use sandman_core::outcome::{Context, Failure, Fault, Guest, Outcome, Trigger};
+use sandman_core::reason::TrapKind;
 
 /// A component, compiled, checked and ready to be called from any thread.
 pub struct SandboxedGuest {
@@ -78,12 +79,13 @@ impl fmt::Debug for SandboxedGuest {
 /// The engine's port. The text of each fault says whose guest it was.
 impl Guest for SandboxedGuest {
     fn invoke(&self, trigger: Trigger<'_>, state: Option<&str>, context: Context<'_>) -> Result<Outcome, Fault> {
-        Self::invoke(self, trigger, state, context).map_err(|error| match error {
-            InvokeError::Refused(Failure::Rejected(reason)) => Fault::Rejected(reason),
-            InvokeError::Refused(Failure::Retry(reason)) => Fault::Retry(reason),
-            error @ InvokeError::Invalid { .. } => Fault::Invalid(error.to_string()),
-            error @ InvokeError::Exceeded { .. } => Fault::Exceeded(error.to_string()),
-            error @ (InvokeError::Trap { .. } | InvokeError::NoInstance { .. }) => Fault::Trap(error.to_string()),
+        Self::invoke(self, trigger, state, context).map_err(|error| match &error {
+            InvokeError::Refused(Failure::Rejected(reason)) => Fault::Rejected(reason.clone()),
+            InvokeError::Refused(Failure::Retry(reason)) => Fault::Retry(reason.clone()),
+            InvokeError::Invalid { .. } => Fault::Invalid(error.to_string()),
+            InvokeError::Exceeded { bound, .. } => Fault::Exceeded(bound.kind(), error.to_string()),
+            InvokeError::Trap { code, .. } => Fault::Trap(*code, error.to_string()),
+            InvokeError::NoInstance { .. } => Fault::Trap(TrapKind::Instance, error.to_string()),
         })
     }
 

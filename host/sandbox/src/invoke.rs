@@ -10,6 +10,7 @@ use super::error::{Bound, InvokeError};
 use super::guest::{Pool, SandboxedGuest};
 use sandman_core::contract::Contract;
 use sandman_core::outcome::{Context, Outcome, Trigger};
+use sandman_core::reason::TrapKind;
 
 impl SandboxedGuest {
     /// Calls the handler with one trigger of one key. Blocks for as long as the guest runs, which its limits bound.
@@ -139,7 +140,28 @@ impl SandboxedGuest {
             Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
             None => format!("{fault:#}"),
         };
-        InvokeError::Trap { label, kind, panic }
+        let code = match fault.downcast_ref::<Trap>() {
+            _ if panic.is_some() => TrapKind::Panic,
+            Some(trap) => code(*trap),
+            None => TrapKind::Other,
+        };
+        InvokeError::Trap {
+            label,
+            kind,
+            code,
+            panic,
+        }
+    }
+}
+
+/// A trap, for programs.
+fn code(trap: Trap) -> TrapKind {
+    match trap {
+        Trap::StackOverflow => TrapKind::Stack,
+        Trap::MemoryOutOfBounds | Trap::HeapMisaligned | Trap::TableOutOfBounds => TrapKind::Memory,
+        Trap::IntegerOverflow | Trap::IntegerDivisionByZero | Trap::BadConversionToInteger => TrapKind::Arithmetic,
+        Trap::UnreachableCodeReached => TrapKind::Unreachable,
+        _ => TrapKind::Other,
     }
 }
 

@@ -7,6 +7,7 @@ mod compile;
 mod demo;
 mod deploy;
 mod dev;
+mod dlq;
 mod handlers;
 mod history;
 mod import;
@@ -50,7 +51,8 @@ A first round:
   sandman check --config sandman.toml      find every mistake before it costs anything
   sandman run --config sandman.toml        serve
   sandman deploy profile profile.wasm      replace a version while it serves
-  sandman handlers                         what serves now, and how it does";
+  sandman handlers                         what serves now, and how it does
+  sandman dlq list                         what failed, and why";
 
 /// A host for WebAssembly event handlers on Kafka.
 ///
@@ -79,6 +81,7 @@ enum Command {
     Handlers(handlers::HandlersArgs),
     History(history::HistoryArgs),
     Reload(reload::ReloadArgs),
+    Dlq(dlq::DlqArgs),
     Compile(compile::CompileArgs),
 }
 
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Handlers(args) => handlers::run(&args),
         Command::History(args) => history::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Dlq(args) => dlq::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Import(args) => import::run(&args),
     };

@@ -28,7 +28,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 use sandman_config::{Brokers, Config, HandlerConfig, StoreUrl};
 use sandman_core::broker::TopicSpec;
 use sandman_core::lanes::HandlerIx;
-use sandman_core::store::Store;
+use sandman_core::store::{LetterStore, Store};
 use sandman_engine::alarm::Alarm;
 use sandman_engine::clock;
 use sandman_engine::health::HealthView;
@@ -243,6 +243,10 @@ impl Host {
         self.look_at_handlers();
         self.control.sample();
         self.pipeline.measure();
+        if let Ok(size) = self.store.letters_size() {
+            self.meters.host.letters.set(size.count as f64);
+            self.meters.host.letter_bytes.set(size.bytes as f64);
+        }
         let oldest = self.pipeline.outbox().oldest_millis;
         let age = oldest.map_or(0, |oldest| (clock::wall_millis() - oldest).max(0));
         self.meters
@@ -396,5 +400,7 @@ fn pipeline_options(config: &Config) -> pipeline::Options {
         outbox_bytes: config.store.outbox,
         store_pause: Duration::from_secs(1),
         patience: Duration::from_millis(500),
+        dead_letter_topic: config.kafka.dead_letter_topic.clone(),
+        dead_letters: config.store.dead_letters,
     }
 }

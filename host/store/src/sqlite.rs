@@ -9,6 +9,7 @@ mod batch;
 pub mod fuzzing;
 mod fault;
 mod ledger;
+mod letters;
 mod open;
 mod place;
 mod readers;
@@ -32,8 +33,8 @@ use sandman_core::faults;
 use sandman_core::progress::Progress;
 use sandman_core::recent::RecentEvents;
 use sandman_core::store::{
-    ANSWER_MILLIS, Answered, Attempts, BatchNo, Commit, Committed, OutboxBatch, OutboxSize, RowId, Store, StoreError,
-    StoreId, Stored,
+    ANSWER_MILLIS, Answered, Attempts, BatchNo, Commit, Committed, LettersSize, OutboxBatch, OutboxSize, RowId, Store,
+    StoreError, StoreId, Stored,
 };
 use writer::Writer;
 
@@ -48,6 +49,8 @@ pub struct SqliteStore {
     handlers: Handlers,
     /// Kept beside the writer, so that asking never waits for a commit.
     size: Mutex<OutboxSize>,
+    /// The dead letters, likewise.
+    letters: Mutex<LettersSize>,
     /// Why the store refuses all work, once a commit's result is unknown.
     failed: OnceLock<String>,
     // The order of the last three is the order in which they go: the writer closes last and empties the log into the
@@ -96,6 +99,7 @@ impl SqliteStore {
             writer.leave_log();
         }
         *self.size.lock() = writer.size();
+        *self.letters.lock() = writer.letters();
         result
     }
 

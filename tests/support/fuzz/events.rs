@@ -1,10 +1,12 @@
 //! What Kafka carries: envelopes, headers, dead letters.
 
 use sandman_core::event::{
-    DeadLetter, Envelope, Header, Headers, NewEnvelope, Outgoing, RECORD_BYTES, Record, TopicPartition, dead_letter,
-    decode, encode,
+    DeadLetter, DeadLetterTopic, Envelope, Header, Headers, NewEnvelope, Outgoing, RECORD_BYTES, Record,
+    TopicPartition, dead_letter, decode, encode,
 };
 use sandman_core::printable;
+use sandman_core::reason::ReasonCode;
+use sandman_core::store::GivenUp;
 use serde::de::IgnoredAny;
 
 use super::cursor::Cursor;
@@ -83,13 +85,20 @@ pub fn dead_letters(data: &[u8]) {
     let mut given = Cursor(data);
     let record = record(&mut given);
     let (reason, handler) = (given.text().repeat(usize::from(given.byte())), given.text());
+    let given_up = GivenUp {
+        code: ReasonCode::Rejected,
+        reason: reason.clone(),
+        version: u64::from(given.byte()),
+        digest: "d".into(),
+        attempts: u32::from(given.byte()),
+        state: None,
+        at_millis: 0,
+    };
     let letter = DeadLetter {
         handler: &handler,
-        version: u64::from(given.byte()),
-        digest: "d",
-        attempts: u32::from(given.byte()),
-        reason: &reason,
-        time: "t",
+        group: "g",
+        topic: &DeadLetterTopic::default(),
+        given_up: &given_up,
     };
     let out = dead_letter(&record, &letter);
     assert!(out.bytes() <= RECORD_BYTES, "{} bytes", out.bytes());
@@ -111,7 +120,9 @@ pub fn dead_letters(data: &[u8]) {
         (before, after) => assert!(before == after && ours("sandman.key-omitted").is_none()),
     }
     let theirs = |headers: &Headers| -> Vec<_> {
-        let kept = headers.iter().filter(|header| !header.name.starts_with("sandman."));
+        let kept = headers
+            .iter()
+            .filter(|header| !header.name.starts_with("sandman.") && !header.name.starts_with("__dlq.errors."));
         kept.map(|header| (header.name.to_owned(), header.value.map(<[u8]>::to_vec)))
             .collect()
     };

@@ -50,6 +50,7 @@ pub fn outbox(data: &[u8]) {
     let mut records = Vec::new();
     while !given.is_empty() && records.len() < 20 {
         records.push(OutRecord {
+            timestamp_millis: None,
             topic: given.text().into(),
             key: given.large(),
             value: given.large(),

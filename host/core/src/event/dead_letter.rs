@@ -1,26 +1,48 @@
-//! A trigger that was given up, on `<topic>.dlq`: the original bytes, and beside them why, where and by whom.
+//! A trigger that was given up, as a record for `<topic>.dlq`: the original bytes, and beside them why, where and by whom.
 
 use sha2::{Digest, Sha256};
 
+use std::sync::Arc;
+
 use super::{Header, Headers, OutRecord, Record, iso_millis};
 use crate::printable;
+use crate::store::GivenUp;
 
 /// Why a record was given up, and by whom.
 #[derive(Clone, Debug)]
 pub struct DeadLetter<'a> {
     /// The handler's name.
     pub handler: &'a str,
-    /// The number of the version that gave it up.
-    pub version: u64,
-    /// That version's digest.
-    pub digest: &'a str,
-    /// How often it was tried; 0 if it never reached the guest.
-    pub attempts: u32,
-    /// What was wrong, for a person to read.
-    pub reason: &'a str,
-    /// When it was given up, ISO 8601.
-    pub time: &'a str,
+    /// The handler's consumer group.
+    pub group: &'a str,
+    /// Where it goes.
+    pub topic: &'a DeadLetterTopic,
+    /// How it was given up.
+    pub given_up: &'a GivenUp,
 }
+
+/// Names the topic of the dead letters of a topic: `{topic}` in it stands for the topic's own name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterTopic(pub Arc<str>);
+
+impl DeadLetterTopic {
+    /// What stands for the topic's name.
+    pub const PLACE: &'static str = "{topic}";
+
+    /// The topic of the dead letters of `topic`.
+    pub fn of(&self, topic: &str) -> String {
+        self.0.replace(Self::PLACE, topic)
+    }
+}
+
+impl Default for DeadLetterTopic {
+    fn default() -> Self {
+        Self("{topic}.dlq".into())
+    }
+}
+
+/// What our own headers begin with, and what those of Kafka's contract for dead letters do.
+const OURS: [&str; 2] = ["sandman.", "__dlq.errors."];
 
 /// Headers hold at most this much of the reason, in bytes: a guest chooses the text, Kafka bounds the record.
 const REASON_BYTES: usize = 4096;
@@ -29,8 +51,9 @@ const REASON_BYTES: usize = 4096;
 /// left is for framing. A record that Kafka does not take would hold up everything behind it in the outbox.
 pub const RECORD_BYTES: usize = 1_000_000;
 
-/// The record for `<topic>.dlq`: key, value and headers as they came, then ours, which start with `sandman.`;
-/// `sandman.timestamp` is the time that the record had.
+/// The record for `<topic>.dlq`: key, value, timestamp and headers as they came, then ours, which start with `sandman.`, and
+/// those of Kafka's own contract for dead letters, which start with `__dlq.errors.`. `sandman.timestamp` is the time that the
+/// record had.
 ///
 /// What does not fit into [`RECORD_BYTES`] is left out, the value first, then the headers, then the key; a header
 /// `sandman.value-omitted` (or `headers-`, `key-`) then holds its size, and `sandman.value-sha256` the value's digest. The
@@ -39,24 +62,46 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
     let mut ours = Headers::default();
     let mut add = |name: &str, value: &str| ours.push(Header::text(name, value));
     add("sandman.handler", letter.handler);
-    add("sandman.version", &letter.version.to_string());
-    add("sandman.digest", letter.digest);
-    add("sandman.attempts", &letter.attempts.to_string());
-    add("sandman.reason", &printable::line(letter.reason, REASON_BYTES));
+    let GivenUp {
+        code,
+        reason,
+        version,
+        digest,
+        attempts,
+        ..
+    } = letter.given_up;
+    let reason = printable::line(reason, REASON_BYTES);
+    let (attempts, partition, offset) = (
+        attempts.to_string(),
+        record.source.partition.to_string(),
+        record.offset.to_string(),
+    );
+    add("sandman.version", &version.to_string());
+    add("sandman.digest", digest);
+    add("sandman.attempts", &attempts);
+    add("sandman.code", code.word());
+    add("sandman.reason", &reason);
     add("sandman.topic", &record.source.topic);
-    add("sandman.partition", &record.source.partition.to_string());
-    add("sandman.offset", &record.offset.to_string());
-    add("sandman.time", letter.time);
+    add("sandman.partition", &partition);
+    add("sandman.offset", &offset);
+    add("sandman.time", &iso_millis(letter.given_up.at_millis));
+    add("__dlq.errors.topic", &record.source.topic);
+    add("__dlq.errors.partition", &partition);
+    add("__dlq.errors.offset", &offset);
+    add("__dlq.errors.group", letter.group);
+    add("__dlq.errors.delivery.count", &attempts);
+    add("__dlq.errors.message", &reason);
     if let Some(millis) = record.timestamp_millis {
         add("sandman.timestamp", &iso_millis(millis));
     }
     let theirs = record.headers.iter();
-    let theirs = theirs.filter(|header| !header.name.starts_with("sandman."));
+    let theirs = theirs.filter(|header| !is_ours(header));
     let mut out = OutRecord {
-        topic: format!("{}.dlq", record.source.topic).into(),
+        topic: letter.topic.of(&record.source.topic).into(),
         key: record.key.clone(),
         value: record.value.clone(),
         headers: theirs.collect(),
+        timestamp_millis: record.timestamp_millis,
     };
     shrink(&mut out, &mut ours, RECORD_BYTES);
     out.headers.extend(ours.iter());
@@ -66,7 +111,6 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
 /// A dead letter of an earlier hand as a topic takes it that takes `bytes` in all: what does not fit is left out and said, as
 /// by [`dead_letter`]. `None` if the record is no dead letter, or even then too large.
 pub fn fit_dead_letter(letter: &OutRecord, bytes: usize) -> Option<OutRecord> {
-    let is_ours = |header: &Header<'_>| header.name.starts_with("sandman.");
     letter.headers.named("sandman.reason").next()?;
     let mut ours: Headers = letter.headers.iter().filter(is_ours).collect();
     let mut out = OutRecord {
@@ -76,6 +120,10 @@ pub fn fit_dead_letter(letter: &OutRecord, bytes: usize) -> Option<OutRecord> {
     shrink(&mut out, &mut ours, bytes);
     out.headers.extend(ours.iter());
     (out.bytes() <= bytes).then_some(out)
+}
+
+fn is_ours(header: &Header<'_>) -> bool {
+    OURS.iter().any(|ours| header.name.starts_with(ours))
 }
 
 /// Leaves out what does not fit beside our headers, and says so in them.
@@ -105,6 +153,26 @@ fn shrink(out: &mut OutRecord, ours: &mut Headers, bytes: usize) {
 mod tests {
     use super::*;
     use crate::event::TopicPartition;
+    use crate::reason::ReasonCode;
+
+    fn given_up(reason: String) -> GivenUp {
+        GivenUp {
+            code: ReasonCode::Rejected,
+            reason,
+            version: 3,
+            digest: "d".into(),
+            attempts: 2,
+            state: None,
+            at_millis: 0,
+        }
+    }
+
+    #[test]
+    fn the_topic_of_dead_letters_is_named_by_a_pattern() {
+        assert_eq!(DeadLetterTopic::default().of("a.b"), "a.b.dlq");
+        assert_eq!(DeadLetterTopic("dead-{topic}".into()).of("a"), "dead-a");
+        assert_eq!(DeadLetterTopic("all".into()).of("a"), "all");
+    }
 
     #[test]
     fn the_original_is_untouched_and_an_older_letters_headers_are_replaced() {
@@ -116,16 +184,20 @@ mod tests {
             offset: 9,
             key: Some(vec![0xff]),
             value: None,
-            headers: Headers::from_iter([Header { name: "x", value: None }, Header::text("sandman.reason", "old")]),
+            headers: Headers::from_iter([
+                Header { name: "x", value: None },
+                Header::text("sandman.reason", "old"),
+                Header::text("__dlq.errors.group", "old"),
+            ]),
             timestamp_millis: None,
         };
+        let given_up = given_up("é".repeat(4000));
+        let topic = DeadLetterTopic::default();
         let letter = DeadLetter {
             handler: "h",
-            version: 3,
-            digest: "d",
-            attempts: 2,
-            reason: &"é".repeat(4000),
-            time: "t",
+            group: "g",
+            topic: &topic,
+            given_up: &given_up,
         };
         let out = dead_letter(&record, &letter);
         assert_eq!((&*out.topic, &out.key, &out.value), ("a.dlq", &record.key, &None));
@@ -133,6 +205,13 @@ mod tests {
         let reasons: Vec<_> = out.headers.iter().filter(|h| h.name == "sandman.reason").collect();
         assert_eq!(reasons.len(), 1);
         assert_eq!(reasons[0].value.unwrap().len(), 4095);
+        let text = |name: &str| String::from_utf8(out.headers.named(name).next().unwrap().to_vec()).unwrap();
+        assert_eq!(text("sandman.code"), "rejected");
+        assert_eq!(text("__dlq.errors.message"), text("sandman.reason"));
+        let contract = ["topic", "partition", "offset", "group", "delivery.count"];
+        let contract = contract.map(|name| text(&format!("__dlq.errors.{name}")));
+        assert_eq!(contract, ["a", "2", "9", "g", "2"]);
+        assert_eq!(out.timestamp_millis, None);
         assert_eq!(
             out.headers.named("sandman.timestamp").count(),
             0,
@@ -146,19 +225,19 @@ mod tests {
             },
             &letter,
         );
+        assert_eq!(out.timestamp_millis, timestamp_millis);
         let times: Vec<_> = out.headers.named("sandman.timestamp").collect();
         assert_eq!(times, [b"2025-12-12T10:30:00.000Z"]);
     }
 
     #[test]
     fn what_kafka_would_not_take_is_left_out_and_said() {
+        let (given_up, topic) = (given_up("r".to_owned()), DeadLetterTopic::default());
         let letter = DeadLetter {
             handler: "h",
-            version: 3,
-            digest: "d",
-            attempts: 2,
-            reason: "r",
-            time: "t",
+            group: "g",
+            topic: &topic,
+            given_up: &given_up,
         };
         let of = |value: usize, header: usize, key: usize| {
             let record = Record {

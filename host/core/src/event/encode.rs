@@ -77,5 +77,6 @@ pub fn encode(outgoing: &Outgoing<'_>) -> Result<OutRecord, serde_json::Error> {
         key: Some(outgoing.key.as_bytes().to_vec()),
         value: Some(value),
         headers: all,
+        timestamp_millis: None,
     })
 }

@@ -185,6 +185,14 @@ impl<'de> Visitor<'de> for ElementAt {
     }
 }
 
+/// A key as logs show it: enough to follow one key through the log, too little to know whose it is.
+pub fn key_hash(key: &str) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -78,6 +78,8 @@ pub struct OutRecord {
     pub value: Option<Vec<u8>>,
     /// The headers, in order.
     pub headers: Headers,
+    /// The record's timestamp, milliseconds since 1970; `None` for the time at which it is published.
+    pub timestamp_millis: Option<i64>,
 }
 
 impl OutRecord {

@@ -68,6 +68,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Triggers given up, by handler and the topic they came from",
     ),
     (
+        "sandman_dead_letters_gone_total",
+        "Dead letters that left the store because it keeps no more (store.dead_letters); they are on Kafka",
+    ),
+    (
         "sandman_deploys_total",
         "Deploys and rollbacks, by handler and outcome: active, unchanged or refused",
     ),
@@ -143,6 +147,16 @@ const GAUGES: &[(&str, Unit, &str)] = &[
         "sandman_outbox_age_seconds",
         Unit::Seconds,
         "Age of the oldest batch in the outbox, 0 for none",
+    ),
+    (
+        "sandman_dead_letters_kept",
+        Unit::Count,
+        "Dead letters in the store, which `sandman dlq` lists",
+    ),
+    (
+        "sandman_dead_letter_bytes",
+        Unit::Bytes,
+        "Bytes of the dead letters in the store, of store.dead_letters",
     ),
     ("sandman_cache_bytes", Unit::Bytes, "States kept in memory"),
     (

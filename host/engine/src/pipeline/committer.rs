@@ -121,6 +121,7 @@ impl Pipeline {
         shared.committing = !units.is_empty();
         let mut batch = fold(units, &shared.lanes, &shared.partitions, &self.registry);
         batch.commit.published = shared.published.take();
+        batch.commit.letters_bound = self.options.dead_letters;
         batch
     }
 
@@ -151,6 +152,9 @@ impl Pipeline {
             });
             // A full channel means that the relay has been told already.
             self.bell.try_send(()).ok();
+        }
+        if committed.letters_gone > 0 {
+            self.meters.letters_gone.increment(committed.letters_gone);
         }
         let now = clock::wall_millis();
         let mut shared = self.shared.lock();

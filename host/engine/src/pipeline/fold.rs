@@ -58,6 +58,8 @@ impl<W: Work> Folding<'_, W> {
     fn unit(&mut self, unit: &mut Unit) {
         self.batch.counts.push(unit.records.len());
         self.batch.commit.outbox.append(&mut unit.records);
+        // Copied, since a unit whose commit fails is committed again; there is nearly never one.
+        self.batch.commit.letters.extend(unit.letters.iter().cloned());
         for (lane, change) in &unit.changes {
             self.state(lane, change, unit.recent.as_ref());
         }

@@ -11,11 +11,12 @@ use sandman_core::broker::{Flow, Intake, IntakeError, NamedTopic, Recreation, St
 use sandman_core::event::{Record, TopicPartition};
 use sandman_core::faults::{self, Bug, Step};
 use sandman_core::lanes::{HandlerIx, LaneKey, PartitionIx, Work};
+use sandman_core::reason::ReasonCode;
 use sandman_core::store::{Attempts, StoreError};
 use sandman_core::work::{EventWork, Input};
 
 use super::partitions::Arrival;
-use super::received::{Place, Received};
+use super::received::{Place, Received, Unreadable};
 use super::{Pipeline, Shared};
 
 /// How long a revocation waits for what runs to be committed before it is dropped, to be run again elsewhere. Far below
@@ -146,8 +147,9 @@ impl Pipeline {
         };
         match received {
             _ if faults::planted(Bug::SkipOffset) => {
-                let mut unit = self.undecodable(place, &record, "skipped");
+                let mut unit = self.undecodable(place, &record, &Unreadable::new(ReasonCode::Decode, "skipped"));
                 unit.records.clear();
+                unit.letters.clear();
                 self.queue(&mut shared, unit);
             }
             Received::Event(key, envelope) => {

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use crate::clock;
 use crate::registry::Handler;
-use sandman_core::event::{DeadLetter, Envelope, OutRecord, Record, dead_letter, decode, iso_millis};
+use sandman_core::event::{Envelope, OutRecord, Record, decode};
 use sandman_core::lanes::{HandlerIx, PartitionIx};
 use sandman_core::limits::Tombstones;
 use sandman_core::printable;
 use sandman_core::progress::Span;
+use sandman_core::reason::ReasonCode;
+use sandman_core::store::GivenUp;
 use sandman_core::unit::{Finish, Unit};
 
-use super::Pipeline;
+use super::{Pipeline, letter};
 
 /// What a record turns out to be.
 pub(super) enum Received {
@@ -20,7 +22,20 @@ pub(super) enum Received {
     /// A record without a value, which the handler passes over.
     Tombstone,
     /// A dead letter, for this reason.
-    Unreadable(String),
+    Unreadable(Unreadable),
+}
+
+/// Why a record is no event for its handler.
+pub(super) struct Unreadable {
+    pub(super) code: ReasonCode,
+    pub(super) reason: String,
+}
+
+impl Unreadable {
+    pub(super) fn new(code: ReasonCode, reason: impl ToString) -> Self {
+        let reason = reason.to_string();
+        Self { code, reason }
+    }
 }
 
 impl Received {
@@ -30,11 +45,11 @@ impl Received {
         }
         let envelope = match decode(record.value.as_deref()) {
             Ok(envelope) => envelope,
-            Err(error) => return Self::Unreadable(error.to_string()),
+            Err(error) => return Self::Unreadable(Unreadable::new(ReasonCode::Decode, error)),
         };
         match handler.key.of(record.key.as_deref(), &envelope) {
             Ok(key) => Self::Event(key, envelope),
-            Err(error) => Self::Unreadable(error.to_string()),
+            Err(error) => Self::Unreadable(Unreadable::new(ReasonCode::Key, error)),
         }
     }
 }
@@ -58,26 +73,31 @@ impl Pipeline {
     }
 
     /// A record that is no event for the handler becomes a dead letter.
-    pub(super) fn undecodable(&self, place: Place, record: &Record, reason: &str) -> Unit {
+    pub(super) fn undecodable(&self, place: Place, record: &Record, unreadable: &Unreadable) -> Unit {
         let Some(handler) = self.registry.get(place.handler) else {
             return done(place, record, Vec::new());
         };
-        let reason = &*printable::line(reason, printable::LONGEST);
+        let reason = &*printable::line(&unreadable.reason, printable::LONGEST);
         let (topic, offset) = (&record.source.topic, record.offset);
         tracing::error!(handler = &*handler.name, %topic, partition = record.source.partition, offset, reason, "no event, dead letter");
         if let Some(meters) = handler.meters.topic(topic) {
             meters.dead_letters.increment(1);
         }
         let version = handler.active();
-        let letter = DeadLetter {
-            handler: &handler.name,
+        let given_up = GivenUp {
+            code: unreadable.code,
+            reason: reason.to_owned(),
             version: version.number,
-            digest: &version.digest,
+            digest: Arc::clone(&version.digest),
             attempts: 0,
-            reason,
-            time: &iso_millis(clock::wall_millis()),
+            state: None,
+            at_millis: clock::wall_millis(),
         };
-        done(place, record, vec![dead_letter(record, &letter)])
+        let (records, letters) = letter::given_up(&self.options, handler, (record, None), given_up);
+        Unit {
+            letters,
+            ..done(place, record, records)
+        }
     }
 }
 
@@ -93,6 +113,7 @@ fn done(Place { partition, span, .. }: Place, record: &Record, records: Vec<OutR
         changes: Vec::new(),
         recent: None,
         records,
+        letters: Vec::new(),
         finish,
     }
 }

@@ -92,6 +92,7 @@ impl Pipeline {
                 changes,
                 recent: None,
                 records: made.records,
+                letters: Vec::new(),
                 finish,
             },
         )
@@ -195,7 +196,7 @@ fn nothing(job: &Job<Input>) -> RequestDecision {
 
 /// What a client hears when a handler gave no decision.
 fn failed(handler: &Handler, failure: AttemptFailure) -> Answer {
-    let AttemptFailure { cause, reason } = failure;
+    let AttemptFailure { cause, reason, .. } = failure;
     match cause {
         // The guest's own words about the request, such as the field that is wrong.
         FailureCause::Rejected => Answer::Reply {

@@ -180,6 +180,8 @@ fn options() -> Options {
         outbox_bytes: u64::MAX,
         store_pause: Duration::from_millis(1),
         patience: Duration::ZERO,
+        dead_letter_topic: DeadLetterTopic::default(),
+        dead_letters: u64::MAX,
     }
 }
 

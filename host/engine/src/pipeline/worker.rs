@@ -1,5 +1,6 @@
 //! One try of one event: state, version, contract, guest, unit.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -8,15 +9,17 @@ use crate::clock;
 use crate::meters::Invoked;
 use crate::registry::Handler;
 use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Surroundings, attempt};
-use sandman_core::event::{DeadLetter, OutRecord, dead_letter, iso_millis};
+use sandman_core::event::{OutRecord, key_hash};
 use sandman_core::faults::{self, Bug};
 use sandman_core::lanes::{Change, Job, Known, Millis};
 use sandman_core::outcome::{StateChange, Trigger};
 use sandman_core::recent::EventHash;
-use sandman_core::store::{Attempts, Store, StoreError};
+use sandman_core::store::{Attempts, GivenUp, Store, StoreError};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::version::Version;
 use sandman_core::work::{EventWork, Input};
+
+use super::{Options, letter};
 
 /// What a try came to.
 pub(super) enum LaneResult {
@@ -28,7 +31,7 @@ pub(super) enum LaneResult {
 
 /// One try, from a worker's point of view.
 pub(super) struct Try<'a> {
-    pub(super) source: &'a str,
+    pub(super) options: &'a Options,
     pub(super) store: &'a dyn Store,
     pub(super) handler: &'a Handler,
     pub(super) work: &'a EventWork,
@@ -51,7 +54,7 @@ impl Try<'_> {
             return Ok(self.duplicate(job, seen));
         }
         let surroundings = Surroundings {
-            source: self.source,
+            source: &self.options.source,
             now_millis: clock::wall_millis(),
             attempt: job.failed + 1,
             trace: work.record.trace(),
@@ -102,6 +105,7 @@ impl Try<'_> {
             changes: lanes.map(|lane| (lane, change.clone())).collect(),
             recent: None,
             records,
+            letters: Vec::new(),
             finish: done(self.work, job.failed),
         }
     }
@@ -113,16 +117,22 @@ impl Try<'_> {
         match wait {
             Some(wait) => again(self.work, failed, wait),
             None => {
-                let letter = DeadLetter {
-                    handler: &self.handler.name,
+                let given_up = GivenUp {
+                    code: failure.code,
+                    reason: failure.reason.clone(),
                     version: version.number,
-                    digest: &version.digest,
+                    digest: Arc::clone(&version.digest),
                     attempts: job.failed + u32::from(failure.cause.called()),
-                    reason: &failure.reason,
-                    time: &iso_millis(clock::wall_millis()),
+                    state: seen.document.clone(),
+                    at_millis: clock::wall_millis(),
                 };
+                let trigger = (&self.work.record, Some(&self.work.key));
+                let (records, letters) = letter::given_up(self.options, self.handler, trigger, given_up);
                 let change = StateChange::Keep;
-                let unit = self.unit(job, change.clone(), vec![dead_letter(&self.work.record, &letter)]);
+                let unit = Unit {
+                    letters,
+                    ..self.unit(job, change.clone(), records)
+                };
                 done_with(seen, change, unit)
             }
         }
@@ -155,6 +165,7 @@ fn again(work: &EventWork, failed: u32, wait: Duration) -> LaneResult {
         changes: Vec::new(),
         recent: None,
         records: Vec::new(),
+        letters: Vec::new(),
         finish: Finish::Attempt {
             partition: work.partition,
             attempts,
@@ -196,14 +207,6 @@ fn done(work: &EventWork, failed: u32) -> Finish {
         produced_millis: work.record.timestamp_millis,
         weight: work.record.weight(),
     }
-}
-
-/// A key as logs show it: enough to follow one key through the log, too little to know whose it is.
-fn key_hash(key: &str) -> String {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
 }
 
 /// Runs an attempt, and counts and times it where the guest was called.

@@ -12,7 +12,7 @@ use super::*;
 use crate::pipeline::Options;
 use crate::registry::Registry;
 use cluster::{Fate, RELAY, Shared};
-use sandman_core::event::Headers;
+use sandman_core::event::{DeadLetterTopic, Headers};
 use shelf::Shelf;
 
 const TOPICS: u8 = 3;
@@ -93,6 +93,7 @@ impl World {
                 key: None,
                 value: Some(self.records.to_string().into_bytes()),
                 headers: Headers::default(),
+                timestamp_millis: None,
             });
         }
         self.store.commit_batch(records);
@@ -188,6 +189,8 @@ fn relay(cluster: &Shared, store: &Arc<Shelf>) -> Relay {
         outbox_bytes: u64::MAX,
         store_pause: Duration::ZERO,
         patience: Duration::ZERO,
+        dead_letter_topic: DeadLetterTopic::default(),
+        dead_letters: u64::MAX,
     };
     let registry = Arc::new(Registry::new(Vec::new()));
     let store = Arc::clone(store) as Arc<dyn Store>;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::guard::Caller;
-use super::lines;
+use super::{letters, lines};
 use crate::control::{Control, ReloadError};
 use crate::deploy::{Done, Order, Refusal};
 use sandman_core::store::Outcome;
@@ -25,7 +25,7 @@ use sandman_http::refusal::HttpRefusal;
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
 
 /// Until a component is there.
-const RECEIVE_TIME: Duration = Duration::from_secs(50);
+pub(super) const RECEIVE_TIME: Duration = Duration::from_secs(50);
 
 /// What the routes work with.
 #[derive(Clone)]
@@ -47,6 +47,8 @@ pub(super) fn routes() -> Vec<Route> {
         ("post", "/v1/handlers/{name}/versions", post(deploy)),
         ("post", "/v1/handlers/{name}/rollback", post(rollback)),
         ("post", "/v1/reload", post(reload)),
+        ("post", "/v1/letters/search", post(letters::search)),
+        ("get", "/v1/letters/{id}", get(letters::show)),
     ]
 }
 
@@ -193,7 +195,7 @@ async fn reload(State(api): State<Api>, Extension(Caller(by)): Extension<Caller>
 }
 
 /// Runs what waits for the store on a thread that may wait.
-async fn aside(work: impl FnOnce() -> Response + Send + 'static) -> Response {
+pub(super) async fn aside(work: impl FnOnce() -> Response + Send + 'static) -> Response {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "the host failed; its log says how"))
 }

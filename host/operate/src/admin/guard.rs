@@ -10,7 +10,7 @@ use axum::response::Response;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use sandman_config::Secret;
+use sandman_config::{LOCAL, Secret};
 use sandman_http::answer::error;
 use sandman_http::body::Incoming;
 
@@ -19,6 +19,8 @@ use sandman_http::body::Incoming;
 pub(super) struct Guard {
     listen: SocketAddr,
     tokens: Arc<[Token]>,
+    /// Who may read data.
+    read_data: Arc<[String]>,
 }
 
 /// A token: the name of whoever has it, and its digest.
@@ -31,11 +33,15 @@ struct Token {
 #[derive(Clone, Debug)]
 pub(super) struct Caller(pub(super) Arc<str>);
 
-/// Whoever calls where no token is configured.
-const LOCAL: &str = "local";
+/// What a caller may do beside what every caller may.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scopes {
+    /// `read-data`: see what handlers were sent and what they remember.
+    pub(super) reads_data: bool,
+}
 
 impl Guard {
-    pub(super) fn new(listen: SocketAddr, tokens: &[(String, Secret)]) -> Self {
+    pub(super) fn new(listen: SocketAddr, tokens: &[(String, Secret)], read_data: &[String]) -> Self {
         let token = |(name, token): &(String, Secret)| Token {
             name: name.as_str().into(),
             digest: Sha256::digest(token.expose()).into(),
@@ -43,6 +49,7 @@ impl Guard {
         Self {
             listen,
             tokens: tokens.iter().map(token).collect(),
+            read_data: read_data.into(),
         }
     }
 
@@ -124,6 +131,8 @@ pub(super) async fn no_pages(State(guard): State<Guard>, request: Request, next:
 /// Lets nobody through without a token, where one is configured, and notes who it is.
 pub(super) async fn token(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     if let Some(caller) = guard.caller(request.headers()) {
+        let reads_data = guard.read_data.iter().any(|name| **name == *caller.0);
+        request.extensions_mut().insert(Scopes { reads_data });
         request.extensions_mut().insert(caller.clone());
         let mut response = next.run(request).await;
         response.extensions_mut().insert(caller);

@@ -38,6 +38,7 @@ async fn serve_with(tokens: &[(&str, &str)], control: Arc<Fake>) -> Served {
     let config = AdminConfig {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         tokens: tokens.collect(),
+        read_data: vec!["oncall".to_owned()],
     };
     let meters = Arc::new(Meters::new());
     meters.topic("user.updated").published.increment(5);

@@ -62,7 +62,9 @@ pub fn registry(
     let made = found.into_iter().map(|(handler, found)| {
         let version = first(handler, found, versions, config.host.versions)?;
         let meters = meters.handler(&handler.name, &handler.topics);
-        Ok(Handler::new(&handler.name, meters, version).keyed_by(handler.key.clone()))
+        Ok(Handler::new(&handler.name, meters, version)
+            .keyed_by(handler.key.clone())
+            .in_group(&handler.group))
     });
     Ok(Registry::new(made.collect::<Result<_>>()?))
 }

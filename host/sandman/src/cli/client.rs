@@ -160,6 +160,14 @@ impl Client {
         self.heard(request.send(body))
     }
 
+    /// Asks with a body of JSON, and reads what is answered.
+    pub(super) fn ask<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        let body = serde_json::to_vec(body).context("the request cannot be written as JSON")?;
+        let mut response = self.post(path, ("application/json", &body))?;
+        self.refused(&mut response)?;
+        read(&mut response)
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }

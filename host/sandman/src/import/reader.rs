@@ -50,8 +50,8 @@ fn state(outcome: Result<Outcome, Fault>) -> Result<Arc<str>, Vec<String>> {
         Fault::Rejected(reason)
         | Fault::Invalid(reason)
         | Fault::Retry(reason)
-        | Fault::Trap(reason)
-        | Fault::Exceeded(reason) => vec![reason],
+        | Fault::Trap(_, reason)
+        | Fault::Exceeded(_, reason) => vec![reason],
     })?;
     if let Some(Reply { status: 400.., body }) = reply {
         return Err(problems(body.as_deref()));

@@ -20,6 +20,7 @@ use sandman_engine::registry::{Handler, Registry};
 use sandman_kafka::{KafkaHealth, KafkaSettings};
 use sandman_operate::control::{Control, Entry, HandlerReport, MemoryReport, ReloadError, Reloaded};
 use sandman_operate::deploy::{Deployer, Done, Order, Refusal, Report, Slot};
+use sandman_operate::letters::Letters;
 use sandman_sandbox::Sandbox;
 use sandman_store::SqliteStore;
 
@@ -38,6 +39,7 @@ pub(super) struct HostControl {
     /// To the host's loop.
     pub(super) orders: Sender<Switch>,
     pub(super) lag: Arc<LagView>,
+    letters: Letters,
     rates: Mutex<HashMap<HandlerIx, Rates>>,
 }
 
@@ -64,6 +66,7 @@ impl HostControl {
             registry: Arc::clone(registry),
             pipeline: Arc::clone(pipeline),
             deployer,
+            letters: Letters::new(Arc::clone(store) as _),
             store: Arc::clone(store),
             settings: settings.clone(),
             health: KafkaHealth::new(),
@@ -135,6 +138,10 @@ impl Control for HostControl {
 
     fn reserve(&self, name: &str) -> Result<Slot, Refusal> {
         self.deployer.reserve(name)
+    }
+
+    fn letters(&self) -> &Letters {
+        &self.letters
     }
 
     fn largest_component(&self) -> usize {

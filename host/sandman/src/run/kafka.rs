@@ -75,7 +75,7 @@ pub(crate) fn topics(config: &Config) -> Vec<TopicSpec> {
     for handler in &config.handlers {
         for topic in &handler.topics {
             add(topic.to_string(), config.kafka.partitions, false);
-            add(format!("{topic}.dlq"), config.kafka.partitions, false);
+            add(config.kafka.dead_letter_topic.of(topic), config.kafka.partitions, false);
         }
         for event_type in &handler.emits {
             add(

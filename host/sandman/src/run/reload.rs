@@ -232,7 +232,9 @@ impl Host {
             }
             None => {
                 let meters = self.meters.handler(&handler.name, &handler.topics);
-                let new = Handler::new(&handler.name, meters, version).keyed_by(handler.key.clone());
+                let new = Handler::new(&handler.name, meters, version)
+                    .keyed_by(handler.key.clone())
+                    .in_group(&handler.group);
                 let added = self.registry.add(new);
                 added.context("this process has known too many handlers; restart it")?
             }

@@ -6,14 +6,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sandman_core::event::{Headers, OutRecord};
 use sandman_core::progress::Progress;
 
-/// The one format there is.
+/// The format of progress, and of batches until records had a timestamp.
 const FORMAT: u8 = 2;
+/// The format of batches.
+const TIMED: u8 = 3;
 
 /// Records as the bytes of a batch.
 pub(super) fn encode(records: &[OutRecord]) -> Result<Vec<u8>, String> {
     let room = records.iter().map(|record| 64 + weight(record)).sum();
     let mut bytes = Vec::with_capacity(room);
-    bytes.push(FORMAT);
+    bytes.push(TIMED);
     postcard::to_extend(&Records(records), bytes).map_err(|error| error.to_string())
 }
 
@@ -25,11 +27,17 @@ fn weight(record: &OutRecord) -> usize {
 
 /// The records of a batch.
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
-    let records: Vec<RecordParts<'_>> = whole(bytes)?;
+    let records: Vec<(RecordParts<'_>, Option<i64>)> = match bytes.first() {
+        Some(&TIMED) => whole((bytes, TIMED))?,
+        _ => {
+            let records: Vec<RecordParts<'_>> = whole((bytes, FORMAT))?;
+            records.into_iter().map(|parts| (parts, None)).collect()
+        }
+    };
     let mut topic: std::sync::Arc<str> = "".into();
     records
         .into_iter()
-        .map(|parts| {
+        .map(|(parts, timestamp_millis)| {
             // Neighbours mostly go to the same few topics: share the name with the record before.
             if *topic != *parts.topic {
                 topic = parts.topic.into();
@@ -39,6 +47,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
                 key: parts.key.map(Bytes::owned),
                 value: parts.value.map(Bytes::owned),
                 headers: Headers::from_bytes(parts.headers.0).ok_or("its headers are torn")?,
+                timestamp_millis,
             })
         })
         .collect()
@@ -51,24 +60,24 @@ pub(super) fn encode_progress(progress: &Progress) -> Result<Vec<u8>, String> {
 
 /// Progress from its bytes. What no host has written could say of an offset that it is done although nobody has seen it.
 pub(super) fn decode_progress(bytes: &[u8]) -> Result<Progress, String> {
-    let progress: Progress = whole(bytes)?;
+    let progress: Progress = whole((bytes, FORMAT))?;
     let sound = progress.is_sound().then_some(progress);
     sound.ok_or_else(|| "its spans overlap, or lie where all is done".to_owned())
 }
 
 /// The value in the bytes, which end where it ends.
-fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
-    let (value, rest) = postcard::take_from_bytes(body(bytes)?).map_err(|error| error.to_string())?;
+fn whole<'a, T: Deserialize<'a>>((bytes, format): (&'a [u8], u8)) -> Result<T, String> {
+    let (value, rest) = postcard::take_from_bytes(body(bytes, format)?).map_err(|error| error.to_string())?;
     match rest.len() {
         0 => Ok(value),
         more => Err(format!("{more} bytes follow its end")),
     }
 }
 
-fn body(bytes: &[u8]) -> Result<&[u8], String> {
+fn body(bytes: &[u8], known: u8) -> Result<&[u8], String> {
     match bytes.split_first() {
-        Some((&FORMAT, body)) => Ok(body),
-        Some((format, _)) => Err(format!("it has format {format}, this Sandman knows {FORMAT} only")),
+        Some((format, body)) if *format == known => Ok(body),
+        Some((format, _)) => Err(format!("it has format {format}, which this Sandman does not know")),
         None => Err("it is empty".to_owned()),
     }
 }
@@ -111,11 +120,14 @@ struct Records<'a>(&'a [OutRecord]);
 
 impl Serialize for Records<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|record| RecordWhole {
-            topic: &record.topic,
-            key: record.key.as_deref().map(Bytes),
-            value: record.value.as_deref().map(Bytes),
-            headers: Bytes(record.headers.as_bytes()),
+        serializer.collect_seq(self.0.iter().map(|record| {
+            let whole = RecordWhole {
+                topic: &record.topic,
+                key: record.key.as_deref().map(Bytes),
+                value: record.value.as_deref().map(Bytes),
+                headers: Bytes(record.headers.as_bytes()),
+            };
+            (whole, record.timestamp_millis)
         }))
     }
 }
@@ -156,17 +168,18 @@ mod tests {
         #[test]
         fn records_come_back_as_they_went(
             records in proptest::collection::vec(
-                ("[a-z.]{0,20}", bytes(), bytes(), proptest::collection::vec((".{0,8}", bytes()), 0..4)),
+                ("[a-z.]{0,20}", bytes(), bytes(), proptest::collection::vec((".{0,8}", bytes()), 0..4), any::<Option<i64>>()),
                 0..8,
             )
         ) {
             let records: Vec<OutRecord> = records
                 .into_iter()
-                .map(|(topic, key, value, headers)| OutRecord {
+                .map(|(topic, key, value, headers, timestamp_millis)| OutRecord {
                     topic: topic.into(),
                     key,
                     value,
                     headers: headers.iter().map(|(name, value)| Header { name, value: value.as_deref() }).collect(),
+                    timestamp_millis,
                 })
                 .collect();
             prop_assert_eq!(decode(&encode(&records).unwrap()).unwrap(), records);
@@ -183,6 +196,25 @@ mod tests {
     }
 
     #[test]
+    fn batches_from_before_records_had_a_timestamp_are_read() {
+        let records = [("t", Some(&b"key"[..]), None::<&[u8]>, &[][..])];
+        let old = postcard::to_extend(
+            &records.map(|(topic, key, value, headers)| RecordWhole {
+                topic,
+                key: key.map(Bytes),
+                value: value.map(Bytes),
+                headers: Bytes(headers),
+            })[..],
+            vec![FORMAT],
+        );
+        let read = decode(&old.unwrap()).unwrap();
+        assert_eq!(
+            (read.len(), read[0].key.as_deref(), read[0].timestamp_millis),
+            (1, Some(&b"key"[..]), None)
+        );
+    }
+
+    #[test]
     fn another_format_and_torn_bytes_are_refused() {
         assert!(decode(&[1, 0]).unwrap_err().contains("format 1"));
         assert!(decode(&[]).is_err());
@@ -191,6 +223,7 @@ mod tests {
             key: Some(vec![1; 50]),
             value: None,
             headers: Headers::default(),
+            timestamp_millis: None,
         };
         let whole = encode(&[record]).unwrap();
         for end in 1..whole.len() {

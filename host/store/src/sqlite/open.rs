@@ -149,6 +149,7 @@ fn assemble(connection: Connection, ledger: Ledger, id: StoreId, name: String) -
         name,
         handlers,
         size: Mutex::new(writer.size()),
+        letters: Mutex::new(writer.letters()),
         failed: OnceLock::new(),
         readers: None,
         writer: Mutex::new(writer),

@@ -61,10 +61,51 @@ const SINCE_3: &str = "
 
 /// Since 4: the events that a key has handled last, as hashes, in the row of its state. A key without a state that remembers
 /// some has a row with a negative number, and when it last changed.
+///
+/// Dead letters: `batch` is the outbox batch that holds a letter's record for Kafka: one that is published may go when
+/// the letters are beyond their bound. A letter with `held` 1 holds its key, those with 2 wait behind it; none of them goes by
+/// itself. `ordered` marks those that are to be redriven, `job` by which order, `through` by which version (null: the active
+/// one). What is long stands last, so that a list need not read it.
 const SINCE_4: &str = "
     ALTER TABLE state ADD COLUMN recent BLOB;
     ALTER TABLE state ADD COLUMN changed INTEGER;
     CREATE INDEX state_recent ON state (changed) WHERE id < 0;
+    CREATE TABLE letters (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        handler INTEGER NOT NULL,
+        key TEXT,
+        topic TEXT NOT NULL,
+        partition INTEGER NOT NULL,
+        record INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        code TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        digest TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        batch INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        redriven INTEGER NOT NULL DEFAULT 0,
+        held INTEGER NOT NULL DEFAULT 0,
+        ordered INTEGER NOT NULL DEFAULT 0,
+        job INTEGER,
+        through INTEGER,
+        timestamp INTEGER,
+        reason TEXT NOT NULL,
+        headers BLOB NOT NULL,
+        record_key BLOB,
+        state TEXT,
+        value BLOB
+    ) STRICT;
+    CREATE INDEX letters_key ON letters (handler, key, id);
+    CREATE INDEX letters_held ON letters (handler, key, id) WHERE held > 0;
+    CREATE INDEX letters_ordered ON letters (id) WHERE ordered = 1;
+    CREATE INDEX letters_job ON letters (job, id) WHERE job IS NOT NULL;
+    CREATE TABLE pauses (
+        handler INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        by TEXT NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT;
 ";
 
 /// Names are numbered, because they stand in every row. A state is found by row id when it is updated and by
@@ -217,7 +258,27 @@ pub(super) const ADD_BATCH: &str = "INSERT INTO outbox (number, committed, recor
 pub(super) const MOVE_BATCH: &str = "UPDATE outbox SET number = ?2 WHERE number = ?1";
 pub(super) const DROP_BATCHES: &str = "DELETE FROM outbox WHERE number <= ?1";
 
-pub(super) const FORGET: &str = "DELETE FROM progress; DELETE FROM topics; DELETE FROM attempts; DELETE FROM outbox;";
+pub(super) const ADD_LETTER: &str = "
+    INSERT INTO letters (handler, key, topic, partition, record, at, code, reason, version, digest, attempts, batch, bytes,
+        timestamp, headers, record_key, state, value)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+pub(super) const LETTERS: &str = "
+    SELECT letters.id, name, key, topic, partition, record, at, code, reason, version, digest, attempts, redriven
+    FROM letters JOIN handler ON handler.id = letters.handler
+    WHERE letters.id > ?1 AND (?3 IS NULL OR letters.id = ?3) AND (?4 IS NULL OR name = ?4) AND (?5 IS NULL OR key = ?5)
+        AND (?6 IS NULL OR code = ?6 OR code LIKE ?6 || '.%') AND (?7 IS NULL OR at >= ?7)
+    ORDER BY letters.id LIMIT ?2";
+pub(super) const LETTER: &str = "
+    SELECT letters.*, name FROM letters JOIN handler ON handler.id = letters.handler WHERE letters.id = ?1";
+pub(super) const LETTERS_SIZE: &str = "SELECT count(*), coalesce(sum(bytes), 0) FROM letters";
+pub(super) const OLDEST_LETTERS: &str =
+    "SELECT id, bytes FROM letters WHERE batch <= ?1 AND held = 0 AND ordered = 0 ORDER BY id LIMIT ?2";
+pub(super) const DROP_LETTER: &str = "DELETE FROM letters WHERE id = ?1";
+pub(super) const MOVE_LETTERS: &str = "UPDATE letters SET batch = ?2 WHERE batch = ?1";
+
+/// A letter whose record is in the outbox will never be on Kafka then; it may go as the others do.
+pub(super) const FORGET: &str = "DELETE FROM progress; DELETE FROM topics; DELETE FROM attempts; DELETE FROM outbox;
+    UPDATE letters SET batch = 0;";
 
 /// Bytes of a page, fixed when the file is made. A changed state puts its whole page into the log: by `examples/store.rs`
 /// 16 KiB cost twice as much CPU in commits of 200 events; 2 and 8 KiB cost the same.

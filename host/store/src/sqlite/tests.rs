@@ -2,6 +2,7 @@
 
 mod commit;
 mod crash;
+mod letters;
 mod model;
 mod opening;
 mod outbox;
@@ -120,6 +121,7 @@ fn record(value: &str) -> OutRecord {
                 value: None,
             },
         ]),
+        timestamp_millis: None,
     }
 }
 

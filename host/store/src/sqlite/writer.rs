@@ -8,12 +8,14 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use super::batch;
 use super::fault::{self, SqliteFault, from_sql, to_sql};
 use super::ledger::{Handlers, Ledger, NewHandlers};
+use super::letters;
 use super::schema;
 use super::states::StateWriter;
 use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
 use sandman_core::store::{
-    ANSWER_MILLIS, AnswerWrite, Answered, AttemptWrite, BatchNo, Commit, Committed, OutboxSize, ProgressWrite,
+    ANSWER_MILLIS, AnswerWrite, Answered, AttemptWrite, BatchNo, Commit, Committed, LettersSize, OutboxSize,
+    ProgressWrite,
 };
 
 /// Bytes of records in one batch; SQLite holds values of up to a thousand million.
@@ -28,6 +30,8 @@ pub(super) struct Writer {
     waiting: BTreeMap<BatchNo, Waiting>,
     /// The bytes of `waiting`.
     bytes: u64,
+    /// The dead letters.
+    letters: LettersSize,
 }
 
 /// A batch in the outbox.
@@ -46,8 +50,10 @@ impl Writer {
             ledger,
             waiting: BTreeMap::new(),
             bytes: 0,
+            letters: LettersSize::default(),
         };
         writer.recount()?;
+        writer.letters = letters::size(&writer.connection)?;
         Ok(writer)
     }
 
@@ -67,6 +73,11 @@ impl Writer {
         }
     }
 
+    /// How many dead letters there are, as of the last commit.
+    pub(super) fn letters(&self) -> LettersSize {
+        self.letters
+    }
+
     /// Everything in `commit`, or nothing of it.
     pub(super) fn commit(&mut self, commit: &Commit, now: i64, handlers: &Handlers) -> Result<Committed, SqliteFault> {
         self.commit_with(commit, now, handlers, |_| {
@@ -83,9 +94,9 @@ impl Writer {
         handlers: &Handlers,
         last: impl FnOnce(&Connection) -> Result<(), SqliteFault>,
     ) -> Result<Committed, SqliteFault> {
-        let mut ledger = self.ledger;
+        let (mut ledger, mut letters) = (self.ledger, self.letters);
         let records = encode(&commit.outbox)?;
-        let (rows, added) = transact(&mut self.connection, |connection| {
+        let (rows, added, letters_gone) = transact(&mut self.connection, |connection| {
             let mut ids = handlers.within(connection);
             let writer = StateWriter {
                 connection,
@@ -99,19 +110,25 @@ impl Writer {
             write_answers(connection, &commit.answers, now)?;
             add_batch(connection, records.as_deref(), now, &mut ledger)?;
             drop_published(connection, commit.published, &mut ledger)?;
+            let gone = letters::write(connection, commit, &mut ids, &ledger, &mut letters)?;
             ledger.write(connection)?;
             last(connection)?;
-            Ok((rows, ids.added()))
+            Ok((rows, ids.added(), gone))
         })?;
         handlers.add(added);
         self.ledger = ledger;
+        self.letters = letters;
         let batch = records.map(|records| (ledger.last, records.len() as u64));
         if let Some((number, bytes)) = batch {
             self.waiting.insert(number, Waiting { bytes, committed: now });
             self.bytes += bytes;
         }
         self.forget_published();
-        Ok(Committed { rows, batch })
+        Ok(Committed {
+            rows,
+            batch,
+            letters_gone,
+        })
     }
 
     /// Has the connection leave the log as it is when it closes. Where a commit failed, the disk may have less of the log
@@ -164,9 +181,11 @@ impl Writer {
         transact(&mut self.connection, |connection| {
             // All new numbers lie above all old ones, so none is taken.
             let mut update = connection.prepare_cached(schema::MOVE_BATCH)?;
+            let mut letters = connection.prepare_cached(schema::MOVE_LETTERS)?;
             let first = ledger.last + 1;
             for (number, to) in waiting.iter().zip(first..) {
                 update.execute(params![to_sql(*number), to_sql(to)])?;
+                letters.execute(params![to_sql(*number), to_sql(to)])?;
                 ledger.last = to;
             }
             ledger.write(connection)

@@ -2,6 +2,7 @@
 
 use super::*;
 use sandman_core::outcome::Reply;
+use sandman_core::reason::{LimitKind, TrapKind};
 use sandman_core::work::{Answer, Idempotency, RequestWork};
 
 /// A handler of requests: `put` stores the body, `refuse` refuses it; replies with what it stored under its own name.
@@ -170,7 +171,11 @@ fn a_client_is_told_of_its_own_mistakes_alone() {
     let text = || "the reason".to_owned();
     assert_eq!(told(Fault::Rejected(text())), reply(400, r#"{"error":"the reason"}"#));
     assert!(matches!(told(Fault::Invalid(text())), Answer::Failed(_)));
-    for fault in [Fault::Retry(text()), Fault::Trap(text()), Fault::Exceeded(text())] {
+    for fault in [
+        Fault::Retry(text()),
+        Fault::Trap(TrapKind::Panic, text()),
+        Fault::Exceeded(LimitKind::Time, text()),
+    ] {
         assert!(matches!(told(fault), Answer::Unavailable(_)));
     }
 }

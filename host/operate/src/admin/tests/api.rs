@@ -56,7 +56,7 @@ fn every_reference_in_the_document_leads_somewhere() {
 async fn every_route_of_the_document_is_served_and_needs_a_token() {
     let served = serve(Some("right")).await;
     for (method, path, _) in routes() {
-        let path = path.replace("{name}", "echo");
+        let path = path.replace("{name}", "echo").replace("{id}", "1");
         let request = format!(
             "{} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n",
             method.to_uppercase(),

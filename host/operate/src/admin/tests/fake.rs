@@ -1,15 +1,63 @@
 //! A host that writes down what it is ordered.
 
+use std::sync::Arc;
+
 use parking_lot::Mutex;
 
 use crate::control::{Control, Entry, HandlerReport, ReloadError, Reloaded};
 use crate::deploy::{Done, Order, Passed, Refusal, Report, Slot, Stage};
+use crate::letters::Letters;
 use sandman_config::Problem;
-use sandman_core::store::{Action, Outcome};
+use sandman_core::event::{Headers, Record, TopicPartition};
+use sandman_core::reason::ReasonCode;
+use sandman_core::store::{Action, Commit, GivenUp, LetterWrite, NewLetter, Outcome, Store};
+use sandman_store::SqliteStore;
 
-#[derive(Default)]
 pub(super) struct Fake {
     pub(super) ordered: Mutex<Vec<String>>,
+    letters: Letters,
+}
+
+impl Default for Fake {
+    /// A host with one dead letter.
+    fn default() -> Self {
+        let store = Arc::new(SqliteStore::in_memory().expect("a store"));
+        let record = Record {
+            source: TopicPartition {
+                topic: "t".into(),
+                partition: 0,
+            },
+            offset: 7,
+            key: Some(vec![0xff]),
+            value: Some(b"secret".to_vec()),
+            headers: Headers::default(),
+            timestamp_millis: None,
+        };
+        let letter = NewLetter {
+            handler: "echo".into(),
+            key: Some("ada".into()),
+            record,
+            given_up: GivenUp {
+                code: ReasonCode::Rejected,
+                reason: "no".to_owned(),
+                version: 1,
+                digest: "d".into(),
+                attempts: 1,
+                state: None,
+                at_millis: 0,
+            },
+        };
+        let commit = Commit {
+            letters: vec![LetterWrite::Add(Box::new(letter))],
+            letters_bound: u64::MAX,
+            ..Commit::default()
+        };
+        store.commit(&commit, 0).expect("a commit");
+        Self {
+            ordered: Mutex::default(),
+            letters: Letters::new(store),
+        }
+    }
 }
 
 impl Fake {
@@ -50,6 +98,10 @@ impl Control for Fake {
                 known: "echo".to_owned(),
             }),
         }
+    }
+
+    fn letters(&self) -> &Letters {
+        &self.letters
     }
 
     fn largest_component(&self) -> usize {

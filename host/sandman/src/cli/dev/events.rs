@@ -64,5 +64,6 @@ fn record(text: &str, config: &Config) -> Result<OutRecord> {
         key: key_beside(text.as_bytes()).map(String::into_bytes),
         value: Some(text.as_bytes().to_vec()),
         headers: headers.iter().map(|(name, value)| Header::text(name, value)).collect(),
+        timestamp_millis: None,
     })
 }

@@ -38,7 +38,8 @@ impl Shows {
             .map(|event_type| format!("{}{event_type}", config.kafka.topic_prefix))
             .collect();
         let incoming = config.handlers.iter().flat_map(|handler| &handler.topics);
-        let incoming = incoming.flat_map(|topic| [topic.to_string(), format!("{topic}.dlq")]);
+        let dead = |topic: &str| config.kafka.dead_letter_topic.of(topic);
+        let incoming = incoming.flat_map(|topic| [topic.to_string(), dead(topic)]);
         let all: BTreeSet<_> = incoming.chain(outgoing.iter().cloned()).collect();
         let new: Vec<_> = all.difference(&self.shown).cloned().collect();
         if new.is_empty() {
@@ -69,7 +70,7 @@ fn line(record: &Record, outgoing: &BTreeSet<String>) -> String {
         None => String::from_utf8_lossy(value.unwrap_or_default()),
     };
     let (way, told) = match record.header("sandman.reason") {
-        Some(reason) if topic.ends_with(".dlq") => ("dead", format!("{reason}: {payload}")),
+        Some(reason) if !outgoing.contains(topic) => ("dead", format!("{reason}: {payload}")),
         _ if outgoing.contains(topic) => ("out", payload.into_owned()),
         _ => ("in", payload.into_owned()),
     };

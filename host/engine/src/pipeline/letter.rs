@@ -1,0 +1,32 @@
+//! A trigger that is given up: the record for its topic of dead letters, and the letter for the store.
+
+use std::sync::Arc;
+
+use crate::registry::Handler;
+use sandman_core::event::{DeadLetter, OutRecord, Record, dead_letter};
+use sandman_core::store::{GivenUp, LetterWrite, NewLetter};
+
+use super::Options;
+
+/// Both, for one commit.
+pub(super) fn given_up(
+    options: &Options,
+    handler: &Handler,
+    (record, key): (&Record, Option<&Arc<str>>),
+    given_up: GivenUp,
+) -> (Vec<OutRecord>, Vec<LetterWrite>) {
+    let letter = DeadLetter {
+        handler: &handler.name,
+        group: &handler.group,
+        topic: &options.dead_letter_topic,
+        given_up: &given_up,
+    };
+    let published = dead_letter(record, &letter);
+    let kept = NewLetter {
+        handler: Arc::clone(&handler.name),
+        key: key.cloned(),
+        record: record.clone(),
+        given_up,
+    };
+    (vec![published], vec![LetterWrite::Add(Box::new(kept))])
+}

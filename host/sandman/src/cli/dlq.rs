@@ -1,0 +1,54 @@
+//! `sandman dlq`: the dead letters of a host.
+
+mod filter;
+mod list;
+mod offline;
+mod show;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use list::ListArgs;
+use show::ShowArgs;
+
+const AFTER: &str = "\
+A trigger that is given up becomes a dead letter: in the store of the host, in the very commit that gives
+it up, and on Kafka, in the topic <topic>.dlq. The store keeps store.dead_letters bytes of them; beyond
+that the oldest go that are on Kafka.
+
+What handlers were sent and what they remember is personal data: keys, events and states are told to
+tokens alone that [admin] read_data names.
+
+Exit codes:
+  0  it worked
+  1  the host refused, or there is no such letter
+  2  the command line was wrong
+  3  the host could not be asked
+
+Examples:
+  sandman dlq list
+  sandman dlq list --handler profile --code trap --since 2h
+  sandman dlq show 17";
+
+/// See the dead letters of a host, and put right what failed.
+#[derive(Args, Debug)]
+#[command(after_long_help = AFTER)]
+pub(super) struct DlqArgs {
+    #[command(subcommand)]
+    command: DlqCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DlqCommand {
+    List(ListArgs),
+    Show(ShowArgs),
+}
+
+pub(super) fn run(args: &DlqArgs) -> Result<ExitCode> {
+    match &args.command {
+        DlqCommand::List(args) => list::run(args),
+        DlqCommand::Show(args) => show::run(args),
+    }
+}
