@@ -3,7 +3,10 @@
 use std::time::Instant;
 
 use anyhow::ensure;
-use sandman_tests::{Behaviour, Event, Host, PATIENCE, Result, Settings, World, echo, hostile, note};
+use sandman_tests::proxy::Call;
+use sandman_tests::{
+    Behaviour, Event, Handler, Host, PATIENCE, Result, Settings, World, echo, eventually, guest, hostile, note,
+};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new(
@@ -22,6 +25,16 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         more_partitions,
     )
     .on_real_kafka(REAL),
+    Behaviour::new(
+        "a_group_that_does_not_answer_after_a_restart_is_joined_anew",
+        unanswered,
+    )
+    .on_its_own_kafka(),
+    Behaviour::new(
+        "a_broker_that_restarts_again_and_again_keeps_no_handler_waiting",
+        restarts,
+    )
+    .on_its_own_kafka(),
     Behaviour::new("a_handler_that_a_reload_removes_leaves_its_group", removed).on_real_kafka(REAL),
 ];
 
@@ -136,4 +149,68 @@ fn removed(world: &World) -> Result {
     let other = world.foreign_member("hostile", &told)?;
     other.holds("all partitions", |held| held == 3)?;
     host.still_runs()
+}
+
+fn has(host: &Host, partitions: f64) -> Result {
+    host.metrics_when(&format!("the host has {partitions} partitions"), |metrics| {
+        metrics.sum("sandman_assigned_partitions", &[]) == Some(partitions)
+    })
+    .map(drop)
+}
+
+fn unanswered(world: &World) -> Result {
+    let broker = world.own_broker()?;
+    let proxy = world.proxy()?;
+    let input = world.make_topic("thing.happened")?;
+    // The client library waits for an answer as long as a rebalance may take.
+    let settings = world
+        .settings()?
+        .set("kafka.brokers", &format!("{:?}", proxy.address()))
+        .set("kafka.options.\"max.poll.interval.ms\"", "600000")
+        .handler(echo(&[&input])?);
+    let host = world.host(&settings)?;
+    world.send(&input, &one(1))?;
+    handled(world, 30)?;
+    broker.stop()?;
+    has(&host, 0.0)?;
+    proxy.lose_next(Call::JoinGroup);
+    broker.start()?;
+    eventually("the answer to the group's member is lost", || {
+        Ok((proxy.touched() > 0).then_some(()))
+    })?;
+    world.send(&input, &one(2))?;
+    handled(world, 60)?;
+    has(&host, 3.0)?;
+    host.terminate()?.says(0, &[])
+}
+
+/// Longer and shorter than a session, in turns: what the client library has put off meanwhile comes late, or in time.
+fn restarts(world: &World) -> Result {
+    let broker = world.own_broker()?;
+    let (input, quiet) = (world.make_topic("thing.happened")?, world.make_topic("thing.quiet")?);
+    let mut settings = world.settings()?.handler(echo(&[&input])?);
+    for (name, topic) in [("second", &input), ("third", &quiet), ("fourth", &quiet)] {
+        let handler = Handler::new(name, &guest("echo")?).consumes(&[topic]);
+        settings = settings.handler(handler.emits(&["thing.counted", "thing.echoed"]));
+    }
+    let host = world.host(&settings)?;
+    has(&host, 12.0)?;
+    let mut echoed = 0;
+    for (round, past_the_session) in (1..).zip([true, false, true, false]) {
+        world.send(&input, &one(round))?;
+        echoed += 2 * 30;
+        handled(world, echoed)?;
+        broker.stop()?;
+        if past_the_session {
+            has(&host, 0.0)?;
+        }
+        broker.start()?;
+        if past_the_session {
+            has(&host, 12.0)?;
+        }
+    }
+    world.send(&input, &one(9))?;
+    handled(world, echoed + 2 * 30)?;
+    has(&host, 12.0)?;
+    host.terminate()?.says(0, &[])
 }

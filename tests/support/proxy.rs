@@ -23,11 +23,13 @@ const CHUNK: usize = 512;
 /// Between two looks whether the network is still narrow.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A request of a transaction, by Kafka's number for it.
+/// A request, by Kafka's number for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// Records.
     Produce = 0,
+    /// A member joins its group.
+    JoinGroup = 11,
     /// The producer gets its epoch, and fences the one before it.
     InitProducer = 22,
     /// A partition takes part in the transaction.
@@ -47,6 +49,8 @@ impl Call {
 struct Rules {
     /// Answers to this are lost; whether their connection is cut at once, or when all is well again.
     lose: Option<(Call, bool)>,
+    /// Only one answer to it is lost.
+    once: bool,
     /// Every answer is so late.
     delay: Duration,
     /// Bytes a second in each direction, of all connections together.
@@ -101,6 +105,12 @@ impl Proxy {
     /// From now on, answers to this are lost. Their connections are cut at once, or stay silent until [`Self::heal`].
     pub fn lose(&self, call: Call, cut_at_once: bool) {
         self.net.rules().lose = Some((call, cut_at_once));
+    }
+
+    /// The next answer to this is lost; its connection stays.
+    pub fn lose_next(&self, call: Call) {
+        let mut rules = self.net.rules();
+        (rules.lose, rules.once) = (Some((call, false)), true);
     }
 
     /// From now on, every answer is so late.

@@ -74,6 +74,11 @@ impl Assignment {
         any
     }
 
+    /// Forgets all partitions, and says which they were.
+    pub(super) fn clear(&mut self) -> Vec<TopicPartition> {
+        self.slots.drain(..).map(|slot| slot.partition).collect()
+    }
+
     pub(super) fn any_paused(&self) -> bool {
         self.slots.iter().any(|slot| slot.paused)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::cursor::{read_cursor, read_open_cursor};
 use super::health::KafkaHealth;
+use super::leaders::LeaderlessTopics;
 use super::publisher::{PublisherOptions, TransactionalPublisher};
 use super::settings::KafkaSettings;
 use super::topics::{ensure_topics, largest_record};
@@ -31,6 +32,8 @@ pub struct KafkaBroker {
     pub give_up: Arc<AtomicBool>,
     /// Bytes of one batch at most: what the topic takes that takes least, as far as one has refused any.
     pub batch_bytes: AtomicUsize,
+    /// Topics that were found without a leader.
+    pub leaderless: LeaderlessTopics,
 }
 
 /// Bytes of a batch that every topic takes unless somebody has changed it.
@@ -101,6 +104,7 @@ impl Broker for KafkaBroker {
             patience: PATIENCE,
             give_up: Arc::clone(&self.give_up),
             batch_bytes: self.batch_bytes.load(Ordering::Relaxed),
+            leaderless: self.leaderless.clone(),
         };
         let publisher = TransactionalPublisher::open(&self.settings, options, &self.health)?;
         Ok(Box::new(publisher))

@@ -15,8 +15,9 @@ use super::consume_error::ConsumeError;
 use super::doubt::Doubts;
 use super::health::KafkaHealth;
 use super::orders::Orders;
-use super::polling::{OnFatal, Polling};
+use super::polling::{Kept, OnFatal, Polling, PollingEnd};
 use super::rebalance::Member;
+use super::renewal::Renewals;
 use super::settings::KafkaSettings;
 use sandman_core::broker::Intake;
 
@@ -124,7 +125,11 @@ pub fn spawn_consumer(
         health: Arc::clone(health),
     };
     let orders = Arc::new(Orders::default());
-    let first = make.polling(&orders)?;
+    let kept = Kept {
+        doubts: Doubts::new(Arc::clone(&handler), settings.clone(), Arc::clone(health)),
+        renewals: Renewals::new(),
+    };
+    let first = make.polling(&orders, (kept, false))?;
     let (end, ended) = mpsc::channel();
     let told = Arc::clone(&orders);
     let thread = thread::Builder::new()
@@ -159,15 +164,16 @@ impl Making {
     fn run(&self, first: Polling, orders: &Arc<Orders>, mut on_fatal: Option<OnFatal>) -> Result<(), ConsumeError> {
         let mut polling = first;
         loop {
-            if let Some(outcome) = polling.run(&mut on_fatal) {
-                return outcome;
-            }
-            polling = self.polling(orders)?;
+            let kept = match polling.run(&mut on_fatal) {
+                PollingEnd::Over(outcome) => return outcome,
+                PollingEnd::Anew(kept) => kept,
+            };
+            polling = self.polling(orders, (kept, true))?;
         }
     }
 
-    /// A consumer that has joined nothing yet.
-    fn polling(&self, orders: &Arc<Orders>) -> Result<Polling, ConsumeError> {
+    /// A consumer that has joined nothing yet; `anew` where another one had the group's partitions before.
+    fn polling(&self, orders: &Arc<Orders>, (kept, anew): (Kept, bool)) -> Result<Polling, ConsumeError> {
         let member = Member {
             monitor: Monitor::new(self.health.client(&format!("consumer of {}", self.handler))),
             intake: Arc::clone(&self.intake),
@@ -181,6 +187,7 @@ impl Making {
             adopt: self.adopt,
             again: AtomicBool::new(false),
             lost: Mutex::default(),
+            unanswered: AtomicBool::new(anew),
             fetched_by: Mutex::default(),
         };
         let consumer: BaseConsumer<Member> = self
@@ -191,11 +198,6 @@ impl Making {
         consumer
             .subscribe(&consumer.context().topics.names())
             .map_err(|error| ConsumeError::Settings(error.to_string()))?;
-        let doubts = Doubts::new(
-            Arc::clone(&self.handler),
-            self.settings.clone(),
-            Arc::clone(&self.health),
-        );
-        Ok(Polling::new(consumer, Arc::clone(orders), self.group.clone(), doubts))
+        Ok(Polling::new(consumer, Arc::clone(orders), self.group.clone(), kept))
     }
 }

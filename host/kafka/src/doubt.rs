@@ -57,6 +57,11 @@ impl Doubts {
         }
     }
 
+    /// Whether there is a doubt.
+    pub(super) fn any(&self) -> bool {
+        self.doubt.is_some()
+    }
+
     /// Something may be wrong.
     pub(super) fn raise(&mut self, verdict: ErrorVerdict, reason: &str) {
         let now = Instant::now();

@@ -176,6 +176,11 @@ impl ClientHealth {
         }
     }
 
+    /// Whether the client is talking to a broker, as far as it knows.
+    pub(super) fn is_connected(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
     /// The library complained.
     pub(super) fn error(&self, code: RDKafkaErrorCode, reason: &str) {
         self.troubles.fetch_add(1, Ordering::Relaxed);

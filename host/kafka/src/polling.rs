@@ -1,5 +1,7 @@
 //! The loop of a consumer: polls, hands records over, and never skips.
 
+mod lost_offset;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -11,13 +13,13 @@ use rdkafka::message::{BorrowedMessage, Message};
 use super::assignment::list;
 use super::consume_error::ConsumeError;
 use super::doubt::Doubts;
-use super::identity::topic_ids;
 use super::orders::Orders;
-use super::rebalance::{DESCRIBE, Member};
+use super::rebalance::Member;
 use super::record::owned;
+use super::renewal::Renewals;
 use super::verdict::{ErrorVerdict, verdict};
-use super::wait::{Deadline, POLL};
-use sandman_core::broker::{Flow, Start};
+use super::wait::{Deadline, POLL, drop_apart};
+use sandman_core::broker::Flow;
 use sandman_core::event::TopicPartition;
 
 /// The same while a partition is paused and may want to go on.
@@ -32,8 +34,8 @@ const POSITIONS: Duration = Duration::from_secs(1);
 const LEAVE: Duration = Duration::from_secs(1);
 /// How long after a session was lost a refusal may be the echo of it.
 const OUTAGE: Duration = Duration::from_secs(30);
-/// How long the search for the partition with a lost offset may take.
-const SEARCH: Duration = Duration::from_secs(5);
+/// How long closing a consumer may hold up the one that takes its place.
+const CLOSE: Duration = Duration::from_secs(3);
 
 /// Called once if the consumer ends by itself.
 pub(super) type OnFatal = Box<dyn FnOnce(&ConsumeError) + Send>;
@@ -46,11 +48,32 @@ pub(super) struct Polling {
     told: Instant,
     positioned: Instant,
     unlooked: u32,
-    doubts: Doubts,
+    kept: Kept,
+}
+
+/// What is known of a handler's consumer beyond the one that polls: it goes with the next one.
+pub(super) struct Kept {
+    pub(super) doubts: Doubts,
+    pub(super) renewals: Renewals,
+}
+
+/// How a consumer ended.
+pub(super) enum PollingEnd {
+    /// For good.
+    Over(Result<(), ConsumeError>),
+    /// Another one is to take its place.
+    Anew(Kept),
+}
+
+/// Why another one is to take its place.
+#[derive(Clone, Copy, Debug)]
+enum Anew {
+    Fenced,
+    Unanswered,
 }
 
 impl Polling {
-    pub(super) fn new(consumer: BaseConsumer<Member>, orders: Arc<Orders>, group: String, doubts: Doubts) -> Self {
+    pub(super) fn new(consumer: BaseConsumer<Member>, orders: Arc<Orders>, group: String, kept: Kept) -> Self {
         Self {
             consumer,
             orders,
@@ -58,19 +81,23 @@ impl Polling {
             told: Instant::now(),
             positioned: Instant::now(),
             unlooked: 0,
-            doubts,
+            kept,
         }
     }
 
     /// Closing the consumer can hang for as long as the cluster is silent; it happens on this thread, which nobody but
-    /// [`ConsumerHandle::join`] waits for.
-    ///
-    /// Returns `None` where the consumer is to be made anew: see [`Polling::fenced_itself`].
-    pub(super) fn run(mut self, on_fatal: &mut Option<OnFatal>) -> Option<Result<(), ConsumeError>> {
+    /// [`ConsumerHandle::join`] waits for, or apart where another one takes its place.
+    pub(super) fn run(mut self, on_fatal: &mut Option<OnFatal>) -> PollingEnd {
         let outcome = self.poll_until_stopped();
-        if self.fenced_itself(&outcome) {
-            self.give_back();
-            return None;
+        if !self.orders.stop.load(Ordering::Relaxed) {
+            let anew = match &outcome {
+                Ok(()) => Some(Anew::Unanswered),
+                Err(ConsumeError::Fenced(_)) if self.fenced_itself() => Some(Anew::Fenced),
+                Err(_) => None,
+            };
+            if let Some(why) = anew {
+                return PollingEnd::Anew(self.give_back(why));
+            }
         }
         match &outcome {
             Ok(()) => self.last_word(),
@@ -84,41 +111,43 @@ impl Polling {
             self.leave();
         }
         drop(self.consumer);
-        Some(outcome)
+        PollingEnd::Over(outcome)
     }
 
     /// Whether it was this very consumer that took its own place. After an outage the library joins under a new member id,
-    /// and a request of the former one that it sends again is refused as that of a fenced member. A second host fences a
-    /// member whose session is alive; where it came during an outage, it is found out at the next refusal.
-    fn fenced_itself(&self, outcome: &Result<(), ConsumeError>) -> bool {
-        matches!(outcome, Err(ConsumeError::Fenced(_)))
-            && !self.orders.stop.load(Ordering::Relaxed)
-            && self.member().lost.lock().is_some_and(|lost| lost.elapsed() < OUTAGE)
+    /// and a request of the former one that it sends again is refused as that of a fenced member; so are offsets that waited
+    /// for the coordinator, which it sends under no member id at all. A second host fences a member whose session is alive;
+    /// where it came during an outage, it is found out at the next refusal.
+    fn fenced_itself(&self) -> bool {
+        self.member().lost.lock().is_some_and(|lost| lost.elapsed() < OUTAGE)
     }
 
-    /// Closes the consumer; what it had is taken from the intake.
-    fn give_back(self) {
-        tracing::warn!(
-            group = %self.group,
-            "the group refuses this member after an outage, as one of its former requests came late; joining it anew"
-        );
-        let member = Arc::clone(self.consumer.context());
-        drop(self.consumer);
-        let left: Vec<_> = member
-            .assignment
-            .lock()
-            .slots()
-            .map(|slot| slot.partition.clone())
-            .collect();
-        if !left.is_empty() {
-            member.intake.revoked(&left);
+    /// Takes what it had from the intake, and closes the consumer, which may take its time: nothing more is handed over.
+    fn give_back(self, why: Anew) -> Kept {
+        let group = &*self.group;
+        match why {
+            Anew::Fenced => tracing::warn!(
+                group,
+                "the group refuses this member after an outage, as one of its former requests came late; joining it anew"
+            ),
+            Anew::Unanswered => tracing::warn!(
+                group,
+                "the group does not answer after the session was lost; joining it anew"
+            ),
         }
+        let left = self.member().assignment.lock().clear();
+        if !left.is_empty() {
+            self.member().intake.revoked(&left);
+        }
+        drop_apart("consumer", self.consumer, CLOSE);
+        self.kept
     }
 
     fn member(&self) -> &Member {
         self.consumer.context()
     }
 
+    /// Until it is told to stop, or should be made anew.
     fn poll_until_stopped(&mut self) -> Result<(), ConsumeError> {
         while !self.orders.stop.load(Ordering::Relaxed) {
             if self.orders.quiesce.load(Ordering::Relaxed) {
@@ -152,6 +181,9 @@ impl Polling {
             if idle || self.unlooked >= RECORDS_PER_LOOK {
                 self.unlooked = 0;
                 self.look_around()?;
+                if self.is_to_be_made_anew() {
+                    break;
+                }
             }
         }
         Ok(())
@@ -258,7 +290,17 @@ impl Polling {
             self.told = Instant::now();
             self.tell_group();
         }
-        self.doubts.settle(&self.consumer)
+        self.kept.doubts.settle(&self.consumer)
+    }
+
+    /// Whether the group has not answered for too long since the session was lost. Who is told an error is answered.
+    fn is_to_be_made_anew(&mut self) -> bool {
+        let member = self.consumer.context();
+        let waits = member.unanswered.load(Ordering::Relaxed)
+            && !member.quiet.load(Ordering::Relaxed)
+            && !self.kept.doubts.any();
+        let connected = member.monitor.health().is_connected();
+        self.kept.renewals.is_due(waits, connected, Instant::now())
     }
 
     fn resume(&self, partitions: &[TopicPartition]) -> Result<(), ConsumeError> {
@@ -300,6 +342,10 @@ impl Polling {
 
     fn tell_group(&self) {
         let member = self.member();
+        // Offsets that wait for a coordinator outlive the session, and the group refuses them then.
+        if !member.monitor.health().is_connected() {
+            return;
+        }
         let slots: Vec<_> = member.assignment.lock().slots().map(|slot| slot.clone()).collect();
         member.tell_group(&self.consumer, &slots);
     }
@@ -327,9 +373,10 @@ impl Polling {
             ErrorVerdict::Gone => self
                 .lost_offset(&reason)
                 .map_or(Ok(()), |lost| Err(ConsumeError::OffsetGone(lost))),
-            ErrorVerdict::Skips => Err(self.doubts.skipped(&self.consumer, &reason)),
+            ErrorVerdict::Skips => Err(self.kept.doubts.skipped(&self.consumer, &reason)),
             verdict @ (ErrorVerdict::Waits | ErrorVerdict::Doubtful) => {
-                self.doubts
+                self.kept
+                    .doubts
                     .raise(verdict, &format!("{reason} (group `{}`)", self.group));
                 Ok(())
             }
@@ -352,59 +399,5 @@ impl Polling {
     fn is_fenced(&self) -> bool {
         let fatal = self.consumer.client().fatal_error();
         fatal.is_some_and(|(code, _)| code == RDKafkaErrorCode::FencedInstanceId)
-    }
-
-    /// The library says that an offset is gone, but not of which partition. `None` if we have none any more, or the topic was
-    /// made anew: that is another error, when its partitions are assigned.
-    fn lost_offset(&self, reason: &str) -> Option<String> {
-        let deadline = Deadline::after(SEARCH);
-        let slots: Vec<(TopicPartition, i64, Start)> = {
-            let mut assignment = self.member().assignment.lock();
-            assignment
-                .slots()
-                .map(|slot| (slot.partition.clone(), slot.next, slot.start))
-                .collect()
-        };
-        if slots.is_empty() || self.is_another_topic(deadline) {
-            return None;
-        }
-        let mut lost = Vec::new();
-        for (partition, next, start) in slots {
-            let ends = self
-                .consumer
-                .fetch_watermarks(&partition.topic, partition.partition, deadline.left());
-            if let Ok((low, high)) = ends
-                && (next < low || next > high)
-                && (start != Start::Beginning || next > 0)
-            {
-                lost.push(format!("{partition} offset {next} (it has {low} to {high})"));
-            }
-        }
-        let lost = if lost.is_empty() {
-            reason.to_owned()
-        } else {
-            lost.join(", ")
-        };
-        Some(format!(
-            "the next record to read is gone: {lost}. Retention or somebody deleted it, or the brokers lost it; going on \
-             would lose events silently. Restore the topic, or, if the loss is accepted, start the handler over under a \
-             new group and state"
-        ))
-    }
-
-    /// Whether a name stands for another topic than the one that was taken: if it does, its partitions are given back.
-    fn is_another_topic(&self, deadline: Deadline) -> bool {
-        let member = self.member();
-        let is_stale = || member.assignment.lock().slots().any(|slot| slot.stale);
-        if is_stale() || member.embedded {
-            return is_stale();
-        }
-        let names = member.topics.names();
-        if let Ok(ids) = topic_ids(self.consumer.client(), &names, deadline.slice(DESCRIBE)) {
-            for (name, id) in names.iter().zip(ids) {
-                id.into_iter().for_each(|id| member.renamed(name, id));
-            }
-        }
-        is_stale()
     }
 }

@@ -15,6 +15,7 @@ use super::client::Monitor;
 use super::cursor::SHARD;
 use super::delivery::{Deliveries, Undelivered};
 use super::health::KafkaHealth;
+use super::leaders::{LeaderlessTopics, Leaders};
 use super::publish_error::{TransactionFault, fatal_fault, record_fault, transaction_fault};
 use super::settings::KafkaSettings;
 use super::wait::{Deadline, drop_apart};
@@ -48,6 +49,8 @@ pub struct PublisherOptions {
     pub give_up: Arc<AtomicBool>,
     /// Bytes of one batch of records at most.
     pub batch_bytes: usize,
+    /// Topics that were found without a leader.
+    pub leaderless: LeaderlessTopics,
 }
 
 /// A transactional producer. All its calls block, up to the given patience: it belongs on a thread of its own.
@@ -55,6 +58,7 @@ pub struct TransactionalPublisher {
     /// Polls itself: a producer that nobody polls cannot even abort. `None` only while it is dropped.
     producer: Option<ThreadedProducer<Deliveries>>,
     options: PublisherOptions,
+    leaders: Leaders,
     /// A transaction failed, or its end is in doubt: nothing may follow it on this producer.
     spent: bool,
 }
@@ -78,6 +82,7 @@ impl TransactionalPublisher {
             .map_err(|error| PublishError::Settings(error.to_string()))?;
         let publisher = Self {
             producer: Some(producer),
+            leaders: Leaders::new(&options.leaderless),
             options,
             spent: false,
         };
@@ -113,9 +118,17 @@ impl TransactionalPublisher {
     ) -> Result<Published, PublishError> {
         let deadline = Deadline::after(self.options.patience);
         let troubles = self.troubles()?;
+        let records: Vec<&OutRecord> = records.into_iter().collect();
+        let topics = topics(&records);
+        self.led(&topics)?;
         self.begin()?;
-        if let Err(fault) = self.fill(records, cursor, deadline) {
+        if let Err(fault) = self.fill(&records, cursor, deadline) {
             self.abort();
+            // A leader that is gone since shows as time that is up.
+            self.leaders.doubt();
+            if matches!(fault, TransactionFault::Passing(_)) {
+                self.led(&topics)?;
+            }
             return Err(not_committed(fault));
         }
         let slow = Deadline::after(SLOW);
@@ -128,6 +141,19 @@ impl TransactionalPublisher {
         } else {
             Published::Clean
         })
+    }
+
+    /// Whether all of these topics have leaders.
+    fn led(&mut self, topics: &[Arc<str>]) -> Result<(), PublishError> {
+        let producer = self.producer.as_ref();
+        let lacking = producer.and_then(|producer| self.leaders.lacking(producer.client(), topics));
+        match lacking {
+            Some((topic, reason)) => Err(PublishError::Leaderless {
+                topic: topic.to_string(),
+                reason,
+            }),
+            None => Ok(()),
+        }
     }
 
     fn begin(&mut self) -> Result<(), PublishError> {
@@ -152,22 +178,15 @@ impl TransactionalPublisher {
 
     /// The cursor is delivered before the records: by it, a transaction is known that Kafka leaves without an end. Everything
     /// is delivered before the commit is asked for: the library would wait for it in steps of 100 ms.
-    fn fill<'a>(
-        &self,
-        records: impl IntoIterator<Item = &'a OutRecord>,
-        cursor: &Cursor,
-        deadline: Deadline,
-    ) -> Result<(), TransactionFault> {
+    fn fill(&self, records: &[&OutRecord], cursor: &Cursor, deadline: Deadline) -> Result<(), TransactionFault> {
         self.send(&cursor_record(&self.options.cursor_topic, cursor), None, 0, deadline)?;
         self.delivered(1, deadline)?;
         faults::at(Step::Pointed);
         self.deliveries_or_fault()?.reset();
-        let mut sent = 0;
-        for record in records {
-            self.send(record, None, sent, deadline)?;
-            sent += 1;
+        for (index, record) in records.iter().enumerate() {
+            self.send(record, None, index, deadline)?;
         }
-        self.delivered(sent, deadline)?;
+        self.delivered(records.len(), deadline)?;
         faults::at(Step::Delivered);
         Ok(())
     }
@@ -371,6 +390,17 @@ pub(super) fn headers(record: &OutRecord) -> Option<OwnedHeaders> {
             value: header.value,
         })
     }))
+}
+
+/// The topics of the records, each once: few, and mostly that of the record before.
+fn topics(records: &[&OutRecord]) -> Vec<Arc<str>> {
+    let mut topics: Vec<Arc<str>> = Vec::new();
+    for record in records {
+        if !topics.contains(&record.topic) {
+            topics.push(Arc::clone(&record.topic));
+        }
+    }
+    topics
 }
 
 fn cursor_record(topic: &str, cursor: &Cursor) -> OutRecord {

@@ -53,6 +53,8 @@ pub(super) struct Member {
     pub(super) again: AtomicBool,
     /// When the session was last lost, other than by being fenced.
     pub(super) lost: Mutex<Option<Instant>>,
+    /// The session was lost, and the group has not given partitions since.
+    pub(super) unanswered: AtomicBool,
     /// The topics that the library fetches under their names.
     pub(super) fetched_by: Mutex<HashMap<Arc<str>, TopicId>>,
 }
@@ -76,6 +78,7 @@ impl Member {
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
+        self.unanswered.store(false, Ordering::Relaxed);
         let partitions = self.wanted(self.topics.partitions(list));
         let (starts, topics) = match self.starts(consumer, &partitions) {
             Ok(found) => found,
@@ -282,6 +285,7 @@ impl Member {
             self.tell_group(consumer, &slots);
         } else if consumer.client().fatal_error().is_none() {
             *self.lost.lock() = Some(Instant::now());
+            self.unanswered.store(true, Ordering::Relaxed);
         }
         let given = list(&partitions);
         let answer = match consumer.rebalance_protocol() {

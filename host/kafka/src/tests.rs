@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::{EmbeddedBroker, KafkaHealth, KafkaSettings, PublisherOptions, TransactionalPublisher};
+use super::{EmbeddedBroker, KafkaHealth, KafkaSettings, LeaderlessTopics, PublisherOptions, TransactionalPublisher};
 use sandman_core::broker::{Cursor, PublishError, TopicSpec};
 use sandman_core::event::{Header, Headers, OutRecord};
 
@@ -22,6 +22,7 @@ struct Kafka {
     broker: EmbeddedBroker,
     settings: KafkaSettings,
     health: Arc<KafkaHealth>,
+    leaderless: LeaderlessTopics,
 }
 
 impl Kafka {
@@ -48,6 +49,7 @@ impl Kafka {
             broker,
             settings,
             health: KafkaHealth::new(),
+            leaderless: LeaderlessTopics::default(),
         }
     }
 
@@ -62,6 +64,7 @@ impl Kafka {
             patience,
             give_up: Arc::new(AtomicBool::new(false)),
             batch_bytes: super::BATCH_BYTES,
+            leaderless: self.leaderless.clone(),
         };
         TransactionalPublisher::open(&self.settings, options, &self.health)
     }

@@ -1,5 +1,7 @@
 //! Whether the client library makes the clients that the host will have: some settings are refused only beside others.
 
+use std::fs;
+
 use rdkafka::admin::AdminClient;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
@@ -10,12 +12,59 @@ use rdkafka::{ClientConfig, ClientContext};
 use super::settings::KafkaSettings;
 use sandman_core::printable;
 
+/// Options that name a file, which the library reads where TLS is spoken.
+const FILES: [&str; 5] = [
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
+    "ssl.crl.location",
+];
+
+/// Why a client cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RefusedClient {
+    /// The option that is to blame, where it is one alone.
+    pub option: Option<&'static str>,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
 /// Makes one client of each kind that the host has, from all of its settings but for the brokers, so that nothing is
 /// connected to; says what the library says where it refuses one.
 ///
 /// # Errors
 /// What is wrong, once for all the clients that have it.
-pub fn check_clients(settings: &KafkaSettings) -> Result<(), Vec<String>> {
+pub fn check_clients(settings: &KafkaSettings) -> Result<(), Vec<RefusedClient>> {
+    let mut refused: Vec<_> = FILES.iter().filter_map(|option| unreadable(settings, option)).collect();
+    // The library says of such a file what its library for TLS says of it.
+    let is_told = |reason: &String| FILES.iter().any(|option| reason.contains(option)) && !refused.is_empty();
+    let made = made(settings).into_iter().filter(|reason| !is_told(reason));
+    let made: Vec<_> = made.map(|reason| RefusedClient { option: None, reason }).collect();
+    refused.extend(made);
+    if refused.is_empty() { Ok(()) } else { Err(refused) }
+}
+
+fn unreadable(settings: &KafkaSettings, option: &'static str) -> Option<RefusedClient> {
+    let file = settings.options.get(option).filter(|_| settings.ssl)?;
+    // "probe" has the library look for the system's own; the certificates of authorities may be a folder.
+    let read = match (file.as_str(), fs::metadata(file)) {
+        ("probe", _) => return None,
+        (_, Ok(found)) if found.is_dir() => return None,
+        (_, Ok(_)) => fs::File::open(file).map(drop),
+        (_, Err(error)) => Err(error),
+    };
+    let error = read.err()?;
+    Some(RefusedClient {
+        option: Some(option),
+        reason: format!(
+            "the file {} cannot be read: {error}",
+            printable::line(file, printable::LONGEST)
+        ),
+    })
+}
+
+fn made(settings: &KafkaSettings) -> Vec<String> {
     let tried = [
         tried::<BaseConsumer<Silent>>(settings.consumer("sandman-check", "sandman-check")),
         tried::<BaseConsumer<Silent>>(settings.reader()),
@@ -25,7 +74,7 @@ pub fn check_clients(settings: &KafkaSettings) -> Result<(), Vec<String>> {
     let mut refused: Vec<_> = tried.into_iter().filter_map(Result::err).collect();
     refused.sort_unstable();
     refused.dedup();
-    if refused.is_empty() { Ok(()) } else { Err(refused) }
+    refused
 }
 
 fn tried<C: FromClientConfigAndContext<Silent>>(mut config: ClientConfig) -> Result<(), String> {
@@ -67,7 +116,12 @@ mod tests {
             ssl,
             ..KafkaSettings::plain("localhost:9092")
         };
-        check_clients(&settings).err().unwrap_or_default().join("; ")
+        let refused = check_clients(&settings).err().unwrap_or_default();
+        let told = refused.iter().map(|refused| match refused.option {
+            Some(option) => format!("{option}: {}", refused.reason),
+            None => refused.reason.clone(),
+        });
+        told.collect::<Vec<_>>().join("; ")
     }
 
     #[test]
@@ -84,6 +138,15 @@ mod tests {
             assert!(refused.contains(name), "{name}: {refused:?}");
         }
         let refused = refused(&[("ssl.ca.location", "/nowhere/ca.pem")], true);
-        assert!(refused.contains("ssl.ca.location"), "{refused:?}");
+        assert_eq!(
+            refused,
+            "ssl.ca.location: the file /nowhere/ca.pem cannot be read: No such file or directory (os error 2)"
+        );
+        let pair = [("ssl.ca.location", "/nowhere/ca.pem"), ("session.timeout.ms", "90000")];
+        let refused = self::refused(&pair, true);
+        assert!(
+            refused.contains("/nowhere/ca.pem") && refused.contains("session.timeout.ms"),
+            "{refused:?}"
+        );
     }
 }

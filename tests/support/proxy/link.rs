@@ -129,6 +129,9 @@ fn answers(net: &Net, link: &Arc<Link>, out: &Sender<(Instant, Vec<u8>)>) -> io:
         let rules = *net.rules();
         if let Some((_, cut)) = rules.lose.filter(|(call, _)| call.is(asked.key)) {
             net.touch();
+            if rules.once {
+                net.rules().lose = None;
+            }
             if cut {
                 return Ok(());
             }

@@ -250,6 +250,14 @@ pub enum PublishError {
         /// Key and value, in bytes.
         bytes: usize,
     },
+    /// A partition of the topic has no leader: the brokers that hold it are away.
+    #[error("topic `{topic}` cannot be written to: {reason}; the brokers that have it are away")]
+    Leaderless {
+        /// The topic.
+        topic: String,
+        /// Which partitions.
+        reason: String,
+    },
     /// The topic's configuration does not allow the record: it has no key and the topic is compacted, say.
     #[error("topic `{topic}` does not take the record: {reason}; look at the topic's configuration")]
     Refused {
@@ -277,9 +285,10 @@ impl PublishError {
     /// The topic that refuses a record, where it is one topic's fault and others may go on.
     pub fn refused_by(&self) -> Option<Arc<str>> {
         match self {
-            Self::UnknownTopic { topic } | Self::TooLarge { topic, .. } | Self::Refused { topic, .. } => {
-                Some(topic.as_str().into())
-            }
+            Self::UnknownTopic { topic }
+            | Self::TooLarge { topic, .. }
+            | Self::Leaderless { topic, .. }
+            | Self::Refused { topic, .. } => Some(topic.as_str().into()),
             Self::NotAllowed { topic, .. } => topic.as_deref().map(Arc::from),
             Self::Aborted { .. } | Self::Unknown { .. } | Self::Fenced { .. } | Self::Settings(_) => None,
         }

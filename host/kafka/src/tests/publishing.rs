@@ -166,6 +166,31 @@ fn a_topic_that_may_not_be_written_is_named() {
 }
 
 #[test]
+fn a_topic_without_a_leader_is_named_before_anything_is_written_to_it() {
+    const OTHER: &str = "dreamscape.user.created";
+    let kafka = Kafka::start();
+    let led = |leader| {
+        move |cluster: &rdkafka::mocking::MockCluster<'_, _>| cluster.partition_leader(TOPIC, 1, leader).unwrap()
+    };
+    kafka.broker.order(|cluster| cluster.create_topic(OTHER, 1, 1).unwrap());
+    kafka.broker.order(led(None));
+    let mut elsewhere = out("k", "1");
+    elsewhere.topic = OTHER.into();
+    let mixed = [elsewhere.clone(), out("k", "2")];
+    for _ in 0..2 {
+        let error = kafka.publisher().publish(&mixed, &cursor(1)).unwrap_err();
+        assert_eq!(error.refused_by().as_deref(), Some(TOPIC), "{error:?}");
+        assert!(error.to_string().contains("user.updated[1]"), "{error}");
+    }
+    // What goes elsewhere goes on.
+    let _ = kafka.publisher().publish(&[elsewhere], &cursor(1)).unwrap();
+    assert_eq!(read_all(&kafka, OTHER, 1).len(), 1);
+    kafka.broker.order(led(Some(1)));
+    let _ = kafka.publisher().publish(&[out("k", "2")], &cursor(2)).unwrap();
+    assert_eq!(read_all(&kafka, TOPIC, 3).len(), 1);
+}
+
+#[test]
 fn a_failing_record_takes_the_transaction_back_and_the_next_goes_through() {
     let kafka = Kafka::start();
     let mut publisher = kafka.publisher();

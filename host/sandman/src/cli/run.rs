@@ -8,7 +8,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::ConfigArgs;
 use crate::telemetry;
-use sandman_config::ConfigErrors;
+use sandman_config::{Config, ConfigErrors};
 
 const AFTER: &str = "\
 Once everything is up, one line on stdout names the addresses:
@@ -48,17 +48,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     if args.with_parent {
         set_parent_process_death_signal(Some(Signal::KILL)).context("the parent process cannot be watched")?;
     }
-    let config = args.config.load()?;
-    let problems = crate::run::kafka_problems(&config);
-    if !problems.is_empty() {
-        let (file, readable) = (config.file, None);
-        return Err(ConfigErrors {
-            file,
-            problems,
-            readable,
-        }
-        .into());
-    }
+    let config = load(&args.config)?;
     telemetry::install(config.host.log, "info")?;
     for warning in config.warnings() {
         tracing::warn!("{warning}");
@@ -69,4 +59,27 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
         ..crate::run::Options::default()
     };
     crate::run::run(&config, options)
+}
+
+/// The configuration, if it has no mistake, those of Kafka's clients included.
+fn load(args: &ConfigArgs) -> Result<Config, ConfigErrors> {
+    match args.load() {
+        Ok(config) => {
+            let problems = crate::run::kafka_problems(&config);
+            if problems.is_empty() {
+                return Ok(config);
+            }
+            let (file, readable) = (config.file, None);
+            Err(ConfigErrors {
+                file,
+                problems,
+                readable,
+            })
+        }
+        Err(mut errors) => {
+            let more = errors.readable.as_deref().map(crate::run::kafka_problems);
+            errors.problems.extend(more.unwrap_or_default());
+            Err(errors)
+        }
+    }
 }

@@ -14,8 +14,8 @@ use sandman_engine::alarm::Alarm;
 use sandman_engine::health::HealthView;
 use sandman_engine::pipeline::{HandlerIntake, Pipeline};
 use sandman_kafka::{
-    BATCH_BYTES, ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaBroker, KafkaHealth, KafkaSettings, Sasl,
-    cursor_topic,
+    BATCH_BYTES, ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaBroker, KafkaHealth, KafkaSettings,
+    LeaderlessTopics, RefusedClient, Sasl, cursor_topic,
 };
 
 /// What keeps the clients from being made that the host needs: the library refuses some settings only beside others. Nothing
@@ -24,12 +24,21 @@ pub(crate) fn problems(config: &Config) -> Vec<Problem> {
     let refused = sandman_kafka::check_clients(&settings(&config.kafka, None))
         .err()
         .unwrap_or_default();
-    let problem = |reason: String| Problem {
-        key: "kafka.options".to_owned(),
-        problem: format!("make no client of Kafka: {reason}"),
-        allowed: None,
-        nearest: None,
-        variable: None,
+    let problem = |refused: RefusedClient| {
+        let (key, problem) = match refused.option {
+            Some(option) => (format!("kafka.options.\"{option}\""), refused.reason),
+            None => (
+                "kafka.options".to_owned(),
+                format!("make no client of Kafka: {}", refused.reason),
+            ),
+        };
+        Problem {
+            key,
+            problem,
+            allowed: None,
+            nearest: None,
+            variable: None,
+        }
     };
     refused.into_iter().map(problem).collect()
 }
@@ -123,6 +132,7 @@ pub(super) fn cluster(
         health: Arc::clone(health),
         give_up: Arc::clone(give_up),
         batch_bytes: BATCH_BYTES.into(),
+        leaderless: LeaderlessTopics::default(),
     }
 }
 

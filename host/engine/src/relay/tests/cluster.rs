@@ -81,8 +81,13 @@ impl Cluster {
 
     fn publish(&mut self, records: &[OutRecord], cursor: &Cursor) -> Result<Published, PublishError> {
         if let Some(refused) = records.iter().find(|record| self.refuse.contains(&record.topic)) {
-            return Err(PublishError::UnknownTopic {
-                topic: refused.topic.to_string(),
+            let topic = refused.topic.to_string();
+            return Err(match &*topic {
+                "t0" => PublishError::Leaderless {
+                    reason: format!("nobody leads {topic}[0]"),
+                    topic,
+                },
+                _ => PublishError::UnknownTopic { topic },
             });
         }
         if self.refuse.contains(RELAY) {
