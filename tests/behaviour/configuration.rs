@@ -1,7 +1,7 @@
 //! Every mistake in a configuration is named, all at once, by `sandman check` and by `sandman run`.
 
 use anyhow::ensure;
-use sandman_tests::{Behaviour, Ended, Handler, Result, World, echo, guest};
+use sandman_tests::{Behaviour, Ended, Handler, Result, World, echo, guest, shipped_guest};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("every_bad_setting_is_named", every_bad_setting).without_broker(),
@@ -14,6 +14,12 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         one_round,
     )
     .without_broker(),
+    Behaviour::new(
+        "kafka_options_that_make_no_client_are_named_with_all_other_mistakes",
+        options_with_others,
+    )
+    .without_broker(),
+    Behaviour::new("a_key_that_no_consumed_payload_can_have_is_warned_of", key_nowhere).without_broker(),
     Behaviour::new(
         "a_folder_of_compiled_code_that_cannot_be_used_is_named_by_its_key",
         compiled,
@@ -270,5 +276,58 @@ fn compiled(world: &World) -> Result {
     for word in ["host.compiled", "sandman.toml/compiled"] {
         ensure!(ended.stderr.contains(word), "nothing of {word:?} in:\n{}", ended.stderr);
     }
+    Ok(())
+}
+
+fn options_with_others(world: &World) -> Result {
+    let toml = world
+        .settings_without_broker()
+        .set("host.workers", "0")
+        .set("kafka.options.\"session.timeout.ms\"", "90000")
+        .set("kafka.options.\"ssl.ca.location\"", "\"/nowhere/ca.pem\"")
+        .handler(echo(&[&TOPIC.to_owned()])?)
+        .text();
+    let variables = [
+        ("KAFKA_SSL", "true"),
+        ("KAFKA_SASL_USERNAME", " "),
+        ("KAFKA_SASL_PASSWORD", "x"),
+    ];
+    refused(
+        world,
+        &toml,
+        &variables,
+        &[
+            "4 mistakes",
+            "host.workers",
+            "`session.timeout.ms`",
+            "/nowhere/ca.pem",
+            "is empty",
+        ],
+    )
+}
+
+fn key_nowhere(world: &World) -> Result {
+    let check = |key: &str| {
+        let handler = Handler::new("profile", &shipped_guest("profile")?)
+            .consumes(&[&TOPIC.to_owned()])
+            .emits(&["user.updated", "user.profile.updated"])
+            .set("key", &format!("\"{key}\""));
+        let toml = world.settings_without_broker().handler(handler).text();
+        let ended = world.sandman(&["check", "--config", "sandman.toml"], &toml, &[])?;
+        ensure!(ended.code() == 0, "{}: {}", ended.status, ended.stderr);
+        Ok(ended.stderr)
+    };
+    for key in ["payload:/userIdd", "payload:/userId/x"] {
+        let said = check(key)?;
+        for word in [
+            "handlers.profile.key",
+            "`user.created`",
+            key.trim_start_matches("payload:"),
+        ] {
+            ensure!(said.contains(word), "nothing of {word:?} for {key}: {said}");
+        }
+    }
+    let said = check("payload:/userId")?;
+    ensure!(!said.contains("handlers.profile.key"), "{said}");
     Ok(())
 }

@@ -48,6 +48,14 @@ pub fn reference(language: Language) -> Result<PathBuf> {
     guest_in(&format!("tests/guests/reference/{}", language.word()))
 }
 
+/// The component of one of DreamScape's guests, likewise.
+///
+/// # Errors
+/// If it does not build.
+pub fn shipped_guest(name: &str) -> Result<PathBuf> {
+    guest_in(&format!("guest/{name}"))
+}
+
 /// The component of the guest in a folder of the repository, likewise.
 pub(crate) fn guest_in(folder: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<Mutex<BTreeMap<String, PathBuf>>> = OnceLock::new();

@@ -40,7 +40,7 @@ mod world;
 
 pub use admin::STAGES;
 pub use bombs::{bomb, grafted, nested};
-pub use broker::{Broker, Cluster};
+pub use broker::{Broker, Cluster, Operation, PASSWORD, Resource, USER};
 pub use client::{Ask, Client, Reply};
 pub use consumer::{Header, Reader, Seen};
 pub use cores::on_cores;
@@ -49,7 +49,7 @@ pub use dreamscape::{
 };
 pub use echo::Tally;
 pub use event::Event;
-pub use guests::{echo, guest, hostile, reference, rewritten, stamped};
+pub use guests::{echo, guest, hostile, reference, rewritten, shipped_guest, stamped};
 pub use harness::{Behaviour, Wanted, main, say as note, torture as run_torture};
 pub use host::{Ended, Host};
 pub use ledger::Ledger;

@@ -222,6 +222,9 @@ fn sasl(environment: Environment, report: &ProblemReport) -> Option<SaslConfig> 
             username,
             password,
         }),
+        // A blank one is told where it is read.
+        (Some(_), None) if report.has("KAFKA_SASL_PASSWORD") => None,
+        (None, Some(_)) if report.has("KAFKA_SASL_USERNAME") => None,
         (Some(_), None) => {
             report.refuse(
                 "KAFKA_SASL_PASSWORD",

@@ -17,7 +17,8 @@ use thiserror::Error;
 pub use crate::schema::Misfit;
 pub use state::StateShape;
 
-use crate::schema::OverBudget;
+use crate::event::EventKey;
+use crate::schema::{OverBudget, SchemaPlace, at};
 use shape::Shape;
 use versions::Versions;
 
@@ -165,7 +166,10 @@ pub enum TermsError {
         version: String,
     },
     /// A payload does not fit its schema.
-    #[error("the payload of `{event_type}` {version} does not fit its schema at `{place}`: {message}")]
+    #[error(
+        "the payload of `{event_type}` {version} does not fit its schema {}: {message}",
+        at(place)
+    )]
     Payload {
         /// The event type.
         event_type: String,
@@ -306,6 +310,30 @@ impl Terms {
         let fed =
             emits.filter(|(name, emission)| self.consumes.contains_key(*name) && topics.contains(&emission.topic));
         fed.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Payloads in which the handler's key cannot stand, or among whose members it is not, by their schemas: events of these
+    /// become dead letters.
+    pub fn without_key(&self, key: &EventKey) -> Vec<String> {
+        let EventKey::Payload(pointer) = key else {
+            return Vec::new();
+        };
+        let consumed = self.consumes.iter().flat_map(|(event_type, versions)| {
+            let declared = versions.declared();
+            declared.map(move |(version, shape)| (event_type, version, shape.place(pointer.tokens())))
+        });
+        let mut told: Vec<_> = consumed
+            .filter_map(|(event_type, version, place)| {
+                let why = match place {
+                    SchemaPlace::Impossible => "cannot have a string or a number",
+                    SchemaPlace::Unlisted => "lists its members, and has none",
+                    SchemaPlace::Open | SchemaPlace::Listed => return None,
+                };
+                Some(format!("the payload of `{event_type}` {version} {why} at `{pointer}`"))
+            })
+            .collect();
+        told.sort_unstable();
+        told
     }
 
     /// Version of the format of the state documents that the handler puts.

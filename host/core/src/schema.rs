@@ -14,6 +14,7 @@ mod cycles;
 mod keywords;
 mod nested;
 mod pattern;
+mod place;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -22,6 +23,8 @@ use serde_json::Value;
 use thiserror::Error;
 
 use compile::{Node, NodeIx};
+
+pub use place::SchemaPlace;
 
 /// Bytes of the longest schema.
 pub const SCHEMA_BYTES: usize = 256 << 10;
@@ -60,13 +63,22 @@ pub enum SchemaError {
         most: usize,
     },
     /// A keyword holds what it must not, or is not supported.
-    #[error("at `{place}`: {problem}")]
+    #[error("{}: {problem}", at(place))]
     Keyword {
         /// JSON pointer to the schema that has it, inside the whole; empty for the whole itself.
         place: String,
         /// What is wrong with it.
         problem: String,
     },
+}
+
+/// A place as a message has it: the empty pointer means the whole.
+pub(crate) fn at(place: &str) -> String {
+    if place.is_empty() {
+        "at the root".to_owned()
+    } else {
+        format!("at `{place}`")
+    }
 }
 
 /// One way in which a document does not fit.
@@ -110,6 +122,11 @@ impl Schema {
         } else {
             Ok(())
         }
+    }
+
+    /// What it says of the place to which these tokens of a JSON pointer lead, where a string or a number is wanted.
+    pub fn place(&self, way: &[String]) -> SchemaPlace {
+        place::Places::new(&self.nodes).node(self.root, way)
     }
 
     /// The ways in which a document of `bytes` of text does not fit, at most `most`; none if it fits.

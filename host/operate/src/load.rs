@@ -173,6 +173,18 @@ fn version(
     })
 }
 
+/// Where the handler's key cannot be found in what the version consumes, in words; `None` where it can, as far as the schemas
+/// tell.
+pub fn key_not_found(version: &Version, handler: &HandlerConfig) -> Option<String> {
+    let lacking = version.terms.without_key(&handler.key).join("; ");
+    (!lacking.is_empty()).then(|| {
+        let lacking = printable::line(&lacking, printable::LONGEST);
+        format!(
+            "events without the handler's `key` become dead letters, and by their schemas they have none: {lacking}"
+        )
+    })
+}
+
 /// The component in a file.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{ContractError, Misfit, TermsError};
 use crate::json;
-use crate::schema::Schema;
+use crate::schema::{Schema, SchemaPlace};
 
 /// The schema of a payload, compiled; `None` takes everything.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,11 @@ impl Shape {
         };
         let schema = Schema::parse(text).map_err(|error| bad(error.to_string()))?;
         Ok(Self(Some(Arc::new(schema))))
+    }
+
+    /// What the schema says of a place in the payload.
+    pub(super) fn place(&self, way: &[String]) -> SchemaPlace {
+        self.0.as_ref().map_or(SchemaPlace::Open, |schema| schema.place(way))
     }
 
     pub(super) fn check(&self, event_type: &str, version: &str, payload: &str) -> Result<(), TermsError> {

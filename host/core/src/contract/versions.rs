@@ -56,6 +56,11 @@ impl<T> Versions<T> {
         })
     }
 
+    /// What is declared, by version.
+    pub(super) fn declared(&self) -> impl Iterator<Item = (&str, &T)> {
+        self.exact.iter().map(|(name, what)| (name.as_str(), what))
+    }
+
     /// What is read, in words: `1.0 and later 1.x, 2.5 alone`.
     pub(super) fn told(&self) -> String {
         let mut told: Vec<_> = self.exact.keys().map(|name| self.told_of(name)).collect();

@@ -116,6 +116,11 @@ impl Pointer {
         })
     }
 
+    /// The names and indices that lead there.
+    pub fn tokens(&self) -> &[String] {
+        &self.tokens
+    }
+
     /// The value at this place. Of members with the same name it is the last, as in JavaScript.
     fn find<'a>(&self, json: &'a RawValue) -> Option<&'a RawValue> {
         self.tokens.iter().try_fold(json, |json, token| {

@@ -118,6 +118,12 @@ impl Types {
         self.0 & is != 0
     }
 
+    /// Whether one of these is among them.
+    pub(super) fn any_of(self, names: &[&str]) -> bool {
+        let mut bits = TYPES.iter().filter(|(name, _)| names.contains(name));
+        bits.any(|(_, bit)| self.0 & bit != 0)
+    }
+
     /// The types' names.
     pub(super) fn names(self) -> String {
         let names = TYPES.iter().filter(|(_, bit)| self.0 & bit != 0).map(|(name, _)| *name);

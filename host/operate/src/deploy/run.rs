@@ -6,7 +6,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 use super::{Done, Live, Order, Passed, Report, Stage};
-use crate::load::{CandidateError, Loader};
+use crate::load::{self, CandidateError, Loader};
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::contract::STATE_VERSIONS_BACK;
 use sandman_core::digest;
@@ -222,6 +222,10 @@ impl<'a> Run<'a> {
                 "{warning}"
             );
             remarks.push(format!("warning: {warning} ({fed})"));
+        }
+        if let Some(warning) = load::key_not_found(&version, handler) {
+            tracing::warn!(handler = &**self.subject.name, version = number, "{warning}");
+            remarks.push(format!("warning: {warning}"));
         }
         remarks.retain(|remark| !remark.is_empty());
         self.pass(Stage::Stored, remarks.join("; "));

@@ -119,6 +119,9 @@ fn find(loader: Loader<'_>, handler: &HandlerConfig, versions: &dyn VersionStore
         digest = &*found.version.digest,
         "loaded"
     );
+    if let Some(warning) = load::key_not_found(&found.version, handler) {
+        tracing::warn!(handler = &**name, "{warning}");
+    }
     Ok(found)
 }
 

@@ -70,64 +70,81 @@ fn check(args: &CheckArgs) -> Result<Checked> {
     let file = args.config.config.display().to_string();
     match args.config.load() {
         Ok(config) => {
-            let (handlers, problems) = check_components(&config, |_| true)?;
-            let problems = [problems, crate::run::kafka_problems(&config)].concat();
+            let looked = Looked::at(&config, |_| true)?;
+            let problems = [looked.problems, crate::run::kafka_problems(&config)].concat();
             Ok(Checked {
                 ok: problems.is_empty(),
                 file,
                 problems,
-                warnings: config.warnings(),
-                handlers,
+                warnings: [config.warnings(), looked.warnings].concat(),
+                handlers: looked.handlers,
             })
         }
         Err(errors) => {
-            let (handlers, problems) = check_what_is_readable(&errors)?;
+            let looked = Looked::at_what_is_readable(&errors)?;
             Ok(Checked {
                 ok: false,
                 file,
-                problems: [errors.problems, problems].concat(),
-                warnings: Vec::new(),
-                handlers,
+                problems: [errors.problems, looked.problems].concat(),
+                warnings: looked.warnings,
+                handlers: looked.handlers,
             })
         }
     }
 }
 
-/// The components of handlers that are configured without a mistake, so that one round shows everything.
-fn check_what_is_readable(errors: &ConfigErrors) -> Result<(Vec<CheckedHandler>, Vec<Problem>)> {
-    match &errors.readable {
-        Some(config) => check_components(config, |name| !errors.concern(&format!("handlers.{name}"))),
-        None => Ok(Default::default()),
-    }
+/// What was found where the file itself does not tell.
+#[derive(Default)]
+struct Looked {
+    handlers: Vec<CheckedHandler>,
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
 }
 
-/// Loads the component of every handler that is asked for, and compares what it says of itself with what the
-/// configuration grants.
-fn check_components(config: &Config, asked_for: impl Fn(&str) -> bool) -> Result<(Vec<CheckedHandler>, Vec<Problem>)> {
-    let sandbox = load::sandbox_that_keeps_nothing(config)?;
-    let mut handlers = Vec::new();
-    let mut problems = Vec::new();
-    let loader = Loader {
-        config,
-        sandbox: &sandbox,
-    };
-    for handler in config.handlers.iter().filter(|handler| asked_for(&handler.name)) {
-        match loader.file(handler) {
-            Ok(version) => handlers.push(CheckedHandler {
-                name: handler.name.to_string(),
-                component: handler.component.display().to_string(),
-                digest: version.digest.to_string(),
-            }),
-            Err(error) => problems.push(Problem {
-                key: format!("handlers.{}.component", handler.name),
-                problem: super::reasons(&error),
-                allowed: None,
-                nearest: None,
-                variable: None,
-            }),
-        }
+impl Looked {
+    /// The components of handlers that are configured without a mistake, and the clients of Kafka, so that one round shows
+    /// everything.
+    fn at_what_is_readable(errors: &ConfigErrors) -> Result<Self> {
+        let Some(config) = &errors.readable else {
+            return Ok(Self::default());
+        };
+        let mut looked = Self::at(config, |name| !errors.concern(&format!("handlers.{name}")))?;
+        looked.problems.extend(crate::run::kafka_problems(config));
+        Ok(looked)
     }
-    Ok((handlers, problems))
+
+    /// Loads the component of every handler that is asked for, and compares what it says of itself with what the
+    /// configuration grants.
+    fn at(config: &Config, asked_for: impl Fn(&str) -> bool) -> Result<Self> {
+        let sandbox = load::sandbox_that_keeps_nothing(config)?;
+        let mut looked = Self::default();
+        let loader = Loader {
+            config,
+            sandbox: &sandbox,
+        };
+        for handler in config.handlers.iter().filter(|handler| asked_for(&handler.name)) {
+            match loader.file(handler) {
+                Ok(version) => {
+                    let warning = load::key_not_found(&version, handler);
+                    let warning = warning.map(|warning| format!("handlers.{}.key: {warning}", handler.name));
+                    looked.warnings.extend(warning);
+                    looked.handlers.push(CheckedHandler {
+                        name: handler.name.to_string(),
+                        component: handler.component.display().to_string(),
+                        digest: version.digest.to_string(),
+                    });
+                }
+                Err(error) => looked.problems.push(Problem {
+                    key: format!("handlers.{}.component", handler.name),
+                    problem: super::reasons(&error),
+                    allowed: None,
+                    nearest: None,
+                    variable: None,
+                }),
+            }
+        }
+        Ok(looked)
+    }
 }
 
 fn print(checked: &Checked) {
