@@ -121,8 +121,16 @@ fn half_kept_out(world: &World) -> Result {
         behind > 0.0 && behind + consumed == 330.0
     })?;
     ensure!(landed.len() == 300);
+    let mut health = Value::Null;
+    eventually("the partitions that another has are named", || {
+        health = becomes(&host, "degraded")?;
+        let told = health["handlers"].to_string();
+        Ok((told.contains("has not all partitions") && told.contains(&format!("{input}["))).then_some(()))
+    })?;
+    ensure!(health["handlers"][0]["handler"] == "echo", "{health}");
     stranger.leave();
     lag_becomes(&host, 0.0)?;
+    becomes(&host, "healthy")?;
     host.still_runs()
 }
 

@@ -73,12 +73,15 @@ impl LagView {
                 "it has no partition of `{topics}`: consuming begins when the relay is ready, and it is not; the log says why"
             ));
         }
+        let group = &handler.group;
+        let now = Instant::now();
         if !self.pipeline.assigned_to(ix).is_empty() {
-            return self.topics.lock().unknown(&handler.topics, Instant::now());
+            let unknown = self.topics.lock().unknown(&handler.topics, now);
+            let lack = || self.shortages.lock().get(&ix)?.lack(now);
+            return unknown.or_else(|| Some(format!("it has not all partitions: in its group `{group}` {}", lack()?)));
         }
         let shortages = self.shortages.lock();
         let others = shortages.get(&ix).map(Shortage::others).unwrap_or_default();
-        let group = &handler.group;
         Some(if others.is_empty() {
             format!("it has no partition of `{topics}`: its group `{group}` has not given it any")
         } else {

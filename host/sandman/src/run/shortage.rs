@@ -13,6 +13,8 @@ const SETTLED: Duration = Duration::from_secs(2);
 const NOBODYS: Duration = Duration::from_secs(40);
 /// The same for a topic of which no partition is assigned to anybody, as after a start with other topics.
 const TOPIC_NOBODYS: Duration = Duration::from_secs(4);
+/// How long a partition may be nobody's before the handler lacks it: longer than it takes to be joined for.
+const LACKING: Duration = Duration::from_secs(60);
 
 /// Partitions that a handler of this host lacks, all at once.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(super) struct Shortage {
     missing: BTreeSet<TopicPartition>,
     since: Instant,
     others: Vec<GroupMember>,
+    /// Of the missing ones those that no member has.
+    nobodys: BTreeSet<TopicPartition>,
     joined: bool,
 }
 
@@ -29,6 +33,7 @@ impl Shortage {
             missing: missing.clone(),
             since: now,
             others: Vec::new(),
+            nobodys: BTreeSet::new(),
             joined: false,
         }
     }
@@ -55,12 +60,15 @@ impl Shortage {
         let taken: BTreeSet<TopicPartition> = assigned.iter().chain(given).cloned().collect();
         self.others = members;
         self.others.retain(|member| !member.id.starts_with(ours));
-        let mut nobodys = self.missing.difference(&taken).peekable();
-        if self.joined || nobodys.peek().is_none() {
+        self.nobodys = self.missing.difference(&taken).cloned().collect();
+        if self.joined || self.nobodys.is_empty() {
             return false;
         }
         let is_shared = |nobodys: &TopicPartition| taken.iter().any(|taken| taken.topic == nobodys.topic);
-        let patience = if nobodys.all(is_shared) { NOBODYS } else { TOPIC_NOBODYS };
+        let patience = match self.nobodys.iter().all(is_shared) {
+            true => NOBODYS,
+            false => TOPIC_NOBODYS,
+        };
         self.joined = now.saturating_duration_since(self.since) > patience;
         self.joined
     }
@@ -69,6 +77,27 @@ impl Shortage {
     pub(super) fn others(&self) -> Vec<&str> {
         self.others.iter().map(|member| member.client.as_str()).collect()
     }
+
+    /// Partitions that clients have which are not of this deployment, and those that nobody has for long, in words.
+    pub(super) fn lack(&self, now: Instant) -> Option<String> {
+        let mut lack = Vec::new();
+        for member in &self.others {
+            let theirs = member.partitions.iter();
+            let theirs: Vec<_> = theirs.filter(|partition| self.missing.contains(partition)).collect();
+            if !theirs.is_empty() {
+                lack.push(format!("{} has {}", member.client, listed(theirs)));
+            }
+        }
+        if !self.nobodys.is_empty() && now.saturating_duration_since(self.since) >= LACKING {
+            lack.push(format!("nobody has {}", listed(&self.nobodys)));
+        }
+        (!lack.is_empty()).then(|| lack.join("; "))
+    }
+}
+
+fn listed<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> String {
+    let names: Vec<_> = partitions.into_iter().map(ToString::to_string).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]
@@ -102,11 +131,33 @@ mod tests {
         let members = vec![member("ours", &[("a", 0)]), member("stranger", &[("a", 1), ("a", 2)])];
         assert!(!shortage.is_to_join_again(members, "ours-", &partitions(&[("a", 0)]), later));
         assert_eq!(shortage.others(), ["client of stranger"]);
+        assert_eq!(
+            shortage.lack(later).as_deref(),
+            Some("client of stranger has a[1], a[2]")
+        );
+        let of_us = vec![
+            member("ours", &[("a", 0)]),
+            member("ours-elsewhere", &[("a", 1), ("a", 2)]),
+        ];
+        assert!(!shortage.is_to_join_again(of_us, "ours-", &partitions(&[("a", 0)]), later));
+        assert_eq!(shortage.lack(later), None, "another host of the deployment has them");
         assert!(
             !shortage.is_to_be_asked(&partitions(&[("a", 2)]), later),
             "others are missing now"
         );
         assert!(shortage.others().is_empty());
+    }
+
+    #[test]
+    fn what_nobody_has_is_lacking_once_it_should_have_been_joined_for() {
+        let start = Instant::now();
+        let missing = partitions(&[("a", 1), ("a", 2)]);
+        let mut shortage = Shortage::of(&missing, start);
+        let members = vec![member("ours", &[("a", 0), ("a", 2)])];
+        shortage.is_to_join_again(members, "ours-", &partitions(&[("a", 0)]), start);
+        assert_eq!(shortage.lack(start + Duration::from_secs(59)), None);
+        let lack = shortage.lack(start + LACKING);
+        assert_eq!(lack.as_deref(), Some("nobody has a[1]"));
     }
 
     #[test]
