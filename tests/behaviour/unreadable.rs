@@ -11,11 +11,19 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     )
     .on_real_kafka("keeps little"),
     Behaviour::new(
+        "a_batch_that_unpacks_to_a_thousand_times_its_size_takes_no_more_than_is_said",
+        bombs,
+    )
+    .on_real_kafka("keeps little"),
+    Behaviour::new(
         "a_batch_that_a_disk_has_damaged_stops_its_handler_with_its_offset",
         damaged,
     )
     .on_its_own_kafka(),
 ];
+
+/// `host.in_flight_bytes`, and what is fetched ahead.
+const IN_FLIGHT: u64 = (64 + 17) << 20;
 
 /// What `/health` says of the handler `echo`, as soon as it says that it is stopped, or not.
 fn fault(host: &Host, stopped: bool) -> Result<String> {
@@ -96,4 +104,40 @@ fn damaged(world: &World) -> Result {
         ensure!(done <= offset, "the group was told that {done} records are done");
     }
     Ok(())
+}
+
+/// Bytes of a packed batch that the topic takes.
+const PACKED: usize = 100_000;
+/// What deflate makes of the best case, by its definition.
+const RATIO: u64 = 1_032;
+
+fn bombs(world: &World) -> Result {
+    let input = world.topic("thing.happened");
+    world.cluster()?.create_small(&input, PACKED)?;
+    let host = world.host(&world.settings()?.handler(echo(&[&input])?))?;
+    world.send(&input, &[Event::thing("ada", 1)])?;
+    let mut reader = world.reader(&world.topic("thing.echoed"))?;
+    reader.until_count(1)?;
+    let before = host.peak_memory()?;
+    // Of a type that the handler does not consume: what it takes to handle them is bounded elsewhere.
+    let text = "a".repeat(900_000);
+    let large: Vec<_> = (0..90)
+        .map(|n| Event::new("thing.other", "ada", &json!({ "n": n, "text": text })))
+        .collect();
+    // The next batch is unpacked while the last records of the one before it are still there.
+    for _ in 0..3 {
+        world.send_packed(&input, &large, Compression::Gzip)?;
+    }
+    world.send(&input, &[Event::thing("ada", 2)])?;
+    reader.until_count(2)?;
+    let grown = host.peak_memory()?.saturating_sub(before);
+    let unpacked = (large.len() * text.len()) as u64;
+    ensure!(unpacked > PACKED as u64 * 800, "the batches are small");
+    let bound = 2 * RATIO * PACKED as u64 + IN_FLIGHT;
+    ensure!(grown < bound, "it grew by {grown} bytes, and {bound} are said");
+    ensure!(
+        grown > unpacked / 2,
+        "it grew by {grown} bytes only: nothing was unpacked"
+    );
+    host.still_runs()
 }

@@ -209,6 +209,14 @@ impl Host {
         self.process.cpu()
     }
 
+    /// The most memory that the host's process ever had, in bytes.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn peak_memory(&self) -> Result<u64> {
+        crate::torture::peak_memory(self)
+    }
+
     /// One reading of its metrics.
     ///
     /// # Errors

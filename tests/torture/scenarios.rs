@@ -48,6 +48,7 @@ pub use plant::Plant;
 pub use report::Report;
 pub use run::Run;
 pub use scenario::{Length, Scenario};
+pub(crate) use vitals::peak_memory;
 
 /// All scenarios, in the order in which they are told.
 pub const ALL: &[&[Scenario]] = &[

@@ -53,6 +53,11 @@ impl Vitals {
     }
 }
 
+/// The most memory that a host ever had, in bytes.
+pub(crate) fn peak_memory(host: &Host) -> Result<u64> {
+    Ok(Vitals::of(host)?.peak)
+}
+
 /// The number in a line of `/proc/PID/status`.
 fn field(status: &str, name: &str) -> Result<u64> {
     let lines = status.lines().filter_map(|line| line.split_once(':'));
