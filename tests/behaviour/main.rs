@@ -42,6 +42,7 @@ mod preferences_routes;
 mod profile_routes;
 mod recreated;
 mod reload;
+mod rights;
 mod sections;
 mod seeing;
 mod senders;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         deploy::BEHAVIOURS,
         going_back::BEHAVIOURS,
         reload::BEHAVIOURS,
+        rights::BEHAVIOURS,
         demo::BEHAVIOURS,
         broker_outage::BEHAVIOURS,
         http_outage::BEHAVIOURS,

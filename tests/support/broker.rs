@@ -6,11 +6,13 @@ mod in_process;
 mod maven;
 mod means;
 mod port;
+mod rights;
 
 pub use apache::Broker;
 pub(crate) use apache::Detour;
 pub(crate) use client::{block_on, client};
 pub(crate) use means::{Means, Shared};
+pub use rights::{Operation, PASSWORD, Resource, USER};
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use rustix::process::Signal;
 
 use super::maven::Jars;
+use super::rights::{self, Operation, PASSWORD, Resource, USER};
 use super::{Cluster, client, port};
 use crate::Result;
 use crate::keeper::keeper;
@@ -31,6 +32,7 @@ pub struct Broker {
     folder: PathBuf,
     cluster: Cluster,
     detour: Detour,
+    guarded: u16,
     process: Mutex<Option<Process>>,
 }
 
@@ -44,15 +46,19 @@ impl Broker {
             front: port::free()?,
             behind: port::free()?,
         };
-        fs::write(
-            folder.join("server.properties"),
-            properties(&folder, port, port::free()?, detour),
-        )?;
+        let guarded = port::free()?;
+        let ports = Ports {
+            plain: port,
+            controller: port::free()?,
+            guarded,
+        };
+        fs::write(folder.join("server.properties"), properties(&folder, &ports, detour))?;
         let broker = Self {
             jars: jars.clone(),
             folder,
             cluster: Cluster::at(format!("127.0.0.1:{port}")),
             detour,
+            guarded,
             process: Mutex::new(None),
         };
         broker.format()?;
@@ -73,6 +79,35 @@ impl Broker {
     /// The way on which there is room for a proxy.
     pub(crate) fn detour(&self) -> Detour {
         self.detour
+    }
+
+    /// `host:port` of the listener where one logs in as [`rights::USER`], with no right but what is granted there.
+    pub fn guarded(&self) -> String {
+        format!("127.0.0.1:{}", self.guarded)
+    }
+
+    /// Grants that user everything on all of this kind that begins with the name.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn grant(&self, of: Resource, prefix: &str) -> Result {
+        rights::grant(self.cluster.brokers(), of, prefix)
+    }
+
+    /// Takes a right on a topic from that user.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn deny(&self, topic: &str, operation: Operation) -> Result {
+        rights::deny(self.cluster.brokers(), topic, operation)
+    }
+
+    /// Gives it back.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn deny_no_more(&self, topic: &str, operation: Operation) -> Result {
+        rights::deny_no_more(self.cluster.brokers(), topic, operation)
     }
 
     /// Starts it, again or for the first time, and returns once it answers.
@@ -168,17 +203,34 @@ impl Broker {
     }
 }
 
-fn properties(folder: &Path, port: u16, controller: u16, detour: Detour) -> String {
+/// Where it listens.
+struct Ports {
+    plain: u16,
+    controller: u16,
+    guarded: u16,
+}
+
+fn properties(folder: &Path, ports: &Ports, detour: Detour) -> String {
     let Detour { front, behind } = detour;
+    let Ports {
+        plain: port,
+        controller,
+        guarded,
+    } = ports;
     let data = folder.join("data");
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{front}
+listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{behind},GUARDED://127.0.0.1:{guarded},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{front},GUARDED://127.0.0.1:{guarded}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+# Who does not log in may do everything; who does may do what is granted.
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+sasl.enabled.mechanisms=PLAIN
+listener.name.guarded.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}=\"{PASSWORD}\";
 log.dirs={}
 # A topic that a behaviour forgot to make, or the host to check, is a fault and not a topic.
 auto.create.topics.enable=false
