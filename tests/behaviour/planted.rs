@@ -25,14 +25,14 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         caught(world, &Plant::new("tear-unit:20", &[Kind::Torn]))
     }),
     planted("two_workers_in_one_lane_are_caught_by_the_state", |world| {
-        caught(world, &Plant::new("two-workers", &[Kind::State]).hot(4000))
+        caught(world, &Plant::new("two-workers:3", &[Kind::State]).hot(4000))
     }),
     planted("state_kept_after_a_failed_commit_is_caught", |world| {
         let plant = Plant::new("keep-pending", &[Kind::State]);
         caught(world, &plant.with("STORE", "busy:5").keys(10))
     }),
     planted("publishing_before_the_commit_is_caught_as_duplicate", |world| {
-        let plant = Plant::new("publish-before-commit", &[Kind::Duplicate]);
+        let plant = Plant::new("publish-before-commit:2", &[Kind::Duplicate]);
         caught(world, &plant.with("STORE", "busy:5"))
     }),
     planted(

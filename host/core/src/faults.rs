@@ -1,9 +1,10 @@
-//! Faults on purpose, so that the tests can show that they would be noticed: bugs to plant, steps at which to die, a clock
-//! that jumps, a store that refuses.
+//! Fail points: the steps on the way of an event, where the tests have the process die or wait, or change what is there; and
+//! a clock that jumps, and a store that refuses.
 //!
 //! Compiled in by the feature `faults` alone, which nothing but the binary `sandman-faulty` of the tests asks for. Without
-//! it every question here has a constant answer, and nothing is left of it in the code that asks. What is wanted comes by
-//! the environment, read once:
+//! it every question here has a constant answer, and nothing is left of it in the code that asks. Which bugs there are to
+//! plant, and what they change at which step, is in `host/sandman/faulty`, which installs it by `install`. What is wanted
+//! comes by the environment, read once:
 //!
 //! - `SANDMAN_TEST_FAULT=drop-batch:10`: this bug, at every tenth occasion (every one where no number is given);
 //! - `SANDMAN_TEST_CRASH=committed:7`: SIGKILL to the process itself, the seventh time it comes to this step; with
@@ -13,46 +14,6 @@
 //! - `SANDMAN_TEST_STORE=busy:20`: every twentieth commit is refused as it is when the disk is full;
 //! - `SANDMAN_TEST_CLOCK=FILE`: milliseconds in a file that are added to the wall clock, or `still MILLIS`: the time at which
 //!   it stands.
-
-/// Whether faults are compiled in.
-pub const ON: bool = cfg!(feature = "faults");
-
-/// A bug to plant, named by what it breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bug {
-    /// A record counts as done that nobody has handled.
-    SkipOffset,
-    /// A batch goes to the relay before its commit.
-    PublishBeforeCommit,
-    /// The relay leaves out a batch.
-    DropBatch,
-    /// The relay publishes a batch twice.
-    PublishTwice,
-    /// The relay takes a batch for published although another producer has fenced it.
-    IgnoreFence,
-    /// The relay goes on where the store says, not where the cursor does.
-    IgnoreCursor,
-    /// Two workers drive one lane at the same time.
-    TwoWorkers,
-    /// Failed attempts are not stored.
-    ForgetAttempts,
-    /// States and events are committed without the progress that belongs to them.
-    ForgetProgress,
-    /// A request is answered before its commit.
-    ReplyBeforeCommit,
-    /// A lane keeps its state after the commit that it stood on has failed.
-    KeepPending,
-    /// The last event of a unit is not published.
-    TearUnit,
-    /// A batch is published in the wrong order.
-    TurnBatch,
-    /// A worker runs the version before the active one.
-    OldVersion,
-    /// A request is said to be refused, and is committed.
-    RefuseDone,
-    /// A relay that starts uses another transactional id, and leaves the open transaction of its predecessor alone.
-    StrayTransaction,
-}
 
 /// A step on the way of an event at which the process may be told to die, or to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,13 +73,11 @@ impl Step {
 
 #[cfg(not(feature = "faults"))]
 mod absent {
-    use super::{Bug, Step};
+    use super::Step;
 
-    /// Whether this bug is to show now.
+    /// Changes what is at this step, if that is wanted.
     #[inline(always)]
-    pub const fn planted(_: Bug) -> bool {
-        false
-    }
+    pub const fn alter<T>(_: Step, _: &mut T) {}
 
     /// Dies here, or waits, if that is wanted.
     #[inline(always)]
@@ -141,6 +100,6 @@ mod absent {
 mod present;
 
 #[cfg(not(feature = "faults"))]
-pub use absent::{at, planted, store_busy, wall_millis};
+pub use absent::{alter, at, store_busy, wall_millis};
 #[cfg(feature = "faults")]
-pub use present::{at, planted, store_busy, wall_millis};
+pub use present::{Wish, alter, at, install, refused, store_busy, wall_millis};

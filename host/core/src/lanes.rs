@@ -17,7 +17,6 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::faults::{self, Bug};
 use crate::outcome::StateChange;
 use crate::recent::RecentEvents;
 use crate::store::RowId;
@@ -203,13 +202,6 @@ impl<W: Work> Lanes<W> {
                 lane.running = Some((Arc::clone(&work), failed));
                 lane.known.clone()
             });
-            if faults::planted(Bug::TwoWorkers)
-                && let Some(lane) = self.lanes.get_mut(&key)
-                && !lane.waiting.is_empty()
-            {
-                lane.busy = false;
-                self.advance(&key);
-            }
             slots.push(LaneSlot { lane: key, state });
         }
         let generation = self.generation;

@@ -34,8 +34,8 @@ use crate::alarm::Alarm;
 use crate::clock;
 use crate::meters::HostMeters;
 use crate::registry::Registry;
-use sandman_core::event::{DeadLetterTopic, OutRecord};
-use sandman_core::faults::{self, Bug};
+use sandman_core::event::DeadLetterTopic;
+use sandman_core::faults::{self, Step};
 use sandman_core::lanes::{HandlerIx, Job, Lanes, Millis};
 use sandman_core::store::{AnswerWrite, Answered, BatchNo, OutboxBatch, OutboxSize, Store, StoreError};
 use sandman_core::unit::{Finish, Unit};
@@ -227,7 +227,7 @@ impl Pipeline {
         }
     }
 
-    fn queue(&self, shared: &mut MutexGuard<'_, Shared>, unit: Unit) {
+    fn queue(&self, shared: &mut MutexGuard<'_, Shared>, mut unit: Unit) {
         if let Finish::Answered {
             remember:
                 Some(AnswerWrite {
@@ -242,12 +242,8 @@ impl Pipeline {
                 .remembered
                 .insert((Arc::clone(key), Arc::clone(idempotency_key)), answered.clone());
         }
-        if let Finish::Answered { request, answer, .. } = &unit.finish
-            && faults::planted(Bug::ReplyBeforeCommit)
-            && let Some(client) = shared.waiting.remove(request)
-        {
-            client.send(answer.clone()).ok();
-        }
+        faults::alter(Step::Queued, &mut unit);
+        faults::alter(Step::Queued, &mut shared.waiting);
         if let Finish::Attempt { partition, .. } = &unit.finish
             && let Some(partition) = shared.partitions.get_mut(*partition)
         {
@@ -276,11 +272,6 @@ impl Pipeline {
             return Ok(batches);
         }
         self.store.outbox(after, max_bytes)
-    }
-
-    /// What a planted bug publishes ahead of its commit.
-    pub fn early(&self) -> Vec<OutRecord> {
-        std::mem::take(&mut self.outbox_buffer.lock().early)
     }
 
     /// Waits until every trigger in memory is committed, but for the parked ones. Answers whether that was so in time.

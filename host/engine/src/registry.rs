@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::meters::HandlerMeters;
 use sandman_core::event::EventKey;
-use sandman_core::faults::{self, Bug};
+use sandman_core::faults::{self, Step};
 use sandman_core::lanes::HandlerIx;
 use sandman_core::version::Version;
 
@@ -75,10 +75,8 @@ impl Handler {
     /// The version that runs the next trigger of a key: the one place that decides it. Today it is the active one for every
     /// key; a candidate that serves a share of the keys would be chosen here.
     pub fn version_for(&self, _key: &str) -> Arc<Version> {
-        let active = self.active();
-        if faults::planted(Bug::OldVersion) {
-            return self.standby(active.number.saturating_sub(1)).unwrap_or(active);
-        }
+        let mut active = self.active();
+        faults::alter(Step::Taken, &mut active);
         active
     }
 

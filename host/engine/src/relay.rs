@@ -25,7 +25,7 @@ use crate::meters::{Meters, TopicMeters};
 use crate::pipeline::Pipeline;
 use sandman_core::broker::{Broker, Cursor, CursorError, PublishError, Published, Publisher, TopicsError};
 use sandman_core::event::OutRecord;
-use sandman_core::faults::{self, Bug};
+use sandman_core::faults::{self, Step};
 use sandman_core::store::{BatchNo, OutboxSize, Store, StoreError};
 
 use held::Held;
@@ -203,8 +203,8 @@ impl Relay {
             return self.open(knows, held);
         }
         let after = match settled {
-            Resume::Behind(_) if faults::planted(Bug::IgnoreCursor) => self.store.outbox_size()?.published,
-            Resume::Behind(batch) => {
+            Resume::Behind(mut batch) => {
+                faults::alter(Step::Begun, &mut batch);
                 let cursor = self.broker.cursor()?;
                 held.reread(cursor.map(|cursor| cursor.held).unwrap_or_default(), Instant::now());
                 batch

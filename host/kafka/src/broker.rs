@@ -13,7 +13,7 @@ use super::topics::{ensure_topics, largest_record};
 use super::visible::any_visible;
 use sandman_core::broker::{Broker, Cursor, CursorError, PublishError, Published, Publisher, TopicSpec, TopicsError};
 use sandman_core::event::OutRecord;
-use sandman_core::faults::{self, Bug};
+use sandman_core::faults::{self, Step};
 
 /// How long opening, and publishing one transaction, may take before it counts as failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -95,9 +95,7 @@ impl Broker for KafkaBroker {
 
     fn publisher(&self) -> Result<Box<dyn Publisher>, PublishError> {
         let mut transactional_id = format!("{}-relay-0", self.deployment);
-        if faults::planted(Bug::StrayTransaction) {
-            transactional_id = format!("{transactional_id}-{}", std::process::id());
-        }
+        faults::alter(Step::Begun, &mut transactional_id);
         let options = PublisherOptions {
             transactional_id,
             cursor_topic: self.cursor_topic(),

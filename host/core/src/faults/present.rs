@@ -1,5 +1,6 @@
 //! The faults that the environment asks for.
 
+use std::any::Any;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,10 +8,10 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::{Bug, Step};
+use super::Step;
 
-/// `NAME`, `NAME:N` or `NAME:N:FILE` of a variable, and how often it was asked for.
-struct Wish {
+/// What a variable asks for: `NAME`, `NAME:N` or `NAME:N:FILE`, and how often it was asked for.
+pub struct Wish {
     name: String,
     every: u64,
     /// Occasions count once this file is there.
@@ -19,7 +20,8 @@ struct Wish {
 }
 
 impl Wish {
-    fn read(variable: &str) -> Option<Self> {
+    /// What a variable of the environment asks for, if it is set.
+    pub fn read(variable: &str) -> Option<Self> {
         Some(Self::parse(&std::env::var(variable).ok()?))
     }
 
@@ -34,18 +36,24 @@ impl Wish {
         }
     }
 
-    /// Counts an occasion if it is of this name: its number, from 1.
-    fn occasion(&self, name: &str) -> Option<u64> {
-        let counts = self.name == name && self.from.as_ref().is_none_or(|file| file.exists());
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Counts an occasion: its number, from 1.
+    fn occasion(&self) -> Option<u64> {
+        let counts = self.from.as_ref().is_none_or(|file| file.exists());
         counts.then(|| self.asked.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    fn is_due(&self, name: &str) -> bool {
-        self.occasion(name).is_some_and(|number| number % self.every == 0)
+    /// Counts an occasion, and says whether it is one of those that are asked for.
+    pub fn is_due(&self) -> bool {
+        self.occasion().is_some_and(|number| number % self.every == 0)
     }
 }
 
-/// `DropBatch` as the environment writes it: `drop-batch`.
+/// `Committed` as the environment writes it: `committed`.
 fn kebab(name: &str) -> String {
     let mut kebab = String::new();
     for letter in name.chars() {
@@ -57,12 +65,19 @@ fn kebab(name: &str) -> String {
     kebab
 }
 
-/// Whether this bug is to show now.
-pub fn planted(fault: Bug) -> bool {
-    static WISH: OnceLock<Option<Wish>> = OnceLock::new();
-    let wish = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_FAULT"));
-    wish.as_ref()
-        .is_some_and(|wish| wish.is_due(&kebab(&format!("{fault:?}"))))
+/// What changes things at the steps.
+static ALTER: OnceLock<fn(Step, &mut dyn Any)> = OnceLock::new();
+
+/// Has this function change what it finds at the steps. The first one counts.
+pub fn install(alter: fn(Step, &mut dyn Any)) {
+    ALTER.set(alter).ok();
+}
+
+/// Changes what is at this step, if that is wanted.
+pub fn alter<T: Any>(step: Step, value: &mut T) {
+    if let Some(alter) = ALTER.get() {
+        alter(step, value);
+    }
 }
 
 /// Dies here, or waits, if that is wanted.
@@ -72,7 +87,7 @@ pub fn at(step: Step) {
     let Some(wish) = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_CRASH")) else {
         return;
     };
-    if wish.occasion(&kebab(&format!("{step:?}"))) == Some(wish.every) {
+    if wish.name() == kebab(&format!("{step:?}")) && wish.occasion() == Some(wish.every) {
         kill_process(getpid(), Signal::KILL).ok();
         // The signal may take a moment; nothing more may happen until then.
         loop {
@@ -100,8 +115,17 @@ fn hold_at(step: Step) {
 pub fn store_busy() -> bool {
     static WISH: OnceLock<Option<Wish>> = OnceLock::new();
     let wish = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_STORE"));
-    wish.as_ref().is_some_and(|wish| wish.is_due("busy"))
+    let busy = wish.as_ref().is_some_and(|wish| wish.name() == "busy" && wish.is_due());
+    REFUSED.fetch_add(u64::from(busy), Ordering::Relaxed);
+    busy
 }
+
+/// How many commits the store has refused because that was wanted.
+pub fn refused() -> u64 {
+    REFUSED.load(Ordering::Relaxed)
+}
+
+static REFUSED: AtomicU64 = AtomicU64::new(0);
 
 /// The wall clock as it is to be seen.
 pub fn wall_millis(real: i64) -> i64 {
@@ -127,20 +151,20 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_is_due_at_every_nth_occasion_of_its_name() {
+    fn a_wish_is_due_at_every_nth_occasion() {
         let wish = Wish::parse("drop-batch:3");
-        let due: Vec<_> = (0..6).map(|_| wish.is_due("drop-batch")).collect();
+        let due: Vec<_> = (0..6).map(|_| wish.is_due()).collect();
         assert_eq!(due, [false, false, true, false, false, true]);
-        assert!(!wish.is_due("publish-twice"));
+        assert_eq!(wish.name(), "drop-batch");
     }
 
     #[test]
     fn occasions_count_once_the_file_is_there() {
         let there = std::env::current_exe().unwrap();
         let wish = Wish::parse(&format!("committed:2:{}", there.display()));
-        let occasions: Vec<_> = (0..2).map(|_| wish.occasion("committed")).collect();
+        let occasions: Vec<_> = (0..2).map(|_| wish.occasion()).collect();
         assert_eq!((occasions, wish.every), (vec![Some(1), Some(2)], 2));
         let wish = Wish::parse(&format!("committed:2:{}/none", there.display()));
-        assert_eq!(wish.occasion("committed"), None);
+        assert_eq!(wish.occasion(), None);
     }
 }

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Known, LaneKey, Millis, Work};
-use crate::faults::{self, Bug};
 
 /// Work that waits in a lane.
 #[derive(Debug)]
@@ -80,7 +79,7 @@ impl<W: Work> Lane<W> {
                 dropped.push(work);
             }
         }
-        if (!again.is_empty() || !dropped.is_empty()) && !faults::planted(Bug::KeepPending) {
+        if !again.is_empty() || !dropped.is_empty() {
             self.known = None;
         }
         again.append(&mut self.waiting);

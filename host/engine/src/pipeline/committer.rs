@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use parking_lot::MutexGuard;
 
 use crate::clock;
-use sandman_core::faults::{self, Bug, Step};
+use sandman_core::faults::{self, Step};
 use sandman_core::store::{Committed, OutboxBatch, StoreError};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::{Answer, Input};
@@ -29,10 +29,7 @@ impl Pipeline {
         while let Some(mut batch) = self.next_batch() {
             let (began, now) = (Instant::now(), clock::wall_millis());
             faults::at(Step::Folded);
-            if faults::planted(Bug::PublishBeforeCommit) {
-                self.outbox_buffer.lock().early.append(&mut batch.commit.outbox);
-                self.bell.try_send(()).ok();
-            }
+            faults::alter(Step::Folded, &mut batch.commit);
             // What only looked costs no write, unless the store has to show that it can write again.
             let written = match batch.commit.is_empty() && self.store_fault.lock().is_none() {
                 true => Ok(Committed::default()),

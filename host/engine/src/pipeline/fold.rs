@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 
 use crate::registry::Registry;
-use sandman_core::faults::{self, Bug};
 use sandman_core::lanes::{LaneKey, Lanes, PartitionIx, Work};
 use sandman_core::outcome::StateChange;
 use sandman_core::progress::{Progress, Span};
@@ -121,9 +120,6 @@ impl<W: Work> Folding<'_, W> {
     }
 
     fn attempts(&mut self, ix: PartitionIx, offset: i64, attempts: Option<Attempts>) {
-        if faults::planted(Bug::ForgetAttempts) {
-            return;
-        }
         let Some(partition) = self.partitions.get(ix) else {
             return;
         };
@@ -139,9 +135,6 @@ impl<W: Work> Folding<'_, W> {
     }
 
     fn finish(mut self) -> Batch {
-        if faults::planted(Bug::ForgetProgress) {
-            return self.batch;
-        }
         for (ix, progress) in self.progress {
             let Some(partition) = self.partitions.get(ix) else {
                 continue;

@@ -9,14 +9,13 @@ use parking_lot::MutexGuard;
 use crate::clock;
 use sandman_core::broker::{Flow, Intake, IntakeError, NamedTopic, Recreation, Start};
 use sandman_core::event::{Record, TopicPartition};
-use sandman_core::faults::{self, Bug, Step};
+use sandman_core::faults::{self, Step};
 use sandman_core::lanes::{HandlerIx, LaneKey, PartitionIx, Work};
-use sandman_core::reason::ReasonCode;
 use sandman_core::store::{Attempts, StoreError};
 use sandman_core::work::{EventWork, Input};
 
 use super::partitions::Arrival;
-use super::received::{Place, Received, Unreadable};
+use super::received::{Place, Received};
 use super::{Pipeline, Shared};
 
 /// How long a revocation waits for what runs to be committed before it is dropped, to be run again elsewhere. Far below
@@ -146,12 +145,6 @@ impl Pipeline {
             span,
         };
         match received {
-            _ if faults::planted(Bug::SkipOffset) => {
-                let mut unit = self.undecodable(place, &record, &Unreadable::new(ReasonCode::Decode, "skipped"));
-                unit.records.clear();
-                unit.letters.clear();
-                self.queue(&mut shared, unit);
-            }
             Received::Event(key, envelope) => {
                 let work = EventWork {
                     handler,

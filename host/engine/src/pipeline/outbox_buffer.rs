@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 
-use sandman_core::event::OutRecord;
 use sandman_core::store::{BatchNo, OutboxBatch};
 
 /// Bytes of batches, as the store counts them, that are kept for the relay: some of its transactions.
@@ -15,8 +14,6 @@ const ROOM: u64 = 16 << 20;
 pub(super) struct OutboxBuffer {
     batches: VecDeque<OutboxBatch>,
     bytes: u64,
-    /// Records that a planted bug sends ahead of their commit.
-    pub(super) early: Vec<OutRecord>,
 }
 
 impl OutboxBuffer {

@@ -11,7 +11,7 @@ use crate::clock;
 use crate::registry::Handler;
 use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Surroundings};
 use sandman_core::event::OutRecord;
-use sandman_core::faults::{self, Bug};
+use sandman_core::faults::{self, Step};
 use sandman_core::lanes::{Change, HandlerIx, Job, LaneKey, LaneSlot};
 use sandman_core::outcome::{Reply, StateChange};
 use sandman_core::store::{AnswerWrite, Answered, StoreError};
@@ -60,11 +60,12 @@ impl Pipeline {
 
     /// Runs a request. Whatever becomes of it becomes a unit: its answer must not overtake what it stands on.
     pub(super) fn run_request(&self, job: &Job<Input>, id: RequestId, work: &RequestWork) -> LaneResult {
-        let (made, answer) = match self.recall(work) {
+        let (made, mut answer) = match self.recall(work) {
             Ok(None) => self.run_handlers(job, work),
             Ok(Some(answer)) => (nothing(job), answer),
             Err(error) => (nothing(job), self.unreadable(&error)),
         };
+        faults::alter(Step::Ran, &mut answer);
         let remember = match (&work.idempotency, &answer) {
             (Some(Idempotency { key, digest }), Answer::Reply { status, body }) if *status < 400 => Some(AnswerWrite {
                 key: Arc::clone(&work.key),
@@ -132,7 +133,6 @@ impl Pipeline {
             }
         }
         match merge(&made.replies) {
-            Ok(Reply { body, .. }) if faults::planted(Bug::RefuseDone) => (made, Answer::Reply { status: 409, body }),
             Ok(Reply { status, body }) => (made, Answer::Reply { status, body }),
             Err(reason) => (nothing(job), Answer::Failed(reason)),
         }

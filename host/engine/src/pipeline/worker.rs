@@ -10,7 +10,7 @@ use crate::meters::Invoked;
 use crate::registry::Handler;
 use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Surroundings, attempt};
 use sandman_core::event::{OutRecord, key_hash};
-use sandman_core::faults::{self, Bug};
+use sandman_core::faults::{self, Step};
 use sandman_core::lanes::{Change, Job, Known, Millis};
 use sandman_core::outcome::{StateChange, Trigger};
 use sandman_core::recent::EventHash;
@@ -64,15 +64,13 @@ impl Try<'_> {
         Ok(
             match measured_attempt(self.handler, &version, work.trigger(), state, &surroundings) {
                 Ok(attempted) => {
-                    let (decision, event) = match attempted {
+                    let (mut decision, event) = match attempted {
                         Attempted::Decided(decision) => (decision, event),
                         // Whatever serves later may consume it.
                         Attempted::Ignored => (Decision::default(), None),
                     };
-                    let Decision { state, mut records, .. } = decision;
-                    if faults::planted(Bug::TearUnit) {
-                        records.pop();
-                    }
+                    faults::alter(Step::Ran, &mut decision);
+                    let Decision { state, records, .. } = decision;
                     let recent = event.map(|event| seen.recent.with(event, version.dedupe));
                     let unit = Unit {
                         recent: recent.clone(),

@@ -124,9 +124,10 @@ impl Pipeline {
     pub fn work(&self) {
         let mut shared = self.shared.lock();
         let me = shared.workers.join();
-        while let Some(job) = self.take(&mut shared, me) {
+        while let Some(mut job) = self.take(&mut shared, me) {
             drop(shared);
             faults::at(Step::Taken);
+            faults::alter(Step::Taken, &mut job);
             let ran = self.run(&job);
             faults::at(Step::Ran);
             shared = self.shared.lock();

@@ -7,7 +7,7 @@ use super::held::Held;
 use super::{Did, Open, Relay, RelayError, Standing};
 use sandman_core::broker::{Cursor, PublishError, Published};
 use sandman_core::event::OutRecord;
-use sandman_core::faults::{self, Bug, Step};
+use sandman_core::faults::{self, Step};
 use sandman_core::store::{BatchNo, OutboxBatch};
 
 /// How a transaction went.
@@ -38,27 +38,15 @@ impl Relay {
 
     /// Publishes the next batches, but for what is held.
     fn step_all(&self, standing: &mut Standing, most: u64) -> Result<Did, RelayError> {
-        let Some(Open { publisher, after }) = &mut standing.open else {
+        let Some(Open { after, .. }) = standing.open else {
             return Ok(Did::Publish);
         };
-        if faults::ON {
-            let early = self.pipeline.early();
-            if !early.is_empty() {
-                publisher.publish(&mut early.iter(), &self.cursor(*after)).map(drop)?;
-            }
-        }
-        let after = *after;
         let mut batches = self.pipeline.outgoing(after, most)?;
         let Some(last) = batches.last().map(|batch| batch.number) else {
             return Ok(Did::Nothing);
         };
         faults::at(Step::Relayed);
-        if faults::planted(Bug::DropBatch) {
-            batches.clear();
-        }
-        if faults::planted(Bug::TurnBatch) {
-            batches.iter_mut().for_each(|batch| batch.records.reverse());
-        }
+        faults::alter(Step::Relayed, &mut batches);
         fit(&mut batches, &standing.held);
         let held = &standing.held;
         let cursor = Cursor {
@@ -139,16 +127,8 @@ impl Relay {
         let Some(Open { publisher, .. }) = &mut standing.open else {
             return Ok(Went::Refused);
         };
-        if faults::planted(Bug::PublishTwice) {
-            let again = self.cursor(after);
-            publisher.publish(&mut records.iter().copied(), &again).map(drop)?;
-        }
-        let published = publisher
-            .publish(&mut records.iter().copied(), cursor)
-            .or_else(|error| match faults::planted(Bug::IgnoreFence) {
-                true => Ok(Published::Reopen),
-                false => Err(error),
-            });
+        let mut published = publisher.publish(&mut records.iter().copied(), cursor);
+        faults::alter(Step::Visible, &mut published);
         let topics = &mut standing.topics;
         match published {
             Ok(published) => {
