@@ -37,16 +37,25 @@ fuzz target *arguments:
     cargo +nightly fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none {{target}} \
         target/fuzz/corpus/{{target}} tests/fuzz/corpus/{{target}} -- {{arguments}}
 
-# What an event costs from Kafka to Kafka, what HTTP can take, and one invocation of a guest, in CPU time.
-bench:
-    cargo run --release -p sandman-tests --bin throughput
+# What the work of a handler costs, beside Kafka Streams, KafkaJS and plain Rust in the same run; `just bench stateful` is one case of
+# it, `just bench stateful --events 100000 --only reused,streams` less of that. `just bench --help` names the cases.
+bench *arguments:
+    cargo build --release --workspace --bins
+    target/release/bench {{arguments}}
+
+# What HTTP can take.
+http-load:
     cargo run --release -p sandman-tests --bin http_load
 
-# Where the host's CPU time goes in that bench (needs perf): the release build with line tables, host and bench together.
-profile *arguments:
+# The steps of an event's path by themselves; `just micro attempt` is one of them.
+micro *arguments:
+    cargo bench --workspace --bench micro -- {{arguments}}
+
+# Where the host's CPU time goes (needs perf): the release build with line tables under a case of the bench.
+profile *arguments="stateful --only reused --rounds 1 --seconds 0":
     cargo build --profile profiling --workspace --bins
-    perf record --call-graph fp -o target/perf.data target/profiling/throughput {{arguments}}
-    perf report -i target/perf.data --stdio | head -150
+    perf record --call-graph fp -o target/perf.data target/profiling/bench {{arguments}}
+    perf report -i target/perf.data --comm sandman --no-children --sort symbol --stdio | head -150
 
 # A component from a guest's folder.
 build dir:

@@ -3,7 +3,7 @@
 mod apache;
 mod client;
 mod in_process;
-mod maven;
+pub(crate) mod maven;
 mod means;
 mod port;
 mod rights;
@@ -245,7 +245,7 @@ impl Cluster {
     }
 
     /// Removes every topic whose name starts with `prefix`.
-    pub(crate) fn remove_topics(&self, prefix: &str) -> Result {
+    pub fn remove_topics(&self, prefix: &str) -> Result {
         if self.in_process.is_some() {
             return Ok(());
         }

@@ -57,7 +57,10 @@ pub fn shipped_guest(name: &str) -> Result<PathBuf> {
 }
 
 /// The component of the guest in a folder of the repository, likewise.
-pub(crate) fn guest_in(folder: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// If it does not build.
+pub fn guest_in(folder: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<Mutex<BTreeMap<String, PathBuf>>> = OnceLock::new();
     let built = BUILT.get_or_init(Mutex::default);
     let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);

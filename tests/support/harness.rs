@@ -299,6 +299,23 @@ pub fn torture(wanted: &Wanted, mut each: impl FnMut(&Report)) -> Result<bool> {
     Ok(clean)
 }
 
+/// Gives a bench a world of its own, on a real Kafka.
+///
+/// # Errors
+/// If there is none, or what `work` says.
+pub fn bench(work: impl FnOnce(&World) -> Result) -> Result {
+    let means: &'static Means = Box::leak(Box::new(Means::find(true)?));
+    if let Shared::InProcess(why) = &means.shared {
+        anyhow::bail!("only a real Kafka shows anything here: {why}");
+    }
+    timed("built sandman", || binary::sandman().map(drop))?;
+    let world = World::new("bench", means)?;
+    timed(&format!("broker: {}", means.shared), || {
+        Cluster::shared(means).map(drop)
+    })?;
+    work(&world).with_context(|| world.logs())
+}
+
 /// An error and what caused it, a line each.
 pub(crate) fn chain(error: &anyhow::Error) -> String {
     let causes: Vec<_> = error.chain().map(ToString::to_string).collect();

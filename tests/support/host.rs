@@ -196,6 +196,11 @@ impl Host {
         self.http.as_deref().context("the host serves no routes")
     }
 
+    /// The host's process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
     /// The id of the host's process.
     pub fn pid(&self) -> u32 {
         self.process.pid()

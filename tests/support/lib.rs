@@ -49,14 +49,15 @@ pub use dreamscape::{
 };
 pub use echo::Tally;
 pub use event::Event;
-pub use guests::{echo, guest, hostile, reference, rewritten, shipped_guest, stamped};
-pub use harness::{Behaviour, Wanted, main, say as note, torture as run_torture};
+pub use guests::{echo, guest, guest_in, hostile, reference, rewritten, shipped_guest, stamped};
+pub use harness::{Behaviour, Wanted, bench, main, say as note, torture as run_torture};
 pub use host::{Ended, Host};
 pub use ledger::Ledger;
 pub use member::ForeignMember;
 pub use metrics::Metrics;
 pub use newcomer::{Newcomer, Window};
 pub use paths::repository;
+pub use process::Process;
 pub use producer::{Compression, Producer};
 pub use rival::Rival;
 pub use settings::{Handler, Settings};

@@ -45,14 +45,20 @@ impl Node {
         Ok(Self(folder))
     }
 
-    /// Runs a program of `tests/node` to its end; returns what it printed.
-    pub(crate) fn run(&self, program: &str, environment: &[(&str, &str)]) -> Result<String> {
+    /// Starts a program of the repository.
+    pub(crate) fn start(&self, program: &str, environment: &[(&str, &str)]) -> Result<Process> {
+        let source = repository().join(program);
         // Packages are looked for beside the program.
-        let copy = self.0.join(program);
-        fs::copy(repository().join("tests/node").join(program), &copy).with_context(|| program.to_owned())?;
+        let copy = self.0.join(source.file_name().context("no program")?);
+        fs::copy(&source, &copy).with_context(|| program.to_owned())?;
         let mut node = Command::new("node");
         node.arg(&copy).envs(environment.iter().copied());
-        let process = Process::start(program, &mut node)?;
+        Process::start(program, &mut node)
+    }
+
+    /// Runs a program of `tests/node` to its end; returns what it printed.
+    pub(crate) fn run(&self, program: &str, environment: &[(&str, &str)]) -> Result<String> {
+        let process = self.start(&format!("tests/node/{program}"), environment)?;
         let status = process.wait(PATIENCE)?;
         if !status.success() {
             bail!(

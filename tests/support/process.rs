@@ -17,7 +17,8 @@ struct State {
     ended: Option<ExitStatus>,
 }
 
-pub(crate) struct Process {
+/// A process that a test or a bench has started. Killed when dropped.
+pub struct Process {
     name: String,
     pid: u32,
     state: Arc<(Mutex<State>, Condvar)>,
@@ -27,7 +28,10 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `command`, which `name` stands for in messages.
-    pub(crate) fn start(name: &str, command: &mut Command) -> Result<Self> {
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn start(name: &str, command: &mut Command) -> Result<Self> {
         Self::start_reading(name, command, Stdio::null())
     }
 
@@ -61,7 +65,10 @@ impl Process {
     }
 
     /// The CPU time it has used, of all its threads.
-    pub(crate) fn cpu(&self) -> Result<Duration> {
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn cpu(&self) -> Result<Duration> {
         let path = format!("/proc/{}/stat", self.pid);
         let stat = std::fs::read_to_string(&path).with_context(|| format!("{path} cannot be read"))?;
         // The name in brackets may hold spaces; the user's and the system's ticks are the 12th and 13th field behind it.
@@ -77,6 +84,51 @@ impl Process {
         Ok(Duration::from_secs_f64(
             ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
         ))
+    }
+
+    /// The most bytes of its memory that were resident at once.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn peak_memory(&self) -> Result<u64> {
+        Ok(self.status("VmHWM")? << 10)
+    }
+
+    /// How many threads it has.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn threads(&self) -> Result<u64> {
+        self.status("Threads")
+    }
+
+    /// The bytes of its memory that are resident.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn memory(&self) -> Result<u64> {
+        Ok(self.status("VmRSS")? << 10)
+    }
+
+    /// A number in `/proc/PID/status`.
+    fn status(&self, name: &str) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.pid);
+        let status = std::fs::read_to_string(&path).with_context(|| format!("{path} cannot be read"))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.with_context(|| format!("no {name} in {path}"))
+    }
+
+    /// Waits for a line on its standard output that begins with this; `None` if it ends without one.
+    pub fn says(&self, start: &str) -> Option<String> {
+        self.stdout.wait_for(|line| line.starts_with(start))
+    }
+
+    /// All that it has written.
+    pub fn written(&self) -> String {
+        format!("{}{}", self.stdout.text(), self.stderr.text())
     }
 
     /// Sends a signal; a process that has ended gets none.

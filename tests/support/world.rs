@@ -8,13 +8,14 @@ use anyhow::{Context, anyhow};
 use uuid::Uuid;
 
 use crate::Result;
-use crate::broker::{Broker, Cluster, Means, Shared};
+use crate::broker::{Broker, Cluster, Means, Shared, maven};
 use crate::consumer::{Reader, Seen};
 use crate::event::Event;
 use crate::host::{self, Ended, Host};
 use crate::keeper::keeper;
 use crate::log::Log;
 use crate::member::{self, ForeignMember};
+use crate::process::Process;
 use crate::producer::{Compression, Producer};
 use crate::rival::Rival;
 use crate::settings::Settings;
@@ -228,6 +229,31 @@ impl World {
     /// If it cannot be said.
     pub fn commit_for_group(&self, group: &str, topic: &str, records: &[(i32, i64)]) -> Result {
         member::commit(self.cluster()?.brokers(), group, topic, records)
+    }
+
+    /// Writes the `sandman.toml` of these settings into a folder below this world's, and returns its path.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn configured(&self, folder: &str, settings: &Settings) -> Result<PathBuf> {
+        Ok(self.write(folder, settings)?.join("sandman.toml"))
+    }
+
+    /// Starts a program in Node that finds the packages of `tests/node`.
+    ///
+    /// # Errors
+    /// If there is no Node, or it does not start.
+    pub fn start_in_node(&self, program: &str, environment: &[(&str, &str)]) -> Result<Process> {
+        let node = self.means.node.as_ref().map_err(|why| anyhow!("no Node: {why}"))?;
+        node.start(program, environment)
+    }
+
+    /// The jars for a Java program in a folder of the repository with a `pom.xml`, and the folder of its compiled classes.
+    ///
+    /// # Errors
+    /// If they cannot be fetched, or it does not compile.
+    pub fn java(&self, folder: &str) -> Result<(PathBuf, PathBuf)> {
+        maven::program(folder)
     }
 
     /// Starts a host in this world's folder and returns once it is ready.

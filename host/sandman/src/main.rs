@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 /// Events are allocated by one thread and freed by another. The system's allocator spent a quarter of the host's CPU time on
-/// that (`cargo run --release -p sandman-tests --bin throughput` under a profiler). The feature `override` has the binary
+/// that (`just profile`). The feature `override` has the binary
 /// export `malloc` and its fellows, so that librdkafka, which takes ten pieces of memory for a record and frees them on
 /// another thread, uses it too.
 #[global_allocator]

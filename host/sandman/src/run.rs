@@ -388,7 +388,8 @@ pub(crate) fn store_file(config: &Config) -> Option<PathBuf> {
     }
 }
 
-fn pipeline_options(config: &Config) -> pipeline::Options {
+/// What the configuration says of the pipeline.
+pub fn pipeline_options(config: &Config) -> pipeline::Options {
     pipeline::Options {
         source: config.host.source.clone(),
         cache_bytes: usize::try_from(config.host.cache).unwrap_or(usize::MAX),

@@ -5,7 +5,6 @@
 
 use sandman_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 /// The payload of the event that comes in.
 #[derive(Deserialize)]
@@ -17,6 +16,14 @@ struct Created {
 /// The state: one document for each key.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Seen {
+    times: u64,
+}
+
+/// The payload of the event that goes out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UserSeen<'a> {
+    user_id: &'a str,
     times: u64,
 }
 
@@ -32,7 +39,10 @@ fn on_event(event: Event, state: Option<Seen>, _: Context) -> Result<Outcome<See
     let Created { user_id } = event.payload()?;
     let times = state.unwrap_or_default().times + 1;
     log::info(format!("seen {times} times"));
-    let payload = json!({ "userId": user_id, "times": times });
+    let payload = UserSeen {
+        user_id: &user_id,
+        times,
+    };
     let outcome = Outcome::new().emit("user.seen", "1.0", &payload);
     Ok(outcome.put(Seen { times }))
 }
