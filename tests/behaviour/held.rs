@@ -7,6 +7,7 @@ use serde_json::json;
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_topic_that_refuses_an_event_holds_up_no_other", refused_event)
         .on_real_kafka("takes records of any size"),
+    Behaviour::new("a_topic_that_nobody_leads_holds_up_no_other", leaderless).on_its_own_kafka(),
     Behaviour::new("a_dead_letter_is_shrunk_to_what_its_topic_takes", small_letters)
         .on_real_kafka("takes records of any size"),
     Behaviour::new(
@@ -126,4 +127,56 @@ fn is_whole(letter: &Seen) -> bool {
             .headers
             .iter()
             .all(|header| header.name != "sandman.value-omitted")
+}
+
+fn leaderless(world: &World) -> Result {
+    let broker = world.own_broker()?;
+    let second = broker.beside()?;
+    let input = world.topic("thing.happened");
+    let (echoed, counted) = (world.topic("thing.echoed"), world.topic("thing.counted"));
+    for (topic, on) in [(&input, [1, 1, 1]), (&counted, [1, 1, 1]), (&echoed, [1, 2, 1])] {
+        broker.cluster().create_on(topic, &on)?;
+    }
+    // Kafka's own topics are made while there is one broker.
+    second.stop()?;
+    let settings = world.settings()?.handler(echo(&[&input])?);
+    let host = world.host(&settings)?;
+    let send = |n: u64| -> Result {
+        let each: Vec<_> = (0..10).map(|user| Event::thing(&format!("user-{user}"), n)).collect();
+        world.send(&input, &each).map(drop)
+    };
+    let mut counts = world.reader(&counted)?;
+    send(1)?;
+    counts.until_count(10)?;
+    is_held(&host, &echoed)?;
+
+    let released = || {
+        host.metrics_when("no topic is held", |metrics| {
+            metrics.sum("sandman_relay_held_topics", &[]) == Some(0.0)
+        })
+    };
+    second.start()?;
+    released()?;
+    send(2)?;
+    counts.until_count(20)?;
+    world.reader(&echoed)?.until_count(20)?;
+    // Killed, it leads on until the controller has missed it.
+    second.kill()?;
+    send(3)?;
+    counts.until_count(30)?;
+    is_held(&host, &echoed)?;
+
+    second.start()?;
+    let mut echoes = world.reader(&echoed)?;
+    let seen = echoes.until_count(30)?;
+    for user in 0..10 {
+        let key = format!("user-{user}");
+        let own = seen.iter().filter(|seen| seen.key_text() == key);
+        let own: Vec<_> = own.filter_map(|seen| seen.payload()["n"].as_u64()).collect();
+        ensure!(own == [1, 2, 3], "those of {key} came as {own:?}");
+    }
+    released()?;
+    let all = world.all_of(&echoed)?.len();
+    ensure!(all == 30, "{all} events came, some of them twice");
+    host.terminate()?.says(0, &[])
 }

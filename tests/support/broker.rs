@@ -144,6 +144,22 @@ impl Cluster {
         })
     }
 
+    /// Makes a topic with a partition on each of these brokers, without a replica.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn create_on(&self, topic: &str, brokers: &[i32]) -> Result {
+        let each: Vec<_> = brokers.iter().map(std::slice::from_ref).collect();
+        let partitions = i32::try_from(brokers.len())?;
+        let new = NewTopic::new(topic, partitions, TopicReplication::Variable(&each));
+        let made = block_on(self.admin()?.create_topics(&[new], &options())).context("no topic")?;
+        made.into_iter().try_for_each(|topic| {
+            topic
+                .map(drop)
+                .map_err(|(topic, code)| anyhow!("no topic {topic}: {code}"))
+        })
+    }
+
     /// Has a topic take records up to so many bytes from now on.
     ///
     /// # Errors

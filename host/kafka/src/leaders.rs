@@ -1,13 +1,14 @@
 //! Whether every partition of a topic has a leader, before anything is written to it: a transaction with a partition that
 //! nobody leads cannot end before somebody does, and holds up all other topics meanwhile.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::client::{Client, ClientContext};
+use rdkafka::error::KafkaResult;
 
 use super::wait::Deadline;
 
@@ -15,6 +16,8 @@ use super::wait::Deadline;
 const FRESH: Duration = Duration::from_secs(10);
 /// How long a cluster may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
+/// The same for one leader.
+const REACHED: Duration = Duration::from_secs(1);
 /// How long a topic may be without a leader before it is given up for now: an election takes less.
 const ELECTION: Duration = Duration::from_secs(3);
 /// How long to wait before asking again.
@@ -28,32 +31,47 @@ pub struct LeaderlessTopics(Arc<Mutex<BTreeSet<Arc<str>>>>);
 #[derive(Default)]
 pub(super) struct Leaders {
     asked: HashMap<Arc<str>, Instant>,
+    /// Brokers that have answered for a partition that they lead.
+    reached: HashSet<i32>,
+    /// The client's troubles until then.
+    troubles: u64,
     leaderless: LeaderlessTopics,
 }
 
 impl Leaders {
     pub(super) fn new(leaderless: &LeaderlessTopics) -> Self {
         Self {
-            asked: HashMap::new(),
             leaderless: leaderless.clone(),
+            ..Self::default()
         }
     }
 
     /// The first of these topics that has a partition without a leader, and what is wrong. A cluster that does not answer says
-    /// nothing about a topic.
+    /// nothing about a topic. After new `troubles`, such as a connection that was lost, all is asked anew.
     pub(super) fn lacking<'a, C: ClientContext>(
         &mut self,
         client: &Client<C>,
         topics: impl IntoIterator<Item = &'a Arc<str>>,
+        troubles: u64,
     ) -> Option<(Arc<str>, String)> {
+        if troubles != self.troubles {
+            self.troubles = troubles;
+            self.asked.clear();
+            self.reached.clear();
+        }
         for topic in topics {
             if self.asked.get(topic).is_some_and(|asked| asked.elapsed() < FRESH) {
                 continue;
             }
-            if let Some(lacks) = self.lacks(client, topic) {
-                return Some((Arc::clone(topic), lacks));
+            match self.lacks(client, topic) {
+                Ok(None) => drop(self.asked.insert(Arc::clone(topic), Instant::now())),
+                Ok(Some(lacks)) => return Some((Arc::clone(topic), lacks)),
+                // Asking for the others would only take as long again.
+                Err(error) => {
+                    tracing::debug!(topic = &**topic, %error, "its leaders are not known");
+                    return None;
+                }
             }
-            self.asked.insert(Arc::clone(topic), Instant::now());
         }
         None
     }
@@ -61,31 +79,49 @@ impl Leaders {
     /// Forgets what was answered: something does not get on.
     pub(super) fn doubt(&mut self) {
         self.asked.clear();
+        self.reached.clear();
     }
 
-    fn lacks<C: ClientContext>(&self, client: &Client<C>, topic: &Arc<str>) -> Option<String> {
+    fn lacks<C: ClientContext>(&mut self, client: &Client<C>, topic: &Arc<str>) -> KafkaResult<Option<String>> {
         let is_known = self.leaderless.0.lock().contains(topic);
         let patience = Deadline::after(if is_known { Duration::ZERO } else { ELECTION });
         loop {
-            let Some(lacks) = without_leader(client, topic) else {
+            let Some(lacks) = self.without_leader(client, topic)? else {
                 self.leaderless.0.lock().remove(topic);
-                return None;
+                return Ok(None);
             };
             if patience.passed() {
                 self.leaderless.0.lock().insert(Arc::clone(topic));
-                return Some(lacks);
+                return Ok(Some(lacks));
             }
             thread::park_timeout(AGAIN);
         }
     }
-}
 
-fn without_leader<C: ClientContext>(client: &Client<C>, topic: &str) -> Option<String> {
-    let metadata = client.fetch_metadata(Some(topic), ANSWER).ok()?;
-    let known = metadata.topics().iter().find(|known| known.name() == topic)?;
-    let led_by_nobody = known.partitions().iter().filter(|partition| partition.leader() < 0);
-    let names: Vec<_> = led_by_nobody
-        .map(|partition| format!("{topic}[{}]", partition.id()))
-        .collect();
-    (!names.is_empty()).then(|| format!("nobody leads {}", names.join(", ")))
+    /// A broker that was killed leads its partitions until the controller has missed it for long enough, so that the leaders
+    /// themselves are asked as well.
+    fn without_leader<C: ClientContext>(&mut self, client: &Client<C>, topic: &str) -> KafkaResult<Option<String>> {
+        let metadata = client.fetch_metadata(Some(topic), ANSWER)?;
+        let Some(known) = metadata.topics().iter().find(|known| known.name() == topic) else {
+            return Ok(None);
+        };
+        let named = |id: i32| format!("{topic}[{id}]");
+        let led_by_nobody = known.partitions().iter().filter(|partition| partition.leader() < 0);
+        let names: Vec<_> = led_by_nobody.map(|partition| named(partition.id())).collect();
+        if !names.is_empty() {
+            return Ok(Some(format!("nobody leads {}", names.join(", "))));
+        }
+        for partition in known.partitions() {
+            let leader = partition.leader();
+            if self.reached.contains(&leader) {
+                continue;
+            }
+            if client.fetch_watermarks(topic, partition.id(), REACHED).is_err() {
+                let place = named(partition.id());
+                return Ok(Some(format!("broker {leader}, which leads {place}, does not answer")));
+            }
+            self.reached.insert(leader);
+        }
+        Ok(None)
+    }
 }

@@ -32,13 +32,31 @@ pub struct Broker {
     folder: PathBuf,
     cluster: Cluster,
     detour: Detour,
+    controller: u16,
     guarded: u16,
+    /// The cluster's id, and this broker's in it.
+    ids: (String, u8),
     process: Mutex<Option<Process>>,
 }
 
 impl Broker {
     /// Starts a broker and returns once it answers.
     pub(crate) fn with(jars: &Jars) -> Result<Self> {
+        let cluster = uuid::Uuid::new_v4().simple().to_string();
+        let cluster = cluster.get(..22).unwrap_or_default().to_owned();
+        Self::as_node(jars, (cluster, 1), port::free()?)
+    }
+
+    /// Starts one more broker of the same cluster, which this one controls.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn beside(&self) -> Result<Self> {
+        let (cluster, id) = &self.ids;
+        Self::as_node(&self.jars, (cluster.clone(), id + 1), self.controller)
+    }
+
+    fn as_node(jars: &Jars, ids: (String, u8), controller: u16) -> Result<Self> {
         let port = port::free()?;
         let folder = keeper()?.folder().join(format!("kafka-{port}"));
         fs::create_dir_all(&folder)?;
@@ -49,16 +67,24 @@ impl Broker {
         let guarded = port::free()?;
         let ports = Ports {
             plain: port,
-            controller: port::free()?,
+            controller,
             guarded,
         };
-        fs::write(folder.join("server.properties"), properties(&folder, &ports, detour))?;
+        let mut text = properties(&folder, &ports, detour);
+        if ids.1 > 1 {
+            let listener = format!(",CONTROLLER://127.0.0.1:{controller}\n");
+            text = text.replace(&listener, "\n").replace("=broker,controller", "=broker");
+            text = text.replace("node.id=1", &format!("node.id={}", ids.1));
+        }
+        fs::write(folder.join("server.properties"), text)?;
         let broker = Self {
             jars: jars.clone(),
             folder,
             cluster: Cluster::at(format!("127.0.0.1:{port}")),
             detour,
+            controller,
             guarded,
+            ids,
             process: Mutex::new(None),
         };
         broker.format()?;
@@ -177,7 +203,7 @@ impl Broker {
     fn format(&self) -> Result {
         let mut java = self.java();
         java.args(["kafka.tools.StorageTool", "format", "--cluster-id"])
-            .arg(uuid::Uuid::new_v4().simple().to_string().get(..22).unwrap_or_default())
+            .arg(&self.ids.0)
             .arg("--config")
             .arg(self.folder.join("server.properties"));
         let made = java.output().context("java does not start")?;
