@@ -15,7 +15,7 @@ use sandman_core::broker::{Recreation, TopicSpec};
 use sandman_core::contract::{Consumes, Contract, Emits, ServedRoute, Terms};
 use sandman_core::limits::{Retry, Tombstones};
 use sandman_core::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
-use sandman_core::store::Store;
+use sandman_core::store::{ShardLease, Store};
 use sandman_core::version::Version;
 use sandman_engine::alarm::Alarm;
 use sandman_engine::health::HealthView;
@@ -46,7 +46,7 @@ pub(crate) fn run(file: &Path) -> Result {
         version(&config, handler)?,
     );
     let (alarm, alarmed) = Alarm::new();
-    let (pipeline, bell) = Pipeline::new(
+    let (pipeline, mut bells) = Pipeline::new(
         pipeline_options(&config),
         Arc::new(Registry::new(vec![served])),
         Arc::clone(&store),
@@ -80,8 +80,9 @@ pub(crate) fn run(file: &Path) -> Result {
         deployment: config.host.deployment.clone(),
         adopt: false,
         store: Arc::clone(&store),
+        lease: ShardLease::default(),
         pipeline: Arc::clone(&pipeline),
-        bell,
+        bell: bells.remove(0),
         meters: Arc::clone(&meters),
         alarm: alarm.clone(),
         drain: Arc::default(),

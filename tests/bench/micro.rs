@@ -13,7 +13,7 @@ use sandman_core::event::{Headers, NewEnvelope, OutRecord, Outgoing, decode, enc
 use sandman_core::lanes::{Change, LaneKey, Lanes, PartitionIx, Work};
 use sandman_core::limits::{Instances, Limits, Retry, Tombstones};
 use sandman_core::outcome::{EventView, StateChange, Trigger};
-use sandman_core::store::{Commit, StateWrite, Store};
+use sandman_core::store::{Commit, CommitResult, StateWrite, Store};
 use sandman_core::version::Version;
 use sandman_kafka::{EmbeddedBroker, KafkaHealth, KafkaSettings, PublisherOptions, TransactionalPublisher};
 use sandman_sandbox::{Label, Sandbox, SandboxOptions};
@@ -164,7 +164,10 @@ fn commit_batch(bencher: Bencher) {
             outbox: (0..2 * BATCH).map(|_| record()).collect(),
             ..Commit::default()
         };
-        bases = store.commit(&commit, 1_765_535_400_000).unwrap().rows;
+        let CommitResult::Committed(committed) = store.commit(&commit, 1_765_535_400_000).unwrap() else {
+            panic!("nobody else writes")
+        };
+        bases = committed.revisions;
     });
 }
 

@@ -5,12 +5,14 @@
 //!
 //! A trigger passes through `waiting` -> `running` -> `ahead` (its unit waits for the commit) and is gone. When a commit
 //! fails, everything ahead of it is put back to the front of `waiting` ([`Lanes::revert`]) and run again, which is
-//! harmless because handlers are pure.
+//! harmless because handlers are pure. When somebody else has changed a state meanwhile, that is done with the lanes
+//! concerned alone ([`Lanes::refresh`]).
 
 mod cache;
 mod job;
 mod lane;
 mod parked;
+mod refresh;
 #[cfg(test)]
 mod tests;
 
@@ -19,10 +21,10 @@ use std::sync::Arc;
 
 use crate::outcome::StateChange;
 use crate::recent::RecentEvents;
-use crate::store::RowId;
+use crate::store::Revision;
 
 use cache::Cache;
-use lane::{Lane, Queued};
+use lane::{Lane, Queued, Taken};
 use parked::Parked;
 
 pub use job::{Change, Job, LaneSlot};
@@ -66,7 +68,7 @@ pub trait Work {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// Where the last commit left it; `None` if nothing is stored.
-    pub base: Option<(RowId, u64)>,
+    pub base: Option<Revision>,
     /// The document that the next trigger sees.
     pub document: Option<Arc<str>>,
     /// The events that the key has handled last.
@@ -83,13 +85,13 @@ pub struct Lanes<W> {
     parked: Parked,
     /// Joint work (a request of several handlers) that has reached the head of some of its lanes.
     arrivals: HashMap<usize, usize>,
+    /// How often lanes were reverted.
     generation: u64,
 }
 
 #[derive(Debug)]
 struct Ready<W> {
-    work: Arc<W>,
-    failed: u32,
+    taken: Taken<W>,
     lanes: Vec<LaneKey>,
 }
 
@@ -126,7 +128,7 @@ impl<W: Work> Lanes<W> {
     fn enqueue(&mut self, key: &LaneKey, queued: Queued<W>) {
         let lane = self.lanes.entry(key.clone()).or_insert_with(|| {
             *self.counts.entry(key.handler).or_insert(0) += 1;
-            Lane::new(self.cache.take(key))
+            Lane::new(self.cache.take(key), self.generation)
         });
         if lane.due.is_some() {
             self.parked.add(&*queued.work);
@@ -162,11 +164,11 @@ impl<W: Work> Lanes<W> {
             return;
         }
         lane.busy = true;
-        let (work, failed) = (Arc::clone(&head.work), head.failed);
+        let taken = head.taken();
         let lanes = match &head.joint {
             None => vec![key.clone()],
             Some(all) => {
-                let id = Arc::as_ptr(&work).addr();
+                let id = taken.id();
                 let arrived = self.arrivals.entry(id).or_insert(0);
                 *arrived += 1;
                 if *arrived < all.len() {
@@ -176,7 +178,7 @@ impl<W: Work> Lanes<W> {
                 all.to_vec()
             }
         };
-        self.ready.push_back(Ready { work, failed, lanes });
+        self.ready.push_back(Ready { taken, lanes });
     }
 
     /// Wakes the parked lanes that are due at `now`.
@@ -193,17 +195,18 @@ impl<W: Work> Lanes<W> {
     /// The next trigger to run, and its lanes' states. Wakes parked lanes that are due at `now`.
     pub fn take(&mut self, now: Millis) -> Option<Job<W>> {
         self.wake_due(now);
-        let Ready { work, failed, lanes } = self.ready.pop_front()?;
+        let Ready { taken, lanes } = self.ready.pop_front()?;
         let mut slots = Vec::with_capacity(lanes.len());
         for key in lanes {
             let state = self.lanes.get_mut(&key).and_then(|lane| {
                 lane.waiting.pop_front();
                 lane.out = true;
-                lane.running = Some((Arc::clone(&work), failed));
+                lane.running = Some(taken.clone());
                 lane.known.clone()
             });
             slots.push(LaneSlot { lane: key, state });
         }
+        let Taken { work, failed, .. } = taken;
         let generation = self.generation;
         Some(Job {
             work,
@@ -229,14 +232,14 @@ impl<W: Work> Lanes<W> {
     }
 
     /// Hands a job back whose unit goes to the commit: `changes` holds one entry per slot. The lanes go on with the new
-    /// states. Answers `false` if the job was overtaken by a [`Lanes::revert`]: then its unit must be dropped.
+    /// states. Answers `false` if one of the lanes was reverted meanwhile: then the job's unit must be dropped.
     pub fn ran(&mut self, job: Job<W>, changes: Vec<Change>) -> bool {
-        let current = job.generation == self.generation;
+        let current = self.is_current(&job);
         for (slot, Change { seen, change }) in job.slots.into_iter().zip(changes) {
             let Some(lane) = self.lanes.get_mut(&slot.lane) else {
                 continue;
             };
-            lane.release();
+            let taken = lane.release();
             if current {
                 if let Some(mut seen) = seen {
                     match change {
@@ -250,7 +253,8 @@ impl<W: Work> Lanes<W> {
                     }
                     lane.known = Some(seen);
                 }
-                lane.ahead.push_back((Arc::clone(&job.work), job.failed));
+                let single = || Taken::single(Arc::clone(&job.work), job.failed);
+                lane.ahead.push_back(taken.unwrap_or_else(single));
             }
             self.advance(&slot.lane);
         }
@@ -258,9 +262,9 @@ impl<W: Work> Lanes<W> {
     }
 
     /// Hands a job back that failed and is to be tried again at `due`, before everything else in its lane. Answers
-    /// `false` if the job was overtaken by a [`Lanes::revert`], which has put it back already.
+    /// `false` if the lane was reverted meanwhile, which has put it back already.
     pub fn park(&mut self, job: Job<W>, failed: u32, due: Millis) -> bool {
-        let current = job.generation == self.generation;
+        let current = self.is_current(&job);
         for slot in job.slots {
             let Some(lane) = self.lanes.get_mut(&slot.lane) else {
                 continue;
@@ -275,13 +279,22 @@ impl<W: Work> Lanes<W> {
         current
     }
 
-    /// Where the last commit left the state of a lane.
-    pub fn base(&self, key: &LaneKey) -> Option<(RowId, u64)> {
-        self.lanes.get(key)?.known.as_ref()?.base
+    /// Whether none of the job's lanes was reverted since it was taken.
+    fn is_current(&self, job: &Job<W>) -> bool {
+        job.slots.iter().all(|slot| {
+            let lane = self.lanes.get(&slot.lane);
+            lane.is_none_or(|lane| lane.reverted <= job.generation)
+        })
+    }
+
+    /// Where the last commit left the state of a lane; `None` if that is not known, since nothing has read it.
+    pub fn base(&self, key: &LaneKey) -> Option<Option<Revision>> {
+        let known = self.lanes.get(key)?.known.as_ref()?;
+        Some(known.base)
     }
 
     /// A commit has written the lane's state.
-    pub fn rebase(&mut self, key: &LaneKey, base: Option<(RowId, u64)>) {
+    pub fn rebase(&mut self, key: &LaneKey, base: Option<Revision>) {
         if let Some(known) = self.lanes.get_mut(key).and_then(|lane| lane.known.as_mut()) {
             known.base = base;
         }
@@ -311,7 +324,7 @@ impl<W: Work> Lanes<W> {
                 head.due = Some(due);
             }
             let Some(lane) = self.lanes.get_mut(key) else { continue };
-            for work in lane.revert() {
+            for work in lane.revert(self.generation, Work::runs_again) {
                 if !dropped.iter().any(|known| Arc::ptr_eq(known, &work)) {
                     dropped.push(work);
                 }
@@ -369,6 +382,11 @@ impl<W: Work> Lanes<W> {
     /// Lanes of a handler that have work.
     pub fn count(&self, handler: HandlerIx) -> usize {
         self.counts.get(&handler).copied().unwrap_or(0)
+    }
+
+    /// Forgets the states of a handler's idle keys: the store is asked again.
+    pub fn forget_idle(&mut self, handler: HandlerIx) {
+        self.cache.forget(handler);
     }
 
     /// Bytes of the states of idle keys.

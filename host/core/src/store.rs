@@ -1,11 +1,13 @@
 //! The one commit point: states, progress, attempts and the outbox, changed together or not at all.
 //!
-//! [`Store`] is the seam: SQLite implements it for one host; PostgreSQL will for a fleet. For that reason a state carries
-//! a revision, progress an assignment epoch and the outbox a shard, although the embedded store has one of each.
+//! [`Store`] is the seam: SQLite implements it for one host, PostgreSQL for a fleet of them. For that reason a state
+//! carries a revision, progress an assignment epoch and the outbox a shard, although the embedded store has one of each.
 //! [`VersionStore`] and [`LetterStore`] are the same store for what is not on the hot path: the versions of the handlers, and
 //! the dead letters.
 
+mod commit;
 mod letters;
+mod shard;
 mod versions;
 
 use std::fmt;
@@ -14,21 +16,69 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::event::{OutRecord, TopicId, TopicPartition};
-use crate::outcome::StateChange;
 use crate::progress::Progress;
 use crate::recent::RecentEvents;
 
+pub use commit::{
+    ANSWER_MILLIS, AnswerWrite, Answered, AttemptWrite, Attempts, Commit, CommitConflict, CommitResult, Committed,
+    CommittedBatch, ProgressWrite, ShardPublished, StateKey, StateRead, StateWrite,
+};
 pub use letters::{
     GivenUp, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, LetterWrite, LettersSize, NewLetter,
 };
+pub use shard::{Shard, kafka_hash};
 pub use versions::{Action, Activation, Active, KeptVersion, NewVersion, Outcome, VersionStore};
 
-/// Number of a committed outbox batch: 1 for the first, without gaps, never used twice by one store.
+/// Number of a committed outbox batch of one shard: 1 for the first, without gaps, never used twice by one store.
 pub type BatchNo = u64;
 
-/// Where a state lives in the store; kept in memory so that an update needs no look-up by key.
+/// Names one version of the state of one key, for ever: no other version of any state has the same one. Opaque: only the
+/// store that gave it reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RowId(pub i64);
+pub struct Revision {
+    state: u64,
+    version: u64,
+}
+
+impl Revision {
+    /// A revision of the two numbers that a store tells versions of states apart by. For stores alone.
+    pub fn new(state: u64, version: u64) -> Self {
+        Self { state, version }
+    }
+
+    /// The two numbers. For stores alone.
+    pub fn parts(self) -> (u64, u64) {
+        (self.state, self.version)
+    }
+}
+
+/// A place in the order in which [`Store::documents`] gives the states; the default is before all of them. Opaque.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScanPosition(pub u64);
+
+/// Names an assignment of a partition, or a lease of a shard: a later one has a higher number, whichever host has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
+/// A shard of the outbox that is a host's to publish, and since when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ShardLease {
+    /// The shard.
+    pub shard: Shard,
+    /// The lease: a later holder has a higher one.
+    pub epoch: Epoch,
+}
+
+/// What a host takes a partition over with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assigned {
+    /// Goes with every commit of the partition's progress; higher than that of every assignment before.
+    pub epoch: Epoch,
+    /// What is done; `None` if the handler never committed anything of the partition.
+    pub progress: Option<Progress>,
+    /// Failed attempts of records that are not done.
+    pub attempts: Vec<Attempts>,
+}
 
 /// The name a store was given when it was made: a UUID. The relay's cursor carries it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,10 +93,8 @@ impl fmt::Display for StoreId {
 /// A state as it stands in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Where it lives.
-    pub row: RowId,
-    /// How often it was written; an update must name the revision it stands on.
-    pub revision: u64,
+    /// Which version of it this is; an update must name the revision that it was made from.
+    pub revision: Revision,
     /// The document, JSON text; `None` for a key that has no state and remembers events.
     pub document: Option<Arc<str>>,
     /// The events that the key has handled last.
@@ -57,129 +105,7 @@ pub struct Stored {
 /// Those of a key with a state are remembered with it.
 pub const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
-/// A change to the state of one (handler, key), or to its recent events.
-#[derive(Clone, Debug)]
-pub struct StateWrite {
-    /// The handler's name.
-    pub handler: Arc<str>,
-    /// The key.
-    pub key: Arc<str>,
-    /// The stored state it stands on; `None` where there was none.
-    pub base: Option<(RowId, u64)>,
-    /// What becomes of the document.
-    pub change: StateChange,
-    /// The key's recent events from now on; `None` leaves them as they are.
-    pub recent: Option<RecentEvents>,
-}
-
-/// Progress of one handler in one partition, as of this commit.
-#[derive(Clone, Debug)]
-pub struct ProgressWrite {
-    /// The handler's name.
-    pub handler: Arc<str>,
-    /// The partition.
-    pub partition: TopicPartition,
-    /// What is done.
-    pub progress: Progress,
-    /// The assignment under which it was done; a store shared by several hosts refuses an older one.
-    pub epoch: u64,
-}
-
-/// How often one record failed, kept over a restart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempts {
-    /// The record's offset.
-    pub offset: i64,
-    /// Failed attempts so far, from 1.
-    pub failed: u32,
-    /// Not to be tried before this time: milliseconds since 1970.
-    pub due_millis: i64,
-}
-
-/// A change to the attempts of one record.
-#[derive(Clone, Debug)]
-pub struct AttemptWrite {
-    /// The handler's name.
-    pub handler: Arc<str>,
-    /// The record's partition.
-    pub partition: TopicPartition,
-    /// The record's offset.
-    pub offset: i64,
-    /// The new count and due time; `None` forgets the record, which is done.
-    pub attempts: Option<Attempts>,
-}
-
-/// The answer to a request with an `Idempotency-Key`, kept so that a repetition is answered again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AnswerWrite {
-    /// The request's key (the user); idempotency keys of different users do not meet.
-    pub key: Arc<str>,
-    /// The `Idempotency-Key`.
-    pub idempotency_key: Arc<str>,
-    /// What was asked and answered.
-    pub answered: Answered,
-}
-
-/// What was asked under an `Idempotency-Key`, and answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answered {
-    /// SHA-256 of the request, lower-case hex.
-    pub digest: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// The body, JSON text.
-    pub body: Option<String>,
-}
-
-/// How long an answer is kept for repetitions of its request: 24 hours, in milliseconds.
-pub const ANSWER_MILLIS: i64 = 24 * 60 * 60 * 1000;
-
-/// Everything that one group commit changes.
-#[derive(Clone, Debug, Default)]
-pub struct Commit {
-    /// States, at most one write per (handler, key).
-    pub states: Vec<StateWrite>,
-    /// Records to publish, in order; together they become one outbox batch. Empty makes no batch.
-    pub outbox: Vec<OutRecord>,
-    /// Progress, at most one per (handler, partition).
-    pub progress: Vec<ProgressWrite>,
-    /// Attempts.
-    pub attempts: Vec<AttemptWrite>,
-    /// Answers to remember; those older than [`ANSWER_MILLIS`] are forgotten meanwhile.
-    pub answers: Vec<AnswerWrite>,
-    /// Batches up to this number are on Kafka: they leave the outbox.
-    pub published: Option<BatchNo>,
-    /// What becomes of dead letters.
-    pub letters: Vec<LetterWrite>,
-    /// Bytes of dead letters that are kept: where `letters` adds some beyond it, the oldest that are on Kafka go.
-    pub letters_bound: u64,
-}
-
-impl Commit {
-    /// Whether there is nothing to make durable.
-    pub fn is_empty(&self) -> bool {
-        self.states.is_empty()
-            && self.outbox.is_empty()
-            && self.progress.is_empty()
-            && self.attempts.is_empty()
-            && self.answers.is_empty()
-            && self.published.is_none()
-            && self.letters.is_empty()
-    }
-}
-
-/// What a successful commit made.
-#[derive(Clone, Debug, Default)]
-pub struct Committed {
-    /// For each of [`Commit::states`], in order: the stored row and revision, `None` where nothing is stored of the key.
-    pub rows: Vec<Option<(RowId, u64)>>,
-    /// The outbox batch and its size in bytes, if there was anything to publish.
-    pub batch: Option<(BatchNo, u64)>,
-    /// How many dead letters went because of [`Commit::letters_bound`].
-    pub letters_gone: u64,
-}
-
-/// A batch of the outbox.
+/// A batch of a shard's outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxBatch {
     /// Its number.
@@ -192,18 +118,18 @@ pub struct OutboxBatch {
     pub bytes: u64,
 }
 
-/// How much waits to be published.
+/// How much waits to be published, of one shard or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutboxSize {
     /// Batches.
     pub batches: u64,
     /// Bytes.
     pub bytes: u64,
-    /// The newest batch ever committed, 0 for none.
+    /// The newest batch of the shard ever committed, 0 for none; of all shards the highest number.
     pub last: BatchNo,
-    /// The newest batch known to be on Kafka, 0 for none.
+    /// The newest batch of the shard known to be on Kafka, 0 for none; of all shards the highest number.
     pub published: BatchNo,
-    /// The cursor of a deployment has named this store: on any other cluster it would miss it.
+    /// A cursor of a deployment has named this store: on any other cluster it would miss it.
     pub claimed: bool,
     /// When the oldest batch that waits was committed: milliseconds since 1970; `None` if none waits.
     pub oldest_millis: Option<i64>,
@@ -215,7 +141,7 @@ pub enum StoreError {
     /// Nothing was changed and trying again may work: the disk is full, or the file is busy.
     #[error("the store cannot write now: {0}")]
     Unavailable(String),
-    /// Another host or an older run changed what this commit stands on; nothing was changed.
+    /// Another process changed what this stands on; nothing was changed.
     #[error("the store holds a newer {what} than this host knows: {detail}; another process writes to the same store")]
     Conflict {
         /// What is newer.
@@ -233,18 +159,31 @@ pub trait Store: Send + Sync {
     /// The name that this store was given when it was made.
     fn id(&self) -> &StoreId;
 
+    /// Whether other hosts write to the same store, so that what was read from it may have changed since.
+    fn is_shared(&self) -> bool;
+
+    /// How many shards the outbox has, from 1.
+    fn shards(&self) -> u16;
+
     /// The state of a key and its recent events, from the last commit.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     fn state(&self, handler: &str, key: &str) -> Result<Option<Stored>, StoreError>;
 
-    /// Documents of all handlers' states, each from a commit that was the last when it was read: those behind `after` in
-    /// the order of their rows, at most `most`.
+    /// Documents of all handlers' states, each from a commit that was the last when it was read: those behind `after`, at
+    /// most `most`, in an order that writes do not change.
     ///
     /// # Errors
     /// [`StoreError`] if they cannot be read.
-    fn documents(&self, after: RowId, most: usize) -> Result<Vec<(RowId, Arc<str>)>, StoreError>;
+    fn documents(&self, after: ScanPosition, most: usize) -> Result<Vec<(ScanPosition, Arc<str>)>, StoreError>;
+
+    /// Takes partitions over for a handler, and says for each, in the same order, what is known of it. From here on no
+    /// commit under an earlier epoch of them succeeds.
+    ///
+    /// # Errors
+    /// [`StoreError`] if that cannot be read or written; then no partition is taken.
+    fn assign(&self, handler: &Arc<str>, partitions: &[TopicPartition]) -> Result<Vec<Assigned>, StoreError>;
 
     /// Progress of a handler in every partition it ever committed.
     ///
@@ -270,36 +209,37 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if it cannot be written.
     fn restart_topic(&self, handler: &Arc<str>, topic: &str, id: &TopicId) -> Result<(), StoreError>;
 
-    /// Failed attempts of the records of one partition that are not done.
-    ///
-    /// # Errors
-    /// [`StoreError`] if they cannot be read.
-    fn attempts(&self, handler: &str, partition: &TopicPartition) -> Result<Vec<Attempts>, StoreError>;
-
     /// What was answered to a request of this key with this `Idempotency-Key` in the last [`ANSWER_MILLIS`].
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     fn answered(&self, key: &str, idempotency_key: &str, now_millis: i64) -> Result<Option<Answered>, StoreError>;
 
-    /// Makes everything in `commit` durable, or nothing of it.
+    /// Makes everything in `commit` durable, or nothing of it. Nothing, where a state is not at the revision that the commit
+    /// names, or a partition was assigned anew: [`CommitResult::Conflict`] says which.
     ///
     /// # Errors
     /// After [`StoreError::Unavailable`] and [`StoreError::Conflict`] nothing was changed; after [`StoreError::Failed`]
     /// it is not known, and only opening the store anew tells.
-    fn commit(&self, commit: &Commit, now_millis: i64) -> Result<Committed, StoreError>;
+    fn commit(&self, commit: &Commit, now_millis: i64) -> Result<CommitResult, StoreError>;
 
-    /// Batches after `after`, oldest first: at least one if there is any, then up to `max_bytes`.
+    /// Batches of a shard after `after`, oldest first: at least one if there is any, then up to `max_bytes`.
     ///
     /// # Errors
     /// [`StoreError`] if they cannot be read.
-    fn outbox(&self, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError>;
+    fn outbox(&self, shard: Shard, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError>;
 
-    /// How much waits to be published.
+    /// How much of a shard waits to be published.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
-    fn outbox_size(&self) -> Result<OutboxSize, StoreError>;
+    fn outbox_size(&self, shard: Shard) -> Result<OutboxSize, StoreError>;
+
+    /// How much of all shards waits to be published, as of a second ago at most. Does not wait for the store.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store has failed.
+    fn backlog(&self) -> Result<OutboxSize, StoreError>;
 
     /// Forgets all progress and attempts, and empties the outbox: the Kafka cluster they speak of is gone. For the
     /// embedded broker, which starts empty each time.
@@ -308,15 +248,15 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if it cannot be written.
     fn forget_kafka(&self) -> Result<(), StoreError>;
 
-    /// Keeps in mind that the deployment's cursor names this store.
+    /// Keeps in mind that the deployment's cursor of this shard names this store.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
-    fn claimed(&self) -> Result<(), StoreError>;
+    fn claimed(&self, shard: Shard) -> Result<(), StoreError>;
 
-    /// Takes over a deployment whose relay cursor stands at `batch`: batch numbers go on above it.
+    /// Takes over a deployment whose cursor of this shard stands at `batch`: batch numbers go on above it.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
-    fn adopt(&self, batch: BatchNo) -> Result<(), StoreError>;
+    fn adopt(&self, shard: Shard, batch: BatchNo) -> Result<(), StoreError>;
 }

@@ -47,6 +47,10 @@ pub struct HostMeters {
     pub commit_seconds: Histogram,
     /// Group commits that failed.
     pub commit_failures: Counter,
+    /// Group commits that another host was faster than.
+    pub commit_conflicts: Counter,
+    /// Units that were made again after such a commit.
+    pub commit_reruns: Counter,
     /// Seconds of one relay transaction, from the first record to the acknowledged commit.
     pub relay_seconds: Histogram,
     /// Relay transactions that failed and were tried again.
@@ -97,6 +101,8 @@ impl Meters {
                 commit_units: histogram!("sandman_commit_units"),
                 commit_seconds: histogram!("sandman_commit_seconds"),
                 commit_failures: counter!("sandman_commit_failures_total"),
+                commit_conflicts: counter!("sandman_commit_conflicts_total"),
+                commit_reruns: counter!("sandman_commit_reruns_total"),
                 relay_seconds: histogram!("sandman_relay_transaction_seconds"),
                 relay_failures: counter!("sandman_relay_transaction_failures_total"),
                 held_topics: gauge!("sandman_relay_held_topics"),

@@ -8,6 +8,7 @@
 //! [`Pipeline::accept`], worker threads run [`Pipeline::work`], one thread runs [`Pipeline::commit`].
 
 mod committer;
+mod conflict;
 mod workers;
 mod fold;
 mod outbox_buffer;
@@ -37,7 +38,9 @@ use crate::registry::Registry;
 use sandman_core::event::DeadLetterTopic;
 use sandman_core::faults::{self, Step};
 use sandman_core::lanes::{HandlerIx, Job, Lanes, Millis};
-use sandman_core::store::{AnswerWrite, Answered, BatchNo, OutboxBatch, OutboxSize, Store, StoreError};
+use sandman_core::store::{
+    AnswerWrite, Answered, BatchNo, OutboxBatch, OutboxSize, Shard, ShardPublished, Store, StoreError,
+};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::{Answer, EventWork, Input, RequestId};
 
@@ -95,8 +98,8 @@ struct Shared {
     /// Records and their bytes in memory, per handler.
     load: Vec<(usize, usize)>,
     outbox: OutboxSize,
-    /// What the relay has published since the last commit.
-    published: Option<BatchNo>,
+    /// What the relays have published since the last commit.
+    published: Vec<ShardPublished>,
     /// How many requests there were: the last one's id.
     requests: RequestId,
     /// Clients that wait for their answers.
@@ -122,13 +125,14 @@ pub struct Pipeline {
     committable: Condvar,
     /// Rung after every commit.
     settled: Condvar,
-    bell: Sender<()>,
+    /// One per shard.
+    bells: Vec<Sender<()>>,
     outbox_buffer: Mutex<OutboxBuffer>,
     store_fault: Mutex<Option<String>>,
 }
 
 impl Pipeline {
-    /// A pipeline over `store`, and the bell that rings when there is something to publish.
+    /// A pipeline over `store`, and the bell of each shard, which rings when there is something of it to publish.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read.
@@ -137,9 +141,10 @@ impl Pipeline {
         registry: Arc<Registry>,
         store: Arc<dyn Store>,
         (alarm, meters): (Alarm, HostMeters),
-    ) -> Result<(Arc<Self>, Receiver<()>), StoreError> {
+    ) -> Result<(Arc<Self>, Vec<Receiver<()>>), StoreError> {
         let handlers = registry.iter().count();
-        let (bell, rung) = crossbeam_channel::bounded(1);
+        let bells = (0..store.shards()).map(|_| crossbeam_channel::bounded(1));
+        let (bells, rung) = bells.unzip();
         let mut partitions = Partitions::default();
         for (ix, handler) in registry.iter() {
             for (name, progress) in store.progress(&handler.name)? {
@@ -152,8 +157,8 @@ impl Pipeline {
             partitions,
             workers: Workers::new(std::thread::available_parallelism().map_or(1, usize::from)),
             load: vec![(0, 0); handlers],
-            outbox: store.outbox_size()?,
-            published: None,
+            outbox: store.backlog()?,
+            published: Vec::new(),
             requests: 0,
             waiting: HashMap::new(),
             remembered: HashMap::new(),
@@ -171,7 +176,7 @@ impl Pipeline {
             rest: IdleWorkers::default(),
             committable: Condvar::new(),
             settled: Condvar::new(),
-            bell,
+            bells,
             outbox_buffer: Mutex::default(),
             store_fault: Mutex::default(),
         };
@@ -256,22 +261,34 @@ impl Pipeline {
         }
     }
 
-    /// The relay has put everything up to this batch on Kafka; it leaves the outbox with the next commit.
-    pub fn published(&self, up_to: BatchNo) {
-        self.shared.lock().published = Some(up_to);
+    /// A relay has put everything of a shard up to a batch on Kafka; it leaves the outbox with the next commit.
+    pub fn published(&self, news: ShardPublished) {
+        committer::tell(&mut self.shared.lock().published, news);
         self.committable.notify_one();
     }
 
-    /// The batches after `after`, oldest first, for the relay: none if there are none, else at least one, up to `max_bytes`.
+    /// The shard's batches after `after`, oldest first, for its relay: none if there are none, else at least one, up to
+    /// `max_bytes`.
     ///
     /// # Errors
     /// [`StoreError`] if they have to be read from the store and cannot be.
-    pub fn outgoing(&self, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
+    pub fn outgoing(&self, shard: Shard, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
+        if self.store.is_shared() {
+            // Any host may have committed some.
+            return self.store.outbox(shard, after, max_bytes);
+        }
         let batches = self.outbox_buffer.lock().take(after, max_bytes);
-        if !batches.is_empty() || self.store.outbox_size()?.last <= after {
+        if !batches.is_empty() || self.store.outbox_size(shard)?.last <= after {
             return Ok(batches);
         }
-        self.store.outbox(after, max_bytes)
+        self.store.outbox(shard, after, max_bytes)
+    }
+
+    /// Tells the relay of a shard that there is something to publish. A full channel means that it has been told already.
+    fn ring(&self, shard: u16) {
+        if let Some(bell) = self.bells.get(usize::from(shard)) {
+            bell.try_send(()).ok();
+        }
     }
 
     /// Waits until every trigger in memory is committed, but for the parked ones. Answers whether that was so in time.

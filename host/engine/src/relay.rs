@@ -26,7 +26,7 @@ use crate::pipeline::Pipeline;
 use sandman_core::broker::{Broker, Cursor, CursorError, PublishError, Published, Publisher, TopicsError};
 use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
-use sandman_core::store::{BatchNo, OutboxSize, Store, StoreError};
+use sandman_core::store::{BatchNo, OutboxSize, ShardLease, ShardPublished, Store, StoreError};
 
 use held::Held;
 pub use reconcile::CursorRefusal;
@@ -88,6 +88,8 @@ pub struct Relay {
     pub adopt: bool,
     /// The store whose outbox is published.
     pub store: Arc<dyn Store>,
+    /// The shard of it that is this relay's, and since when.
+    pub lease: ShardLease,
     /// Hears what is published.
     pub pipeline: Arc<Pipeline>,
     /// Rings when something was committed.
@@ -211,7 +213,7 @@ impl Relay {
             }
             Resume::Claim { batch, raise } => {
                 if raise {
-                    self.store.adopt(batch)?;
+                    self.store.adopt(self.lease.shard, batch)?;
                 }
                 // What waits is published to all topics, from there on.
                 *held = Held::default();
@@ -226,16 +228,25 @@ impl Relay {
             published: covered,
             claimed,
             ..
-        } = self.store.outbox_size()?;
+        } = self.store.outbox_size(self.lease.shard)?;
         if !claimed {
-            self.store.claimed()?;
+            self.store.claimed(self.lease.shard)?;
         }
         let published = held.published(after);
         if published > covered {
             // Published before a crash that came before the store heard of it.
-            self.pipeline.published(published);
+            self.published(published);
         }
         Ok(Open { publisher, after })
+    }
+
+    /// The store hears with its next commit that batches up to this one are on Kafka.
+    fn published(&self, batch: BatchNo) {
+        self.pipeline.published(ShardPublished {
+            shard: self.lease.shard,
+            epoch: self.lease.epoch,
+            batch,
+        });
     }
 
     /// What the cursor and the store say of each other.
@@ -246,7 +257,7 @@ impl Relay {
 
     /// The outbox, with what Kafka has confirmed to this process and the store has not heard of.
     fn size(&self, knows: Knows) -> Result<OutboxSize, RelayError> {
-        let size = self.store.outbox_size()?;
+        let size = self.store.outbox_size(self.lease.shard)?;
         Ok(OutboxSize {
             published: size.published.max(knows.confirmed),
             ..size

@@ -28,7 +28,7 @@ use line::Rules;
 use progress::Progress;
 use same::same;
 use sandman_core::contract::StateShape;
-use sandman_core::store::{RowId, Store, StoreError};
+use sandman_core::store::{Revision, Store, StoreError};
 
 /// What is imported, and how.
 pub struct Import<'a> {
@@ -94,9 +94,9 @@ pub struct Problem {
 /// How a line compares with the store.
 enum Standing {
     /// The key has no state, and perhaps a row for the events that it remembers.
-    New(Option<(RowId, u64)>),
+    New(Option<Revision>),
     Same,
-    Other(RowId, u64),
+    Other(Revision),
 }
 
 impl Import<'_> {
@@ -131,11 +131,11 @@ impl Import<'_> {
         let Some(stored) = store.state(&self.handler, &line.key)? else {
             return Ok(Standing::New(None));
         };
-        let base = (stored.row, stored.revision);
+        let base = stored.revision;
         Ok(match stored.document {
             None => Standing::New(Some(base)),
             Some(document) if same(&document, &line.state) => Standing::Same,
-            Some(_) => Standing::Other(base.0, base.1),
+            Some(_) => Standing::Other(base),
         })
     }
 }

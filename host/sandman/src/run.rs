@@ -28,7 +28,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 use sandman_config::{Brokers, Config, HandlerConfig, StoreUrl};
 use sandman_core::broker::TopicSpec;
 use sandman_core::lanes::HandlerIx;
-use sandman_core::store::{LetterStore, Store};
+use sandman_core::store::{LetterStore, ShardLease, Store};
 use sandman_engine::alarm::Alarm;
 use sandman_engine::clock;
 use sandman_engine::health::HealthView;
@@ -131,11 +131,10 @@ impl Host {
         let (alarm, alarmed) = Alarm::new();
         let mut threads = Threads::new(alarm.clone());
         let watchers = (alarm.clone(), meters.host.clone());
-        let (pipeline, bell) = start_pipeline(config, &registry, &store, watchers, &mut threads)?;
+        let (pipeline, bells) = start_pipeline(config, &registry, &store, watchers, &mut threads)?;
         let view = kafka::health_view(config);
         let parts = (&registry, sandbox, &store);
         let (control, ordered) = HostControl::over(config, parts, &pipeline, (&meters, &alarm), &settings);
-        let health = Arc::clone(&control.health);
         let watch = Watch::start(&control, &settings, &mut threads)?;
         let admin = Admin::start(&config.admin, Arc::clone(&control) as _, &meters, &view, &mut threads)?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as _;
@@ -143,12 +142,13 @@ impl Host {
         let (ready, relay_ready) = crossbeam_channel::bounded(1);
         let (drain_relay, give_up) = (Arc::default(), Arc::default());
         let relay = Relay {
-            broker: Box::new(kafka::cluster(config, (&settings, topics), &health, &give_up)),
+            broker: Box::new(kafka::cluster(config, (&settings, topics), &control.health, &give_up)),
             deployment: config.host.deployment.clone(),
             adopt: options.adopt,
             store: shared,
+            lease: ShardLease::default(),
             pipeline: Arc::clone(&pipeline),
-            bell,
+            bell: bells.into_iter().next().context("the store has no shard")?,
             meters: Arc::clone(&meters),
             alarm: alarm.clone(),
             view: Arc::clone(&view),
@@ -158,11 +158,11 @@ impl Host {
         };
         threads.spawn("relay".to_owned(), move || relay.run())?;
         Ok(Self {
+            health: Arc::clone(&control.health),
             registry,
             control,
             pipeline,
             settings,
-            health,
             meters,
             view,
             admin,
@@ -342,9 +342,9 @@ fn start_pipeline(
     store: &Arc<SqliteStore>,
     watchers: (Alarm, HostMeters),
     threads: &mut Threads,
-) -> Result<(Arc<Pipeline>, Receiver<()>)> {
+) -> Result<(Arc<Pipeline>, Vec<Receiver<()>>)> {
     let options = pipeline_options(config);
-    let (pipeline, bell) =
+    let (pipeline, bells) =
         Pipeline::new(options, Arc::clone(registry), Arc::clone(store) as _, watchers).context("the store")?;
     for number in 0..config.host.workers {
         let pipeline = Arc::clone(&pipeline);
@@ -352,7 +352,7 @@ fn start_pipeline(
     }
     let committer = Arc::clone(&pipeline);
     threads.spawn("committer".to_owned(), move || committer.commit())?;
-    Ok((pipeline, bell))
+    Ok((pipeline, bells))
 }
 
 /// The embedded broker, if it is the one that is configured. It starts empty each time, so its store forgets Kafka.

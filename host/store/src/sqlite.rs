@@ -5,6 +5,7 @@
 //! the store refuses all further work, because memory and disk may disagree until the file is opened anew.
 
 mod batch;
+mod changes;
 #[doc(hidden)]
 pub mod fuzzing;
 mod fault;
@@ -33,8 +34,8 @@ use sandman_core::faults;
 use sandman_core::progress::Progress;
 use sandman_core::recent::RecentEvents;
 use sandman_core::store::{
-    ANSWER_MILLIS, Answered, Attempts, BatchNo, Commit, Committed, LettersSize, OutboxBatch, OutboxSize, RowId, Store,
-    StoreError, StoreId, Stored,
+    ANSWER_MILLIS, Answered, Assigned, Attempts, BatchNo, Commit, CommitResult, Epoch, LettersSize, OutboxBatch,
+    OutboxSize, ScanPosition, Shard, Store, StoreError, StoreId, Stored,
 };
 use writer::Writer;
 
@@ -116,6 +117,14 @@ impl Store for SqliteStore {
         &self.id
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn shards(&self) -> u16 {
+        1
+    }
+
     fn state(&self, handler: &str, key: &str) -> Result<Option<Stored>, StoreError> {
         let Some(handler) = self.handlers.id(handler) else {
             return self.usable().map(|()| None);
@@ -123,12 +132,11 @@ impl Store for SqliteStore {
         self.read(|connection| {
             let mut query = connection.prepare_cached(schema::STATE)?;
             let found = query.query_row(params![handler, key], |row| {
-                let row_id = RowId(row.get(0)?);
+                let revision = states::revision(row.get(0)?, row.get(1)?);
                 let document = row.get_ref(2)?.as_str()?;
                 Ok(Stored {
-                    row: row_id,
-                    revision: from_sql(row.get(1)?),
-                    document: states::is_state(row_id).then(|| document.into()),
+                    revision,
+                    document: states::has_document(revision).then(|| document.into()),
                     recent: RecentEvents::from_bytes(row.get_ref(3)?.as_blob_or_null()?.unwrap_or_default()),
                 })
             });
@@ -136,13 +144,31 @@ impl Store for SqliteStore {
         })
     }
 
-    fn documents(&self, after: RowId, most: usize) -> Result<Vec<(RowId, Arc<str>)>, StoreError> {
+    fn documents(&self, after: ScanPosition, most: usize) -> Result<Vec<(ScanPosition, Arc<str>)>, StoreError> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(schema::DOCUMENTS)?;
-            let rows = query.query_map(params![after.0, to_sql(most as u64)], |row| {
-                Ok((RowId(row.get(0)?), row.get_ref(1)?.as_str()?.into()))
+            let rows = query.query_map(params![to_sql(after.0), to_sql(most as u64)], |row| {
+                Ok((ScanPosition(from_sql(row.get(0)?)), row.get_ref(1)?.as_str()?.into()))
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn assign(&self, handler: &Arc<str>, partitions: &[TopicPartition]) -> Result<Vec<Assigned>, StoreError> {
+        let id = match self.handlers.id(handler) {
+            Some(id) => id,
+            // Its name has no number yet.
+            None => self.write(|writer| writer.aside(&self.handlers, |_, handlers| handlers.id(handler)))?,
+        };
+        // First the epochs: what is read after that nobody changes under an older one.
+        let mut writer = self.writer.lock();
+        let begun = partitions.iter().map(|partition| writer.epochs().begin(id, partition));
+        let epochs: Vec<Epoch> = begun.collect();
+        drop(writer);
+        self.read(|connection| {
+            let found = partitions.iter().zip(epochs);
+            let found = found.map(|(partition, epoch)| assigned(connection, (id, partition), epoch));
+            found.collect()
         })
     }
 
@@ -203,23 +229,6 @@ impl Store for SqliteStore {
         })
     }
 
-    fn attempts(&self, handler: &str, partition: &TopicPartition) -> Result<Vec<Attempts>, StoreError> {
-        let Some(handler) = self.handlers.id(handler) else {
-            return self.usable().map(|()| Vec::new());
-        };
-        self.read(|connection| {
-            let mut query = connection.prepare_cached(schema::ATTEMPTS)?;
-            let rows = query.query_map(params![handler, partition.topic, partition.partition], |row| {
-                Ok(Attempts {
-                    offset: row.get(0)?,
-                    failed: row.get(1)?,
-                    due_millis: row.get(2)?,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
     fn answered(&self, key: &str, idempotency_key: &str, now_millis: i64) -> Result<Option<Answered>, StoreError> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(schema::ANSWER)?;
@@ -234,14 +243,14 @@ impl Store for SqliteStore {
         })
     }
 
-    fn commit(&self, commit: &Commit, now_millis: i64) -> Result<Committed, StoreError> {
+    fn commit(&self, commit: &Commit, now_millis: i64) -> Result<CommitResult, StoreError> {
         if faults::store_busy() {
             return Err(StoreError::Unavailable("the tests want it to be".to_owned()));
         }
         self.write(|writer| writer.commit(commit, now_millis, &self.handlers))
     }
 
-    fn outbox(&self, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
+    fn outbox(&self, _: Shard, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(schema::OUTBOX)?;
             let mut rows = query.query(params![to_sql(after)])?;
@@ -266,7 +275,11 @@ impl Store for SqliteStore {
         })
     }
 
-    fn outbox_size(&self) -> Result<OutboxSize, StoreError> {
+    fn outbox_size(&self, _: Shard) -> Result<OutboxSize, StoreError> {
+        self.backlog()
+    }
+
+    fn backlog(&self) -> Result<OutboxSize, StoreError> {
         self.usable()?;
         Ok(*self.size.lock())
     }
@@ -275,16 +288,42 @@ impl Store for SqliteStore {
         self.write(Writer::forget_kafka)
     }
 
-    fn claimed(&self) -> Result<(), StoreError> {
+    fn claimed(&self, _: Shard) -> Result<(), StoreError> {
         self.write(Writer::claimed)
     }
 
     /// Batches that wait keep their order; those that the cursor would seem to cover are numbered anew above it, so that
     /// they are published and not dropped. Batches that are known to be on Kafka must have left by
     /// [`Commit::published`] before.
-    fn adopt(&self, batch: BatchNo) -> Result<(), StoreError> {
+    fn adopt(&self, _: Shard, batch: BatchNo) -> Result<(), StoreError> {
         self.write(|writer| writer.adopt(batch))
     }
+}
+
+/// What is known of a handler's partition.
+fn assigned(
+    connection: &Connection,
+    (handler, partition): (i64, &TopicPartition),
+    epoch: Epoch,
+) -> Result<Assigned, SqliteFault> {
+    let place = params![handler, partition.topic, partition.partition];
+    let mut query = connection.prepare_cached(schema::PROGRESS_OF)?;
+    let done: Option<Vec<u8>> = query.query_row(place, |row| row.get(0)).optional()?;
+    let decoded = done.map(|done| batch::decode_progress(&done)).transpose();
+    let progress = decoded.map_err(|detail| SqliteFault::Damaged(format!("the progress in {partition}: {detail}")))?;
+    let mut query = connection.prepare_cached(schema::ATTEMPTS)?;
+    let attempts = query.query_map(place, |row| {
+        Ok(Attempts {
+            offset: row.get(0)?,
+            failed: row.get(1)?,
+            due_millis: row.get(2)?,
+        })
+    })?;
+    Ok(Assigned {
+        epoch,
+        progress,
+        attempts: attempts.collect::<Result<_, _>>()?,
+    })
 }
 
 #[cfg(test)]

@@ -122,6 +122,12 @@ pub trait Intake: Send + Sync + 'static {
     /// Paused partitions that may go on; each is named once.
     fn resumed(&self) -> Vec<TopicPartition>;
 
+    /// Partitions whose commits the store refuses, since they were assigned anew: they are to be given back, and asked for
+    /// again. Asked every few seconds.
+    fn fenced(&self) -> Vec<TopicPartition> {
+        Vec::new()
+    }
+
     /// The committed progress of each partition, for the group's offsets; where everything is done that was read, up to
     /// where that was. Asked every few seconds, right after [`Intake::revoked`] (of the partitions just revoked, where
     /// they are still known), and at the end.

@@ -2,7 +2,7 @@
 
 use lru::LruCache;
 
-use super::{Known, LaneKey};
+use super::{HandlerIx, Known, LaneKey};
 
 /// What an entry costs beside its text: map node, list links, two reference-counted strings. Measured once with a
 /// million entries, rounded up.
@@ -40,6 +40,15 @@ impl Cache {
                 break;
             };
             self.bytes -= cost(&key, &known);
+        }
+    }
+
+    /// Drops all states of a handler.
+    pub(super) fn forget(&mut self, handler: HandlerIx) {
+        let theirs = self.states.iter().filter(|(key, _)| key.handler == handler);
+        let theirs: Vec<LaneKey> = theirs.map(|(key, _)| key.clone()).collect();
+        for key in theirs {
+            self.take(&key);
         }
     }
 

@@ -16,7 +16,59 @@ pub(super) struct Queued<W> {
     pub(super) joint: Option<Arc<[LaneKey]>>,
 }
 
+/// Work that was taken from the head of a lane.
+#[derive(Debug)]
+pub(super) struct Taken<W> {
+    pub(super) work: Arc<W>,
+    pub(super) failed: u32,
+    /// As in [`Queued`].
+    pub(super) joint: Option<Arc<[LaneKey]>>,
+}
+
+impl<W> Clone for Taken<W> {
+    fn clone(&self) -> Self {
+        Self {
+            work: Arc::clone(&self.work),
+            failed: self.failed,
+            joint: self.joint.clone(),
+        }
+    }
+}
+
+impl<W> Taken<W> {
+    pub(super) fn single(work: Arc<W>, failed: u32) -> Self {
+        Self {
+            work,
+            failed,
+            joint: None,
+        }
+    }
+
+    /// Tells work apart from other work.
+    pub(super) fn id(&self) -> usize {
+        Arc::as_ptr(&self.work).addr()
+    }
+
+    fn queued(self) -> Queued<W> {
+        let Self { work, failed, joint } = self;
+        Queued {
+            work,
+            failed,
+            due: None,
+            joint,
+        }
+    }
+}
+
 impl<W> Queued<W> {
+    pub(super) fn taken(&self) -> Taken<W> {
+        Taken {
+            work: Arc::clone(&self.work),
+            failed: self.failed,
+            joint: self.joint.clone(),
+        }
+    }
+
     pub(super) fn single(work: Arc<W>, failed: u32, due: Option<Millis>) -> Self {
         Self {
             work,
@@ -45,18 +97,20 @@ pub(super) struct Lane<W> {
     pub(super) busy: bool,
     /// A worker has a job of this lane, overtaken by a revert or not.
     pub(super) out: bool,
-    /// What that job runs, with the failures before it; `None` if it was overtaken.
-    pub(super) running: Option<(Arc<W>, u32)>,
-    /// Ran, and waits for its commit, in order; with the failures before it.
-    pub(super) ahead: VecDeque<(Arc<W>, u32)>,
+    /// What that job runs; `None` if it was overtaken.
+    pub(super) running: Option<Taken<W>>,
+    /// Ran, and waits for its commit, in order.
+    pub(super) ahead: VecDeque<Taken<W>>,
     /// The newest state; `None` if the store has to be asked.
     pub(super) known: Option<Known>,
     /// The lane is parked until then.
     pub(super) due: Option<Millis>,
+    /// The generation of the last revert: jobs of earlier ones were overtaken.
+    pub(super) reverted: u64,
 }
 
 impl<W: Work> Lane<W> {
-    pub(super) fn new(known: Option<Known>) -> Self {
+    pub(super) fn new(known: Option<Known>, generation: u64) -> Self {
         Self {
             waiting: VecDeque::new(),
             busy: false,
@@ -65,18 +119,20 @@ impl<W: Work> Lane<W> {
             ahead: VecDeque::new(),
             known,
             due: None,
+            reverted: generation,
         }
     }
 
     /// Puts what ran ahead, and what runs, back to the front, forgets the state, and answers what is not run again.
-    pub(super) fn revert(&mut self) -> Vec<Arc<W>> {
+    pub(super) fn revert(&mut self, generation: u64, runs_again: fn(&W) -> bool) -> Vec<Arc<W>> {
+        self.reverted = generation;
         let mut dropped = Vec::new();
         let mut again = VecDeque::new();
-        for (work, failed) in self.ahead.drain(..).chain(self.running.take()) {
-            if work.runs_again() {
-                again.push_back(Queued::single(work, failed, None));
+        for taken in self.ahead.drain(..).chain(self.running.take()) {
+            if runs_again(&taken.work) {
+                again.push_back(taken.queued());
             } else {
-                dropped.push(work);
+                dropped.push(taken.work);
             }
         }
         if !again.is_empty() || !dropped.is_empty() {
@@ -88,10 +144,10 @@ impl<W: Work> Lane<W> {
         dropped
     }
 
-    /// The worker's job came back: the lane is free.
-    pub(super) fn release(&mut self) {
+    /// The worker's job came back: the lane is free. Returns what the job ran, unless it was overtaken.
+    pub(super) fn release(&mut self) -> Option<Taken<W>> {
         self.busy = false;
         self.out = false;
-        self.running = None;
+        self.running.take()
     }
 }

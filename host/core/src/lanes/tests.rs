@@ -31,9 +31,14 @@ fn lane(key: u8) -> LaneKey {
 enum Step {
     Offer(u8, PartitionIx),
     Take,
-    Finish { which: usize, fails: bool },
+    Finish {
+        which: usize,
+        fails: bool,
+    },
     Commit(usize),
     Revert,
+    /// Somebody else has changed the state of a key.
+    Elsewhere(u8),
     Purge(PartitionIx),
     Pass(Millis),
 }
@@ -45,6 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (any::<usize>(), prop::bool::weighted(0.2)).prop_map(|(which, fails)| Step::Finish { which, fails }),
         3 => (1..4usize).prop_map(Step::Commit),
         1 => Just(Step::Revert),
+        1 => (0..5u8).prop_map(Step::Elsewhere),
         1 => (0..2u32).prop_map(Step::Purge),
         2 => (1..30u64).prop_map(Step::Pass),
     ]
@@ -113,7 +119,7 @@ impl Model {
         let input = Arc::clone(&job.work);
         let stored = self.store.get(&input.key);
         let seen = job.slots[0].state.clone().unwrap_or_else(|| Known {
-            base: stored.map(|(_, revision)| (RowId(i64::from(input.key)), *revision)),
+            base: stored.map(|(_, revision)| Revision::new(u64::from(input.key), *revision)),
             document: stored.map(|(document, _)| Arc::clone(document)),
             ..Known::default()
         });
@@ -135,15 +141,28 @@ impl Model {
             let key = lane(input.key);
             let revision = self.store.get(&input.key).map_or(0, |(_, revision)| *revision);
             assert_eq!(
-                self.lanes.base(&key).map_or(0, |(_, revision)| revision),
+                self.lanes.base(&key).flatten().map_or(0, |base| base.parts().1),
                 revision,
                 "commit on a stale base"
             );
             self.store.insert(input.key, (document, revision + 1));
             self.lanes
-                .rebase(&key, Some((RowId(i64::from(input.key)), revision + 1)));
+                .rebase(&key, Some(Revision::new(u64::from(input.key), revision + 1)));
             self.lanes.committed(&key);
         }
+    }
+
+    /// Another host writes the state, which only it may number 0; a commit here has found that.
+    fn elsewhere(&mut self, key: u8) {
+        let (document, revision) = self
+            .store
+            .get(&key)
+            .map_or(("", 0), |(document, revision)| (document, *revision));
+        let document = format!("{document} 0").into();
+        self.store.insert(key, (document, revision + 1));
+        let reverted = self.lanes.refresh([lane(key)]);
+        assert_eq!(reverted, [lane(key)].into());
+        self.units.retain(|(input, _)| input.key != key);
     }
 
     fn purge(&mut self, partition: PartitionIx) {
@@ -151,7 +170,7 @@ impl Model {
             let out = model
                 .jobs
                 .iter()
-                .filter(|job| job.work.key == key && job.generation == model.lanes.generation);
+                .filter(|job| job.work.key == key && model.lanes.is_current(job));
             let mut kept: Vec<u32> = out.map(|job| job.work.sequence).collect();
             kept.extend(
                 model
@@ -216,6 +235,7 @@ fn stored_sequences(store: &HashMap<u8, (Arc<str>, u64)>, key: u8) -> Vec<u32> {
     document
         .split_whitespace()
         .map(|number| number.parse().unwrap())
+        .filter(|number| *number > 0)
         .collect()
 }
 
@@ -233,6 +253,7 @@ proptest! {
                     model.units.clear();
                     model.lanes.revert();
                 }
+                Step::Elsewhere(key) => model.elsewhere(key),
                 Step::Purge(partition) => model.purge(partition),
                 Step::Pass(millis) => model.now += millis,
             }
@@ -314,4 +335,69 @@ fn a_parked_lane_lets_others_pass_and_keeps_its_order() {
     let again = lanes.take(100).unwrap();
     assert_eq!((again.work.sequence, again.failed), (1, 1));
     assert_eq!(lanes.parked(1).records, 0);
+}
+
+/// A request holds both lanes, and an event of lane 2 ran ahead on it.
+#[test]
+fn work_of_several_lanes_runs_again_in_all_of_them_and_other_lanes_go_on() {
+    let keep = || Change {
+        seen: Some(Known::default()),
+        change: StateChange::Keep,
+    };
+    let mut lanes = Lanes::new(1000);
+    let names = [lane(1), lane(2)];
+    let works: Vec<_> = (0..4).map(|_| Arc::new(Request)).collect();
+    lanes.offer_joint(&names, &works[0]);
+    lanes.offer(lane(2), Arc::clone(&works[1]), 0, None);
+    lanes.offer(lane(3), Arc::clone(&works[2]), 0, None);
+    let third = lanes.take(0).filter(|job| Arc::ptr_eq(&job.work, &works[0]));
+    assert!(lanes.ran(third.unwrap(), vec![keep(), keep()]));
+    let other = lanes.take(0).unwrap();
+    assert!(Arc::ptr_eq(&other.work, &works[2]));
+    // Taken, and overtaken while it runs.
+    let running = lanes.take(0).unwrap();
+    assert!(Arc::ptr_eq(&running.work, &works[1]));
+    lanes.offer_joint(&[lane(2), lane(3)], &works[3]);
+    assert_eq!(lanes.refresh([lane(1)]), [lane(1), lane(2)].into());
+    assert!(lanes.ran(other, vec![keep()]), "its lane was not concerned");
+    assert!(lanes.take(0).is_none(), "a worker still has a job of lane 2");
+    assert!(!lanes.ran(running, vec![keep()]));
+    for (work, count) in [(&works[0], 2), (&works[1], 1), (&works[3], 2)] {
+        let job = lanes.take(0).unwrap();
+        assert!(Arc::ptr_eq(&job.work, work) && job.slots.len() == count);
+        assert!(lanes.ran(job, (0..count).map(|_| keep()).collect()));
+    }
+    assert!(lanes.take(0).is_none());
+}
+
+/// Work that waits at the head of one lane, and in front of which something is put back, waits behind that.
+#[test]
+fn work_that_had_arrived_at_the_head_of_a_lane_waits_behind_what_runs_again() {
+    let keep = || Change {
+        seen: Some(Known::default()),
+        change: StateChange::Keep,
+    };
+    for ready in [true, false] {
+        let mut lanes = Lanes::new(1000);
+        let (first, blocker, joint) = (Arc::new(Request), Arc::new(Request), Arc::new(Request));
+        lanes.offer(lane(1), Arc::clone(&first), 0, None);
+        let job = lanes.take(0).unwrap();
+        assert!(lanes.ran(job, vec![keep()]));
+        if !ready {
+            lanes.offer(lane(2), Arc::clone(&blocker), 0, None);
+        }
+        let blocking = lanes.take(0);
+        lanes.offer_joint(&[lane(1), lane(2)], &joint);
+        lanes.refresh([lane(1)]);
+        let again = lanes.take(0).unwrap();
+        assert!(Arc::ptr_eq(&again.work, &first), "ready: {ready}");
+        assert!(lanes.take(0).is_none());
+        assert!(lanes.ran(again, vec![keep()]));
+        if let Some(blocking) = blocking {
+            assert!(lanes.take(0).is_none());
+            assert!(lanes.ran(blocking, vec![keep()]));
+        }
+        assert!(Arc::ptr_eq(&lanes.take(0).unwrap().work, &joint), "ready: {ready}");
+        assert!(lanes.take(0).is_none());
+    }
 }

@@ -80,6 +80,14 @@ const COUNTERS: &[(&str, &str)] = &[
         "Group commits that failed; what they held is run again",
     ),
     (
+        "sandman_commit_conflicts_total",
+        "Group commits that were overtaken by another host's; what stood on changed states is run again",
+    ),
+    (
+        "sandman_commit_reruns_total",
+        "Units that were run again after such a commit",
+    ),
+    (
         "sandman_relay_transaction_failures_total",
         "Relay transactions that failed and were tried again",
     ),

@@ -6,11 +6,11 @@ use parking_lot::MutexGuard;
 
 use crate::clock;
 use sandman_core::faults::{self, Step};
-use sandman_core::store::{Committed, OutboxBatch, StoreError};
+use sandman_core::store::{CommitResult, Committed, OutboxBatch, ShardPublished, StoreError};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::{Answer, Input};
 
-use super::fold::{Batch, fold};
+use super::fold::{Batch, Standings, fold};
 use super::{Pipeline, Shared};
 
 /// How long the relay's news may wait for units to be committed with, rather than cost a commit of their own.
@@ -32,16 +32,20 @@ impl Pipeline {
             faults::alter(Step::Folded, &mut batch.commit);
             // What only looked costs no write, unless the store has to show that it can write again.
             let written = match batch.commit.is_empty() && self.store_fault.lock().is_none() {
-                true => Ok(Committed::default()),
+                true => Ok(CommitResult::Committed(Committed::default())),
                 false => self.store.commit(&batch.commit, now),
             };
             faults::at(Step::Committed);
             match written {
-                Ok(committed) => {
+                Ok(CommitResult::Committed(committed)) => {
                     *self.store_fault.lock() = None;
                     self.meters.commit_units.record(batch.units.len() as f64);
                     self.meters.commit_seconds.record(began.elapsed());
                     self.settle(batch, committed, now);
+                }
+                Ok(CommitResult::Conflict(conflict)) => {
+                    *self.store_fault.lock() = None;
+                    self.rerun(batch, &conflict);
                 }
                 Err(error @ StoreError::Unavailable(_)) => {
                     self.meters.commit_failures.increment(1);
@@ -73,10 +77,12 @@ impl Pipeline {
                 continue;
             }
             if shared.stopping {
-                shared.published?;
+                if shared.published.is_empty() {
+                    return None;
+                }
                 break;
             }
-            if shared.published.is_some() {
+            if !shared.published.is_empty() {
                 if self.committable.wait_for(&mut shared, NEWS_WAIT).timed_out() {
                     break;
                 }
@@ -116,8 +122,13 @@ impl Pipeline {
             .max(1);
         let units: Vec<_> = shared.units.drain(..count.min(shared.units.len())).collect();
         shared.committing = !units.is_empty();
-        let mut batch = fold(units, &shared.lanes, &shared.partitions, &self.registry);
-        batch.commit.published = shared.published.take();
+        let standings = Standings {
+            lanes: &shared.lanes,
+            partitions: &shared.partitions,
+            registry: &self.registry,
+        };
+        let mut batch = fold(units, &standings, self.store.is_shared());
+        batch.commit.published = std::mem::take(&mut shared.published);
         batch.commit.letters_bound = self.options.dead_letters;
         batch
     }
@@ -139,26 +150,36 @@ impl Pipeline {
         let Batch {
             commit, states, units, ..
         } = batch;
-        if let Some((number, bytes)) = committed.batch {
+        let published = !commit.published.is_empty();
+        // Where there are several shards, or several hosts, the relays read the store.
+        if let [batch] = committed.batches[..]
+            && self.store.shards() == 1
+            && !self.store.is_shared()
+        {
             let records = commit.outbox;
             self.outbox_buffer.lock().put(OutboxBatch {
-                number,
+                number: batch.number,
                 committed_millis,
                 records,
-                bytes,
+                bytes: batch.bytes,
             });
-            // A full channel means that the relay has been told already.
-            self.bell.try_send(()).ok();
         }
         if committed.letters_gone > 0 {
             self.meters.letters_gone.increment(committed.letters_gone);
         }
+        committed.batches.iter().for_each(|batch| self.ring(batch.shard.0));
+        // A store that cannot say fails the next commit; until then the old size will do.
+        let outbox = match published || !committed.batches.is_empty() {
+            true => self.store.backlog().ok(),
+            false => None,
+        };
         let now = clock::wall_millis();
         let mut shared = self.shared.lock();
         shared.committing = false;
-        for (lane, row) in states.iter().zip(committed.rows) {
-            shared.lanes.rebase(lane, row);
+        for (lane, revision) in states.iter().zip(committed.revisions) {
+            shared.lanes.rebase(lane, revision);
         }
+        shared.outbox = outbox.unwrap_or(shared.outbox);
         let mut answers = Vec::new();
         for unit in units {
             self.release(&mut shared, &unit, now);
@@ -172,12 +193,6 @@ impl Pipeline {
                 if let Some(write) = remember {
                     shared.remembered.remove(&(write.key, write.idempotency_key));
                 }
-            }
-        }
-        if committed.batch.is_some() || commit.published.is_some() {
-            // A store that cannot say fails the next commit; until then the old size will do.
-            if let Ok(size) = self.store.outbox_size() {
-                shared.outbox = size;
             }
         }
         self.wake_workers(&mut shared);
@@ -246,13 +261,10 @@ impl Pipeline {
         let mut shared = self.shared.lock();
         shared.committing = false;
         // What the relay published is told again with the next commit.
-        shared.published = shared.published.max(batch.commit.published);
-        let mut units = batch.units;
-        let mut records = batch.commit.outbox.into_iter();
-        for (unit, count) in units.iter_mut().zip(batch.counts) {
-            unit.records = records.by_ref().take(count).collect();
+        for published in &batch.commit.published {
+            tell(&mut shared.published, *published);
         }
-        self.revert(&mut shared, units);
+        self.revert(&mut shared, batch.into_units());
         if !shared.stopping {
             // New units gather meanwhile; only a stop cuts the pause short.
             let until = Instant::now() + self.options.store_pause;
@@ -293,5 +305,14 @@ impl Pipeline {
             self.purge(shared, ix);
         }
         self.wake_workers(shared);
+    }
+}
+
+/// Adds what is published of a shard to what the next commit says.
+pub(super) fn tell(all: &mut Vec<ShardPublished>, news: ShardPublished) {
+    match all.iter_mut().find(|known| known.shard == news.shard) {
+        Some(known) if (known.epoch, known.batch) < (news.epoch, news.batch) => *known = news,
+        Some(_) => {}
+        None => all.push(news),
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! Pure, so that it can be checked without a store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::registry::Registry;
 use sandman_core::lanes::{LaneKey, Lanes, PartitionIx, Work};
 use sandman_core::outcome::StateChange;
 use sandman_core::progress::{Progress, Span};
 use sandman_core::recent::RecentEvents;
-use sandman_core::store::{AttemptWrite, Attempts, Commit, ProgressWrite, StateWrite};
+use sandman_core::store::{AttemptWrite, Attempts, Commit, ProgressWrite, StateRead, StateWrite};
 use sandman_core::unit::{Finish, Unit};
 
 use super::partitions::Partitions;
@@ -26,15 +26,36 @@ pub(super) struct Batch {
     pub(super) counts: Vec<usize>,
 }
 
-/// Folds units, in the order in which they were produced. Units of different keys may stand in any order.
-pub(super) fn fold<W: Work>(units: Vec<Unit>, lanes: &Lanes<W>, partitions: &Partitions, registry: &Registry) -> Batch {
+impl Batch {
+    /// The units as they were before they were folded.
+    pub(super) fn into_units(self) -> Vec<Unit> {
+        let mut units = self.units;
+        let mut records = self.commit.outbox.into_iter();
+        for (unit, count) in units.iter_mut().zip(self.counts) {
+            unit.records = records.by_ref().take(count).collect();
+        }
+        units
+    }
+}
+
+/// Where states, partitions and handlers stand that units speak of.
+pub(super) struct Standings<'a, W> {
+    pub(super) lanes: &'a Lanes<W>,
+    pub(super) partitions: &'a Partitions,
+    pub(super) registry: &'a Registry,
+}
+
+/// Folds units, in the order in which they were produced. Units of different keys may stand in any order. With `reads`, the
+/// commit names the states as well that were read and kept.
+pub(super) fn fold<W: Work>(units: Vec<Unit>, standings: &Standings<'_, W>, reads: bool) -> Batch {
     let mut folding = Folding {
         batch: Batch::default(),
         written: HashMap::new(),
+        read: reads.then(HashSet::new),
         progress: HashMap::new(),
-        lanes,
-        partitions,
-        registry,
+        lanes: standings.lanes,
+        partitions: standings.partitions,
+        registry: standings.registry,
     };
     for mut unit in units {
         folding.unit(&mut unit);
@@ -47,6 +68,8 @@ struct Folding<'a, W> {
     batch: Batch,
     /// Where the write of each lane stands in the commit.
     written: HashMap<LaneKey, usize>,
+    /// Lanes whose states were read and kept, if that counts.
+    read: Option<HashSet<LaneKey>>,
     progress: HashMap<PartitionIx, Progress>,
     lanes: &'a Lanes<W>,
     partitions: &'a Partitions,
@@ -83,6 +106,9 @@ impl<W: Work> Folding<'_, W> {
 
     fn state(&mut self, lane: &LaneKey, change: &StateChange, recent: Option<&RecentEvents>) {
         if *change == StateChange::Keep && recent.is_none() {
+            if let Some(read) = &mut self.read {
+                read.insert(lane.clone());
+            }
             return;
         }
         let states = &mut self.batch.commit.states;
@@ -103,7 +129,7 @@ impl<W: Work> Folding<'_, W> {
         states.push(StateWrite {
             handler: handler.name.clone(),
             key: lane.key.clone(),
-            base: self.lanes.base(lane),
+            base: self.lanes.base(lane).flatten(),
             change: change.clone(),
             recent: recent.cloned(),
         });
@@ -130,11 +156,28 @@ impl<W: Work> Folding<'_, W> {
             handler: handler.name.clone(),
             partition: partition.name.clone(),
             offset,
+            epoch: partition.epoch,
             attempts,
         });
     }
 
+    /// Those that are written as well are compared there.
+    fn reads(&mut self) {
+        let read = self.read.take().unwrap_or_default().into_iter();
+        let reads = read.filter(|lane| !self.written.contains_key(lane)).filter_map(|lane| {
+            let handler = self.registry.get(lane.handler)?;
+            Some(StateRead {
+                handler: handler.name.clone(),
+                // Without a base nothing was read.
+                base: self.lanes.base(&lane)?,
+                key: lane.key,
+            })
+        });
+        self.batch.commit.reads = reads.collect();
+    }
+
     fn finish(mut self) -> Batch {
+        self.reads();
         for (ix, progress) in self.progress {
             let Some(partition) = self.partitions.get(ix) else {
                 continue;

@@ -27,22 +27,13 @@ impl Pipeline {
         if was == *is {
             return Ok(());
         }
-        let mut shared = self.shared.lock();
-        let of_topic =
-            |partition: &super::partitions::Partition| partition.handler == handler && partition.name.topic == *topic;
-        if shared
-            .partitions
-            .of(handler)
-            .any(|(_, partition)| of_topic(partition) && partition.assigned)
-        {
+        if self.has_of_topic(handler, topic) {
             return Err(IntakeError::NotYet(Arc::clone(topic)));
         }
-        let done = shared
-            .partitions
-            .of(handler)
-            .filter(|(_, partition)| of_topic(partition));
-        let progress: Vec<_> = done
-            .filter_map(|(_, partition)| Some((partition.name.clone(), partition.committed()?)))
+        let progress = self.store.progress(name)?.into_iter();
+        let progress: Vec<_> = progress
+            .filter(|(partition, _)| partition.topic == *topic)
+            .map(|(partition, progress)| (partition, progress.next()))
             .collect();
         match recreation {
             Recreation::Stop if !progress.is_empty() => {
@@ -64,15 +55,22 @@ impl Pipeline {
                     "the topic was deleted and made anew: it is handled from its beginning"
                 );
                 self.store.restart_topic(name, topic, is)?;
-                for (_, partition) in shared
-                    .partitions
-                    .iter_mut()
-                    .filter(|(_, partition)| of_topic(partition))
+                let mut shared = self.shared.lock();
+                let partitions = shared.partitions.iter_mut();
+                for (_, partition) in
+                    partitions.filter(|(_, known)| known.handler == handler && known.name.topic == *topic)
                 {
                     partition.restart();
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether this host has a partition of the topic.
+    fn has_of_topic(&self, handler: HandlerIx, topic: &Arc<str>) -> bool {
+        let shared = self.shared.lock();
+        let mut partitions = shared.partitions.of(handler);
+        partitions.any(|(_, partition)| partition.name.topic == *topic && partition.assigned)
     }
 }

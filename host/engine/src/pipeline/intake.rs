@@ -69,6 +69,15 @@ impl Intake for HandlerIntake {
         self.pipeline.resumed(self.handler)
     }
 
+    fn fenced(&self) -> Vec<TopicPartition> {
+        let shared = self.pipeline.shared.lock();
+        let fenced = shared.partitions.of(self.handler);
+        fenced
+            .filter(|(_, partition)| partition.fenced)
+            .map(|(_, partition)| partition.name.clone())
+            .collect()
+    }
+
     fn offsets(&self) -> Vec<(TopicPartition, i64)> {
         let shared = self.pipeline.shared.lock();
         let known = shared.partitions.of(self.handler);
@@ -93,17 +102,26 @@ impl Intake for HandlerIntake {
 impl Pipeline {
     fn assigned(&self, handler: HandlerIx, names: &[TopicPartition]) -> Result<Vec<Start>, StoreError> {
         let mut starts = Vec::with_capacity(names.len());
-        for name in names {
-            let attempts = match self.registry.get(handler) {
-                Some(handler) => self.store.attempts(&handler.name, name)?,
-                None => Vec::new(),
-            };
-            let mut shared = self.shared.lock();
+        let Some(known) = self.registry.get(handler) else {
+            return Ok(starts);
+        };
+        if self.has_work_of(handler, names) {
+            // What is left of an assignment before must not be committed under this one.
+            self.revoked(handler, names);
+        }
+        let assigned = self.store.assign(&known.name, names)?;
+        let mut shared = self.shared.lock();
+        if self.store.is_shared() {
+            // Most of them have changed while somebody else had the partitions; those that are in use are compared at the
+            // commit.
+            shared.lanes.forget_idle(handler);
+        }
+        for (name, assigned) in names.iter().zip(assigned) {
             let ix = shared.partitions.enter(handler, name, None);
             let Some(partition) = shared.partitions.get_mut(ix) else {
                 continue;
             };
-            partition.assign(attempts);
+            partition.assign(assigned);
             starts.push(
                 partition
                     .progress
@@ -287,6 +305,14 @@ impl Pipeline {
                 self.purge(&mut shared, *ix);
             }
         }
+    }
+
+    /// Whether anything of these partitions is in memory.
+    fn has_work_of(&self, handler: HandlerIx, names: &[TopicPartition]) -> bool {
+        let shared = self.shared.lock();
+        let known = names.iter().filter_map(|name| shared.partitions.find(handler, name));
+        let mut known = known.filter_map(|ix| shared.partitions.get(ix));
+        known.any(|partition| partition.in_flight > 0 || partition.noting > 0)
     }
 
     /// From here on nothing new of these partitions begins.

@@ -8,17 +8,20 @@ use sandman_core::broker::Extent;
 use sandman_core::event::TopicPartition;
 use sandman_core::lanes::{HandlerIx, PartitionIx};
 use sandman_core::progress::{Progress, Span};
-use sandman_core::store::Attempts;
+use sandman_core::store::{Assigned, Attempts, Epoch};
 
 /// One partition of one handler.
 #[derive(Debug)]
 pub(super) struct Partition {
     pub(super) handler: HandlerIx,
     pub(super) name: TopicPartition,
-    /// Raised with each assignment.
-    pub(super) epoch: u64,
+    /// Of the last assignment to this host.
+    pub(super) epoch: Epoch,
     pub(super) assigned: bool,
-    /// What is committed; `None` until the first record of a partition that was never read.
+    /// The store has refused a commit of it: it was assigned anew, to another host or under another name of this one.
+    pub(super) fenced: bool,
+    /// What is committed, as the last assignment found it and this host has gone on since; `None` until the first record of
+    /// a partition that was never read.
     pub(super) progress: Option<Progress>,
     /// Where a partition began that was never read before.
     began: Option<i64>,
@@ -48,13 +51,20 @@ pub(super) enum Arrival {
 }
 
 impl Partition {
-    pub(super) fn assign(&mut self, attempts: Vec<Attempts>) {
-        self.epoch += 1;
-        if !self.is_settled() {
+    /// Begins an assignment with what the store knows.
+    pub(super) fn assign(&mut self, assigned: Assigned) {
+        let Assigned {
+            epoch,
+            progress,
+            attempts,
+        } = assigned;
+        if !self.is_settled() || self.progress != progress {
             // What was received and is not done is there to be read again.
             self.read_to = None;
         }
+        (self.epoch, self.progress, self.began) = (epoch, progress, None);
         self.assigned = true;
+        self.fenced = false;
         self.held = false;
         self.received = self.progress.as_ref().map(Progress::next);
         self.attempts = attempts
@@ -155,8 +165,9 @@ impl Partitions {
         self.list.push(Partition {
             handler,
             name: name.clone(),
-            epoch: 0,
+            epoch: Epoch::default(),
             assigned: false,
+            fenced: false,
             progress,
             began: None,
             received: None,
@@ -201,6 +212,14 @@ mod tests {
         Extent { first, end }
     }
 
+    fn again(partition: &mut Partition) {
+        let progress = partition.progress.clone();
+        partition.assign(Assigned {
+            progress,
+            ..Assigned::default()
+        });
+    }
+
     /// A partition of which the store knows this, assigned.
     fn assigned(progress: Option<i64>) -> Partition {
         let mut partitions = Partitions::default();
@@ -210,7 +229,7 @@ mod tests {
         };
         partitions.enter(0, &name, progress.map(Progress::starting_at));
         let mut partition = partitions.list.remove(0);
-        partition.assign(Vec::new());
+        again(&mut partition);
         partition
     }
 
@@ -253,7 +272,7 @@ mod tests {
         partition.assigned = false;
         assert_eq!(partition.waiting(extent(0, 8)), 0, "control records, as was seen");
         assert_eq!(partition.waiting(extent(0, 9)), 1);
-        partition.assign(Vec::new());
+        again(&mut partition);
         assert_eq!(partition.waiting(extent(0, 8)), 0);
         assert!(matches!(partition.arrive(8), Arrival::New(_)));
         handle(&mut partition, 9);
@@ -266,7 +285,7 @@ mod tests {
             5,
             "6 to 12, but for the one that is done"
         );
-        partition.assign(Vec::new());
+        again(&mut partition);
         assert_eq!(partition.waiting(extent(0, 12)), 5);
     }
 
@@ -280,7 +299,7 @@ mod tests {
         let ix = partitions.enter(0, &name, None);
         let partition = partitions.get_mut(ix).unwrap();
         assert_eq!(partition.arrive(5), Arrival::Stale, "not assigned");
-        partition.assign(Vec::new());
+        again(partition);
         let Arrival::New(first) = partition.arrive(5) else {
             panic!("new")
         };
@@ -291,7 +310,7 @@ mod tests {
         assert_eq!(partition.arrive(8), Arrival::Stale, "received before");
         assert_eq!(partition.committed(), None, "nothing is");
         partition.progress.as_mut().unwrap().complete(second);
-        partition.assign(Vec::new());
+        again(partition);
         assert!(matches!(partition.arrive(5), Arrival::New(_)));
         assert_eq!(partition.arrive(8), Arrival::Known);
         assert!(matches!(partition.arrive(9), Arrival::New(Span { start: 9, end: 10 })));

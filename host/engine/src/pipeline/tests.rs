@@ -2,6 +2,7 @@
 
 mod assignments;
 mod careful;
+mod conflicts;
 mod duplicates;
 mod flaky;
 mod recreated;
@@ -262,6 +263,7 @@ fn check(store: &Flaky, log: &BTreeMap<i32, Vec<Record>>) {
         );
     }
     assert!(tables.attempts.is_empty(), "attempts of records that are done");
+    assert!(store.is_shared() || tables.conflicts == 0, "nobody else writes here");
 }
 
 #[test]

@@ -190,7 +190,7 @@ fn done_with(seen: Known, change: StateChange, unit: Unit) -> LaneResult {
 pub(super) fn load(store: &dyn Store, handler: &Handler, key: &str) -> Result<Known, StoreError> {
     let stored = store.state(&handler.name, key)?;
     Ok(stored.map_or_else(Known::default, |stored| Known {
-        base: Some((stored.row, stored.revision)),
+        base: Some(stored.revision),
         document: stored.document,
         recent: stored.recent,
     }))

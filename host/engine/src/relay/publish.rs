@@ -41,7 +41,7 @@ impl Relay {
         let Some(Open { after, .. }) = standing.open else {
             return Ok(Did::Publish);
         };
-        let mut batches = self.pipeline.outgoing(after, most)?;
+        let mut batches = self.pipeline.outgoing(self.lease.shard, after, most)?;
         let Some(last) = batches.last().map(|batch| batch.number) else {
             return Ok(Did::Nothing);
         };
@@ -90,7 +90,7 @@ impl Relay {
         else {
             return Ok(false);
         };
-        let mut batches = self.store.outbox(after, most)?;
+        let mut batches = self.store.outbox(self.lease.shard, after, most)?;
         batches.retain(|waiting| waiting.number <= batch);
         let to = batches.last().map_or(batch, |last| last.number);
         fit(&mut batches, &standing.held);
@@ -180,7 +180,7 @@ impl Relay {
     fn tell_published(&self, standing: &mut Standing, batch: BatchNo) {
         let published = standing.held.published(batch);
         standing.knows.told = standing.knows.told.max(published);
-        self.pipeline.published(published);
+        self.published(published);
     }
 
     fn tell_held(&self, held: &Held) {

@@ -194,7 +194,7 @@ fn relay(cluster: &Shared, store: &Arc<Shelf>) -> Relay {
     };
     let registry = Arc::new(Registry::new(Vec::new()));
     let store = Arc::clone(store) as Arc<dyn Store>;
-    let (pipeline, bell) = Pipeline::new(
+    let (pipeline, mut bells) = Pipeline::new(
         options,
         registry,
         Arc::clone(&store),
@@ -206,8 +206,9 @@ fn relay(cluster: &Shared, store: &Arc<Shelf>) -> Relay {
         deployment: "d".into(),
         adopt: false,
         store,
+        lease: ShardLease::default(),
         pipeline,
-        bell,
+        bell: bells.remove(0),
         meters,
         alarm,
         drain: Arc::default(),

@@ -108,7 +108,7 @@ impl Relay {
                 (Ok(Resume::Claim { batch, .. }), _) => self.cursor(*batch),
                 (_, cursor) => cursor.unwrap_or_else(|| self.cursor(0)),
             };
-            let told = self.store.outbox_size()?.published.max(knows.told);
+            let told = self.store.outbox_size(self.lease.shard)?.published.max(knows.told);
             let unended = unended(&found, (size.published, told), after, open);
             let behind = matches!(found, Err(CursorRefusal::CursorBehind { .. }));
             match next(behind, unended, waited, since) {
@@ -190,7 +190,7 @@ impl Relay {
             .min()
             .unwrap_or(last.batch);
         while at < last.batch {
-            let batches = self.store.outbox(at, TRANSACTION_BYTES)?;
+            let batches = self.store.outbox(self.lease.shard, at, TRANSACTION_BYTES)?;
             let Some(newest) = batches.last() else {
                 break;
             };

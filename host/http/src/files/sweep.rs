@@ -12,7 +12,7 @@ use super::folder::{Folder, Found};
 use super::held::Held;
 use super::ledger::Ledger;
 use super::names::Names;
-use sandman_core::store::{RowId, Store, StoreError};
+use sandman_core::store::{ScanPosition, Store, StoreError};
 use sandman_engine::clock;
 use sandman_engine::meters::HttpMeters;
 
@@ -141,7 +141,7 @@ impl Sweep {
 
     /// The names of files in all committed states.
     fn named(&self, stopped: &dyn Fn() -> bool) -> Result<Names, SweepError> {
-        let (mut names, mut after) = (Names::default(), RowId(0));
+        let (mut names, mut after) = (Names::default(), ScanPosition::default());
         loop {
             if stopped() {
                 return Err(SweepError::Stopped);

@@ -9,7 +9,7 @@ use super::line::{Line, Rules};
 use super::progress::Progress;
 use super::{Import, ImportError, Standing};
 use sandman_core::outcome::StateChange;
-use sandman_core::store::{Commit, StateWrite, Store};
+use sandman_core::store::{Commit, CommitResult, StateWrite, Store};
 use sandman_engine::clock;
 
 /// States of one commit; more would not be faster, and would be lost together.
@@ -56,7 +56,7 @@ impl Import<'_> {
             let base = match self.standing(store, &line).map_err(failed)? {
                 Standing::Same => continue,
                 Standing::New(base) => base,
-                Standing::Other(row, revision) if self.overwrite => Some((row, revision)),
+                Standing::Other(revision) if self.overwrite => Some(revision),
                 Standing::Other(..) => return Err(changed()),
             };
             let Line { key, state } = line;
@@ -105,8 +105,10 @@ impl Writing<'_> {
         }
         let written = self.written;
         let failed = |source| ImportError::Store { written, source };
-        self.store.commit(&commit, clock::wall_millis()).map_err(failed)?;
-        self.written += count;
+        match self.store.commit(&commit, clock::wall_millis()).map_err(failed)? {
+            CommitResult::Committed(_) => self.written += count,
+            CommitResult::Conflict(_) => return Err(ImportError::Changed { written }),
+        }
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::ErrorCode;
 
-use sandman_core::store::StoreError;
+use sandman_core::store::{CommitConflict, StoreError};
 
 /// What went wrong inside the store, before the store's name is put to it.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(super) enum SqliteFault {
     Unknown(rusqlite::Error),
     /// What was read makes no sense.
     Damaged(String),
+    /// What a commit was made from has changed; it is an outcome and no error.
+    Overtaken(CommitConflict),
     /// Somebody else wrote.
     Conflict { what: &'static str, detail: String },
     /// The caller asked for something that the store cannot do; nothing was changed.
@@ -36,6 +38,10 @@ impl SqliteFault {
                 hint(&error)
             )),
             Self::Damaged(detail) => StoreError::Failed(format!("{name} is damaged: {detail}")),
+            Self::Overtaken(conflict) => StoreError::Conflict {
+                what: "state",
+                detail: format!("{} states", conflict.states.len()),
+            },
             Self::Conflict { what, detail } => StoreError::Conflict { what, detail },
             Self::Refused(detail) => StoreError::Failed(format!("{name}: {detail}")),
         }

@@ -13,8 +13,8 @@ use sandman_core::store::BatchNo;
 /// The store's counters, as the last commit left them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ledger {
-    /// How often the store was opened. It makes assignment epochs, which every process counts from 1, comparable over
-    /// restarts, and shows when a second process got past the lock.
+    /// How often the store was opened. It makes the assignment epochs of a run higher than those of all runs before, and
+    /// shows when a second process got past the lock.
     pub(super) generation: i64,
     /// The newest batch ever committed; kept apart from the outbox, which may be empty.
     pub(super) last: BatchNo,

@@ -175,6 +175,7 @@ pub(super) const HANDLERS: &str = "SELECT name, id FROM handler";
 pub(super) const ADD_HANDLER: &str = "INSERT INTO handler (name) VALUES (?1)";
 
 pub(super) const STATE: &str = "SELECT id, revision, document, recent FROM state WHERE handler = ?1 AND key = ?2";
+pub(super) const REVISION: &str = "SELECT id, revision FROM state WHERE handler = ?1 AND key = ?2";
 pub(super) const DOCUMENTS: &str = "SELECT id, document FROM state WHERE id > ?1 ORDER BY id LIMIT ?2";
 pub(super) const ADD_STATE: &str = "INSERT INTO state (id, handler, key, revision, document, recent) VALUES (?1, ?2, ?3, 1, ?4, ?5) ON CONFLICT DO NOTHING";
 pub(super) const SET_STATE: &str =
@@ -200,6 +201,7 @@ pub(super) const TAKE_DOCUMENT: &str = "
 pub(super) const DROP_RECENT: &str = "DELETE FROM state INDEXED BY state_recent WHERE id < 0 AND changed < ?1";
 
 pub(super) const PROGRESS: &str = "SELECT topic, partition, done FROM progress WHERE handler = ?1";
+pub(super) const PROGRESS_OF: &str = "SELECT done FROM progress WHERE handler = ?1 AND topic = ?2 AND partition = ?3";
 pub(super) const SET_PROGRESS: &str = "
     INSERT INTO progress (handler, topic, partition, generation, epoch, done) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT DO UPDATE SET generation = excluded.generation, epoch = excluded.epoch, done = excluded.done
@@ -221,7 +223,7 @@ pub(super) const DROP_ATTEMPTS: &str =
 
 pub(super) const ANSWER: &str =
     "SELECT digest, status, body FROM answers WHERE key = ?1 AND idempotency_key = ?2 AND committed >= ?3";
-pub(super) const ADD_ANSWER: &str = "INSERT OR REPLACE INTO answers VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+pub(super) const ADD_ANSWER: &str = "INSERT INTO answers VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
 pub(super) const DROP_ANSWERS: &str = "DELETE FROM answers WHERE committed < ?1";
 
 pub(super) const VERSIONS_OF: &str =

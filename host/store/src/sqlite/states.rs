@@ -7,12 +7,16 @@
 
 use rusqlite::{Connection, params};
 
-use super::fault::{SqliteFault, to_sql};
+use super::fault::{SqliteFault, from_sql, to_sql};
 use super::ledger::{Ledger, NewHandlers};
 use super::schema;
 use sandman_core::outcome::StateChange;
 use sandman_core::recent::RecentEvents;
-use sandman_core::store::{RECENT_MILLIS, RowId, StateWrite};
+use sandman_core::store::{CommitConflict, RECENT_MILLIS, Revision, StateKey, StateWrite};
+
+/// A row's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RowId(i64);
 
 /// Where a row is, and how often it was written.
 type Place = (RowId, u64);
@@ -48,26 +52,37 @@ pub(super) struct StateWriter<'a, 'c> {
     pub(super) ledger: &'a mut Ledger,
     /// Milliseconds since 1970.
     pub(super) now: i64,
+    /// States that are not at the revision that the commit names.
+    pub(super) stale: &'a mut Vec<StateKey>,
 }
 
 impl StateWriter<'_, '_> {
-    /// The row and the revision of each afterwards; `None` where nothing is stored of the key.
-    pub(super) fn write(mut self, states: &[StateWrite]) -> Result<Vec<Option<Place>>, SqliteFault> {
-        let mut places = Vec::with_capacity(states.len());
+    /// The revision of each afterwards; `None` where nothing is stored of the key.
+    pub(super) fn write(mut self, states: &[StateWrite]) -> Result<Vec<Option<Revision>>, SqliteFault> {
+        let mut revisions = Vec::with_capacity(states.len());
+        let mut is_any_recent = false;
         for write in states {
             let change = RowChange::of(write);
-            let place = match write.base {
+            let written = match write.base.map(place) {
                 None => self.insert(write, &change),
                 Some(base) if is_state(base.0) => self.change_state(base, write, &change),
                 Some(base) => self.change_recent(base, write, &change),
             };
-            places.push(place?);
+            let place = match written {
+                Err(SqliteFault::Overtaken(conflict)) => {
+                    self.stale.extend(conflict.states);
+                    None
+                }
+                place => place?,
+            };
+            is_any_recent |= place.is_some_and(|(row, _)| !is_state(row));
+            revisions.push(place.map(|(row, version)| Revision::new(row.0.cast_unsigned(), version)));
         }
-        if places.iter().flatten().any(|(row, _)| !is_state(*row)) {
+        if is_any_recent {
             let mut drop = self.connection.prepare_cached(schema::DROP_RECENT)?;
             drop.execute(params![self.now - RECENT_MILLIS])?;
         }
-        Ok(places)
+        Ok(revisions)
     }
 
     fn change_state(
@@ -78,7 +93,7 @@ impl StateWriter<'_, '_> {
     ) -> Result<Option<Place>, SqliteFault> {
         let was = to_sql(revision);
         let changed = match change {
-            RowChange::Nothing => return Ok(write.base),
+            RowChange::Nothing => return Ok(Some((row, revision))),
             RowChange::Document(document, None) => {
                 let mut set = self.connection.prepare_cached(schema::SET_STATE)?;
                 set.execute(params![row.0, was, document])?
@@ -120,7 +135,7 @@ impl StateWriter<'_, '_> {
     ) -> Result<Option<Place>, SqliteFault> {
         let was = to_sql(revision);
         match change {
-            RowChange::Nothing => return Ok(write.base),
+            RowChange::Nothing => return Ok(Some((row, revision))),
             RowChange::Document(document, recent) => {
                 let mut give = self.connection.prepare_cached(schema::GIVE_DOCUMENT)?;
                 let state = RowId(self.ledger.next_row);
@@ -138,7 +153,7 @@ impl StateWriter<'_, '_> {
             RowChange::NoDocument(None) => {
                 let mut find = self.connection.prepare_cached(schema::HAS_ROW)?;
                 if find.exists(params![row.0, was])? {
-                    return Ok(write.base);
+                    return Ok(Some((row, revision)));
                 }
             }
         }
@@ -179,18 +194,32 @@ impl StateWriter<'_, '_> {
 }
 
 /// Whether the row has a document.
-pub(super) fn is_state(row: RowId) -> bool {
+fn is_state(row: RowId) -> bool {
     row.0 > 0
 }
 
-/// Names the row and not the key: the key is a user.
+fn place(revision: Revision) -> Place {
+    let (row, version) = revision.parts();
+    (RowId(row.cast_signed()), version)
+}
+
+/// The revision of a row as it stands in the file.
+pub(super) fn revision(row: i64, version: i64) -> Revision {
+    Revision::new(row.cast_unsigned(), from_sql(version))
+}
+
+/// Whether the row of this revision has a document.
+pub(super) fn has_document(revision: Revision) -> bool {
+    is_state(place(revision).0)
+}
+
 fn newer_state(write: &StateWrite) -> SqliteFault {
-    let handler = &write.handler;
-    SqliteFault::Conflict {
-        what: "state",
-        detail: match write.base {
-            Some((row, revision)) => format!("handler {handler}, row {} is not at revision {revision}", row.0),
-            None => format!("handler {handler}, a key that had no state has one"),
-        },
-    }
+    let stale = StateKey {
+        handler: write.handler.clone(),
+        key: write.key.clone(),
+    };
+    SqliteFault::Overtaken(CommitConflict {
+        states: vec![stale],
+        ..CommitConflict::default()
+    })
 }

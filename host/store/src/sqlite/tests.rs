@@ -18,7 +18,10 @@ use super::*;
 use sandman_core::event::{Header, Headers, OutRecord};
 use sandman_core::outcome::StateChange;
 use sandman_core::recent::EventHash;
-use sandman_core::store::{AttemptWrite, ProgressWrite, RECENT_MILLIS, StateWrite, VersionStore};
+use sandman_core::store::{
+    AttemptWrite, CommitConflict, Committed, CommittedBatch, ProgressWrite, RECENT_MILLIS, Revision, ShardPublished,
+    StateWrite, VersionStore,
+};
 
 /// A store in a folder that goes with it.
 struct Scene {
@@ -51,7 +54,7 @@ impl Scene {
     }
 
     fn commit(&self, commit: Commit) -> Committed {
-        self.store().commit(&commit, 7).unwrap()
+        committed(self.store(), &commit)
     }
 
     /// Stops a commit just before it becomes durable, runs `meanwhile`, and gives the commit up.
@@ -78,6 +81,43 @@ impl Scene {
     }
 }
 
+fn committed(store: &SqliteStore, commit: &Commit) -> Committed {
+    match store.commit(commit, 7).unwrap() {
+        CommitResult::Committed(committed) => committed,
+        CommitResult::Conflict(conflict) => panic!("{conflict:?}"),
+    }
+}
+
+fn conflict(store: &SqliteStore, commit: &Commit) -> CommitConflict {
+    match store.commit(commit, 7).unwrap() {
+        CommitResult::Committed(committed) => panic!("{committed:?}"),
+        CommitResult::Conflict(conflict) => conflict,
+    }
+}
+
+/// The number and the size of the batch that a commit made.
+fn batch_of(committed: &Committed) -> Option<(BatchNo, u64)> {
+    let number = |batch: &CommittedBatch| (batch.number, batch.bytes);
+    committed.batches.first().map(number)
+}
+
+fn size(store: &SqliteStore) -> OutboxSize {
+    store.backlog().unwrap()
+}
+
+fn outbox(store: &SqliteStore, after: BatchNo, bytes: u64) -> Vec<OutboxBatch> {
+    store.outbox(Shard::default(), after, bytes).unwrap()
+}
+
+/// The attempts of partition 0, without an assignment.
+fn attempts(store: &SqliteStore) -> Vec<Attempts> {
+    let found = store.read(|connection| {
+        let id = store.handlers.id("profile").unwrap_or_default();
+        assigned(connection, (id, &partition(0)), Epoch(0))
+    });
+    found.unwrap().attempts
+}
+
 /// An error must say all of these.
 fn check(error: &str, parts: &[&str]) {
     for part in parts {
@@ -85,7 +125,7 @@ fn check(error: &str, parts: &[&str]) {
     }
 }
 
-fn put(key: &str, base: Option<(RowId, u64)>, document: &str) -> StateWrite {
+fn put(key: &str, base: Option<Revision>, document: &str) -> StateWrite {
     StateWrite {
         handler: "profile".into(),
         key: key.into(),
@@ -95,7 +135,7 @@ fn put(key: &str, base: Option<(RowId, u64)>, document: &str) -> StateWrite {
     }
 }
 
-fn delete(key: &str, base: Option<(RowId, u64)>) -> StateWrite {
+fn delete(key: &str, base: Option<Revision>) -> StateWrite {
     StateWrite {
         change: StateChange::Delete,
         ..put(key, base, "")
@@ -134,7 +174,11 @@ fn publish(values: &[&str]) -> Commit {
 
 fn published(batch: BatchNo) -> Commit {
     Commit {
-        published: Some(batch),
+        published: vec![ShardPublished {
+            shard: Shard::default(),
+            epoch: Epoch::default(),
+            batch,
+        }],
         ..Commit::default()
     }
 }
@@ -152,7 +196,7 @@ fn progress(next: i64, epoch: u64) -> Commit {
             handler: "profile".into(),
             partition: partition(0),
             progress: Progress::starting_at(next),
-            epoch,
+            epoch: Epoch(epoch),
         }],
         ..Commit::default()
     }
@@ -164,6 +208,7 @@ fn attempt(offset: i64, failed: Option<u32>) -> Commit {
             handler: "profile".into(),
             partition: partition(0),
             offset,
+            epoch: Epoch(1),
             attempts: failed.map(|failed| Attempts {
                 offset,
                 failed,
@@ -190,7 +235,7 @@ fn next(store: &SqliteStore) -> Option<i64> {
 }
 
 fn numbers(store: &SqliteStore) -> Vec<BatchNo> {
-    let batches = store.outbox(0, u64::MAX).unwrap();
+    let batches = outbox(store, 0, u64::MAX);
     batches.iter().map(|batch| batch.number).collect()
 }
 

@@ -6,16 +6,16 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::batch;
+use super::changes::{Changes, Epochs};
 use super::fault::{self, SqliteFault, from_sql, to_sql};
 use super::ledger::{Handlers, Ledger, NewHandlers};
 use super::letters;
 use super::schema;
-use super::states::StateWriter;
 use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
 use sandman_core::store::{
-    ANSWER_MILLIS, AnswerWrite, Answered, AttemptWrite, BatchNo, Commit, Committed, LettersSize, OutboxSize,
-    ProgressWrite,
+    BatchNo, Commit, CommitConflict, CommitResult, Committed, CommittedBatch, LettersSize, OutboxSize, Shard,
+    ShardPublished,
 };
 
 /// Bytes of records in one batch; SQLite holds values of up to a thousand million.
@@ -26,6 +26,8 @@ const BATCH_BYTES: usize = 900_000_000;
 pub(super) struct Writer {
     connection: Connection,
     ledger: Ledger,
+    /// The last assignment of each partition to this process.
+    epochs: Epochs,
     /// Every batch in the outbox.
     waiting: BTreeMap<BatchNo, Waiting>,
     /// The bytes of `waiting`.
@@ -47,6 +49,7 @@ impl Writer {
     pub(super) fn new(connection: Connection, ledger: Ledger) -> rusqlite::Result<Self> {
         let mut writer = Self {
             connection,
+            epochs: Epochs::new(ledger.generation),
             ledger,
             waiting: BTreeMap::new(),
             bytes: 0,
@@ -78,8 +81,18 @@ impl Writer {
         self.letters
     }
 
+    /// The assignments of this process.
+    pub(super) fn epochs(&mut self) -> &mut Epochs {
+        &mut self.epochs
+    }
+
     /// Everything in `commit`, or nothing of it.
-    pub(super) fn commit(&mut self, commit: &Commit, now: i64, handlers: &Handlers) -> Result<Committed, SqliteFault> {
+    pub(super) fn commit(
+        &mut self,
+        commit: &Commit,
+        now: i64,
+        handlers: &Handlers,
+    ) -> Result<CommitResult, SqliteFault> {
         self.commit_with(commit, now, handlers, |_| {
             faults::at(Step::Written);
             Ok(())
@@ -93,28 +106,33 @@ impl Writer {
         now: i64,
         handlers: &Handlers,
         last: impl FnOnce(&Connection) -> Result<(), SqliteFault>,
-    ) -> Result<Committed, SqliteFault> {
+    ) -> Result<CommitResult, SqliteFault> {
         let (mut ledger, mut letters) = (self.ledger, self.letters);
         let records = encode(&commit.outbox)?;
-        let (rows, added, letters_gone) = transact(&mut self.connection, |connection| {
-            let mut ids = handlers.within(connection);
-            let writer = StateWriter {
+        let epochs = &self.epochs;
+        let written = transact(&mut self.connection, |connection| {
+            let mut changes = Changes {
                 connection,
-                handlers: &mut ids,
-                ledger: &mut ledger,
-                now,
+                ids: handlers.within(connection),
+                epochs,
+                conflict: CommitConflict::default(),
             };
-            let rows = writer.write(&commit.states)?;
-            write_progress(connection, &commit.progress, &mut ids, ledger.generation)?;
-            write_attempts(connection, &commit.attempts, &mut ids)?;
-            write_answers(connection, &commit.answers, now)?;
+            let revisions = changes.write(commit, now, &mut ledger)?;
+            if !changes.conflict.is_empty() {
+                return Err(SqliteFault::Overtaken(changes.conflict));
+            }
+            let mut ids = changes.ids;
             add_batch(connection, records.as_deref(), now, &mut ledger)?;
-            drop_published(connection, commit.published, &mut ledger)?;
+            drop_published(connection, &commit.published, &mut ledger)?;
             let gone = letters::write(connection, commit, &mut ids, &ledger, &mut letters)?;
             ledger.write(connection)?;
             last(connection)?;
-            Ok((rows, ids.added(), gone))
-        })?;
+            Ok((revisions, ids.added(), gone))
+        });
+        let (revisions, added, letters_gone) = match written {
+            Err(SqliteFault::Overtaken(conflict)) => return Ok(CommitResult::Conflict(conflict)),
+            written => written?,
+        };
         handlers.add(added);
         self.ledger = ledger;
         self.letters = letters;
@@ -124,11 +142,16 @@ impl Writer {
             self.bytes += bytes;
         }
         self.forget_published();
-        Ok(Committed {
-            rows,
-            batch,
+        let batches = batch.map(|(number, bytes)| CommittedBatch {
+            shard: Shard::default(),
+            number,
+            bytes,
+        });
+        Ok(CommitResult::Committed(Committed {
+            revisions,
+            batches: batches.into_iter().collect(),
             letters_gone,
-        })
+        }))
     }
 
     /// Has the connection leave the log as it is when it closes. Where a commit failed, the disk may have less of the log
@@ -270,79 +293,6 @@ fn encode(records: &[OutRecord]) -> Result<Option<Vec<u8>>, SqliteFault> {
     Ok(Some(bytes))
 }
 
-fn write_progress(
-    connection: &Connection,
-    progress: &[ProgressWrite],
-    handlers: &mut NewHandlers<'_>,
-    generation: i64,
-) -> Result<(), SqliteFault> {
-    let mut upsert = connection.prepare_cached(schema::SET_PROGRESS)?;
-    for write in progress {
-        let done = batch::encode_progress(&write.progress).map_err(SqliteFault::Refused)?;
-        let (handler, partition) = (handlers.id(&write.handler)?, &write.partition);
-        let epoch = to_sql(write.epoch);
-        let row = params![handler, partition.topic, partition.partition, generation, epoch, done];
-        if upsert.execute(row)? == 0 {
-            return Err(SqliteFault::Conflict {
-                what: "progress",
-                detail: format!(
-                    "handler {}, {partition} was assigned anew after {}",
-                    write.handler, write.epoch
-                ),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Adds answers, and forgets those whose time is over.
-fn write_answers(connection: &Connection, writes: &[AnswerWrite], now: i64) -> Result<(), SqliteFault> {
-    if writes.is_empty() {
-        return Ok(());
-    }
-    connection
-        .prepare_cached(schema::DROP_ANSWERS)?
-        .execute(params![now - ANSWER_MILLIS])?;
-    let mut add = connection.prepare_cached(schema::ADD_ANSWER)?;
-    for AnswerWrite {
-        key,
-        idempotency_key,
-        answered,
-    } in writes
-    {
-        let Answered { digest, status, body } = answered;
-        add.execute(params![key, idempotency_key, digest, status, body, now])?;
-    }
-    Ok(())
-}
-
-fn write_attempts(
-    connection: &Connection,
-    attempts: &[AttemptWrite],
-    handlers: &mut NewHandlers<'_>,
-) -> Result<(), SqliteFault> {
-    for write in attempts {
-        let (handler, partition) = (handlers.id(&write.handler)?, &write.partition);
-        match &write.attempts {
-            Some(attempts) => connection.prepare_cached(schema::SET_ATTEMPTS)?.execute(params![
-                handler,
-                partition.topic,
-                partition.partition,
-                write.offset,
-                attempts.failed,
-                attempts.due_millis,
-            ])?,
-            None => connection.prepare_cached(schema::DROP_ATTEMPTS)?.execute(params![
-                handler,
-                partition.topic,
-                partition.partition,
-                write.offset,
-            ])?,
-        };
-    }
-    Ok(())
-}
-
 fn add_batch(
     connection: &Connection,
     records: Option<&[u8]>,
@@ -357,8 +307,8 @@ fn add_batch(
     Ok(())
 }
 
-fn drop_published(connection: &Connection, published: Option<BatchNo>, ledger: &mut Ledger) -> Result<(), SqliteFault> {
-    let Some(published) = published else {
+fn drop_published(connection: &Connection, news: &[ShardPublished], ledger: &mut Ledger) -> Result<(), SqliteFault> {
+    let Some(published) = news.iter().map(|news| news.batch).max() else {
         return Ok(());
     };
     if published > ledger.last {

@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
 
-use super::careful::{Careful, becomes_a_letter, is_no_event};
+use super::careful::{Careful, Tries, becomes_a_letter, is_no_event};
 use super::*;
 use sandman_core::lanes::{Job, PartitionIx};
 use sandman_core::progress::Progress;
+use sandman_core::store::CommitResult;
 use sandman_core::work::Input;
 
 const PARTITIONS: usize = 3;
@@ -44,6 +45,10 @@ enum Step {
         forced: bool,
     },
     Assign(usize),
+    /// Another host writes the state of a key.
+    Elsewhere(u8),
+    /// Another host takes the partition over and is gone again; this one hears of it from the store alone.
+    Overtaken(usize),
     /// The host is killed, and starts again.
     Crash,
 }
@@ -57,7 +62,9 @@ fn step() -> impl Strategy<Value = Step> {
         8 => any::<usize>().prop_map(Step::Finish),
         5 => prop::bool::weighted(0.25).prop_map(|fails| Step::Commit { fails }),
         1 => (partition.clone(), any::<bool>()).prop_map(|(partition, forced)| Step::Revoke { partition, forced }),
-        2 => partition.prop_map(Step::Assign),
+        2 => partition.clone().prop_map(Step::Assign),
+        3 => (0..KEYS).prop_map(Step::Elsewhere),
+        1 => partition.prop_map(Step::Overtaken),
         1 => Just(Step::Crash),
     ]
 }
@@ -73,10 +80,13 @@ struct World {
     /// Where the consumer reads next in the partitions it has, and whether it is held.
     reading: HashMap<usize, (i64, bool)>,
     jobs: Vec<Job<Input>>,
+    /// What other hosts have written to the state of each key.
+    elsewhere: HashMap<u8, Vec<String>>,
     slow: Arc<Mutex<HashSet<u32>>>,
+    tries: Tries,
 }
 
-fn started(store: &Arc<Flaky>, slow: &Arc<Mutex<HashSet<u32>>>) -> Arc<Pipeline> {
+fn started(store: &Arc<Flaky>, slow: &Arc<Mutex<HashSet<u32>>>, tries: &Tries) -> Arc<Pipeline> {
     let (alarm, _) = Alarm::new();
     let shared = Arc::clone(store) as Arc<dyn Store>;
     let options = Options {
@@ -86,7 +96,7 @@ fn started(store: &Arc<Flaky>, slow: &Arc<Mutex<HashSet<u32>>>) -> Arc<Pipeline>
         store_pause: Duration::ZERO,
         ..options()
     };
-    let registry = registry_of(Box::new(Careful::new(Arc::clone(slow))), 0);
+    let registry = registry_of(Box::new(Careful::new(Arc::clone(slow), Arc::clone(tries))), 0);
     Pipeline::new(options, registry, shared, (alarm, Meters::new().host))
         .unwrap()
         .0
@@ -94,9 +104,9 @@ fn started(store: &Arc<Flaky>, slow: &Arc<Mutex<HashSet<u32>>>) -> Arc<Pipeline>
 
 impl World {
     fn new() -> Self {
-        let store = Flaky::steady();
-        let slow = Arc::default();
-        let pipeline = started(&store, &slow);
+        let store = Flaky::shared();
+        let (slow, tries) = (Arc::default(), Tries::default());
+        let pipeline = started(&store, &slow, &tries);
         Self {
             intake: HandlerIntake::new(Arc::clone(&pipeline), 0, Recreation::Stop),
             pipeline,
@@ -105,7 +115,9 @@ impl World {
             produced: 0,
             reading: HashMap::new(),
             jobs: Vec::new(),
+            elsewhere: HashMap::new(),
             slow,
+            tries,
         }
     }
 
@@ -118,10 +130,21 @@ impl World {
             Step::Commit { fails } => self.commit(fails),
             Step::Revoke { partition, forced } => self.revoke(partition, forced),
             Step::Assign(partition) => self.assign(partition),
+            Step::Elsewhere(key) => {
+                let words = self.elsewhere.entry(key).or_default();
+                words.push(format!("x{}", words.len()));
+                self.store
+                    .write_elsewhere("lister", &key.to_string(), words.last().unwrap());
+            }
+            Step::Overtaken(number) => {
+                let name = partition(i32::try_from(number).unwrap());
+                self.store.assign_elsewhere(&name);
+            }
             Step::Crash => {
                 self.jobs.clear();
                 self.reading.clear();
-                self.pipeline = started(&self.store, &self.slow);
+                self.tries.lock().clear();
+                self.pipeline = started(&self.store, &self.slow, &self.tries);
                 self.intake = HandlerIntake::new(Arc::clone(&self.pipeline), 0, Recreation::Stop);
             }
         }
@@ -187,9 +210,26 @@ impl World {
             self.pipeline.fail(batch);
             return;
         }
-        let committed = self.store.commit(&batch.commit, 0).unwrap();
-        self.pipeline.settle(batch, committed, 0);
+        match self.store.commit(&batch.commit, 0).unwrap() {
+            CommitResult::Committed(committed) => self.pipeline.settle(batch, committed, 0),
+            CommitResult::Conflict(conflict) => {
+                if !conflict.partitions.is_empty() {
+                    // What was tried while another host had the partition is not known to anybody.
+                    self.tries.lock().clear();
+                }
+                self.pipeline.rerun(batch, &conflict);
+            }
+        }
         self.check();
+    }
+
+    /// The consumer gives back what the store has refused, and gets it again.
+    fn rejoin(&mut self) {
+        for fenced in self.intake.fenced() {
+            let number = usize::try_from(fenced.partition).unwrap();
+            self.revoke(number, false);
+            self.assign(number);
+        }
     }
 
     /// As [`HandlerIntake::revoked`], with the workers and the committer going on meanwhile. By force, where nothing can be
@@ -284,7 +324,9 @@ impl World {
         for key in 0..KEYS {
             let state = tables.states.get(&name("lister", &key.to_string()));
             let state = state.and_then(|state| state.document.as_deref()).unwrap_or_default();
-            let list: Vec<_> = state.split_whitespace().collect();
+            let (foreign, list): (Vec<_>, Vec<_>) = state.split_whitespace().partition(|word| word.starts_with('x'));
+            let written = self.elsewhere.get(&key).cloned().unwrap_or_default();
+            assert_eq!(foreign, written, "what others have written to the state of {key}");
             for number in 0..3 {
                 let expected = lists.remove(&(key, number)).unwrap_or_default();
                 let of_partition = |payload: &&&str| partitions.get(**payload) == Some(&number);
@@ -314,6 +356,7 @@ impl World {
             self.step(Step::Take { late: true });
             self.step(Step::Finish(0));
             self.step(Step::Commit { fails: false });
+            self.rejoin();
             let at_the_end = |(partition, (next, _)): (&usize, &(i64, bool))| {
                 self.log[*partition]
                     .last()
@@ -371,7 +414,9 @@ fn a_drain_waits_for_the_commit_that_is_under_way() {
     assert!(!is_drained(&world), "its dead letter waits");
     let batch = world.pipeline.gather(&mut world.pipeline.shared.lock());
     assert!(!is_drained(&world), "it is being committed");
-    let committed = world.store.commit(&batch.commit, 0).unwrap();
+    let CommitResult::Committed(committed) = world.store.commit(&batch.commit, 0).unwrap() else {
+        panic!("a conflict")
+    };
     world.pipeline.settle(batch, committed, 0);
     assert!(is_drained(&world));
 }

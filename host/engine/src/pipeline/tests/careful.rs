@@ -7,15 +7,16 @@ use super::*;
 /// A handler whose state is the list of the payloads it saw. Some it rejects, some fail at every try or at the first ones, and
 /// some only once in all, as what takes too long does.
 pub(super) struct Careful {
-    /// The latest try of each payload in this life of the host.
-    tries: Mutex<HashMap<u32, u32>>,
+    tries: Tries,
     slow: Arc<Mutex<HashSet<u32>>>,
 }
 
+/// The latest try of each payload in this life of the host, as far as it must be known later.
+pub(super) type Tries = Arc<Mutex<HashMap<u32, u32>>>;
+
 impl Careful {
     /// A handler to which these payloads were slow already.
-    pub(super) fn new(slow: Arc<Mutex<HashSet<u32>>>) -> Self {
-        let tries = Mutex::default();
+    pub(super) fn new(slow: Arc<Mutex<HashSet<u32>>>, tries: Tries) -> Self {
         Self { tries, slow }
     }
 }

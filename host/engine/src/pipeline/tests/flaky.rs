@@ -1,4 +1,4 @@
-//! A store in memory that fails now and then.
+//! A store in memory that fails now and then, and to which other hosts write.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use sandman_core::event::{OutRecord, TopicId, TopicPartition};
 use sandman_core::outcome::StateChange;
 use sandman_core::progress::Progress;
-use sandman_core::recent::RecentEvents;
 use sandman_core::store::{
-    AnswerWrite, Answered, Attempts, BatchNo, Commit, Committed, OutboxBatch, OutboxSize, RowId, Store, StoreError,
+    AnswerWrite, Answered, Assigned, Attempts, BatchNo, Commit, CommitConflict, CommitResult, Committed,
+    CommittedBatch, Epoch, OutboxBatch, OutboxSize, Revision, ScanPosition, Shard, StateKey, Store, StoreError,
     StoreId, Stored,
 };
 
@@ -19,6 +19,7 @@ use sandman_core::store::{
 pub(super) struct Flaky {
     id: StoreId,
     refuses: bool,
+    shared: bool,
     pub(super) tables: Mutex<Tables>,
     commits: AtomicU64,
 }
@@ -31,17 +32,28 @@ pub(super) struct Tables {
     pub(super) topics: HashMap<String, TopicId>,
     pub(super) answers: Vec<AnswerWrite>,
     pub(super) outbox: Vec<OutRecord>,
+    /// Conflicts so far.
+    pub(super) conflicts: u64,
+    /// So many looks for an answer come before it was committed.
+    hidden: u32,
+    epochs: HashMap<TopicPartition, Epoch>,
+    revisions: u64,
     batches: BatchNo,
 }
 
 impl Flaky {
     pub(super) fn new() -> Arc<Self> {
-        Self::that(true)
+        Self::that(true, false)
     }
 
     /// A store that takes everything.
     pub(super) fn steady() -> Arc<Self> {
-        Self::that(false)
+        Self::that(false, false)
+    }
+
+    /// A store that takes everything, and that other hosts may write to.
+    pub(super) fn shared() -> Arc<Self> {
+        Self::that(false, true)
     }
 
     /// The document of a key that has one.
@@ -51,14 +63,94 @@ impl Flaky {
         document.expect("a document").to_owned()
     }
 
-    fn that(refuses: bool) -> Arc<Self> {
+    fn that(refuses: bool, shared: bool) -> Arc<Self> {
         Arc::new(Self {
             id: StoreId("test".into()),
             refuses,
+            shared,
             tables: Mutex::default(),
             commits: AtomicU64::new(0),
         })
     }
+
+    /// Another host adds a word to a state.
+    pub(super) fn write_elsewhere(&self, handler: &str, key: &str, word: &str) {
+        let tables = &mut *self.tables.lock();
+        let state = tables.states.remove(&name(handler, key));
+        let (document, recent) = state.map_or_else(Default::default, |state| (state.document, state.recent));
+        let document = format!("{} {word}", document.as_deref().unwrap_or_default());
+        tables.revisions += 1;
+        let state = Stored {
+            revision: Revision::new(0, tables.revisions),
+            document: Some(document.trim().into()),
+            recent,
+        };
+        tables.states.insert(name(handler, key), state);
+    }
+
+    /// Another host commits an answer, which a look does not find yet.
+    pub(super) fn answer_elsewhere(&self, answer: AnswerWrite) {
+        let mut tables = self.tables.lock();
+        tables.hidden = 1;
+        tables.answers.push(answer);
+    }
+
+    /// Another host takes the partition over, for the time being.
+    pub(super) fn assign_elsewhere(&self, partition: &TopicPartition) {
+        self.tables.lock().begin(partition);
+    }
+}
+
+impl Tables {
+    fn begin(&mut self, partition: &TopicPartition) -> Epoch {
+        let epoch = self.epochs.entry(partition.clone()).or_default();
+        epoch.0 += 1;
+        *epoch
+    }
+
+    fn conflict(&self, commit: &Commit) -> CommitConflict {
+        let writes = commit
+            .states
+            .iter()
+            .map(|write| (&write.handler, &write.key, write.base));
+        let reads = commit.reads.iter().map(|read| (&read.handler, &read.key, read.base));
+        let stale = writes.chain(reads).filter(|(handler, key, base)| {
+            let stored = self.states.get(&name(handler, key));
+            stored.map(|stored| stored.revision) != *base
+        });
+        let over = |partition: &TopicPartition, epoch| self.epochs.get(partition).is_some_and(|last| epoch < *last);
+        let progress = commit
+            .progress
+            .iter()
+            .map(|write| (&write.handler, &write.partition, write.epoch));
+        let attempts = commit
+            .attempts
+            .iter()
+            .map(|write| (&write.handler, &write.partition, write.epoch));
+        let taken = progress
+            .chain(attempts)
+            .filter(|(_, partition, epoch)| over(partition, *epoch));
+        let given = |write: &&AnswerWrite| self.answers.iter().any(|known| is_same(known, write));
+        let answers = commit.answers.iter().filter(given);
+        CommitConflict {
+            states: stale
+                .map(|(handler, key, _)| StateKey {
+                    handler: handler.clone(),
+                    key: key.clone(),
+                })
+                .collect(),
+            partitions: taken
+                .map(|(handler, partition, _)| (handler.clone(), partition.clone()))
+                .collect(),
+            answers: answers
+                .map(|write| (write.key.clone(), write.idempotency_key.clone()))
+                .collect(),
+        }
+    }
+}
+
+fn is_same(one: &AnswerWrite, other: &AnswerWrite) -> bool {
+    one.key == other.key && one.idempotency_key == other.idempotency_key
 }
 
 pub(super) fn name(handler: &str, key: &str) -> (String, String) {
@@ -70,12 +162,20 @@ impl Store for Flaky {
         &self.id
     }
 
+    fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    fn shards(&self) -> u16 {
+        1
+    }
+
     fn state(&self, handler: &str, key: &str) -> Result<Option<Stored>, StoreError> {
         let tables = self.tables.lock();
         Ok(tables.states.get(&name(handler, key)).cloned())
     }
 
-    fn documents(&self, _: RowId, _: usize) -> Result<Vec<(RowId, Arc<str>)>, StoreError> {
+    fn documents(&self, _: ScanPosition, _: usize) -> Result<Vec<(ScanPosition, Arc<str>)>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -100,42 +200,51 @@ impl Store for Flaky {
         Ok(())
     }
 
-    fn attempts(&self, _: &str, partition: &TopicPartition) -> Result<Vec<Attempts>, StoreError> {
-        let tables = self.tables.lock();
-        let theirs = tables.attempts.iter().filter(|((name, _), _)| name == partition);
-        Ok(theirs.map(|(_, attempts)| attempts.clone()).collect())
+    fn assign(&self, _: &Arc<str>, partitions: &[TopicPartition]) -> Result<Vec<Assigned>, StoreError> {
+        let mut tables = self.tables.lock();
+        let assigned = partitions.iter().map(|partition| {
+            let epoch = tables.begin(partition);
+            let theirs = tables.attempts.iter().filter(|((name, _), _)| name == partition);
+            Assigned {
+                epoch,
+                progress: tables.progress.get(partition).cloned(),
+                attempts: theirs.map(|(_, attempts)| attempts.clone()).collect(),
+            }
+        });
+        Ok(assigned.collect())
     }
 
-    fn commit(&self, commit: &Commit, _: i64) -> Result<Committed, StoreError> {
+    fn commit(&self, commit: &Commit, _: i64) -> Result<CommitResult, StoreError> {
         if self.commits.fetch_add(1, Ordering::Relaxed) % 3 == 1 && self.refuses {
             return Err(StoreError::Unavailable("planted".into()));
         }
         let mut tables = self.tables.lock();
+        let conflict = tables.conflict(commit);
+        if !conflict.is_empty() {
+            tables.conflicts += 1;
+            return Ok(CommitResult::Conflict(conflict));
+        }
         let mut committed = Committed::default();
         for write in &commit.states {
-            let count = i64::try_from(tables.states.len()).unwrap();
             let stored = tables.states.remove(&name(&write.handler, &write.key));
-            assert_eq!(
-                stored.as_ref().map(|stored| (stored.row, stored.revision)),
-                write.base,
-                "a write stands on another state than the stored one"
-            );
-            let mut state = stored.unwrap_or(Stored {
-                row: RowId(count),
-                revision: 0,
-                document: None,
-                recent: RecentEvents::default(),
-            });
-            state.revision += 1;
+            tables.revisions += 1;
+            let revision = Revision::new(0, tables.revisions);
+            let (mut document, mut recent) =
+                stored.map_or_else(Default::default, |stored| (stored.document, stored.recent));
             match &write.change {
                 StateChange::Keep => {}
-                StateChange::Put(document) => state.document = Some(document.clone()),
-                StateChange::Delete => state.document = None,
+                StateChange::Put(new) => document = Some(new.clone()),
+                StateChange::Delete => document = None,
             }
-            state.recent = write.recent.clone().unwrap_or(state.recent);
-            let is_kept = state.document.is_some() || !state.recent.is_empty();
-            committed.rows.push(is_kept.then_some((state.row, state.revision)));
+            recent = write.recent.clone().unwrap_or(recent);
+            let is_kept = document.is_some() || !recent.is_empty();
+            committed.revisions.push(is_kept.then_some(revision));
             if is_kept {
+                let state = Stored {
+                    revision,
+                    document,
+                    recent,
+                };
                 tables.states.insert(name(&write.handler, &write.key), state);
             }
         }
@@ -153,13 +262,21 @@ impl Store for Flaky {
         }
         if !commit.outbox.is_empty() {
             tables.batches += 1;
-            committed.batch = Some((tables.batches, 1));
+            committed.batches.push(CommittedBatch {
+                shard: Shard::default(),
+                number: tables.batches,
+                bytes: 1,
+            });
         }
-        Ok(committed)
+        Ok(CommitResult::Committed(committed))
     }
 
     fn answered(&self, key: &str, idempotency_key: &str, _: i64) -> Result<Option<Answered>, StoreError> {
-        let tables = self.tables.lock();
+        let mut tables = self.tables.lock();
+        if tables.hidden > 0 {
+            tables.hidden -= 1;
+            return Ok(None);
+        }
         let write = tables
             .answers
             .iter()
@@ -167,11 +284,15 @@ impl Store for Flaky {
         Ok(write.map(|write| write.answered.clone()))
     }
 
-    fn outbox(&self, _: BatchNo, _: u64) -> Result<Vec<OutboxBatch>, StoreError> {
+    fn outbox(&self, _: Shard, _: BatchNo, _: u64) -> Result<Vec<OutboxBatch>, StoreError> {
         Ok(Vec::new())
     }
 
-    fn outbox_size(&self) -> Result<OutboxSize, StoreError> {
+    fn outbox_size(&self, _: Shard) -> Result<OutboxSize, StoreError> {
+        Ok(OutboxSize::default())
+    }
+
+    fn backlog(&self) -> Result<OutboxSize, StoreError> {
         Ok(OutboxSize::default())
     }
 
@@ -179,11 +300,11 @@ impl Store for Flaky {
         Ok(())
     }
 
-    fn claimed(&self) -> Result<(), StoreError> {
+    fn claimed(&self, _: Shard) -> Result<(), StoreError> {
         Ok(())
     }
 
-    fn adopt(&self, _: BatchNo) -> Result<(), StoreError> {
+    fn adopt(&self, _: Shard, _: BatchNo) -> Result<(), StoreError> {
         Ok(())
     }
 }

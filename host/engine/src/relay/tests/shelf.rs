@@ -5,7 +5,8 @@ use parking_lot::Mutex;
 use sandman_core::event::{OutRecord, TopicId, TopicPartition};
 use sandman_core::progress::Progress;
 use sandman_core::store::{
-    Answered, Attempts, BatchNo, Commit, Committed, OutboxBatch, OutboxSize, RowId, Store, StoreError, StoreId, Stored,
+    Answered, Assigned, BatchNo, Commit, CommitResult, Committed, OutboxBatch, OutboxSize, ScanPosition, Shard, Store,
+    StoreError, StoreId, Stored,
 };
 use std::sync::Arc;
 
@@ -46,11 +47,19 @@ impl Store for Shelf {
         &self.id
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn shards(&self) -> u16 {
+        1
+    }
+
     fn state(&self, _: &str, _: &str) -> Result<Option<Stored>, StoreError> {
         Ok(None)
     }
 
-    fn documents(&self, _: RowId, _: usize) -> Result<Vec<(RowId, Arc<str>)>, StoreError> {
+    fn documents(&self, _: ScanPosition, _: usize) -> Result<Vec<(ScanPosition, Arc<str>)>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -70,7 +79,7 @@ impl Store for Shelf {
         Ok(())
     }
 
-    fn attempts(&self, _: &str, _: &TopicPartition) -> Result<Vec<Attempts>, StoreError> {
+    fn assign(&self, _: &Arc<str>, _: &[TopicPartition]) -> Result<Vec<Assigned>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -78,17 +87,21 @@ impl Store for Shelf {
         Ok(None)
     }
 
-    fn commit(&self, _: &Commit, _: i64) -> Result<Committed, StoreError> {
-        Ok(Committed::default())
+    fn commit(&self, _: &Commit, _: i64) -> Result<CommitResult, StoreError> {
+        Ok(CommitResult::Committed(Committed::default()))
     }
 
-    fn outbox(&self, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
+    fn outbox(&self, _: Shard, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
         let batches = &self.inner.lock().0;
         let behind = batches.iter().filter(|batch| batch.number > after);
         Ok(behind.take(usize::try_from(max_bytes).unwrap()).cloned().collect())
     }
 
-    fn outbox_size(&self) -> Result<OutboxSize, StoreError> {
+    fn outbox_size(&self, _: Shard) -> Result<OutboxSize, StoreError> {
+        self.backlog()
+    }
+
+    fn backlog(&self) -> Result<OutboxSize, StoreError> {
         Ok(self.inner.lock().1)
     }
 
@@ -96,12 +109,12 @@ impl Store for Shelf {
         Ok(())
     }
 
-    fn claimed(&self) -> Result<(), StoreError> {
+    fn claimed(&self, _: Shard) -> Result<(), StoreError> {
         self.inner.lock().1.claimed = true;
         Ok(())
     }
 
-    fn adopt(&self, _: BatchNo) -> Result<(), StoreError> {
+    fn adopt(&self, _: Shard, _: BatchNo) -> Result<(), StoreError> {
         Ok(())
     }
 }

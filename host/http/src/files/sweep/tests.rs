@@ -41,7 +41,7 @@ impl Scene {
         let state = StateWrite {
             handler: "profile".into(),
             key: key.into(),
-            base: stored.map(|stored| (stored.row, stored.revision)),
+            base: stored.map(|stored| stored.revision),
             change: StateChange::Put(document.into()),
             recent: None,
         };

@@ -8,13 +8,16 @@ fn a_state_is_made_changed_and_deleted_by_row_and_revision() {
     let mut scene = Scene::new();
     assert_eq!(scene.store().state("profile", "u1").unwrap(), None);
     let made = scene.commit(states(vec![put("u1", None, "{\"a\":1}"), put("u2", None, "{}")]));
-    let [one, two] = made.rows[..] else { panic!("{made:?}") };
-    assert_eq!(one.unwrap().1, 1);
+    let [one, two] = made.revisions[..] else {
+        panic!("{made:?}")
+    };
+    assert_eq!(one.unwrap().parts().1, 1);
     let changed = scene.commit(states(vec![delete("u2", two), put("u1", one, "{\"a\":2}")]));
-    assert_eq!(changed.rows, [None, Some((one.unwrap().0, 2))]);
+    let (row, _) = one.unwrap().parts();
+    assert_eq!(changed.revisions, [None, Some(Revision::new(row, 2))]);
     scene.reopen();
     let stored = scene.store().state("profile", "u1").unwrap().unwrap();
-    assert_eq!((stored.row, stored.revision), (one.unwrap().0, 2));
+    assert_eq!(stored.revision, Revision::new(row, 2));
     assert_eq!(stored.document.as_deref(), Some("{\"a\":2}"));
     assert_eq!(document(scene.store(), "u2"), None);
 }
@@ -34,9 +37,9 @@ fn the_same_key_of_another_handler_is_another_state() {
 #[test]
 fn a_stale_write_is_a_conflict_and_nothing_of_its_commit_stays() {
     let scene = Scene::new();
-    let first = scene.commit(states(vec![put("u1", None, "1")])).rows[0];
+    let first = scene.commit(states(vec![put("u1", None, "1")])).revisions[0];
     scene.commit(states(vec![put("u1", first, "2")]));
-    let gone = scene.commit(states(vec![put("u3", None, "3")])).rows[0];
+    let gone = scene.commit(states(vec![put("u3", None, "3")])).revisions[0];
     scene.commit(states(vec![delete("u3", gone)]));
     let stale = [
         put("u1", first, "x"),
@@ -51,14 +54,11 @@ fn a_stale_write_is_a_conflict_and_nothing_of_its_commit_stays() {
             states: vec![put("u2", None, "new"), write.clone()],
             ..publish(&["event"])
         };
-        let error = scene.store().commit(&commit, 7).unwrap_err();
-        let StoreError::Conflict { what, detail } = error else {
-            panic!("{error}")
-        };
-        assert_eq!(what, "state");
-        assert!(detail.contains("handler profile") && !detail.contains("u1"), "{detail}");
+        let conflict = conflict(scene.store(), &commit);
+        let named: Vec<_> = conflict.states.iter().map(|state| &*state.key).collect();
+        assert_eq!(named, [&*write.key]);
         assert_eq!(document(scene.store(), "u2"), None, "{write:?}");
-        assert_eq!(scene.store().outbox_size().unwrap(), OutboxSize::default());
+        assert_eq!(size(scene.store()), OutboxSize::default());
     }
     assert_eq!(document(scene.store(), "u1").unwrap(), "2");
 }
@@ -66,22 +66,19 @@ fn a_stale_write_is_a_conflict_and_nothing_of_its_commit_stays() {
 #[test]
 fn a_row_is_never_given_twice() {
     let mut scene = Scene::new();
-    let first = scene.commit(states(vec![put("u1", None, "1")])).rows[0];
+    let first = scene.commit(states(vec![put("u1", None, "1")])).revisions[0];
     scene.commit(states(vec![delete("u1", first)]));
     scene.reopen();
-    let second = scene.commit(states(vec![put("u2", None, "2")])).rows[0];
+    let second = scene.commit(states(vec![put("u2", None, "2")])).revisions[0];
     assert_ne!(first, second);
-    scene
-        .store()
-        .commit(&states(vec![put("u1", first, "x")]), 7)
-        .unwrap_err();
+    conflict(scene.store(), &states(vec![put("u1", first, "x")]));
     assert_eq!(document(scene.store(), "u2").unwrap(), "2");
 }
 
 #[test]
 fn deleting_what_is_not_there_changes_nothing() {
     let scene = Scene::new();
-    assert_eq!(scene.commit(states(vec![delete("u1", None)])).rows, [None]);
+    assert_eq!(scene.commit(states(vec![delete("u1", None)])).revisions, [None]);
 }
 
 #[test]
@@ -105,7 +102,7 @@ fn progress_is_kept_by_partition_with_what_finished_early() {
         handler: "profile".into(),
         partition: partition(1),
         progress: early.clone(),
-        epoch: 1,
+        epoch: Epoch(1),
     });
     scene.commit(commit);
     scene.commit(progress(4, 1));
@@ -121,11 +118,8 @@ fn an_older_assignment_is_refused_until_a_restart_counts_anew() {
     let mut scene = Scene::new();
     scene.commit(progress(10, 5));
     scene.commit(progress(11, 5));
-    let error = scene.store().commit(&progress(12, 4), 7).unwrap_err();
-    assert!(
-        matches!(error, StoreError::Conflict { what: "progress", .. }),
-        "{error}"
-    );
+    let conflict = conflict(scene.store(), &progress(12, 4));
+    assert_eq!(conflict.partitions, [(shared("profile"), partition(0))]);
     assert_eq!(next(scene.store()), Some(11));
     scene.reopen();
     scene.commit(progress(13, 1));
@@ -139,17 +133,16 @@ fn attempts_survive_a_restart_and_end_with_the_record() {
     scene.commit(attempt(4, Some(1)));
     scene.commit(attempt(9, Some(2)));
     scene.reopen();
-    let attempts = |scene: &Scene| {
-        let all = scene.store().attempts("profile", &partition(0)).unwrap();
+    let found = |scene: &Scene| {
+        let all = attempts(scene.store());
         all.iter()
             .map(|attempts| (attempts.offset, attempts.failed, attempts.due_millis))
             .collect::<Vec<_>>()
     };
-    assert_eq!(attempts(&scene), [(4, 1, 1_000), (9, 2, 1_000)]);
-    assert_eq!(scene.store().attempts("profile", &partition(1)).unwrap(), []);
+    assert_eq!(found(&scene), [(4, 1, 1_000), (9, 2, 1_000)]);
     scene.commit(attempt(9, None));
     scene.commit(attempt(77, None));
-    assert_eq!(attempts(&scene), [(4, 1, 1_000)]);
+    assert_eq!(found(&scene), [(4, 1, 1_000)]);
 }
 
 #[test]
@@ -169,9 +162,9 @@ fn a_full_disk_changes_nothing_and_passes() {
         "{error}"
     );
     assert_eq!((document(scene.store(), "u2"), next(scene.store())), (None, None));
-    assert_eq!(scene.store().outbox_size().unwrap(), OutboxSize::default());
+    assert_eq!(size(scene.store()), OutboxSize::default());
     scene.disk_full(false);
-    assert_eq!(scene.commit(commit).batch.unwrap().0, 1);
+    assert_eq!(batch_of(&scene.commit(commit)).unwrap().0, 1);
     scene.reopen();
     assert_eq!(
         (document(scene.store(), "u2").unwrap(), next(scene.store())),
@@ -182,7 +175,7 @@ fn a_full_disk_changes_nothing_and_passes() {
 #[test]
 fn reads_do_not_wait_for_a_commit_and_see_nothing_of_it() {
     let scene = Scene::new();
-    let base = scene.commit(states(vec![put("u1", None, "old")])).rows[0];
+    let base = scene.commit(states(vec![put("u1", None, "old")])).revisions[0];
     let commit = Commit {
         states: vec![put("u1", base, "new")],
         outbox: vec![record("a")],
@@ -192,7 +185,7 @@ fn reads_do_not_wait_for_a_commit_and_see_nothing_of_it() {
         assert_eq!(document(scene.store(), "u1").unwrap(), "old");
         assert_eq!(next(scene.store()), None);
         assert!(numbers(scene.store()).is_empty());
-        scene.store().outbox_size().unwrap();
+        size(scene.store());
     });
     assert_eq!(document(scene.store(), "u1").unwrap(), "old");
 }
@@ -207,8 +200,8 @@ fn after_a_failure_the_store_refuses_all_work_until_it_is_opened_anew() {
     let failed = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Failed(_))), "{result:?}");
     failed(scene.store().commit(&publish(&["b"]), 7).map(drop));
     failed(scene.store().state("profile", "u1").map(drop));
-    failed(scene.store().outbox(0, 1).map(drop));
-    failed(scene.store().outbox_size().map(drop));
+    failed(scene.store().outbox(Shard::default(), 0, 1).map(drop));
+    failed(scene.store().backlog().map(drop));
     scene.reopen();
     assert_eq!(numbers(scene.store()), [1]);
 }
@@ -227,9 +220,9 @@ fn an_owner_that_got_past_the_lock_is_noticed() {
 #[test]
 fn a_store_in_memory_keeps_the_same_promises() {
     let store = SqliteStore::in_memory().unwrap();
-    let row = store.commit(&states(vec![put("u1", None, "1")]), 7).unwrap().rows[0];
-    store.commit(&states(vec![put("u1", row, "2")]), 7).unwrap();
-    store.commit(&states(vec![put("u1", row, "3")]), 7).unwrap_err();
+    let base = committed(&store, &states(vec![put("u1", None, "1")])).revisions[0];
+    committed(&store, &states(vec![put("u1", base, "2")]));
+    conflict(&store, &states(vec![put("u1", base, "3")]));
     assert_eq!(document(&store, "u1").unwrap(), "2");
     assert_ne!(store.id(), SqliteStore::in_memory().unwrap().id());
 }
@@ -251,12 +244,13 @@ fn a_topic_that_was_made_anew_begins_without_progress_and_others_keep_theirs() {
                 handler: handler.clone(),
                 partition: at(topic),
                 progress: Progress::starting_at(7),
-                epoch: 1,
+                epoch: Epoch(1),
             }],
             attempts: vec![AttemptWrite {
                 handler: handler.clone(),
                 partition: at(topic),
                 offset: 8,
+                epoch: Epoch(1),
                 attempts: Some(Attempts {
                     offset: 8,
                     failed: 1,
@@ -276,8 +270,9 @@ fn a_topic_that_was_made_anew_begins_without_progress_and_others_keep_theirs() {
         store.progress("profile").unwrap(),
         [(at("u"), Progress::starting_at(7))]
     );
-    assert_eq!(store.attempts("profile", &at("t")).unwrap(), []);
-    assert_eq!(store.attempts("profile", &at("u")).unwrap().len(), 1);
+    let assigned = store.assign(&handler, &[at("t"), at("u")]).unwrap();
+    let left: Vec<_> = assigned.iter().map(|assigned| assigned.attempts.len()).collect();
+    assert_eq!(left, [0, 1]);
     scene.store().forget_kafka().unwrap();
     assert_eq!(scene.store().topic_id("profile", "u").unwrap(), None);
 }
@@ -292,7 +287,7 @@ fn remember(write: StateWrite, ids: &[&str]) -> StateWrite {
     }
 }
 
-fn keep(key: &str, base: Option<(RowId, u64)>) -> StateWrite {
+fn keep(key: &str, base: Option<Revision>) -> StateWrite {
     StateWrite {
         change: StateChange::Keep,
         ..put(key, base, "")
@@ -308,15 +303,15 @@ fn remembers(store: &SqliteStore, key: &str, id: &str) -> bool {
 fn recent_events_are_kept_with_the_state_and_outlive_it() {
     let mut scene = Scene::new();
     // Before there is a state, with it, without it, and again.
-    let first = scene.commit(states(vec![remember(keep("u1", None), &["a"])])).rows[0];
+    let first = scene.commit(states(vec![remember(keep("u1", None), &["a"])])).revisions[0];
     assert_eq!(document(scene.store(), "u1"), None);
-    let second = scene.commit(states(vec![put("u1", first, "1")])).rows[0];
+    let second = scene.commit(states(vec![put("u1", first, "1")])).revisions[0];
     scene.reopen();
     assert!(remembers(scene.store(), "u1", "a"));
     let third = scene
         .commit(states(vec![remember(put("u1", second, "2"), &["a", "b"])]))
-        .rows[0];
-    let fourth = scene.commit(states(vec![delete("u1", third)])).rows[0];
+        .revisions[0];
+    let fourth = scene.commit(states(vec![delete("u1", third)])).revisions[0];
     scene.reopen();
     assert_eq!(document(scene.store(), "u1"), None);
     assert!(remembers(scene.store(), "u1", "b"));
@@ -324,20 +319,23 @@ fn recent_events_are_kept_with_the_state_and_outlive_it() {
     assert_eq!(document(scene.store(), "u1").as_deref(), Some("3"));
     assert!(remembers(scene.store(), "u1", "c") && !remembers(scene.store(), "u1", "a"));
     let places = [first, second, third, fourth].map(Option::unwrap);
-    assert!(places.iter().map(|place| place.1).eq(1..=4), "{places:?}");
+    assert!(places.iter().map(|place| place.parts().1).eq(1..=4), "{places:?}");
     for stale in places {
         let write = remember(keep("u1", Some(stale)), &["d"]);
-        scene.store().commit(&states(vec![write]), 7).unwrap_err();
+        conflict(scene.store(), &states(vec![write]));
     }
 }
 
 #[test]
 fn recent_events_without_a_state_are_no_documents_and_are_dropped_a_day_later() {
     let scene = Scene::new();
-    let commit = |write: StateWrite, now: i64| scene.store().commit(&states(vec![write]), now).unwrap().rows[0];
+    let commit = |write: StateWrite, now: i64| match scene.store().commit(&states(vec![write]), now).unwrap() {
+        CommitResult::Committed(committed) => committed.revisions[0],
+        CommitResult::Conflict(conflict) => panic!("{conflict:?}"),
+    };
     let old = commit(remember(keep("old", None), &["a"]), 0);
     let state = commit(remember(put("state", None, "{}"), &["a"]), 0);
-    assert_eq!(scene.store().documents(RowId(0), 10).unwrap().len(), 1);
+    assert_eq!(scene.store().documents(ScanPosition::default(), 10).unwrap().len(), 1);
     let young = commit(remember(keep("young", None), &["a"]), 1);
     let young = commit(remember(keep("young", young), &["a", "b"]), RECENT_MILLIS);
     commit(remember(keep("new", None), &["a"]), RECENT_MILLIS + 1);
@@ -346,9 +344,9 @@ fn recent_events_without_a_state_are_no_documents_and_are_dropped_a_day_later() 
     // A host that has it in memory goes on as with a key that has nothing.
     let again = commit(remember(keep("old", old), &["b"]), RECENT_MILLIS + 2);
     assert!(
-        again.is_some_and(|place| Some(place) != old && place.1 == 1),
+        again.is_some_and(|place| Some(place) != old && place.parts().1 == 1),
         "{again:?}"
     );
     assert!(remembers(scene.store(), "old", "b"));
-    assert_eq!((state.unwrap().1, young.unwrap().1), (1, 2));
+    assert_eq!((state.unwrap().parts().1, young.unwrap().parts().1), (1, 2));
 }

@@ -25,7 +25,7 @@ fn log_length(scene: &Scene) -> usize {
 }
 
 /// A commit of every kind of change, all of which carry its number.
-fn numbered(number: u64, base: Option<(RowId, u64)>) -> Commit {
+fn numbered(number: u64, base: Option<Revision>) -> Commit {
     let text = number.to_string();
     Commit {
         states: vec![
@@ -44,9 +44,9 @@ fn last_commit(store: &SqliteStore) -> u64 {
     let expected = (last > 0).then_some(last);
     assert_eq!(document(store, "u1"), expected.map(|number| number.to_string()));
     assert_eq!(next(store), expected.map(|number| i64::try_from(number).unwrap()));
-    assert_eq!(store.attempts("profile", &partition(0)).unwrap().len() as u64, last);
-    assert_eq!(store.outbox_size().unwrap().last, last);
-    assert_eq!(store.outbox_size().unwrap().batches, last);
+    assert_eq!(attempts(store).len() as u64, last);
+    assert_eq!(size(store).last, last);
+    assert_eq!(size(store).batches, last);
     for number in 1..=last + 1 {
         assert_eq!(document(store, &format!("other{number}")).is_some(), number <= last);
     }
@@ -58,7 +58,7 @@ fn a_log_cut_anywhere_holds_whole_commits_and_all_that_were_acknowledged_before_
     let scene = Scene::new();
     let (mut base, mut ends) = (None, vec![(0, log_length(&scene))]);
     for number in 1..=6 {
-        base = scene.commit(numbered(number, base)).rows[0];
+        base = scene.commit(numbered(number, base)).revisions[0];
         ends.push((number, log_length(&scene)));
     }
     let end = ends.last().unwrap().1;
@@ -69,10 +69,7 @@ fn a_log_cut_anywhere_holds_whole_commits_and_all_that_were_acknowledged_before_
         assert_eq!(last_commit(copy.store()), acknowledged, "cut at {cut}");
         // And it goes on from there.
         let base = copy.store().state("profile", "u1").unwrap();
-        copy.commit(numbered(
-            acknowledged + 1,
-            base.map(|state| (state.row, state.revision)),
-        ));
+        copy.commit(numbered(acknowledged + 1, base.map(|state| state.revision)));
         assert_eq!(last_commit(copy.store()), acknowledged + 1);
     }
 }
@@ -80,7 +77,7 @@ fn a_log_cut_anywhere_holds_whole_commits_and_all_that_were_acknowledged_before_
 #[test]
 fn a_crash_inside_a_transaction_leaves_nothing_of_it() {
     let scene = Scene::new();
-    let base = scene.commit(numbered(1, None)).rows[0];
+    let base = scene.commit(numbered(1, None)).revisions[0];
     let mut copy = None;
     // So little memory that the transaction's pages go to the log while it runs.
     let few_pages = 2;
@@ -109,7 +106,7 @@ fn a_crash_inside_a_transaction_leaves_nothing_of_it() {
 #[test]
 fn a_panic_inside_a_transaction_leaves_nothing_of_it() {
     let scene = Scene::new();
-    let base = scene.commit(numbered(1, None)).rows[0];
+    let base = scene.commit(numbered(1, None)).revisions[0];
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         scene.interrupt(&numbered(2, base), || panic!("on purpose"));
     }));
@@ -137,11 +134,7 @@ fn a_log_that_is_written_again_is_as_it_was() {
 fn a_store_that_has_failed_leaves_its_log_as_it_is() {
     let mut scene = Scene::new();
     scene.commit(numbered(1, None));
-    let foreign = Commit {
-        published: Some(99),
-        ..Commit::default()
-    };
-    scene.store().commit(&foreign, 7).unwrap_err();
+    scene.store().commit(&published(99), 7).unwrap_err();
     scene.store = None;
     assert!(log_length(&scene) > 0);
     scene.reopen();

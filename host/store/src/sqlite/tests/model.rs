@@ -59,7 +59,7 @@ impl Model {
                 .map(|(key, (change, recent))| StateWrite {
                     handler: "profile".into(),
                     key: key.to_string().into(),
-                    base: self.states.get(key).map(|stored| (stored.row, stored.revision)),
+                    base: self.states.get(key).map(|stored| stored.revision),
                     change: change.clone(),
                     recent: recent.clone(),
                 })
@@ -68,7 +68,7 @@ impl Model {
     }
 
     fn apply(&mut self, writes: &Writes, commit: &Commit, committed: &Committed) {
-        for ((key, (change, recent)), row) in writes.iter().zip(&committed.rows) {
+        for ((key, (change, recent)), revision) in writes.iter().zip(&committed.revisions) {
             let (mut document, mut remembered) = match self.states.remove(key) {
                 Some(stored) => (stored.document, stored.recent),
                 None => (None, RecentEvents::default()),
@@ -79,10 +79,9 @@ impl Model {
                 StateChange::Delete => document = None,
             }
             remembered = recent.clone().unwrap_or(remembered);
-            assert_eq!(row.is_some(), document.is_some() || !remembered.is_empty());
-            if let Some((row, revision)) = *row {
+            assert_eq!(revision.is_some(), document.is_some() || !remembered.is_empty());
+            if let Some(revision) = *revision {
                 let stored = Stored {
-                    row,
                     revision,
                     document,
                     recent: remembered,
@@ -90,7 +89,7 @@ impl Model {
                 self.states.insert(*key, stored);
             }
         }
-        if let Some((number, _)) = committed.batch {
+        if let Some((number, _)) = batch_of(committed) {
             assert_eq!(number, self.last + 1);
             self.last = number;
             self.waiting.insert(number, commit.outbox.clone());
@@ -102,12 +101,12 @@ impl Model {
             let stored = store.state("profile", &key.to_string()).unwrap();
             assert_eq!(stored.as_ref(), self.states.get(&key));
         }
-        let batches = store.outbox(0, u64::MAX).unwrap();
+        let batches = outbox(store, 0, u64::MAX);
         let bytes = batches.iter().map(|batch| batch.bytes).sum();
         let oldest_millis = batches.first().map(|batch| batch.committed_millis);
         let held: BTreeMap<_, _> = batches.into_iter().map(|batch| (batch.number, batch.records)).collect();
         assert_eq!(held, self.waiting);
-        let size = OutboxSize {
+        let expected = OutboxSize {
             batches: held.len() as u64,
             bytes,
             last: self.last,
@@ -115,7 +114,7 @@ impl Model {
             claimed: false,
             oldest_millis,
         };
-        assert_eq!(store.outbox_size().unwrap(), size);
+        assert_eq!(size(store), expected);
     }
 }
 
@@ -126,27 +125,22 @@ fn take(scene: &mut Scene, model: &mut Model, step: Step) {
             commit.outbox = (0..records)
                 .map(|number| record(&format!("{number} of {}", model.last)))
                 .collect();
-            let committed = scene.store().commit(&commit, 7).unwrap();
+            let committed = scene.commit(commit.clone());
             model.apply(&writes, &commit, &committed);
         }
         Step::Stale(writes) => {
             let mut commit = model.commit(&writes);
             commit.outbox = vec![record("never")];
-            commit.states.push(put("no such key", Some((RowId(1 << 40), 1)), "x"));
-            scene.store().commit(&commit, 7).unwrap_err();
+            commit
+                .states
+                .push(put("no such key", Some(Revision::new(1 << 40, 1)), "x"));
+            assert_eq!(conflict(scene.store(), &commit).states.len(), 1);
         }
         Step::Publish(count) => {
             let newest = model.waiting.keys().copied().take(count.into()).max();
-            scene
-                .store()
-                .commit(
-                    &Commit {
-                        published: newest,
-                        ..Commit::default()
-                    },
-                    7,
-                )
-                .unwrap();
+            if let Some(newest) = newest {
+                scene.commit(published(newest));
+            }
             model.published = model.published.max(newest.unwrap_or(0));
             model.waiting.retain(|number, _| *number > model.published);
         }

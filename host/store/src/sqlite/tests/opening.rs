@@ -96,7 +96,7 @@ fn an_older_file_is_brought_up_to_date_and_keeps_what_it_holds() {
         let store = SqliteStore::open(&path).unwrap();
         assert_eq!(store.id().to_string(), "its-name");
         assert_eq!(document(&store, "ada").as_deref(), Some("{}"));
-        assert_eq!(store.outbox_size().unwrap().last, 9);
+        assert_eq!(size(&store).last, 9);
         assert_eq!(store.versions("profile").unwrap(), []);
     }
     let new = TempDir::new().unwrap();

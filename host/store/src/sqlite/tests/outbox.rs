@@ -5,12 +5,12 @@ use super::*;
 #[test]
 fn batches_come_back_in_order_with_their_records_to_the_byte() {
     let mut scene = Scene::new();
-    let batch = scene.commit(publish(&["a", "b"])).batch.unwrap();
+    let batch = batch_of(&scene.commit(publish(&["a", "b"]))).unwrap();
     assert_eq!(batch.0, 1);
-    assert_eq!(scene.commit(progress(1, 1)).batch, None);
+    assert_eq!(batch_of(&scene.commit(progress(1, 1))), None);
     scene.store().commit(&publish(&["c"]), 8).unwrap();
     scene.reopen();
-    let batches = scene.store().outbox(0, u64::MAX).unwrap();
+    let batches = outbox(scene.store(), 0, u64::MAX);
     assert_eq!(batches[0].records, [record("a"), record("b")]);
     assert_eq!(batches[1].records, [record("c")]);
     assert_eq!(
@@ -18,18 +18,18 @@ fn batches_come_back_in_order_with_their_records_to_the_byte() {
         (1, 7, batch.1)
     );
     assert_eq!((batches[1].number, batches[1].committed_millis), (2, 8));
-    assert_eq!(scene.store().outbox(1, u64::MAX).unwrap(), batches[1..]);
-    assert_eq!(scene.store().outbox(2, u64::MAX).unwrap(), []);
+    assert_eq!(outbox(scene.store(), 1, u64::MAX), batches[1..]);
+    assert_eq!(outbox(scene.store(), 2, u64::MAX), []);
 }
 
 #[test]
 fn the_outbox_is_handed_out_up_to_a_bound_but_at_least_a_batch() {
     let scene = Scene::new();
     let bytes = (0..4)
-        .map(|_| scene.commit(publish(&["same"])).batch.unwrap().1)
+        .map(|_| batch_of(&scene.commit(publish(&["same"]))).unwrap().1)
         .max()
         .unwrap();
-    let count = |bound| scene.store().outbox(0, bound).unwrap().len();
+    let count = |bound| outbox(scene.store(), 0, bound).len();
     assert_eq!(
         [
             count(0),
@@ -50,8 +50,8 @@ fn what_is_published_leaves_and_its_number_is_not_used_again() {
     }
     scene.commit(published(2));
     assert_eq!(numbers(scene.store()), [3]);
-    let batch = scene.store().outbox(0, 1).unwrap().remove(0);
-    let size = OutboxSize {
+    let batch = outbox(scene.store(), 0, 1).remove(0);
+    let expected = OutboxSize {
         batches: 1,
         bytes: batch.bytes,
         last: 3,
@@ -59,13 +59,9 @@ fn what_is_published_leaves_and_its_number_is_not_used_again() {
         claimed: false,
         oldest_millis: Some(batch.committed_millis),
     };
-    assert_eq!(scene.store().outbox_size().unwrap(), size);
+    assert_eq!(size(scene.store()), expected);
     scene.commit(published(1));
-    assert_eq!(
-        scene.store().outbox_size().unwrap(),
-        size,
-        "an older word changes nothing"
-    );
+    assert_eq!(size(scene.store()), expected, "an older word changes nothing");
     scene.commit(published(3));
     scene.reopen();
     let empty = OutboxSize {
@@ -76,8 +72,8 @@ fn what_is_published_leaves_and_its_number_is_not_used_again() {
         claimed: false,
         oldest_millis: None,
     };
-    assert_eq!(scene.store().outbox_size().unwrap(), empty);
-    assert_eq!(scene.commit(publish(&["d"])).batch.unwrap().0, 4);
+    assert_eq!(size(scene.store()), empty);
+    assert_eq!(batch_of(&scene.commit(publish(&["d"]))).unwrap().0, 4);
 }
 
 #[test]
@@ -85,10 +81,10 @@ fn one_commit_may_publish_and_forget() {
     let scene = Scene::new();
     scene.commit(publish(&["a"]));
     let both = Commit {
-        published: Some(1),
+        published: published(1).published,
         ..publish(&["b"])
     };
-    assert_eq!(scene.commit(both).batch.unwrap().0, 2);
+    assert_eq!(batch_of(&scene.commit(both)).unwrap().0, 2);
     assert_eq!(numbers(scene.store()), [2]);
 }
 
@@ -99,17 +95,17 @@ fn a_store_that_takes_over_goes_on_above_the_cursor_and_loses_nothing_that_waits
         scene.commit(publish(&[value]));
     }
     scene.commit(published(1));
-    scene.store().adopt(40).unwrap();
+    scene.store().adopt(Shard::default(), 40).unwrap();
     scene.reopen();
-    let waiting = scene.store().outbox(40, u64::MAX).unwrap();
+    let waiting = outbox(scene.store(), 40, u64::MAX);
     let seen: Vec<_> = waiting
         .iter()
         .map(|batch| (batch.number, batch.records.clone()))
         .collect();
     assert_eq!(seen, [(41, vec![record("b")]), (42, vec![record("c")])]);
-    let size = scene.store().outbox_size().unwrap();
-    assert_eq!((size.batches, size.last, size.published), (2, 42, 40));
-    assert_eq!(scene.commit(publish(&["d"])).batch.unwrap().0, 43);
+    let found = size(scene.store());
+    assert_eq!((found.batches, found.last, found.published), (2, 42, 40));
+    assert_eq!(batch_of(&scene.commit(publish(&["d"]))).unwrap().0, 43);
 }
 
 #[test]
@@ -119,11 +115,11 @@ fn taking_over_from_a_lower_cursor_renumbers_only_what_it_would_hide() {
         scene.commit(publish(&[value]));
     }
     scene.commit(published(2));
-    scene.store().adopt(1).unwrap();
+    scene.store().adopt(Shard::default(), 1).unwrap();
     assert_eq!(numbers(scene.store()), [3]);
-    scene.store().adopt(3).unwrap();
+    scene.store().adopt(Shard::default(), 3).unwrap();
     assert_eq!(numbers(scene.store()), [4]);
-    scene.store().adopt(0).unwrap();
+    scene.store().adopt(Shard::default(), 0).unwrap();
     assert_eq!(numbers(scene.store()), [4]);
 }
 
@@ -131,13 +127,13 @@ fn taking_over_from_a_lower_cursor_renumbers_only_what_it_would_hide() {
 fn that_a_cursor_names_the_store_is_known_until_kafka_is_gone() {
     let mut scene = Scene::new();
     scene.commit(publish(&["a"]));
-    scene.store().claimed().unwrap();
+    scene.store().claimed(Shard::default()).unwrap();
     scene.commit(publish(&["b"]));
     scene.reopen();
-    assert!(scene.store().outbox_size().unwrap().claimed);
+    assert!(size(scene.store()).claimed);
     scene.store().forget_kafka().unwrap();
     scene.reopen();
-    assert!(!scene.store().outbox_size().unwrap().claimed);
+    assert!(!size(scene.store()).claimed);
 }
 
 #[test]
@@ -152,14 +148,14 @@ fn when_kafka_is_gone_states_stay_and_numbers_go_on() {
     scene.commit(all);
     scene.store().forget_kafka().unwrap();
     assert_eq!((next(scene.store()), numbers(scene.store())), (None, vec![]));
-    assert_eq!(scene.store().attempts("profile", &partition(0)).unwrap(), []);
+    assert_eq!(attempts(scene.store()), []);
     assert_eq!(document(scene.store(), "u1").unwrap(), "1");
     scene.reopen();
-    let size = OutboxSize {
+    let expected = OutboxSize {
         last: 1,
         ..OutboxSize::default()
     };
-    assert_eq!(scene.store().outbox_size().unwrap(), size);
+    assert_eq!(size(scene.store()), expected);
     scene.commit(progress(1, 1));
-    assert_eq!(scene.commit(publish(&["b"])).batch.unwrap().0, 2);
+    assert_eq!(batch_of(&scene.commit(publish(&["b"]))).unwrap().0, 2);
 }

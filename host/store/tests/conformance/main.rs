@@ -1,0 +1,8 @@
+//! What every store promises, whichever database it is on: one suite, run on each of them.
+//!
+//! The modules say `cfg(test)`, which is always so here, for clippy to know that their helpers are tests as well.
+
+#[cfg(test)]
+mod on_sqlite;
+#[cfg(test)]
+mod suite;
