@@ -40,6 +40,7 @@ mod planted;
 mod poison;
 mod preferences_routes;
 mod profile_routes;
+mod provenance;
 mod recreated;
 mod reload;
 mod rights;
@@ -47,6 +48,7 @@ mod sections;
 mod seeing;
 mod senders;
 mod swap;
+mod time_travel;
 mod tokens;
 mod torn;
 mod torture;
@@ -100,6 +102,8 @@ fn main() -> ExitCode {
         senders::BEHAVIOURS,
         compression::BEHAVIOURS,
         whole_way::BEHAVIOURS,
+        provenance::BEHAVIOURS,
+        time_travel::BEHAVIOURS,
         parity::BEHAVIOURS,
         profile_routes::BEHAVIOURS,
         preferences_routes::BEHAVIOURS,

@@ -81,7 +81,7 @@ fn check_envelope(echoed: &Seen) -> Result {
     Ok(())
 }
 
-/// The headers are those of DreamScape's clients, in their order, then the trace.
+/// The headers are those of DreamScape's clients, in their order, then the trace, then where the event comes from.
 fn check_headers(echoed: &Seen) -> Result {
     let names: Vec<_> = echoed.headers.iter().map(|header| header.name.as_str()).collect();
     let expected = [
@@ -91,6 +91,12 @@ fn check_headers(echoed: &Seen) -> Result {
         "correlationId",
         "timestamp",
         "traceparent",
+        "sandman.handler",
+        "sandman.version",
+        "sandman.digest",
+        "sandman.trigger",
+        "sandman.attempt",
+        "sandman.revision",
     ];
     ensure!(names == expected, "the headers are {names:?}");
     let envelope = echoed.json();

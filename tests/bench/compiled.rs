@@ -13,7 +13,7 @@ use sandman::run::pipeline_options;
 use sandman_config::{Config, HandlerConfig, StoreUrl};
 use sandman_core::broker::{Recreation, TopicSpec};
 use sandman_core::contract::{Consumes, Contract, Emits, ServedRoute, Terms};
-use sandman_core::limits::{Retry, Tombstones};
+use sandman_core::limits::{Limits, RecordingPolicy, Retry, Tombstones};
 use sandman_core::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
 use sandman_core::store::{ShardLease, Store};
 use sandman_core::version::Version;
@@ -130,6 +130,8 @@ fn version(config: &Config, handler: &HandlerConfig) -> Result<Version> {
         retry: Retry::default(),
         tombstones: Tombstones::default(),
         dedupe: 0,
+        limits: Limits::default(),
+        recordings: RecordingPolicy { rate: 0, keep: 0 },
     })
 }
 

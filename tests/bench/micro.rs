@@ -6,12 +6,12 @@ use std::sync::{Arc, LazyLock};
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use sandman_core::attempt::{Surroundings, attempt};
+use sandman_core::attempt::{Origin, Surroundings, attempt};
 use sandman_core::broker::{Cursor, TopicSpec};
 use sandman_core::contract::{Grant, Terms};
 use sandman_core::event::{Headers, NewEnvelope, OutRecord, Outgoing, decode, encode};
 use sandman_core::lanes::{Change, LaneKey, Lanes, PartitionIx, Work};
-use sandman_core::limits::{Instances, Limits, Retry, Tombstones};
+use sandman_core::limits::{Instances, Limits, RecordingPolicy, Retry, Tombstones};
 use sandman_core::outcome::{EventView, StateChange, Trigger};
 use sandman_core::store::{Commit, CommitResult, StateWrite, Store};
 use sandman_core::version::Version;
@@ -97,6 +97,8 @@ fn attempt_event(bencher: Bencher, instances: &str) {
         retry: Retry::default(),
         tombstones: Tombstones::default(),
         dedupe: 0,
+        limits: Limits::default(),
+        recordings: RecordingPolicy::default(),
     };
     let trigger = Trigger::Event(EventView {
         key: "user-00042",
@@ -115,6 +117,11 @@ fn attempt_event(bencher: Bencher, instances: &str) {
         now_millis: 1_765_535_400_000,
         attempt: 1,
         trace: None,
+        origin: Origin {
+            handler: "bench",
+            record: None,
+        },
+        settings: None,
         id: Uuid::new_v4,
     };
     bencher.bench_local(|| attempt(&version, black_box(trigger), Some(STATE), &surroundings).unwrap());
@@ -137,6 +144,7 @@ fn record() -> OutRecord {
         },
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         tracestate: None,
+        provenance: &Headers::default(),
     })
     .unwrap()
 }

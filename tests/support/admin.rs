@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::host::Host;
 
 /// The stages that a deploy passes one after the other.
-pub const STAGES: [&str; 9] = [
+pub const STAGES: [&str; 10] = [
     "received",
     "digest",
     "world",
@@ -18,6 +18,7 @@ pub const STAGES: [&str; 9] = [
     "instantiated",
     "described",
     "contract",
+    "replayed",
     "stored",
     "active",
 ];

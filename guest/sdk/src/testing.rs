@@ -1,10 +1,14 @@
 //! Calls a handler's function as the host would, natively: the payload and the state go through JSON text.
 
+mod recorded;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::wire;
 use crate::{Context, Event, Failure, Outcome, Request};
+
+pub use recorded::{Recorded, RecordedAnswer, RecordedCall, RecordedEvent, RecordedOutcome, RecordedState, recorded};
 
 /// One call of a handler, to be filled in and run.
 ///

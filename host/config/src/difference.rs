@@ -184,6 +184,8 @@ impl Keys {
             instances,
             limits,
             retry,
+            recordings,
+            replay,
         } = old;
         let key = |key: &str| super::section::join(&super::section::join("handlers", name), key);
         if *component != new.component {
@@ -199,9 +201,9 @@ impl Keys {
         self.add(&key("group"), group, &new.group);
         self.add(&key("recreated"), recreated, &new.recreated);
         let given = (emits, settings, instances, limits, retry);
-        let records = (*tombstones, *dedupe);
+        let kept = (tombstones, dedupe, recordings, replay);
         given != (&new.emits, &new.settings, &new.instances, &new.limits, &new.retry)
-            || records != (new.tombstones, new.dedupe)
+            || kept != (&new.tombstones, &new.dedupe, &new.recordings, &new.replay)
     }
 }
 

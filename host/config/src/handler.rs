@@ -14,7 +14,7 @@ use super::section::{Section, resolve};
 use super::settings;
 use sandman_core::broker::Recreation;
 use sandman_core::event::EventKey;
-use sandman_core::limits::{ComponentParts, Instances, Limits, Retry, Tombstones};
+use sandman_core::limits::{ComponentParts, Instances, Limits, RecordingPolicy, ReplayPolicy, Retry, Tombstones};
 
 const LONGEST_NAME: usize = 63;
 /// Events that a key remembers: a producer that retries has few more than its batches in flight.
@@ -49,6 +49,10 @@ pub struct HandlerConfig {
     pub limits: Limits,
     /// When a failed trigger is tried again.
     pub retry: Retry,
+    /// Which invocations are recorded.
+    pub recordings: RecordingPolicy,
+    /// What a deploy does with outcomes that differ from the recorded ones.
+    pub replay: ReplayPolicy,
 }
 
 impl HandlerConfig {
@@ -71,12 +75,19 @@ impl HandlerConfig {
             instances: Instances::Fresh,
             limits: Limits::default(),
             retry: Retry::default(),
+            recordings: RecordingPolicy::default(),
+            replay: ReplayPolicy::default(),
         }
     }
 }
 
 const TOMBSTONES: &[(&str, Tombstones)] = &[("skip", Tombstones::Skip), ("dead-letter", Tombstones::DeadLetter)];
 const RECREATED: &[(&str, Recreation)] = &[("stop", Recreation::Stop), ("restart", Recreation::Restart)];
+const REPLAYS: &[(&str, ReplayPolicy)] = &[
+    ("off", ReplayPolicy::Off),
+    ("failures", ReplayPolicy::Failures),
+    ("strict", ReplayPolicy::Strict),
+];
 const INSTANCES: &[(&str, Instances)] = &[("fresh", Instances::Fresh), ("reused", Instances::Reused)];
 
 pub(super) fn read_all(
@@ -132,6 +143,8 @@ fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaCo
     let instances = section.or("instances", &one_of(INSTANCES), Instances::Fresh);
     let limits = read_limits(section.section("limits"), host);
     let retry = read_retry(section.section("retry"));
+    let recordings = read_record(section.section("record"));
+    let replay = section.or("replay", &one_of(REPLAYS), ReplayPolicy::default());
     let folder = section.report.folder.clone();
     section.finish();
     Some(HandlerConfig {
@@ -148,6 +161,8 @@ fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaCo
         instances,
         limits,
         retry,
+        recordings,
+        replay,
     })
 }
 
@@ -190,6 +205,16 @@ fn read_parts(section: &mut Section<'_>) -> ComponentParts {
         tables: section.or("tables", &integer(1..=64), default.tables),
         table_elements: section.or("table_elements", &integer(1..=1_000_000), default.table_elements),
     }
+}
+
+fn read_record(mut section: Section<'_>) -> RecordingPolicy {
+    let default = RecordingPolicy::default();
+    let policy = RecordingPolicy {
+        rate: section.or("rate", &integer(0..=1_000), default.rate),
+        keep: section.or("keep", &size(64 << 10..=16 << 30), default.keep),
+    };
+    section.finish();
+    policy
 }
 
 fn read_retry(mut section: Section<'_>) -> Retry {

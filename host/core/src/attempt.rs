@@ -3,10 +3,11 @@
 //! Pure, and the only implementation: events, requests and `sandman invoke` all come here. The contract is checked on the
 //! way in, the guest is called, the contract is checked on the way out, and the envelopes are completed.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::contract::{Incoming, TermsError};
-use crate::event::{OutRecord, TraceContext};
+use crate::event::{Headers, OutRecord, Provenance, TopicPartition, TraceContext, TriggerSource};
 use crate::outcome::{Context, Fault, Outcome, Reply, StateChange, Trigger};
 use crate::printable;
 use crate::reason::ReasonCode;
@@ -24,8 +25,21 @@ pub struct Surroundings<'a> {
     pub attempt: u32,
     /// The trace that the trigger belongs to; a new one begins without it.
     pub trace: Option<TraceContext>,
+    /// What the headers of emitted events say of where they come from.
+    pub origin: Origin<'a>,
+    /// The handler's settings, where they are not those of the version: a recorded run.
+    pub settings: Option<&'a str>,
     /// Makes a random UUID v4 for each emitted event.
     pub id: fn() -> Uuid,
+}
+
+/// Whose attempt it is, for the headers of the events that it emits.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The handler's name.
+    pub handler: &'a str,
+    /// Where the trigger's record lies; `None` for a request, and for an event that is in no topic.
+    pub record: Option<(&'a TopicPartition, i64)>,
 }
 
 /// What an attempt came to.
@@ -61,7 +75,8 @@ pub struct AttemptFailure {
 }
 
 /// What failed in an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FailureCause {
     /// The trigger does not fit the handler's contract; the guest was not called.
     Trigger,
@@ -80,6 +95,19 @@ pub enum FailureCause {
 }
 
 impl FailureCause {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Trigger => "trigger",
+            Self::Rejected => "rejected",
+            Self::Retry => "retry",
+            Self::Trap => "trap",
+            Self::Exceeded => "exceeded",
+            Self::Outcome => "outcome",
+            Self::Emitted => "emitted",
+        }
+    }
+
     /// Whether the guest was called.
     pub fn called(self) -> bool {
         self != Self::Trigger
@@ -150,10 +178,10 @@ pub fn attempt(
     let context = Context {
         now_millis: surroundings.now_millis,
         attempt: surroundings.attempt,
-        settings: &version.settings,
+        settings: surroundings.settings.unwrap_or(&version.settings),
     };
     let Outcome { state, events, reply } = version.guest.invoke(trigger, state, context)?;
-    let (key, correlation_id, causation_id) = match trigger {
+    let (key, correlation_id, causation_id) = match &trigger {
         Trigger::Event(event) => (event.key, event.correlation_id, Some(event.event_id)),
         Trigger::Request(request) => {
             let Some(reply) = &reply else {
@@ -168,23 +196,46 @@ pub fn attempt(
             (request.key, Some(request.correlation_id), None)
         }
     };
+    let provenance = match events.is_empty() {
+        true => Headers::default(),
+        false => provenance(version, &trigger, surroundings),
+    };
     let mint = EnvelopeContext {
         source: surroundings.source,
         now_millis: surroundings.now_millis,
         correlation_id,
         causation_id,
         trace: surroundings.trace.clone(),
+        provenance,
         id: surroundings.id,
     };
     let records = records(events, key, &version.terms, &mint)?;
     Ok(Attempted::Decided(Decision { state, records, reply }))
 }
 
+/// The headers of what one invocation emits.
+fn provenance(version: &Version, trigger: &Trigger<'_>, surroundings: &Surroundings<'_>) -> Headers {
+    let Origin { handler, record } = surroundings.origin;
+    let trigger = match (trigger, record) {
+        (Trigger::Request(request), _) => TriggerSource::Request(request.correlation_id),
+        (Trigger::Event(_), Some((source, offset))) => TriggerSource::Record(source, offset),
+        (Trigger::Event(_), None) => TriggerSource::Nowhere,
+    };
+    let provenance = Provenance {
+        handler,
+        version: version.number,
+        digest: &version.digest,
+        trigger,
+        attempt: surroundings.attempt,
+    };
+    provenance.headers()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::contract::{Consumes, Contract, Emits, Grant, Terms};
-    use crate::limits::{Retry, Tombstones};
+    use crate::limits::{Limits, RecordingPolicy, Retry, Tombstones};
     use crate::outcome::{EmittedEvent, EventView, Guest, RequestView};
     use crate::reason::TrapKind;
 
@@ -247,6 +298,8 @@ mod tests {
             retry: Retry::default(),
             tombstones: Tombstones::default(),
             dedupe: 0,
+            limits: Limits::default(),
+            recordings: RecordingPolicy::default(),
         }
     }
 
@@ -256,6 +309,11 @@ mod tests {
             now_millis: 0,
             attempt: 1,
             trace: None,
+            origin: Origin {
+                handler: "h",
+                record: None,
+            },
+            settings: None,
             id: Uuid::nil,
         };
         attempt(&version(), trigger, None, &surroundings)

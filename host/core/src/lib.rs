@@ -11,6 +11,8 @@ pub mod unit;
 pub mod attempt;
 pub mod reason;
 pub mod version;
+pub mod recording;
+pub mod comparison;
 
 // The rules.
 pub mod contract;

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// What one invocation of a guest may use. Exceeding any of them ends the invocation, never the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// CPU time of the invocation, 1 ms to 60 s.
+    #[serde(rename = "timeMillis", serialize_with = "to_millis", deserialize_with = "of_millis")]
     pub time: Duration,
     /// All linear memories together, in bytes, 64 KiB to 1 GiB.
     pub memory: u64,
@@ -23,7 +26,8 @@ pub struct Limits {
 
 /// How many of each thing an instance of a component may consist of. A Rust guest has four core instances, a JavaScript one
 /// on QuickJS seven, a Python one 38.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ComponentParts {
     /// Core instances, 1 to 256.
     pub core_instances: u32,
@@ -83,6 +87,44 @@ impl Default for Limits {
             parts: ComponentParts::default(),
         }
     }
+}
+
+fn to_millis<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn of_millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_millis)
+}
+
+/// Which invocations of a handler are recorded. Failures are, and a sample of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordingPolicy {
+    /// Invocations in a second that are recorded although they succeed; with 0 none is recorded, failures neither.
+    pub rate: u32,
+    /// Bytes of recordings that are kept; the oldest go first.
+    pub keep: u64,
+}
+
+impl Default for RecordingPolicy {
+    fn default() -> Self {
+        Self {
+            rate: 20,
+            keep: 32 << 20,
+        }
+    }
+}
+
+/// What a deploy does with a component whose outcomes differ from the recorded ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplayPolicy {
+    /// Nothing is replayed.
+    Off,
+    /// New failures refuse it; other differences are shown.
+    #[default]
+    Failures,
+    /// Any difference refuses it, unless the deploy accepts them.
+    Strict,
 }
 
 /// Whether an invocation gets an instance of its own.

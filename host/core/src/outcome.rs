@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::reason::{LimitKind, TrapKind};
 
 /// What calls a handler, borrowed from the work in its lane.
@@ -64,7 +66,8 @@ pub struct RequestView<'a> {
 }
 
 /// A file of a multipart upload, as the guest sees it: never its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct UploadedFile {
     /// The form field's name.
     pub field: String,
@@ -170,6 +173,11 @@ pub trait Guest: Send + Sync {
 
     /// The most memory that one invocation has used so far, in bytes; 0 where that is not known.
     fn peak_memory(&self) -> u64 {
+        0
+    }
+
+    /// Linear memory that the last invocation on this thread held, in bytes; 0 where that is not known.
+    fn last_memory(&self) -> u64 {
         0
     }
 }

@@ -7,6 +7,7 @@
 
 mod commit;
 mod letters;
+mod recordings;
 mod shard;
 mod versions;
 
@@ -26,6 +27,7 @@ pub use commit::{
 pub use letters::{
     GivenUp, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, LetterWrite, LettersSize, NewLetter,
 };
+pub use recordings::{RecordingBatch, RecordingStore, RecordingWrite};
 pub use shard::{Shard, kafka_hash};
 pub use versions::{Action, Activation, Active, KeptVersion, NewVersion, Outcome, VersionStore};
 
@@ -44,6 +46,11 @@ impl Revision {
     /// A revision of the two numbers that a store tells versions of states apart by. For stores alone.
     pub fn new(state: u64, version: u64) -> Self {
         Self { state, version }
+    }
+
+    /// How often the state was written: a number for people, who compare it with those of the same state.
+    pub fn writes(self) -> u64 {
+        self.version
     }
 
     /// The two numbers. For stores alone.

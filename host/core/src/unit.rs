@@ -5,12 +5,12 @@
 use uuid::Uuid;
 
 use crate::contract::{Terms, TermsError};
-use crate::event::{NewEnvelope, OutRecord, Outgoing, RECORD_BYTES, TraceContext, encode, iso_millis};
+use crate::event::{Headers, NewEnvelope, OutRecord, Outgoing, RECORD_BYTES, TraceContext, encode, iso_millis};
 use crate::lanes::{LaneKey, PartitionIx};
 use crate::outcome::{EmittedEvent, StateChange};
 use crate::progress::Span;
 use crate::recent::RecentEvents;
-use crate::store::{AnswerWrite, Attempts, LetterWrite};
+use crate::store::{AnswerWrite, Attempts, LetterWrite, RecordingWrite};
 use crate::work::{Answer, RequestId};
 
 /// What one trigger produced; it commits whole or not at all.
@@ -24,8 +24,29 @@ pub struct Unit {
     pub records: Vec<OutRecord>,
     /// What becomes of dead letters; nearly always nothing.
     pub letters: Vec<LetterWrite>,
+    /// Which of the records its lanes have emitted; none where they are dead letters.
+    pub emitted: UnitEmissions,
     /// What it means for the trigger.
     pub finish: Finish,
+    /// Its invocations, where they are recorded.
+    pub recordings: Vec<RecordingWrite>,
+}
+
+/// Which records of a unit are events that its handlers emitted.
+#[derive(Clone, Debug, Default)]
+pub struct UnitEmissions {
+    /// How many, one lane of the unit after the other, in their order.
+    pub counts: Vec<usize>,
+    /// Whether each says already which revision its state has after the unit.
+    pub revised: bool,
+}
+
+impl UnitEmissions {
+    /// So many events of each lane.
+    pub fn of(counts: Vec<usize>) -> Self {
+        let revised = false;
+        Self { counts, revised }
+    }
 }
 
 /// What a unit means for its trigger.
@@ -74,6 +95,8 @@ pub struct EnvelopeContext<'a> {
     pub causation_id: Option<&'a str>,
     /// The trace that the trigger belongs to.
     pub trace: Option<TraceContext>,
+    /// Where its events come from, as headers.
+    pub provenance: Headers,
     /// A new random UUID v4.
     pub id: fn() -> Uuid,
 }
@@ -119,6 +142,7 @@ pub fn records(
             envelope,
             traceparent: &traceparent,
             tracestate: trace.tracestate(),
+            provenance: &context.provenance,
         })?;
         let bytes = record.bytes();
         if bytes > RECORD_BYTES {
@@ -155,6 +179,7 @@ pub enum EmitError {
 mod tests {
     use super::*;
     use crate::contract::{Contract, Emits, Grant};
+    use crate::event::Header;
 
     fn terms() -> Terms {
         let contract = Contract {
@@ -192,6 +217,7 @@ mod tests {
                 [&b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"[..]],
                 [&b"vendor=1"[..]],
             ),
+            provenance: Headers::from_iter([Header::text("sandman.handler", "h")]),
             id: || Uuid::from_u128(0x1234_5678_9abc_4def_8123_4567_89ab_cdef),
         }
     }
@@ -216,6 +242,7 @@ mod tests {
             )
         );
         assert_eq!(headers[6], ("tracestate", &b"vendor=1"[..]));
+        assert_eq!(headers[7], ("sandman.handler", &b"h"[..]));
     }
 
     #[test]
@@ -240,6 +267,6 @@ mod tests {
             .map(|h| (h.name, h.value.unwrap()))
             .collect();
         let begun = &b"00-123456789abc4def8123456789abcdef-123456789abc4def-01"[..];
-        assert_eq!(headers, [("traceparent", begun)]);
+        assert_eq!(headers, [("traceparent", begun), ("sandman.handler", &b"h"[..])]);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::contract::Terms;
-use crate::limits::{Retry, Tombstones};
+use crate::limits::{Limits, RecordingPolicy, Retry, Tombstones};
 use crate::outcome::Guest;
 
 /// One version of a handler, loaded and checked against what the configuration grants.
@@ -24,4 +24,8 @@ pub struct Version {
     pub tombstones: Tombstones,
     /// How many of the events that it handled last a key remembers; 0 for none.
     pub dedupe: usize,
+    /// What one invocation may use.
+    pub limits: Limits,
+    /// Which invocations are recorded.
+    pub recordings: RecordingPolicy,
 }

@@ -1,8 +1,9 @@
 //! The one place that reads the clocks.
 
 use std::sync::OnceLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
 use sandman_core::faults;
 
 /// The wall clock: milliseconds since 1970. It may jump; nothing waits by it.
@@ -10,6 +11,13 @@ use sandman_core::faults;
 pub fn wall_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     faults::wall_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The CPU time that this thread has used.
+pub fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 /// Milliseconds since the process first asked. Never goes back; back-offs wait by it.

@@ -14,6 +14,7 @@ mod fold;
 mod outbox_buffer;
 mod identity;
 mod intake;
+mod invocation;
 mod letter;
 mod partitions;
 mod received;
@@ -39,7 +40,7 @@ use sandman_core::event::DeadLetterTopic;
 use sandman_core::faults::{self, Step};
 use sandman_core::lanes::{HandlerIx, Job, Lanes, Millis};
 use sandman_core::store::{
-    AnswerWrite, Answered, BatchNo, OutboxBatch, OutboxSize, Shard, ShardPublished, Store, StoreError,
+    AnswerWrite, Answered, BatchNo, OutboxBatch, OutboxSize, RecordingWrite, Shard, ShardPublished, Store, StoreError,
 };
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::{Answer, EventWork, Input, RequestId};
@@ -106,6 +107,8 @@ struct Shared {
     waiting: HashMap<RequestId, oneshot::Sender<Answer>>,
     /// Answers under an `Idempotency-Key` that wait for their commit: a repetition must find them already.
     remembered: HashMap<Remembered, Answered>,
+    /// Recordings of invocations that changed nothing: they go with the next commit that writes.
+    recordings: Vec<RecordingWrite>,
     /// The committer has units in hand.
     committing: bool,
     /// A revocation could not wait any longer: the committer is to drop what is not committed.
@@ -162,6 +165,7 @@ impl Pipeline {
             requests: 0,
             waiting: HashMap::new(),
             remembered: HashMap::new(),
+            recordings: Vec::new(),
             committing: false,
             revert: false,
             stopping: false,

@@ -16,6 +16,7 @@ use crate::meters::HandlerMeters;
 use sandman_core::event::EventKey;
 use sandman_core::faults::{self, Step};
 use sandman_core::lanes::HandlerIx;
+use sandman_core::recording::Sampler;
 use sandman_core::version::Version;
 
 /// Handlers that one process can know in its life, those that were removed meanwhile counted.
@@ -33,6 +34,8 @@ pub struct Handler {
     pub meters: HandlerMeters,
     /// Reading that is held may perhaps go on.
     pub resumable: AtomicBool,
+    /// Decides which of its invocations are recorded.
+    pub sampler: Mutex<Sampler>,
     active: ArcSwap<Version>,
     /// The version that served before: a rollback to it loads nothing.
     standby: Mutex<Option<Arc<Version>>>,
@@ -48,6 +51,7 @@ impl Handler {
             group: Arc::clone(name),
             meters,
             resumable: AtomicBool::new(false),
+            sampler: Mutex::default(),
             active: ArcSwap::from_pointee(version),
             standby: Mutex::default(),
             retired: AtomicBool::new(false),

@@ -5,6 +5,7 @@ mod audit;
 mod guard;
 mod letters;
 mod lines;
+mod recordings;
 #[cfg(test)]
 mod tests;
 

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::deploy::{Done, Order, Refusal, Report, Slot};
+use crate::explain::{Question, Story};
 use crate::letters::Letters;
 use sandman_config::Problem;
+use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
 use sandman_core::store::{Action, Outcome};
 use sandman_engine::meters::Rate;
 
@@ -31,6 +33,35 @@ pub trait Control: Send + Sync + 'static {
 
     /// The dead letters.
     fn letters(&self) -> &Letters;
+    /// Recordings of a handler, or of all, that the query means, the newest first, at most `most`.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`], [`Refusal::Store`].
+    fn recordings(&self, name: Option<&str>, query: &RecordingQuery, most: usize) -> Result<Vec<Recording>, Refusal>;
+
+    /// The recording of that name.
+    ///
+    /// # Errors
+    /// [`Refusal::Store`].
+    fn recording(&self, id: RecordingId) -> Result<Option<Recording>, Refusal>;
+
+    /// The component of a version that is kept.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`], [`Refusal::NotKept`], [`Refusal::Store`].
+    fn component(&self, name: &str, number: u64) -> Result<Vec<u8>, Refusal>;
+
+    /// What is known of an event or a key; tells what is being looked at.
+    ///
+    /// # Errors
+    /// [`Refusal::Store`].
+    fn explain(&self, question: &Question, tell: &mut dyn FnMut(ExplainLine)) -> Result<Story, Refusal>;
+
+    /// Removes the recordings of a key, and says what else holds it.
+    ///
+    /// # Errors
+    /// [`Refusal::Store`].
+    fn forget(&self, key: &str) -> Result<Forgotten, Refusal>;
 
     /// Bytes of the largest component that is taken.
     fn largest_component(&self) -> usize;
@@ -85,6 +116,44 @@ pub struct MemoryReport {
     pub peak: u64,
     /// Records from Kafka that wait or are being handled.
     pub records: u64,
+}
+
+/// A line of an explanation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ExplainLine {
+    /// A topic is being looked at.
+    Looking {
+        /// The topic.
+        topic: String,
+        /// Topics that are done.
+        done: u64,
+        /// Topics in all.
+        of: u64,
+    },
+    /// All there is to tell: the last line.
+    Story(Story),
+    /// It came to nothing: the last line.
+    Error(String),
+}
+
+/// What was removed of a key, and what is left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// Recordings that were removed.
+    pub recordings: u64,
+    /// What else holds the key, or may.
+    pub held: Vec<KeyHolder>,
+}
+
+/// Something that holds a key, or may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyHolder {
+    /// What.
+    pub what: String,
+    /// What removes it.
+    pub removed_by: String,
 }
 
 /// An entry of a history, as `sandman history` shows it.

@@ -6,6 +6,7 @@
 mod busy;
 mod live;
 mod offline;
+mod replayed;
 mod report;
 mod run;
 mod start;
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 
 use crate::load::{CandidateError, Loader};
+use crate::recordings::Recordings;
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::limits::ComponentParts;
 use sandman_core::store::{Activation, KeptVersion, StoreError, VersionStore};
@@ -44,6 +46,8 @@ pub struct Order<'a> {
     pub by: &'a str,
     /// Also a version that says of itself that it cannot read the states that were written since.
     pub force: bool,
+    /// Also a version whose outcomes differ from the recorded ones, where that would refuse it.
+    pub accept_diffs: bool,
 }
 
 /// Why nothing was even begun.
@@ -98,6 +102,7 @@ pub struct Deployer {
     pub(super) registry: Arc<Registry>,
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) versions: Arc<dyn VersionStore>,
+    pub(super) recordings: Recordings,
     pub(super) meters: Arc<Meters>,
     pub(super) alarm: Alarm,
     busy: Busy,
@@ -111,7 +116,7 @@ impl Deployer {
         config: Arc<ArcSwap<Config>>,
         registry: Arc<Registry>,
         sandbox: Arc<Sandbox>,
-        versions: Arc<dyn VersionStore>,
+        (versions, recordings): (Arc<dyn VersionStore>, Recordings),
         (meters, alarm): (Arc<Meters>, Alarm),
     ) -> Self {
         for (_, handler) in registry.iter() {
@@ -123,6 +128,7 @@ impl Deployer {
             registry,
             sandbox,
             versions,
+            recordings,
             meters,
             alarm,
             busy: Busy::default(),
@@ -213,6 +219,21 @@ impl Deployer {
         };
         let version = loader.version(handler, (active.number, &component), &mut |_| {})?;
         Ok(Some(version))
+    }
+
+    /// The component of a version that is kept.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`], [`Refusal::NotKept`], [`Refusal::Store`].
+    pub fn component(&self, name: &str, number: u64) -> Result<Vec<u8>, Refusal> {
+        let handler = self.handler(name)?;
+        let kept = earlier(&*self.versions, (&handler.name, handler.active().number), Some(number))?;
+        let not_kept = || Refusal::NotKept {
+            name: name.to_owned(),
+            number,
+            kept: "its component is not in the store".to_owned(),
+        };
+        self.versions.component(&kept.digest)?.ok_or_else(not_kept)
     }
 
     /// The handlers' history, the newest entry first.

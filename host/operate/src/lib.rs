@@ -4,4 +4,7 @@ pub mod admin;
 pub mod control;
 pub mod deploy;
 pub mod letters;
+pub mod explain;
 pub mod load;
+pub mod recordings;
+pub mod replay;

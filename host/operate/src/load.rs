@@ -9,7 +9,7 @@ use thiserror::Error;
 use sandman_config::{Config, DEFAULT_PREFIX, HandlerConfig};
 use sandman_core::contract::{Contract, ContractError, Grant, Terms};
 use sandman_core::digest;
-use sandman_core::limits::ComponentParts;
+use sandman_core::limits::{ComponentParts, Limits};
 use sandman_core::printable;
 use sandman_core::version::Version;
 use sandman_sandbox::{CompileBounds, Compiler, Label, LoadError, Sandbox, SandboxOptions, SandboxedGuest, Step};
@@ -127,6 +127,21 @@ pub fn alone(handler: &HandlerConfig) -> Result<(Version, Grant)> {
     Ok((version(guest, (handler, 1), &grant, DEFAULT_PREFIX)?, grant))
 }
 
+/// A component to run recordings of a handler on, granted all that it asks for, within the limits that were recorded.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn for_replay(handler: &str, component: (u64, &[u8]), limits: Limits) -> Result<Version> {
+    let handler = HandlerConfig {
+        limits,
+        ..HandlerConfig::of_file(Path::new(handler))
+    };
+    let sandbox = Sandbox::new(SandboxOptions::new(None, 1, limits.memory))?;
+    let guest = guest(&sandbox, &handler, component, &mut |_| {})?;
+    let grant = Grant::all(guest.contract());
+    Ok(version(guest, (&handler, component.0), &grant, DEFAULT_PREFIX)?)
+}
+
 /// What a component says of itself, whatever it is granted.
 ///
 /// # Errors
@@ -170,6 +185,8 @@ fn version(
         retry: handler.retry,
         tombstones: handler.tombstones,
         dedupe: handler.dedupe,
+        limits: handler.limits,
+        recordings: handler.recordings,
     })
 }
 

@@ -1,5 +1,6 @@
 //! A loaded version of a handler.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,17 +9,22 @@ use parking_lot::Mutex;
 
 use super::Sandbox;
 use super::bindings::EventHandlerPre;
-use super::cell::{Cell, Live, Terms};
+use super::cell::{Cell as Held, Live, Terms};
 use super::error::{InvokeError, Label};
 use sandman_core::contract::Contract;
 use sandman_core::outcome::{Context, Failure, Fault, Guest, Outcome, Trigger};
 use sandman_core::reason::TrapKind;
 
+thread_local! {
+    /// Linear memory of the last invocation on this thread, in bytes.
+    static LAST: Cell<u64> = const { Cell::new(0) };
+}
+
 /// A component, compiled, checked and ready to be called from any thread.
 pub struct SandboxedGuest {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) terms: Arc<Terms>,
-    pub(super) prepared: EventHandlerPre<Cell>,
+    pub(super) prepared: EventHandlerPre<Held>,
     pub(super) pool: Pool,
     pub(super) digest: String,
     pub(super) contract: Contract,
@@ -51,6 +57,7 @@ impl SandboxedGuest {
 
     /// Notes what an invocation used. Nearly always it is no more than before, and nothing is written.
     pub(super) fn used_memory(&self, bytes: u64) {
+        LAST.set(bytes);
         if bytes > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(bytes, Ordering::Relaxed);
         }
@@ -91,5 +98,9 @@ impl Guest for SandboxedGuest {
 
     fn peak_memory(&self) -> u64 {
         Self::peak_memory(self)
+    }
+
+    fn last_memory(&self) -> u64 {
+        LAST.get()
     }
 }

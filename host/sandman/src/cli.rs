@@ -8,6 +8,9 @@ mod demo;
 mod deploy;
 mod dev;
 mod dlq;
+mod diff;
+mod explain;
+mod forget;
 mod handlers;
 mod history;
 mod import;
@@ -15,7 +18,10 @@ mod invoke;
 mod new;
 mod offline;
 mod output;
+mod recorded;
+mod recordings;
 mod reload;
+mod replay;
 mod rollback;
 mod run;
 
@@ -33,7 +39,7 @@ Exit codes:
   1  it failed; the reason is on stderr
   2  the command line was wrong
   3  the host could not be asked (commands that talk to a running host)
-  4  the handler gave no outcome (invoke)
+  4  the handler gave no outcome (invoke), or nothing could be run (replay, diff)
 
 Environment:
   SANDMAN_<SECTION>__<KEY>  sets any key of the configuration, such as SANDMAN_HOST__WORKERS=16
@@ -82,8 +88,16 @@ enum Command {
     History(history::HistoryArgs),
     Reload(reload::ReloadArgs),
     Dlq(dlq::DlqArgs),
+    Explain(explain::ExplainArgs),
+    Recordings(recordings::RecordingsArgs),
+    Replay(replay::ReplayArgs),
+    Diff(diff::DiffArgs),
+    Forget(forget::ForgetArgs),
     Compile(compile::CompileArgs),
 }
+
+/// The exit code of commands that run recordings, where none could be run: 1 says that outcomes differ.
+const NOT_RUN: u8 = 4;
 
 /// Where the configuration is; shared by the commands that need it.
 #[derive(Args, Debug)]
@@ -119,6 +133,11 @@ pub fn main() -> ExitCode {
         Command::History(args) => history::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Dlq(args) => dlq::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Recordings(args) => recordings::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Forget(args) => forget::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Import(args) => import::run(&args),
     };

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::telemetry;
 use sandman_config::HandlerConfig;
-use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Surroundings, attempt};
+use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Origin, Surroundings, attempt};
 use sandman_core::contract::Grant;
 use sandman_core::event::decode;
 use sandman_core::json;
@@ -84,6 +84,11 @@ impl Bench<'_> {
             now_millis: around.now_millis,
             attempt: around.attempt,
             trace: None,
+            origin: Origin {
+                handler: &self.handler.name,
+                record: None,
+            },
+            settings: None,
             id: Uuid::new_v4,
         };
         let ((result, cpu), logs) = telemetry::overheard(|| {

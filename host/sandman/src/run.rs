@@ -11,6 +11,7 @@ mod lag;
 pub(crate) use kafka::{problems as kafka_problems, topics};
 mod reload;
 mod shortage;
+mod stories;
 mod switch;
 mod threads;
 mod watch;

@@ -14,6 +14,7 @@ mod letters;
 mod open;
 mod place;
 mod readers;
+mod recordings;
 mod schema;
 mod states;
 mod versions;

@@ -12,6 +12,7 @@ use sandman_core::limits::{Instances, Limits};
 use sandman_core::outcome::{Context, EventView, Trigger};
 use sandman_core::store::{Action, Activation, NewVersion, Outcome, VersionStore};
 use sandman_operate::deploy::{Offline, Order, Report, Stage};
+use sandman_operate::recordings::Recordings;
 use sandman_sandbox::{Label, Sandbox, SandboxOptions};
 use sandman_store::SqliteStore;
 
@@ -58,13 +59,14 @@ pub fn component(data: &[u8]) {
 /// Deploys it in the stages of a host, over a version that serves: it serves then and is kept to the byte, or the other one
 /// still does and the end says at which stage it was refused, and why. Says whether it serves.
 fn deploy(data: &[u8]) -> bool {
-    let versions = SqliteStore::in_memory().expect("a store");
+    let versions = Arc::new(SqliteStore::in_memory().expect("a store"));
     let handler = CONFIG.handlers.first().expect("a handler");
     first_version(&versions, &handler.name);
     let offline = Offline {
         config: Arc::clone(&CONFIG),
         sandbox: Arc::clone(&SANDBOX),
-        versions: &versions,
+        versions: &*versions,
+        recordings: Recordings::new(Arc::clone(&versions) as _),
     };
     let mut passed: Vec<Stage> = Vec::new();
     let mut tell = |report| {
@@ -76,6 +78,7 @@ fn deploy(data: &[u8]) -> bool {
         by: "fuzz",
         // What serves before does not tell which states it writes.
         force: true,
+        accept_diffs: false,
     };
     let done = offline.deploy(handler, (order, data), &mut tell).expect("it begins");
     assert!(passed.is_sorted(), "{passed:?}");

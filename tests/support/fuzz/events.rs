@@ -32,6 +32,7 @@ pub fn envelope(data: &[u8]) {
         envelope: outgoing(&read),
         traceparent: "",
         tracestate: None,
+        provenance: &Headers::default(),
     });
     let published = published.expect("an envelope is published");
     let again = decode(published.value.as_deref()).expect("what was published is an envelope");

@@ -47,12 +47,15 @@ pub struct Outgoing<'a> {
     pub traceparent: &'a str,
     /// What tracing systems keep beside it.
     pub tracestate: Option<&'a str>,
+    /// Where it comes from, as [`Provenance`](super::Provenance) has it.
+    pub provenance: &'a Headers,
 }
 
 /// More than the envelope of an ordinary event takes beside its payload: its value is written without growing.
 const ROOM: usize = 512;
 
-/// The record of an event. The headers are DreamScape's, all of them strings, `correlationId` empty when there is none.
+/// The record of an event. The headers are DreamScape's, all of them strings, `correlationId` empty when there is none, then
+/// the trace and the provenance.
 ///
 /// # Errors
 /// None in practice: an envelope is strings and JSON text, which always serialise.
@@ -67,9 +70,12 @@ pub fn encode(outgoing: &Outgoing<'_>) -> Result<OutRecord, serde_json::Error> {
         Header::text("traceparent", outgoing.traceparent),
     ];
     let state = outgoing.tracestate.map_or(0, str::len);
-    let mut all = Headers::with_room(headers.len() + 1, ROOM / 2 + state);
+    let provenance = outgoing.provenance;
+    let room = ROOM / 2 + state + provenance.as_bytes().len();
+    let mut all = Headers::with_room(headers.len() + 1, room);
     all.extend(headers);
     all.extend(outgoing.tracestate.map(|state| Header::text("tracestate", state)));
+    all.append(provenance);
     let mut value = Vec::with_capacity(envelope.payload.get().len() + ROOM);
     serde_json::to_writer(&mut value, envelope)?;
     Ok(OutRecord {

@@ -2,6 +2,7 @@
 //! so that a string for each name and value would be most of what the host allocates.
 
 use std::fmt;
+use std::io::Write as _;
 use std::iter::FusedIterator;
 
 /// A header of a record. Kafka allows repeated names and absent values, so both are kept.
@@ -69,6 +70,37 @@ impl Headers {
         self.bytes.extend(header.name.as_bytes());
         self.bytes.extend(header.value.unwrap_or_default());
         self.count += 1;
+    }
+
+    /// Adds a header at the end whose value is shown as text, without a text of its own.
+    pub fn push_shown(&mut self, name: &str, value: impl fmt::Display) {
+        let start = self.bytes.len();
+        self.push(Header { name, value: Some(&[]) });
+        let value_start = self.bytes.len();
+        // Writing into a vector does not fail.
+        write!(self.bytes, "{value}").ok();
+        let length = u32::try_from(self.bytes.len() - value_start).unwrap_or(NULL - 1);
+        if let Some(place) = self.bytes.get_mut(start + 4..start + 8) {
+            place.copy_from_slice(&length.to_le_bytes());
+        }
+    }
+
+    /// Adds all headers of `other` at the end.
+    pub fn append(&mut self, other: &Self) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.count += other.count;
+    }
+
+    /// Takes the last header away.
+    pub fn pop(&mut self) {
+        let mut rest = self.bytes.as_slice();
+        let mut last = rest.len();
+        while let Some((_, behind)) = split(rest) {
+            last = rest.len();
+            rest = behind;
+        }
+        self.bytes.truncate(self.bytes.len() - last.min(self.bytes.len()));
+        self.count = self.count.saturating_sub(1);
     }
 
     /// Every header, in order.
@@ -166,6 +198,12 @@ mod tests {
             let headers: Headers = all.clone().collect();
             prop_assert!(headers.iter().eq(all));
             prop_assert_eq!(headers.len(), given.len());
+            let mut twice = headers.clone();
+            twice.append(&headers);
+            prop_assert!(twice.iter().eq(headers.iter().chain(headers.iter())));
+            prop_assert_eq!(twice.len(), 2 * headers.len());
+            headers.iter().for_each(|_| twice.pop());
+            prop_assert_eq!(&twice, &headers);
             prop_assert_eq!(Headers::from_bytes(headers.as_bytes()), Some(headers));
         }
 

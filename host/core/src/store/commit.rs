@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BatchNo, Epoch, LetterWrite, Revision, Shard};
+use super::{BatchNo, Epoch, LetterWrite, RecordingWrite, Revision, Shard};
 use crate::event::{OutRecord, TopicPartition};
 use crate::outcome::StateChange;
 use crate::progress::Progress;
@@ -114,6 +114,8 @@ pub struct Commit {
     pub attempts: Vec<AttemptWrite>,
     /// Answers to remember; those older than [`ANSWER_MILLIS`] are forgotten meanwhile.
     pub answers: Vec<AnswerWrite>,
+    /// Invocations to keep, in order; those of one handler become one batch.
+    pub recordings: Vec<RecordingWrite>,
     /// What is on Kafka, at most once per shard: it leaves the outbox.
     pub published: Vec<ShardPublished>,
     /// What becomes of dead letters.
@@ -131,6 +133,7 @@ impl Commit {
             && self.progress.is_empty()
             && self.attempts.is_empty()
             && self.answers.is_empty()
+            && self.recordings.is_empty()
             && self.published.is_empty()
             && self.letters.is_empty()
     }

@@ -20,6 +20,9 @@ const NEWS_WAIT: Duration = Duration::from_millis(100);
 /// fifty events, whatever is in it.
 const LINGER: Duration = Duration::from_millis(5);
 
+/// Recordings of invocations that changed nothing that wait for another commit.
+const RECORDINGS_WAIT: usize = 100;
+
 /// A commit ends early when its records hold this much: what the relay sends in one transaction stays within reason.
 const BATCH_BYTES: usize = 8 << 20;
 
@@ -130,6 +133,12 @@ impl Pipeline {
         let mut batch = fold(units, &standings, self.store.is_shared());
         batch.commit.published = std::mem::take(&mut shared.published);
         batch.commit.letters_bound = self.options.dead_letters;
+        // What only looked costs no write: its recordings wait for a commit that writes anyhow.
+        let recordings = std::mem::take(&mut batch.commit.recordings);
+        shared.recordings.extend(recordings);
+        if !batch.commit.is_empty() || shared.recordings.len() > RECORDINGS_WAIT {
+            batch.commit.recordings = std::mem::take(&mut shared.recordings);
+        }
         batch
     }
 

@@ -5,12 +5,13 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::registry::Registry;
+use sandman_core::event::put_revision;
 use sandman_core::lanes::{LaneKey, Lanes, PartitionIx, Work};
 use sandman_core::outcome::StateChange;
 use sandman_core::progress::{Progress, Span};
 use sandman_core::recent::RecentEvents;
-use sandman_core::store::{AttemptWrite, Attempts, Commit, ProgressWrite, StateRead, StateWrite};
-use sandman_core::unit::{Finish, Unit};
+use sandman_core::store::{AttemptWrite, Attempts, Commit, ProgressWrite, Revision, StateRead, StateWrite};
+use sandman_core::unit::{Finish, Unit, UnitEmissions};
 
 use super::partitions::Partitions;
 
@@ -78,13 +79,15 @@ struct Folding<'a, W> {
 
 impl<W: Work> Folding<'_, W> {
     fn unit(&mut self, unit: &mut Unit) {
-        self.batch.counts.push(unit.records.len());
-        self.batch.commit.outbox.append(&mut unit.records);
         // Copied, since a unit whose commit fails is committed again; there is nearly never one.
         self.batch.commit.letters.extend(unit.letters.iter().cloned());
         for (lane, change) in &unit.changes {
             self.state(lane, change, unit.recent.as_ref());
         }
+        self.revise(unit);
+        self.batch.counts.push(unit.records.len());
+        self.batch.commit.outbox.append(&mut unit.records);
+        self.batch.commit.recordings.extend(unit.recordings.iter().cloned());
         match &unit.finish {
             Finish::Done {
                 partition,
@@ -133,6 +136,24 @@ impl<W: Work> Folding<'_, W> {
             change: change.clone(),
             recent: recent.cloned(),
         });
+    }
+
+    /// Says in each emitted event which revision the state of its lane has after this commit.
+    fn revise(&self, unit: &mut Unit) {
+        let UnitEmissions { counts, revised } = &mut unit.emitted;
+        let mut records = unit.records.iter_mut();
+        for ((lane, _), count) in unit.changes.iter().zip(&*counts) {
+            let base = self.lanes.base(lane).flatten().map_or(0, Revision::writes);
+            let revision = base + u64::from(self.written.contains_key(lane));
+            for record in records.by_ref().take(*count) {
+                // It is said already where a commit did not take the unit.
+                if *revised {
+                    record.headers.pop();
+                }
+                put_revision(&mut record.headers, revision);
+            }
+        }
+        *revised = true;
     }
 
     fn done(&mut self, ix: PartitionIx, span: Span) {

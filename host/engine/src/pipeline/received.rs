@@ -11,7 +11,7 @@ use sandman_core::printable;
 use sandman_core::progress::Span;
 use sandman_core::reason::ReasonCode;
 use sandman_core::store::GivenUp;
-use sandman_core::unit::{Finish, Unit};
+use sandman_core::unit::{Finish, Unit, UnitEmissions};
 
 use super::{Pipeline, letter};
 
@@ -114,6 +114,8 @@ fn done(Place { partition, span, .. }: Place, record: &Record, records: Vec<OutR
         recent: None,
         records,
         letters: Vec::new(),
+        emitted: UnitEmissions::default(),
         finish,
+        recordings: Vec::new(),
     }
 }

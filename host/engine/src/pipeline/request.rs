@@ -9,17 +9,18 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::registry::Handler;
-use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Surroundings};
+use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Origin, Surroundings};
 use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
 use sandman_core::lanes::{Change, HandlerIx, Job, LaneKey, LaneSlot};
 use sandman_core::outcome::{Reply, StateChange};
-use sandman_core::store::{AnswerWrite, Answered, StoreError};
-use sandman_core::unit::{Finish, Unit};
+use sandman_core::store::{AnswerWrite, Answered, RecordingWrite, StoreError};
+use sandman_core::unit::{Finish, Unit, UnitEmissions};
 use sandman_core::work::{Answer, Idempotency, Input, RequestId, RequestWork};
 
 use super::Pipeline;
-use super::worker::{LaneResult, load, measured_attempt};
+use super::invocation::{self, Invocation, Source};
+use super::worker::{LaneResult, load};
 
 /// Requests that may wait for their answers at once; more are told to come again.
 const WAITING: usize = 10_000;
@@ -29,7 +30,11 @@ const WAITING: usize = 10_000;
 struct RequestDecision {
     changes: Vec<Change>,
     records: Vec<OutRecord>,
+    /// How many records each handler has emitted.
+    emitted: Vec<usize>,
     replies: Vec<Reply>,
+    /// Kept also where the request comes to nothing.
+    recordings: Vec<RecordingWrite>,
 }
 
 impl Pipeline {
@@ -94,7 +99,9 @@ impl Pipeline {
                 recent: None,
                 records: made.records,
                 letters: Vec::new(),
+                emitted: UnitEmissions::of(made.emitted),
                 finish,
+                recordings: made.recordings,
             },
         )
     }
@@ -129,12 +136,12 @@ impl Pipeline {
                 continue;
             };
             if let Err(answer) = self.run_handler((handler, slot), work, now, &mut made) {
-                return (nothing(job), answer);
+                return (made.into_nothing(job), answer);
             }
         }
         match merge(&made.replies) {
             Ok(Reply { status, body }) => (made, Answer::Reply { status, body }),
-            Err(reason) => (nothing(job), Answer::Failed(reason)),
+            Err(reason) => (made.into_nothing(job), Answer::Failed(reason)),
         }
     }
 
@@ -155,11 +162,26 @@ impl Pipeline {
             now_millis,
             attempt: 1,
             trace: work.trace.clone(),
+            origin: Origin {
+                handler: &handler.name,
+                record: None,
+            },
+            settings: None,
             id: Uuid::new_v4,
         };
         let state = seen.document.as_deref();
-        let attempted = measured_attempt(handler, &version, work.trigger(), state, &surroundings)
-            .map_err(|failure| failed(handler, failure))?;
+        let invocation = Invocation {
+            handler,
+            version: &version,
+            source: Source::Request(work),
+            trigger: work.trigger(),
+            state,
+            surroundings: &surroundings,
+        };
+        let (result, recording) = invocation.run();
+        let write = recording.and_then(|recording| invocation::write(handler, &version, &recording));
+        made.recordings.extend(write);
+        let attempted = result.map_err(|failure| failed(handler, failure))?;
         let decision = match attempted {
             Attempted::Decided(decision) => decision,
             Attempted::Ignored => Decision::default(),
@@ -176,9 +198,20 @@ impl Pipeline {
             seen: Some(seen),
             change: state,
         });
+        made.emitted.push(records.len());
         made.records.extend(records);
         made.replies.push(reply);
         Ok(())
+    }
+}
+
+impl RequestDecision {
+    /// Nothing of it commits but the recordings.
+    fn into_nothing(self, job: &Job<Input>) -> Self {
+        Self {
+            recordings: self.recordings,
+            ..nothing(job)
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::registry::Handler;
 use sandman_core::broker::{Flow, Intake, Recreation, Start};
 use sandman_core::contract::{Consumes, Contract, Emits, Grant, Terms};
 use sandman_core::event::{Headers, Record, TopicPartition};
-use sandman_core::limits::{Retry, Tombstones};
+use sandman_core::limits::{Limits, RecordingPolicy, Retry, Tombstones};
 use sandman_core::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
 use sandman_core::store::Attempts;
 use sandman_core::version::Version;
@@ -97,6 +97,8 @@ fn version(number: u64, terms: Terms, guest: Box<dyn Guest>) -> Version {
         },
         tombstones: Tombstones::default(),
         dedupe: 0,
+        limits: Limits::default(),
+        recordings: RecordingPolicy::default(),
     }
 }
 

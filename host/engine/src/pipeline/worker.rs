@@ -1,24 +1,25 @@
 //! One try of one event: state, version, contract, guest, unit.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::clock;
-use crate::meters::Invoked;
 use crate::registry::Handler;
-use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Surroundings, attempt};
+use sandman_core::attempt::{AttemptFailure, Attempted, Decision, Origin, Surroundings};
 use sandman_core::event::{OutRecord, key_hash};
 use sandman_core::faults::{self, Step};
 use sandman_core::lanes::{Change, Job, Known, Millis};
-use sandman_core::outcome::{StateChange, Trigger};
+use sandman_core::outcome::StateChange;
 use sandman_core::recent::EventHash;
+use sandman_core::recording::Recording;
 use sandman_core::store::{Attempts, GivenUp, Store, StoreError};
-use sandman_core::unit::{Finish, Unit};
+use sandman_core::unit::{Finish, Unit, UnitEmissions};
 use sandman_core::version::Version;
 use sandman_core::work::{EventWork, Input};
 
+use super::invocation::{self, Invocation, Source};
 use super::{Options, letter};
 
 /// What a try came to.
@@ -58,30 +59,50 @@ impl Try<'_> {
             now_millis: clock::wall_millis(),
             attempt: job.failed + 1,
             trace: work.record.trace(),
+            origin: Origin {
+                handler: &self.handler.name,
+                record: Some((&work.record.source, work.record.offset)),
+            },
+            settings: None,
             id: Uuid::new_v4,
         };
         let state = seen.document.as_deref();
-        Ok(
-            match measured_attempt(self.handler, &version, work.trigger(), state, &surroundings) {
-                Ok(attempted) => {
-                    let (mut decision, event) = match attempted {
-                        Attempted::Decided(decision) => (decision, event),
-                        // Whatever serves later may consume it.
-                        Attempted::Ignored => (Decision::default(), None),
-                    };
-                    faults::alter(Step::Ran, &mut decision);
-                    let Decision { state, records, .. } = decision;
-                    let recent = event.map(|event| seen.recent.with(event, version.dedupe));
-                    let unit = Unit {
-                        recent: recent.clone(),
-                        ..self.unit(job, state.clone(), records)
-                    };
-                    let recent = recent.unwrap_or_else(|| seen.recent.clone());
-                    done_with(Known { recent, ..seen }, state, unit)
-                }
-                Err(failure) => self.refused(job, &version, seen, &failure),
-            },
-        )
+        let invocation = Invocation {
+            handler: self.handler,
+            version: &version,
+            source: Source::Record(&work.record),
+            trigger: work.trigger(),
+            state,
+            surroundings: &surroundings,
+        };
+        let (result, recording) = invocation.run();
+        Ok(match result {
+            Ok(attempted) => {
+                let (mut decision, event) = match attempted {
+                    Attempted::Decided(decision) => (decision, event),
+                    // Whatever serves later may consume it.
+                    Attempted::Ignored => (Decision::default(), None),
+                };
+                faults::alter(Step::Ran, &mut decision);
+                let Decision { state, records, .. } = decision;
+                let recent = event.map(|event| seen.recent.with(event, version.dedupe));
+                let mut unit = Unit {
+                    recent: recent.clone(),
+                    emitted: UnitEmissions::of(vec![records.len()]),
+                    ..self.unit(job, state.clone(), records)
+                };
+                self.keep(&mut unit, &version, recording);
+                let recent = recent.unwrap_or_else(|| seen.recent.clone());
+                done_with(Known { recent, ..seen }, state, unit)
+            }
+            Err(failure) => self.refused(job, (&version, seen), &failure, recording),
+        })
+    }
+
+    /// The recording goes with the unit.
+    fn keep(&self, unit: &mut Unit, version: &Version, recording: Option<Recording>) {
+        let write = recording.and_then(|recording| invocation::write(self.handler, version, &recording));
+        unit.recordings.extend(write);
     }
 
     /// The event was handled before: nothing of it counts but that its record is done.
@@ -104,16 +125,28 @@ impl Try<'_> {
             recent: None,
             records,
             letters: Vec::new(),
+            emitted: UnitEmissions::default(),
             finish: done(self.work, job.failed),
+            recordings: Vec::new(),
         }
     }
 
-    fn refused(&self, job: &Job<Input>, version: &Version, seen: Known, failure: &AttemptFailure) -> LaneResult {
+    fn refused(
+        &self,
+        job: &Job<Input>,
+        (version, seen): (&Version, Known),
+        failure: &AttemptFailure,
+        mut recording: Option<Recording>,
+    ) -> LaneResult {
         let failed = job.failed + 1;
         let wait = version.retry.wait_after(failed).filter(|_| failure.cause.may_pass());
         self.tell(job, version, &failure.reason, wait);
         match wait {
-            Some(wait) => again(self.work, failed, wait),
+            Some(wait) => {
+                let (due, mut unit) = again(self.work, failed, wait);
+                self.keep(&mut unit, version, recording);
+                LaneResult::Again { failed, due, unit }
+            }
             None => {
                 let given_up = GivenUp {
                     code: failure.code,
@@ -127,10 +160,14 @@ impl Try<'_> {
                 let trigger = (&self.work.record, Some(&self.work.key));
                 let (records, letters) = letter::given_up(self.options, self.handler, trigger, given_up);
                 let change = StateChange::Keep;
-                let unit = Unit {
+                let mut unit = Unit {
                     letters,
                     ..self.unit(job, change.clone(), records)
                 };
+                if let Some(recording) = &mut recording {
+                    recording.dead_letter = true;
+                }
+                self.keep(&mut unit, version, recording);
                 done_with(seen, change, unit)
             }
         }
@@ -151,8 +188,8 @@ impl Try<'_> {
     }
 }
 
-/// The record goes back to the head of its lane; that it failed is kept over a restart.
-fn again(work: &EventWork, failed: u32, wait: Duration) -> LaneResult {
+/// The record goes back to the head of its lane, and is due then; that it failed is kept over a restart.
+fn again(work: &EventWork, failed: u32, wait: Duration) -> (Millis, Unit) {
     let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let attempts = Attempts {
         offset: work.record.offset,
@@ -164,16 +201,14 @@ fn again(work: &EventWork, failed: u32, wait: Duration) -> LaneResult {
         recent: None,
         records: Vec::new(),
         letters: Vec::new(),
+        emitted: UnitEmissions::default(),
         finish: Finish::Attempt {
             partition: work.partition,
             attempts,
         },
+        recordings: Vec::new(),
     };
-    LaneResult::Again {
-        failed,
-        due: clock::monotonic_millis() + millis,
-        unit,
-    }
+    (clock::monotonic_millis() + millis, unit)
 }
 
 fn done_with(seen: Known, change: StateChange, unit: Unit) -> LaneResult {
@@ -204,38 +239,5 @@ fn done(work: &EventWork, failed: u32) -> Finish {
         failed,
         produced_millis: work.record.timestamp_millis,
         weight: work.record.weight(),
-    }
-}
-
-/// Runs an attempt, and counts and times it where the guest was called.
-pub(super) fn measured_attempt(
-    handler: &Handler,
-    version: &Version,
-    trigger: Trigger<'_>,
-    state: Option<&str>,
-    surroundings: &Surroundings<'_>,
-) -> Result<Attempted, AttemptFailure> {
-    let began = Instant::now();
-    let result = attempt(version, trigger, state, surroundings);
-    let invoked = match &result {
-        Ok(Attempted::Ignored) => None,
-        Ok(Attempted::Decided(_)) => Some(Invoked::Ok),
-        Err(failure) => invoked(failure.cause),
-    };
-    if let Some(invoked) = invoked {
-        handler.meters.seconds.record(began.elapsed());
-        handler.meters.invoked(invoked).increment(1);
-    }
-    result
-}
-
-fn invoked(cause: FailureCause) -> Option<Invoked> {
-    match cause {
-        FailureCause::Trigger => None,
-        FailureCause::Rejected => Some(Invoked::Rejected),
-        FailureCause::Retry => Some(Invoked::Retry),
-        FailureCause::Trap => Some(Invoked::Trap),
-        FailureCause::Exceeded => Some(Invoked::Exceeded),
-        FailureCause::Outcome | FailureCause::Emitted => Some(Invoked::Contract),
     }
 }

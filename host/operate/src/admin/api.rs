@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::guard::Caller;
-use super::{letters, lines};
+use super::{letters, lines, recordings};
 use crate::control::{Control, ReloadError};
 use crate::deploy::{Done, Order, Refusal};
 use sandman_core::store::Outcome;
@@ -49,6 +49,15 @@ pub(super) fn routes() -> Vec<Route> {
         ("post", "/v1/reload", post(reload)),
         ("post", "/v1/letters/search", post(letters::search)),
         ("get", "/v1/letters/{id}", get(letters::show)),
+        (
+            "get",
+            "/v1/handlers/{name}/versions/{number}/component",
+            get(recordings::component),
+        ),
+        ("post", "/v1/recordings/search", post(recordings::search)),
+        ("get", "/v1/recordings/{id}", get(recordings::one)),
+        ("post", "/v1/explain", post(recordings::explain)),
+        ("post", "/v1/forget", post(recordings::forget)),
     ]
 }
 
@@ -78,16 +87,10 @@ async fn deploy(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let mut body = Incoming::new(body, &parts.headers);
-    let force = match parts.uri.query() {
-        None | Some("" | "force=false") => false,
-        Some("force=true") => true,
-        Some(_) => {
-            body.discard().await;
-            return error(
-                StatusCode::BAD_REQUEST,
-                "the query is not `force=true` or `force=false`",
-            );
-        }
+    let Some((force, accept_diffs)) = flags(parts.uri.query().unwrap_or_default()) else {
+        body.discard().await;
+        let words = "the query is not made of `force=true` and `accept-diffs=true`, or `false`";
+        return error(StatusCode::BAD_REQUEST, words);
     };
     // Before the component comes: whoever is not to deploy should not have to send it.
     let slot = match api.control.reserve(&name) {
@@ -107,7 +110,11 @@ async fn deploy(
     };
     let (lines, response) = lines::answer(status);
     let work = move || {
-        let order = Order { by: &caller.0, force };
+        let order = Order {
+            by: &caller.0,
+            force,
+            accept_diffs,
+        };
         api.control
             .deploy(slot, (order, component.as_deref()), &mut |report| lines.send(&report));
     };
@@ -117,6 +124,21 @@ async fn deploy(
         Ok(_) => response,
         Err(fault) => unavailable(&format!("no thread can be started: {fault}")),
     }
+}
+
+/// `force` and `accept-diffs` of a query; `None` if there is something else in it.
+fn flags(query: &str) -> Option<(bool, bool)> {
+    let (mut force, mut accept_diffs) = (false, false);
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        let (name, value) = part.split_once('=')?;
+        let flag = match name {
+            "force" => &mut force,
+            "accept-diffs" => &mut accept_diffs,
+            _ => return None,
+        };
+        *flag = value.parse().ok()?;
+    }
+    Some((force, accept_diffs))
 }
 
 /// Bytes of a body that is no component.
@@ -161,13 +183,21 @@ async fn rollback(
     };
     aside(move || {
         let done = api.control.reserve(&name);
-        let done = done.and_then(|slot| api.control.rollback(&slot, Order { by: &by, force }, to));
+        let done = done.and_then(|slot| api.control.rollback(&slot, order(&by, force), to));
         match done {
             Ok(done) => (ended(&done), Json(done)).into_response(),
             Err(error) => refused(&error),
         }
     })
     .await
+}
+
+fn order(by: &str, force: bool) -> Order<'_> {
+    Order {
+        by,
+        force,
+        accept_diffs: false,
+    }
 }
 
 fn ended(done: &Done) -> StatusCode {
@@ -207,7 +237,7 @@ fn answer(result: Result<impl Serialize, Refusal>) -> Response {
     }
 }
 
-fn refused(refusal: &Refusal) -> Response {
+pub(super) fn refused(refusal: &Refusal) -> Response {
     let status = match refusal {
         Refusal::Unknown { .. } | Refusal::NotKept { .. } => StatusCode::NOT_FOUND,
         Refusal::Busy(_) | Refusal::NothingBefore { .. } | Refusal::NeverServed(_) => StatusCode::CONFLICT,

@@ -23,6 +23,7 @@ impl<'a> Live<'a> {
             config: deployer.config.load_full(),
             sandbox: &deployer.sandbox,
             versions: &*deployer.versions,
+            recordings: &deployer.recordings,
             name: &handler.name,
             before: Before {
                 number: active.number,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::run::{Before, Run, Subject};
 use super::{Done, Order, Refusal, Report, earlier};
 use crate::load;
+use crate::recordings::Recordings;
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::store::VersionStore;
 use sandman_sandbox::Sandbox;
@@ -20,6 +21,8 @@ pub struct Offline<'a> {
     pub sandbox: Arc<Sandbox>,
     /// The store, which this process has opened.
     pub versions: &'a dyn VersionStore,
+    /// What is recorded in it.
+    pub recordings: Recordings,
 }
 
 impl Offline<'_> {
@@ -69,6 +72,7 @@ impl Offline<'_> {
             config: Arc::clone(&self.config),
             sandbox: &self.sandbox,
             versions: self.versions,
+            recordings: &self.recordings,
             name,
             before: Before { number, digest, writes },
             live: None,

@@ -22,6 +22,8 @@ pub enum Stage {
     Described,
     /// That fits what `sandman.toml` grants.
     Contract,
+    /// What was recorded was run on it, and its outcomes are accepted.
+    Replayed,
     /// The store has it.
     Stored,
     /// It serves.
@@ -39,6 +41,7 @@ impl Stage {
             Self::Instantiated => "instantiated",
             Self::Described => "described",
             Self::Contract => "contract",
+            Self::Replayed => "replayed",
             Self::Stored => "stored",
             Self::Active => "active",
         }

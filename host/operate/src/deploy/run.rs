@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use thiserror::Error;
 
+use super::replayed::Replay;
 use super::{Done, Live, Order, Passed, Report, Stage};
 use crate::load::{self, CandidateError, Loader};
+use crate::recordings::Recordings;
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::contract::STATE_VERSIONS_BACK;
 use sandman_core::digest;
@@ -41,6 +43,10 @@ enum StageFault {
          on without"
     )]
     UnknownState { active: u64 },
+    #[error(
+        "{said}; look at them with `sandman diff`, and say --accept-diffs if they are wanted, or change the handler's `replay`"
+    )]
+    Replay { said: String },
     #[error(transparent)]
     Candidate(#[from] CandidateError),
     #[error(transparent)]
@@ -67,6 +73,7 @@ pub(super) struct Subject<'a> {
     pub(super) config: Arc<Config>,
     pub(super) sandbox: &'a Arc<Sandbox>,
     pub(super) versions: &'a dyn VersionStore,
+    pub(super) recordings: &'a Recordings,
     pub(super) name: &'a Arc<str>,
     pub(super) before: Before,
     /// Where it serves at once; `None`: from the next start on.
@@ -228,8 +235,35 @@ impl<'a> Run<'a> {
             remarks.push(format!("warning: {warning}"));
         }
         remarks.retain(|remark| !remark.is_empty());
-        self.pass(Stage::Stored, remarks.join("; "));
+        self.pass(Stage::Replayed, remarks.join("; "));
+        let said = self.replay(handler, &version)?;
+        self.pass(Stage::Stored, said);
         Ok(version)
+    }
+
+    /// What the version makes of the recorded invocations.
+    fn replay(&mut self, handler: &HandlerConfig, version: &Version) -> Result<String, StageFault> {
+        if self.action == Action::Rollback {
+            return Ok("not replayed: it served before".to_owned());
+        }
+        let replay = Replay {
+            recordings: self.subject.recordings,
+            handler: self.subject.name,
+            active: &self.subject.before.digest,
+            serving: self.subject.live.as_ref().map(|live| live.handler.active()),
+        };
+        let accepts = self.order.accept_diffs || self.order.force;
+        let said = match replay.verdict(version, handler.replay, accepts)? {
+            Ok(said) => said,
+            Err(said) => return Err(StageFault::Replay { said }),
+        };
+        let remarks = [std::mem::take(&mut self.remark), format!("replayed: {said}")];
+        self.remark = remarks
+            .into_iter()
+            .filter(|remark| !remark.is_empty())
+            .collect::<Vec<_>>()
+            .join("; ");
+        Ok(said)
     }
 
     /// Whether the version reads the states that the active one writes, as the two say of themselves.

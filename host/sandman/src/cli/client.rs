@@ -25,6 +25,9 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 const DEFAULT_CONFIG: &str = "sandman.toml";
 
+/// Bytes of the largest answer that is read: all recordings of a handler.
+const LARGEST: u64 = 4 << 30;
+
 /// Bodies of more bytes are announced first.
 const LARGE: usize = 64 << 10;
 
@@ -168,6 +171,18 @@ impl Client {
         read(&mut response)
     }
 
+    /// The bytes at a path.
+    pub(super) fn bytes(&self, path: &str) -> Result<Vec<u8>> {
+        let mut request = self.agent.get(self.url(path));
+        if let Some(bearer) = self.bearer() {
+            request = request.header("Authorization", bearer);
+        }
+        let mut response = self.heard(request.call())?;
+        self.refused(&mut response)?;
+        let bytes = response.body_mut().with_config().limit(LARGEST).read_to_vec();
+        bytes.context("the host's answer broke off")
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
@@ -185,10 +200,18 @@ impl Client {
         })?;
         let words = match response.status().as_u16() {
             401 => "it does not know the token; set SANDMAN_ADMIN_TOKEN to the one that it was started with",
-            403 => "it refuses requests under this name; use 127.0.0.1 or localhost",
+            403 => return Err(self.forbidden(response)),
             _ => return Ok(response),
         };
         Err(NotAsked(format!("the host at {base}: {words}")).into())
+    }
+
+    /// Why a host refuses to tell or to do something at all.
+    fn forbidden(&self, mut response: Response<Body>) -> anyhow::Error {
+        let told: Value = read(&mut response).unwrap_or_default();
+        let why = told.get("error").and_then(Value::as_str);
+        let why = why.unwrap_or("it refuses requests under this name; use 127.0.0.1 or localhost");
+        NotAsked(format!("the host at {}: {why}", self.base)).into()
     }
 
     /// Makes an error of an answer that is one.
@@ -207,6 +230,8 @@ impl Client {
 pub(super) fn read<T: DeserializeOwned>(response: &mut Response<Body>) -> Result<T> {
     let text = response
         .body_mut()
+        .with_config()
+        .limit(LARGEST)
         .read_to_string()
         .context("the host's answer broke off")?;
     serde_json::from_str(&text).context("the host's answer is not understood; is it another version of sandman?")

@@ -21,6 +21,7 @@ The component passes these stages, each shown with its time when it is done:
   instantiated   an instance could be made within the handler's limits
   described      it said what it consumes, emits and serves
   contract       that fits what sandman.toml grants the handler
+  replayed       what was recorded gives no new failure on it; see `replay` of the handler
   stored         the host's store has it
   active         it serves, from the next event of each key on
 
@@ -30,6 +31,11 @@ Once the host has received the component, Ctrl-C ends the telling and not the de
 
 A component whose state-version is older than the one that the active version writes is refused at
 `contract`: it says of itself that it cannot read the states that are there. --force deploys it all the same.
+
+At `replayed` the recorded invocations run on the component, for ten seconds at most and with a low
+priority, and what comes of each is compared with what the active version makes of it. By `replay` of the
+handler, a new failure refuses it (failures, the default), any difference does (strict), or nothing is
+replayed (off). --accept-diffs deploys it all the same. `sandman diff` shows the differences one by one.
 
 --offline is for a host that is stopped, above all one that does not start because the configuration
 has changed and the active version does not fit it any more. The component passes the same stages, and
@@ -44,6 +50,7 @@ Exit codes:
 Examples:
   sandman deploy profile target/sandman/profile.wasm
   sandman deploy profile profile.wasm --host http://127.0.0.1:3902
+  sandman deploy profile profile.wasm --accept-diffs
   sandman deploy profile profile.wasm --json | tail -1 | jq .version
   sandman deploy --offline profile profile.wasm --config /etc/sandman/sandman.toml";
 
@@ -64,6 +71,10 @@ pub(super) struct DeployArgs {
     /// Also a component that says of itself that it cannot read the states that are there.
     #[arg(long)]
     force: bool,
+
+    /// Also a component whose outcomes differ from the recorded ones.
+    #[arg(long)]
+    accept_diffs: bool,
 
     /// Into the store of a host that is stopped; it serves from the next start on.
     #[arg(long, conflicts_with = "host")]
@@ -102,7 +113,7 @@ fn deploy_offline(args: &DeployArgs) -> Result<ExitCode> {
         Report::Passed(passed) => show(passed),
         Report::Done(_) => {}
     };
-    let done = stopped.deploy(args.force, &component, &mut tell)?;
+    let done = stopped.deploy((args.force, args.accept_diffs), &component, &mut tell)?;
     tell(Report::Done(done.clone()));
     told?;
     Ok(end(&done, args.json, When::Later))
@@ -111,8 +122,11 @@ fn deploy_offline(args: &DeployArgs) -> Result<ExitCode> {
 fn deploy(args: &DeployArgs) -> Result<ExitCode> {
     let component = load::read(&args.file)?;
     let client = args.host.client()?;
-    let force = if args.force { "?force=true" } else { "" };
-    let path = format!("/v1/handlers/{}/versions{force}", args.name);
+    let (force, accept_diffs) = (args.force, args.accept_diffs);
+    let path = format!(
+        "/v1/handlers/{}/versions?force={force}&accept-diffs={accept_diffs}",
+        args.name
+    );
     let mut response = client.post(&path, ("application/wasm", &component))?;
     let tells = response
         .headers()

@@ -231,7 +231,11 @@ fn deploy(control: &dyn Control, guest: &GuestFolder, tell: &mut dyn FnMut(Repor
     match control.reserve(&guest.handler) {
         Ok(slot) => {
             // The states are of somebody who tries things out, and so are their versions.
-            let order = Order { by: BY, force: true };
+            let order = Order {
+                by: BY,
+                force: true,
+                accept_diffs: true,
+            };
             control.deploy(slot, (order, Some(&component)), tell);
         }
         Err(refusal) => output::error(&format!("{}: {refusal}", guest.handler)),

@@ -9,6 +9,7 @@ use crate::{run, telemetry};
 use sandman_config::{Config, LogFormat, StoreUrl};
 use sandman_operate::deploy::{Done, Offline, Order, Report};
 use sandman_operate::load;
+use sandman_operate::recordings::Recordings;
 use sandman_sandbox::Sandbox;
 use sandman_store::SqliteStore;
 
@@ -50,15 +51,28 @@ impl Stopped {
     }
 
     /// Makes a component the version that serves from the next start on.
-    pub(super) fn deploy(&self, force: bool, component: &[u8], tell: &mut dyn FnMut(Report)) -> Result<Done> {
-        let order = Order { by: BY, force };
+    pub(super) fn deploy(
+        &self,
+        (force, accept_diffs): (bool, bool),
+        component: &[u8],
+        tell: &mut dyn FnMut(Report),
+    ) -> Result<Done> {
+        let order = Order {
+            by: BY,
+            force,
+            accept_diffs,
+        };
         let handler = self.config.find(&self.handler)?;
         Ok(self.offline().deploy(handler, (order, component), tell)?)
     }
 
     /// Makes an earlier version the one that serves from the next start on.
     pub(super) fn rollback(&self, force: bool, to: Option<u64>) -> Result<Done> {
-        let order = Order { by: BY, force };
+        let order = Order {
+            by: BY,
+            force,
+            accept_diffs: false,
+        };
         let handler = self.config.find(&self.handler)?;
         Ok(self.offline().rollback(handler, order, to)?)
     }
@@ -68,6 +82,7 @@ impl Stopped {
             config: Arc::clone(&self.config),
             sandbox: Arc::clone(&self.sandbox),
             versions: &*self.store,
+            recordings: Recordings::new(Arc::clone(&self.store) as _),
         }
     }
 }

@@ -12,15 +12,20 @@ use super::switch::Switch;
 use sandman_config::Config;
 use sandman_core::event::iso_millis;
 use sandman_core::lanes::HandlerIx;
+use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
 use sandman_engine::alarm::Alarm;
 use sandman_engine::clock;
 use sandman_engine::meters::{Meters, Rates};
 use sandman_engine::pipeline::Pipeline;
 use sandman_engine::registry::{Handler, Registry};
 use sandman_kafka::{KafkaHealth, KafkaSettings};
-use sandman_operate::control::{Control, Entry, HandlerReport, MemoryReport, ReloadError, Reloaded};
+use sandman_operate::control::{
+    Control, Entry, ExplainLine, Forgotten, HandlerReport, MemoryReport, ReloadError, Reloaded,
+};
 use sandman_operate::deploy::{Deployer, Done, Order, Refusal, Report, Slot};
+use sandman_operate::explain::{Question, Story};
 use sandman_operate::letters::Letters;
+use sandman_operate::recordings::Recordings;
 use sandman_sandbox::Sandbox;
 use sandman_store::SqliteStore;
 
@@ -40,6 +45,7 @@ pub(super) struct HostControl {
     pub(super) orders: Sender<Switch>,
     pub(super) lag: Arc<LagView>,
     letters: Letters,
+    pub(super) recordings: Recordings,
     rates: Mutex<HashMap<HandlerIx, Rates>>,
 }
 
@@ -57,7 +63,7 @@ impl HostControl {
             Arc::clone(&config),
             Arc::clone(registry),
             sandbox,
-            Arc::clone(store) as _,
+            (Arc::clone(store) as _, Recordings::new(Arc::clone(store) as _)),
             (Arc::clone(meters), alarm.clone()),
         );
         let (orders, ordered) = crossbeam_channel::unbounded();
@@ -67,6 +73,7 @@ impl HostControl {
             pipeline: Arc::clone(pipeline),
             deployer,
             letters: Letters::new(Arc::clone(store) as _),
+            recordings: Recordings::new(Arc::clone(store) as _),
             store: Arc::clone(store),
             settings: settings.clone(),
             health: KafkaHealth::new(),
@@ -142,6 +149,26 @@ impl Control for HostControl {
 
     fn letters(&self) -> &Letters {
         &self.letters
+    }
+
+    fn recordings(&self, name: Option<&str>, query: &RecordingQuery, most: usize) -> Result<Vec<Recording>, Refusal> {
+        self.find_recordings(name, query, most)
+    }
+
+    fn recording(&self, id: RecordingId) -> Result<Option<Recording>, Refusal> {
+        Ok(self.recordings.one(id)?)
+    }
+
+    fn component(&self, name: &str, number: u64) -> Result<Vec<u8>, Refusal> {
+        self.deployer.component(name, number)
+    }
+
+    fn explain(&self, question: &Question, tell: &mut dyn FnMut(ExplainLine)) -> Result<Story, Refusal> {
+        self.story(question, tell)
+    }
+
+    fn forget(&self, key: &str) -> Result<Forgotten, Refusal> {
+        self.forget_key(key)
     }
 
     fn largest_component(&self) -> usize {

@@ -66,6 +66,9 @@ const SINCE_3: &str = "
 /// the letters are beyond their bound. A letter with `held` 1 holds its key, those with 2 wait behind it; none of them goes by
 /// itself. `ordered` marks those that are to be redriven, `job` by which order, `through` by which version (null: the active
 /// one). What is long stands last, so that a list need not read it.
+///
+/// Recordings: a row holds the invocations of one handler in one commit, one line of JSON each; the oldest rows of a handler go
+/// when it has more bytes than it may keep.
 const SINCE_4: &str = "
     ALTER TABLE state ADD COLUMN recent BLOB;
     ALTER TABLE state ADD COLUMN changed INTEGER;
@@ -106,6 +109,13 @@ const SINCE_4: &str = "
         by TEXT NOT NULL,
         reason TEXT NOT NULL
     ) STRICT;
+    CREATE TABLE recordings (
+        number INTEGER PRIMARY KEY,
+        handler INTEGER NOT NULL,
+        committed INTEGER NOT NULL,
+        lines BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX recordings_handler ON recordings (handler, number);
 ";
 
 /// Names are numbered, because they stand in every row. A state is found by row id when it is updated and by
@@ -252,6 +262,16 @@ pub(super) const DROP_ACTIVATIONS: &str = "
         AND id NOT IN (SELECT id FROM activations WHERE handler = ?1 ORDER BY id DESC LIMIT ?2)";
 pub(super) const ACTIVATIONS: &str = "
     SELECT number, digest, at, by, action, outcome, detail FROM activations WHERE handler = ?1 ORDER BY id DESC LIMIT ?2";
+
+pub(super) const RECORDING_SIZES: &str = "SELECT handler, number, length(lines) FROM recordings ORDER BY number";
+pub(super) const ADD_RECORDINGS: &str =
+    "INSERT INTO recordings (number, handler, committed, lines) VALUES (?1, ?2, ?3, ?4)";
+pub(super) const DROP_RECORDINGS: &str = "DELETE FROM recordings WHERE handler = ?1 AND number <= ?2";
+pub(super) const RECORDINGS: &str =
+    "SELECT number, lines FROM recordings WHERE handler = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3";
+pub(super) const RECORDING_BATCH: &str = "SELECT number, lines FROM recordings WHERE number = ?1";
+pub(super) const SET_RECORDINGS: &str = "UPDATE recordings SET lines = ?2 WHERE number = ?1";
+pub(super) const DROP_RECORDING_BATCH: &str = "DELETE FROM recordings WHERE number = ?1";
 
 pub(super) const OUTBOX: &str =
     "SELECT number, committed, length(records), records FROM outbox WHERE number > ?1 ORDER BY number";

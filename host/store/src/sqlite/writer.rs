@@ -10,6 +10,7 @@ use super::changes::{Changes, Epochs};
 use super::fault::{self, SqliteFault, from_sql, to_sql};
 use super::ledger::{Handlers, Ledger, NewHandlers};
 use super::letters;
+use super::recordings::Rings;
 use super::schema;
 use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
@@ -34,6 +35,8 @@ pub(super) struct Writer {
     bytes: u64,
     /// The dead letters.
     letters: LettersSize,
+    /// The batches of recordings.
+    rings: Rings,
 }
 
 /// A batch in the outbox.
@@ -47,7 +50,9 @@ struct Waiting {
 impl Writer {
     /// The writer of a file that has its tables.
     pub(super) fn new(connection: Connection, ledger: Ledger) -> rusqlite::Result<Self> {
+        let rings = Rings::load(&connection)?;
         let mut writer = Self {
+            rings,
             connection,
             epochs: Epochs::new(ledger.generation),
             ledger,
@@ -109,7 +114,7 @@ impl Writer {
     ) -> Result<CommitResult, SqliteFault> {
         let (mut ledger, mut letters) = (self.ledger, self.letters);
         let records = encode(&commit.outbox)?;
-        let epochs = &self.epochs;
+        let (epochs, rings) = (&self.epochs, &self.rings);
         let written = transact(&mut self.connection, |connection| {
             let mut changes = Changes {
                 connection,
@@ -122,18 +127,20 @@ impl Writer {
                 return Err(SqliteFault::Overtaken(changes.conflict));
             }
             let mut ids = changes.ids;
+            let recorded = rings.write(connection, &commit.recordings, &mut ids, now)?;
             add_batch(connection, records.as_deref(), now, &mut ledger)?;
             drop_published(connection, &commit.published, &mut ledger)?;
             let gone = letters::write(connection, commit, &mut ids, &ledger, &mut letters)?;
             ledger.write(connection)?;
             last(connection)?;
-            Ok((revisions, ids.added(), gone))
+            Ok((revisions, recorded, ids.added(), gone))
         });
-        let (revisions, added, letters_gone) = match written {
+        let (revisions, recorded, added, letters_gone) = match written {
             Err(SqliteFault::Overtaken(conflict)) => return Ok(CommitResult::Conflict(conflict)),
             written => written?,
         };
         handlers.add(added);
+        self.rings.follow(recorded);
         self.ledger = ledger;
         self.letters = letters;
         let batch = records.map(|records| (ledger.last, records.len() as u64));

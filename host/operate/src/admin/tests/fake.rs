@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::control::{Control, Entry, HandlerReport, ReloadError, Reloaded};
+use crate::control::{Control, Entry, ExplainLine, Forgotten, HandlerReport, ReloadError, Reloaded};
 use crate::deploy::{Done, Order, Passed, Refusal, Report, Slot, Stage};
+use crate::explain::{Question, Story};
 use crate::letters::Letters;
 use sandman_config::Problem;
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::reason::ReasonCode;
+use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
 use sandman_core::store::{Action, Commit, GivenUp, LetterWrite, NewLetter, Outcome, Store};
 use sandman_store::SqliteStore;
 
@@ -104,12 +106,36 @@ impl Control for Fake {
         &self.letters
     }
 
+    fn recordings(&self, _: Option<&str>, _: &RecordingQuery, _: usize) -> Result<Vec<Recording>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    fn recording(&self, _: RecordingId) -> Result<Option<Recording>, Refusal> {
+        Ok(None)
+    }
+
+    fn component(&self, name: &str, _: u64) -> Result<Vec<u8>, Refusal> {
+        self.reserve(name).map(|_| Vec::new())
+    }
+
+    fn explain(&self, _: &Question, _: &mut dyn FnMut(ExplainLine)) -> Result<Story, Refusal> {
+        Ok(Story::default())
+    }
+
+    fn forget(&self, key: &str) -> Result<Forgotten, Refusal> {
+        self.order(format!("forget {key}"));
+        Ok(Forgotten {
+            recordings: 1,
+            held: Vec::new(),
+        })
+    }
+
     fn largest_component(&self) -> usize {
         1_000
     }
 
     fn deploy(&self, _: Slot, (order, component): (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
-        let Order { by, force } = order;
+        let Order { by, force, .. } = order;
         let forced = if force { " with force" } else { "" };
         self.order(format!("deploy by {by}{forced}: {:?}", component.map(<[u8]>::len)));
         if component.is_some() {
@@ -122,7 +148,7 @@ impl Control for Fake {
         tell(Report::Done(done(Outcome::Active)));
     }
 
-    fn rollback(&self, _: &Slot, Order { by, force }: Order<'_>, to: Option<u64>) -> Result<Done, Refusal> {
+    fn rollback(&self, _: &Slot, Order { by, force, .. }: Order<'_>, to: Option<u64>) -> Result<Done, Refusal> {
         let forced = if force { " with force" } else { "" };
         self.order(format!("rollback by {by}{forced}: {to:?}"));
         Ok(done(Outcome::Refused))

@@ -1,0 +1,67 @@
+//! An invocation on its way into a recording.
+
+use std::time::Duration;
+
+use super::{RECORDING_FORMAT, RecordedContext, RecordedOutcome, RecordedTrigger, Recording};
+use crate::attempt::{AttemptFailure, Attempted, Surroundings};
+use crate::version::Version;
+
+/// What an invocation cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// CPU time, if it was measured.
+    pub cpu: Option<Duration>,
+    /// Linear memory that the instance held after it, in bytes.
+    pub memory: u64,
+}
+
+/// What went into an invocation.
+#[derive(Clone, Copy)]
+pub struct Capture<'a> {
+    /// The version that ran.
+    pub version: &'a Version,
+    /// The key that ordered the trigger.
+    pub key: &'a str,
+    /// The key's state before.
+    pub state: Option<&'a str>,
+    /// What surrounded it.
+    pub surroundings: &'a Surroundings<'a>,
+}
+
+impl Capture<'_> {
+    /// The recording of the invocation, with what came of it.
+    pub fn recording(
+        self,
+        trigger: RecordedTrigger,
+        result: &Result<Attempted, AttemptFailure>,
+        cost: Cost,
+    ) -> Recording {
+        let Self {
+            version,
+            key,
+            state,
+            surroundings,
+        } = self;
+        Recording {
+            format: RECORDING_FORMAT,
+            id: None,
+            handler: surroundings.origin.handler.to_owned(),
+            version: version.number,
+            digest: version.digest.to_string(),
+            key: key.to_owned(),
+            trigger,
+            state: state.map(str::to_owned),
+            context: RecordedContext {
+                now_millis: surroundings.now_millis,
+                attempt: surroundings.attempt,
+                settings: version.settings.to_string(),
+                source: surroundings.source.to_owned(),
+                limits: version.limits,
+            },
+            outcome: RecordedOutcome::of(result),
+            dead_letter: false,
+            cpu_micros: cost.cpu.map(|cpu| u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX)),
+            memory_bytes: cost.memory,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What the store keeps of recordings: batches of lines, a bounded ring for each handler.
+
+use std::sync::Arc;
+
+use super::StoreError;
+
+/// A recording that goes into the store with the commit of its invocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingWrite {
+    /// The handler's name.
+    pub handler: Arc<str>,
+    /// Bytes of recordings that the handler may keep; the oldest batches beyond it go in the same commit.
+    pub keep: u64,
+    /// The recording, one line of JSON without its end.
+    pub line: Arc<str>,
+}
+
+/// The recordings of one handler in one commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingBatch {
+    /// Its number, which grows.
+    pub number: u64,
+    /// One recording a line.
+    pub lines: String,
+}
+
+/// The store, for recordings.
+pub trait RecordingStore: Send + Sync {
+    /// Batches of a handler's recordings with lower numbers than `before`, the newest first, at most `most`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be read.
+    fn recordings(&self, handler: &str, before: Option<u64>, most: usize) -> Result<Vec<RecordingBatch>, StoreError>;
+
+    /// The batch with that number, of whatever handler.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    fn recording_batch(&self, number: u64) -> Result<Option<RecordingBatch>, StoreError>;
+
+    /// Keeps of a batch these lines only; none: the batch goes. A batch that has gone meanwhile stays away.
+    ///
+    /// # Errors
+    /// As for a commit.
+    fn keep_of_recordings(&self, number: u64, lines: &str) -> Result<(), StoreError>;
+}

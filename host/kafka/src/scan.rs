@@ -1,0 +1,189 @@
+//! Reads the last records of topics, as a client of no group, to find those that a question is about.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::client::Monitor;
+use super::health::KafkaHealth;
+use super::record::owned;
+use super::settings::KafkaSettings;
+use super::wait::{Deadline, POLL, drop_apart};
+use sandman_core::event::{Record, TopicPartition};
+
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// What is read of each topic.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanBounds {
+    /// The last records of each partition.
+    pub records: i64,
+    /// How long one topic may take to go on.
+    pub patience: Duration,
+}
+
+/// What was read of a topic, and what was not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicScan {
+    /// Records that were read.
+    pub read: u64,
+    /// Offsets before the first one read that the topic still has.
+    pub before: u64,
+    /// Why it was not read to its end, if it was not.
+    pub broken: Option<String>,
+}
+
+/// Reads committed records of one cluster.
+pub struct TopicScanner {
+    reader: BaseConsumer<Monitor>,
+}
+
+impl TopicScanner {
+    /// A scanner that connects by itself.
+    ///
+    /// # Errors
+    /// What the library says of the settings.
+    pub fn open(settings: &KafkaSettings, health: &Arc<KafkaHealth>) -> Result<Self, String> {
+        let context = Monitor::new(health.transient("scan"));
+        let reader = settings.reader().create_with_context(context);
+        let reader = reader.map_err(|error| error.to_string())?;
+        Ok(Self { reader })
+    }
+
+    /// Reads the last records of a topic and hands each to `look`.
+    pub fn last(&self, topic: &str, bounds: ScanBounds, look: &mut dyn FnMut(Record)) -> TopicScan {
+        let mut scan = TopicScan::default();
+        let deadline = Deadline::after(bounds.patience);
+        let spans = self.spans(topic, bounds.records, deadline);
+        match spans {
+            Ok(spans) => {
+                scan.before = spans.values().map(|span| span.before).sum();
+                let reading = Reading { topic, spans };
+                if let Err(error) = self.read(reading, bounds.patience, &mut scan.read, look) {
+                    scan.broken = Some(error.to_string());
+                }
+            }
+            Err(error) => scan.broken = Some(error.to_string()),
+        }
+        scan
+    }
+
+    /// The record at one place, if it is still there.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub fn at(&self, place: (&str, i32, i64), patience: Duration) -> Result<Option<Record>, String> {
+        let (topic, partition, offset) = place;
+        let read = || {
+            let deadline = Deadline::after(patience);
+            let (low, end) = self.reader.fetch_watermarks(topic, partition, deadline.left())?;
+            if !(low..end).contains(&offset) {
+                return Ok(None);
+            }
+            let span = OffsetRange {
+                start: offset,
+                end: offset + 1,
+                before: 0,
+            };
+            let mut found = None;
+            let spans = HashMap::from([(partition, span)]);
+            self.read(Reading { topic, spans }, patience, &mut 0, &mut |record| {
+                if record.offset == offset {
+                    found = Some(record);
+                }
+            })?;
+            Ok(found)
+        };
+        read().map_err(|error: KafkaError| error.to_string())
+    }
+
+    fn spans(&self, topic: &str, records: i64, deadline: Deadline) -> Result<HashMap<i32, OffsetRange>, KafkaError> {
+        let known = self.reader.fetch_metadata(Some(topic), deadline.left())?;
+        let mut spans = HashMap::new();
+        for known in known.topics() {
+            if let Some(code) = known.error() {
+                return Err(KafkaError::MetadataFetch(code.into()));
+            }
+            for partition in known.partitions() {
+                let id = partition.id();
+                let (low, end) = self.reader.fetch_watermarks(topic, id, deadline.left())?;
+                let start = low.max(end.saturating_sub(records));
+                let before = u64::try_from(start - low).unwrap_or(0);
+                spans.insert(id, OffsetRange { start, end, before });
+            }
+        }
+        spans.retain(|_, span| span.start < span.end || span.before > 0);
+        Ok(spans)
+    }
+
+    fn read(
+        &self,
+        Reading { topic, spans }: Reading<'_>,
+        patience: Duration,
+        read: &mut u64,
+        look: &mut dyn FnMut(Record),
+    ) -> Result<(), KafkaError> {
+        let name: Arc<str> = topic.into();
+        let mut assignment = TopicPartitionList::new();
+        let mut unread = BTreeMap::new();
+        for (partition, span) in spans.into_iter().filter(|(_, span)| span.start < span.end) {
+            assignment.add_partition_offset(topic, partition, Offset::Offset(span.start))?;
+            unread.insert(partition, span.end);
+        }
+        self.reader.assign(&assignment)?;
+        let mut deadline = Deadline::after(patience);
+        while !unread.is_empty() {
+            match self.reader.poll(deadline.slice(POLL)) {
+                Some(Ok(message)) => {
+                    deadline = Deadline::after(patience);
+                    let (partition, offset) = (message.partition(), message.offset());
+                    let Some(end) = unread.get(&partition).copied() else {
+                        continue;
+                    };
+                    if offset + 1 >= end {
+                        unread.remove(&partition);
+                    }
+                    if offset < end {
+                        *read += 1;
+                        let topic = Arc::clone(&name);
+                        look(owned(&message, TopicPartition { topic, partition }));
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    unread.remove(&partition);
+                }
+                Some(Err(error)) if deadline.passed() => return Err(error),
+                _ if deadline.passed() => {
+                    let code = rdkafka::error::RDKafkaErrorCode::OperationTimedOut;
+                    return Err(KafkaError::MessageConsumption(code));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the client, on a thread of its own if that takes long.
+    pub fn close(self) {
+        drop_apart("scan", self.reader, CLOSE);
+    }
+}
+
+/// What is read of a topic.
+struct Reading<'a> {
+    topic: &'a str,
+    spans: HashMap<i32, OffsetRange>,
+}
+
+/// Offsets of a partition that are read, and how many before them are not.
+#[derive(Clone, Copy, Debug)]
+struct OffsetRange {
+    start: i64,
+    end: i64,
+    before: u64,
+}

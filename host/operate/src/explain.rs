@@ -1,0 +1,383 @@
+//! The story of an event or of a key: from recordings, from headers and from what lies on Kafka.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use sandman_core::comparison::json_differences;
+use sandman_core::event::{Record, iso_millis};
+use sandman_core::recording::{RecordedOutcome, RecordedTrigger, Recording};
+
+/// What is to be explained: an event, or everything of a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Question {
+    /// An `eventId`, `topic/partition/offset`, or a correlation id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// A key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// How many of the last records of each partition are looked at on Kafka; 0: none.
+    pub scan: u64,
+}
+
+/// Everything that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Story {
+    /// What was asked.
+    pub question: Question,
+    /// Records on Kafka that belong to it, the oldest first.
+    pub records: Vec<FoundRecord>,
+    /// Invocations that are recorded, the oldest first.
+    pub invocations: Vec<StoryInvocation>,
+    /// What was looked at, and what was not.
+    pub looked_at: Vec<LookedAt>,
+}
+
+/// A record on Kafka.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundRecord {
+    /// `topic/partition/offset`.
+    pub place: String,
+    /// What it is to the question.
+    pub is: Relation,
+    /// When it was produced, as in an envelope.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Its key.
+    pub key: String,
+    /// The envelope's `eventId`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
+    /// The envelope's `eventType`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+    /// The envelope's `correlationId`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// The envelope's `causationId`: the event that caused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub causation_id: Option<String>,
+    /// Headers that say where it comes from, or why it was given up: those that begin with `sandman.`, without that.
+    pub says: Vec<(String, String)>,
+}
+
+/// What a record is to the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Relation {
+    /// The event itself.
+    Itself,
+    /// It caused the event.
+    Cause,
+    /// The event caused it.
+    Effect,
+    /// A dead letter of it.
+    DeadLetter,
+    /// It has the same correlation id, or the same key.
+    Related,
+}
+
+/// One invocation of a story.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoryInvocation {
+    /// The recording.
+    pub recording: String,
+    /// When, as in an envelope.
+    pub at: String,
+    /// The handler.
+    pub handler: String,
+    /// The version that ran.
+    pub version: u64,
+    /// Its component, 12 digits.
+    pub digest: String,
+    /// Which attempt it was.
+    pub attempt: u32,
+    /// What invoked it.
+    pub trigger: String,
+    /// Where that came from: `topic/partition/offset` or `http:` and the correlation id.
+    pub place: String,
+    /// The key.
+    pub key: String,
+    /// What came of it, in words.
+    pub outcome: String,
+    /// Whether the trigger was given up with it.
+    pub dead_letter: bool,
+    /// What changed in the state: place, before, after.
+    pub state: Vec<(String, String, String)>,
+    /// What it published: event type, `eventId`, topic.
+    pub published: Vec<(String, String, String)>,
+    /// CPU time in microseconds, if it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_micros: Option<u64>,
+}
+
+/// A place that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LookedAt {
+    /// What: a topic, or the recordings of a handler.
+    pub what: String,
+    /// How much was read there.
+    pub read: u64,
+    /// What was not looked at there, in words; empty where that is nothing.
+    pub not: String,
+}
+
+impl StoryInvocation {
+    /// The invocation in a recording.
+    pub fn of(recording: &Recording) -> Self {
+        let (before, after) = (recording.state.as_deref(), recording.state_after());
+        Self {
+            recording: recording.id.map(|id| id.to_string()).unwrap_or_default(),
+            at: iso_millis(recording.context.now_millis),
+            handler: recording.handler.clone(),
+            version: recording.version,
+            digest: recording.digest.chars().take(12).collect(),
+            attempt: recording.context.attempt,
+            trigger: recording.trigger.kind(),
+            place: recording.trigger.place(),
+            key: recording.key.clone(),
+            outcome: said(&recording.outcome),
+            dead_letter: recording.dead_letter,
+            state: changed(before, after),
+            published: recording
+                .events()
+                .map(|event| {
+                    let id = event.event_id.clone().unwrap_or_default();
+                    (event.event_type.clone(), id, event.topic.clone())
+                })
+                .collect(),
+            cpu_micros: recording.cpu_micros,
+        }
+    }
+}
+
+fn said(outcome: &RecordedOutcome) -> String {
+    match outcome {
+        RecordedOutcome::Ignored => "ignored: the version does not consume it".to_owned(),
+        RecordedOutcome::Decided { reply: Some(reply), .. } => format!("decided, reply {}", reply.status),
+        RecordedOutcome::Decided { .. } => "decided".to_owned(),
+        RecordedOutcome::Failed { cause, reason } => format!("failed ({}): {reason}", cause.word()),
+    }
+}
+
+/// The places where the state changed; the whole of it where there was none, or is none any more.
+fn changed(before: Option<&str>, after: Option<&str>) -> Vec<(String, String, String)> {
+    match (before, after) {
+        (Some(before), Some(after)) if before != after => json_differences(before, after)
+            .into_iter()
+            .map(|(place, _, before, after)| (place.trim_start_matches('.').to_owned(), before, after))
+            .collect(),
+        (Some(_), Some(_)) | (None, None) => Vec::new(),
+        (before, after) => {
+            let text = |state: Option<&str>| state.unwrap_or_default().to_owned();
+            vec![(String::new(), text(before), text(after))]
+        }
+    }
+}
+
+/// Tells which records belong to a question; it learns from those it has seen.
+#[derive(Debug)]
+pub struct Matcher {
+    key: Option<String>,
+    /// Texts that the records asked for hold: the ids of the event, and of those that it names.
+    needles: BTreeSet<String>,
+    itself: BTreeSet<String>,
+    places: BTreeSet<String>,
+}
+
+impl Matcher {
+    /// A matcher for a question, with what the recordings say of it.
+    pub fn new(question: &Question, recordings: &[Recording]) -> Self {
+        let mut matcher = Self {
+            key: question.key.clone(),
+            needles: BTreeSet::new(),
+            itself: BTreeSet::new(),
+            places: BTreeSet::new(),
+        };
+        if let Some(event) = &question.event {
+            match place(event) {
+                Some(_) => drop(matcher.places.insert(event.clone())),
+                None => drop(matcher.itself.insert(event.clone())),
+            }
+            matcher.needles.insert(event.clone());
+        }
+        for recording in recordings.iter().filter(|_| question.key.is_none()) {
+            if let RecordedTrigger::Event(event) = &recording.trigger {
+                let is_asked = question.event.as_deref() == Some(&recording.trigger.place());
+                matcher.learn(event.envelope_text("eventId"), is_asked);
+            }
+            matcher.places.insert(recording.trigger.place());
+        }
+        matcher
+    }
+
+    /// The event that was asked for has this id.
+    pub fn learn(&mut self, event_id: Option<String>, is_itself: bool) {
+        if let Some(id) = event_id {
+            if is_itself {
+                self.itself.insert(id.clone());
+            }
+            self.needles.insert(id);
+        }
+    }
+
+    /// The record as a part of the story, if it is one.
+    pub fn found(&self, record: &Record) -> Option<FoundRecord> {
+        let place = format!("{}/{}/{}", record.source.topic, record.source.partition, record.offset);
+        let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
+        let value = String::from_utf8_lossy(record.value.as_deref().unwrap_or_default());
+        let is_of_key = self.key.as_deref() == Some(&key);
+        let is_named =
+            self.places.contains(&place) || self.needles.iter().any(|needle| value.contains(needle.as_str()));
+        let header = |name: &str| record.header(&format!("sandman.{name}")).map(str::to_owned);
+        let origin = header("trigger").or_else(|| {
+            Some(format!(
+                "{}/{}/{}",
+                header("topic")?,
+                header("partition")?,
+                header("offset")?
+            ))
+        });
+        let is_of_place = origin.as_ref().is_some_and(|origin| self.places.contains(origin));
+        if !is_of_key && !is_named && !is_of_place {
+            return None;
+        }
+        let envelope: serde_json::Value = serde_json::from_str(&value).unwrap_or_default();
+        let text = |field: &str| envelope.get(field).and_then(|text| text.as_str()).map(str::to_owned);
+        let names = |field: &str| text(field).is_some_and(|id| self.itself.contains(&id));
+        let is = if header("reason").is_some() {
+            Relation::DeadLetter
+        } else if names("eventId") || self.places.contains(&place) {
+            Relation::Itself
+        } else if names("causationId") || is_of_place {
+            Relation::Effect
+        } else if text("eventId").is_some_and(|id| self.needles.contains(&id)) {
+            Relation::Cause
+        } else {
+            Relation::Related
+        };
+        let says = record.headers.iter().filter_map(|header| {
+            let name = header.name.strip_prefix("sandman.")?;
+            let value = String::from_utf8_lossy(header.value?).into_owned();
+            Some((name.to_owned(), value))
+        });
+        Some(FoundRecord {
+            says: says.collect(),
+            place,
+            is,
+            at: record.timestamp_millis.map(iso_millis),
+            key,
+            event_id: text("eventId"),
+            event_type: text("eventType"),
+            correlation_id: text("correlationId"),
+            causation_id: text("causationId"),
+        })
+    }
+}
+
+/// `topic/partition/offset`, taken apart.
+pub fn place(text: &str) -> Option<(&str, i32, i64)> {
+    let (rest, offset) = text.rsplit_once('/')?;
+    let (topic, partition) = rest.rsplit_once('/')?;
+    Some((topic, partition.parse().ok()?, offset.parse().ok()?)).filter(|(topic, ..)| !topic.is_empty())
+}
+
+impl Story {
+    /// Puts everything into the order in which it happened.
+    pub fn sort(&mut self) {
+        self.records.sort_by(|a, b| (&a.at, &a.place).cmp(&(&b.at, &b.place)));
+        self.records.dedup_by(|a, b| a.place == b.place);
+        self.invocations
+            .sort_by(|a, b| (&a.at, a.attempt, &a.recording).cmp(&(&b.at, b.attempt, &b.recording)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sandman_core::event::{Header, Headers, TopicPartition};
+
+    use super::*;
+
+    fn record(topic: &str, offset: i64, value: &str, headers: &[(&str, &str)]) -> Record {
+        Record {
+            source: TopicPartition {
+                topic: topic.into(),
+                partition: 1,
+            },
+            offset,
+            key: Some(b"ada".to_vec()),
+            value: Some(value.as_bytes().to_vec()),
+            headers: headers
+                .iter()
+                .map(|(name, value)| Header::text(name, value))
+                .collect::<Headers>(),
+            timestamp_millis: Some(0),
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_an_event_is_told_from_what_does_not() {
+        let question = Question {
+            event: Some("e-1".to_owned()),
+            ..Question::default()
+        };
+        let mut matcher = Matcher::new(&question, &[]);
+        matcher.learn(None, true);
+        let is = |record: &Record| matcher.found(record).map(|found| found.is);
+        let itself = record("a", 4, r#"{"eventId":"e-1"}"#, &[]);
+        assert_eq!(is(&itself), Some(Relation::Itself));
+        assert_eq!(is(&record("a", 5, r#"{"eventId":"e-9"}"#, &[])), None);
+        let effect = record("b", 1, r#"{"eventId":"e-2","causationId":"e-1"}"#, &[]);
+        assert_eq!(is(&effect), Some(Relation::Effect));
+        let letter = record("a.dlq", 0, r#"{"eventId":"e-1"}"#, &[("sandman.reason", "no")]);
+        assert_eq!(is(&letter), Some(Relation::DeadLetter));
+        let related = record("c", 0, r#"{"eventId":"e-3","correlationId":"e-1"}"#, &[]);
+        assert_eq!(is(&related), Some(Relation::Related));
+    }
+
+    #[test]
+    fn a_place_and_a_key_are_questions_too() {
+        let question = Question {
+            event: Some("t/1/4".to_owned()),
+            ..Question::default()
+        };
+        let matcher = Matcher::new(&question, &[]);
+        assert_eq!(
+            matcher.found(&record("t", 4, "{}", &[])).map(|found| found.is),
+            Some(Relation::Itself)
+        );
+        let effect = record("u", 9, "{}", &[("sandman.trigger", "t/1/4"), ("sandman.version", "3")]);
+        let found = matcher.found(&effect).unwrap();
+        assert_eq!(found.is, Relation::Effect);
+        assert!(found.says.contains(&("version".to_owned(), "3".to_owned())));
+        let question = Question {
+            key: Some("ada".to_owned()),
+            ..Question::default()
+        };
+        let matcher = Matcher::new(&question, &[]);
+        assert_eq!(
+            matcher.found(&record("t", 4, "{}", &[])).map(|found| found.is),
+            Some(Relation::Related)
+        );
+        assert_eq!(place("a/b/2/30"), Some(("a/b", 2, 30)));
+        assert_eq!(place("0e7a-11"), None);
+        assert_eq!(place("/1/2"), None);
+    }
+
+    #[test]
+    fn a_state_is_shown_by_what_changed_in_it() {
+        let seen = changed(Some(r#"{"a":1,"b":{"c":2}}"#), Some(r#"{"a":1,"b":{"c":3}}"#));
+        assert_eq!(seen, [("b.c".to_owned(), "2".to_owned(), "3".to_owned())]);
+        assert_eq!(
+            changed(None, Some("{}")),
+            [(String::new(), String::new(), "{}".to_owned())]
+        );
+        assert!(changed(Some("{}"), Some("{}")).is_empty());
+    }
+}

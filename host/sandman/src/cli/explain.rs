@@ -1,0 +1,225 @@
+//! `sandman explain`: the story of an event or of a key.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::client::{self, HostArgs};
+use super::output;
+use super::recordings::cpu;
+use sandman_core::printable;
+use sandman_operate::control::ExplainLine;
+use sandman_operate::explain::{FoundRecord, Question, Relation, Story, StoryInvocation};
+
+const AFTER: &str = "\
+EVENT is an eventId, topic/partition/offset, or a correlation id; --key tells the story of a key. Told
+are the records on Kafka that belong to it with where each comes from, the invocations that are recorded
+with their attempts, the change of the state and what they published, and dead letters with their reason.
+
+The host looks at its recordings, and at the last --scan records of each partition of its topics. What it
+did not look at is said at the end. Whether an invocation is recorded is a matter of the handler's
+`record`: every failure is, and of the others a sample. The token needs the scope read-data.
+
+Exit codes:
+  0  there is something to tell
+  1  nothing was found where it was looked
+  2  the command line was wrong
+  3  the host could not be asked, or does not tell this to this token
+
+Examples:
+  sandman explain 0b5f0c1e-3f0a-4a55-9c8a-0d2f6f1f7a11
+  sandman explain dreamscape.user.created/2/1045
+  sandman explain --key u-1 --scan 100000
+  sandman explain journey-7 --json | jq .invocations";
+
+/// Tell where an event came from, what ran on it, what came of it, and where that lies.
+#[derive(Args, Debug)]
+#[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
+pub(super) struct ExplainArgs {
+    /// An eventId, topic/partition/offset, or a correlation id.
+    #[arg(required_unless_present = "key", conflicts_with = "key")]
+    event: Option<String>,
+
+    /// A key, whose whole story is told.
+    #[arg(long)]
+    key: Option<String>,
+
+    /// How many of the last records of each partition are looked at on Kafka; 0: none.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    scan: u64,
+
+    #[command(flatten)]
+    host: HostArgs,
+
+    /// Print the story as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode> {
+    client::asking(|| {
+        let question = Question {
+            event: args.event.clone(),
+            key: args.key.clone(),
+            scan: args.scan,
+        };
+        let story = asked(args, &question)?;
+        let is_empty = story.records.is_empty() && story.invocations.is_empty();
+        match args.json {
+            true => output::json(&story)?,
+            false => print(&story),
+        }
+        Ok(match is_empty {
+            true => ExitCode::FAILURE,
+            false => ExitCode::SUCCESS,
+        })
+    })
+}
+
+fn asked(args: &ExplainArgs, question: &Question) -> Result<Story> {
+    let client = args.host.client()?;
+    let body = serde_json::to_vec(question).context("the question cannot be written as JSON")?;
+    let mut response = client.post("/v1/explain", ("application/json", &body))?;
+    client.refused(&mut response)?;
+    // On stderr, and nothing of it where that is no terminal.
+    let bar = ProgressBar::new(1);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len} topics, {msg}") {
+        bar.set_style(style);
+    }
+    for line in client::lines(&mut response) {
+        let line = line?;
+        match serde_json::from_str(&line).with_context(|| format!("the host said {line:?}, which is not understood"))? {
+            ExplainLine::Looking { topic, done, of } => {
+                bar.set_length(of);
+                bar.set_position(done);
+                bar.set_message(printable::line(&topic, printable::LONGEST).into_owned());
+            }
+            ExplainLine::Story(story) => {
+                bar.finish_and_clear();
+                return Ok(story);
+            }
+            ExplainLine::Error(error) => bail!("{error}"),
+        }
+    }
+    bail!("the host did not finish the story")
+}
+
+fn print(story: &Story) {
+    let about = match (&story.question.event, &story.question.key) {
+        (Some(event), _) => event.clone(),
+        (None, key) => format!("key {}", key.as_deref().unwrap_or_default()),
+    };
+    output::line(&format!("the story of {}", shown(&about)));
+    if story.records.is_empty() && story.invocations.is_empty() {
+        output::line("nothing was found");
+    }
+    if !story.records.is_empty() {
+        output::line("\non Kafka");
+    }
+    story.records.iter().for_each(print_record);
+    if !story.invocations.is_empty() {
+        output::line("\nrecorded invocations");
+    }
+    story.invocations.iter().for_each(print_invocation);
+    output::line("\nlooked at");
+    for looked in &story.looked_at {
+        let not = match looked.not.is_empty() {
+            true => String::new(),
+            false => format!("; not looked at: {}", looked.not),
+        };
+        output::line(&shown(&format!("  {}: {}{not}", looked.what, looked.read)));
+    }
+}
+
+fn print_record(record: &FoundRecord) {
+    let is = match record.is {
+        Relation::Itself => "the event",
+        Relation::Cause => "its cause",
+        Relation::Effect => "published because of it",
+        Relation::DeadLetter => "dead letter",
+        Relation::Related => "related",
+    };
+    let at = record.at.as_deref().unwrap_or("-");
+    let event_type = record.event_type.as_deref().unwrap_or("no event");
+    let place = &record.place;
+    output::line(&shown(&format!(
+        "  {at}  {is}: {event_type} at {place}, key {}",
+        record.key
+    )));
+    let ids = [
+        ("eventId", &record.event_id),
+        ("causationId", &record.causation_id),
+        ("correlationId", &record.correlation_id),
+    ];
+    for (name, id) in ids {
+        if let Some(id) = id.as_ref().filter(|id| !id.is_empty()) {
+            output::line(&shown(&format!("      {name} {id}")));
+        }
+    }
+    let said = |name: &str| {
+        record
+            .says
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    };
+    if let Some(reason) = said("reason") {
+        let by = [said("handler"), said("version"), said("attempts")].map(|text| text.unwrap_or("-"));
+        let [handler, version, attempts] = by;
+        output::line(&shown(&format!(
+            "      given up by {handler}, version {version}, after {attempts} attempts: {reason}"
+        )));
+    } else if let Some(trigger) = said("trigger") {
+        let by = ["handler", "version", "digest", "attempt", "revision"].map(|name| said(name).unwrap_or("-"));
+        let [handler, version, digest, attempt, revision] = by;
+        output::line(&shown(&format!(
+            "      published by {handler}, version {version} ({digest}), because of {trigger}, attempt {attempt}, state revision {revision}"
+        )));
+    }
+}
+
+fn print_invocation(invocation: &StoryInvocation) {
+    let StoryInvocation {
+        recording,
+        at,
+        handler,
+        version,
+        digest,
+        attempt,
+        trigger,
+        place,
+        outcome,
+        ..
+    } = invocation;
+    output::line(&shown(&format!(
+        "  {at}  {handler}, version {version} ({digest}), attempt {attempt}: {trigger} from {place}"
+    )));
+    let letter = if invocation.dead_letter {
+        "; given up, dead letter"
+    } else {
+        ""
+    };
+    output::line(&shown(&format!("      {outcome}{letter}")));
+    for (path, before, after) in &invocation.state {
+        let place = if path.is_empty() { "the state" } else { path };
+        let text = |text: &str| {
+            if text.is_empty() {
+                "nothing".to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
+        output::line(&shown(&format!("        {place}: {} -> {}", text(before), text(after))));
+    }
+    for (event_type, id, topic) in &invocation.published {
+        output::line(&shown(&format!("      published {event_type} {id} to {topic}")));
+    }
+    let cpu = cpu(invocation.cpu_micros);
+    output::line(&format!("      {cpu} of CPU time; sandman replay {recording}"));
+}
+
+fn shown(text: &str) -> std::borrow::Cow<'_, str> {
+    printable::line(text, usize::MAX)
+}

@@ -1,0 +1,132 @@
+//! Recordings and versions for the commands that run them on this machine: from a file, or from a host.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::client::{Client, HostArgs};
+use sandman_core::limits::Limits;
+use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
+use sandman_core::version::Version;
+use sandman_operate::load;
+
+/// Recordings in a file, one a line.
+pub(super) fn in_file(file: &Path) -> Result<Vec<Recording>> {
+    let text = match file.as_os_str() == "-" {
+        true => std::io::read_to_string(std::io::stdin()).context("standard input cannot be read")?,
+        false => fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?,
+    };
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let read = lines.map(|(number, line)| {
+        Recording::read(line).with_context(|| format!("{}, line {}", file.display(), number + 1))
+    });
+    read.collect()
+}
+
+/// What names one or more recordings: `r12-0`, the number of a dead letter, or a file.
+pub(super) fn named(name: &str, host: &HostArgs) -> Result<Vec<Recording>> {
+    if let Ok(id) = name.parse::<RecordingId>() {
+        let recording = host.client()?.get(&format!("/v1/recordings/{id}"))?;
+        return Ok(vec![recording]);
+    }
+    if let Ok(letter) = name.parse::<u64>() {
+        return of_letter(&host.client()?, letter);
+    }
+    in_file(Path::new(name))
+}
+
+/// Where a dead letter came from.
+#[derive(Deserialize)]
+struct LetterPlace {
+    handler: String,
+    topic: String,
+    partition: i32,
+    offset: i64,
+}
+
+/// The last attempt of a dead letter, as it is recorded.
+fn of_letter(client: &Client, letter: u64) -> Result<Vec<Recording>> {
+    let LetterPlace {
+        handler,
+        topic,
+        partition,
+        offset,
+    } = client.get(&format!("/v1/letters/{letter}"))?;
+    let place = format!("{topic}/{partition}/{offset}");
+    let found = of_handler(client, &handler, Some(&place))?;
+    let last = found.into_iter().rev().find(|recording| recording.dead_letter);
+    let last = last.with_context(|| {
+        format!(
+            "the last attempt of dead letter {letter} ({place} of {handler}) is not recorded any more; `sandman dlq show \
+             {letter}` has its bytes, and `sandman invoke` runs them"
+        )
+    })?;
+    Ok(vec![last])
+}
+
+/// The recordings of a handler, the oldest first.
+pub(super) fn of_handler(client: &Client, handler: &str, event: Option<&str>) -> Result<Vec<Recording>> {
+    let query = RecordingQuery {
+        event: event.map(str::to_owned),
+        ..RecordingQuery::default()
+    };
+    let asked = json!({ "handler": handler, "query": query, "limit": usize::MAX });
+    let mut found: Vec<Recording> = client.ask("/v1/recordings/search", &asked)?;
+    found.reverse();
+    Ok(found)
+}
+
+/// A component to run recordings on.
+pub(super) struct Component {
+    /// Its number; 0 for a file.
+    pub(super) number: u64,
+    /// Its bytes.
+    pub(super) bytes: Vec<u8>,
+    /// How it is called in what is printed.
+    pub(super) name: String,
+}
+
+impl Component {
+    /// The component that a host keeps as this version.
+    pub(super) fn kept(client: &Client, handler: &str, number: u64) -> Result<Self> {
+        let bytes = client.bytes(&format!("/v1/handlers/{handler}/versions/{number}/component"))?;
+        Ok(Self {
+            number,
+            bytes,
+            name: format!("version {number}"),
+        })
+    }
+
+    /// The component in a file.
+    pub(super) fn file(file: &Path) -> Result<Self> {
+        Ok(Self {
+            number: 0,
+            bytes: load::read(file)?,
+            name: file.display().to_string(),
+        })
+    }
+
+    /// The component of a version's number, or in a file.
+    pub(super) fn of(name: &str, host: &HostArgs, handler: &str) -> Result<Self> {
+        match name.parse() {
+            Ok(number) => Self::kept(&host.client()?, handler, number),
+            Err(_) => Self::file(Path::new(name)),
+        }
+    }
+
+    /// The component as a version of the handler, within these limits.
+    pub(super) fn version(&self, handler: &str, limits: Limits) -> Result<Version> {
+        load::for_replay(handler, (self.number, &self.bytes), limits).with_context(|| self.name.clone())
+    }
+}
+
+/// The limits under which all recordings can run: those of the newest.
+pub(super) fn limits(recordings: &[Recording]) -> Result<Limits> {
+    match recordings.last() {
+        Some(recording) => Ok(recording.context.limits),
+        None => bail!("there are no recordings to run"),
+    }
+}

@@ -1,0 +1,182 @@
+//! What the running host knows of an event or a key: its recordings, its states, and what lies on Kafka.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::control::HostControl;
+use sandman_core::recording::{Recording, RecordingQuery};
+use sandman_core::store::Store;
+use sandman_engine::registry::Handler;
+use sandman_kafka::{ScanBounds, TopicScanner};
+use sandman_operate::control::{ExplainLine, Forgotten, KeyHolder};
+use sandman_operate::deploy::Refusal;
+use sandman_operate::explain::{LookedAt, Matcher, Question, Story, StoryInvocation, place};
+
+/// Invocations in one story.
+const INVOCATIONS: usize = 500;
+/// Records in one story.
+const RECORDS: usize = 1_000;
+/// How long a topic may take to go on.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl HostControl {
+    fn serving(&self) -> impl Iterator<Item = &Handler> {
+        let all = self.registry.iter().map(|(_, handler)| handler);
+        all.filter(|handler| !handler.is_retired())
+    }
+
+    pub(super) fn find_recordings(
+        &self,
+        name: Option<&str>,
+        query: &RecordingQuery,
+        most: usize,
+    ) -> Result<Vec<Recording>, Refusal> {
+        if let Some(name) = name {
+            // Says which handlers there are, where this is none.
+            self.deployer.history(name, 1)?;
+            return Ok(self.recordings.find(name, query, most)?);
+        }
+        let mut found = Vec::new();
+        for handler in self.serving() {
+            found.extend(self.recordings.find(&handler.name, query, most)?);
+        }
+        found.sort_by_key(|recording| std::cmp::Reverse(recording.id));
+        found.truncate(most);
+        Ok(found)
+    }
+
+    /// The story of an event or a key.
+    pub(super) fn story(&self, question: &Question, tell: &mut dyn FnMut(ExplainLine)) -> Result<Story, Refusal> {
+        let query = RecordingQuery {
+            event: question.event.clone(),
+            key: question.key.clone(),
+            failed: false,
+        };
+        let mut story = Story {
+            question: question.clone(),
+            ..Story::default()
+        };
+        let mut recordings = Vec::new();
+        for handler in self.serving() {
+            let found = self.recordings.find(&handler.name, &query, INVOCATIONS)?;
+            let not = match found.len() == INVOCATIONS {
+                true => format!("older ones than the newest {INVOCATIONS}"),
+                false => "invocations that are not recorded: the sample is `record` of the handler".to_owned(),
+            };
+            story.looked_at.push(LookedAt {
+                what: format!("recordings of {} that belong to it", handler.name),
+                read: found.len() as u64,
+                not,
+            });
+            recordings.extend(found);
+        }
+        let mut matcher = Matcher::new(question, &recordings);
+        story.invocations = recordings.iter().map(StoryInvocation::of).collect();
+        if question.scan > 0 {
+            self.look_at_kafka(question, &mut matcher, &mut story, tell);
+        }
+        story.sort();
+        Ok(story)
+    }
+
+    fn look_at_kafka(
+        &self,
+        question: &Question,
+        matcher: &mut Matcher,
+        story: &mut Story,
+        tell: &mut dyn FnMut(ExplainLine),
+    ) {
+        let scanner = match TopicScanner::open(&self.settings, &self.health) {
+            Ok(scanner) => scanner,
+            Err(reason) => {
+                let (what, not) = ("Kafka".to_owned(), format!("all of it: {reason}"));
+                return story.looked_at.push(LookedAt { what, read: 0, not });
+            }
+        };
+        if let Some(place) = question.event.as_deref().and_then(place)
+            && let Ok(Some(record)) = scanner.at(place, PATIENCE)
+            && let Some(found) = matcher.found(&record)
+        {
+            matcher.learn(found.event_id.clone(), true);
+            story.records.push(found);
+        }
+        let bounds = ScanBounds {
+            records: i64::try_from(question.scan).unwrap_or(i64::MAX),
+            patience: PATIENCE,
+        };
+        let topics = self.topics();
+        let of = topics.len() as u64;
+        for (done, topic) in (0..).zip(&topics) {
+            tell(ExplainLine::Looking {
+                topic: topic.clone(),
+                done,
+                of,
+            });
+            let mut left_out = 0_u64;
+            let scan = scanner.last(topic, bounds, &mut |record| {
+                if let Some(found) = matcher.found(&record) {
+                    match story.records.len() < RECORDS {
+                        true => story.records.push(found),
+                        false => left_out += 1,
+                    }
+                }
+            });
+            let mut not = Vec::new();
+            if scan.before > 0 {
+                not.push(format!("{} older records; --scan looks at more", scan.before));
+            }
+            if left_out > 0 {
+                not.push(format!(
+                    "{left_out} records that belong to it as well, a story holds {RECORDS}"
+                ));
+            }
+            if let Some(broken) = scan.broken {
+                not.push(format!("what is behind: {broken}"));
+            }
+            story.looked_at.push(LookedAt {
+                what: format!("records of {topic}"),
+                read: scan.read,
+                not: not.join("; "),
+            });
+        }
+        scanner.close();
+    }
+
+    /// What the handlers read and write, and their dead letters.
+    fn topics(&self) -> BTreeSet<String> {
+        let config = self.config.load();
+        let all = super::kafka::topics(&config).into_iter().map(|topic| topic.name);
+        let relay = sandman_kafka::cursor_topic(&config.host.deployment);
+        all.filter(|name| *name != *relay).collect()
+    }
+
+    /// Removes the recordings of a key, and looks for what else holds it.
+    pub(super) fn forget_key(&self, key: &str) -> Result<Forgotten, Refusal> {
+        let mut recordings = 0;
+        let mut held = Vec::new();
+        for handler in self.serving() {
+            let name: &Arc<str> = &handler.name;
+            recordings += self.recordings.forget(name, key)?;
+            if self.store.state(name, key)?.is_some() {
+                held.push(KeyHolder {
+                    what: format!("the state of {name}"),
+                    removed_by: format!("an event or a request on which {name} deletes its state"),
+                });
+            }
+        }
+        let topics: Vec<String> = self.topics().into_iter().collect();
+        held.push(KeyHolder {
+            what: format!("perhaps records on Kafka, and dead letters, in: {}", topics.join(", ")),
+            removed_by: "Kafka's retention; a tombstone in a topic that is compacted; `sandman explain --key` shows which there \
+                         are"
+                .to_owned(),
+        });
+        held.push(KeyHolder {
+            what: "perhaps what waits in the outbox, answers under an Idempotency-Key, and files that were exported"
+                .to_owned(),
+            removed_by: "the outbox empties itself; answers go after a day; delete exported files".to_owned(),
+        });
+        Ok(Forgotten { recordings, held })
+    }
+}

@@ -1,0 +1,273 @@
+//! Recordings in the file: a bounded ring of batches for each handler.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::fault::{SqliteFault, from_sql, to_sql};
+use super::ledger::NewHandlers;
+use super::{SqliteStore, schema};
+use sandman_core::store::{RecordingBatch, RecordingStore, RecordingWrite, StoreError};
+
+/// How large the batches of each handler are, kept beside the writer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rings {
+    /// The number of the next batch.
+    next: i64,
+    handlers: HashMap<i64, Ring>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Ring {
+    /// Number and bytes of each batch, the oldest first.
+    batches: VecDeque<(i64, u64)>,
+    bytes: u64,
+}
+
+/// What one commit does to the rings; they follow when it is durable.
+#[derive(Debug, Default)]
+pub(super) struct RingChanges {
+    next: i64,
+    added: Vec<(i64, i64, u64)>,
+    /// The newest batch that goes, per handler.
+    dropped: Vec<(i64, i64)>,
+}
+
+impl Rings {
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut rings = Self {
+            next: 1,
+            handlers: HashMap::new(),
+        };
+        let mut query = connection.prepare(schema::RECORDING_SIZES)?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let (handler, number, bytes) = (row.get(0)?, row.get::<_, i64>(1)?, from_sql(row.get(2)?));
+            rings.handlers.entry(handler).or_default().push(number, bytes);
+            rings.next = rings.next.max(number + 1);
+        }
+        Ok(rings)
+    }
+
+    /// Writes the recordings of a commit, and drops the oldest batches of their handlers beyond what these may keep.
+    pub(super) fn write(
+        &self,
+        connection: &Connection,
+        writes: &[RecordingWrite],
+        handlers: &mut NewHandlers<'_>,
+        now: i64,
+    ) -> Result<RingChanges, SqliteFault> {
+        let mut changes = RingChanges {
+            next: self.next,
+            ..RingChanges::default()
+        };
+        for (handler, lines, keep) in by_handler(writes) {
+            let id = handlers.id(handler)?;
+            let number = changes.next;
+            connection
+                .prepare_cached(schema::ADD_RECORDINGS)?
+                .execute(params![number, id, now, lines.as_bytes()])?;
+            changes.next += 1;
+            let bytes = lines.len() as u64;
+            changes.added.push((id, number, bytes));
+            let ring = self.handlers.get(&id);
+            if let Some(last) = ring.and_then(|ring| ring.last_beyond(keep.saturating_sub(bytes))) {
+                connection
+                    .prepare_cached(schema::DROP_RECORDINGS)?
+                    .execute(params![id, last])?;
+                changes.dropped.push((id, last));
+            }
+        }
+        Ok(changes)
+    }
+
+    /// The commit is durable.
+    pub(super) fn follow(&mut self, changes: RingChanges) {
+        if changes.added.is_empty() {
+            return;
+        }
+        self.next = changes.next;
+        for (handler, last) in changes.dropped {
+            self.handlers.entry(handler).or_default().drop_to(last);
+        }
+        for (handler, number, bytes) in changes.added {
+            self.handlers.entry(handler).or_default().push(number, bytes);
+        }
+    }
+}
+
+impl Ring {
+    fn push(&mut self, number: i64, bytes: u64) {
+        self.batches.push_back((number, bytes));
+        self.bytes += bytes;
+    }
+
+    /// The newest batch that has to go for the rest to be at most `bytes`; `None` if none has.
+    fn last_beyond(&self, bytes: u64) -> Option<i64> {
+        let mut left = self.bytes;
+        let mut last = None;
+        for (number, size) in &self.batches {
+            if left <= bytes {
+                break;
+            }
+            left -= size;
+            last = Some(*number);
+        }
+        last
+    }
+
+    fn drop_to(&mut self, last: i64) {
+        while let Some((number, bytes)) = self.batches.front().copied() {
+            if number > last {
+                break;
+            }
+            self.batches.pop_front();
+            self.bytes -= bytes;
+        }
+    }
+}
+
+/// The lines of each handler in one text, in their order, and how much the handler may keep.
+fn by_handler(writes: &[RecordingWrite]) -> Vec<(&Arc<str>, String, u64)> {
+    let mut all: Vec<(&Arc<str>, String, u64)> = Vec::new();
+    for write in writes {
+        match all.iter_mut().find(|(handler, ..)| **handler == write.handler) {
+            Some((_, lines, keep)) => {
+                lines.push('\n');
+                lines.push_str(&write.line);
+                *keep = write.keep;
+            }
+            None => all.push((&write.handler, write.line.to_string(), write.keep)),
+        }
+    }
+    all
+}
+
+fn batch(row: &rusqlite::Row<'_>) -> Result<RecordingBatch, SqliteFault> {
+    let number = from_sql(row.get(0)?);
+    let lines = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+    let lines = std::str::from_utf8(lines)
+        .map_err(|_| SqliteFault::Damaged(format!("the recordings in batch {number}: they are no text")))?;
+    Ok(RecordingBatch {
+        number,
+        lines: lines.to_owned(),
+    })
+}
+
+impl RecordingStore for SqliteStore {
+    fn recordings(&self, handler: &str, before: Option<u64>, most: usize) -> Result<Vec<RecordingBatch>, StoreError> {
+        let Some(handler) = self.handlers.id(handler) else {
+            return self.usable().map(|()| Vec::new());
+        };
+        let before = before.map_or(i64::MAX, to_sql);
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::RECORDINGS)?;
+            let mut rows = query.query(params![handler, before, to_sql(most as u64)])?;
+            let mut all = Vec::new();
+            while let Some(row) = rows.next()? {
+                all.push(batch(row)?);
+            }
+            Ok(all)
+        })
+    }
+
+    fn recording_batch(&self, number: u64) -> Result<Option<RecordingBatch>, StoreError> {
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::RECORDING_BATCH)?;
+            let found = query.query_row(params![to_sql(number)], |row| Ok(batch(row)));
+            found.optional()?.transpose()
+        })
+    }
+
+    fn keep_of_recordings(&self, number: u64, lines: &str) -> Result<(), StoreError> {
+        self.write(|writer| {
+            writer.aside(&self.handlers, |connection, _| {
+                let number = to_sql(number);
+                match lines.is_empty() {
+                    true => connection.execute(schema::DROP_RECORDING_BATCH, params![number])?,
+                    false => connection.execute(schema::SET_RECORDINGS, params![number, lines.as_bytes()])?,
+                };
+                Ok(())
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use sandman_core::store::{Commit, Store};
+
+    fn write(handler: &str, keep: u64, line: &str) -> RecordingWrite {
+        RecordingWrite {
+            handler: handler.into(),
+            keep,
+            line: line.into(),
+        }
+    }
+
+    fn commit(store: &SqliteStore, recordings: Vec<RecordingWrite>) {
+        let commit = Commit {
+            recordings,
+            ..Commit::default()
+        };
+        store.commit(&commit, 0).unwrap();
+    }
+
+    fn lines(store: &SqliteStore, handler: &str) -> Vec<String> {
+        let batches = store.recordings(handler, None, usize::MAX).unwrap();
+        batches.into_iter().map(|batch| batch.lines).collect()
+    }
+
+    #[test]
+    fn a_commit_is_one_batch_per_handler_and_lines_are_taken_out_of_it() {
+        let store = SqliteStore::in_memory().unwrap();
+        commit(
+            &store,
+            vec![write("a", 100, "one"), write("b", 100, "two"), write("a", 100, "three")],
+        );
+        commit(&store, vec![write("a", 100, "four")]);
+        assert_eq!(lines(&store, "a"), ["four", "one\nthree"]);
+        assert_eq!(lines(&store, "b"), ["two"]);
+        let batches = store.recordings("a", None, 1).unwrap();
+        let older = store.recordings("a", Some(batches[0].number), 9).unwrap();
+        assert_eq!(store.recording_batch(older[0].number).unwrap(), Some(older[0].clone()));
+        store.keep_of_recordings(older[0].number, "three").unwrap();
+        store.keep_of_recordings(batches[0].number, "").unwrap();
+        assert_eq!(lines(&store, "a"), ["three"]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn a_ring_keeps_the_newest_within_its_bound(
+            sizes in proptest::collection::vec((1_usize..40, any::<bool>()), 1..30),
+            keep in 10_u64..100,
+        ) {
+            let place = tempfile::tempdir().unwrap();
+            let path = place.path().join("s.db");
+            let mut store = SqliteStore::open(&path).unwrap();
+            let mut model: Vec<String> = Vec::new();
+            for (n, (size, reopens)) in sizes.into_iter().enumerate() {
+                if reopens {
+                    drop(store);
+                    store = SqliteStore::open(&path).unwrap();
+                }
+                let line = format!("{n}").repeat(size);
+                commit(&store, vec![write("a", keep, &line), write("other", 1_000, "x")]);
+                model.insert(0, line);
+                let mut bytes = 0;
+                let held = model.iter().enumerate().take_while(|(n, line)| {
+                    bytes += line.len() as u64;
+                    *n == 0 || bytes <= keep
+                });
+                let held = held.count();
+                model.truncate(held);
+                prop_assert_eq!(&lines(&store, "a"), &model);
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! What was recorded is listed, replayed, compared, explained and forgotten, by the commands that an operator has.
+
+use anyhow::{Context, ensure};
+use sandman_tests::{Behaviour, Ended, Event, Host, Result, World, echo, hostile, rewritten, stamped};
+use serde_json::Value;
+
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new("what_was_recorded_is_listed_and_replayed_to_the_byte", replayed),
+    Behaviour::new("a_version_that_fails_what_was_recorded_is_refused", refused),
+    Behaviour::new("an_event_is_explained_and_a_key_is_forgotten", explained),
+    Behaviour::new("recordings_stay_within_their_bound", bounded),
+    Behaviour::new("what_users_sent_is_for_those_who_may_read_it", scoped),
+];
+
+const ALL: &str = "{ rate = 1000, keep = \"1MiB\" }";
+
+/// Runs a command on the host, which is expected to end with this code.
+fn run(world: &World, host: &Host, arguments: &[&str], code: i32) -> Result<Ended> {
+    let ended = world.command(&[arguments, &["--host", host.admin()]].concat(), &[])?;
+    ensure!(
+        ended.code() == code,
+        "{arguments:?} ended with {}: {}{}",
+        ended.status,
+        ended.stdout,
+        ended.stderr
+    );
+    Ok(ended)
+}
+
+fn recordings(world: &World, host: &Host, name: &str) -> Result<Vec<Value>> {
+    let listed = run(world, host, &["recordings", name, "--json", "--limit", "1000"], 0)?;
+    Ok(serde_json::from_str(&listed.stdout)?)
+}
+
+fn says(ended: &Ended, words: &[&str]) -> Result {
+    for word in words {
+        ensure!(ended.stdout.contains(word), "nothing of {word:?}:\n{}", ended.stdout);
+    }
+    Ok(())
+}
+
+/// A host on which ada has done well, bea was rejected, and cleo needed two attempts.
+fn with_history(world: &World) -> Result<(Host, String, [Event; 3])> {
+    let told = world.make_topic("hostile.told")?;
+    let handler = hostile(&[&told])?.set("retry.first", "\"10ms\"").set("record", ALL);
+    let host = world.host(&world.settings()?.handler(handler))?;
+    let events = [
+        Event::told("ada", "well", 0),
+        Event::told_with("bea", "reject", 0, "it is closed"),
+        Event::told("cleo", "fail", 1),
+    ];
+    world.send(&told, &events[..1])?;
+    let mut done = world.reader(&world.topic("hostile.done"))?;
+    done.until_count(1)?;
+    world.send(&told, &events[1..])?;
+    done.until_count(2)?;
+    world.dead_letters(&told)?.until_count(1)?;
+    Ok((host, told, events))
+}
+
+fn replayed(world: &World) -> Result {
+    let (host, _, _) = with_history(world)?;
+    let found = recordings(world, &host, "hostile")?;
+    let of = |key: &str, attempt: u64| {
+        let found = found.iter();
+        let mut found = found.filter(|it| it["key"] == key && it["context"]["attempt"] == attempt);
+        found
+            .next()
+            .with_context(|| format!("attempt {attempt} of {key} is not recorded"))
+    };
+    let (ada, bea, cleo) = (of("ada", 1)?, of("bea", 1)?, of("cleo", 1)?);
+    ensure!(
+        ada["outcome"]["decided"]["state"]["put"] == r#"{"count":1}"# && ada["state"].is_null(),
+        "{ada}"
+    );
+    ensure!(
+        ada["cpuMicros"].is_u64() && ada["memoryBytes"].as_u64() > Some(0),
+        "{ada}"
+    );
+    ensure!(
+        bea["deadLetter"] == true && bea["outcome"]["failed"]["cause"] == "rejected",
+        "{bea}"
+    );
+    ensure!(
+        cleo["deadLetter"] == false && cleo["outcome"]["failed"]["cause"] == "retry",
+        "{cleo}"
+    );
+    let listed = run(world, &host, &["recordings", "hostile", "--failed"], 0)?;
+    says(&listed, &["rejected, dead letter", "retry", "hostile.told"])?;
+
+    // One from the host, on the version that ran.
+    let id = bea["id"].as_str().unwrap_or_default().to_owned();
+    let same = run(world, &host, &["replay", &id], 0)?;
+    says(
+        &same,
+        &["rejected: it is closed", "is the one that was recorded, to the byte"],
+    )?;
+    // All of them from a file, without a host, on a component that writes another event.
+    run(world, &host, &["recordings", "hostile", "--export", "all.jsonl"], 0)?;
+    world.file(
+        "other.wasm",
+        &rewritten("hostile", "didattemptcount", "dodattemptcount")?,
+    )?;
+    let other = ["replay", "all.jsonl", "--component", "other.wasm"];
+    let differs = world.command(&other, &[])?;
+    ensure!(differs.code() == 1, "{}{}", differs.stdout, differs.stderr);
+    says(&differs, &["differs: ", "missing at events.hostile.done.payload.did"])?;
+    let same = run(world, &host, &["replay", "all.jsonl"], 0)?;
+    says(&same, &["the same outcome for each, to the byte"])?;
+    // Another state gives another outcome.
+    world.file("state.json", br#"{"count":41}"#)?;
+    let ada = ada["id"].as_str().unwrap_or_default();
+    let differs = run(world, &host, &["replay", ada, "--state", "state.json"], 1)?;
+    says(&differs, &["value at state.count", "now       42"])?;
+    let nothing = run(world, &host, &["replay", "r999999-0"], 4)?;
+    ensure!(nothing.stderr.contains("there is no recording"), "{}", nothing.stderr);
+    Ok(())
+}
+
+fn refused(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    let host = world.host(&world.settings()?.handler(echo(&[&input])?.set("record", ALL)))?;
+    // What was never recorded is replayed, and it is said.
+    let first = world.file("second.wasm", &stamped(2)?)?;
+    let empty = run(world, &host, &["deploy", "echo", &first], 0)?;
+    says(&empty, &["nothing recorded yet"])?;
+    let things: Vec<Event> = (1..=20).map(|n| Event::thing(&format!("key-{n}"), n)).collect();
+    world.send(&input, &things)?;
+    world.reader(&world.topic("thing.counted"))?.until_count(things.len())?;
+    ensure!(!recordings(world, &host, "echo")?.is_empty(), "nothing is recorded");
+
+    // Another outcome is shown and serves; a new failure does not.
+    let third = world.file("third.wasm", &stamped(3)?)?;
+    let shown = run(world, &host, &["deploy", "echo", &third], 0)?;
+    says(
+        &shown,
+        &[
+            "replayed",
+            "with another outcome",
+            "value at events.thing.counted.payload.by",
+        ],
+    )?;
+    let failing = world.file(
+        "failing.wasm",
+        &rewritten("echo", "by1.0thing.happened", "by2.0thing.happened")?,
+    )?;
+    let refused = run(world, &host, &["deploy", "echo", &failing], 1)?;
+    let words = ["refused at `replayed`", "new failure at outcome", "--accept-diffs"];
+    ensure!(
+        words.iter().all(|word| refused.stderr.contains(word)),
+        "{}",
+        refused.stderr
+    );
+    ensure!(host.version("echo")? == 3, "another version serves");
+    let history = run(world, &host, &["history", "echo"], 0)?;
+    says(
+        &history,
+        &["replayed: ", "new failure", "value at events.thing.counted.payload.by"],
+    )?;
+
+    let same = run(world, &host, &["diff", "echo", "3", &third], 0)?;
+    says(&same, &["against itself", "make the same of"])?;
+    let differs = run(world, &host, &["diff", "echo", "2", "3", "--json"], 1)?;
+    let differs: Value = serde_json::from_str(&differs.stdout)?;
+    let groups = differs["groups"].as_array().context("no groups")?;
+    let by = groups
+        .iter()
+        .find(|group| group["path"] == "events.thing.counted.payload.by");
+    let by = by.with_context(|| format!("no difference in `by`: {differs}"))?;
+    ensure!(
+        by["kind"] == "value" && by["example"]["first"] == "2" && by["example"]["second"] == "3",
+        "{by}"
+    );
+    ensure!(
+        by["count"] == differs["compared"] && differs["impurities"] == Value::Array(vec![]),
+        "{differs}"
+    );
+
+    let accepted = run(world, &host, &["deploy", "echo", &failing, "--accept-diffs"], 0)?;
+    says(&accepted, &["accepted: "])
+}
+
+fn explained(world: &World) -> Result {
+    let (host, told, [ada, bea, _]) = with_history(world)?;
+    let story = run(world, &host, &["explain", &ada.id], 0)?;
+    let published = world.topic("hostile.done");
+    let words = [
+        &*format!("the event: hostile.told at {told}/"),
+        "published because of it: hostile.done",
+        "published by hostile, version 1",
+        "hostile, version 1",
+        "the state: nothing -> {\"count\":1}",
+        &*format!("to {published}"),
+        "looked at",
+    ];
+    says(&story, &words)?;
+    // The event that came of it leads back to its cause.
+    let done: Value = serde_json::from_str(&run(world, &host, &["explain", &ada.id, "--json"], 0)?.stdout)?;
+    let records = done["records"].as_array().context("no records")?;
+    let effect = records.iter().find(|record| record["is"] == "effect");
+    let effect = effect.context("nothing was published")?["eventId"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let back = run(world, &host, &["explain", &effect], 0)?;
+    says(&back, &["the event: hostile.done", "because of", &ada.id])?;
+
+    let letter = run(world, &host, &["explain", &bea.id], 0)?;
+    says(
+        &letter,
+        &[
+            "dead letter: hostile.told",
+            "after 1 attempts: it is closed",
+            "given up, dead letter",
+        ],
+    )?;
+    let key = run(world, &host, &["explain", "--key", "cleo"], 0)?;
+    says(&key, &["failed (retry): attempt 1 of 1 that fail", "attempt 1:"])?;
+    let at = bea_place(world, &told)?;
+    says(
+        &run(world, &host, &["explain", &at], 0)?,
+        &["the event: hostile.told", "it is closed"],
+    )?;
+    run(world, &host, &["explain", "nobody-knows"], 1)?;
+
+    let before = recordings(world, &host, "hostile")?;
+    ensure!(before.iter().any(|it| it["key"] == "bea"), "bea is not recorded");
+    let forgotten = run(world, &host, &["forget", "bea"], 0)?;
+    says(&forgotten, &["recordings removed", "perhaps records on Kafka"])?;
+    let forgotten = run(world, &host, &["forget", "ada"], 0)?;
+    says(&forgotten, &["still held: the state of hostile"])?;
+    let after = recordings(world, &host, "hostile")?;
+    ensure!(!after.is_empty(), "cleo is forgotten too");
+    ensure!(
+        after.iter().all(|it| it["key"] == "cleo"),
+        "something is left: {after:?}"
+    );
+    let logged = world.logged().concat();
+    ensure!(
+        !logged.contains("cleo") && !logged.contains("\"bea\""),
+        "a key is in the log: {logged}"
+    );
+    Ok(())
+}
+
+fn bea_place(world: &World, told: &str) -> Result<String> {
+    let all = world.all_of(told)?;
+    let bea = all
+        .iter()
+        .find(|seen| seen.key_text() == "bea")
+        .context("bea's event is gone")?;
+    Ok(format!("{told}/{}/{}", bea.partition, bea.offset))
+}
+
+fn bounded(world: &World) -> Result {
+    let told = world.make_topic("hostile.told")?;
+    let handler = hostile(&[&told])?.set("record", "{ rate = 20, keep = \"64KiB\" }");
+    let host = world.host(&world.settings()?.handler(handler))?;
+    // Each failure is a recording of more than a kilobyte.
+    let text = "x".repeat(1_000);
+    let events: Vec<_> = (0..300)
+        .map(|n| Event::told_with(&format!("key-{n}"), "reject", n, &text))
+        .collect();
+    world.send(&told, &events)?;
+    world.dead_letters(&told)?.until_count(events.len())?;
+    let found = recordings(world, &host, "hostile")?;
+    let bytes: usize = found.iter().map(|it| it.to_string().len()).sum();
+    ensure!((10..200).contains(&found.len()), "{} recordings are left", found.len());
+    // One batch may be larger than all that is kept.
+    ensure!(bytes < 600 << 10, "{bytes} bytes are left");
+    host.still_runs()
+}
+
+fn scoped(world: &World) -> Result {
+    let told = world.make_topic("hostile.told")?;
+    let settings = world
+        .settings()?
+        .handler(hostile(&[&told])?.set("record", "{ rate = 0 }"));
+    let settings = settings
+        .set("admin.read_data", "[\"oncall\"]")
+        .variable("SANDMAN_ADMIN_TOKEN", "0123456789abcdef0123456789abcdef")
+        .variable("SANDMAN_ADMIN__TOKENS__ONCALL", "fedcba9876543210fedcba9876543210");
+    let host = world.host(&settings)?;
+    world.send(&told, &[Event::told_with("bea", "reject", 0, "no")])?;
+    world.dead_letters(&told)?.until_count(1)?;
+    let ask = |token: &str| {
+        let arguments = ["recordings", "hostile", "--json", "--host", host.admin()];
+        world.command(&arguments, &[("SANDMAN_ADMIN_TOKEN", token)])
+    };
+    let refused = ask("0123456789abcdef0123456789abcdef")?;
+    refused.says(3, &["read-data", "[admin] read_data"])?;
+    let told = ask("fedcba9876543210fedcba9876543210")?;
+    told.says(0, &[])?;
+    // With a rate of 0 not even failures are recorded.
+    ensure!(told.stdout.trim() == "[]", "{}", told.stdout);
+    Ok(())
+}
