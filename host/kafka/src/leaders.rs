@@ -7,9 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rdkafka::client::{Client, ClientContext};
+use rdkafka::client::Client;
 use rdkafka::error::KafkaResult;
 
+use super::delivery::Deliveries;
 use super::wait::Deadline;
 
 /// How long an answer is taken for the truth. A connection that is lost makes a new publisher, which asks anew.
@@ -17,7 +18,7 @@ const FRESH: Duration = Duration::from_secs(10);
 /// How long a cluster may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
 /// The same for one leader.
-const REACHED: Duration = Duration::from_secs(1);
+const REACHED: Duration = Duration::from_secs(2);
 /// How long a topic may be without a leader before it is given up for now: an election takes less.
 const ELECTION: Duration = Duration::from_secs(3);
 /// How long to wait before asking again.
@@ -47,13 +48,13 @@ impl Leaders {
     }
 
     /// The first of these topics that has a partition without a leader, and what is wrong. A cluster that does not answer says
-    /// nothing about a topic. After new `troubles`, such as a connection that was lost, all is asked anew.
-    pub(super) fn lacking<'a, C: ClientContext>(
+    /// nothing about a topic. After new troubles, such as a connection that was lost, all is asked anew.
+    pub(super) fn lacking<'a>(
         &mut self,
-        client: &Client<C>,
+        client: &Client<Deliveries>,
         topics: impl IntoIterator<Item = &'a Arc<str>>,
-        troubles: u64,
     ) -> Option<(Arc<str>, String)> {
+        let troubles = troubles(client);
         if troubles != self.troubles {
             self.troubles = troubles;
             self.asked.clear();
@@ -82,7 +83,7 @@ impl Leaders {
         self.reached.clear();
     }
 
-    fn lacks<C: ClientContext>(&mut self, client: &Client<C>, topic: &Arc<str>) -> KafkaResult<Option<String>> {
+    fn lacks(&mut self, client: &Client<Deliveries>, topic: &Arc<str>) -> KafkaResult<Option<String>> {
         let is_known = self.leaderless.0.lock().contains(topic);
         let patience = Deadline::after(if is_known { Duration::ZERO } else { ELECTION });
         loop {
@@ -100,7 +101,7 @@ impl Leaders {
 
     /// A broker that was killed leads its partitions until the controller has missed it for long enough, so that the leaders
     /// themselves are asked as well.
-    fn without_leader<C: ClientContext>(&mut self, client: &Client<C>, topic: &str) -> KafkaResult<Option<String>> {
+    fn without_leader(&mut self, client: &Client<Deliveries>, topic: &str) -> KafkaResult<Option<String>> {
         let metadata = client.fetch_metadata(Some(topic), ANSWER)?;
         let Some(known) = metadata.topics().iter().find(|known| known.name() == topic) else {
             return Ok(None);
@@ -116,12 +117,20 @@ impl Leaders {
             if self.reached.contains(&leader) {
                 continue;
             }
-            if client.fetch_watermarks(topic, partition.id(), REACHED).is_err() {
+            let before = troubles(client);
+            let answer = client.fetch_watermarks(topic, partition.id(), REACHED);
+            // One that is only slow is there.
+            if answer.is_err() && troubles(client) != before {
                 let place = named(partition.id());
-                return Ok(Some(format!("broker {leader}, which leads {place}, does not answer")));
+                return Ok(Some(format!("broker {leader}, which leads {place}, cannot be reached")));
             }
             self.reached.insert(leader);
         }
         Ok(None)
     }
+}
+
+/// How often the client complained or lost a connection.
+fn troubles(client: &Client<Deliveries>) -> u64 {
+    client.context().monitor().health().troubles()
 }

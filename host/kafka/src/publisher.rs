@@ -117,17 +117,17 @@ impl TransactionalPublisher {
         cursor: &Cursor,
     ) -> Result<Published, PublishError> {
         let deadline = Deadline::after(self.options.patience);
-        let troubles = self.troubles()?;
         let records: Vec<&OutRecord> = records.into_iter().collect();
         let topics = topics(&records);
-        self.led(&topics, troubles)?;
+        self.led(&topics)?;
+        let troubles = self.troubles()?;
         self.begin()?;
         if let Err(fault) = self.fill(&records, cursor, deadline) {
             self.abort();
             // A leader that is gone since shows as time that is up.
             self.leaders.doubt();
             if matches!(fault, TransactionFault::Passing(_)) {
-                self.led(&topics, self.troubles()?)?;
+                self.led(&topics)?;
             }
             return Err(not_committed(fault));
         }
@@ -144,9 +144,9 @@ impl TransactionalPublisher {
     }
 
     /// Whether all of these topics have leaders.
-    fn led(&mut self, topics: &[Arc<str>], troubles: u64) -> Result<(), PublishError> {
+    fn led(&mut self, topics: &[Arc<str>]) -> Result<(), PublishError> {
         let producer = self.producer.as_ref();
-        let lacking = producer.and_then(|producer| self.leaders.lacking(producer.client(), topics, troubles));
+        let lacking = producer.and_then(|producer| self.leaders.lacking(producer.client(), topics));
         match lacking {
             Some((topic, reason)) => Err(PublishError::Leaderless {
                 topic: topic.to_string(),
