@@ -251,8 +251,8 @@ fn key_for(table: &Table, segment: &str, path: &str) -> String {
     there.cloned().unwrap_or_else(made)
 }
 
-/// A key as it is written in a variable's name.
-pub(super) fn in_environment(key: &str) -> String {
+/// A key as it is written in a variable's name: `SANDMAN_HANDLERS__<this>__…`.
+pub fn in_environment(key: &str) -> String {
     let plain = |letter: char| {
         if letter.is_ascii_alphanumeric() {
             letter.to_ascii_uppercase()

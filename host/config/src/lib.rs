@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 pub use difference::Difference;
-pub use environment::{Variable, variables};
+pub use environment::{Variable, in_environment, variables};
 pub use handler::{HandlerConfig, is_handler_name};
 pub use host::{HostConfig, LogFormat};
 pub use kafka::{Brokers, DEFAULT_PREFIX, KafkaConfig, SaslConfig, SaslMechanism};

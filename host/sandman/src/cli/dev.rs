@@ -20,7 +20,7 @@ use super::{ConfigArgs, deploy, output};
 use crate::build_guest::BuildError;
 use crate::run::{self, Started};
 use crate::telemetry;
-use sandman_config::Config;
+use sandman_config::{Config, in_environment};
 use sandman_operate::control::{Control, ReloadError};
 use sandman_operate::deploy::{Order, Report};
 use sandman_operate::load;
@@ -53,6 +53,7 @@ A file in events/ holds one envelope or several, as they lie in Kafka. An event 
 of kafka.topic_prefix and its type; the field \"key\" beside those of the envelope is its key.
 
 The brokers, the store and the uploads of sandman.toml do not count: nothing that is real is touched.
+Neither does dedupe: an event that is saved again is handled again.
 Routes are served on [http] listen; `sandman handlers`, `history` and `rollback` work as always.
 SIGINT (Ctrl-C) or SIGTERM ends it.
 
@@ -85,7 +86,7 @@ pub(super) struct DevArgs {
 pub(super) fn run(args: &DevArgs) -> Result<ExitCode> {
     // Dropped at the end, with what was uploaded meanwhile.
     let passing = tempfile::tempdir().context("there is no folder for temporary files")?;
-    let config = Config::load_over(&args.config.config, overlay(args, &passing)?)?;
+    let config = load(&args.config.config, overlay(args, &passing)?)?;
     telemetry::install(config.host.log, LOGS)?;
     let guests = guests::find(&config, &args.dirs)?;
     let watch = Watch::over(&guests, &config.file)?;
@@ -106,6 +107,19 @@ pub(super) fn run(args: &DevArgs) -> Result<ExitCode> {
         .name("dev".to_owned())
         .spawn(move || circle.run(&started))?;
     run::run(&config, options)
+}
+
+/// Loads the configuration so that an event that is saved again is handled again, though it has the same id.
+fn load(file: &Path, mut over: Vec<(String, String)>) -> Result<Config> {
+    let known = Config::load_over(file, over.clone())?;
+    let dedupe = |name: &str| format!("SANDMAN_HANDLERS__{}__DEDUPE", in_environment(name));
+    over.extend(
+        known
+            .handlers
+            .iter()
+            .map(|handler| (dedupe(&handler.name), "0".to_owned())),
+    );
+    Ok(Config::load_over(file, over)?)
 }
 
 /// What `sandman.toml` does not decide here.

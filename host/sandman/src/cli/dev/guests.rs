@@ -125,5 +125,6 @@ fn look(config: &Config, handler: &HandlerConfig) -> Option<PathBuf> {
         let packages = Language::of(&place)?.toolchain().packages(&place).ok()?;
         packages.into_iter().find(|found: &GuestPackage| found.name == name)
     });
-    found.map(|found| found.dir)
+    // The watcher tells of absolute paths.
+    found.map(|found| found.dir.canonicalize().unwrap_or(found.dir))
 }
