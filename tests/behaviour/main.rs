@@ -12,6 +12,7 @@ mod dead_letters;
 mod deploy;
 mod demo;
 mod drain;
+mod exchange;
 mod duplicates;
 mod embedded;
 mod going_back;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         crash::BEHAVIOURS,
         swap::BEHAVIOURS,
         deploy::BEHAVIOURS,
+        exchange::BEHAVIOURS,
         going_back::BEHAVIOURS,
         reload::BEHAVIOURS,
         rights::BEHAVIOURS,

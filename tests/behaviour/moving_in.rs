@@ -1,13 +1,17 @@
 //! The switch from the service before us, as `docs/dreamscape/migrate.md` walks through it.
 
 use anyhow::{Context, ensure};
+use sandman::guest::Language;
 use sandman_tests::{Behaviour, DreamScape, Event, Result, World, eventually, registration, repository};
 use serde_json::{Value, json};
 
-pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new(
-    "users_who_were_moved_in_are_known_and_registrations_are_read_from_the_beginning",
-    moved_in,
-)];
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new(
+        "users_who_were_moved_in_are_known_and_registrations_are_read_from_the_beginning",
+        moved_in,
+    ),
+    Behaviour::new("users_who_were_moved_in_are_known_to_typescript", moved_in).in_language(Language::TypeScript),
+];
 
 /// The line that the page shows for a handler.
 fn documented(handler: &str) -> Result<Value> {

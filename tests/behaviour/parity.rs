@@ -4,11 +4,16 @@
 use std::fs;
 
 use anyhow::{Context, bail, ensure};
+use sandman::guest::Language;
 use sandman_tests::{Ask, Behaviour, DreamScape, Events, Form, OWN, PUBLISHED, Reply, Result, User, World, repository};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new("pages_read_what_they_always_have", pages)];
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new("pages_read_what_they_always_have", pages),
+    Behaviour::new("pages_read_what_they_always_have_with_preferences_in_typescript", pages)
+        .in_language(Language::TypeScript),
+];
 
 /// A user's story: what happens in this order, and all that is published of it.
 #[derive(Deserialize)]

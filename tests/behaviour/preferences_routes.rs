@@ -1,13 +1,18 @@
 //! The names that preferences have had: clients of every age are understood, and read back what they know.
 
 use anyhow::Context;
+use sandman::guest::Language;
 use sandman_tests::{Behaviour, DreamScape, Result, World, untouched};
 use serde_json::{Value, json};
 
-pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new(
-    "preferences_come_under_every_name_they_have_had",
-    every_name,
-)];
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new("preferences_come_under_every_name_they_have_had", every_name),
+    Behaviour::new(
+        "preferences_in_typescript_come_under_every_name_they_have_had",
+        every_name,
+    )
+    .in_language(Language::TypeScript),
+];
 
 /// A form, and the `preferences` of the event that it publishes, if any.
 fn forms() -> Vec<(Value, Option<Value>)> {

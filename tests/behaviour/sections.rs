@@ -1,13 +1,18 @@
 //! Every combination of the settings form's sections, compared with a small model of what the documentation says.
 
 use anyhow::Context;
+use sandman::guest::Language;
 use sandman_tests::{Behaviour, DreamScape, Events, Result, User, World, untouched};
 use serde_json::{Map, Value, json};
 
-pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new(
-    "every_combination_of_sections_is_as_the_model_says",
-    every_combination,
-)];
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new("every_combination_of_sections_is_as_the_model_says", every_combination),
+    Behaviour::new(
+        "every_combination_is_as_the_model_says_with_preferences_in_typescript",
+        every_combination,
+    )
+    .in_language(Language::TypeScript),
+];
 
 /// What a form may hold: the first time everything, then some of it, so that what was not sent shows where it must.
 fn sections() -> [(&'static str, Value, Value); 5] {

@@ -1,12 +1,19 @@
 //! What values are taken, and that a refusal names the field and leaves nothing behind.
 
 use anyhow::{Context, ensure};
+use sandman::guest::Language;
 use sandman_tests::{Behaviour, DreamScape, Result, User, World};
 use serde_json::{Map, Value, json};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("values_within_their_limits_are_taken", taken),
     Behaviour::new("a_value_beyond_its_limits_is_refused_by_the_name_of_its_field", refused),
+    Behaviour::new("values_within_their_limits_are_taken_by_typescript", taken).in_language(Language::TypeScript),
+    Behaviour::new(
+        "a_value_beyond_its_limits_is_refused_by_typescript_by_the_name_of_its_field",
+        refused,
+    )
+    .in_language(Language::TypeScript),
 ];
 
 /// A value at a path such as `travel.dietary`.

@@ -16,6 +16,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use sandman::guest::Language;
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -224,7 +225,12 @@ fn host(world: &World, environment: &[(String, String)]) -> Result<Host> {
 
 /// What differs from the shipped file: where Kafka and the components are, and names that no other world has.
 fn environment(world: &World) -> Result<Vec<(String, String)>> {
-    let [profile, preferences] = GUESTS.map(guest_in);
+    let profile = guest_in("guest/profile");
+    // DreamScape's preferences are there in two languages, and are the same.
+    let preferences = guest_in(match world.language() {
+        Some(Language::TypeScript) => "guest/preferences-ts",
+        _ => "guest/preferences",
+    });
     let component = |path: Result<PathBuf>| path.map(|path| path.to_string_lossy().into_owned());
     let of = |name: &str, value: String| (name.to_owned(), value);
     Ok(vec![

@@ -150,7 +150,7 @@ impl Behaviour {
     }
 
     fn run(self, means: &'static Means) -> Result<(), Failed> {
-        let world = World::new(self.name, means).map_err(|error| chain(&error))?;
+        let world = World::new(self.name, (means, self.language)).map_err(|error| chain(&error))?;
         PANIC.set(None);
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| match self.check {
             Check::Plain(check) => check(&world),
@@ -283,7 +283,7 @@ pub fn torture(wanted: &Wanted, mut each: impl FnMut(&Report)) -> Result<bool> {
     timed("built the guests", || guests::guest("witness").map(drop))?;
     let mut clean = true;
     for scenario in scenarios {
-        let world = World::new(scenario.name, means)?;
+        let world = World::new(scenario.name, (means, None))?;
         let how = How {
             seed: wanted.seed.unwrap_or_else(torture::any_seed),
             full: !wanted.short,
@@ -309,7 +309,7 @@ pub fn bench(work: impl FnOnce(&World) -> Result) -> Result {
         anyhow::bail!("only a real Kafka shows anything here: {why}");
     }
     timed("built sandman", || binary::sandman().map(drop))?;
-    let world = World::new("bench", means)?;
+    let world = World::new("bench", (means, None))?;
     timed(&format!("broker: {}", means.shared), || {
         Cluster::shared(means).map(drop)
     })?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, anyhow};
+use sandman::guest::Language;
 use uuid::Uuid;
 
 use crate::Result;
@@ -29,6 +30,7 @@ pub struct World {
     name: String,
     folder: PathBuf,
     means: &'static Means,
+    language: Option<Language>,
     /// Set by [`World::own_broker`]: from then on it is this world's Kafka.
     own: OnceLock<Broker>,
     /// Set by [`World::talk_to`]: likewise.
@@ -37,7 +39,7 @@ pub struct World {
 }
 
 impl World {
-    pub(crate) fn new(behaviour: &str, means: &'static Means) -> Result<Self> {
+    pub(crate) fn new(behaviour: &str, (means, language): (&'static Means, Option<Language>)) -> Result<Self> {
         let short: String = behaviour.chars().take(40).collect();
         let unique = Uuid::new_v4().simple().to_string();
         let name = format!("{}-{}", short.replace('_', "-"), unique.get(..6).unwrap_or_default());
@@ -47,10 +49,16 @@ impl World {
             name,
             folder,
             means,
+            language,
             own: OnceLock::new(),
             other: OnceLock::new(),
             logs: Mutex::default(),
         })
+    }
+
+    /// The language that the behaviour is shown in, where it is shown in one.
+    pub fn language(&self) -> Option<Language> {
+        self.language
     }
 
     /// A folder of this world alone.

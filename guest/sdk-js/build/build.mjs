@@ -3,11 +3,12 @@
 // Lines on stdout that start with "step " say what is being done. Mistakes of the guest go to stderr, and end it with 1.
 
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createRequire, SourceMap } from "node:module";
+import { basename, dirname, join, relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
 import { entry } from "./entry.mjs";
@@ -25,6 +26,8 @@ const { values: options } = parseArgs({
 // What builds belongs to the guest, which pins it; this file may lie somewhere else.
 const guest = createRequire(join(process.cwd(), "package.json"));
 const load = (name) => import(pathToFileURL(guest.resolve(name)).href).then((module) => module.default ?? module);
+
+const sdk = relative(process.cwd(), join(dirname(fileURLToPath(import.meta.url)), ".."));
 
 class Mistakes extends Error {}
 
@@ -68,7 +71,9 @@ async function bundle() {
     const { sources, mappings } = JSON.parse(map.text);
     const warnings = await esbuild.formatMessages(built.warnings, { kind: "warning" });
     process.stderr.write(warnings.join(""));
-    return { code: code.text, map: { sources, mappings } };
+    // The SDK by its name, wherever it lies.
+    const named = (source) => (source.startsWith(`${sdk}/`) ? `sandman-sdk${source.slice(sdk.length)}` : source);
+    return { code: code.text, map: { sources: sources.map(named), mappings } };
   } catch (fault) {
     if (!Array.isArray(fault.errors)) throw fault;
     const errors = await esbuild.formatMessages(fault.errors, { kind: "error" });
@@ -76,17 +81,63 @@ async function bundle() {
   }
 }
 
+/**
+ * The component of the same module, if the last build made it: the engine's hash seeds are drawn when it is made, so that it
+ * would have other bytes, and with them another digest.
+ */
+async function kept(jsSource) {
+  const version = guest("componentize-qjs/package.json").version;
+  const hash = createHash("sha256").update(version).update("\0").update(jsSource);
+  for (const name of (await readdir(options.wit)).sort()) hash.update(await readFile(join(options.wit, name)));
+  const folder = join("target", "kept");
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, `${hash.digest("hex")}.wasm`);
+  return { file, component: await readFile(file).catch(() => undefined) };
+}
+
+/** Keeps a component for the next build, and no other. */
+async function keep(file, component) {
+  await writeFile(`${file}.${process.pid}`, component);
+  await rename(`${file}.${process.pid}`, file);
+  for (const name of await readdir(dirname(file))) {
+    if (name !== basename(file)) await rm(join(dirname(file), name), { force: true });
+  }
+}
+
 /** Puts the engine and the module into a component, as they are once the module is loaded. */
 async function componentize({ code, map }) {
-  const { componentize } = await load("componentize-qjs");
   // The last line, so that no other one moves.
   const jsSource = `${code}\nglobalThis.sandmanSourceMap = ${JSON.stringify(map)};\n`;
+  const { file, component } = await kept(jsSource);
+  if (component !== undefined) return component;
+  const made = await run(jsSource, map);
+  await keep(file, made);
+  return made;
+}
+
+async function run(jsSource, map) {
+  const { componentize } = await load("componentize-qjs");
   try {
     const { component } = await componentize({ witPath: options.wit, jsSource, sync: true, stubWasi: true });
     return component;
   } catch (fault) {
-    throw new Mistakes(`the handler's module fails while it is loaded\n${fault.message ?? fault}`);
+    throw new Mistakes(inTheSources(String(fault.message ?? fault), map));
   }
+}
+
+/** What the engine says of a module that fails while it is loaded, with places in the sources rather than in the bundle. */
+function inTheSources(said, map) {
+  const places = new SourceMap({ version: 3, names: [], ...map });
+  let first;
+  const text = said.replace(/componentize-qjs:user\.js:(\d+):(\d+)/g, (place, line, column) => {
+    const { originalSource, originalLine, originalColumn } = places.findEntry(Number(line) - 1, Number(column) - 1);
+    if (originalSource === undefined) return place;
+    const source = `${originalSource}:${originalLine + 1}:${originalColumn + 1}`;
+    if (!originalSource.startsWith("sandman-sdk/")) first ??= source;
+    return source;
+  });
+  const words = text.replace(/^[^]*Failed to finish JavaScript module evaluation: /, "").trim();
+  return `${first === undefined ? "" : `${first}: `}the module fails while it is loaded: ${words}`;
 }
 
 try {

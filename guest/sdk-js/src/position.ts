@@ -55,6 +55,6 @@ export function placeOf(error: unknown, map: SourceMap | undefined): string {
     const place = map === undefined ? undefined : original(map, Number(line), Number(column));
     if (place !== undefined) places.push(place);
   }
-  const foreign = (place: string) => place.includes("node_modules/") || place.includes("sandman-sdk/");
+  const foreign = (place: string) => place.includes("node_modules/") || place.startsWith("sandman-sdk/");
   return places.find((place) => !foreign(place)) ?? places[0] ?? "";
 }

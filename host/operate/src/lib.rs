@@ -6,5 +6,6 @@ pub mod deploy;
 pub mod letters;
 pub mod explain;
 pub mod load;
+pub mod purity;
 pub mod recordings;
 pub mod replay;

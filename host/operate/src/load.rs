@@ -12,6 +12,9 @@ use sandman_core::digest;
 use sandman_core::limits::{ComponentParts, Limits};
 use sandman_core::printable;
 use sandman_core::version::Version;
+use tracing::subscriber::{NoSubscriber, with_default};
+
+use crate::purity::{self, Impure};
 use sandman_sandbox::{CompileBounds, Compiler, Label, LoadError, Sandbox, SandboxOptions, SandboxedGuest, Step};
 
 /// Why a component cannot serve a handler.
@@ -23,6 +26,9 @@ pub enum CandidateError {
     /// It wants what it is not granted, or does not do what it is given.
     #[error("the component does not fit its configuration: {}", said(.0))]
     Contract(Vec<ContractError>),
+    /// The same trigger gave two outcomes.
+    #[error(transparent)]
+    Impure(#[from] Impure),
 }
 
 fn said(errors: &[ContractError]) -> String {
@@ -101,6 +107,8 @@ impl Loader<'_> {
         passed: &mut dyn FnMut(Step),
     ) -> Result<Version, CandidateError> {
         let guest = guest(self.sandbox, handler, (number, component), passed)?;
+        // What it logs there is nobody's news.
+        with_default(NoSubscriber::default(), || purity::check(&guest, &handler.settings))?;
         let grant = self.config.grant(handler);
         version(guest, (handler, number), &grant, &self.config.kafka.topic_prefix)
     }

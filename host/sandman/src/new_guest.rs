@@ -16,6 +16,8 @@ use crate::guest::{Language, SdkPlace};
 const HANDLER: &str = include_str!("../templates/handler.toml.template");
 const HOST: &str = include_str!("../templates/sandman.toml.template");
 
+/// What coding agents need to know, in the guest's folder.
+pub(crate) const AGENTS: (&str, &str) = ("AGENTS.md", include_str!("../../../docs/agents.md"));
 /// The event to try, in the guest's folder.
 pub const EVENT: &str = "events/created.json";
 pub(crate) const EVENT_TO_TRY: &str = include_str!("../templates/events/created.json");

@@ -51,6 +51,8 @@ struct Outcomes {
     done: Reader,
     dead: Reader,
     came: Vec<Came>,
+    /// What the keys begin with.
+    keys: &'static str,
 }
 
 #[derive(Clone)]
@@ -60,6 +62,10 @@ enum Came {
 }
 
 impl Outcomes {
+    fn event(&self, key: &str, payload: &Value) -> Event {
+        Event::new("reference.told", &format!("{}-{key}", self.keys), payload)
+    }
+
     fn of(&mut self, event: &Event) -> Result<Came> {
         eventually(&format!("what comes of the event {}", event.id), || {
             while let Some(seen) = self.done.poll()? {
@@ -92,7 +98,7 @@ pub(super) fn conforms(world: &World, language: Language) -> Result {
     Ok(())
 }
 
-fn conforms_with(world: &World, language: Language, instances: &str) -> Result {
+fn conforms_with(world: &World, language: Language, instances: &'static str) -> Result {
     let (told_type, done_type) = ("reference.told", "reference.done");
     let topic = world.make_topic(told_type)?;
     let handler = Handler::new("reference", &reference(language)?)
@@ -102,35 +108,32 @@ fn conforms_with(world: &World, language: Language, instances: &str) -> Result {
         .set("retry", r#"{ attempts = 2, first = "1ms" }"#)
         .set("limits", r#"{ time = "500ms", memory = "64MiB" }"#)
         .set("settings", r#"{ greeting = "hi" }"#);
-    let settings = ["GET", "PUT", "DELETE"]
-        .into_iter()
-        .fold(world.settings()?.handler(handler), |settings, method| {
-            settings.route_for(method, "/reference/{key}", &["reference"])
-        });
-    let host = world.host_in(instances, &settings, &[])?;
+    // Tests compile with a slow compiler, many of them at once.
+    let settings = world.settings()?.set("host.compile_time", "\"10m\"").handler(handler);
+    let settings = ["GET", "PUT", "DELETE"].into_iter().fold(settings, |settings, method| {
+        settings.route_for(method, "/reference/{key}", &["reference"])
+    });
+    let host = world.host(&settings)?;
     let mut outcomes = Outcomes {
         done: world.reader(&world.topic(done_type))?,
         dead: world.dead_letters(&topic)?,
         came: Vec::new(),
+        keys: instances,
     };
     deeds(world, &topic, &mut outcomes)?;
     host.says(&["a note"])?;
     whole_events(world, &topic, &mut outcomes)?;
     the_same_twice(world, &topic, &mut outcomes)?;
-    requests(&host)?;
+    requests(&host, instances)?;
     host.still_runs()?;
     host.terminate().map(drop)
 }
 
-fn event(key: &str, payload: &Value) -> Event {
-    Event::new("reference.told", key, payload)
-}
-
-fn deeds(world: &World, topic: &String, outcomes: &mut Outcomes) -> Result {
+fn deeds(world: &World, topic: &str, outcomes: &mut Outcomes) -> Result {
     let told = told();
     let events: Vec<_> = told
         .iter()
-        .map(|(key, deed, text, _)| event(key, &json!({ "do": deed, "text": text })))
+        .map(|(key, deed, text, _)| outcomes.event(key, &json!({ "do": deed, "text": text })))
         .collect();
     world.send(topic, &events)?;
     for ((_, deed, _, comes), event) in told.iter().zip(&events) {
@@ -155,8 +158,9 @@ fn deeds(world: &World, topic: &String, outcomes: &mut Outcomes) -> Result {
 }
 
 /// All that an event carries comes in and goes out, to the last digit.
-fn whole_events(world: &World, topic: &String, outcomes: &mut Outcomes) -> Result {
-    let payload = r#"{"do":"echo","big":12345678901234567890123,"exact":1.10,"tiny":5e-324,"text":"\u00e9\ud83d\ude80"}"#;
+fn whole_events(world: &World, topic: &str, outcomes: &mut Outcomes) -> Result {
+    let payload =
+        r#"{"do":"echo","big":12345678901234567890123,"exact":1.10,"tiny":5e-324,"text":"\u00e9\ud83d\ude80"}"#;
     let id = uuid::Uuid::new_v4().to_string();
     let envelope = |deed: &str| {
         format!(
@@ -188,14 +192,17 @@ fn whole_events(world: &World, topic: &String, outcomes: &mut Outcomes) -> Resul
     ensure!(seen.key_text() == "other", "the key is {:?}", seen.key_text());
     ensure!(seen.json()["metadata"]["of"] == id.as_str(), "{}", seen.json());
 
-    let context = event("context", &json!({ "do": "context" }));
-    let unversioned = event("unfit", &json!({ "text": "nothing to do" }));
-    world.send(topic, &[context.clone(), unversioned.clone()])?;
+    let context = outcomes.event("context", &json!({ "do": "context" }));
+    let unfit = outcomes.event("unfit", &json!({ "text": "nothing to do" }));
+    world.send(topic, &[context.clone(), unfit.clone()])?;
     let seen = outcomes.done(&context)?.payload();
     ensure!(seen["attempt"] == 1 && seen["greeting"] == "hi", "{seen}");
-    ensure!(seen["now"].as_i64().is_some_and(|now| now > 1_700_000_000_000), "{seen}");
+    ensure!(
+        seen["now"].as_i64().is_some_and(|now| now > 1_700_000_000_000),
+        "{seen}"
+    );
     // The schema of what is consumed is held against what comes.
-    let Came::Dead(letter) = outcomes.of(&unversioned)? else {
+    let Came::Dead(letter) = outcomes.of(&unfit)? else {
         bail!("an event that does not fit was handled");
     };
     let reason = letter.header("sandman.reason");
@@ -204,12 +211,14 @@ fn whole_events(world: &World, topic: &String, outcomes: &mut Outcomes) -> Resul
 }
 
 /// What differs from one run of a program to the next elsewhere does not here.
-fn the_same_twice(world: &World, topic: &String, outcomes: &mut Outcomes) -> Result {
+fn the_same_twice(world: &World, topic: &str, outcomes: &mut Outcomes) -> Result {
     let words: Vec<_> = (0..40).map(|word| format!("w{}", word * 7919 % 101)).collect();
     let text = words.join(" ");
     for deed in ["random", "order"] {
         let payload = json!({ "do": deed, "text": text });
-        let events: Vec<_> = (0..3).map(|run| event(&format!("{deed}-{run}"), &payload)).collect();
+        let events: Vec<_> = (0..3)
+            .map(|run| outcomes.event(&format!("{deed}-{run}"), &payload))
+            .collect();
         world.send(topic, &events)?;
         let mut shown = Vec::new();
         for event in &events {
@@ -230,17 +239,22 @@ fn the_same_twice(world: &World, topic: &String, outcomes: &mut Outcomes) -> Res
     Ok(())
 }
 
-fn requests(host: &Host) -> Result {
+fn requests(host: &Host, key: &str) -> Result {
     let client = Client::new(host.http()?);
-    let path = "/reference/eve";
+    let path = &format!("/reference/{key}");
     client.get(path)?.is(404, &json!({ "error": "nothing" }))?;
     let put = |body: Value, query: &str| client.ask(&Ask::new("PUT", &format!("{path}{query}")).json(&body));
-    put(json!({ "n": 7 }), "?q=first&q=second&constructor=x")?.is(200, &json!({ "key": "eve", "first": "first" }))?;
+    put(json!({ "n": 7 }), "?q=first&q=second&constructor=x")?.is(200, &json!({ "key": key, "first": "first" }))?;
     put(json!({ "n": "seven" }), "")?.is(400, &json!({ "error": "n" }))?;
     put(json!([7]), "")?.is(400, &json!({ "error": "n" }))?;
     client.get(path)?.is(200, &json!({ "n": 7 }))?;
-    put(json!({ "n": 8 }), "")?.is(200, &json!({ "key": "eve", "first": null }))?;
+    put(json!({ "n": 8 }), "")?.is(200, &json!({ "key": key, "first": null }))?;
     let gone = client.ask(&Ask::new("DELETE", path))?;
-    ensure!(gone.status == 204 && gone.text().is_empty(), "{} {:?}", gone.status, gone.text());
+    ensure!(
+        gone.status == 204 && gone.text().is_empty(),
+        "{} {:?}",
+        gone.status,
+        gone.text()
+    );
     client.get(path)?.has(404).map(drop)
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use super::{GuestPackage, MissingTool, SdkPlace, TemplateFiles, Toolchain};
 use crate::build_guest::{BuildError, BuildOptions, Progress};
-use crate::new_guest::{EVENT, EVENT_TO_TRY, NewError};
+use crate::new_guest::{AGENTS, EVENT, EVENT_TO_TRY, NewError};
 
 use package::cargo;
 
@@ -24,6 +24,7 @@ const FILES: TemplateFiles = &[
     ("src/lib.rs", include_str!("../../templates/rust/src/lib.rs")),
     ("src/tests.rs", include_str!("../../templates/rust/src/tests.rs")),
     (EVENT, EVENT_TO_TRY),
+    AGENTS,
     ("README.md", include_str!("../../templates/rust/README.md.template")),
     (".gitignore", include_str!("../../templates/rust/gitignore.template")),
 ];

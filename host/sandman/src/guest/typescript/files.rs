@@ -1,7 +1,7 @@
 //! What a new guest in TypeScript starts as, and the SDK that it carries with it.
 
 use crate::guest::TemplateFiles;
-use crate::new_guest::{EVENT, EVENT_TO_TRY};
+use crate::new_guest::{AGENTS, EVENT, EVENT_TO_TRY};
 
 macro_rules! template {
     ($file:literal) => {
@@ -23,6 +23,7 @@ pub(super) const TEMPLATE: TemplateFiles = &[
     ("src/handler.ts", template!("src/handler.ts")),
     ("tests/handler.test.ts", template!("tests/handler.test.ts")),
     (EVENT, EVENT_TO_TRY),
+    AGENTS,
     ("README.md", template!("README.md.template")),
     (".gitignore", template!("gitignore.template")),
 ];

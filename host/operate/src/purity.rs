@@ -1,0 +1,251 @@
+//! Whether a component is a function of what it is given: each of its triggers is run twice, and must give the same bytes.
+//!
+//! What is run is made of the contract, so it cannot prove that a handler is pure; it finds one that is plainly not, such as one
+//! that counts in a global variable while its instances are reused, before it serves.
+
+use std::fmt::Debug;
+
+use serde_json::{Map, Value};
+
+use sandman_core::contract::Contract;
+use sandman_core::outcome::{Context, EventView, Outcome, RequestView, StateChange, Trigger};
+use sandman_sandbox::{InvokeError, SandboxedGuest};
+
+/// Triggers that are run at most: a contract may name hundreds, and a deploy waits.
+const MOST: usize = 16;
+/// Schemas inside of each other that are followed.
+const DEPTH: usize = 8;
+
+/// Two runs of the same trigger gave two outcomes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the component is not pure: the same trigger, {trigger}, gave two outcomes, {first} and then {second}; take the time from \
+     the context, and keep nothing in a global variable"
+)]
+pub struct Impure {
+    /// The event type with its version, or the route.
+    pub trigger: String,
+    /// What the first run gave, cut.
+    pub first: String,
+    /// What the second run gave, cut.
+    pub second: String,
+}
+
+/// What a handler is called with, made of its contract.
+struct Sample {
+    name: String,
+    event_type: String,
+    version: String,
+    payload: String,
+    route: Option<Route>,
+}
+
+struct Route {
+    method: String,
+    path: String,
+    params: Vec<(String, String)>,
+}
+
+/// Runs triggers of the contract twice each, without a state and then on the state that was put.
+///
+/// # Errors
+/// [`Impure`] for the first whose runs differ.
+pub(crate) fn check(guest: &SandboxedGuest, settings: &str) -> Result<(), Impure> {
+    for sample in samples(guest.contract()).into_iter().take(MOST) {
+        let first = twice(guest, &sample, None, settings)?;
+        match first {
+            Ok(Outcome {
+                state: StateChange::Put(state),
+                ..
+            }) => drop(twice(guest, &sample, Some(&state), settings)?),
+            // It has had its time twice; others would take as long.
+            Err(InvokeError::Exceeded { .. }) => return Ok(()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn twice(
+    guest: &SandboxedGuest,
+    sample: &Sample,
+    state: Option<&str>,
+    settings: &str,
+) -> Result<Result<Outcome, InvokeError>, Impure> {
+    let run = || guest.invoke(sample.trigger(), state, context(settings));
+    let (first, second) = (run(), run());
+    // Where a bound ends a run, on its way, is no decision of the guest's.
+    let bounded = |run: &Result<Outcome, InvokeError>| matches!(run, Err(InvokeError::Exceeded { .. }));
+    if first == second || bounded(&first) || bounded(&second) {
+        return Ok(first);
+    }
+    Err(Impure {
+        trigger: sample.name.clone(),
+        first: cut(&first),
+        second: cut(&second),
+    })
+}
+
+fn cut(run: &impl Debug) -> String {
+    format!("{run:?}").chars().take(300).collect()
+}
+
+fn context(settings: &str) -> Context<'_> {
+    Context {
+        now_millis: 1_735_689_600_000,
+        attempt: 1,
+        settings,
+    }
+}
+
+impl Sample {
+    fn trigger(&self) -> Trigger<'_> {
+        match &self.route {
+            None => Trigger::Event(EventView {
+                key: "key",
+                event_id: "0d9f6f0e-7c41-4b5e-9f0c-6a9b6d5f1a2b",
+                event_type: &self.event_type,
+                version: &self.version,
+                timestamp: "2025-01-01T00:00:00.000Z",
+                source: "sandman",
+                correlation_id: None,
+                causation_id: None,
+                metadata: None,
+                payload: &self.payload,
+            }),
+            Some(Route { method, path, params }) => Trigger::Request(RequestView {
+                key: "key",
+                method,
+                route: path,
+                params,
+                query: &[],
+                claims: Some(r#"{"userId":"key"}"#),
+                body: (method != "GET").then_some("{}"),
+                files: &[],
+                correlation_id: "b4a1b0fb-33c2-4b55-8a8b-4b7d58f2c1de",
+            }),
+        }
+    }
+}
+
+fn samples(contract: &Contract) -> Vec<Sample> {
+    let events = contract.consumes.iter().map(|consumes| {
+        let version = consumes
+            .versions
+            .first()
+            .map_or("1.0", |version| version.trim_start_matches('='));
+        let schema = consumes
+            .schema
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok());
+        Sample {
+            name: format!("{} {version}", consumes.event_type),
+            event_type: consumes.event_type.clone(),
+            version: version.to_owned(),
+            payload: schema
+                .map_or(Value::Object(Map::new()), |schema: Value| {
+                    value(&schema, &schema, DEPTH)
+                })
+                .to_string(),
+            route: None,
+        }
+    });
+    let routes = contract.routes.iter().map(|route| Sample {
+        name: format!("{} {}", route.method, route.path),
+        event_type: String::new(),
+        version: String::new(),
+        payload: String::new(),
+        route: Some(Route {
+            method: route.method.clone(),
+            path: route.path.clone(),
+            params: parameters(&route.path),
+        }),
+    });
+    events.chain(routes).collect()
+}
+
+fn parameters(path: &str) -> Vec<(String, String)> {
+    let names = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    names.map(|name| (name.to_owned(), "key".to_owned())).collect()
+}
+
+/// A small value that fits the plain parts of a schema: types, properties, constants and the least of bounds.
+fn value(schema: &Value, root: &Value, depth: usize) -> Value {
+    let Some(deeper) = depth.checked_sub(1) else {
+        return Value::Null;
+    };
+    if let Some(place) = schema.get("$ref").and_then(Value::as_str) {
+        let target = place.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
+        return target.map_or(Value::Null, |target| value(target, root, deeper));
+    }
+    let first = |name: &str| schema.get(name)?.as_array()?.first();
+    if let Some(constant) = schema.get("const").or_else(|| first("enum")) {
+        return constant.clone();
+    }
+    if let Some(choice) = first("anyOf").or_else(|| first("oneOf")) {
+        return value(choice, root, deeper);
+    }
+    let kind = schema
+        .get("type")
+        .and_then(|kind| kind.as_str().or_else(|| kind.get(0)?.as_str()));
+    match kind {
+        Some("string") => {
+            let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(1);
+            Value::from("k".repeat(usize::try_from(least.clamp(1, 256)).unwrap_or(1)))
+        }
+        Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or_else(|| Value::from(1)),
+        Some("boolean") => Value::Bool(true),
+        Some("array") => Value::Array(Vec::new()),
+        Some("object") | None => {
+            let properties = schema
+                .get("properties")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten();
+            Value::Object(
+                properties
+                    .map(|(name, inner)| (name.clone(), value(inner, root, deeper)))
+                    .collect(),
+            )
+        }
+        Some(_) => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_value_is_made_of_a_schema() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "id": { "type": "string", "minLength": 3 },
+                "age": { "type": "integer", "minimum": 18 },
+                "kind": { "enum": ["a", "b"] },
+                "inner": { "$ref": "#/$defs/inner" },
+                "list": { "type": "array", "items": { "type": "string" } },
+                "either": { "anyOf": [{ "type": "boolean" }, { "type": "null" }] },
+            },
+            "$defs": { "inner": { "type": "object", "properties": { "again": { "$ref": "#/$defs/inner" } } } },
+        });
+        let made = value(&schema, &schema, 4);
+        assert_eq!(
+            made,
+            json!({
+                "id": "kkk", "age": 18, "kind": "a", "inner": { "again": null }, "list": [], "either": true,
+            })
+        );
+    }
+
+    #[test]
+    fn a_path_has_its_parameters() {
+        let pairs = parameters("/users/{userId}/things/{thing}");
+        let names: Vec<_> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["userId", "thing"]);
+    }
+}
