@@ -15,6 +15,7 @@ mod drain;
 mod exchange;
 mod duplicates;
 mod embedded;
+mod exhausted;
 mod going_back;
 mod group;
 mod guest_languages;
@@ -43,6 +44,7 @@ mod preferences_routes;
 mod profile_routes;
 mod provenance;
 mod recreated;
+mod redrive;
 mod reload;
 mod rights;
 mod sections;
@@ -90,6 +92,8 @@ fn main() -> ExitCode {
         membership::BEHAVIOURS,
         attempts::BEHAVIOURS,
         dead_letters::BEHAVIOURS,
+        redrive::BEHAVIOURS,
+        exhausted::BEHAVIOURS,
         one_host::BEHAVIOURS,
         unended::BEHAVIOURS,
         recreated::BEHAVIOURS,

@@ -19,6 +19,7 @@ mod harness;
 mod host;
 mod keeper;
 mod ledger;
+mod letters;
 mod log;
 mod member;
 mod metrics;
@@ -53,6 +54,9 @@ pub use guests::{echo, guest, guest_in, hostile, reference, rewritten, shipped_g
 pub use harness::{Behaviour, Wanted, bench, main, say as note, torture as run_torture};
 pub use host::{Ended, Host};
 pub use ledger::Ledger;
+pub use letters::{
+    dlq, handled_once, lenient, letter_count, letters, misfit, numbers, reloaded, strict, strict_handler, until_letters,
+};
 pub use member::ForeignMember;
 pub use metrics::Metrics;
 pub use newcomer::{Newcomer, Window};

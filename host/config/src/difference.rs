@@ -130,9 +130,11 @@ impl Keys {
             url,
             outbox,
             dead_letters,
+            held,
         } = old.0;
         self.add("store.url", url, &new.0.url);
         self.add("store.outbox", outbox, &new.0.outbox);
+        self.add("store.held", held, &new.0.held);
         self.add("store.dead_letters", dead_letters, &new.0.dead_letters);
         let UploadsConfig { folder, keep } = old.1;
         self.add("uploads.url", folder, &new.1.folder);

@@ -14,7 +14,9 @@ use super::section::{Section, resolve};
 use super::settings;
 use sandman_core::broker::Recreation;
 use sandman_core::event::EventKey;
-use sandman_core::limits::{ComponentParts, Instances, Limits, RecordingPolicy, ReplayPolicy, Retry, Tombstones};
+use sandman_core::limits::{
+    ComponentParts, Exhausted, Failing, Instances, Limits, RecordingPolicy, ReplayPolicy, Retry, Tombstones,
+};
 
 const LONGEST_NAME: usize = 63;
 /// Events that a key remembers: a producer that retries has few more than its batches in flight.
@@ -82,6 +84,11 @@ impl HandlerConfig {
 }
 
 const TOMBSTONES: &[(&str, Tombstones)] = &[("skip", Tombstones::Skip), ("dead-letter", Tombstones::DeadLetter)];
+const EXHAUSTED: &[(&str, Exhausted)] = &[
+    ("dead-letter", Exhausted::DeadLetter),
+    ("hold-key", Exhausted::HoldKey),
+    ("pause-handler", Exhausted::PauseHandler),
+];
 const RECREATED: &[(&str, Recreation)] = &[("stop", Recreation::Stop), ("restart", Recreation::Restart)];
 const REPLAYS: &[(&str, ReplayPolicy)] = &[
     ("off", ReplayPolicy::Off),
@@ -142,7 +149,11 @@ fn read(name: &str, mut section: Section<'_>, host: &HostConfig, kafka: &KafkaCo
     let settings = settings::read(&mut section);
     let instances = section.or("instances", &one_of(INSTANCES), Instances::Fresh);
     let limits = read_limits(section.section("limits"), host);
-    let retry = read_retry(section.section("retry"));
+    let retry = Retry {
+        exhausted: section.or("exhausted", &one_of(EXHAUSTED), Exhausted::default()),
+        failing: read_failing(section.section("failing")),
+        ..read_retry(section.section("retry"))
+    };
     let recordings = read_record(section.section("record"));
     let replay = section.or("replay", &one_of(REPLAYS), ReplayPolicy::default());
     let folder = section.report.folder.clone();
@@ -217,6 +228,16 @@ fn read_record(mut section: Section<'_>) -> RecordingPolicy {
     policy
 }
 
+/// Off at a share of 1.0: more than all triggers never fail.
+fn read_failing(mut section: Section<'_>) -> Option<Failing> {
+    let share = section.or("share", &number(0.0..=1.0), 1.0);
+    let of = section.or("of", &integer(1..=10_000), 100);
+    let day = Duration::from_secs(24 * 3600);
+    let rollback = section.or("rollback", &duration(Duration::ZERO..=day), Duration::ZERO);
+    section.finish();
+    (share < 1.0).then_some(Failing { share, of, rollback })
+}
+
 fn read_retry(mut section: Section<'_>) -> Retry {
     let default = Retry::default();
     let day = Duration::from_secs(24 * 3600);
@@ -226,6 +247,7 @@ fn read_retry(mut section: Section<'_>) -> Retry {
         first,
         factor: section.or("factor", &number(1.0..=100.0), default.factor),
         max: section.or("max", &duration(Duration::from_millis(1)..=day), default.max.max(first)),
+        ..default
     };
     if retry.max < retry.first {
         section.refuse("max", "is shorter than first, the first wait");

@@ -23,6 +23,8 @@ pub struct StoreConfig {
     pub outbox: u64,
     /// Bytes of dead letters that are kept; beyond it the oldest go that are on Kafka.
     pub dead_letters: u64,
+    /// Bytes of what waits behind dead letters of held keys; at the bound what more comes for them stays on Kafka.
+    pub held: u64,
 }
 
 pub(super) fn read(mut section: Section<'_>) -> StoreConfig {
@@ -31,6 +33,7 @@ pub(super) fn read(mut section: Section<'_>) -> StoreConfig {
         url: section.or("url", &url(&section.report.folder), StoreUrl::Sqlite(default)),
         outbox: section.or("outbox", &size(64 << 10..=1 << 40), 256 << 20),
         dead_letters: section.or("dead_letters", &size(64 << 10..=1 << 40), 256 << 20),
+        held: section.or("held", &size(64 << 10..=1 << 40), 64 << 20),
     };
     section.finish();
     config

@@ -374,6 +374,18 @@ impl<W: Work> Lanes<W> {
         Some(due)
     }
 
+    /// Wakes the lanes of a handler that are parked until `due` or later.
+    pub fn wake_parked(&mut self, handler: HandlerIx, due: Millis) {
+        let parked = |(key, lane): (&LaneKey, &Lane<W>)| {
+            (key.handler == handler && lane.due.is_some_and(|until| until >= due)).then(|| key.clone())
+        };
+        let keys: Vec<LaneKey> = self.lanes.iter().filter_map(parked).collect();
+        for key in keys {
+            self.wake(&key);
+            self.advance(&key);
+        }
+    }
+
     /// How much work of a partition waits in parked lanes.
     pub fn parked(&self, partition: PartitionIx) -> Weight {
         self.parked.of(partition)

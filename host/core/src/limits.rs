@@ -168,6 +168,33 @@ pub struct Retry {
     pub factor: f64,
     /// The longest wait.
     pub max: Duration,
+    /// What becomes of a trigger that is given up.
+    pub exhausted: Exhausted,
+    /// When so many triggers are given up that the handler pauses; `None`: never.
+    pub failing: Option<Failing>,
+}
+
+/// What becomes of a trigger that is given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Exhausted {
+    /// It becomes a dead letter, and its key goes on.
+    #[default]
+    DeadLetter,
+    /// It becomes a dead letter, and what comes after it for its key waits beside the lane until the key is released.
+    HoldKey,
+    /// It stays where it is, and the handler takes in nothing until it is resumed.
+    PauseHandler,
+}
+
+/// When a handler fails as a whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Failing {
+    /// More than this share of the last triggers, 0.0 to 1.0.
+    pub share: f64,
+    /// So many triggers are looked at.
+    pub of: u32,
+    /// A version that was deployed as long ago or less is rolled back first; zero: none is.
+    pub rollback: Duration,
 }
 
 impl Default for Retry {
@@ -177,6 +204,8 @@ impl Default for Retry {
             first: Duration::from_secs(1),
             factor: 2.0,
             max: Duration::from_secs(30),
+            exhausted: Exhausted::default(),
+            failing: None,
         }
     }
 }

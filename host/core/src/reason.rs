@@ -24,6 +24,8 @@ pub enum ReasonCode {
     Outcome,
     /// An event that the guest emitted does not fit its contract, or is too large.
     Emitted,
+    /// Nothing is wrong with it: it waits behind a letter of its key (`exhausted = "hold-key"`).
+    Held,
     /// The guest trapped.
     Trap(TrapKind),
     /// The guest went over one of its limits.
@@ -74,6 +76,7 @@ pub const REASON_CODES: &[(ReasonCode, &str)] = &[
     (ReasonCode::Retries, "retries"),
     (ReasonCode::Outcome, "outcome"),
     (ReasonCode::Emitted, "emitted"),
+    (ReasonCode::Held, "held"),
     (ReasonCode::Trap(TrapKind::Panic), "trap.panic"),
     (ReasonCode::Trap(TrapKind::Unreachable), "trap.unreachable"),
     (ReasonCode::Trap(TrapKind::Stack), "trap.stack"),

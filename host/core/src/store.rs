@@ -25,7 +25,8 @@ pub use commit::{
     CommittedBatch, ProgressWrite, ShardPublished, StateKey, StateRead, StateWrite,
 };
 pub use letters::{
-    GivenUp, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, LetterWrite, LettersSize, NewLetter,
+    GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, LetterWrite,
+    LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder,
 };
 pub use recordings::{RecordingBatch, RecordingStore, RecordingWrite};
 pub use shard::{Shard, kafka_hash};

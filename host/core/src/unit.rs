@@ -10,7 +10,7 @@ use crate::lanes::{LaneKey, PartitionIx};
 use crate::outcome::{EmittedEvent, StateChange};
 use crate::progress::Span;
 use crate::recent::RecentEvents;
-use crate::store::{AnswerWrite, Attempts, LetterWrite, RecordingWrite};
+use crate::store::{AnswerWrite, Attempts, LetterId, LetterWrite, RecordingWrite};
 use crate::work::{Answer, RequestId};
 
 /// What one trigger produced; it commits whole or not at all.
@@ -74,6 +74,10 @@ pub enum Finish {
         /// What a repetition of the request is answered.
         remember: Option<AnswerWrite>,
     },
+    /// A dead letter was redriven; what became of it is in the unit's letters.
+    Redriven(LetterId),
+    /// It is no trigger's, but an operator's.
+    Ordered,
     /// The record failed and will be tried again.
     Attempt {
         /// The record's partition.

@@ -1,5 +1,6 @@
 //! One version of a handler, ready to run.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::contract::Terms;
@@ -28,4 +29,10 @@ pub struct Version {
     pub limits: Limits,
     /// Which invocations are recorded.
     pub recordings: RecordingPolicy,
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Version({}, {})", self.number, self.digest)
+    }
 }

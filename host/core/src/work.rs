@@ -6,6 +6,8 @@ use crate::event::{Envelope, Record, TraceContext};
 use crate::lanes::{HandlerIx, PartitionIx, Work};
 use crate::outcome::{EventView, RequestView, Trigger, UploadedFile};
 use crate::progress::Span;
+use crate::store::LetterId;
+use crate::version::Version;
 
 /// An event from a topic, decoded.
 #[derive(Debug)]
@@ -45,6 +47,19 @@ pub fn event_view<'a>(key: &'a str, envelope: &'a Envelope) -> EventView<'a> {
         metadata: envelope.metadata.as_ref().map(|raw| raw.get()),
         payload: envelope.payload.get(),
     }
+}
+
+/// A dead letter that is redriven: a trigger of its own, which accounts for no record of a partition.
+#[derive(Debug)]
+pub struct LetterWork {
+    /// The letter.
+    pub id: LetterId,
+    /// Whether its key is held: it runs only while the key is being released.
+    pub hold: bool,
+    /// The version that is to run it; `None`: the one that serves its key then.
+    pub through: Option<Arc<Version>>,
+    /// Its event. `partition` and `span` mean nothing.
+    pub event: EventWork,
 }
 
 /// Names a request that waits for its answer, unique in this process.
@@ -139,13 +154,15 @@ pub enum Input {
     Event(EventWork),
     /// A request; its client waits under this id.
     Request(RequestId, RequestWork),
+    /// A dead letter.
+    Letter(Box<LetterWork>),
 }
 
 impl Work for Input {
     fn partition(&self) -> Option<PartitionIx> {
         match self {
             Self::Event(event) => Some(event.partition),
-            Self::Request(..) => None,
+            Self::Request(..) | Self::Letter(_) => None,
         }
     }
 
@@ -153,6 +170,11 @@ impl Work for Input {
         match self {
             Self::Event(event) => event.record.weight(),
             Self::Request(..) => 0,
+            Self::Letter(letter) => letter.event.record.weight(),
         }
+    }
+
+    fn runs_again(&self) -> bool {
+        !matches!(self, Self::Request(..))
     }
 }

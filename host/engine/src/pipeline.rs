@@ -12,12 +12,14 @@ mod conflict;
 mod workers;
 mod fold;
 mod outbox_buffer;
+mod held;
 mod identity;
 mod intake;
 mod invocation;
 mod letter;
 mod partitions;
 mod received;
+mod redrive;
 mod request;
 mod status;
 #[cfg(test)]
@@ -43,14 +45,16 @@ use sandman_core::store::{
     AnswerWrite, Answered, BatchNo, OutboxBatch, OutboxSize, RecordingWrite, Shard, ShardPublished, Store, StoreError,
 };
 use sandman_core::unit::{Finish, Unit};
-use sandman_core::work::{Answer, EventWork, Input, RequestId};
+use sandman_core::work::{Answer, EventWork, Input, LetterWork, RequestId};
 
 use outbox_buffer::OutboxBuffer;
 use partitions::Partitions;
+use redrive::Detours;
 use worker::{LaneResult, Try};
 use workers::{IdleWorkers, Workers};
 
 pub use intake::HandlerIntake;
+pub use redrive::Redrive;
 pub use status::HandlerStatus;
 
 /// How long a job rests whose state could not be read.
@@ -84,6 +88,8 @@ pub struct Options {
     pub dead_letter_topic: DeadLetterTopic,
     /// Bytes of dead letters in the store.
     pub dead_letters: u64,
+    /// Bytes of what is held behind dead letters in the store; at the bound what more comes for held keys stays on Kafka.
+    pub held_bytes: u64,
 }
 
 /// A request's key and its `Idempotency-Key`.
@@ -109,6 +115,7 @@ struct Shared {
     remembered: HashMap<Remembered, Answered>,
     /// Recordings of invocations that changed nothing: they go with the next commit that writes.
     recordings: Vec<RecordingWrite>,
+    detours: Detours,
     /// The committer has units in hand.
     committing: bool,
     /// A revocation could not wait any longer: the committer is to drop what is not committed.
@@ -130,6 +137,7 @@ pub struct Pipeline {
     settled: Condvar,
     /// One per shard.
     bells: Vec<Sender<()>>,
+    letter_bell: (Sender<()>, Receiver<()>),
     outbox_buffer: Mutex<OutboxBuffer>,
     store_fault: Mutex<Option<String>>,
 }
@@ -166,6 +174,7 @@ impl Pipeline {
             waiting: HashMap::new(),
             remembered: HashMap::new(),
             recordings: Vec::new(),
+            detours: Detours::default(),
             committing: false,
             revert: false,
             stopping: false,
@@ -181,6 +190,7 @@ impl Pipeline {
             committable: Condvar::new(),
             settled: Condvar::new(),
             bells,
+            letter_bell: crossbeam_channel::bounded(1),
             outbox_buffer: Mutex::default(),
             store_fault: Mutex::default(),
         };
@@ -189,12 +199,18 @@ impl Pipeline {
 
     fn run(&self, job: &Job<Input>) -> Result<LaneResult, StoreError> {
         match &*job.work {
-            Input::Event(work) => self.run_event(job, work),
+            Input::Event(work) => self.run_event(job, work, None),
+            Input::Letter(letter) => self.run_event(job, &letter.event, Some(letter)),
             Input::Request(id, work) => Ok(self.run_request(job, *id, work)),
         }
     }
 
-    fn run_event(&self, job: &Job<Input>, work: &EventWork) -> Result<LaneResult, StoreError> {
+    fn run_event(
+        &self,
+        job: &Job<Input>,
+        work: &EventWork,
+        letter: Option<&LetterWork>,
+    ) -> Result<LaneResult, StoreError> {
         let unknown = || StoreError::Failed(format!("there is no handler number {}", work.handler));
         let handler = self.registry.get(work.handler).ok_or_else(unknown)?;
         let (options, store) = (&self.options, &*self.store);
@@ -203,6 +219,7 @@ impl Pipeline {
             store,
             handler,
             work,
+            letter,
         }
         .run(job)
     }
@@ -216,7 +233,9 @@ impl Pipeline {
                 }
             }
             Ok(LaneResult::Again { failed, due, unit }) => {
-                if shared.lanes.park(job, failed, due) {
+                if shared.lanes.park(job, failed, due)
+                    && let Some(unit) = unit
+                {
                     self.queue(shared, unit);
                 }
             }
@@ -257,6 +276,9 @@ impl Pipeline {
             && let Some(partition) = shared.partitions.get_mut(*partition)
         {
             partition.noting += 1;
+        }
+        if !unit.letters.is_empty() {
+            self.letters_ahead(shared, &unit);
         }
         shared.units.push_back(unit);
         // In between, the committer waits for more.

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use crate::failing::FailingWindow;
 use crate::meters::HandlerMeters;
 use sandman_core::event::EventKey;
 use sandman_core::faults::{self, Step};
@@ -40,6 +41,8 @@ pub struct Handler {
     /// The version that served before: a rollback to it loads nothing.
     standby: Mutex<Option<Arc<Version>>>,
     retired: AtomicBool,
+    /// How its last triggers ended, where somebody wants to know.
+    pub failing: Mutex<FailingWindow>,
 }
 
 impl Handler {
@@ -55,6 +58,7 @@ impl Handler {
             active: ArcSwap::from_pointee(version),
             standby: Mutex::default(),
             retired: AtomicBool::new(false),
+            failing: Mutex::default(),
         }
     }
 

@@ -5,10 +5,10 @@ use thiserror::Error;
 
 use crate::deploy::{Done, Order, Refusal, Report, Slot};
 use crate::explain::{Question, Story};
-use crate::letters::Letters;
+use crate::letters::{Letters, RedriveOrdered, RedriveProgress, Rehearsed};
 use sandman_config::Problem;
 use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
-use sandman_core::store::{Action, Outcome};
+use sandman_core::store::{Action, LetterFilter, Outcome};
 use sandman_engine::meters::Rate;
 
 /// A host that can be asked and ordered; the one that runs, or a test in its place.
@@ -62,6 +62,48 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// [`Refusal::Store`].
     fn forget(&self, key: &str) -> Result<Forgotten, Refusal>;
+
+    /// What each of these letters would come to if it was redriven.
+    ///
+    /// # Errors
+    /// [`Refusal::Store`].
+    fn rehearse(
+        &self,
+        filter: &LetterFilter,
+        through: Option<u64>,
+        tell: &mut dyn FnMut(Rehearsed),
+    ) -> Result<(), Refusal>;
+
+    /// Has letters redriven.
+    ///
+    /// # Errors
+    /// [`Refusal::Through`], [`Refusal::Store`].
+    fn redrive(&self, filter: &LetterFilter, through: Option<u64>, force: bool) -> Result<RedriveOrdered, Refusal>;
+
+    /// Tells how an order to redrive stands whenever that changes, until nothing is left of it, or nobody hears it any more
+    /// (`tell` answers `false`).
+    ///
+    /// # Errors
+    /// [`Refusal::Store`].
+    fn follow_redrive(
+        &self,
+        job: u64,
+        reads_data: bool,
+        tell: &mut dyn FnMut(&RedriveProgress) -> bool,
+    ) -> Result<(), Refusal>;
+
+    /// Has what is held of a key redriven, in order; with `drop` without the letter that holds it. Returns the handlers of
+    /// which there was something to release.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`].
+    fn release(&self, handler: Option<&str>, key: &str, drop: bool) -> Result<Vec<String>, Refusal>;
+
+    /// The intake of a handler goes on. Returns whether it stood still.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`].
+    fn resume(&self, name: &str) -> Result<bool, Refusal>;
 
     /// Bytes of the largest component that is taken.
     fn largest_component(&self) -> usize;

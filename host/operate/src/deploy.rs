@@ -39,6 +39,9 @@ pub use offline::Offline;
 pub use report::{Done, Passed, Report, Stage};
 pub use start::{Ready, registry};
 
+/// Who it is in the history where the host itself acts.
+pub const HOST: &str = "sandman";
+
 /// Who wants a version to serve, and how much.
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'a> {
@@ -74,6 +77,14 @@ pub enum Refusal {
         /// The versions there are.
         kept: String,
     },
+    /// A version that letters cannot be redriven through.
+    #[error("letters cannot be redriven through version {number}: {why}")]
+    Through {
+        /// The version.
+        number: u64,
+        /// Why not.
+        why: String,
+    },
     /// Nothing to go back to.
     #[error(
         "no version of `{name}` that is kept served before version {active}; name one with --to, there are: {kept}"
@@ -100,7 +111,8 @@ pub enum Refusal {
 pub struct Deployer {
     pub(super) config: Arc<ArcSwap<Config>>,
     pub(super) registry: Arc<Registry>,
-    pub(super) sandbox: Arc<Sandbox>,
+    /// Where components run.
+    pub sandbox: Arc<Sandbox>,
     pub(super) versions: Arc<dyn VersionStore>,
     pub(super) recordings: Recordings,
     pub(super) meters: Arc<Meters>,
@@ -180,6 +192,25 @@ impl Deployer {
         let target = earlier(&*self.versions, (&handler.name, handler.active().number), to)?;
         let mut quiet = |_| {};
         let mut run = Run::rollback(Live::subject(self, handler), order, &mut quiet);
+        let ended = run.version(&target);
+        Ok(run.finish(ended))
+    }
+
+    /// The same, ordered by the host itself, which says why in the history.
+    ///
+    /// # Errors
+    /// As for a rollback.
+    pub fn rollback_because(&self, slot: &Slot, reason: String) -> Result<Done, Refusal> {
+        let name = slot.handler().cloned().unwrap_or_default();
+        let handler = self.handler(&name)?;
+        let target = earlier(&*self.versions, (&handler.name, handler.active().number), None)?;
+        let mut quiet = |_| {};
+        let order = Order {
+            by: HOST,
+            force: false,
+            accept_diffs: false,
+        };
+        let mut run = Run::rollback(Live::subject(self, handler), order, &mut quiet).because(reason);
         let ended = run.version(&target);
         Ok(run.finish(ended))
     }

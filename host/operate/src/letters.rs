@@ -1,13 +1,23 @@
 //! The dead letters of a store, as operators see them: in groups, and one by one.
 
+mod redrive;
 mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use sandman_core::store::{LetterFilter, LetterHead, LetterStore, StoreError};
+use sandman_core::store::{Hold, LetterFilter, LetterHead, LetterStore, RedriveOrder, StoreError};
+use sandman_engine::clock;
 
-pub use view::{Data, LetterData, LetterGroup, LetterHeader, LetterLine, LetterList, LetterQuery, LetterReport};
+pub use redrive::Redriver;
+pub use view::{
+    Data, HeldAs, LetterData, LetterGroup, LetterHeader, LetterLine, LetterList, LetterQuery, LetterReport,
+    RedriveOrdered, RedriveProgress, Rehearsed, RehearsedEvent,
+};
+
+/// A letter that was redriven as often is not redriven again unless it is forced.
+pub const MOST_REDRIVEN: u32 = 5;
 
 /// Letters that are read in one step.
 const STEP: usize = 1_000;
@@ -15,12 +25,16 @@ const STEP: usize = 1_000;
 /// The dead letters of a host that runs, or of the store of one that is stopped.
 pub struct Letters {
     store: Arc<dyn LetterStore>,
+    last_job: AtomicU64,
 }
 
 impl Letters {
     /// The letters of this store.
     pub fn new(store: Arc<dyn LetterStore>) -> Self {
-        Self { store }
+        Self {
+            store,
+            last_job: AtomicU64::new(0),
+        }
     }
 
     /// Every letter that is meant, in groups by handler, version and code, and the newest `most` of them. Keys are told
@@ -57,6 +71,80 @@ impl Letters {
     pub fn show(&self, id: u64, reads_data: bool) -> Result<Option<LetterReport>, StoreError> {
         let letter = self.store.letter(id)?;
         Ok(letter.map(|letter| LetterReport::of(&letter, reads_data)))
+    }
+
+    /// Has letters redriven. Those that were redriven [`MOST_REDRIVEN`] times are left out without `force`: what fails as often
+    /// would fail for ever.
+    ///
+    /// # Errors
+    /// As for a commit.
+    pub fn order(
+        &self,
+        filter: &LetterFilter,
+        through: Option<u64>,
+        force: bool,
+    ) -> Result<RedriveOrdered, StoreError> {
+        // Two orders in one millisecond would be one.
+        let now = clock::wall_millis().unsigned_abs();
+        let last = self.last_job.fetch_max(now, Ordering::Relaxed);
+        let job = if last < now {
+            now
+        } else {
+            self.last_job.fetch_add(1, Ordering::Relaxed) + 1
+        };
+        let order = RedriveOrder {
+            job,
+            through,
+            most_redriven: if force { u32::MAX } else { MOST_REDRIVEN },
+        };
+        let ordered = self.store.order_redrive(filter, &order)?;
+        Ok(RedriveOrdered {
+            job,
+            ordered: ordered.ordered,
+            refused: ordered.refused,
+            held: ordered.held,
+        })
+    }
+
+    /// How an order stands. Letters that were handled are gone, so they are not told.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub fn progress(&self, job: u64, reads_data: bool) -> Result<RedriveProgress, StoreError> {
+        let filter = LetterFilter {
+            job: Some(job),
+            ..LetterFilter::default()
+        };
+        let (mut remaining, mut failed) = (0, Vec::new());
+        self.each(&filter, |head| {
+            match head.ordered {
+                true => remaining += 1,
+                false => failed.push(LetterLine::of(&head, reads_data)),
+            }
+            Ok(())
+        })?;
+        Ok(RedriveProgress { job, remaining, failed })
+    }
+
+    /// Removes letters, but for those that are being redriven and those of held keys. Returns how many went.
+    ///
+    /// # Errors
+    /// As for a commit.
+    pub fn remove(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
+        self.store.drop_letters(filter)
+    }
+
+    /// How many letters [`Letters::remove`] would remove.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be read.
+    pub fn removable(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
+        let mut count = 0;
+        self.each(filter, |head| {
+            count += u64::from(!head.ordered && head.hold == Hold::No);
+            Ok(())
+        })?;
+        Ok(count)
     }
 
     fn each(

@@ -10,7 +10,7 @@ use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
 use sandman_core::lanes::{Job, Known, LaneKey};
 use sandman_core::outcome::StateChange;
-use sandman_core::store::{BatchNo, Commit, OutboxBatch};
+use sandman_core::store::{BatchNo, Commit, Hold, LetterWrite, OutboxBatch};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::version::Version;
 use sandman_core::work::{Answer, Input, RequestId};
@@ -51,11 +51,15 @@ pub(crate) enum Bug {
     OldVersion,
     /// A request is said to be refused, and is committed.
     RefuseDone,
+    /// A dead letter stays in the store although its outcome is committed.
+    KeepRedriven,
+    /// What comes after a trigger that was given up does not wait for it.
+    ForgetHold,
     /// A relay that starts uses another transactional id, and leaves the open transaction of its predecessor alone.
     StrayTransaction,
 }
 
-const NAMES: [(&str, Bug); 16] = [
+const NAMES: [(&str, Bug); 18] = [
     ("skip-offset", Bug::SkipOffset),
     ("publish-before-commit", Bug::PublishBeforeCommit),
     ("drop-batch", Bug::DropBatch),
@@ -71,6 +75,8 @@ const NAMES: [(&str, Bug); 16] = [
     ("turn-batch", Bug::TurnBatch),
     ("old-version", Bug::OldVersion),
     ("refuse-done", Bug::RefuseDone),
+    ("keep-redriven", Bug::KeepRedriven),
+    ("forget-hold", Bug::ForgetHold),
     ("stray-transaction", Bug::StrayTransaction),
 ];
 
@@ -126,6 +132,9 @@ impl Bug {
     }
 
     fn before_a_commit(self, value: &mut dyn Any, is_due: &dyn Fn() -> bool) {
+        if self == Self::ForgetHold {
+            with(value, |unit: &mut Unit| forget_hold(unit, is_due));
+        }
         if self != Self::ReplyBeforeCommit {
             return;
         }
@@ -148,6 +157,10 @@ impl Bug {
 
     fn in_a_commit(self, value: &mut dyn Any, is_due: &dyn Fn() -> bool) {
         with(value, |commit: &mut Commit| match self {
+            Self::KeepRedriven => {
+                let goes = |write: &LetterWrite| matches!(write, LetterWrite::Done(_)) && is_due();
+                commit.letters.retain(|write| !goes(write));
+            }
             Self::ForgetAttempts if is_due() => commit.attempts.clear(),
             Self::ForgetProgress if is_due() => commit.progress.clear(),
             Self::PublishBeforeCommit if is_due() => lock(&EARLY).append(&mut commit.outbox),
@@ -277,5 +290,16 @@ fn older(version: &mut Arc<Version>, is_due: &dyn Fn() -> bool) {
         && is_due()
     {
         *version = before;
+    }
+}
+
+fn forget_hold(unit: &mut Unit, is_due: &dyn Fn() -> bool) {
+    for write in &mut unit.letters {
+        if let LetterWrite::Add(letter) = write
+            && letter.hold == Hold::Head
+            && is_due()
+        {
+            letter.hold = Hold::No;
+        }
     }
 }

@@ -22,6 +22,7 @@ mod recorded;
 mod recordings;
 mod reload;
 mod replay;
+mod resume;
 mod rollback;
 mod run;
 
@@ -93,6 +94,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Diff(diff::DiffArgs),
     Forget(forget::ForgetArgs),
+    Resume(resume::ResumeArgs),
     Compile(compile::CompileArgs),
 }
 
@@ -138,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Forget(args) => forget::run(&args),
+        Command::Resume(args) => resume::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Import(args) => import::run(&args),
     };

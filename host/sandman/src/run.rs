@@ -186,6 +186,7 @@ impl Host {
 
     /// Says that the host is ready, consumes once the deployment is ours, and returns when the host is to stop.
     fn serve(&mut self, signals: &Signals) -> Result<()> {
+        self.control.start_redriver(&mut self.threads)?;
         let kafka_wait = Instant::now() + KAFKA_WAIT;
         let mut announced = false;
         loop {
@@ -242,6 +243,9 @@ impl Host {
         let breaches = self.health.poll_breaches();
         self.meters.host.kafka_poll_breaches.absolute(breaches);
         self.look_at_handlers();
+        for ix in self.pipeline.take_failing() {
+            self.control.roll_back_failing(ix);
+        }
         self.control.sample();
         self.pipeline.measure();
         if let Ok(size) = self.store.letters_size() {
@@ -310,6 +314,7 @@ impl Host {
         for (_, consumer) in &self.consumers {
             consumer.quiesce();
         }
+        self.control.redriver.stop();
         // Requests that have begun still need the pipeline.
         let mut finished = self.threads.join(http::THREAD, deadline);
         finished &= self.pipeline.drain(deadline);
@@ -347,6 +352,10 @@ fn start_pipeline(
     let options = pipeline_options(config);
     let (pipeline, bells) =
         Pipeline::new(options, Arc::clone(registry), Arc::clone(store) as _, watchers).context("the store")?;
+    pipeline.load_letters(
+        store.held_keys().context("the store")?,
+        store.pauses().context("the store")?,
+    );
     for number in 0..config.host.workers {
         let pipeline = Arc::clone(&pipeline);
         threads.spawn(format!("worker-{number}"), move || pipeline.work())?;
@@ -404,5 +413,6 @@ pub fn pipeline_options(config: &Config) -> pipeline::Options {
         patience: Duration::from_millis(500),
         dead_letter_topic: config.kafka.dead_letter_topic.clone(),
         dead_letters: config.store.dead_letters,
+        held_bytes: config.store.held,
     }
 }

@@ -40,13 +40,118 @@ pub struct NewLetter {
     pub record: Record,
     /// How it was given up.
     pub given_up: GivenUp,
+    /// Whether its key is held.
+    pub hold: Hold,
+}
+
+impl NewLetter {
+    /// About how many bytes it takes in the store.
+    pub fn bytes(&self) -> u64 {
+        let Self {
+            key, record, given_up, ..
+        } = self;
+        let state = given_up.state.as_deref().map_or(0, str::len);
+        let key = key.as_deref().map_or(0, str::len);
+        (AROUND + key + record.weight() + given_up.reason.len() + state) as u64
+    }
+}
+
+/// What a letter takes beside its bytes: columns, cells and indexes, rounded up.
+const AROUND: usize = 256;
+
+/// Whether a letter holds its key: what comes after it waits beside the lane until an operator releases the key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// It does not.
+    #[default]
+    No,
+    /// It does: its trigger was given up.
+    Head,
+    /// It waits behind one that does; nothing is wrong with it.
+    Behind,
+}
+
+/// A handler whose intake stands still until somebody resumes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when: milliseconds since 1970.
+    pub at_millis: i64,
+    /// Who ordered it; `sandman` for the host itself.
+    pub by: String,
+    /// Why, for people.
+    pub reason: String,
 }
 
 /// What a commit changes of the dead letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LetterWrite {
-    /// A trigger was given up; its record for `<topic>.dlq` is part of the same commit.
+    /// A trigger was given up; its record for `<topic>.dlq` is part of the same commit. Or it waits behind one that was.
     Add(Box<NewLetter>),
+    /// A letter was redriven, and its outcome is part of the same commit: it goes.
+    Done(LetterId),
+    /// A letter was redriven and failed again: it stays, and with it what waits behind it.
+    Failed(LetterId, Box<GivenUp>),
+    /// What is held of this key is to be redriven, in order.
+    Release(HeldName),
+    /// The first letter that is held of this key goes, and the rest is to be redriven.
+    DropHead(HeldName),
+    /// The handler's intake stands still from now on; `None`: it goes on.
+    Pause(Arc<str>, Option<Pause>),
+}
+
+/// A key that is held.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HeldName {
+    /// The handler's name.
+    pub handler: Arc<str>,
+    /// The key.
+    pub key: Arc<str>,
+}
+
+/// What the store holds of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldKey {
+    /// Which key.
+    pub name: HeldName,
+    /// Letters: the one that holds it, and those that wait behind.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Whether they are being redriven.
+    pub released: bool,
+}
+
+/// Letters that are to be redriven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedriveOrder {
+    /// Names the order; never used twice by one store.
+    pub job: u64,
+    /// On which version; `None`: on the one that is active then.
+    pub through: Option<u64>,
+    /// Letters that were redriven as often are left out.
+    pub most_redriven: u32,
+}
+
+/// What an order came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ordered {
+    /// Letters that are to be redriven.
+    pub ordered: u64,
+    /// Letters that were left out because they were redriven too often.
+    pub refused: u64,
+    /// Letters that were left out because their key is held: it is released as a whole.
+    pub held: u64,
+}
+
+/// A letter that is to be redriven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderedLetter {
+    /// Its number.
+    pub id: LetterId,
+    /// The handler's name.
+    pub handler: Arc<str>,
+    /// On which version; `None`: on the active one.
+    pub through: Option<u64>,
 }
 
 /// A dead letter without its bytes.
@@ -68,6 +173,10 @@ pub struct LetterHead {
     pub given_up: GivenUp,
     /// How often it was redriven.
     pub redriven: u32,
+    /// Whether its key is held.
+    pub hold: Hold,
+    /// Whether it is to be redriven.
+    pub ordered: bool,
 }
 
 /// A dead letter, whole.
@@ -92,6 +201,8 @@ pub struct LetterFilter {
     pub code: Option<String>,
     /// Those that were given up at this time or later: milliseconds since 1970.
     pub since_millis: Option<i64>,
+    /// Those that an order has named, done with or not.
+    pub job: Option<u64>,
 }
 
 /// How many letters there are.
@@ -123,4 +234,41 @@ pub trait LetterStore: Send + Sync {
     /// # Errors
     /// [`StoreError`] if the store cannot be used any more.
     fn letters_size(&self) -> Result<LettersSize, StoreError>;
+
+    /// Marks the letters that the filter means as to be redriven; those of held keys are left out.
+    ///
+    /// # Errors
+    /// As for a commit.
+    fn order_redrive(&self, filter: &LetterFilter, order: &RedriveOrder) -> Result<Ordered, StoreError>;
+
+    /// Letters that are to be redriven, but for those of held keys, in order, at most `most`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be read.
+    fn ordered(&self, most: usize) -> Result<Vec<OrderedLetter>, StoreError>;
+
+    /// Removes the letters that the filter means, but for those that are to be redriven and those of held keys. Returns
+    /// how many went.
+    ///
+    /// # Errors
+    /// As for a commit.
+    fn drop_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError>;
+
+    /// Every key that is held.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be read.
+    fn held_keys(&self) -> Result<Vec<HeldKey>, StoreError>;
+
+    /// The letters that are held of a key, in order, at most `most`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be read.
+    fn held_letters(&self, name: &HeldName, most: usize) -> Result<Vec<LetterId>, StoreError>;
+
+    /// The handlers whose intake stands still, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be read.
+    fn pauses(&self) -> Result<Vec<(Arc<str>, Pause)>, StoreError>;
 }

@@ -68,6 +68,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Triggers given up, by handler and the topic they came from",
     ),
     (
+        "sandman_redriven_total",
+        "Dead letters that were redriven, by handler and outcome: ok, or failed (given up again)",
+    ),
+    (
         "sandman_dead_letters_gone_total",
         "Dead letters that left the store because it keeps no more (store.dead_letters); they are on Kafka",
     ),
@@ -196,6 +200,16 @@ const GAUGES: &[(&str, Unit, &str)] = &[
         "sandman_assigned_partitions",
         Unit::Count,
         "Partitions that this host has, by handler and topic",
+    ),
+    (
+        "sandman_handler_paused",
+        Unit::Count,
+        "1 while a handler takes in nothing until `sandman resume`, else 0; by handler",
+    ),
+    (
+        "sandman_held_keys",
+        Unit::Count,
+        "Keys whose events wait behind a dead letter until `sandman dlq release`, by handler",
     ),
     (
         "sandman_handler_degraded",

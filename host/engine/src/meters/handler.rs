@@ -48,6 +48,11 @@ pub struct HandlerMeters {
     pub in_flight: Gauge,
     /// 1 while the handler does not do its work, as `/health` says; else 0.
     pub degraded: Gauge,
+    /// 1 while its intake stands still until somebody resumes it; else 0.
+    pub paused: Gauge,
+    /// Keys that are held until somebody releases them.
+    pub held_keys: Gauge,
+    redriven: [Counter; 2],
     invocations: Invocations,
     topics: Vec<(Arc<str>, HandlerTopicMeters)>,
 }
@@ -131,6 +136,12 @@ impl HandlerMeters {
             parked: gauge!("sandman_parked_triggers", labels()),
             in_flight: gauge!("sandman_in_flight_triggers", labels()),
             degraded: gauge!("sandman_handler_degraded", labels()),
+            paused: gauge!("sandman_handler_paused", labels()),
+            held_keys: gauge!("sandman_held_keys", labels()),
+            redriven: ["failed", "ok"].map(|outcome| {
+                let outcome = Label::from_static_parts("outcome", outcome);
+                counter!("sandman_redriven_total", [labels(), vec![outcome]].concat())
+            }),
             invocations: Invocations {
                 ok: outcome(Invoked::Ok),
                 rejected: outcome(Invoked::Rejected),
@@ -143,6 +154,12 @@ impl HandlerMeters {
                 .map(|topic| (Arc::from(topic), HandlerTopicMeters::new(handler, topic)))
                 .collect(),
         }
+    }
+
+    /// A dead letter was redriven, and handled or given up again.
+    pub fn redriven(&self, handled: bool) {
+        let [failed, ok] = &self.redriven;
+        if handled { ok } else { failed }.increment(1);
     }
 
     /// The counter of invocations that ended this way.

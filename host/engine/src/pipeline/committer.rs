@@ -191,7 +191,8 @@ impl Pipeline {
         shared.outbox = outbox.unwrap_or(shared.outbox);
         let mut answers = Vec::new();
         for unit in units {
-            self.release(&mut shared, &unit, now);
+            self.release_unit(&mut shared, &unit, now);
+            self.letters_settled(&mut shared, &unit);
             if let Finish::Answered {
                 request,
                 answer,
@@ -216,7 +217,7 @@ impl Pipeline {
         faults::at(Step::Settled);
     }
 
-    fn release(&self, shared: &mut Shared, unit: &Unit, now: i64) {
+    fn release_unit(&self, shared: &mut Shared, unit: &Unit, now: i64) {
         for (lane, _) in &unit.changes {
             shared.lanes.committed(lane);
         }
@@ -234,7 +235,7 @@ impl Pipeline {
                 }
                 return;
             }
-            Finish::Answered { .. } => return,
+            Finish::Answered { .. } | Finish::Redriven(_) | Finish::Ordered => return,
         };
         let Some(partition) = shared.partitions.get_mut(*ix) else {
             return;
@@ -263,6 +264,9 @@ impl Pipeline {
             handler.meters.parked.set(parked as f64);
             handler.meters.in_flight.set(Self::load(shared, ix).0 as f64);
             handler.meters.lanes.set(shared.lanes.count(ix) as f64);
+            handler.meters.held_keys.set(shared.detours.held.count(ix) as f64);
+            let paused = shared.detours.paused.contains_key(&ix);
+            handler.meters.paused.set(f64::from(u8::from(paused)));
         }
     }
 
@@ -285,6 +289,7 @@ impl Pipeline {
     /// Units that nothing stands on are kept, but for records of partitions that were taken away: these come in again.
     pub(super) fn revert(&self, shared: &mut Shared, failed: Vec<Unit>) {
         shared.revert = false;
+        shared.detours.held.revert();
         let queued = std::mem::take(&mut shared.units);
         let units = failed.into_iter().chain(queued);
         for unit in units.filter(|unit| unit.changes.is_empty()) {

@@ -36,6 +36,7 @@ impl Pipeline {
                 shared.units.push_back(unit);
             }
         }
+        self.recount_held(&mut shared);
         self.meters.commit_conflicts.increment(1);
         self.meters.commit_reruns.increment(again);
         tracing::debug!(
@@ -112,7 +113,7 @@ impl Pipeline {
                     partition.noting = partition.noting.saturating_sub(1);
                 }
             }
-            Finish::Answered { .. } => {}
+            Finish::Answered { .. } | Finish::Redriven(_) | Finish::Ordered => {}
         }
     }
 }
@@ -120,7 +121,7 @@ impl Pipeline {
 fn partition_of(unit: &Unit) -> Option<PartitionIx> {
     match unit.finish {
         Finish::Done { partition, .. } | Finish::Attempt { partition, .. } => Some(partition),
-        Finish::Answered { .. } => None,
+        Finish::Answered { .. } | Finish::Redriven(_) | Finish::Ordered => None,
     }
 }
 

@@ -102,8 +102,10 @@ impl<W: Work> Folding<'_, W> {
             }
             Finish::Answered { remember, .. } => self.batch.commit.answers.extend(remember.clone()),
             Finish::Attempt { partition, attempts } => {
-                self.attempts(*partition, attempts.offset, Some(attempts.clone()));
+                let noted = (attempts.failed > 0).then(|| attempts.clone());
+                self.attempts(*partition, attempts.offset, noted);
             }
+            Finish::Redriven(_) | Finish::Ordered => {}
         }
     }
 

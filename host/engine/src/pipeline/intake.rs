@@ -218,10 +218,12 @@ impl Pipeline {
     fn flow(&self, shared: &mut MutexGuard<'_, Shared>, handler: HandlerIx, ix: PartitionIx) -> Flow {
         let patience = Instant::now() + self.options.patience;
         while self.is_full(shared, handler, 1)
+            && !shared.detours.paused.contains_key(&handler)
             && !shared.stopping
             && !self.settled.wait_until(shared, patience).timed_out()
         {}
-        let full = self.is_full(shared, handler, 1) || self.is_parked_full(shared, ix, 1);
+        let paused = shared.detours.paused.contains_key(&handler);
+        let full = paused || self.is_full(shared, handler, 1) || self.is_parked_full(shared, ix, 1);
         if full && let Some(partition) = shared.partitions.get_mut(ix) {
             partition.held = true;
             return Flow::Pause;
@@ -265,7 +267,7 @@ impl Pipeline {
             return Vec::new();
         }
         let mut shared = self.shared.lock();
-        if self.is_full(&shared, handler, 2) {
+        if shared.detours.paused.contains_key(&handler) || self.is_full(&shared, handler, 2) {
             return Vec::new();
         }
         let held = shared.partitions.of(handler);

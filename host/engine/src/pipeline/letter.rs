@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::registry::Handler;
 use sandman_core::event::{DeadLetter, OutRecord, Record, dead_letter};
-use sandman_core::store::{GivenUp, LetterWrite, NewLetter};
+use sandman_core::store::{GivenUp, Hold, LetterWrite, NewLetter};
+use sandman_core::unit::{Finish, Unit, UnitEmissions};
 
 use super::Options;
 
@@ -13,7 +14,7 @@ pub(super) fn given_up(
     options: &Options,
     handler: &Handler,
     (record, key): (&Record, Option<&Arc<str>>),
-    given_up: GivenUp,
+    (given_up, hold): (GivenUp, Hold),
 ) -> (Vec<OutRecord>, Vec<LetterWrite>) {
     let letter = DeadLetter {
         handler: &handler.name,
@@ -27,6 +28,20 @@ pub(super) fn given_up(
         key: key.cloned(),
         record: record.clone(),
         given_up,
+        hold,
     };
     (vec![published], vec![LetterWrite::Add(Box::new(kept))])
+}
+
+/// A unit that changes nothing by itself.
+pub(super) fn nothing(finish: Finish) -> Unit {
+    Unit {
+        changes: Vec::new(),
+        recent: None,
+        records: Vec::new(),
+        letters: Vec::new(),
+        emitted: UnitEmissions::default(),
+        finish,
+        recordings: Vec::new(),
+    }
 }

@@ -10,7 +10,7 @@ use sandman_core::limits::Tombstones;
 use sandman_core::printable;
 use sandman_core::progress::Span;
 use sandman_core::reason::ReasonCode;
-use sandman_core::store::GivenUp;
+use sandman_core::store::{GivenUp, Hold};
 use sandman_core::unit::{Finish, Unit, UnitEmissions};
 
 use super::{Pipeline, letter};
@@ -93,7 +93,7 @@ impl Pipeline {
             state: None,
             at_millis: clock::wall_millis(),
         };
-        let (records, letters) = letter::given_up(&self.options, handler, (record, None), given_up);
+        let (records, letters) = letter::given_up(&self.options, handler, (record, None), (given_up, Hold::No));
         Unit {
             letters,
             ..done(place, record, records)

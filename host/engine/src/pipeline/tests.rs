@@ -185,6 +185,7 @@ fn options() -> Options {
         patience: Duration::ZERO,
         dead_letter_topic: DeadLetterTopic::default(),
         dead_letters: u64::MAX,
+        held_bytes: u64::MAX,
     }
 }
 

@@ -11,23 +11,28 @@ use sandman_core::attempt::{AttemptFailure, Attempted, Decision, Origin, Surroun
 use sandman_core::event::{OutRecord, key_hash};
 use sandman_core::faults::{self, Step};
 use sandman_core::lanes::{Change, Job, Known, Millis};
+use sandman_core::limits::Exhausted;
 use sandman_core::outcome::StateChange;
 use sandman_core::recent::EventHash;
 use sandman_core::recording::Recording;
-use sandman_core::store::{Attempts, GivenUp, Store, StoreError};
+use sandman_core::store::{Attempts, GivenUp, Hold, LetterWrite, Store, StoreError};
 use sandman_core::unit::{Finish, Unit, UnitEmissions};
 use sandman_core::version::Version;
-use sandman_core::work::{EventWork, Input};
+use sandman_core::work::{EventWork, Input, LetterWork};
 
 use super::invocation::{self, Invocation, Source};
-use super::{Options, letter};
+use super::{Options, letter, redrive};
 
 /// What a try came to.
 pub(super) enum LaneResult {
     /// The trigger is done: an outcome, a dead letter, an answer, or nothing to do; a change for each of its lanes.
     Done(Vec<Change>, Unit),
     /// It failed and is tried again; the unit records the attempt.
-    Again { failed: u32, due: Millis, unit: Unit },
+    Again {
+        failed: u32,
+        due: Millis,
+        unit: Option<Unit>,
+    },
 }
 
 /// One try, from a worker's point of view.
@@ -36,6 +41,8 @@ pub(super) struct Try<'a> {
     pub(super) store: &'a dyn Store,
     pub(super) handler: &'a Handler,
     pub(super) work: &'a EventWork,
+    /// The dead letter that is redriven, if it is one.
+    pub(super) letter: Option<&'a LetterWork>,
 }
 
 impl Try<'_> {
@@ -49,7 +56,8 @@ impl Try<'_> {
             Some(known) => known,
             None => load(self.store, self.handler, &work.key)?,
         };
-        let version = self.handler.version_for(&work.key);
+        let through = self.letter.and_then(|letter| letter.through.clone());
+        let version = through.unwrap_or_else(|| self.handler.version_for(&work.key));
         let event = (version.dedupe > 0).then(|| EventHash::of(&work.envelope.event_id));
         if event.is_some_and(|event| seen.recent.contains(event)) {
             return Ok(self.duplicate(job, seen));
@@ -85,6 +93,7 @@ impl Try<'_> {
                 };
                 faults::alter(Step::Ran, &mut decision);
                 let Decision { state, records, .. } = decision;
+                self.handled(&version);
                 let recent = event.map(|event| seen.recent.with(event, version.dedupe));
                 let mut unit = Unit {
                     recent: recent.clone(),
@@ -110,7 +119,9 @@ impl Try<'_> {
         let record = &self.work.record;
         let (topic, partition, offset) = (&record.source.topic, record.source.partition, record.offset);
         tracing::debug!(handler = &*self.handler.name, %topic, partition, offset, "a duplicate, passed over");
-        if let Some(meters) = self.handler.meters.topic(topic) {
+        if self.letter.is_some() {
+            self.handler.meters.redriven(true);
+        } else if let Some(meters) = self.handler.meters.topic(topic) {
             meters.duplicates.increment(1);
         }
         let change = StateChange::Keep;
@@ -124,10 +135,25 @@ impl Try<'_> {
             changes: lanes.map(|lane| (lane, change.clone())).collect(),
             recent: None,
             records,
-            letters: Vec::new(),
             emitted: UnitEmissions::default(),
-            finish: done(self.work, job.failed),
             recordings: Vec::new(),
+            letters: self
+                .letter
+                .map(|letter| LetterWrite::Done(letter.id))
+                .into_iter()
+                .collect(),
+            finish: match self.letter {
+                Some(letter) => Finish::Redriven(letter.id),
+                None => done(self.work, job.failed),
+            },
+        }
+    }
+
+    fn handled(&self, version: &Version) {
+        if self.letter.is_some() {
+            self.handler.meters.redriven(true);
+        } else if let Some(policy) = &version.retry.failing {
+            self.handler.failing.lock().note(version.number, false, policy);
         }
     }
 
@@ -136,41 +162,88 @@ impl Try<'_> {
         job: &Job<Input>,
         (version, seen): (&Version, Known),
         failure: &AttemptFailure,
-        mut recording: Option<Recording>,
+        recording: Option<Recording>,
     ) -> LaneResult {
         let failed = job.failed + 1;
         let wait = version.retry.wait_after(failed).filter(|_| failure.cause.may_pass());
+        if wait.is_none()
+            && self.letter.is_none()
+            && let Some(reason) = self.reason_to_pause(version, failure)
+        {
+            let mut unit = redrive::pause(self.handler, self.work, reason);
+            self.keep(&mut unit, version, recording);
+            let (failed, due, unit) = (0, redrive::paused_until(), Some(unit));
+            return LaneResult::Again { failed, due, unit };
+        }
         self.tell(job, version, &failure.reason, wait);
-        match wait {
-            Some(wait) => {
-                let (due, mut unit) = again(self.work, failed, wait);
-                self.keep(&mut unit, version, recording);
-                LaneResult::Again { failed, due, unit }
+        let Some(wait) = wait else {
+            return self.give_up(job, (version, seen), failure, recording);
+        };
+        let (due, mut unit) = match self.letter {
+            // How often a letter failed counts from the start of this redrive.
+            Some(_) => (due(wait), letter::nothing(Finish::Ordered)),
+            None => again(self.work, failed, wait),
+        };
+        self.keep(&mut unit, version, recording);
+        let unit = Some(unit);
+        LaneResult::Again { failed, due, unit }
+    }
+
+    fn give_up(
+        &self,
+        job: &Job<Input>,
+        (version, seen): (&Version, Known),
+        failure: &AttemptFailure,
+        mut recording: Option<Recording>,
+    ) -> LaneResult {
+        let given_up = GivenUp {
+            code: failure.code,
+            reason: failure.reason.clone(),
+            version: version.number,
+            digest: Arc::clone(&version.digest),
+            attempts: job.failed + u32::from(failure.cause.called()),
+            state: seen.document.clone(),
+            at_millis: clock::wall_millis(),
+        };
+        let (records, letters) = match self.letter {
+            Some(letter) => {
+                self.handler.meters.redriven(false);
+                let stays = LetterWrite::Failed(letter.id, Box::new(given_up));
+                (Vec::new(), vec![stays])
             }
             None => {
-                let given_up = GivenUp {
-                    code: failure.code,
-                    reason: failure.reason.clone(),
-                    version: version.number,
-                    digest: Arc::clone(&version.digest),
-                    attempts: job.failed + u32::from(failure.cause.called()),
-                    state: seen.document.clone(),
-                    at_millis: clock::wall_millis(),
+                let hold = match version.retry.exhausted {
+                    Exhausted::HoldKey => Hold::Head,
+                    Exhausted::DeadLetter | Exhausted::PauseHandler => Hold::No,
                 };
                 let trigger = (&self.work.record, Some(&self.work.key));
-                let (records, letters) = letter::given_up(self.options, self.handler, trigger, given_up);
-                let change = StateChange::Keep;
-                let mut unit = Unit {
-                    letters,
-                    ..self.unit(job, change.clone(), records)
-                };
-                if let Some(recording) = &mut recording {
-                    recording.dead_letter = true;
-                }
-                self.keep(&mut unit, version, recording);
-                done_with(seen, change, unit)
+                letter::given_up(self.options, self.handler, trigger, (given_up, hold))
             }
+        };
+        let change = StateChange::Keep;
+        let mut unit = Unit {
+            letters,
+            ..self.unit(job, change.clone(), records)
+        };
+        if let Some(recording) = &mut recording {
+            recording.dead_letter = true;
         }
+        self.keep(&mut unit, version, recording);
+        done_with(seen, change, unit)
+    }
+
+    /// Why the handler pauses rather than give the trigger up; `None`: it gives it up.
+    fn reason_to_pause(&self, version: &Version, failure: &AttemptFailure) -> Option<String> {
+        let (number, reason) = (version.number, &failure.reason);
+        if version.retry.exhausted == Exhausted::PauseHandler {
+            return Some(format!("a trigger failed for good on version {number}: {reason}"));
+        }
+        let policy = version.retry.failing.as_ref()?;
+        let failed = self.handler.failing.lock().note(number, true, policy)?;
+        let of = policy.of;
+        Some(format!(
+            "{failed} of the last {of} triggers failed on version {number}; the last one: {reason}"
+        ))
     }
 
     fn tell(&self, job: &Job<Input>, version: &Version, reason: &str, wait: Option<Duration>) {
@@ -178,7 +251,10 @@ impl Try<'_> {
         let (topic, partition, offset) = (&record.source.topic, record.source.partition, record.offset);
         let (handler, version, key) = (&*self.handler.name, version.number, key_hash(&self.work.key));
         let meters = self.handler.meters.topic(topic);
-        if let Some(wait) = wait {
+        if self.letter.is_some() {
+            let again = wait.is_some();
+            tracing::warn!(handler, version, key, %topic, partition, offset, failed, again, reason, "a redriven dead letter failed");
+        } else if let Some(wait) = wait {
             tracing::warn!(handler, version, key, %topic, partition, offset, failed, ?wait, reason, "trying again later");
             meters.inspect(|meters| meters.retries.increment(1));
         } else {
@@ -196,19 +272,16 @@ fn again(work: &EventWork, failed: u32, wait: Duration) -> (Millis, Unit) {
         failed,
         due_millis: clock::wall_millis().saturating_add_unsigned(millis),
     };
-    let unit = Unit {
-        changes: Vec::new(),
-        recent: None,
-        records: Vec::new(),
-        letters: Vec::new(),
-        emitted: UnitEmissions::default(),
-        finish: Finish::Attempt {
-            partition: work.partition,
-            attempts,
-        },
-        recordings: Vec::new(),
-    };
-    (clock::monotonic_millis() + millis, unit)
+    let unit = letter::nothing(Finish::Attempt {
+        partition: work.partition,
+        attempts,
+    });
+    (due(wait), unit)
+}
+
+/// After that wait, by the monotonic clock.
+fn due(wait: Duration) -> Millis {
+    clock::monotonic_millis() + u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn done_with(seen: Known, change: StateChange, unit: Unit) -> LaneResult {
@@ -232,7 +305,7 @@ pub(super) fn load(store: &dyn Store, handler: &Handler, key: &str) -> Result<Kn
 }
 
 /// What it means for an event's record that it is done.
-fn done(work: &EventWork, failed: u32) -> Finish {
+pub(super) fn done(work: &EventWork, failed: u32) -> Finish {
     Finish::Done {
         partition: work.partition,
         span: work.span,

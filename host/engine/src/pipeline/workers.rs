@@ -125,10 +125,14 @@ impl Pipeline {
         let mut shared = self.shared.lock();
         let me = shared.workers.join();
         while let Some(mut job) = self.take(&mut shared, me) {
+            let detour = self.detour(&shared, &job);
             drop(shared);
             faults::at(Step::Taken);
             faults::alter(Step::Taken, &mut job);
-            let ran = self.run(&job);
+            let ran = match detour {
+                None => self.run(&job),
+                Some(detour) => Ok(self.follow(&job, &detour)),
+            };
             faults::at(Step::Ran);
             shared = self.shared.lock();
             shared.workers.ended(me);

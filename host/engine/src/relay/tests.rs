@@ -191,6 +191,7 @@ fn relay(cluster: &Shared, store: &Arc<Shelf>) -> Relay {
         patience: Duration::ZERO,
         dead_letter_topic: DeadLetterTopic::default(),
         dead_letters: u64::MAX,
+        held_bytes: u64::MAX,
     };
     let registry = Arc::new(Registry::new(Vec::new()));
     let store = Arc::clone(store) as Arc<dyn Store>;

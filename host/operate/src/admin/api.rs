@@ -48,6 +48,11 @@ pub(super) fn routes() -> Vec<Route> {
         ("post", "/v1/handlers/{name}/rollback", post(rollback)),
         ("post", "/v1/reload", post(reload)),
         ("post", "/v1/letters/search", post(letters::search)),
+        ("post", "/v1/letters/redrive", post(letters::redrive)),
+        ("get", "/v1/letters/jobs/{job}", get(letters::progress)),
+        ("post", "/v1/letters/drop", post(letters::remove)),
+        ("post", "/v1/letters/release", post(letters::release)),
+        ("post", "/v1/handlers/{name}/resume", post(letters::resume)),
         ("get", "/v1/letters/{id}", get(letters::show)),
         (
             "get",
@@ -230,7 +235,7 @@ pub(super) async fn aside(work: impl FnOnce() -> Response + Send + 'static) -> R
     done.unwrap_or_else(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "the host failed; its log says how"))
 }
 
-fn answer(result: Result<impl Serialize, Refusal>) -> Response {
+pub(super) fn answer(result: Result<impl Serialize, Refusal>) -> Response {
     match result {
         Ok(value) => Json(value).into_response(),
         Err(error) => refused(&error),
@@ -240,7 +245,9 @@ fn answer(result: Result<impl Serialize, Refusal>) -> Response {
 pub(super) fn refused(refusal: &Refusal) -> Response {
     let status = match refusal {
         Refusal::Unknown { .. } | Refusal::NotKept { .. } => StatusCode::NOT_FOUND,
-        Refusal::Busy(_) | Refusal::NothingBefore { .. } | Refusal::NeverServed(_) => StatusCode::CONFLICT,
+        Refusal::Busy(_) | Refusal::NothingBefore { .. } | Refusal::NeverServed(_) | Refusal::Through { .. } => {
+            StatusCode::CONFLICT
+        }
         Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     error(status, &refusal.to_string())

@@ -7,10 +7,11 @@ use axum::{Extension, Json};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::api::{Api, RECEIVE_TIME, aside};
+use super::api::{Api, RECEIVE_TIME, answer, aside, refused};
 use super::guard::Scopes;
+use super::lines;
 use crate::letters::LetterQuery;
-use sandman_core::store::StoreError;
+use sandman_core::store::{LetterFilter, StoreError};
 use sandman_http::answer::error;
 use sandman_http::body::{Incoming, utf8};
 
@@ -52,6 +53,139 @@ pub(super) async fn show(
         Err(fault) => unreadable(&fault),
     })
     .await
+}
+
+/// An order about letters.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct Letters {
+    letters: LetterQuery,
+    /// All of them: what an empty query would mean by mistake.
+    all: bool,
+    through: Option<u64>,
+    dry_run: bool,
+    force: bool,
+}
+
+impl Letters {
+    async fn read(request: Request) -> Result<Self, Response> {
+        let order: Self = body(request).await?;
+        if order.letters.is_all() && !order.all {
+            let words = "say which letters are meant, or \"all\": true";
+            return Err(error(StatusCode::BAD_REQUEST, words));
+        }
+        Ok(order)
+    }
+}
+
+pub(super) async fn redrive(State(api): State<Api>, request: Request) -> Response {
+    let order = match Letters::read(request).await {
+        Ok(order) => order,
+        Err(refused) => return refused,
+    };
+    let (filter, through) = (order.letters.into(), order.through);
+    if !order.dry_run {
+        return aside(move || answer(api.control.redrive(&filter, through, order.force))).await;
+    }
+    let (lines, response) = lines::answer(StatusCode::OK);
+    let rehearse = move || {
+        let told = api.control.rehearse(&filter, through, &mut |line| lines.send(&line));
+        if let Err(refusal) = told {
+            lines.send(&serde_json::json!({ "error": refusal.to_string() }));
+        }
+    };
+    on_a_thread("rehearse", rehearse, response)
+}
+
+/// Work that goes on while its lines are read.
+fn on_a_thread(name: &str, work: impl FnOnce() + Send + 'static, response: Response) -> Response {
+    match std::thread::Builder::new().name(name.to_owned()).spawn(work) {
+        Ok(_) => response,
+        Err(fault) => error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &format!("no thread can be started: {fault}"),
+        ),
+    }
+}
+
+/// A line whenever something has changed, until nothing is left of the order.
+pub(super) async fn progress(
+    State(api): State<Api>,
+    Path(job): Path<u64>,
+    Extension(scopes): Extension<Scopes>,
+) -> Response {
+    let (lines, response) = lines::answer(StatusCode::OK);
+    let follow = move || {
+        let told = api.control.follow_redrive(job, scopes.reads_data, &mut |progress| {
+            lines.send(progress);
+            !lines.are_unheard()
+        });
+        if let Err(refusal) = told {
+            lines.send(&serde_json::json!({ "error": refusal.to_string() }));
+        }
+    };
+    on_a_thread("follow redrive", follow, response)
+}
+
+/// How many letters went, or would go.
+#[derive(Debug, Serialize)]
+struct Removed {
+    dropped: u64,
+}
+
+pub(super) async fn remove(State(api): State<Api>, request: Request) -> Response {
+    let order = match Letters::read(request).await {
+        Ok(order) => order,
+        Err(refused) => return refused,
+    };
+    let filter: LetterFilter = order.letters.into();
+    aside(move || {
+        let letters = api.control.letters();
+        let dropped = match order.dry_run {
+            true => letters.removable(&filter),
+            false => letters.remove(&filter),
+        };
+        told(dropped.map(|dropped| Removed { dropped }))
+    })
+    .await
+}
+
+/// Which key is meant.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Release {
+    key: Option<String>,
+    handler: Option<String>,
+    drop: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Released {
+    released: Vec<String>,
+}
+
+pub(super) async fn release(State(api): State<Api>, request: Request) -> Response {
+    let Release { key, handler, drop } = match body(request).await {
+        Ok(release) => release,
+        Err(refused) => return refused,
+    };
+    let Some(key) = key else {
+        return error(StatusCode::BAD_REQUEST, "say which key is meant: {\"key\": \"…\"}");
+    };
+    aside(move || match api.control.release(handler.as_deref(), &key, drop) {
+        Ok(released) => Json(Released { released }).into_response(),
+        Err(refusal) => refused(&refusal),
+    })
+    .await
+}
+
+#[derive(Debug, Serialize)]
+struct Resumed {
+    resumed: bool,
+}
+
+pub(super) async fn resume(State(api): State<Api>, Path(name): Path<String>) -> Response {
+    aside(move || answer(api.control.resume(&name).map(|resumed| Resumed { resumed }))).await
 }
 
 /// What an order says; one without a body says nothing.

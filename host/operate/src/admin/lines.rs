@@ -15,6 +15,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub(super) struct Lines(UnboundedSender<Bytes>);
 
 impl Lines {
+    /// Whether nobody hears them any more.
+    pub(super) fn are_unheard(&self) -> bool {
+        self.0.is_closed()
+    }
+
     pub(super) fn send(&self, line: &impl Serialize) {
         if let Ok(mut text) = serde_json::to_vec(line) {
             text.push(b'\n');

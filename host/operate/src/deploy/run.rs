@@ -121,6 +121,11 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// With what the history is to say of it.
+    pub(super) fn because(self, remark: String) -> Self {
+        Self { remark, ..self }
+    }
+
     /// All stages, for a component that was sent; `None`: too much was sent.
     pub(super) fn component(&mut self, component: Option<&[u8]>) -> Ended {
         self.try_component(component)

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use sandman_core::event::{iso_millis, key_hash};
-use sandman_core::store::{KeptLetter, LetterFilter, LetterHead};
+use sandman_core::store::{Hold, KeptLetter, LetterFilter, LetterHead};
 
 /// Which letters are meant; what is left out does not restrict them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,16 @@ pub struct LetterQuery {
     /// Those given up at this time or later: milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since_millis: Option<i64>,
+    /// Those that an order of a redrive has named, and that are still there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<u64>,
+}
+
+impl LetterQuery {
+    /// Whether it restricts nothing.
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl From<LetterQuery> for LetterFilter {
@@ -36,6 +46,7 @@ impl From<LetterQuery> for LetterFilter {
             key,
             code,
             since_millis,
+            job,
         } = query;
         Self {
             id,
@@ -43,6 +54,7 @@ impl From<LetterQuery> for LetterFilter {
             key,
             code,
             since_millis,
+            job,
         }
     }
 }
@@ -133,6 +145,22 @@ pub struct LetterLine {
     pub attempts: u32,
     /// How often it was redriven.
     pub redriven: u32,
+    /// Whether its key is held: `head` for the letter that holds it, `behind` for those that wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldAs>,
+    /// Whether it is being redriven.
+    #[serde(default)]
+    pub ordered: bool,
+}
+
+/// A letter's part in a key that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeldAs {
+    /// It holds the key.
+    Head,
+    /// It waits behind the one that does.
+    Behind,
 }
 
 impl LetterLine {
@@ -152,6 +180,12 @@ impl LetterLine {
             key: key.filter(|_| reads_data).map(str::to_owned),
             attempts: head.given_up.attempts,
             redriven: head.redriven,
+            held: match head.hold {
+                Hold::No => None,
+                Hold::Head => Some(HeldAs::Head),
+                Hold::Behind => Some(HeldAs::Behind),
+            },
+            ordered: head.ordered,
         }
     }
 }
@@ -248,4 +282,85 @@ impl LetterReport {
             data,
         }
     }
+}
+
+/// What a letter would come to if it was redriven now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rehearsed {
+    /// The letter.
+    pub id: u64,
+    /// Its handler.
+    pub handler: String,
+    /// The version that ran it; nothing where none could.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// How it would fail again, for programs; nothing where it would be handled, or cannot be run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// How it would fail again, or why it cannot be run, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What would become of the key's state: `keep`, `put` or `delete`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The events that it would publish.
+    pub events: Vec<RehearsedEvent>,
+    /// How often it was redriven.
+    pub redriven: u32,
+}
+
+/// An event that a redrive would publish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RehearsedEvent {
+    /// Where to.
+    pub topic: String,
+    /// Bytes of key, value and headers.
+    pub bytes: usize,
+}
+
+impl Rehearsed {
+    pub(super) fn of(head: &LetterHead) -> Self {
+        Self {
+            id: head.id,
+            handler: head.handler.to_string(),
+            version: None,
+            code: None,
+            reason: None,
+            state: None,
+            events: Vec::new(),
+            redriven: head.redriven,
+        }
+    }
+
+    pub(super) fn cannot(head: &LetterHead, reason: String) -> Self {
+        Self {
+            reason: Some(reason),
+            ..Self::of(head)
+        }
+    }
+}
+
+/// What an order to redrive came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedriveOrdered {
+    /// Names the order.
+    pub job: u64,
+    /// Letters that are being redriven.
+    pub ordered: u64,
+    /// Letters that were left out because they were redriven too often; `force` takes them as well.
+    pub refused: u64,
+    /// Letters that were left out because their key is held; `release` takes them.
+    pub held: u64,
+}
+
+/// How an order to redrive stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedriveProgress {
+    /// The order.
+    pub job: u64,
+    /// Letters that are still to be redriven.
+    pub remaining: u64,
+    /// Letters that failed again.
+    pub failed: Vec<LetterLine>,
 }

@@ -141,13 +141,18 @@ fn base(host: &str) -> Result<String> {
 impl Client {
     /// The answer to a question.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        read(&mut self.open(path)?)
+    }
+
+    /// The same, for an answer that comes in lines.
+    pub(super) fn open(&self, path: &str) -> Result<Response<Body>> {
         let mut request = self.agent.get(self.url(path));
         if let Some(bearer) = self.bearer() {
             request = request.header("Authorization", bearer);
         }
         let mut response = self.heard(request.call())?;
         self.refused(&mut response)?;
-        read(&mut response)
+        Ok(response)
     }
 
     /// The answer to an order, whatever its status; `sent` is the body and its media type.

@@ -3,6 +3,8 @@
 mod filter;
 mod list;
 mod offline;
+mod redrive;
+mod remove;
 mod show;
 
 use std::process::ExitCode;
@@ -11,6 +13,8 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use list::ListArgs;
+use redrive::RedriveArgs;
+use remove::{DropArgs, ReleaseArgs};
 use show::ShowArgs;
 
 const AFTER: &str = "\
@@ -30,7 +34,9 @@ Exit codes:
 Examples:
   sandman dlq list
   sandman dlq list --handler profile --code trap --since 2h
-  sandman dlq show 17";
+  sandman dlq show 17
+  sandman dlq redrive --handler profile --code trap --dry-run
+  sandman dlq release 4711";
 
 /// See the dead letters of a host, and put right what failed.
 #[derive(Args, Debug)]
@@ -44,11 +50,17 @@ pub(super) struct DlqArgs {
 enum DlqCommand {
     List(ListArgs),
     Show(ShowArgs),
+    Redrive(RedriveArgs),
+    Drop(DropArgs),
+    Release(ReleaseArgs),
 }
 
 pub(super) fn run(args: &DlqArgs) -> Result<ExitCode> {
     match &args.command {
         DlqCommand::List(args) => list::run(args),
         DlqCommand::Show(args) => show::run(args),
+        DlqCommand::Redrive(args) => redrive::run(args),
+        DlqCommand::Drop(args) => remove::drop(args),
+        DlqCommand::Release(args) => remove::release(args),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
@@ -9,10 +11,12 @@ use parking_lot::Mutex;
 
 use super::lag::LagView;
 use super::switch::Switch;
+use super::threads::Threads;
 use sandman_config::Config;
 use sandman_core::event::iso_millis;
 use sandman_core::lanes::HandlerIx;
 use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
+use sandman_core::store::{Action, LetterFilter, Outcome};
 use sandman_engine::alarm::Alarm;
 use sandman_engine::clock;
 use sandman_engine::meters::{Meters, Rates};
@@ -24,10 +28,13 @@ use sandman_operate::control::{
 };
 use sandman_operate::deploy::{Deployer, Done, Order, Refusal, Report, Slot};
 use sandman_operate::explain::{Question, Story};
-use sandman_operate::letters::Letters;
+use sandman_operate::letters::{Letters, RedriveOrdered, RedriveProgress, Redriver, Rehearsed};
 use sandman_operate::recordings::Recordings;
 use sandman_sandbox::Sandbox;
 use sandman_store::SqliteStore;
+
+/// How long nothing happens before it is looked how a redrive stands all the same.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Entries of a history that are shown.
 const HISTORY: usize = 1_000;
@@ -46,6 +53,7 @@ pub(super) struct HostControl {
     pub(super) lag: Arc<LagView>,
     letters: Letters,
     pub(super) recordings: Recordings,
+    pub(super) redriver: Arc<Redriver>,
     rates: Mutex<HashMap<HandlerIx, Rates>>,
 }
 
@@ -66,6 +74,17 @@ impl HostControl {
             (Arc::clone(store) as _, Recordings::new(Arc::clone(store) as _)),
             (Arc::clone(meters), alarm.clone()),
         );
+        let redriver = Redriver {
+            config: Arc::clone(&config),
+            registry: Arc::clone(registry),
+            sandbox: Arc::clone(&deployer.sandbox),
+            letters: Arc::clone(store) as _,
+            versions: Arc::clone(store) as _,
+            states: Arc::clone(store) as _,
+            pipeline: Arc::clone(pipeline),
+            loaded: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        };
         let (orders, ordered) = crossbeam_channel::unbounded();
         let control = Self {
             config,
@@ -74,6 +93,7 @@ impl HostControl {
             deployer,
             letters: Letters::new(Arc::clone(store) as _),
             recordings: Recordings::new(Arc::clone(store) as _),
+            redriver: Arc::new(redriver),
             store: Arc::clone(store),
             settings: settings.clone(),
             health: KafkaHealth::new(),
@@ -91,6 +111,54 @@ impl HostControl {
         for (ix, handler) in self.registry.iter() {
             rates.entry(ix).or_default().sample(now, handler.meters.totals());
         }
+    }
+
+    /// A handler has paused because too many of its triggers failed: if the version that serves was deployed shortly before,
+    /// the one that it replaced serves again, and the handler goes on.
+    pub(super) fn roll_back_failing(&self, ix: HandlerIx) {
+        let Some(handler) = self.registry.get(ix) else { return };
+        let active = handler.active();
+        let Some(policy) = active.retry.failing else { return };
+        let history = self.deployer.history(&handler.name, 1).unwrap_or_default();
+        let deployed = history.iter().find(|entry| {
+            let age = clock::wall_millis().saturating_sub(entry.at_millis);
+            let is_young = u64::try_from(age).is_ok_and(|age| u128::from(age) <= policy.rollback.as_millis());
+            entry.action == Action::Deploy && entry.outcome == Outcome::Active && is_young
+        });
+        let (Some(_), Some(pause)) = (deployed, self.pipeline.paused(ix)) else {
+            return;
+        };
+        let done = self.deployer.reserve(&handler.name);
+        let done = done.and_then(|slot| self.deployer.rollback_because(&slot, pause.reason.clone()));
+        match done {
+            Ok(Done {
+                outcome: Outcome::Active,
+                ..
+            }) => {
+                tracing::warn!(handler = &*handler.name, reason = pause.reason, "rolled back");
+                self.pipeline.resume(ix);
+            }
+            Ok(done) => tracing::error!(
+                handler = &*handler.name,
+                error = done.error,
+                "stays paused, not rolled back"
+            ),
+            Err(error) => tracing::error!(handler = &*handler.name, %error, "stays paused, not rolled back"),
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<HandlerIx, Refusal> {
+        self.deployer.reserve(name).map(drop).or_else(|refusal| match refusal {
+            Refusal::Busy(_) => Ok(()),
+            other => Err(other),
+        })?;
+        Ok(self.registry.find(name).map(|(ix, _)| ix).unwrap_or_default())
+    }
+
+    /// Begins to redrive what is ordered, also by a host before this one.
+    pub(super) fn start_redriver(&self, threads: &mut Threads) -> anyhow::Result<()> {
+        let redriver = Arc::clone(&self.redriver);
+        threads.spawn("redrive".to_owned(), move || redriver.run())
     }
 
     fn report(&self, ix: HandlerIx, handler: &Handler) -> Result<HandlerReport, Refusal> {
@@ -169,6 +237,65 @@ impl Control for HostControl {
 
     fn forget(&self, key: &str) -> Result<Forgotten, Refusal> {
         self.forget_key(key)
+    }
+
+    fn rehearse(
+        &self,
+        filter: &LetterFilter,
+        through: Option<u64>,
+        tell: &mut dyn FnMut(Rehearsed),
+    ) -> Result<(), Refusal> {
+        Ok(self.redriver.rehearse(filter, through, tell)?)
+    }
+
+    fn redrive(&self, filter: &LetterFilter, through: Option<u64>, force: bool) -> Result<RedriveOrdered, Refusal> {
+        if let Some(number) = through {
+            let name = filter.handler.as_deref();
+            let handlers = self.registry.iter().filter(|(_, handler)| !handler.is_retired());
+            let mut handlers = handlers.filter(|(_, handler)| name.is_none_or(|name| *handler.name == *name));
+            let loaded = handlers.try_for_each(|(ix, handler)| self.redriver.version(ix, handler, number).map(drop));
+            loaded.map_err(|why| Refusal::Through { number, why })?;
+        }
+        let ordered = self.letters.order(filter, through, force)?;
+        self.pipeline.ring_letters();
+        Ok(ordered)
+    }
+
+    fn follow_redrive(
+        &self,
+        job: u64,
+        reads_data: bool,
+        tell: &mut dyn FnMut(&RedriveProgress) -> bool,
+    ) -> Result<(), Refusal> {
+        let mut last = None;
+        loop {
+            let progress = self.letters.progress(job, reads_data)?;
+            let is_new = last.as_ref() != Some(&progress);
+            if is_new && (!tell(&progress) || progress.remaining == 0) {
+                return Ok(());
+            }
+            last = Some(progress);
+            self.pipeline.await_commit(LOOK);
+        }
+    }
+
+    fn release(&self, handler: Option<&str>, key: &str, drop: bool) -> Result<Vec<String>, Refusal> {
+        if let Some(name) = handler {
+            self.find(name)?;
+        }
+        let meant = self
+            .registry
+            .iter()
+            .filter(|(_, known)| handler.is_none_or(|name| *known.name == *name));
+        let released = meant.filter(|(ix, _)| self.pipeline.release(*ix, key, drop));
+        let released: Vec<String> = released.map(|(_, handler)| handler.name.to_string()).collect();
+        self.pipeline.ring_letters();
+        Ok(released)
+    }
+
+    fn resume(&self, name: &str) -> Result<bool, Refusal> {
+        let ix = self.find(name)?;
+        Ok(self.pipeline.resume(ix))
     }
 
     fn largest_component(&self) -> usize {

@@ -14,7 +14,7 @@ use super::{Host, kafka};
 use sandman_config::{Brokers, Config, Difference, HandlerConfig, Problem};
 use sandman_core::event::TopicPartition;
 use sandman_core::progress::Progress;
-use sandman_core::store::Store;
+use sandman_core::store::{LetterStore, Store};
 use sandman_engine::registry::Handler;
 use sandman_kafka::ensure_topics;
 use sandman_operate::control::{ReloadError, Reloaded};
@@ -240,6 +240,8 @@ impl Host {
             }
         };
         self.pipeline.admit(ix, progress);
+        self.pipeline
+            .load_letters(self.store.held_keys()?, self.store.pauses()?);
         if self.consuming {
             self.consume_one(handler, ix)?;
         }

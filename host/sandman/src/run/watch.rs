@@ -12,6 +12,7 @@ use super::shortage::Shortage;
 use super::threads::Threads;
 use super::{Host, kafka};
 use sandman_config::HandlerConfig;
+use sandman_core::event::iso_millis;
 use sandman_core::lanes::HandlerIx;
 use sandman_engine::health::HandlerHealth;
 use sandman_kafka::{ExtentReader, KafkaSettings};
@@ -140,7 +141,23 @@ impl Host {
             let lacks = view.reason(ix, handler, self.consuming);
             let fault = faults.get(&handler.name);
             let stopped = fault.is_some_and(|fault| fault.stopped);
-            let reason = fault.map(|fault| fault.reason.clone()).or(lacks);
+            let paused = self.pipeline.paused(ix);
+            let reason = fault.map(|fault| fault.reason.clone()).or_else(|| {
+                let pause = paused.as_ref()?;
+                let since = iso_millis(pause.at_millis);
+                let (name, why) = (&handler.name, &pause.reason);
+                Some(format!(
+                    "paused since {since}: {why}; `sandman resume {name}` lets it go on"
+                ))
+            });
+            let reason = reason.or(lacks).or_else(|| match self.pipeline.held(ix) {
+                (keys @ 1.., true) => Some(format!(
+                    "{keys} keys are held, and store.held is full: what more comes for them holds up their partitions; see \
+                     `sandman dlq release`"
+                )),
+                _ => None,
+            });
+            let stopped = stopped || paused.is_some();
             known.meters.degraded.set(f64::from(u8::from(reason.is_some())));
             degraded.extend(reason.map(|reason| HandlerHealth {
                 handler: Arc::clone(&handler.name),

@@ -280,23 +280,79 @@ pub(super) const ADD_BATCH: &str = "INSERT INTO outbox (number, committed, recor
 pub(super) const MOVE_BATCH: &str = "UPDATE outbox SET number = ?2 WHERE number = ?1";
 pub(super) const DROP_BATCHES: &str = "DELETE FROM outbox WHERE number <= ?1";
 
+/// One that waits behind a key that is being redriven is redriven as well.
 pub(super) const ADD_LETTER: &str = "
     INSERT INTO letters (handler, key, topic, partition, record, at, code, reason, version, digest, attempts, batch, bytes,
-        timestamp, headers, record_key, state, value)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
-pub(super) const LETTERS: &str = "
-    SELECT letters.id, name, key, topic, partition, record, at, code, reason, version, digest, attempts, redriven
-    FROM letters JOIN handler ON handler.id = letters.handler
-    WHERE letters.id > ?1 AND (?3 IS NULL OR letters.id = ?3) AND (?4 IS NULL OR name = ?4) AND (?5 IS NULL OR key = ?5)
-        AND (?6 IS NULL OR code = ?6 OR code LIKE ?6 || '.%') AND (?7 IS NULL OR at >= ?7)
-    ORDER BY letters.id LIMIT ?2";
+        timestamp, headers, record_key, state, value, held, ordered)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, CASE ?19 WHEN 2 THEN coalesce(
+        (SELECT ordered FROM letters WHERE handler = ?1 AND key = ?2 AND held > 0 ORDER BY id LIMIT 1), 0) ELSE 0 END)";
+
+/// What a filter means, by its first six parameters.
+macro_rules! meant {
+    () => {
+        "(?1 IS NULL OR letters.id = ?1)
+        AND (?2 IS NULL OR letters.handler = (SELECT id FROM handler WHERE name = ?2)) AND (?3 IS NULL OR key = ?3)
+        AND (?4 IS NULL OR code = ?4 OR code LIKE ?4 || '.%') AND (?5 IS NULL OR at >= ?5) AND (?6 IS NULL OR job = ?6)"
+    };
+}
+
+pub(super) const LETTERS: &str = concat!(
+    "SELECT letters.id, name, key, topic, partition, record, at, code, reason, version, digest, attempts, redriven, held, ordered
+    FROM letters JOIN handler ON handler.id = letters.handler WHERE ",
+    meant!(),
+    " AND letters.id > ?7 ORDER BY letters.id LIMIT ?8"
+);
 pub(super) const LETTER: &str = "
     SELECT letters.*, name FROM letters JOIN handler ON handler.id = letters.handler WHERE letters.id = ?1";
 pub(super) const LETTERS_SIZE: &str = "SELECT count(*), coalesce(sum(bytes), 0) FROM letters";
 pub(super) const OLDEST_LETTERS: &str =
     "SELECT id, bytes FROM letters WHERE batch <= ?1 AND held = 0 AND ordered = 0 ORDER BY id LIMIT ?2";
-pub(super) const DROP_LETTER: &str = "DELETE FROM letters WHERE id = ?1";
+pub(super) const DROP_LETTER: &str = "DELETE FROM letters WHERE id = ?1 RETURNING bytes";
+pub(super) const DROP_LETTERS: &str = concat!(
+    "DELETE FROM letters WHERE ",
+    meant!(),
+    " AND held = 0 AND ordered = 0 RETURNING bytes"
+);
 pub(super) const MOVE_LETTERS: &str = "UPDATE letters SET batch = ?2 WHERE batch = ?1";
+pub(super) const ORDER_LETTERS: &str = concat!(
+    "UPDATE letters SET ordered = 1, job = ?8, through = ?9 WHERE ",
+    meant!(),
+    " AND held = 0 AND ordered = 0 AND redriven < ?7"
+);
+pub(super) const REDRIVEN_TOO_OFTEN: &str = concat!(
+    "SELECT count(*) FROM letters WHERE ",
+    meant!(),
+    " AND held = 0 AND ordered = 0 AND redriven >= ?7"
+);
+pub(super) const HELD_COUNT: &str = concat!("SELECT count(*) FROM letters WHERE ", meant!(), " AND held > 0");
+pub(super) const ORDERED_LETTERS: &str = "
+    SELECT letters.id, name, through FROM letters JOIN handler ON handler.id = letters.handler
+    WHERE ordered = 1 AND held = 0 ORDER BY letters.id LIMIT ?1";
+pub(super) const LETTER_TEXTS: &str =
+    "SELECT octet_length(reason) + coalesce(octet_length(state), 0) FROM letters WHERE id = ?1";
+pub(super) const FAIL_LETTER: &str = "
+    UPDATE letters SET at = ?2, code = ?3, reason = ?4, version = ?5, digest = ?6, attempts = ?7, state = ?8,
+        bytes = bytes + ?9, redriven = redriven + 1, ordered = 0, held = CASE WHEN held > 0 THEN 1 ELSE 0 END
+    WHERE id = ?1";
+/// Those that wait behind the letter are not to be redriven any more.
+pub(super) const STALL_KEY: &str = "
+    UPDATE letters SET ordered = 0 WHERE held > 0 AND (handler, key) = (SELECT handler, key FROM letters WHERE id = ?1 AND held > 0)";
+pub(super) const RELEASE: &str = "UPDATE letters SET ordered = 1 WHERE handler = ?1 AND key = ?2 AND held > 0";
+pub(super) const HELD_LETTERS: &str = "
+    SELECT id FROM letters WHERE handler = (SELECT id FROM handler WHERE name = ?1) AND key = ?2 AND held > 0
+    ORDER BY id LIMIT ?3";
+/// A key whose first letter only waits is being redriven: the one that held it is done.
+pub(super) const HELD_KEYS: &str = "
+    SELECT name, key, count(*), sum(bytes), max(letters.id = first AND (ordered = 1 OR held = 2)) FROM letters
+    JOIN (SELECT handler AS of, key AS known, min(id) AS first FROM letters WHERE held > 0 GROUP BY handler, key)
+        ON of = letters.handler AND known = key
+    JOIN handler ON handler.id = letters.handler WHERE held > 0 GROUP BY letters.handler, key ORDER BY name, key";
+
+pub(super) const PAUSES: &str = "
+    SELECT name, at, by, reason FROM pauses JOIN handler ON handler.id = pauses.handler ORDER BY name";
+pub(super) const SET_PAUSE: &str =
+    "INSERT INTO pauses VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET reason = excluded.reason";
+pub(super) const DROP_PAUSE: &str = "DELETE FROM pauses WHERE handler = ?1";
 
 /// A letter whose record is in the outbox will never be on Kafka then; it may go as the others do.
 pub(super) const FORGET: &str = "DELETE FROM progress; DELETE FROM topics; DELETE FROM attempts; DELETE FROM outbox;

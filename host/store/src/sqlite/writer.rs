@@ -241,6 +241,18 @@ impl Writer {
         Ok(done)
     }
 
+    /// The same, for what changes how many dead letters there are.
+    pub(super) fn letters_aside<T>(
+        &mut self,
+        handlers: &Handlers,
+        work: impl FnOnce(&Connection, &mut LettersSize) -> Result<T, SqliteFault>,
+    ) -> Result<T, SqliteFault> {
+        let mut letters = self.letters;
+        let done = self.aside(handlers, |connection, _| work(connection, &mut letters))?;
+        self.letters = letters;
+        Ok(done)
+    }
+
     /// Takes batches that are on Kafka out of the count.
     fn forget_published(&mut self) {
         while let Some(first) = self.waiting.first_entry()

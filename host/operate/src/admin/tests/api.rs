@@ -59,7 +59,8 @@ async fn every_route_of_the_document_is_served_and_needs_a_token() {
         let path = path
             .replace("{name}", "echo")
             .replace("{id}", "1")
-            .replace("{number}", "1");
+            .replace("{number}", "1")
+            .replace("{job}", "1");
         let request = format!(
             "{} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n",
             method.to_uppercase(),

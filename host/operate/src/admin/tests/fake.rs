@@ -7,12 +7,12 @@ use parking_lot::Mutex;
 use crate::control::{Control, Entry, ExplainLine, Forgotten, HandlerReport, ReloadError, Reloaded};
 use crate::deploy::{Done, Order, Passed, Refusal, Report, Slot, Stage};
 use crate::explain::{Question, Story};
-use crate::letters::Letters;
+use crate::letters::{Letters, RedriveOrdered, RedriveProgress, Rehearsed};
 use sandman_config::Problem;
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::reason::ReasonCode;
 use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
-use sandman_core::store::{Action, Commit, GivenUp, LetterWrite, NewLetter, Outcome, Store};
+use sandman_core::store::{Action, Commit, GivenUp, Hold, LetterFilter, LetterWrite, NewLetter, Outcome, Store};
 use sandman_store::SqliteStore;
 
 pub(super) struct Fake {
@@ -48,6 +48,7 @@ impl Default for Fake {
                 state: None,
                 at_millis: 0,
             },
+            hold: Hold::No,
         };
         let commit = Commit {
             letters: vec![LetterWrite::Add(Box::new(letter))],
@@ -128,6 +129,35 @@ impl Control for Fake {
             recordings: 1,
             held: Vec::new(),
         })
+    }
+
+    fn rehearse(&self, _: &LetterFilter, through: Option<u64>, _: &mut dyn FnMut(Rehearsed)) -> Result<(), Refusal> {
+        self.order(format!("rehearse through {through:?}"));
+        Ok(())
+    }
+
+    fn redrive(&self, filter: &LetterFilter, through: Option<u64>, force: bool) -> Result<RedriveOrdered, Refusal> {
+        self.order(format!("redrive {:?} through {through:?}, force {force}", filter.id));
+        Ok(self.letters.order(filter, through, force)?)
+    }
+
+    fn follow_redrive(
+        &self,
+        job: u64,
+        reads_data: bool,
+        tell: &mut dyn FnMut(&RedriveProgress) -> bool,
+    ) -> Result<(), Refusal> {
+        tell(&self.letters.progress(job, reads_data)?);
+        Ok(())
+    }
+
+    fn release(&self, handler: Option<&str>, _: &str, drop: bool) -> Result<Vec<String>, Refusal> {
+        self.order(format!("release of {handler:?}, drop {drop}"));
+        Ok(Vec::new())
+    }
+
+    fn resume(&self, name: &str) -> Result<bool, Refusal> {
+        self.reserve(name).map(|_| true)
     }
 
     fn largest_component(&self) -> usize {

@@ -37,6 +37,7 @@ impl FilterArgs {
             key: self.key.clone(),
             code: self.code.clone(),
             since_millis: self.since.map(|Since(millis)| millis),
+            job: None,
         }
     }
 }

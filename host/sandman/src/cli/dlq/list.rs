@@ -80,13 +80,18 @@ fn print(list: &LetterList) {
         return;
     }
     output::line("");
-    let head = ["ID", "AT", "HANDLER", "CODE", "KEY", "FROM", "ATTEMPTS", "REDRIVEN"];
-    let rows: Vec<_> = list.letters.iter().map(line).collect();
-    client::table(head, &rows);
+    table(&list.letters);
     let shown = list.letters.len() as u64;
     if shown < list.count {
         output::line(&format!("\nthe newest {shown} of {}; --limit shows more", list.count));
     }
+}
+
+/// Letters, a line each.
+pub(super) fn table(letters: &[LetterLine]) {
+    let head = ["ID", "AT", "HANDLER", "CODE", "KEY", "FROM", "ATTEMPTS", "REDRIVEN"];
+    let rows: Vec<_> = letters.iter().map(line).collect();
+    client::table(head, &rows);
 }
 
 fn group(group: &LetterGroup) -> [String; 7] {

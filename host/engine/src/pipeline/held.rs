@@ -1,0 +1,182 @@
+//! Keys that are held: what comes after a trigger that was given up waits in the store until the key is released.
+//!
+//! Pure: a table behind the pipeline's lock. It runs ahead of the commit as lanes do, and goes back with them.
+
+use std::collections::{HashMap, VecDeque};
+
+use sandman_core::lanes::LaneKey;
+
+/// What is held of one key.
+#[derive(Debug, Default)]
+struct Held {
+    /// Bytes of each letter in the store, in order.
+    kept: VecDeque<u64>,
+    /// Those that wait for their commit.
+    pending: VecDeque<u64>,
+    /// An operator has ordered that they are redriven.
+    released: bool,
+    /// One that was redriven has failed again, which is not committed yet.
+    stalled: bool,
+}
+
+/// All keys that are held.
+#[derive(Debug, Default)]
+pub(super) struct HeldKeys {
+    keys: HashMap<LaneKey, Held>,
+    bytes: u64,
+}
+
+impl HeldKeys {
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// What the store holds of a key.
+    pub(super) fn load(&mut self, lane: LaneKey, (count, bytes): (u64, u64), released: bool) {
+        if self.keys.contains_key(&lane) || count == 0 {
+            return;
+        }
+        let each = bytes / count;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let held = Held {
+            kept: std::iter::repeat_n(each, count).collect(),
+            released,
+            ..Held::default()
+        };
+        self.bytes += held.kept.iter().sum::<u64>();
+        self.keys.insert(lane, held);
+    }
+
+    /// Whether what comes for this key has to wait.
+    pub(super) fn holds(&self, lane: &LaneKey) -> bool {
+        self.keys.contains_key(lane)
+    }
+
+    /// Whether letters of this key are to run.
+    pub(super) fn runs(&self, lane: &LaneKey) -> bool {
+        self.keys.get(lane).is_some_and(|held| held.released && !held.stalled)
+    }
+
+    /// Whether the key waits for an operator.
+    pub(super) fn waits(&self, lane: &LaneKey) -> bool {
+        self.keys.get(lane).is_some_and(|held| !held.released)
+    }
+
+    /// Keys whose letters are to run.
+    pub(super) fn released(&self) -> Vec<LaneKey> {
+        let released = self.keys.iter().filter(|(_, held)| held.released && !held.stalled);
+        released.map(|(lane, _)| lane.clone()).collect()
+    }
+
+    /// Bytes of all that is held.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many keys of a handler are held.
+    pub(super) fn count(&self, handler: sandman_core::lanes::HandlerIx) -> usize {
+        self.keys.keys().filter(|lane| lane.handler == handler).count()
+    }
+
+    /// A letter was added, ahead of its commit.
+    pub(super) fn added(&mut self, lane: &LaneKey, bytes: u64) {
+        self.bytes += bytes;
+        self.keys.entry(lane.clone()).or_default().pending.push_back(bytes);
+    }
+
+    /// A letter that was redriven failed again, ahead of its commit.
+    pub(super) fn failed(&mut self, lane: &LaneKey) {
+        if let Some(held) = self.keys.get_mut(lane) {
+            held.stalled = true;
+        }
+    }
+
+    /// What is not committed did not happen.
+    pub(super) fn revert(&mut self) {
+        let bytes = &mut self.bytes;
+        self.keys.retain(|_, held| {
+            *bytes -= held.pending.drain(..).sum::<u64>();
+            held.stalled = false;
+            !held.kept.is_empty()
+        });
+    }
+
+    /// The oldest letter that was added is committed.
+    pub(super) fn committed(&mut self, lane: &LaneKey) {
+        if let Some(held) = self.keys.get_mut(lane) {
+            held.kept.extend(held.pending.pop_front());
+        }
+    }
+
+    /// That a letter failed again is committed.
+    pub(super) fn stalled(&mut self, lane: &LaneKey) {
+        if let Some(held) = self.keys.get_mut(lane) {
+            (held.released, held.stalled) = (false, false);
+        }
+    }
+
+    /// It is committed that the key is redriven.
+    pub(super) fn release(&mut self, lane: &LaneKey) {
+        if let Some(held) = self.keys.get_mut(lane) {
+            held.released = true;
+        }
+    }
+
+    /// The first letter is gone, and that is committed. The key goes on where it was the last.
+    pub(super) fn done(&mut self, lane: &LaneKey) {
+        let Some(held) = self.keys.get_mut(lane) else { return };
+        self.bytes -= held.kept.pop_front().unwrap_or_default();
+        if held.kept.is_empty() && held.pending.is_empty() {
+            self.keys.remove(lane);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(key: &str) -> LaneKey {
+        LaneKey {
+            handler: 0,
+            key: key.into(),
+        }
+    }
+
+    #[test]
+    fn a_key_is_held_from_its_first_letter_until_the_last_one_is_done() {
+        let (mut held, ada) = (HeldKeys::default(), lane("ada"));
+        held.added(&ada, 10);
+        held.added(&ada, 5);
+        assert!(held.holds(&ada) && !held.runs(&ada) && held.bytes() == 15);
+        held.committed(&ada);
+        held.committed(&ada);
+        held.release(&ada);
+        assert!(held.runs(&ada) && held.released() == [ada.clone()]);
+        held.done(&ada);
+        // One came while the last one ran.
+        held.added(&ada, 7);
+        held.done(&ada);
+        assert!(held.holds(&ada), "it would be overtaken");
+        held.committed(&ada);
+        held.done(&ada);
+        assert!(held.is_empty() && held.bytes() == 0);
+    }
+
+    #[test]
+    fn what_is_not_committed_is_taken_back() {
+        let (mut held, ada, bob) = (HeldKeys::default(), lane("ada"), lane("bob"));
+        held.load(bob.clone(), (2, 20), true);
+        held.added(&ada, 10);
+        held.added(&bob, 4);
+        held.failed(&bob);
+        assert!(!held.runs(&bob), "what waits behind it must not run");
+        held.revert();
+        assert!(!held.holds(&ada) && held.runs(&bob) && held.bytes() == 20);
+        held.failed(&bob);
+        held.stalled(&bob);
+        held.revert();
+        assert!(held.holds(&bob) && !held.runs(&bob));
+        assert!(held.waits(&bob) && held.count(0) == 1);
+    }
+}
