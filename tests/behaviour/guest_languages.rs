@@ -20,6 +20,14 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         conforms(world, Language::TypeScript)
     })
     .in_language(Language::TypeScript),
+    Behaviour::new("a_guest_in_python_does_what_the_reference_says", |world| {
+        conforms(world, Language::Python)
+    })
+    .in_language(Language::Python),
+    Behaviour::new("a_guest_in_go_does_what_the_reference_says", |world| {
+        conforms(world, Language::Go)
+    })
+    .in_language(Language::Go),
     Behaviour::new(
         "a_new_guest_in_typescript_is_built_tried_served_and_swapped",
         typescript,

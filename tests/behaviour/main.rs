@@ -19,6 +19,7 @@ mod exhausted;
 mod going_back;
 mod group;
 mod guest_languages;
+mod python_and_go;
 mod held;
 mod isolation;
 mod hostile;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         http_outage::BEHAVIOURS,
         newcomer::BEHAVIOURS,
         guest_languages::BEHAVIOURS,
+        python_and_go::BEHAVIOURS,
         torn::BEHAVIOURS,
         chains::BEHAVIOURS,
         duplicates::BEHAVIOURS,

@@ -21,6 +21,8 @@ table that it needs is printed, to be added. Nothing is ever overwritten.
   rust   a crate for cargo. Its Cargo.toml names the folder of the SDK: guest/sdk in the sources that
          this sandman was built from, or what --sdk says
   ts     a package for npm, in TypeScript, with the SDK inside (vendor/sandman-sdk), or as --sdk says
+  py     a project in Python, with the SDK inside (vendor/sandman-sdk), or as --sdk says
+  go     a module in Go, with the SDK inside (sandman-sdk), or as --sdk says
 
 Without --lang you are asked where there is a terminal; else it is rust.
 

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::Toolchain;
+use super::go::Go;
 use super::missing::MissingTool;
+use super::python::Python;
 use super::rust::Rust;
 use super::typescript::TypeScript;
 
@@ -14,16 +16,22 @@ pub enum Language {
     Rust,
     /// TypeScript and JavaScript, by npm, on QuickJS.
     TypeScript,
+    /// Python, by pip and componentize-py, on CPython.
+    Python,
+    /// Go, by its own toolchain.
+    Go,
 }
 
 impl Language {
     /// All of them, in the order in which they are offered.
-    pub const ALL: [Self; 2] = [Self::Rust, Self::TypeScript];
+    pub const ALL: [Self; 4] = [Self::Rust, Self::TypeScript, Self::Python, Self::Go];
 
     pub(crate) fn toolchain(self) -> &'static dyn Toolchain {
         match self {
             Self::Rust => &Rust,
             Self::TypeScript => &TypeScript,
+            Self::Python => &Python,
+            Self::Go => &Go,
         }
     }
 

@@ -5,7 +5,6 @@ mod dependencies;
 mod files;
 mod manifest;
 mod script;
-mod wit;
 
 use std::path::Path;
 

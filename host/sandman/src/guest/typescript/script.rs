@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use super::{manifest, wit};
+use super::manifest;
 use crate::build_guest::{BuildError, Progress};
-use crate::guest::GuestPackage;
+use crate::guest::{GuestPackage, wit};
 
 /// The script, in the guest's folder.
 const SCRIPT: &str = "node_modules/sandman-sdk/build/build.mjs";

@@ -5,14 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::build_guest::BuildError;
 
-const FILES: [(&str, &str); 4] = [
-    (
-        "event-handler.wit",
-        include_str!("../../../../../wit/event-handler.wit"),
-    ),
-    ("event-types.wit", include_str!("../../../../../wit/event-types.wit")),
-    ("handler.wit", include_str!("../../../../../wit/handler.wit")),
-    ("log.wit", include_str!("../../../../../wit/log.wit")),
+pub(super) const FILES: [(&str, &str); 4] = [
+    ("event-handler.wit", include_str!("../../../../wit/event-handler.wit")),
+    ("event-types.wit", include_str!("../../../../wit/event-types.wit")),
+    ("handler.wit", include_str!("../../../../wit/handler.wit")),
+    ("log.wit", include_str!("../../../../wit/log.wit")),
 ];
 
 /// Writes the WIT package into `folder`, where it is not there as it should be.

@@ -1,0 +1,387 @@
+package sandman
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"unsafe"
+)
+
+// The component model's canonical ABI by hand, for the two functions of `wit/handler.wit`. All offsets follow from the
+// records in `wit/event-types.wit`, whose fields they have in order.
+
+//go:wasmimport sandman:handler/log@0.1.0 log
+func hostLog(level uint32, text unsafe.Pointer, length uint32)
+
+//go:wasmimport sandman:handler/log@0.1.0 panicked
+func hostPanicked(text unsafe.Pointer, length uint32, place unsafe.Pointer, placeLength uint32)
+
+// The stand-in for WASI, which `sandman build` puts beside this module.
+
+//go:wasmimport wasi_snapshot_preview1 sandman_begin
+func begin(nowMillis int64)
+
+//go:wasmimport wasi_snapshot_preview1 sandman_keep
+func keepStderr(at unsafe.Pointer, room uint32)
+
+//go:wasmimport wasi_snapshot_preview1 sandman_flush
+func flushStderr()
+
+// Makes the generators of the runtime start again, so that a call does not depend on those before it. `sandman build` adds
+// it to the runtime.
+//
+//go:linkname restartRandom runtime.sandmanRestartRandom
+func restartRandom()
+
+var (
+	// What Export was given.
+	exported struct {
+		describe func() Contract
+		handle   func(Trigger, *string, Context) (Written, error)
+	}
+	// Memory that the host has asked for and the memory of a result: the garbage collector sees only that it is held.
+	held []any
+	// Standard error of a call. A fatal error of the runtime is found here.
+	stderr [8 << 10]byte
+)
+
+func init() { keepStderr(unsafe.Pointer(&stderr), uint32(len(stderr))) }
+
+// Export makes a handler the component's. Call it in an init function of the package main.
+func Export[S any](handler Handler[S]) {
+	exported.describe = handler.Describe
+	exported.handle = func(trigger Trigger, state *string, context Context) (Written, error) {
+		outcome, err := handler.Call(trigger, state, context)
+		if err != nil {
+			return Written{}, err
+		}
+		if outcome == nil {
+			outcome = Keep[S]()
+		}
+		return outcome.Write()
+	}
+}
+
+func logText(level level, text string) {
+	flushStderr()
+	hostLog(uint32(level), unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
+}
+
+// The host asks for memory to write an argument to.
+//
+//go:wasmexport cabi_realloc
+func cabiRealloc(_ unsafe.Pointer, _, align, size uint32) unsafe.Pointer {
+	if size == 0 {
+		return unsafe.Pointer(uintptr(align))
+	}
+	// Eight bytes are the greatest alignment of the ABI.
+	words := make([]uint64, (size+7)/8)
+	held = append(held, words)
+	return unsafe.Pointer(unsafe.SliceData(words))
+}
+
+//go:wasmexport sandman:handler/handler@0.1.0#describe
+func describe() unsafe.Pointer {
+	defer trapOnPanic()
+	held = held[:0]
+	if exported.describe == nil {
+		panic("no handler was exported: call sandman.Export in an init function of the package main")
+	}
+	return writeContract(exported.describe())
+}
+
+//go:wasmexport cabi_post_sandman:handler/handler@0.1.0#describe
+func afterDescribe(unsafe.Pointer) { held = held[:0] }
+
+//go:wasmexport sandman:handler/handler@0.1.0#handle
+func handle(arguments unsafe.Pointer) unsafe.Pointer {
+	defer trapOnPanic()
+	trigger, state, context := readArguments(arguments)
+	// The texts hold what of it is still needed.
+	clear(held)
+	held = held[:0]
+	begin(context.NowMillis)
+	restartRandom()
+	written, err := exported.handle(trigger, state, context)
+	flushStderr()
+	return writeResult(written, err)
+}
+
+//go:wasmexport cabi_post_sandman:handler/handler@0.1.0#handle
+func afterHandle(unsafe.Pointer) {
+	clear(held)
+	held = held[:0]
+}
+
+// Tells the host of a panic and where it happened, and ends the instance.
+func trapOnPanic() {
+	panicked := recover()
+	if panicked == nil {
+		return
+	}
+	flushStderr()
+	text, place := fmt.Sprint(panicked), panicPlace()
+	hostPanicked(
+		unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)),
+		unsafe.Pointer(unsafe.StringData(place)), uint32(len(place)),
+	)
+	os.Exit(2)
+}
+
+// The innermost line on the stack that is neither the runtime's nor this package's nor the standard library's, if there is
+// one: a panic's stack is still there when it is recovered from.
+func panicPlace() string {
+	callers := make([]uintptr, 64)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
+	for {
+		frame, more := frames.Next()
+		name := frame.Function
+		dot := strings.IndexByte(name, '.')
+		first, _, slash := strings.Cut(name, "/")
+		standard := slash && !strings.Contains(first, ".") && first != "main" && strings.HasPrefix(frame.File, first)
+		if dot > 0 && !slash {
+			standard = strings.HasPrefix(frame.File, name[:dot]+"/")
+		}
+		if name != "" && !standard && !strings.HasPrefix(name, "sandman/sdk") {
+			return frame.File + ":" + strconv.Itoa(frame.Line)
+		}
+		if !more {
+			return ""
+		}
+	}
+}
+
+// Reading, from the memory of the call.
+
+type memory []byte
+
+func at(address uint32, size uint32) memory {
+	return unsafe.Slice((*byte)(unsafe.Pointer(uintptr(address))), size)
+}
+
+func (m memory) u32(offset int) uint32 { return binary.LittleEndian.Uint32(m[offset:]) }
+func (m memory) u64(offset int) uint64 { return binary.LittleEndian.Uint64(m[offset:]) }
+
+func (m memory) text(offset int) string {
+	length := m.u32(offset + 4)
+	if length == 0 {
+		return ""
+	}
+	return unsafe.String((*byte)(unsafe.Pointer(uintptr(m.u32(offset)))), length)
+}
+
+func (m memory) optional(offset int) *string {
+	if m[offset] == 0 {
+		return nil
+	}
+	text := m.text(offset + 4)
+	return &text
+}
+
+func (m memory) raw(offset int) json.RawMessage {
+	text := m.optional(offset)
+	if text == nil {
+		return nil
+	}
+	return json.RawMessage(*text)
+}
+
+func (m memory) list(offset int, size uint32) (memory, int) {
+	length := m.u32(offset + 4)
+	if length == 0 {
+		return nil, 0
+	}
+	return at(m.u32(offset), length*size), int(length)
+}
+
+func (m memory) pairs(offset int) [][2]string {
+	items, length := m.list(offset, 16)
+	pairs := make([][2]string, length)
+	for i := range pairs {
+		pairs[i] = [2]string{items.text(i * 16), items.text(i*16 + 8)}
+	}
+	return pairs
+}
+
+func readArguments(arguments unsafe.Pointer) (Trigger, *string, Context) {
+	m := memory(unsafe.Slice((*byte)(arguments), 136))
+	context := Context{
+		NowMillis: int64(m.u64(112)),
+		Attempt:   m.u32(120),
+		Settings:  json.RawMessage(m.text(124)),
+	}
+	trigger := Trigger{}
+	if m[0] == 0 {
+		trigger.Event = readWireEvent(m[4:])
+	} else {
+		trigger.Request = readRequest(m[4:])
+	}
+	return trigger, m.optional(96), context
+}
+
+func readWireEvent(m memory) *Event[json.RawMessage] {
+	event := &Event[json.RawMessage]{
+		Key:       m.text(0),
+		ID:        m.text(8),
+		Type:      m.text(16),
+		Version:   m.text(24),
+		Timestamp: m.text(32),
+		Source:    m.text(40),
+		Metadata:  m.raw(72),
+		Payload:   json.RawMessage(m.text(84)),
+	}
+	if id := m.optional(48); id != nil {
+		event.CorrelationID = *id
+	}
+	if id := m.optional(60); id != nil {
+		event.CausationID = *id
+	}
+	return event
+}
+
+func readRequest(m memory) *Request {
+	request := &Request{
+		Key:           m.text(0),
+		Method:        m.text(8),
+		Route:         m.text(16),
+		Params:        m.pairs(24),
+		QueryParams:   m.pairs(32),
+		Claims:        m.raw(40),
+		Body:          m.raw(52),
+		CorrelationID: m.text(72),
+	}
+	files, length := m.list(64, 40)
+	for i := range length {
+		file := files[i*40:]
+		request.Files = append(request.Files, UploadedFile{
+			Field:     file.text(0),
+			URL:       file.text(8),
+			MediaType: file.text(16),
+			Size:      file.u64(24),
+			Digest:    file.text(32),
+		})
+	}
+	return request
+}
+
+// Writing, to memory that is held until the host has read it.
+
+func newMemory(size int) memory {
+	words := make([]uint64, (size+7)/8)
+	held = append(held, words)
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), size)
+}
+
+func (m memory) address() uint32 { return uint32(uintptr(unsafe.Pointer(unsafe.SliceData(m)))) }
+
+func (m memory) setU32(offset int, value uint32) { binary.LittleEndian.PutUint32(m[offset:], value) }
+
+func (m memory) setText(offset int, text string) {
+	if text == "" {
+		m.setU32(offset, 4)
+		return
+	}
+	held = append(held, text)
+	m.setU32(offset, uint32(uintptr(unsafe.Pointer(unsafe.StringData(text)))))
+	m.setU32(offset+4, uint32(len(text)))
+}
+
+func (m memory) setOptional(offset int, text *string) {
+	if text != nil {
+		m[offset] = 1
+		m.setText(offset+4, *text)
+	}
+}
+
+// A list of `length` items of `size` bytes, to be filled in.
+func (m memory) setList(offset, length, size int) memory {
+	items := newMemory(max(length*size, 4))
+	m.setU32(offset, items.address())
+	m.setU32(offset+4, uint32(length))
+	return items
+}
+
+func orNothing(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+func writeContract(contract Contract) unsafe.Pointer {
+	m := newMemory(40)
+	consumes := m.setList(0, len(contract.Consumes), 28)
+	for i, consumed := range contract.Consumes {
+		item := consumes[i*28:]
+		item.setText(0, consumed.Type)
+		versions := item.setList(8, len(consumed.Versions), 8)
+		for j, version := range consumed.Versions {
+			versions.setText(j*8, version)
+		}
+		item.setOptional(16, orNothing(consumed.Schema))
+	}
+	emits := m.setList(8, len(contract.Emits), 28)
+	for i, emitted := range contract.Emits {
+		item := emits[i*28:]
+		item.setText(0, emitted.Type)
+		item.setText(8, emitted.Version)
+		item.setOptional(16, orNothing(emitted.Schema))
+	}
+	routes := m.setList(16, len(contract.Routes), 16)
+	for i, route := range contract.Routes {
+		routes.setText(i*16, route[0])
+		routes.setText(i*16+8, route[1])
+	}
+	m.setU32(24, contract.StateVersion)
+	m.setOptional(28, orNothing(contract.StateSchema))
+	return unsafe.Pointer(unsafe.SliceData(m))
+}
+
+func writeResult(written Written, err error) unsafe.Pointer {
+	m := newMemory(44)
+	if err != nil {
+		m[0] = 1
+		failure := m[4:]
+		var known *Failure
+		if !errors.As(err, &known) {
+			known = &Failure{Reason: err.Error(), Retry: true}
+		}
+		if known.Retry {
+			failure[0] = 1
+		}
+		failure.setText(4, known.Reason)
+		return unsafe.Pointer(unsafe.SliceData(m))
+	}
+	writeOutcome(m[4:], written)
+	return unsafe.Pointer(unsafe.SliceData(m))
+}
+
+func writeOutcome(m memory, written Written) {
+	switch {
+	case written.State != nil:
+		m[0] = 1
+		m.setText(4, *written.State)
+	case written.Removed:
+		m[0] = 2
+	}
+	events := m.setList(12, len(written.Events), 48)
+	for i, event := range written.Events {
+		item := events[i*48:]
+		item.setText(0, event.Type)
+		item.setText(8, event.Version)
+		item.setText(16, event.Payload)
+		item.setOptional(24, event.Key)
+		item.setOptional(36, event.Metadata)
+	}
+	if written.Status != 0 {
+		m[20] = 1
+		reply := m[24:]
+		binary.LittleEndian.PutUint16(reply, uint16(written.Status))
+		reply.setOptional(4, written.Body)
+	}
+}

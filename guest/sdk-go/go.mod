@@ -1,0 +1,3 @@
+module sandman/sdk
+
+go 1.24

@@ -1,0 +1,16 @@
+//go:build !wasip1
+
+package sandman
+
+import (
+	"fmt"
+	"os"
+)
+
+// Export makes a handler the component's. On other targets than WebAssembly it does nothing.
+func Export[S any](Handler[S]) {}
+
+func logText(level level, text string) {
+	names := [...]string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR"}
+	fmt.Fprintln(os.Stderr, names[level], text)
+}

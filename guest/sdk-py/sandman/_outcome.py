@@ -1,0 +1,131 @@
+"""What a handler decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Failure(Exception):
+    """Why a handler could not do its work. Nothing else of the call is kept."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Rejected(Failure):
+    """Trying again will not help: an event becomes a dead letter at once, with this text as the reason."""
+
+
+class Retry(Failure):
+    """Trying again may help: the host waits and calls again, up to its bound."""
+
+
+def reject(reason: str) -> Rejected:
+    """A failure that trying again will not cure: ``raise reject("...")``."""
+    return Rejected(reason)
+
+
+def retry(reason: str) -> Retry:
+    """A failure that trying again may cure: ``raise retry("...")``."""
+    return Retry(reason)
+
+
+@dataclass(frozen=True)
+class Put:
+    """A document takes the place of the key's state."""
+
+    state: Any
+
+
+@dataclass(frozen=True)
+class Remove:
+    """The key's state goes."""
+
+
+@dataclass(frozen=True)
+class Emit:
+    """An event to publish; the host fills in the rest of the envelope."""
+
+    event_type: str
+    version: str
+    payload: Any
+    #: The record's key in Kafka; the trigger's key when left out.
+    key: str | None = None
+    #: The envelope's metadata, an object.
+    metadata: Any = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to a request."""
+
+    status: int
+    body: Any = None
+    has_body: bool = True
+
+
+def put(state: Any) -> Put:
+    """Puts this document in the place of the key's state."""
+    return Put(state)
+
+
+def remove() -> Remove:
+    """Removes the key's state."""
+    return Remove()
+
+
+def emit(event_type: str, version: str, payload: Any, *, key: str | None = None, metadata: Any = None) -> Emit:
+    """Publishes an event, under the trigger's key unless it has its own. The contract must say that the handler emits it."""
+    return Emit(event_type, version, payload, key, metadata)
+
+
+_NO_BODY = object()
+
+
+def reply(status: int, body: Any = _NO_BODY) -> Reply:
+    """Answers a request with a status and a JSON body; without one where it is left out."""
+    return Reply(status, None, False) if body is _NO_BODY else Reply(status, body)
+
+
+Action = Put | Remove | Emit | Reply
+
+
+@dataclass
+class Outcome:
+    """What a call decided, put together from what the function returned."""
+
+    #: The new document, if there is one.
+    state: Any = None
+    #: Whether the state stays, is put or is removed: ``keep``, ``put`` or ``remove``.
+    change: str = "keep"
+    events: list[Emit] = field(default_factory=list)
+    reply: Reply | None = None
+
+
+def gather(returned: Any) -> Outcome:
+    """An outcome of what a handler's function returned: nothing, one action, or several in a tuple or list."""
+    if isinstance(returned, Failure):
+        raise returned
+    outcome = Outcome()
+    actions = returned if isinstance(returned, (list, tuple)) else [] if returned is None else [returned]
+    for action in actions:
+        match action:
+            case Put(state):
+                outcome.state, outcome.change = state, "put"
+            case Remove():
+                outcome.state, outcome.change = None, "remove"
+            case Emit():
+                outcome.events.append(action)
+            case Reply():
+                outcome.reply = action
+            case Failure():
+                raise action
+            case None:
+                pass
+            case _:
+                raise TypeError(
+                    f"a handler returns put, remove, emit and reply, alone or in a tuple or list, not {type(action).__name__}"
+                )
+    return outcome

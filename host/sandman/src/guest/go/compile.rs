@@ -1,0 +1,39 @@
+//! Runs the Go compiler.
+
+use std::fs;
+use std::path::Path;
+
+use super::release::{GoRelease, failed};
+use crate::build_guest::BuildError;
+use crate::guest::GuestPackage;
+
+/// Compiles the guest to a core module.
+pub(super) fn compile(package: &GuestPackage, overlay: &Path, release: &GoRelease) -> Result<Vec<u8>, BuildError> {
+    let made = super::folder(&package.dir).join(format!("{}.{}.wasm", package.name, std::process::id()));
+    let output = release
+        .go(&package.dir)
+        .arg("build")
+        .arg("-overlay")
+        .arg(overlay)
+        // A library whose functions the host calls, without the state of a repository or paths of this machine in it, and
+        // without symbols: a panic still knows its line.
+        .args(["-buildmode=c-shared", "-buildvcs=false", "-trimpath", "-ldflags=-s -w"])
+        .arg("-o")
+        .arg(&made)
+        .arg(".")
+        .output()
+        .map_err(failed)?;
+    let module = match output.status.success() {
+        true => fs::read(&made).map_err(|source| BuildError::File {
+            path: made.clone(),
+            source,
+        }),
+        false => Err(BuildError::Compile {
+            package: package.name.clone(),
+            output: String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
+        }),
+    };
+    // Not there, where none was made.
+    let _ = fs::remove_file(&made);
+    module
+}

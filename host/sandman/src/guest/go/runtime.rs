@@ -1,0 +1,102 @@
+//! Changes to Go's runtime that make a handler pure: maps are gone through in one order, and what draws random numbers panics
+//! with a hint. The compiler is given the changed files instead of its own (`go build -overlay`); nothing is installed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::release::GoRelease;
+use crate::build_guest::BuildError;
+
+/// A change of one file of Go's sources: `from` stands in it once.
+struct RuntimePatch {
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+}
+
+/// What generators without a seed ask.
+const DRAWN: (&str, &str) = (
+    "//go:linkname runtime_rand runtime.rand\n",
+    "//go:linkname runtime_rand runtime.sandmanNoRandom\n",
+);
+
+const PATCHES: [RuntimePatch; 4] = [
+    // Seeds of maps and where a `range` begins, among others. Nothing that asks it needs more than some number.
+    RuntimePatch {
+        file: "runtime/rand.go",
+        from: "//go:linkname rand\nfunc rand() uint64 {\n",
+        to: "//go:linkname rand\nfunc rand() uint64 {\n\treturn 0x9e3779b97f4a7c15\n}\n\nfunc sandmanUnusedRand() uint64 {\n",
+    },
+    RuntimePatch {
+        file: "math/rand/rand.go",
+        from: DRAWN.0,
+        to: DRAWN.1,
+    },
+    RuntimePatch {
+        file: "math/rand/v2/rand.go",
+        from: DRAWN.0,
+        to: DRAWN.1,
+    },
+    RuntimePatch {
+        file: "crypto/internal/sysrand/rand_wasip1.go",
+        from: "\treturn syscall.RandomGet(b)\n",
+        to: "\t_ = syscall.RandomGet\n\tpanic(\"crypto/rand: a handler is pure; derive an id from the trigger, such as the event's ID\")\n",
+    },
+];
+
+/// A file beside the runtime's own.
+const ADDED: (&str, &str) = ("runtime/sandman.go", include_str!("sandman_runtime.go.txt"));
+
+/// Writes the changed files into the guest's target folder, where go does not look for packages, and returns the one that lists them.
+pub(super) fn overlay(dir: &Path, release: &GoRelease) -> Result<PathBuf, BuildError> {
+    let sources = release.root.join("src");
+    let folder = super::folder(dir);
+    let mut replaced = Map::new();
+    let mut replace = |file: &str, text: &str| {
+        let own = folder.join(file.replace('/', "_"));
+        let listed = (sources.join(file).display().to_string(), own.display().to_string());
+        replaced.insert(listed.0, Value::from(listed.1));
+        write(&own, text)
+    };
+    for RuntimePatch { file, from, to } in PATCHES {
+        let path = sources.join(file);
+        let text = fs::read_to_string(&path).map_err(|source| BuildError::File {
+            path: path.clone(),
+            source,
+        })?;
+        if text.matches(from).count() != 1 {
+            return Err(BuildError::Manifest {
+                manifest: dir.join("go.mod"),
+                problem: format!(
+                    "the Go in {} is one that this sandman does not know how to make pure; pin one that it does in go.mod: \
+                     `toolchain go1.26.8`",
+                    sources.display()
+                ),
+            });
+        }
+        replace(file, &text.replacen(from, to, 1))?;
+    }
+    replace(ADDED.0, ADDED.1)?;
+    let list = folder.join("overlay.json");
+    write(
+        &list,
+        &Value::from(Map::from_iter([("Replace".to_owned(), Value::from(replaced))])).to_string(),
+    )?;
+    Ok(list)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), BuildError> {
+    if fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    let written = path
+        .parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(path, text));
+    written.map_err(|source| BuildError::File {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,43 @@
+//! What a new guest in Python starts as, and the SDK that it carries with it.
+
+use crate::guest::TemplateFiles;
+use crate::new_guest::{AGENTS, EVENT, EVENT_TO_TRY};
+
+macro_rules! template {
+    ($file:literal) => {
+        include_str!(concat!("../../../templates/py/", $file))
+    };
+}
+
+macro_rules! sdk {
+    ($($file:literal),* $(,)?) => {
+        &[$(($file, include_str!(concat!("../../../../../guest/sdk-py/", $file)))),*]
+    };
+}
+
+/// The guest's own files.
+pub(super) const TEMPLATE: TemplateFiles = &[
+    ("pyproject.toml", template!("pyproject.toml.template")),
+    ("requirements.txt", template!("requirements.txt")),
+    ("handler.py", template!("handler.py")),
+    ("tests/test_handler.py", template!("tests/test_handler.py")),
+    (EVENT, EVENT_TO_TRY),
+    AGENTS,
+    ("README.md", template!("README.md.template")),
+    (".gitignore", template!("gitignore.template")),
+];
+
+/// The SDK: a guest outside of Sandman's sources has it from no registry.
+pub(super) const SDK: TemplateFiles = sdk![
+    "pyproject.toml",
+    "sandman_component.py",
+    "sandman/__init__.py",
+    "sandman/_contract.py",
+    "sandman/_json.py",
+    "sandman/_outcome.py",
+    "sandman/_pure.py",
+    "sandman/_trigger.py",
+    "sandman/log.py",
+    "sandman/py.typed",
+    "sandman/testing.py",
+];
