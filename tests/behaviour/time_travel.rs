@@ -112,6 +112,14 @@ fn replayed(world: &World) -> Result {
     let ada = ada["id"].as_str().unwrap_or_default();
     let differs = run(world, &host, &["replay", ada, "--state", "state.json"], 1)?;
     says(&differs, &["value at state.count", "now       42"])?;
+    // A dead letter is replayed by its number.
+    let letters = run(world, &host, &["dlq", "list", "--json"], 0)?;
+    let letters: Value = serde_json::from_str(&letters.stdout)?;
+    let letter = letters["letters"][0]["id"].to_string();
+    says(
+        &run(world, &host, &["replay", &letter], 0)?,
+        &["rejected: it is closed", "to the byte"],
+    )?;
     let nothing = run(world, &host, &["replay", "r999999-0"], 4)?;
     ensure!(nothing.stderr.contains("there is no recording"), "{}", nothing.stderr);
     Ok(())
@@ -226,7 +234,14 @@ fn explained(world: &World) -> Result {
     let before = recordings(world, &host, "hostile")?;
     ensure!(before.iter().any(|it| it["key"] == "bea"), "bea is not recorded");
     let forgotten = run(world, &host, &["forget", "bea"], 0)?;
-    says(&forgotten, &["recordings removed", "perhaps records on Kafka"])?;
+    says(
+        &forgotten,
+        &[
+            "recordings removed",
+            "1 dead letters in the store",
+            "perhaps records on Kafka",
+        ],
+    )?;
     let forgotten = run(world, &host, &["forget", "ada"], 0)?;
     says(&forgotten, &["still held: the state of hostile"])?;
     let after = recordings(world, &host, "hostile")?;

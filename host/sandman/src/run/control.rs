@@ -51,7 +51,7 @@ pub(super) struct HostControl {
     /// To the host's loop.
     pub(super) orders: Sender<Switch>,
     pub(super) lag: Arc<LagView>,
-    letters: Letters,
+    pub(super) letters: Letters,
     pub(super) recordings: Recordings,
     pub(super) redriver: Arc<Redriver>,
     rates: Mutex<HashMap<HandlerIx, Rates>>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::control::HostControl;
 use sandman_core::recording::{Recording, RecordingQuery};
-use sandman_core::store::Store;
+use sandman_core::store::{LetterFilter, Store};
 use sandman_engine::registry::Handler;
 use sandman_kafka::{ScanBounds, TopicScanner};
 use sandman_operate::control::{ExplainLine, Forgotten, KeyHolder};
@@ -164,6 +164,18 @@ impl HostControl {
                     removed_by: format!("an event or a request on which {name} deletes its state"),
                 });
             }
+        }
+        let of_key = LetterFilter {
+            key: Some(key.to_owned()),
+            ..LetterFilter::default()
+        };
+        let letters = self.letters.list(&of_key, 0, false)?.count;
+        if letters > 0 {
+            held.push(KeyHolder {
+                what: format!("{letters} dead letters in the store"),
+                removed_by: "their bound, store.dead_letters, pushes the oldest out; `sandman dlq` shows them"
+                    .to_owned(),
+            });
         }
         let topics: Vec<String> = self.topics().into_iter().collect();
         held.push(KeyHolder {
