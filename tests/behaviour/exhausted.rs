@@ -239,7 +239,11 @@ fn not_held(world: &World) -> Result {
 }
 
 fn failing(world: &World, input: &String, rollback: &str) -> Result<Settings> {
-    let handler = hostile(&[input])?.set("retry", "{ attempts = 1 }").set(
+    // The recordings would keep the bad version out.
+    let handler = hostile(&[input])?
+        .set("retry", "{ attempts = 1 }")
+        .set("replay", "\"off\"");
+    let handler = handler.set(
         "failing",
         &format!("{{ share = 0.5, of = 20, rollback = \"{rollback}\" }}"),
     );
