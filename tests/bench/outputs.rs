@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Outputs {
     consumer: BaseConsumer,
     seen: HashMap<String, Vec<bool>>,
+    brokers: String,
+    partitions: i32,
     count: u64,
 }
 
@@ -48,7 +50,23 @@ impl Outputs {
         Ok(Self {
             consumer,
             seen: topics.iter().map(|topic| (topic.clone(), vec![false; size])).collect(),
+            brokers: brokers.to_owned(),
+            partitions,
             count: 0,
+        })
+    }
+
+    /// What tells where the topics end.
+    pub(crate) fn ends(&self) -> Result<Ends> {
+        let consumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("broker.address.family", "v4")
+            .create()
+            .context("no client")?;
+        Ok(Ends {
+            consumer,
+            topics: self.seen.keys().cloned().collect(),
+            partitions: self.partitions,
         })
     }
 
@@ -90,5 +108,25 @@ impl Outputs {
             }
         }
         Ok(())
+    }
+}
+
+/// The ends of some topics.
+pub(crate) struct Ends {
+    consumer: BaseConsumer,
+    topics: Vec<String>,
+    partitions: i32,
+}
+
+impl Ends {
+    /// The sum of the ends of all partitions.
+    pub(crate) fn sum(&self) -> Result<f64> {
+        let mut sum = 0;
+        for topic in &self.topics {
+            for partition in 0..self.partitions {
+                sum += self.consumer.fetch_watermarks(topic, partition, PATIENCE)?.1;
+            }
+        }
+        Ok(sum as f64)
     }
 }
