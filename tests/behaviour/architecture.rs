@@ -1,5 +1,6 @@
 //! The architecture's invariants, held by reading the sources.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("the_core_is_pure", pure_core).of_the_sources(),
     Behaviour::new("sources_keep_the_house_style", house_style).of_the_sources(),
     Behaviour::new("the_code_map_names_what_is_there", code_map).of_the_sources(),
+    Behaviour::new("a_type_name_occurs_once_in_the_host", type_names).of_the_sources(),
 ];
 
 /// A library, and the crates of `host` that alone may depend on it.
@@ -64,6 +66,14 @@ const IMPURE: &[&str] = &[
     "new_v4()",
     "parking_lot",
     "Mutex",
+];
+/// Names that two types of the host have, each with the reason.
+const SAME_NAMES: &[(&str, &str)] = &[
+    (
+        "Outcome",
+        "what a handler decided, as its contract calls it; what became of an activation",
+    ),
+    ("Progress", "of a handler in a partition; of a build, on the terminal"),
 ];
 /// A file that is longer has more than one idea in it; most stay under 400.
 const LONGEST_FILE: usize = 500;
@@ -200,6 +210,51 @@ fn house_style(_: &World) -> Result {
     faults.sort();
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(())
+}
+
+/// A reader who meets a type knows which it is. The product alone: guests and tests mirror the host's types by name.
+fn type_names(_: &World) -> Result {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources(&["host"])? {
+        let path = source.path.display().to_string();
+        // Not the templates of guests, which are somebody else's code.
+        if path.split('/').nth(2) != Some("src") || path.contains("/tests") {
+            continue;
+        }
+        let types = source.text.lines().filter_map(type_name);
+        for name in types {
+            found.entry(name.to_owned()).or_default().push(path.clone());
+        }
+    }
+    let is_known = |name: &str| SAME_NAMES.iter().any(|(known, _)| *known == name);
+    let twice: Vec<_> = found
+        .iter()
+        .filter(|(name, places)| places.len() > 1 && !is_known(name))
+        .map(|(name, places)| format!("{name}: {}", places.join(", ")))
+        .collect();
+    ensure!(
+        twice.is_empty(),
+        "give each of these a name of its own:\n{}",
+        twice.join("\n")
+    );
+    let needless = SAME_NAMES
+        .iter()
+        .filter(|(name, _)| found.get(*name).map_or(0, Vec::len) < 2);
+    let needless: Vec<_> = needless.map(|(name, _)| *name).collect();
+    ensure!(needless.is_empty(), "no exception is needed any more: {needless:?}");
+    Ok(())
+}
+
+/// The type that a line at the outermost level defines.
+fn type_name(line: &str) -> Option<&str> {
+    let rest = match line.strip_prefix("pub") {
+        Some(rest) => rest.trim_start_matches(|letter| letter != ' ').trim_start(),
+        None => line,
+    };
+    let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
+    let rest = kinds.iter().find_map(|kind| rest.strip_prefix(kind))?;
+    rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        .next()
 }
 
 /// A reader of ARCHITECTURE.md finds the files that it names, and every crate and module has a place in it.

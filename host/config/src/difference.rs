@@ -26,7 +26,7 @@ pub struct Difference {
 impl Config {
     /// What `new` is different in from this one.
     pub fn difference(&self, new: &Self) -> Difference {
-        let mut keys = Keys::default();
+        let mut keys = ChangedKeys::default();
         keys.host(&self.host, &new.host);
         keys.kafka(&self.kafka, &new.kafka);
         keys.storage((&self.store, &self.uploads), (&new.store, &new.uploads));
@@ -57,9 +57,9 @@ impl Config {
 
 /// The keys that changed.
 #[derive(Default)]
-struct Keys(Vec<String>);
+struct ChangedKeys(Vec<String>);
 
-impl Keys {
+impl ChangedKeys {
     fn add<T: PartialEq>(&mut self, key: &str, old: &T, new: &T) {
         if old != new {
             self.0.push(key.to_owned());

@@ -7,9 +7,9 @@ use super::environment::Environment;
 use super::kafka_options;
 use super::kind::{Kind, integer, is_kafka_name};
 use super::problem::ProblemReport;
-use super::secret::Secret;
 use super::section::Section;
 use sandman_core::event::DeadLetterTopic;
+use sandman_kafka::{Sasl, SaslMechanism};
 
 /// Where Kafka is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,39 +20,6 @@ pub enum Brokers {
     Servers(String),
 }
 
-/// How a password is proven to the broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SaslMechanism {
-    /// The password itself.
-    Plain,
-    /// SCRAM with SHA-256.
-    ScramSha256,
-    /// SCRAM with SHA-512.
-    ScramSha512,
-}
-
-impl SaslMechanism {
-    /// The name in Kafka's protocol.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
-        }
-    }
-}
-
-/// Credentials for the broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SaslConfig {
-    /// How the password is proven.
-    pub mechanism: SaslMechanism,
-    /// The user.
-    pub username: String,
-    /// The password.
-    pub password: Secret,
-}
-
 /// `[kafka]`. `Debug` shows the names of the options and not their values: some are passwords.
 #[derive(Clone)]
 pub struct KafkaConfig {
@@ -61,7 +28,7 @@ pub struct KafkaConfig {
     /// Whether connections are encrypted.
     pub ssl: bool,
     /// Credentials, if the broker wants any.
-    pub sasl: Option<SaslConfig>,
+    pub sasl: Option<Sasl>,
     /// What stands before the event type in a topic's name.
     pub topic_prefix: String,
     /// Partitions of topics that we make.
@@ -203,7 +170,7 @@ fn ssl(value: Option<&str>, report: &ProblemReport) -> bool {
     }
 }
 
-fn sasl(environment: Environment, report: &ProblemReport) -> Option<SaslConfig> {
+fn sasl(environment: Environment, report: &ProblemReport) -> Option<Sasl> {
     let mechanism = environment.sasl_mechanism.as_deref().unwrap_or("plain");
     let mechanism = match mechanism.to_lowercase().as_str() {
         "plain" => Some(SaslMechanism::Plain),
@@ -217,10 +184,10 @@ fn sasl(environment: Environment, report: &ProblemReport) -> Option<SaslConfig> 
         }
     };
     match (environment.sasl_username, environment.sasl_password) {
-        (Some(username), Some(password)) => Some(SaslConfig {
+        (Some(username), Some(password)) => Some(Sasl {
             mechanism: mechanism?,
             username,
-            password,
+            password: password.expose().to_owned(),
         }),
         // A blank one is told where it is read.
         (Some(_), None) if report.has("KAFKA_SASL_PASSWORD") => None,

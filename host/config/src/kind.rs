@@ -8,13 +8,13 @@ use toml::Value;
 
 use super::units::{duration_text, parse_duration, parse_size, size_text};
 
-type Reader<T> = Box<dyn Fn(&Value) -> Option<T>>;
+type ValueReader<T> = Box<dyn Fn(&Value) -> Option<T>>;
 
 /// How a value is read, and what is allowed, for the error.
 pub(super) struct Kind<T> {
     /// What is allowed, in words.
     pub(super) allowed: String,
-    read: Reader<T>,
+    read: ValueReader<T>,
 }
 
 impl<T: 'static> Kind<T> {

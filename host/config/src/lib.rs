@@ -32,7 +32,7 @@ pub use difference::Difference;
 pub use environment::{Variable, in_environment, variables};
 pub use handler::{HandlerConfig, is_handler_name};
 pub use host::{HostConfig, LogFormat};
-pub use kafka::{Brokers, DEFAULT_PREFIX, KafkaConfig, SaslConfig, SaslMechanism};
+pub use kafka::{Brokers, DEFAULT_PREFIX, KafkaConfig};
 pub use listeners::{AdminConfig, HttpConfig, LOCAL};
 pub use problem::{ConfigErrors, NoHandler, Problem};
 pub use route::{Auth, KeySource, RouteConfig, RoutePath};

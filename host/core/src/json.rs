@@ -34,7 +34,7 @@ pub fn lenient(text: &str) -> Result<Value, Error> {
 
 /// Where [`lenient`] fails: a JSON pointer to the member that is nested too deeply, empty where no member is at fault.
 pub fn unreadable(text: &str) -> String {
-    let Ok(Members(members)) = serde_json::from_str(text) else {
+    let Ok(JsonMembers(members)) = serde_json::from_str(text) else {
         return String::new();
     };
     // As deep as it lies in the text.
@@ -48,15 +48,15 @@ pub fn unreadable(text: &str) -> String {
 
 /// The members of an object, in order.
 #[derive(Debug)]
-pub struct Members<'a>(pub Vec<(Cow<'a, [u8]>, &'a RawValue)>);
+pub struct JsonMembers<'a>(pub Vec<(Cow<'a, [u8]>, &'a RawValue)>);
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for JsonMembers<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Self(Vec::new()))
     }
 }
 
-impl<'de> Visitor<'de> for Members<'de> {
+impl<'de> Visitor<'de> for JsonMembers<'de> {
     type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn names_are_read_whatever_they_hold() {
-        let Members(members) = serde_json::from_str(r#"{"a":1,"\u0062":2,"\ud800":3}"#).unwrap();
+        let JsonMembers(members) = serde_json::from_str(r#"{"a":1,"\u0062":2,"\ud800":3}"#).unwrap();
         let names: Vec<_> = members.iter().map(|(name, _)| &**name).collect();
         assert_eq!(names, [&b"a"[..], b"b", b"\xed\xa0\x80"]);
     }

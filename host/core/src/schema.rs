@@ -13,8 +13,10 @@ mod compile;
 mod cycles;
 mod keywords;
 mod nested;
+mod nodes;
 mod pattern;
 mod place;
+mod rule;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -22,7 +24,7 @@ mod values;
 use serde_json::Value;
 use thiserror::Error;
 
-use compile::{Node, NodeIx};
+use rule::{Node, NodeIx};
 
 pub use place::SchemaPlace;
 

@@ -111,10 +111,10 @@ pub struct Relay {
 impl Relay {
     /// The relay's life: takes the deployment over and publishes until it is told to stop.
     pub fn run(self) {
-        let mut standing = Standing {
+        let mut state = RelayState {
             open: None,
             topics: Topics::default(),
-            knows: Knows {
+            progress: RelayProgress {
                 confirmed: 0,
                 began: false,
                 told: 0,
@@ -125,12 +125,12 @@ impl Relay {
         let mut wait = FIRST_WAIT;
         let mut most = TRANSACTION_BYTES;
         while !self.give_up.load(Ordering::Relaxed) {
-            match self.step(&mut standing, most) {
-                Ok(Did::Publish) => {
+            match self.step(&mut state, most) {
+                Ok(StepResult::Publish) => {
                     wait = FIRST_WAIT;
                     most = (most * 2).min(TRANSACTION_BYTES);
                 }
-                Ok(Did::Nothing) => {
+                Ok(StepResult::Nothing) => {
                     if self.drain.load(Ordering::Relaxed) {
                         return;
                     }
@@ -140,7 +140,7 @@ impl Relay {
                     self.meters.host.relay_failures.increment(1);
                     tracing::warn!(%error, brokers = self.broker.address(), ?wait, "publishing waits");
                     // A late request of the old publisher could hit the next transaction: never go on with it.
-                    standing.open = None;
+                    state.open = None;
                     most = CAREFUL_BYTES;
                     self.rest(wait);
                     wait = (wait * 2).min(LONGEST_WAIT);
@@ -186,11 +186,11 @@ impl Relay {
 
     /// Takes the deployment over: looks at the cursor first, so as not to fence its rightful owner, and again when nobody
     /// else can move it any more.
-    fn open(&self, knows: Knows, held: &mut Held) -> Result<Open, RelayError> {
-        provisional(self.found(self.size(knows)?, knows)?)?;
+    fn open(&self, progress: RelayProgress, held: &mut Held) -> Result<Open, RelayError> {
+        provisional(self.found(self.size(progress)?, progress)?)?;
         let created = match self.broker.prepare() {
             // A topic that was deleted under a host that runs, and may not be made again, holds up itself alone.
-            Err(error @ (TopicsError::NotAllowed(_) | TopicsError::Refused { .. })) if knows.began => {
+            Err(error @ (TopicsError::NotAllowed(_) | TopicsError::Refused { .. })) if progress.began => {
                 tracing::warn!(%error, "publishing goes on with the topics that are there");
                 Vec::new()
             }
@@ -200,9 +200,9 @@ impl Relay {
             tracing::info!(topics = created.join(", "), "topics created");
         }
         let mut publisher = self.broker.publisher()?;
-        let settled = self.settled(&mut *publisher, knows)?;
+        let settled = self.settled(&mut *publisher, progress)?;
         if publisher.is_spent() {
-            return self.open(knows, held);
+            return self.open(progress, held);
         }
         let after = match settled {
             Resume::Behind(mut batch) => {
@@ -219,7 +219,7 @@ impl Relay {
                 *held = Held::default();
                 tracing::info!(deployment = self.deployment, store = %self.store.id(), batch, "this store takes the deployment");
                 if publisher.publish(&mut [].iter(), &self.cursor(batch))? == Published::Reopen {
-                    return self.open(knows, held);
+                    return self.open(progress, held);
                 }
                 batch
             }
@@ -250,16 +250,16 @@ impl Relay {
     }
 
     /// What the cursor and the store say of each other.
-    fn found(&self, size: OutboxSize, knows: Knows) -> Result<Result<Resume, CursorRefusal>, RelayError> {
+    fn found(&self, size: OutboxSize, progress: RelayProgress) -> Result<Result<Resume, CursorRefusal>, RelayError> {
         let cursor = self.broker.cursor()?;
-        Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, knows.adopt))
+        Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, progress.adopt))
     }
 
     /// The outbox, with what Kafka has confirmed to this process and the store has not heard of.
-    fn size(&self, knows: Knows) -> Result<OutboxSize, RelayError> {
+    fn size(&self, progress: RelayProgress) -> Result<OutboxSize, RelayError> {
         let size = self.store.outbox_size(self.lease.shard)?;
         Ok(OutboxSize {
-            published: size.published.max(knows.confirmed),
+            published: size.published.max(progress.confirmed),
             ..size
         })
     }
@@ -269,17 +269,17 @@ impl Relay {
 type Topics = HashMap<Arc<str>, TopicMeters>;
 
 /// Where the relay stands.
-struct Standing {
+struct RelayState {
     /// `None` before the first publisher, and where the last one must not go on.
     open: Option<Open>,
     topics: Topics,
-    knows: Knows,
+    progress: RelayProgress,
     held: Held,
 }
 
 /// What this process knows beside the cursor and the store.
 #[derive(Clone, Copy)]
-struct Knows {
+struct RelayProgress {
     /// The last batch that Kafka has confirmed to it: the store hears of it with its next commit.
     confirmed: BatchNo,
     /// Whether the deployment was ours before.
@@ -297,7 +297,7 @@ struct Open {
     after: BatchNo,
 }
 
-enum Did {
+enum StepResult {
     Publish,
     Nothing,
 }

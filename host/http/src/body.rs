@@ -21,7 +21,7 @@ const DISCARDED: usize = 8 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// A request's body as it arrives.
-pub struct Incoming {
+pub struct IncomingBody {
     body: Body,
     /// The client sends it once we have begun to read.
     waits: bool,
@@ -29,7 +29,7 @@ pub struct Incoming {
     encoded: bool,
 }
 
-impl Incoming {
+impl IncomingBody {
     /// The body of a request with these headers.
     pub fn new(body: Body, headers: &HeaderMap) -> Self {
         let waits = headers.contains_key(header::EXPECT);

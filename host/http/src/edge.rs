@@ -15,10 +15,10 @@ use tokio::time::timeout;
 
 use super::Requests;
 use super::answer::{error, later, response};
-use super::body::{Incoming, content_type, json};
+use super::body::{IncomingBody, content_type, json};
 use super::correlation::{CorrelationId, trace, visible};
 use super::form::{self, Takes};
-use super::measure::Taken;
+use super::measure::ChosenRoute;
 use super::parameters::Parameters;
 use super::picture::Picture;
 use super::refusal::HttpRefusal;
@@ -68,7 +68,7 @@ struct Content {
 /// Answers every request that is none of the host's own.
 pub(super) async fn handle(State(edge): State<Arc<Edge>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let mut body = Incoming::new(body, &parts.headers);
+    let mut body = IncomingBody::new(body, &parts.headers);
     match edge.answer(&parts, &mut body).await {
         Ok(response) => response,
         Err(refusal) => {
@@ -79,13 +79,13 @@ pub(super) async fn handle(State(edge): State<Arc<Edge>>, request: Request) -> R
 }
 
 impl Edge {
-    async fn answer(self: &Arc<Self>, parts: &Parts, body: &mut Incoming) -> Result<Response, HttpRefusal> {
+    async fn answer(self: &Arc<Self>, parts: &Parts, body: &mut IncomingBody) -> Result<Response, HttpRefusal> {
         if let Some(path) = parts.uri.path().strip_prefix(uploads::PREFIX) {
             return self.uploads.serve(&parts.method, path, &parts.headers).await;
         }
         let routes = self.routes.load_full();
         let (route, params) = routes.find(&parts.method, parts.uri.path())?;
-        if let Some(taken) = parts.extensions.get::<Taken>() {
+        if let Some(taken) = parts.extensions.get::<ChosenRoute>() {
             taken.note(&route.meters);
         }
         let (claims, key) = route.admit(&self.tokens, &parts.headers, &params)?;
@@ -126,7 +126,12 @@ impl Edge {
         })
     }
 
-    async fn content(&self, route: &Route, headers: &HeaderMap, body: &mut Incoming) -> Result<Content, HttpRefusal> {
+    async fn content(
+        &self,
+        route: &Route,
+        headers: &HeaderMap,
+        body: &mut IncomingBody,
+    ) -> Result<Content, HttpRefusal> {
         if route.method == Method::GET.as_str() {
             return Ok(Content::default());
         }
@@ -154,7 +159,7 @@ impl Edge {
         &self,
         route: &Route,
         content_type: &Parameters,
-        body: &mut Incoming,
+        body: &mut IncomingBody,
     ) -> Result<Content, HttpRefusal> {
         let EdgeBounds { upload, time, .. } = self.bounds;
         let takes = Takes {

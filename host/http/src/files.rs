@@ -11,5 +11,5 @@ mod ledger;
 mod names;
 mod sweep;
 
-pub use held::Held;
+pub use held::HeldFiles;
 pub use sweep::Sweep;

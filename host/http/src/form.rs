@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::body::{all_entries_are, content_type, not_utf8, utf8};
 use super::parameters::{Parameters, is_utf8};
-use super::picture::{Kind, Picture};
+use super::picture::{Picture, PictureKind};
 use super::refusal::HttpRefusal;
 use sandman_core::digest;
 
@@ -144,7 +144,7 @@ impl Form {
             let (what, most) = (format!("the file in {field:?}"), takes.most);
             return Err(HttpRefusal::TooLarge { what, most });
         }
-        let Some(kind) = Kind::of(&content) else {
+        let Some(kind) = PictureKind::of(&content) else {
             return Err(HttpRefusal::Picture(format!(
                 "the file in {field:?} is no jpeg, png or gif picture"
             )));
@@ -190,7 +190,7 @@ mod tests {
         let form = parsed(body).await.expect("a good form");
         assert_eq!(form.texts.get("note"), Some(&Value::from("héllo")));
         assert_eq!(form.pictures.len(), 1);
-        assert_eq!(form.pictures[0].kind, Kind::Gif);
+        assert_eq!(form.pictures[0].kind, PictureKind::Gif);
         assert_eq!(form.pictures[0].content, GIF);
         let nothing = parsed(format!("{}--XX--\r\n", part("name=\"avatar\"; filename=\"\"", ""))).await;
         assert!(nothing.expect("a good form").pictures.is_empty());

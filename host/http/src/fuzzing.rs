@@ -11,7 +11,7 @@ use super::correlation::{taken, trace};
 use super::edge::idempotency_key;
 use super::form::{self, Takes};
 use super::parameters::Parameters;
-use super::picture::{Kind, Picture};
+use super::picture::{Picture, PictureKind};
 use super::refusal::HttpRefusal;
 use super::routes::{Params, Routes, position, query};
 use super::token::Tokens;
@@ -51,7 +51,7 @@ pub fn form(content_type: &str, body: Vec<u8>, fields: &[String], most: usize) -
 
 /// The media type of the picture at a path behind `/uploads/`, where it is one that is looked up at all.
 pub fn upload(path: &str) -> Option<&'static str> {
-    kind_of(path).map(Kind::media_type)
+    kind_of(path).map(PictureKind::media_type)
 }
 
 /// A request's head as it was sent.

@@ -21,9 +21,9 @@ pub(super) struct Measure {
 
 /// Where the edge notes the route of a request, once it knows it. It is still there where the request ran out of time.
 #[derive(Clone, Default)]
-pub(super) struct Taken(Arc<OnceLock<Arc<RouteMeters>>>);
+pub(super) struct ChosenRoute(Arc<OnceLock<Arc<RouteMeters>>>);
 
-impl Taken {
+impl ChosenRoute {
     pub(super) fn note(&self, route: &Arc<RouteMeters>) {
         // A request takes one route.
         let _ = self.0.set(Arc::clone(route));
@@ -56,7 +56,7 @@ impl Measure {
 /// Counts and times a request. One whose client has gone before the answer is not counted.
 pub(super) async fn measure(State(measure): State<Arc<Measure>>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let taken = Taken::default();
+    let taken = ChosenRoute::default();
     request.extensions_mut().insert(taken.clone());
     let otherwise = measure.of_path(request.uri().path());
     let response = next.run(request).await;

@@ -4,20 +4,20 @@ use axum::body::Bytes;
 
 /// What a picture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PictureKind {
     Jpeg,
     Png,
     Gif,
 }
 
-const SIGNATURES: [(&[u8], Kind); 4] = [
-    (b"\xFF\xD8\xFF", Kind::Jpeg),
-    (b"\x89PNG\r\n\x1A\n", Kind::Png),
-    (b"GIF87a", Kind::Gif),
-    (b"GIF89a", Kind::Gif),
+const SIGNATURES: [(&[u8], PictureKind); 4] = [
+    (b"\xFF\xD8\xFF", PictureKind::Jpeg),
+    (b"\x89PNG\r\n\x1A\n", PictureKind::Png),
+    (b"GIF87a", PictureKind::Gif),
+    (b"GIF89a", PictureKind::Gif),
 ];
 
-impl Kind {
+impl PictureKind {
     const ALL: [Self; 3] = [Self::Jpeg, Self::Png, Self::Gif];
 
     /// What the content starts as. It is not decoded: clients upload files with little more than a signature.
@@ -58,7 +58,7 @@ pub(super) struct Picture {
     /// The form's field.
     pub(super) field: String,
     /// What it is.
-    pub(super) kind: Kind,
+    pub(super) kind: PictureKind,
     /// Its bytes.
     pub(super) content: Bytes,
     /// SHA-256 of the bytes, lower-case hex.
@@ -67,20 +67,20 @@ pub(super) struct Picture {
 
 #[cfg(test)]
 mod tests {
-    use super::Kind;
+    use super::PictureKind;
 
     #[test]
     fn pictures_are_known_by_their_first_bytes_alone() {
-        let known: [(&[u8], Kind); 5] = [
-            (b"\xFF\xD8\xFF", Kind::Jpeg),
-            (b"\xFF\xD8\xFF\xE0rest", Kind::Jpeg),
-            (b"\x89PNG\r\n\x1A\n", Kind::Png),
-            (b"GIF87a", Kind::Gif),
-            (b"GIF89a<script>", Kind::Gif),
+        let known: [(&[u8], PictureKind); 5] = [
+            (b"\xFF\xD8\xFF", PictureKind::Jpeg),
+            (b"\xFF\xD8\xFF\xE0rest", PictureKind::Jpeg),
+            (b"\x89PNG\r\n\x1A\n", PictureKind::Png),
+            (b"GIF87a", PictureKind::Gif),
+            (b"GIF89a<script>", PictureKind::Gif),
         ];
         for (content, kind) in known {
-            assert_eq!(Kind::of(content), Some(kind), "{content:?}");
-            assert_eq!(Kind::of_extension(kind.extension()), Some(kind));
+            assert_eq!(PictureKind::of(content), Some(kind), "{content:?}");
+            assert_eq!(PictureKind::of_extension(kind.extension()), Some(kind));
         }
         let others: [&[u8]; 7] = [
             b"",
@@ -92,8 +92,8 @@ mod tests {
             b"RIFF....WEBP",
         ];
         for content in others {
-            assert_eq!(Kind::of(content), None, "{content:?}");
+            assert_eq!(PictureKind::of(content), None, "{content:?}");
         }
-        assert_eq!(Kind::of_extension("svg"), None);
+        assert_eq!(PictureKind::of_extension("svg"), None);
     }
 }

@@ -135,7 +135,7 @@ impl Listener {
                     let (Some(stream), Some(slot)) = (next.take(), slot) else { continue };
                     let router = self.router.clone();
                     let (bounds, stop, seat) = (self.bounds, stop.clone(), silent.seat());
-                    let open = Open::new(self.open.clone());
+                    let open = OpenConnection::new(self.open.clone());
                     connections.spawn(async move {
                         connection((stream, seat), router, bounds, stop).await;
                         drop((open, slot));
@@ -152,25 +152,25 @@ impl Listener {
 }
 
 /// Counts as one connection for as long as it lives, however its task ends.
-struct Open(Gauge);
+struct OpenConnection(Gauge);
 
-impl Open {
+impl OpenConnection {
     fn new(gauge: Gauge) -> Self {
         gauge.increment(1.0);
         Self(gauge)
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
 }
 
-type Slot = tokio::sync::OwnedSemaphorePermit;
+type ConnectionSlot = tokio::sync::OwnedSemaphorePermit;
 
 /// A slot for a connection that waits for one; those that say nothing give way to it.
-async fn slot(slots: &Arc<Semaphore>, silent: &Silent) -> Option<Slot> {
+async fn slot(slots: &Arc<Semaphore>, silent: &Silent) -> Option<ConnectionSlot> {
     tokio::select! {
         biased;
         slot = Arc::clone(slots).acquire_owned() => slot.ok(),

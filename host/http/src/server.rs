@@ -20,7 +20,7 @@ use super::serve::{Bounds, ListenError, Listener, in_time};
 use super::token::Tokens;
 use super::uploads::{Uploads, UploadsError};
 use super::{Requests, correlation, cors, health};
-use crate::files::Held;
+use crate::files::HeldFiles;
 use sandman_config::Config;
 use sandman_core::lanes::HandlerIx;
 use sandman_engine::health::HealthView;
@@ -54,7 +54,7 @@ pub struct HttpServer {
     routes: LiveRoutes,
     running: Arc<Semaphore>,
     drain_time: Duration,
-    held: Arc<Held>,
+    held: Arc<HeldFiles>,
 }
 
 impl HttpServer {
@@ -70,7 +70,7 @@ impl HttpServer {
     ) -> Result<Self, HttpError> {
         let http = &config.http;
         let running = Arc::new(Semaphore::new(usize::try_from(RUNNING).unwrap_or(usize::MAX)));
-        let held = Arc::new(Held::default());
+        let held = Arc::new(HeldFiles::default());
         let all = Routes::new(config, &position(config), meters);
         let routes = Arc::new(ArcSwap::from_pointee(all));
         let edge = Edge {
@@ -105,7 +105,7 @@ impl HttpServer {
     }
 
     /// The files of requests under way, which must not be removed.
-    pub fn held(&self) -> Arc<Held> {
+    pub fn held(&self) -> Arc<HeldFiles> {
         Arc::clone(&self.held)
     }
 

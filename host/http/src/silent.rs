@@ -22,11 +22,11 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// The silent connections of a listener.
 #[derive(Debug, Default)]
-pub(super) struct Silent(Mutex<Order>);
+pub(super) struct Silent(Mutex<SilenceOrder>);
 
 /// In the order in which they fell silent; a number is never given twice.
 #[derive(Debug, Default)]
-struct Order {
+struct SilenceOrder {
     last: u64,
     all: BTreeMap<u64, (Instant, Arc<Notify>)>,
 }
@@ -42,12 +42,12 @@ pub(super) struct Seat {
 
 /// A request under way, from its last header to the last byte of its answer.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Seat>);
+pub(super) struct ActiveRequest(Arc<Seat>);
 
 /// An answer's body, which keeps the request under way.
-struct Answer {
+struct TrackedBody {
     body: Body,
-    _busy: Busy,
+    _busy: ActiveRequest,
 }
 
 impl Silent {
@@ -84,10 +84,10 @@ impl Silent {
 
 impl Seat {
     /// A request begins.
-    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+    pub(super) fn busy(self: &Arc<Self>) -> ActiveRequest {
         let number = self.number.swap(0, Ordering::Relaxed);
         self.all.0.lock().all.remove(&number);
-        Busy(Arc::clone(self))
+        ActiveRequest(Arc::clone(self))
     }
 
     /// Returns when it is silent and must go.
@@ -115,20 +115,20 @@ impl Drop for Seat {
     }
 }
 
-impl Busy {
+impl ActiveRequest {
     /// Goes on until the body has been handed over.
     pub(super) fn until_sent(self, body: Body) -> Body {
-        Body::new(Answer { body, _busy: self })
+        Body::new(TrackedBody { body, _busy: self })
     }
 }
 
-impl Drop for Busy {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.0.falls_silent();
     }
 }
 
-impl HttpBody for Answer {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -14,9 +14,9 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::parameters::entries;
-use super::picture::{Kind, Picture};
+use super::picture::{Picture, PictureKind};
 use super::refusal::HttpRefusal;
-use crate::files::Held;
+use crate::files::HeldFiles;
 use sandman_core::outcome::UploadedFile;
 use sandman_engine::clock;
 
@@ -39,12 +39,12 @@ pub struct UploadsError {
 #[derive(Debug)]
 pub(super) struct Uploads {
     store: LocalFileSystem,
-    held: Arc<Held>,
+    held: Arc<HeldFiles>,
 }
 
 /// A picture that is stored, and known to nobody yet.
 #[derive(Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredPicture {
     /// The picture as guests see it.
     pub(super) file: UploadedFile,
     location: Location,
@@ -52,7 +52,7 @@ pub(super) struct Stored {
 
 impl Uploads {
     /// Opens the folder, and makes it if it is not there.
-    pub(super) fn open(folder: &Path, held: Arc<Held>) -> Result<Self, UploadsError> {
+    pub(super) fn open(folder: &Path, held: Arc<HeldFiles>) -> Result<Self, UploadsError> {
         let fail = |reason: String| UploadsError {
             folder: folder.to_owned(),
             reason,
@@ -65,7 +65,7 @@ impl Uploads {
     }
 
     /// Stores the picture under a name that nobody can guess. It is held until [`release`](Self::release).
-    pub(super) async fn put(&self, picture: Picture) -> Result<Stored, HttpRefusal> {
+    pub(super) async fn put(&self, picture: Picture) -> Result<StoredPicture, HttpRefusal> {
         let Picture {
             field,
             kind,
@@ -89,7 +89,7 @@ impl Uploads {
             size: size.try_into().unwrap_or(u64::MAX),
             digest,
         };
-        Ok(Stored { file, location })
+        Ok(StoredPicture { file, location })
     }
 
     /// Removes what no state names.
@@ -136,14 +136,14 @@ impl Uploads {
     }
 }
 
-impl Stored {
+impl StoredPicture {
     /// Where it is, to remove it.
     pub(super) fn location(&self) -> Location {
         self.location.clone()
     }
 }
 
-fn content(kind: Kind, found: GetResult) -> Response {
+fn content(kind: PictureKind, found: GetResult) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind.media_type())),
         (header::CONTENT_LENGTH, HeaderValue::from(found.meta.size)),
@@ -153,7 +153,7 @@ fn content(kind: Kind, found: GetResult) -> Response {
 }
 
 /// The kind of the file, if the path is one that we make ourselves: any other is never looked up.
-pub(super) fn kind_of(path: &str) -> Option<Kind> {
+pub(super) fn kind_of(path: &str) -> Option<PictureKind> {
     let (folder, name) = path.split_once('/')?;
     let (stem, extension) = name.split_once('.')?;
     let plain = |part: &str| {
@@ -162,7 +162,7 @@ pub(super) fn kind_of(path: &str) -> Option<Kind> {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
-    (plain(folder) && plain(stem)).then(|| Kind::of_extension(extension))?
+    (plain(folder) && plain(stem)).then(|| PictureKind::of_extension(extension))?
 }
 
 /// Names never change what they name, so the name is the tag.
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn only_paths_of_our_own_making_are_looked_up() {
-        assert_eq!(kind_of("avatars/avatar-1765535400000-0af3.png"), Some(Kind::Png));
+        assert_eq!(kind_of("avatars/avatar-1765535400000-0af3.png"), Some(PictureKind::Png));
         for path in [
             "",
             "avatars",

@@ -9,7 +9,7 @@ use sandman_core::event::{TopicId, TopicPartition};
 
 /// What a consumer knows of one of its partitions.
 #[derive(Clone, Debug)]
-pub(super) struct Slot {
+pub(super) struct PartitionSlot {
     pub(super) partition: TopicPartition,
     /// Where reading started.
     pub(super) start: Start,
@@ -25,7 +25,7 @@ pub(super) struct Slot {
 /// The partitions that a consumer has. A record of any other is a late one and is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Assignment {
-    slots: Vec<Slot>,
+    slots: Vec<PartitionSlot>,
 }
 
 impl Assignment {
@@ -35,7 +35,7 @@ impl Assignment {
             Start::Beginning => 0,
             Start::At(offset) => offset,
         };
-        self.slots.push(Slot {
+        self.slots.push(PartitionSlot {
             partition,
             start,
             next,
@@ -46,26 +46,27 @@ impl Assignment {
     }
 
     /// What was known of the partition, if it was there.
-    pub(super) fn remove(&mut self, partition: &TopicPartition) -> Option<Slot> {
+    pub(super) fn remove(&mut self, partition: &TopicPartition) -> Option<PartitionSlot> {
         let at = self.slots.iter().position(|slot| slot.partition == *partition)?;
         Some(self.slots.remove(at))
     }
 
-    pub(super) fn find(&mut self, topic: &str, partition: i32) -> Option<&mut Slot> {
+    pub(super) fn find(&mut self, topic: &str, partition: i32) -> Option<&mut PartitionSlot> {
         // A handler has few partitions, and the number is compared first: cheaper than hashing a topic's name.
         self.slots
             .iter_mut()
             .find(|slot| slot.partition.partition == partition && &*slot.partition.topic == topic)
     }
 
-    pub(super) fn slots(&mut self) -> impl Iterator<Item = &mut Slot> {
+    pub(super) fn slots(&mut self) -> impl Iterator<Item = &mut PartitionSlot> {
         self.slots.iter_mut()
     }
 
     /// The topic's name stands for this one now. Says whether partitions of another one were taken under it.
     pub(super) fn named(&mut self, topic: &str, id: &TopicId) -> bool {
-        let of_another =
-            |slot: &Slot| &*slot.partition.topic == topic && slot.topic.as_ref().is_some_and(|taken| taken != id);
+        let of_another = |slot: &PartitionSlot| {
+            &*slot.partition.topic == topic && slot.topic.as_ref().is_some_and(|taken| taken != id)
+        };
         let mut any = false;
         for slot in self.slots.iter_mut().filter(|slot| of_another(slot)) {
             slot.stale = true;
@@ -86,9 +87,9 @@ impl Assignment {
 
 /// The topics of a subscription, each name held once.
 #[derive(Debug)]
-pub(super) struct Topics(Vec<Arc<str>>);
+pub(super) struct SubscribedTopics(Vec<Arc<str>>);
 
-impl Topics {
+impl SubscribedTopics {
     pub(super) fn new(topics: &[Arc<str>]) -> Self {
         Self(topics.to_vec())
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-use super::assignment::{Assignment, Topics};
+use super::assignment::{Assignment, SubscribedTopics};
 use super::client::Monitor;
 use super::consume_error::ConsumeError;
 use super::doubt::Doubts;
@@ -177,7 +177,7 @@ impl Making {
         let member = Member {
             monitor: Monitor::new(self.health.client(&format!("consumer of {}", self.handler))),
             intake: Arc::clone(&self.intake),
-            topics: Topics::new(&self.topics),
+            topics: SubscribedTopics::new(&self.topics),
             assignment: Mutex::new(Assignment::default()),
             fault: Mutex::new(None),
             last_reason: Mutex::default(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-use super::assignment::Slot;
+use super::assignment::PartitionSlot;
 use super::consume_error::ConsumeError;
 use super::health::KafkaHealth;
 use super::probe::{Probe, Trouble};
@@ -151,7 +151,7 @@ fn unreadable(trouble: &Trouble) -> ConsumeError {
 fn survey(consumer: &BaseConsumer<Member>, settings: &KafkaSettings, reason: &str) -> Vec<Trouble> {
     let deadline = Deadline::after(SURVEY);
     let mut troubles = topics(consumer, deadline);
-    let mut slots: Vec<Slot> = consumer
+    let mut slots: Vec<PartitionSlot> = consumer
         .context()
         .assignment
         .lock()
@@ -159,7 +159,7 @@ fn survey(consumer: &BaseConsumer<Member>, settings: &KafkaSettings, reason: &st
         .map(|slot| slot.clone())
         .collect();
     slots.retain(|slot| !slot.stale);
-    let named = |slot: &Slot| {
+    let named = |slot: &PartitionSlot| {
         reason
             .split(|c: char| !c.is_ascii_digit())
             .any(|word| word == slot.next.to_string())

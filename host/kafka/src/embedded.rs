@@ -30,13 +30,13 @@ pub enum EmbeddedError {
 const BROKER: i32 = 1;
 
 type Cluster<'a> = MockCluster<'a, DefaultProducerContext>;
-type Order = Box<dyn FnOnce(&Cluster<'_>) + Send>;
+type ClusterCall = Box<dyn FnOnce(&Cluster<'_>) + Send>;
 
 /// A cluster of one broker on a loopback port; gone when dropped. For development only.
 pub struct EmbeddedBroker {
     brokers: String,
     /// Closing it ends the thread that the cluster lives on.
-    orders: Option<mpsc::Sender<Order>>,
+    orders: Option<mpsc::Sender<ClusterCall>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -46,7 +46,7 @@ impl EmbeddedBroker {
     /// # Errors
     /// [`EmbeddedError`]
     pub fn start(topics: &[TopicSpec]) -> Result<Self, EmbeddedError> {
-        let (orders, inbox) = mpsc::channel::<Order>();
+        let (orders, inbox) = mpsc::channel::<ClusterCall>();
         let (started, starting) = mpsc::channel();
         let topics = topics.to_vec();
         // The cluster cannot move between threads, so it gets one of its own.
@@ -92,7 +92,7 @@ impl EmbeddedBroker {
     /// Does something to the cluster: stops its broker, injects an error. Returns when it is done.
     pub(super) fn order(&self, order: impl FnOnce(&Cluster<'_>) + Send + 'static) {
         let (done, waiting) = mpsc::channel::<()>();
-        let order: Order = Box::new(move |cluster| {
+        let order: ClusterCall = Box::new(move |cluster| {
             order(cluster);
             drop(done);
         });
@@ -125,7 +125,7 @@ impl Drop for EmbeddedBroker {
 fn live(
     topics: &[TopicSpec],
     started: &mpsc::Sender<Result<String, KafkaError>>,
-    inbox: &mpsc::Receiver<Order>,
+    inbox: &mpsc::Receiver<ClusterCall>,
 ) -> Result<(), KafkaError> {
     let mut config = ClientConfig::new();
     config.set("test.mock.num.brokers", "1");

@@ -16,7 +16,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::util::Timeout;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
-use super::assignment::{Assignment, Slot, Topics, list, offset};
+use super::assignment::{Assignment, PartitionSlot, SubscribedTopics, list, offset};
 use super::client::Monitor;
 use super::consume_error::ConsumeError;
 use super::identity::{changed_id, topic_ids};
@@ -35,7 +35,7 @@ pub(super) const DESCRIBE: Duration = Duration::from_secs(5);
 pub(super) struct Member {
     pub(super) monitor: Monitor,
     pub(super) intake: Arc<dyn Intake>,
-    pub(super) topics: Topics,
+    pub(super) topics: SubscribedTopics,
     pub(super) assignment: Mutex<Assignment>,
     /// Why the consumer must end; the loop looks after each poll.
     pub(super) fault: Mutex<Option<ConsumeError>>,
@@ -178,7 +178,7 @@ impl Member {
         partitions: &[TopicPartition],
         deadline: Deadline,
     ) -> Result<Vec<NamedTopic>, NotTaken> {
-        let names = Topics::of(partitions);
+        let names = SubscribedTopics::of(partitions);
         let asked: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let answer = match self.embedded {
             true => Ok(vec![None; names.len()]),
@@ -269,7 +269,7 @@ impl Member {
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, revoked: &mut TopicPartitionList) {
-        let slots: Vec<Slot> = {
+        let slots: Vec<PartitionSlot> = {
             let mut assignment = self.assignment.lock();
             // From here on no late record of them is handed over.
             let names = self.topics.partitions(revoked);
@@ -301,7 +301,7 @@ impl Member {
 
     /// Tells the group how far the partitions are, without waiting. Only lag tools and foreign members look at it, so a
     /// failure is no more than a log line.
-    pub(super) fn tell_group(&self, consumer: &BaseConsumer<Self>, slots: &[Slot]) {
+    pub(super) fn tell_group(&self, consumer: &BaseConsumer<Self>, slots: &[PartitionSlot]) {
         let mut offsets = TopicPartitionList::new();
         for (partition, offset) in self.intake.offsets() {
             let slot = slots.iter().find(|slot| slot.partition == partition && !slot.stale);

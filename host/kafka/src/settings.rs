@@ -26,7 +26,7 @@ pub struct KafkaSettings {
 }
 
 /// A login at the cluster.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Sasl {
     /// How the password is proven.
     pub mechanism: SaslMechanism,
@@ -54,7 +54,8 @@ pub enum SaslMechanism {
 }
 
 impl SaslMechanism {
-    fn name(self) -> &'static str {
+    /// The name in Kafka's protocol.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
             Self::ScramSha256 => "SCRAM-SHA-256",
@@ -125,7 +126,7 @@ impl KafkaSettings {
         config.set("security.protocol", self.protocol());
         if let Some(sasl) = &self.sasl {
             config
-                .set("sasl.mechanism", sasl.mechanism.name())
+                .set("sasl.mechanism", sasl.mechanism.as_str())
                 .set("sasl.username", &sasl.username)
                 .set("sasl.password", &sasl.password);
         }

@@ -8,11 +8,11 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Statistics {
     #[serde(default)]
-    brokers: HashMap<String, Broker>,
+    brokers: HashMap<String, BrokerStatistics>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Broker {
+struct BrokerStatistics {
     state: String,
 }
 

@@ -40,7 +40,7 @@ pub fn ensure_topics(
         .admin()
         .create_with_context(Monitor::new(health.transient("topics")))
         .map_err(|error| TopicsError::Settings(error.to_string()))?;
-    let work = Work {
+    let work = TopicsWork {
         admin: &admin,
         brokers: &settings.brokers,
         deadline: Deadline::after(patience),
@@ -54,7 +54,7 @@ pub fn ensure_topics(
 pub(super) fn largest_record(settings: &KafkaSettings, topic: &str, health: &Arc<KafkaHealth>) -> Option<usize> {
     let context = Monitor::new(health.transient("topics"));
     let admin: AdminClient<Monitor> = settings.admin().create_with_context(context).ok()?;
-    let work = Work {
+    let work = TopicsWork {
         admin: &admin,
         brokers: &settings.brokers,
         deadline: Deadline::after(CONFIG),
@@ -68,13 +68,13 @@ pub(super) fn largest_record(settings: &KafkaSettings, topic: &str, health: &Arc
     largest
 }
 
-struct Work<'a> {
+struct TopicsWork<'a> {
     admin: &'a AdminClient<Monitor>,
     brokers: &'a str,
     deadline: Deadline,
 }
 
-impl Work<'_> {
+impl TopicsWork<'_> {
     fn ensure(&self, topics: &[TopicSpec]) -> Result<Vec<String>, TopicsError> {
         let known = self.known()?;
         let (there, missing): (Vec<_>, Vec<_>) = topics.iter().partition(|topic| known.contains_key(&topic.name));

@@ -66,10 +66,10 @@ fn unreadable(settings: &KafkaSettings, option: &'static str) -> Option<RefusedC
 
 fn made(settings: &KafkaSettings) -> Vec<String> {
     let tried = [
-        tried::<BaseConsumer<Silent>>(settings.consumer("sandman-check", "sandman-check")),
-        tried::<BaseConsumer<Silent>>(settings.reader()),
-        tried::<BaseProducer<Silent>>(settings.producer("sandman-check")),
-        tried::<AdminClient<Silent>>(settings.admin()),
+        tried::<BaseConsumer<SilentContext>>(settings.consumer("sandman-check", "sandman-check")),
+        tried::<BaseConsumer<SilentContext>>(settings.reader()),
+        tried::<BaseProducer<SilentContext>>(settings.producer("sandman-check")),
+        tried::<AdminClient<SilentContext>>(settings.admin()),
     ];
     let mut refused: Vec<_> = tried.into_iter().filter_map(Result::err).collect();
     refused.sort_unstable();
@@ -77,9 +77,9 @@ fn made(settings: &KafkaSettings) -> Vec<String> {
     refused
 }
 
-fn tried<C: FromClientConfigAndContext<Silent>>(mut config: ClientConfig) -> Result<(), String> {
+fn tried<C: FromClientConfigAndContext<SilentContext>>(mut config: ClientConfig) -> Result<(), String> {
     config.remove("bootstrap.servers");
-    match config.create_with_context::<Silent, C>(Silent) {
+    match config.create_with_context::<SilentContext, C>(SilentContext) {
         Ok(_) => Ok(()),
         Err(KafkaError::ClientCreation(reason)) => Err(printable::line(&reason, printable::LONGEST).into_owned()),
         Err(error) => Err(printable::line(&error.to_string(), printable::LONGEST).into_owned()),
@@ -87,17 +87,17 @@ fn tried<C: FromClientConfigAndContext<Silent>>(mut config: ClientConfig) -> Res
 }
 
 /// Says nothing: a client without brokers complains of that.
-struct Silent;
+struct SilentContext;
 
-impl ClientContext for Silent {
+impl ClientContext for SilentContext {
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
 
     fn error(&self, _: KafkaError, _: &str) {}
 }
 
-impl ConsumerContext for Silent {}
+impl ConsumerContext for SilentContext {}
 
-impl ProducerContext for Silent {
+impl ProducerContext for SilentContext {
     type DeliveryOpaque = ();
 
     fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}

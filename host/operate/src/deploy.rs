@@ -37,7 +37,7 @@ use run::Run;
 pub use busy::Slot;
 pub use offline::Offline;
 pub use report::{Done, Passed, Report, Stage};
-pub use start::{Ready, registry};
+pub use start::{ReadyHandler, registry};
 
 /// Who it is in the history where the host itself acts.
 pub const HOST: &str = "sandman";

@@ -15,7 +15,7 @@ use sandman_core::version::Version;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::purity::{self, Impure};
-use sandman_sandbox::{CompileBounds, Compiler, Label, LoadError, Sandbox, SandboxOptions, SandboxedGuest, Step};
+use sandman_sandbox::{CompileBounds, Compiler, Label, LoadError, LoadStep, Sandbox, SandboxOptions, SandboxedGuest};
 
 /// Why a component cannot serve a handler.
 #[derive(Debug, Error)]
@@ -104,7 +104,7 @@ impl Loader<'_> {
         &self,
         handler: &HandlerConfig,
         (number, component): (u64, &[u8]),
-        passed: &mut dyn FnMut(Step),
+        passed: &mut dyn FnMut(LoadStep),
     ) -> Result<Version, CandidateError> {
         let guest = guest(self.sandbox, handler, (number, component), passed)?;
         // What it logs there is nobody's news.
@@ -167,7 +167,7 @@ fn guest(
     sandbox: &Arc<Sandbox>,
     handler: &HandlerConfig,
     (number, component): (u64, &[u8]),
-    passed: &mut dyn FnMut(Step),
+    passed: &mut dyn FnMut(LoadStep),
 ) -> Result<SandboxedGuest, LoadError> {
     let label = Label {
         handler: Arc::clone(&handler.name),

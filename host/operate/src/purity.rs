@@ -37,10 +37,10 @@ struct Sample {
     event_type: String,
     version: String,
     payload: String,
-    route: Option<Route>,
+    route: Option<TriedRoute>,
 }
 
-struct Route {
+struct TriedRoute {
     method: String,
     path: String,
     params: Vec<(String, String)>,
@@ -113,7 +113,7 @@ impl Sample {
                 metadata: None,
                 payload: &self.payload,
             }),
-            Some(Route { method, path, params }) => Trigger::Request(RequestView {
+            Some(TriedRoute { method, path, params }) => Trigger::Request(RequestView {
                 key: "key",
                 method,
                 route: path,
@@ -155,7 +155,7 @@ fn samples(contract: &Contract) -> Vec<Sample> {
         event_type: String::new(),
         version: String::new(),
         payload: String::new(),
-        route: Some(Route {
+        route: Some(TriedRoute {
             method: route.method.clone(),
             path: route.path.clone(),
             params: parameters(&route.path),

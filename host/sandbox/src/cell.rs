@@ -9,7 +9,7 @@ use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
 use super::bindings::EventHandler;
 use super::cpu::thread_cpu;
 use super::error::{Label, Panic};
-use super::limiter::Bounds;
+use super::limiter::MemoryLimiter;
 use super::ticker::TICK;
 use sandman_core::limits::Limits;
 
@@ -17,12 +17,12 @@ use sandman_core::limits::Limits;
 const TRANSFER_SLACK: usize = 64 << 10;
 
 /// What is the same for all stores of a guest.
-pub(super) struct Terms {
+pub(super) struct GuestTerms {
     pub(super) label: Label,
     pub(super) limits: Limits,
 }
 
-impl Terms {
+impl GuestTerms {
     /// How many bytes a guest may hand over in one call: its output twice, since lists count beside their texts.
     pub(super) fn transfer(&self) -> usize {
         let largest = self.limits.output.saturating_mul(2).max(self.limits.log);
@@ -34,8 +34,8 @@ impl Terms {
 
 /// The data of a store.
 pub(super) struct Cell {
-    terms: Arc<Terms>,
-    pub(super) bounds: Bounds,
+    terms: Arc<GuestTerms>,
+    pub(super) bounds: MemoryLimiter,
     /// Bytes of log text that this invocation may still write.
     pub(super) log_left: usize,
     /// Whether something of this invocation's log was cut, after which nothing more is written.
@@ -52,9 +52,9 @@ pub(super) struct Cell {
 pub(super) struct OutOfTime;
 
 impl Cell {
-    fn new(terms: Arc<Terms>) -> Self {
+    fn new(terms: Arc<GuestTerms>) -> Self {
         Self {
-            bounds: Bounds::new(&terms.limits),
+            bounds: MemoryLimiter::new(&terms.limits),
             log_left: 0,
             log_cut: false,
             panic: None,
@@ -94,7 +94,7 @@ impl Cell {
 }
 
 /// A store, ready for the first invocation.
-pub(super) fn store(engine: &Engine, terms: &Arc<Terms>) -> Store<Cell> {
+pub(super) fn store(engine: &Engine, terms: &Arc<GuestTerms>) -> Store<Cell> {
     let mut store = Store::new(engine, Cell::new(Arc::clone(terms)));
     store.limiter(|cell| &mut cell.bounds);
     store.set_hostcall_fuel(terms.transfer());
@@ -115,7 +115,7 @@ pub(super) fn begin(store: &mut Store<Cell>) {
 }
 
 /// An instance in its store. After a trap both are thrown away: a trap poisons the whole store.
-pub(super) struct Live {
+pub(super) struct LiveInstance {
     pub(super) store: Store<Cell>,
     pub(super) handler: EventHandler,
 }

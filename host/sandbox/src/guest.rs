@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::Sandbox;
 use super::bindings::EventHandlerPre;
-use super::cell::{Cell as Held, Live, Terms};
+use super::cell::{Cell as Held, GuestTerms, LiveInstance};
 use super::error::{InvokeError, Label};
 use sandman_core::contract::Contract;
 use sandman_core::outcome::{Context, Failure, Fault, Guest, Outcome, Trigger};
@@ -23,7 +23,7 @@ thread_local! {
 /// A component, compiled, checked and ready to be called from any thread.
 pub struct SandboxedGuest {
     pub(super) sandbox: Arc<Sandbox>,
-    pub(super) terms: Arc<Terms>,
+    pub(super) terms: Arc<GuestTerms>,
     pub(super) prepared: EventHandlerPre<Held>,
     pub(super) pool: Pool,
     pub(super) digest: String,
@@ -36,7 +36,7 @@ pub(super) enum Pool {
     /// A new one, thrown away after the call.
     Fresh,
     /// One that an earlier call has left; the last left is the first taken, since its memory is warm.
-    Reused(Mutex<Vec<Live>>),
+    Reused(Mutex<Vec<LiveInstance>>),
 }
 
 impl SandboxedGuest {

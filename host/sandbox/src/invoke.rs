@@ -3,7 +3,7 @@
 use wasmtime::{Store, Trap};
 
 use super::bindings::sandman::handler::event_types as wit;
-use super::cell::{Cell, Live, OutOfTime, begin, store};
+use super::cell::{Cell, LiveInstance, OutOfTime, begin, store};
 use super::check::{OutcomeFault, check};
 use super::convert;
 use super::error::{Bound, InvokeError};
@@ -56,7 +56,7 @@ impl SandboxedGuest {
     }
 
     /// Asks an instance what it is.
-    pub(super) fn describe(&self, mut live: Live) -> Result<Contract, InvokeError> {
+    pub(super) fn describe(&self, mut live: LiveInstance) -> Result<Contract, InvokeError> {
         let _running = self.sandbox.ticker.running();
         let handler = live.handler.sandman_handler_handler();
         match handler.call_describe(&mut live.store) {
@@ -75,12 +75,12 @@ impl SandboxedGuest {
     }
 
     /// The first instance, which shows whether there can be any.
-    pub(super) fn first(&self) -> Result<Live, InvokeError> {
+    pub(super) fn first(&self) -> Result<LiveInstance, InvokeError> {
         let _running = self.sandbox.ticker.running();
         self.fresh()
     }
 
-    fn take(&self) -> Result<Live, InvokeError> {
+    fn take(&self) -> Result<LiveInstance, InvokeError> {
         if let Pool::Reused(idle) = &self.pool
             && let Some(mut live) = idle.lock().pop()
         {
@@ -92,10 +92,10 @@ impl SandboxedGuest {
     }
 
     /// A new instance. May run code of the guest: whoever calls it says that a guest runs.
-    fn fresh(&self) -> Result<Live, InvokeError> {
+    fn fresh(&self) -> Result<LiveInstance, InvokeError> {
         let mut store = store(&self.sandbox.engine, &self.terms);
         let fault = match self.prepared.instantiate(&mut store) {
-            Ok(handler) => return Ok(Live { store, handler }),
+            Ok(handler) => return Ok(LiveInstance { store, handler }),
             Err(fault) => fault,
         };
         match self.explain(&fault, &mut store) {
@@ -108,7 +108,7 @@ impl SandboxedGuest {
     }
 
     /// Keeps an instance that returned normally for the next call, if this guest's instances are reused.
-    fn give_back(&self, live: Live) {
+    fn give_back(&self, live: LiveInstance) {
         if let Pool::Reused(idle) = &self.pool
             && self.sandbox.idle_kept()
         {
@@ -166,7 +166,7 @@ fn code(trap: Trap) -> TrapKind {
 }
 
 fn call(
-    live: &mut Live,
+    live: &mut LiveInstance,
     trigger: wit::Trigger<'_>,
     state: Option<&str>,
     context: wit::Context<'_>,

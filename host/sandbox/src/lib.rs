@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use wasmtime::Engine;
 
-use cell::Terms;
+use cell::GuestTerms;
 use compiled::Compiled;
 use guest::Pool;
 use sandman_core::contract::Contract;
@@ -139,15 +139,15 @@ impl Sandbox {
         self: &Arc<Self>,
         (label, limits, instances): (Label, Limits, Instances),
         wasm: &[u8],
-        passed: &mut dyn FnMut(Step),
+        passed: &mut dyn FnMut(LoadStep),
     ) -> Result<SandboxedGuest, LoadError> {
         load::look(self, (&label, limits.component), wasm)?;
-        passed(Step::Inspected);
+        passed(LoadStep::Inspected);
         let digest = digest(wasm);
         let (component, kept) = load::component(self, &label, (wasm, &digest))?;
-        let terms = Terms { label, limits };
+        let terms = GuestTerms { label, limits };
         let prepared = load::prepare(self, &terms, &component)?;
-        passed(Step::Compiled { kept });
+        passed(LoadStep::Compiled { kept });
         let mut guest = SandboxedGuest {
             sandbox: Arc::clone(self),
             terms: Arc::new(terms),
@@ -165,9 +165,9 @@ impl Sandbox {
             InvokeError::NoInstance { label, reason } => LoadError::Unfit { label, reason },
             fault => LoadError::Instantiate(fault),
         })?;
-        passed(Step::Instantiated);
+        passed(LoadStep::Instantiated);
         guest.contract = guest.describe(live).map_err(LoadError::Describe)?;
-        passed(Step::Described);
+        passed(LoadStep::Described);
         Ok(guest)
     }
 
@@ -207,7 +207,7 @@ impl Sandbox {
 
 /// A step of loading a component, done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum LoadStep {
     /// It imports and exports what a handler does.
     Inspected,
     /// It is machine code, and fits the contract's types.

@@ -6,14 +6,14 @@ use sandman_core::limits::{ComponentParts, Limits};
 
 /// Counts the linear memories of a store, all together. wasmtime's own `StoreLimits` bounds each by itself only.
 #[derive(Debug)]
-pub(super) struct Bounds {
+pub(super) struct MemoryLimiter {
     memory: u64,
     limit: u64,
     parts: ComponentParts,
     refused: bool,
 }
 
-impl Bounds {
+impl MemoryLimiter {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             memory: 0,
@@ -34,7 +34,7 @@ impl Bounds {
     }
 }
 
-impl ResourceLimiter for Bounds {
+impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
         let total = self.memory.saturating_add(more);
@@ -74,12 +74,12 @@ fn count(bound: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bounds, Limits};
+    use super::{Limits, MemoryLimiter};
     use wasmtime::ResourceLimiter;
 
     #[test]
     fn memories_are_bounded_together() {
-        let mut bounds = Bounds::new(&Limits {
+        let mut bounds = MemoryLimiter::new(&Limits {
             memory: 100,
             ..Limits::default()
         });

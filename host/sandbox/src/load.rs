@@ -4,7 +4,7 @@ use tracing::{debug, info, warn};
 use wasmtime::component::{Component, Linker};
 
 use super::bindings::EventHandlerPre;
-use super::cell::{Cell, Terms};
+use super::cell::{Cell, GuestTerms};
 use super::compiled::Unusable;
 use super::compiler::{self, Compiler};
 use super::error::{Label, LoadError};
@@ -83,7 +83,7 @@ fn here(sandbox: &Sandbox, label: &Label, (wasm, digest): (&[u8], &str)) -> Resu
 /// Everything that can be resolved before an instance is made.
 pub(super) fn prepare(
     sandbox: &Sandbox,
-    terms: &Terms,
+    terms: &GuestTerms,
     component: &Component,
 ) -> Result<EventHandlerPre<Cell>, LoadError> {
     let unfit = |fault: wasmtime::Error| LoadError::Unfit {

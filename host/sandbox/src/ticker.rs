@@ -15,7 +15,7 @@ pub(super) const TICK: Duration = Duration::from_millis(1);
 const LINGER: u32 = 50;
 
 #[derive(Default)]
-struct Shared {
+struct TickerState {
     running: AtomicUsize,
     asleep: AtomicBool,
     stop: AtomicBool,
@@ -23,14 +23,14 @@ struct Shared {
 
 /// The thread that ticks; ends when dropped.
 pub(super) struct Ticker {
-    shared: Arc<Shared>,
+    shared: Arc<TickerState>,
     thread: Thread,
     join: Option<JoinHandle<()>>,
 }
 
 impl Ticker {
     pub(super) fn start(engine: Engine) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(TickerState::default());
         let join = thread::Builder::new().name("sandman-epochs".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || tick(&shared, &engine)
@@ -43,13 +43,13 @@ impl Ticker {
     }
 
     /// A guest runs for as long as the answer lives.
-    pub(super) fn running(&self) -> Running<'_> {
+    pub(super) fn running(&self) -> RunningGuest<'_> {
         // Sequentially consistent with the thread's store and load: one of the two sees the other.
         self.shared.running.fetch_add(1, Ordering::SeqCst);
         if self.shared.asleep.load(Ordering::SeqCst) {
             self.thread.unpark();
         }
-        Running(&self.shared.running)
+        RunningGuest(&self.shared.running)
     }
 }
 
@@ -65,15 +65,15 @@ impl Drop for Ticker {
 }
 
 /// Says that a guest runs.
-pub(super) struct Running<'a>(&'a AtomicUsize);
+pub(super) struct RunningGuest<'a>(&'a AtomicUsize);
 
-impl Drop for Running<'_> {
+impl Drop for RunningGuest<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-fn tick(shared: &Shared, engine: &Engine) {
+fn tick(shared: &TickerState, engine: &Engine) {
     let mut idle = 0;
     while !shared.stop.load(Ordering::SeqCst) {
         thread::park_timeout(TICK);

@@ -23,12 +23,12 @@ use anyhow::{Result, bail};
 use sandman_engine::clock;
 use sandman_kafka::Announcer;
 
-use check::{Seen, check, versions};
+use check::{SeenEvent, check, versions};
 use commands::{Said, ask};
-use events::Events;
+use events::EventCollector;
 use scene::Scene;
-use story::{Story, took};
-use users::{Client, Done, Request};
+use story::{DemoStory, took};
+use users::{ClientTotals, DemoClient, Request};
 
 /// Clients that send requests at the same time.
 const CLIENTS: usize = 6;
@@ -52,7 +52,7 @@ pub enum Plant {
 
 /// How the demo is played.
 #[derive(Debug)]
-pub struct Options {
+pub struct DemoOptions {
     /// The checkout whose guests are built.
     pub repository: PathBuf,
     /// Stay up at the end, until told to stop.
@@ -74,14 +74,14 @@ struct Times {
 ///
 /// # Errors
 /// If a part of it could not be played.
-pub fn demo(options: &Options) -> Result<bool> {
-    let story = Story::begin("Sandman: DreamScape's user service, with everything it needs in this one program");
+pub fn demo(options: &DemoOptions) -> Result<bool> {
+    let story = DemoStory::begin("Sandman: DreamScape's user service, with everything it needs in this one program");
     let scene = Scene::build(&options.repository, &story, &options.interrupted)?;
-    let events = Events::follow(&scene.kafka)?;
+    let events = EventCollector::follow(&scene.kafka)?;
     let kafka = Arc::new(Announcer::open(&scene.kafka)?);
     let stop = Arc::new(AtomicBool::new(false));
     let clients = (0..CLIENTS).map(|number| {
-        let client = Client::new(number, &scene.host.http, &scene.secret, &kafka);
+        let client = DemoClient::new(number, &scene.host.http, &scene.secret, &kafka);
         let stop = Arc::clone(&stop);
         std::thread::spawn(move || client.run(&stop))
     });
@@ -92,7 +92,7 @@ pub fn demo(options: &Options) -> Result<bool> {
     );
     let played = play(&scene, &story, options);
     stop.store(true, Ordering::Relaxed);
-    let mut done = Done::default();
+    let mut done = ClientTotals::default();
     for client in clients {
         if let Ok(theirs) = client.join() {
             done.add(theirs);
@@ -123,7 +123,7 @@ pub fn demo(options: &Options) -> Result<bool> {
 }
 
 /// What happens while the traffic flows.
-fn play(scene: &Scene, story: &Story, options: &Options) -> Result<Times> {
+fn play(scene: &Scene, story: &DemoStory, options: &DemoOptions) -> Result<Times> {
     let wait = |time| wait(time, &options.interrupted);
     wait(PART)?;
     let swap = Instant::now();
@@ -200,7 +200,7 @@ fn first_reason(refusal: &str) -> String {
 }
 
 /// The screen at the end.
-fn summary(story: &Story, done: &Done, seen: &[Seen], times: &Times) {
+fn summary(story: &DemoStory, done: &ClientTotals, seen: &[SeenEvent], times: &Times) {
     story.pause();
     let of = |what: &str| done.requests.iter().filter(|request| request.what == what).count();
     let (put, get, avatar) = (of("PUT"), of("GET"), of("avatar"));
@@ -247,8 +247,8 @@ fn summary(story: &Story, done: &Done, seen: &[Seen], times: &Times) {
 }
 
 /// Falsifies what was seen.
-fn plant(seen: &mut Vec<Seen>, plant: Option<Plant>) {
-    let named = |seen: &[Seen], user: Option<&str>| {
+fn plant(seen: &mut Vec<SeenEvent>, plant: Option<Plant>) {
+    let named = |seen: &[SeenEvent], user: Option<&str>| {
         let mut named = seen.iter().enumerate().filter(|(_, event)| event.name.is_some());
         let found = named.find(|(_, event)| user.is_none_or(|user| event.user == user));
         found.map(|(at, _)| at)

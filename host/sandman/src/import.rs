@@ -25,7 +25,7 @@ pub use reader::Reader;
 
 use file::Lines;
 use line::Rules;
-use progress::Progress;
+use progress::ImportProgress;
 use same::same;
 use sandman_core::contract::StateShape;
 use sandman_core::store::{Revision, Store, StoreError};
@@ -74,14 +74,14 @@ pub struct Counts {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Mistakes {
     /// The first ones, in the order of the lines.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<LineProblem>,
     /// How many more there are.
     pub more: u64,
 }
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct LineProblem {
     /// The line, from 1.
     pub line: u64,
     /// Where in the line: `key`, `state`, or a JSON pointer from there, such as `state/details/phone`; empty for the line
@@ -92,7 +92,7 @@ pub struct Problem {
 }
 
 /// How a line compares with the store.
-enum Standing {
+enum LineStanding {
     /// The key has no state, and perhaps a row for the events that it remembers.
     New(Option<Revision>),
     Same,
@@ -111,7 +111,7 @@ impl Import<'_> {
             reader: self.reader,
             longest: usize::try_from(self.longest).unwrap_or(usize::MAX),
         };
-        let progress = Progress::new(self.show, bytes);
+        let progress = ImportProgress::new(self.show, bytes);
         let (counts, mistakes) = self.check(&rules, &mut Lines::new(&file, rules.longest_line()), &progress)?;
         if !mistakes.problems.is_empty() {
             return Ok(LineVerdict::Refused(mistakes));
@@ -127,15 +127,15 @@ impl Import<'_> {
         Ok(LineVerdict::Imported(counts))
     }
 
-    fn standing(&self, store: &dyn Store, line: &line::Line) -> Result<Standing, StoreError> {
+    fn standing(&self, store: &dyn Store, line: &line::Line) -> Result<LineStanding, StoreError> {
         let Some(stored) = store.state(&self.handler, &line.key)? else {
-            return Ok(Standing::New(None));
+            return Ok(LineStanding::New(None));
         };
         let base = stored.revision;
         Ok(match stored.document {
-            None => Standing::New(Some(base)),
-            Some(document) if same(&document, &line.state) => Standing::Same,
-            Some(_) => Standing::Other(base),
+            None => LineStanding::New(Some(base)),
+            Some(document) if same(&document, &line.state) => LineStanding::Same,
+            Some(_) => LineStanding::Other(base),
         })
     }
 }

@@ -47,7 +47,7 @@ pub struct Around<'a> {
 }
 
 /// How it ended, why it is no decision, and the decision.
-type Ended = (InvokeVerdict, Option<String>, Decision);
+type InvokeEnd = (InvokeVerdict, Option<String>, Decision);
 
 impl Bench<'_> {
     /// Runs the handler for an event, given as the bytes of a record's value. The key is `key`, else the one that the handler
@@ -116,7 +116,7 @@ impl Bench<'_> {
     }
 }
 
-fn failed(failure: AttemptFailure) -> Ended {
+fn failed(failure: AttemptFailure) -> InvokeEnd {
     let verdict = match failure.cause {
         FailureCause::Trigger | FailureCause::Rejected => InvokeVerdict::Rejected,
         FailureCause::Retry => InvokeVerdict::Retry,

@@ -48,7 +48,7 @@ use control::HostControl;
 use http::Http;
 use switch::Switch;
 use threads::{Signals, Threads};
-use watch::Watch;
+use watch::KafkaWatch;
 
 /// How long the start waits for Kafka before it says that it serves without it.
 const KAFKA_WAIT: Duration = Duration::from_secs(10);
@@ -58,7 +58,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// What the command line adds to the configuration.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct RunOptions {
     /// Take over a deployment whose cursor names another store, or is ahead of this one.
     pub adopt: bool,
     /// Who in this process wants to know that the host is ready.
@@ -77,7 +77,7 @@ pub struct Started {
 ///
 /// # Errors
 /// Why the host could not start, or had to stop.
-pub fn run(config: &Config, options: Options) -> Result<ExitCode> {
+pub fn run(config: &Config, options: RunOptions) -> Result<ExitCode> {
     let signals = threads::signals()?;
     descriptors::ensure(config);
     let mut host = Host::start(config, options)?;
@@ -103,13 +103,13 @@ struct Host {
     admin: Admin,
     http: Option<Http>,
     store: Arc<SqliteStore>,
-    options: Options,
+    options: RunOptions,
     /// Switches to another configuration, to be made in the loop.
     ordered: Receiver<Switch>,
     /// The deployment is ours: handlers consume.
     consuming: bool,
     consumers: Vec<(HandlerIx, ConsumerHandle)>,
-    watch: Watch,
+    watch: KafkaWatch,
     threads: Threads,
     alarm: Alarm,
     alarmed: Receiver<String>,
@@ -121,7 +121,7 @@ struct Host {
 }
 
 impl Host {
-    fn start(config: &Config, options: Options) -> Result<Self> {
+    fn start(config: &Config, options: RunOptions) -> Result<Self> {
         let store = open_store(config)?;
         let meters = Arc::new(Meters::new());
         let sandbox = load::sandbox(config)?;
@@ -136,7 +136,7 @@ impl Host {
         let view = kafka::health_view(config);
         let parts = (&registry, sandbox, &store);
         let (control, ordered) = HostControl::over(config, parts, &pipeline, (&meters, &alarm), &settings);
-        let watch = Watch::start(&control, &settings, &mut threads)?;
+        let watch = KafkaWatch::start(&control, &settings, &mut threads)?;
         let admin = Admin::start(&config.admin, Arc::clone(&control) as _, &meters, &view, &mut threads)?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as _;
         let http = Http::start(config, &pipeline, (&shared, &view, &meters), &mut threads)?;

@@ -196,7 +196,7 @@ fn dreamscapes_own_variables_mean_what_they_mean_there() {
         (sasl.mechanism.as_str(), sasl.username.as_str()),
         ("SCRAM-SHA-512", "ann")
     );
-    assert_eq!(sasl.password.expose(), "hush");
+    assert_eq!(sasl.password, "hush");
     assert_eq!(config.http.listen.to_string(), "0.0.0.0:8080");
     assert!(!format!("{config:?}").contains("hush"), "a secret is shown");
 }

@@ -78,7 +78,7 @@ fn what_files_add_to_the_end_of_a_secret_is_taken_off_and_told() {
     let secret = config.http.jwt_secret.as_ref().map(Secret::expose);
     assert_eq!(secret, Some("0123456789abcdef0123456789abcdef"));
     let sasl = config.kafka.sasl.as_ref().expect("a login");
-    assert_eq!((sasl.username.as_str(), sasl.password.expose()), ("ann", "hush"));
+    assert_eq!((sasl.username.as_str(), sasl.password.as_str()), ("ann", "hush"));
     assert_eq!(config.kafka.options["ssl.key.password"], "hush");
     let warnings = config.warnings();
     for name in [

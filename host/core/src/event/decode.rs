@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::Envelope;
-use crate::json::{Members, Name};
+use crate::json::{JsonMembers, Name};
 
 /// Why the bytes of a record are no envelope. The text goes into the dead letter.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -146,7 +146,7 @@ fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
 
 /// The slow way to the same answer, taken only for a bad envelope: serde's own message does not name the field.
 fn explain(text: &str, error: &serde_json::Error) -> DecodeError {
-    let Members(members) = match serde_json::from_str(text) {
+    let JsonMembers(members) = match serde_json::from_str(text) {
         Ok(members) => members,
         // Of what is not JSON the first fault would be told by a value of it.
         Err(error) => return DecodeError::NotJson(error.to_string()),

@@ -6,9 +6,8 @@ use std::hash::Hasher;
 
 use serde_json::{Map, Value};
 
-use super::compile::{Node, NodeIx};
-use super::keywords::{Counted, Limit, Members, Rule, Side};
 use super::pattern::Pattern;
+use super::rule::{Countable, Limit, Members, Node, NodeIx, Rule, Side};
 use super::values::{Decimal, Quantity, hash, same, text_weight, weight};
 use super::{DEPTH, Misfit, OverBudget};
 
@@ -26,7 +25,7 @@ enum Stop {
     Over(OverBudget),
 }
 
-type Checked = Result<(), Stop>;
+type CheckResult = Result<(), Stop>;
 
 /// A step into the document.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +74,7 @@ pub(super) fn misfits(
 
 impl<'s> Check<'s> {
     /// All rules of a node.
-    fn node(&mut self, at: NodeIx, value: &Value) -> Checked {
+    fn node(&mut self, at: NodeIx, value: &Value) -> CheckResult {
         self.takes(1)?;
         let nodes = self.nodes;
         let Some(node) = nodes.get(at) else { return Ok(()) };
@@ -102,7 +101,7 @@ impl<'s> Check<'s> {
         checked
     }
 
-    fn rule(&mut self, rule: &'s Rule, value: &Value) -> Checked {
+    fn rule(&mut self, rule: &'s Rule, value: &Value) -> CheckResult {
         match rule {
             Rule::Never => self.fail(|| "is not allowed".to_owned()),
             Rule::Type(types) => self.holds(types.has(value), || format!("must be of type {}", types.names())),
@@ -134,7 +133,7 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn number(&mut self, rule: &Rule, number: &serde_json::Number) -> Checked {
+    fn number(&mut self, rule: &Rule, number: &serde_json::Number) -> CheckResult {
         match rule {
             Rule::Limit(limit, bound, written) => {
                 let order = Quantity::of(number).order(*bound);
@@ -156,9 +155,9 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn text(&mut self, rule: &Rule, text: &str) -> Checked {
+    fn text(&mut self, rule: &Rule, text: &str) -> CheckResult {
         match rule {
-            Rule::Count(Counted::Letters, side, limit) => {
+            Rule::Count(Countable::Letters, side, limit) => {
                 self.takes(text_weight(text))?;
                 self.count(text.chars().count(), (*side, *limit), "characters")
             }
@@ -170,9 +169,9 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn array(&mut self, rule: &'s Rule, entries: &[Value]) -> Checked {
+    fn array(&mut self, rule: &'s Rule, entries: &[Value]) -> CheckResult {
         match rule {
-            Rule::Count(Counted::Entries, side, limit) => self.count(entries.len(), (*side, *limit), "entries"),
+            Rule::Count(Countable::Entries, side, limit) => self.count(entries.len(), (*side, *limit), "entries"),
             Rule::Unique => self.unique(entries),
             Rule::Items { first, rest } => {
                 for (n, entry) in entries.iter().enumerate() {
@@ -199,9 +198,9 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn object(&mut self, rule: &'s Rule, members: &Map<String, Value>, whole: &Value) -> Checked {
+    fn object(&mut self, rule: &'s Rule, members: &Map<String, Value>, whole: &Value) -> CheckResult {
         match rule {
-            Rule::Count(Counted::Members, side, limit) => self.count(members.len(), (*side, *limit), "members"),
+            Rule::Count(Countable::Members, side, limit) => self.count(members.len(), (*side, *limit), "members"),
             Rule::Required(names) => self.required(names, members),
             Rule::Dependent(of) => {
                 for (name, others) in of {
@@ -244,7 +243,7 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn member(&mut self, of: &'s Members, name: &str, value: &Value) -> Checked {
+    fn member(&mut self, of: &'s Members, name: &str, value: &Value) -> CheckResult {
         self.takes(text_weight(name))?;
         let known = of.named.get_key_value(name);
         if let Some((name, node)) = known {
@@ -263,7 +262,7 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn required(&mut self, names: &[String], members: &Map<String, Value>) -> Checked {
+    fn required(&mut self, names: &[String], members: &Map<String, Value>) -> CheckResult {
         for name in names {
             self.takes(text_weight(name))?;
             self.holds(members.contains_key(name), || {
@@ -273,7 +272,7 @@ impl<'s> Check<'s> {
         Ok(())
     }
 
-    fn unique(&mut self, entries: &[Value]) -> Checked {
+    fn unique(&mut self, entries: &[Value]) -> CheckResult {
         let mut by_hash: HashMap<u64, Vec<&Value>> = HashMap::with_capacity(entries.len());
         for entry in entries {
             let steps = weight(entry);
@@ -292,7 +291,7 @@ impl<'s> Check<'s> {
         Ok(())
     }
 
-    fn any(&mut self, nodes: &[NodeIx], value: &Value) -> Checked {
+    fn any(&mut self, nodes: &[NodeIx], value: &Value) -> CheckResult {
         for node in nodes {
             if self.fits(*node, value)? {
                 return Ok(());
@@ -301,7 +300,7 @@ impl<'s> Check<'s> {
         self.fail(|| "fits none of the schemas under its `anyOf`".to_owned())
     }
 
-    fn one(&mut self, nodes: &[NodeIx], value: &Value) -> Checked {
+    fn one(&mut self, nodes: &[NodeIx], value: &Value) -> CheckResult {
         let mut fitting = 0;
         for node in nodes {
             fitting += u32::from(self.fits(*node, value)?);
@@ -327,7 +326,7 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn inside(&mut self, way: Way<'s>, at: NodeIx, value: &Value) -> Checked {
+    fn inside(&mut self, way: Way<'s>, at: NodeIx, value: &Value) -> CheckResult {
         if self.trial {
             return self.node(at, value);
         }
@@ -342,7 +341,7 @@ impl<'s> Check<'s> {
         Ok(pattern.is_match(text))
     }
 
-    fn count(&mut self, count: usize, (side, limit): (Side, u64), what: &str) -> Checked {
+    fn count(&mut self, count: usize, (side, limit): (Side, u64), what: &str) -> CheckResult {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         match side {
             Side::Least => self.holds(count >= limit, || format!("must have at least {limit} {what}")),
@@ -350,12 +349,12 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn holds(&mut self, good: bool, problem: impl FnOnce() -> String) -> Checked {
+    fn holds(&mut self, good: bool, problem: impl FnOnce() -> String) -> CheckResult {
         if good { Ok(()) } else { self.fail(problem) }
     }
 
     /// Notes a misfit. Goes on where more of them are wanted.
-    fn fail(&mut self, problem: impl FnOnce() -> String) -> Checked {
+    fn fail(&mut self, problem: impl FnOnce() -> String) -> CheckResult {
         if self.trial {
             return Err(Stop::Misfit);
         }
@@ -375,7 +374,7 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn takes(&mut self, steps: u64) -> Checked {
+    fn takes(&mut self, steps: u64) -> CheckResult {
         match self.steps.checked_sub(steps) {
             Some(left) => {
                 self.steps = left;

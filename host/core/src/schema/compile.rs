@@ -1,243 +1,77 @@
 //! From the JSON of a schema to a list of nodes that refer to each other by number. Linear in the schema, and not recursive.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
 use serde_json::{Map, Value};
 
-use super::keywords::{self, Rule};
-use super::{NODES, PATTERN_BYTES, Schema, SchemaError, cycles};
-
-/// The number of a node.
-pub(super) type NodeIx = usize;
-
-/// A schema inside of the schema: all of its rules must hold.
-#[derive(Debug, Default)]
-pub(super) struct Node {
-    pub(super) rules: Vec<Rule>,
-    /// How many lead here. Where several do, what was found of a value is kept.
-    pub(super) ways: u32,
-}
-
-/// What a draft makes of some keywords.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Draft {
-    /// 6 and 7: what stands beside `$ref` is ignored, and `items` may be a list.
-    Seven,
-    /// 2019-09: `items` may be a list.
-    Nineteen,
-    /// 2020-12: `prefixItems` is that list.
-    Twenty,
-}
-
-/// The schema while it is compiled.
-pub(super) struct Compiler<'a> {
-    root: &'a Value,
-    /// The `$id` of the whole.
-    id: Option<&'a str>,
-    anchors: HashMap<&'a str, &'a Value>,
-    pub(super) draft: Draft,
-    nodes: Vec<Node>,
-    /// Where each node stands: its parent, and the way from there.
-    places: Vec<(NodeIx, Cow<'a, str>)>,
-    /// By the address of its JSON.
-    known: HashMap<*const Value, NodeIx>,
-    queue: Vec<(NodeIx, &'a Value)>,
-    patterns: usize,
-}
+use super::nested::Nested;
+use super::nodes::{Draft, SchemaNodes};
+use super::rule::{NodeIx, Rule};
+use super::{Schema, SchemaError, cycles, keywords};
 
 pub(super) fn compile(schema: &Value) -> Result<Schema, SchemaError> {
-    let mut compiler = Compiler {
-        root: schema,
-        id: None,
-        anchors: HashMap::new(),
-        draft: Draft::Twenty,
-        nodes: Vec::new(),
-        places: Vec::new(),
-        known: HashMap::new(),
-        queue: Vec::new(),
-        patterns: 0,
-    };
-    compiler.head()?;
-    let root = compiler.node(0, "", schema)?;
-    while let Some((at, json)) = compiler.queue.pop() {
-        let rules = compiler.rules(at, json)?;
-        if let Some(node) = compiler.nodes.get_mut(at) {
-            node.rules = rules;
-        }
+    let mut nodes = SchemaNodes::new(schema)?;
+    let root = nodes.node(0, "", schema)?;
+    while let Some((at, json)) = nodes.next() {
+        let rules = match json {
+            Value::Bool(true) => Vec::new(),
+            Value::Bool(false) => vec![Rule::Never],
+            Value::Object(members) => rules(&mut nodes, at, members)?,
+            _ => return Err(nodes.wrong(at, "a schema is an object, true or false")),
+        };
+        nodes.set(at, rules);
     }
-    if let Some(at) = cycles::endless(&compiler.nodes) {
-        return Err(compiler.wrong(
+    if let Some(at) = cycles::endless(nodes.all()) {
+        return Err(nodes.wrong(
             at,
             "it refers to itself without going into the document, so that no check of it ends",
         ));
     }
     Ok(Schema {
-        nodes: compiler.nodes,
+        nodes: nodes.into_all(),
         root,
     })
 }
 
-impl<'a> Compiler<'a> {
-    /// What the whole says of itself, and its anchors.
-    fn head(&mut self) -> Result<(), SchemaError> {
-        if let Some(draft) = self.root.get("$schema") {
-            let name = draft.as_str().unwrap_or_default().trim_end_matches(['#', '/']);
-            let name = name
-                .strip_prefix("https://")
-                .or(name.strip_prefix("http://"))
-                .unwrap_or(name);
-            self.draft = match name {
-                "json-schema.org/draft-06/schema" | "json-schema.org/draft-07/schema" => Draft::Seven,
-                "json-schema.org/draft/2019-09/schema" => Draft::Nineteen,
-                "json-schema.org/draft/2020-12/schema" => Draft::Twenty,
-                _ => return Err(self.wrong(0, "its `$schema` is none of the drafts 6, 7, 2019-09 and 2020-12")),
-            };
-        }
-        self.id = self
-            .root
-            .get("$id")
-            .and_then(Value::as_str)
-            .map(|id| id.trim_end_matches('#'));
-        let mut open = vec![self.root];
-        while let Some(value) = open.pop() {
-            match value {
-                Value::Array(entries) => open.extend(entries),
-                Value::Object(members) => {
-                    if let Some(Value::String(name)) = members.get("$anchor") {
-                        self.anchors.insert(name, value);
-                    }
-                    // Drafts 6 and 7 name a place so.
-                    if let Some(name) = members
-                        .get("$id")
-                        .and_then(Value::as_str)
-                        .and_then(|id| id.strip_prefix('#'))
-                    {
-                        self.anchors.insert(name, value);
-                    }
-                    open.extend(members.values());
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
+/// Keywords that change what is asked, and that are not understood.
+const REFUSED: [(&str, &str); 4] = [
+    (
+        "unevaluatedProperties",
+        "write `additionalProperties` beside all of the `properties`",
+    ),
+    ("unevaluatedItems", "write `items` beside all of the `prefixItems`"),
+    ("$dynamicRef", "use `$ref`"),
+    ("$recursiveRef", "use `$ref`"),
+];
 
-    /// The node of a schema that stands at `way` from the node `parent`.
-    pub(super) fn node(
-        &mut self,
-        parent: NodeIx,
-        way: impl Into<Cow<'a, str>>,
-        json: &'a Value,
-    ) -> Result<NodeIx, SchemaError> {
-        if let Some(at) = self.known.get(&std::ptr::from_ref(json)).copied() {
-            if let Some(node) = self.nodes.get_mut(at) {
-                node.ways += 1;
-            }
-            return Ok(at);
-        }
-        let at = self.nodes.len();
-        if at == NODES {
-            return Err(SchemaError::TooLarge {
-                what: "schemas inside of it",
-                most: NODES,
-            });
-        }
-        self.nodes.push(Node {
-            rules: Vec::new(),
-            ways: 1,
-        });
-        self.places.push((parent, way.into()));
-        self.known.insert(std::ptr::from_ref(json), at);
-        self.queue.push((at, json));
-        Ok(at)
-    }
-
-    fn rules(&mut self, at: NodeIx, json: &'a Value) -> Result<Vec<Rule>, SchemaError> {
-        match json {
-            Value::Bool(true) => Ok(Vec::new()),
-            Value::Bool(false) => Ok(vec![Rule::Never]),
-            Value::Object(members) => keywords::rules(self, at, members),
-            _ => Err(self.wrong(at, "a schema is an object, true or false")),
-        }
-    }
-
-    /// The node that a `$ref` means.
-    pub(super) fn reference(&mut self, at: NodeIx, target: &'a str) -> Result<NodeIx, SchemaError> {
-        let (base, fragment) = target.split_once('#').unwrap_or((target, ""));
-        if !base.is_empty() && Some(base) != self.id {
-            let problem =
-                "`$ref` leads outside of the schema; put what it needs under `$defs`, and refer to `#/$defs/NAME`";
-            return Err(self.wrong(at, problem));
-        }
-        let found = match fragment {
-            "" => Some(self.root),
-            pointer if pointer.starts_with('/') => unescaped(pointer).and_then(|pointer| self.root.pointer(&pointer)),
-            anchor => self.anchors.get(anchor).copied(),
-        };
-        let Some(found) = found else {
-            return Err(self.wrong(at, "`$ref` leads to nothing"));
-        };
-        self.node(0, fragment, found)
-    }
-
-    /// Takes the memory of a pattern from what there is for all of them.
-    pub(super) fn holds_pattern(&mut self, bytes: usize) -> Result<(), SchemaError> {
-        self.patterns += bytes;
-        if self.patterns > PATTERN_BYTES {
-            return Err(SchemaError::TooLarge {
-                what: "bytes of compiled patterns",
-                most: PATTERN_BYTES,
-            });
-        }
-        Ok(())
-    }
-
-    /// A mistake in a node.
-    pub(super) fn wrong(&self, at: NodeIx, problem: impl Into<String>) -> SchemaError {
-        let mut ways = Vec::new();
-        let mut at = at;
-        while let Some((parent, way)) = self.places.get(at).filter(|_| at != 0) {
-            ways.push(way.trim_start_matches('/'));
-            at = *parent;
-        }
-        SchemaError::Keyword {
-            place: ways
-                .iter()
-                .rev()
-                .fold(String::new(), |place, way| format!("{place}/{way}")),
-            problem: problem.into(),
-        }
-    }
-}
-
-/// A JSON pointer as a URI's fragment has it; `None` where its escapes are broken.
-fn unescaped(pointer: &str) -> Option<String> {
-    if !pointer.contains('%') {
-        return Some(pointer.to_owned());
-    }
-    let mut bytes = Vec::with_capacity(pointer.len());
-    let mut rest = pointer.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let high = char::from(rest.next()?).to_digit(16)?;
-        let low = char::from(rest.next()?).to_digit(16)?;
-        bytes.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// The members of an object under a keyword, which must be one.
-pub(super) fn object<'a>(
+/// The rules of an object that is a schema.
+fn rules<'a>(
+    nodes: &mut SchemaNodes<'a>,
+    at: NodeIx,
     members: &'a Map<String, Value>,
-    keyword: &str,
-) -> Result<Option<&'a Map<String, Value>>, String> {
-    match members.get(keyword) {
-        None => Ok(None),
-        Some(Value::Object(found)) => Ok(Some(found)),
-        Some(_) => Err(format!("`{keyword}` must be an object")),
+) -> Result<Vec<Rule>, SchemaError> {
+    let mut rules = Vec::new();
+    if let Some((keyword, instead)) = REFUSED.iter().find(|(keyword, _)| members.contains_key(*keyword)) {
+        return Err(nodes.wrong(at, format!("`{keyword}` is not supported; {instead}")));
     }
+    let base = members
+        .get("$id")
+        .and_then(Value::as_str)
+        .is_some_and(|id| !id.starts_with('#'));
+    if at != 0 && base {
+        return Err(nodes.wrong(
+            at,
+            "`$id` inside of a schema is not supported; name the place by `$defs` or `$anchor`",
+        ));
+    }
+    if let Some(target) = members.get("$ref") {
+        let Some(target) = target.as_str() else {
+            return Err(nodes.wrong(at, "`$ref` must be text"));
+        };
+        rules.push(Rule::All(vec![nodes.reference(at, target)?]));
+        if nodes.draft == Draft::Seven {
+            return Ok(rules);
+        }
+    }
+    keywords::alone(nodes, at, members, &mut rules)?;
+    Nested { nodes, at, members }.rules(&mut rules)?;
+    Ok(rules)
 }

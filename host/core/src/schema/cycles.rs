@@ -1,6 +1,6 @@
 //! Whether a check of a schema always goes into the document or ends.
 
-use super::compile::{Node, NodeIx};
+use super::rule::{Node, NodeIx};
 
 /// A node that leads to itself for one and the same value; `None` if there is none.
 pub(super) fn endless(nodes: &[Node]) -> Option<NodeIx> {

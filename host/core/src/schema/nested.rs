@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::SchemaError;
-use super::compile::{Compiler, Draft, NodeIx, object};
-use super::keywords::{Members, Rule, compiled, count, names};
+use super::keywords::{compiled, count, names};
+use super::nodes::{Draft, SchemaNodes, object};
+use super::rule::{Members, NodeIx, Rule};
 
 /// Reads the keywords that hold schemas.
 pub(super) struct Nested<'c, 'a> {
-    pub(super) compiler: &'c mut Compiler<'a>,
+    pub(super) nodes: &'c mut SchemaNodes<'a>,
     pub(super) at: NodeIx,
     pub(super) members: &'a Map<String, Value>,
 }
@@ -46,7 +47,7 @@ impl<'a> Nested<'_, 'a> {
             .collect();
         let mut patterns = Vec::new();
         for (pattern, node) in self.map("patternProperties")? {
-            patterns.push((compiled(self.compiler, self.at, pattern)?, node));
+            patterns.push((compiled(self.nodes, self.at, pattern)?, node));
         }
         let rest = self.one("additionalProperties")?;
         if !named.is_empty() || !patterns.is_empty() || rest.is_some() {
@@ -60,7 +61,7 @@ impl<'a> Nested<'_, 'a> {
 
     fn of_arrays(&mut self, rules: &mut Vec<Rule>) -> Result<(), SchemaError> {
         let listed = self.members.get("items").is_some_and(Value::is_array);
-        let (first, rest) = match self.compiler.draft {
+        let (first, rest) = match self.nodes.draft {
             Draft::Twenty if listed => {
                 return Err(self.wrong("`items` must be a schema; a list of them is `prefixItems`"));
             }
@@ -76,7 +77,7 @@ impl<'a> Nested<'_, 'a> {
         }
         if let Some(what) = self.one("contains")? {
             let bound = |keyword| count(self.members, keyword);
-            let (least, most) = match self.compiler.draft {
+            let (least, most) = match self.nodes.draft {
                 Draft::Seven => (None, None),
                 _ => (
                     bound("minContains").map_err(|problem| self.wrong(problem))?,
@@ -99,7 +100,7 @@ impl<'a> Nested<'_, 'a> {
         for (name, node) in self.map("dependentSchemas")? {
             schemas.push((name.to_owned(), node));
         }
-        let older = self.compiler.draft == Draft::Seven;
+        let older = self.nodes.draft == Draft::Seven;
         let dependencies = object(self.members, "dependencies").map_err(|problem| self.wrong(problem))?;
         for (name, of) in dependencies.filter(|_| older).into_iter().flatten() {
             if of.is_array() {
@@ -108,7 +109,7 @@ impl<'a> Nested<'_, 'a> {
             } else {
                 schemas.push((
                     name.clone(),
-                    self.compiler.node(self.at, format!("dependencies/{name}"), of)?,
+                    self.nodes.node(self.at, format!("dependencies/{name}"), of)?,
                 ));
             }
         }
@@ -125,7 +126,7 @@ impl<'a> Nested<'_, 'a> {
         let Some(json) = self.members.get(keyword) else {
             return Ok(None);
         };
-        self.compiler.node(self.at, keyword, json).map(Some)
+        self.nodes.node(self.at, keyword, json).map(Some)
     }
 
     fn list(&mut self, keyword: &'static str) -> Result<Option<Vec<NodeIx>>, SchemaError> {
@@ -135,7 +136,7 @@ impl<'a> Nested<'_, 'a> {
             Some(_) => return Err(self.wrong(format!("`{keyword}` must be a list of schemas"))),
         };
         let nodes = entries.iter().enumerate();
-        let nodes = nodes.map(|(n, json)| self.compiler.node(self.at, format!("{keyword}/{n}"), json));
+        let nodes = nodes.map(|(n, json)| self.nodes.node(self.at, format!("{keyword}/{n}"), json));
         nodes.collect::<Result<_, _>>().map(Some)
     }
 
@@ -143,13 +144,13 @@ impl<'a> Nested<'_, 'a> {
         let found = object(self.members, keyword).map_err(|problem| self.wrong(problem))?;
         let members = found.into_iter().flatten();
         let nodes = members.map(|(name, json)| {
-            let node = self.compiler.node(self.at, format!("{keyword}/{name}"), json)?;
+            let node = self.nodes.node(self.at, format!("{keyword}/{name}"), json)?;
             Ok((name.as_str(), node))
         });
         nodes.collect()
     }
 
     fn wrong(&self, problem: impl Into<String>) -> SchemaError {
-        self.compiler.wrong(self.at, problem)
+        self.nodes.wrong(self.at, problem)
     }
 }

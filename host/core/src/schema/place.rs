@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::compile::{Node, NodeIx};
-use super::keywords::{Members, Rule, Types};
+use super::rule::{Members, Node, NodeIx, Rule, Types};
 
 /// Schemas inside of each other that are looked into; what lies deeper may be anything.
 const DEPTH: u32 = 128;

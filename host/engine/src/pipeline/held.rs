@@ -8,7 +8,7 @@ use sandman_core::lanes::LaneKey;
 
 /// What is held of one key.
 #[derive(Debug, Default)]
-struct Held {
+struct KeyHold {
     /// Bytes of each letter in the store, in order.
     kept: VecDeque<u64>,
     /// Those that wait for their commit.
@@ -22,7 +22,7 @@ struct Held {
 /// All keys that are held.
 #[derive(Debug, Default)]
 pub(super) struct HeldKeys {
-    keys: HashMap<LaneKey, Held>,
+    keys: HashMap<LaneKey, KeyHold>,
     bytes: u64,
 }
 
@@ -38,10 +38,10 @@ impl HeldKeys {
         }
         let each = bytes / count;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let held = Held {
+        let held = KeyHold {
             kept: std::iter::repeat_n(each, count).collect(),
             released,
-            ..Held::default()
+            ..KeyHold::default()
         };
         self.bytes += held.kept.iter().sum::<u64>();
         self.keys.insert(lane, held);

@@ -62,7 +62,7 @@ struct World {
     cluster: Shared,
     store: Arc<Shelf>,
     relay: Relay,
-    standing: Standing,
+    state: RelayState,
     /// Every record that was ever committed, by topic.
     committed: BTreeMap<Arc<str>, Vec<u64>>,
     records: u64,
@@ -76,7 +76,7 @@ impl World {
             cluster,
             store,
             relay,
-            standing: standing(),
+            state: state(),
             committed: BTreeMap::new(),
             records: 0,
         }
@@ -101,12 +101,12 @@ impl World {
 
     fn step(&mut self) -> bool {
         // Small transactions: two batches.
-        match self.relay.step(&mut self.standing, 2) {
-            Ok(Did::Publish) => true,
-            Ok(Did::Nothing) => false,
+        match self.relay.step(&mut self.state, 2) {
+            Ok(StepResult::Publish) => true,
+            Ok(StepResult::Nothing) => false,
             Err(error) => {
                 assert!(error.passes(), "the relay stops: {error}");
-                self.standing.open = None;
+                self.state.open = None;
                 true
             }
         }
@@ -120,13 +120,13 @@ impl World {
                 self.step();
                 self.cluster.lock().fate = Fate::Through;
             }
-            Deed::Hurry => self.standing.held.hurry(Instant::now()),
+            Deed::Hurry => self.state.held.hurry(Instant::now()),
             Deed::Refuse(number) => drop(self.cluster.lock().refuse.insert(topic(*number))),
             Deed::Accept(number) => drop(self.cluster.lock().refuse.remove(&topic(*number))),
-            Deed::Drop => self.store.drop_up_to(self.standing.knows.told),
+            Deed::Drop => self.store.drop_up_to(self.state.progress.told),
             Deed::Kill => {
                 self.relay = relay(&self.cluster, &self.store);
-                self.standing = standing();
+                self.state = state();
             }
         }
     }
@@ -152,7 +152,7 @@ impl World {
         // What was confirmed and has no end comes into view with the next transaction of its partition.
         self.commit(&(0..TOPICS).collect::<Vec<_>>());
         for _ in 0..1_000 {
-            self.standing.held.hurry(Instant::now());
+            self.state.held.hurry(Instant::now());
             if !self.step() {
                 return;
             }
@@ -161,11 +161,11 @@ impl World {
     }
 }
 
-fn standing() -> Standing {
-    Standing {
+fn state() -> RelayState {
+    RelayState {
         open: None,
         topics: Topics::default(),
-        knows: Knows {
+        progress: RelayProgress {
             confirmed: 0,
             began: false,
             told: 0,
@@ -228,7 +228,7 @@ fn a_topic_that_is_tried_before_the_others_went_on_stays_held() {
     // Opening the next publisher took longer than the topic waits.
     world.does(&Deed::Hurry);
     assert!(world.step());
-    assert!(world.standing.held.holds("t0"));
+    assert!(world.state.held.holds("t0"));
     assert_eq!(world.cluster.lock().seen("t1"), [2]);
 }
 
@@ -238,12 +238,12 @@ fn the_relays_own_topic_is_waited_for_and_not_held() {
     world.step();
     world.cluster.lock().refuse.insert(RELAY.into());
     world.commit(&[0]);
-    let error = world.relay.step(&mut world.standing, 2).err();
+    let error = world.relay.step(&mut world.state, 2).err();
     assert!(
         error.is_some_and(|error| error.passes()),
         "it is tried again without a pause"
     );
-    assert!(!world.standing.held.holds(RELAY));
+    assert!(!world.state.held.holds(RELAY));
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_topic_that_is_gone_and_may_not_be_made_stops_no_relay_that_runs() {
     assert!(
         world
             .relay
-            .step(&mut world.standing, 2)
+            .step(&mut world.state, 2)
             .is_err_and(|error| !error.passes())
     );
     world.cluster.lock().forbidden = false;

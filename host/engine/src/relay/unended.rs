@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{CursorRefusal, FIRST_WAIT, Knows, Relay, RelayError, Resume, TRANSACTION_BYTES, reconcile};
+use super::{CursorRefusal, FIRST_WAIT, Relay, RelayError, RelayProgress, Resume, TRANSACTION_BYTES, reconcile};
 use sandman_core::broker::{Cursor, PublishError, Publisher};
 use sandman_core::event::OutRecord;
 use sandman_core::store::BatchNo;
@@ -93,7 +93,7 @@ fn next(behind: bool, unended: Option<Unended>, waited: Duration, mended: Option
 impl Relay {
     /// What the cursor and the store say of each other once nobody else can move the cursor, and what Kafka has left without
     /// an end is seen to. What Kafka has confirmed it may show later: that is waited for.
-    pub(super) fn settled(&self, publisher: &mut dyn Publisher, knows: Knows) -> Result<Resume, RelayError> {
+    pub(super) fn settled(&self, publisher: &mut dyn Publisher, progress: RelayProgress) -> Result<Resume, RelayError> {
         let began = Instant::now();
         let mut mended: Option<Instant> = None;
         loop {
@@ -101,14 +101,14 @@ impl Relay {
             let (waited, since) = (WAITED + began.elapsed(), mended.map(|mended| WAITED + mended.elapsed()));
             // Before the cursor is looked at: a transaction that ends in between is seen there.
             let open = self.open_cursor()?;
-            let size = self.size(knows)?;
+            let size = self.size(progress)?;
             let cursor = self.broker.cursor()?;
-            let found = reconcile(cursor.as_ref(), &self.store.id().0, size, knows.adopt);
+            let found = reconcile(cursor.as_ref(), &self.store.id().0, size, progress.adopt);
             let after = match (&found, cursor) {
                 (Ok(Resume::Claim { batch, .. }), _) => self.cursor(*batch),
                 (_, cursor) => cursor.unwrap_or_else(|| self.cursor(0)),
             };
-            let told = self.store.outbox_size(self.lease.shard)?.published.max(knows.told);
+            let told = self.store.outbox_size(self.lease.shard)?.published.max(progress.told);
             let unended = unended(&found, (size.published, told), after, open);
             let behind = matches!(found, Err(CursorRefusal::CursorBehind { .. }));
             match next(behind, unended, waited, since) {

@@ -15,13 +15,13 @@ pub(super) struct Folder(PathBuf);
 
 /// One of our files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundFile {
     /// Its path inside the folder: `avatars/avatar-1765535400000-0af3.png`. A file that was not written to its end has
     /// `#` and a number behind that.
     pub(super) path: String,
 }
 
-impl Found {
+impl FoundFile {
     /// The path that it has, or would have if it had been written to its end.
     pub(super) fn whole(&self) -> &str {
         self.path.split('#').next().unwrap_or_default()
@@ -43,12 +43,12 @@ impl Folder {
     }
 
     /// Every file, one at a time: there may be millions.
-    pub(super) fn files(&self) -> io::Result<impl Iterator<Item = io::Result<Found>> + use<>> {
+    pub(super) fn files(&self) -> io::Result<impl Iterator<Item = io::Result<FoundFile>> + use<>> {
         files(&self.0)
     }
 
     /// The files that are put aside.
-    pub(super) fn aside(&self) -> io::Result<Vec<Found>> {
+    pub(super) fn aside(&self) -> io::Result<Vec<FoundFile>> {
         let aside = self.0.join(ASIDE);
         if aside.is_dir() {
             files(&aside)?.collect()
@@ -57,16 +57,16 @@ impl Folder {
         }
     }
 
-    pub(super) fn put_aside(&self, file: &Found) -> io::Result<()> {
+    pub(super) fn put_aside(&self, file: &FoundFile) -> io::Result<()> {
         move_file(&self.0.join(&file.path), &self.0.join(ASIDE).join(&file.path))
     }
 
-    pub(super) fn put_back(&self, file: &Found) -> io::Result<()> {
+    pub(super) fn put_back(&self, file: &FoundFile) -> io::Result<()> {
         move_file(&self.0.join(ASIDE).join(&file.path), &self.0.join(&file.path))
     }
 
     /// Removes a file that is put aside.
-    pub(super) fn remove(&self, file: &Found) -> io::Result<()> {
+    pub(super) fn remove(&self, file: &FoundFile) -> io::Result<()> {
         fs::remove_file(self.0.join(ASIDE).join(&file.path))
     }
 }
@@ -78,7 +78,7 @@ fn move_file(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-fn files(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<Found>> + use<>> {
+fn files(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<FoundFile>> + use<>> {
     let folders = fs::read_dir(folder)?;
     Ok(folders.flat_map(|entry| match entry.and_then(|entry| inside(&entry)) {
         Ok(Some((field, files))) => Box::new(named(field, files)) as Box<dyn Iterator<Item = _>>,
@@ -97,14 +97,14 @@ fn inside(entry: &fs::DirEntry) -> io::Result<Option<(String, ReadDir)>> {
     }
 }
 
-fn named(field: String, files: ReadDir) -> impl Iterator<Item = io::Result<Found>> {
+fn named(field: String, files: ReadDir) -> impl Iterator<Item = io::Result<FoundFile>> {
     files.filter_map(move |entry| {
         let found = entry.and_then(|entry| {
             let is_file = entry.file_type()?.is_file();
             let name = entry.file_name().into_string().ok();
             let ours = |name: &String| is_file && name.split('#').next().and_then(field_of) == Some(&field);
             let name = name.filter(ours);
-            Ok(name.map(|name| Found {
+            Ok(name.map(|name| FoundFile {
                 path: format!("{field}s/{name}"),
             }))
         });
@@ -140,7 +140,7 @@ mod tests {
             paths
         };
         assert_eq!(seen(), ["avatars/avatar-1-a.png", "avatars/avatar-2-b.png#1"]);
-        let file = Found {
+        let file = FoundFile {
             path: "avatars/avatar-2-b.png#1".to_owned(),
         };
         assert_eq!(

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 /// A file is held from before it is stored until its request is over. One whose request ends during a sweep is held until
 /// the sweep has ended too: the sweep may have read the states before that request's commit.
 #[derive(Debug, Default)]
-pub struct Held(Mutex<Files>);
+pub struct HeldFiles(Mutex<Files>);
 
 #[derive(Debug, Default)]
 struct Files {
@@ -19,9 +19,9 @@ struct Files {
 }
 
 /// Lasts as long as a sweep.
-pub(super) struct Sweeping<'a>(&'a Held);
+pub(super) struct Sweeping<'a>(&'a HeldFiles);
 
-impl Held {
+impl HeldFiles {
     /// Holds a file that is about to be stored.
     pub fn hold(&self, path: &str) {
         self.0.lock().held.insert(path.to_owned(), false);
@@ -59,11 +59,11 @@ impl Drop for Sweeping<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Held;
+    use super::HeldFiles;
 
     #[test]
     fn a_file_is_held_until_its_request_and_the_sweep_are_over() {
-        let held = Held::default();
+        let held = HeldFiles::default();
         held.hold("a");
         held.hold("b");
         held.release("a");

@@ -10,9 +10,9 @@ const NAME: &str = "unnamed.json";
 
 /// Paths inside the folder, each with a time: milliseconds since 1970.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Ledger(BTreeMap<String, i64>);
+pub(super) struct UnnamedFiles(BTreeMap<String, i64>);
 
-impl Ledger {
+impl UnnamedFiles {
     /// What the last sweep has noted. Where it cannot be read all files count as named until now, and are kept longer.
     pub(super) fn load(folder: &Path) -> Self {
         let path = folder.join(NAME);

@@ -8,9 +8,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use thiserror::Error;
 
-use super::folder::{Folder, Found};
-use super::held::Held;
-use super::ledger::Ledger;
+use super::folder::{Folder, FoundFile};
+use super::held::HeldFiles;
+use super::ledger::UnnamedFiles;
 use super::names::Names;
 use sandman_core::store::{ScanPosition, Store, StoreError};
 use sandman_engine::clock;
@@ -31,7 +31,7 @@ const NOTED: usize = 100_000;
 /// kept in memory, of an unnamed one its path.
 pub struct Sweep {
     folder: Folder,
-    held: Arc<Held>,
+    held: Arc<HeldFiles>,
     store: Arc<dyn Store>,
     keep: Duration,
     meters: HttpMeters,
@@ -49,7 +49,7 @@ enum SweepError {
 
 impl Sweep {
     /// A sweep of the files in `folder`.
-    pub fn new(folder: &Path, keep: Duration, held: Arc<Held>, store: Arc<dyn Store>, meters: HttpMeters) -> Self {
+    pub fn new(folder: &Path, keep: Duration, held: Arc<HeldFiles>, store: Arc<dyn Store>, meters: HttpMeters) -> Self {
         Self {
             folder: Folder::new(folder),
             held,
@@ -111,12 +111,12 @@ impl Sweep {
     }
 
     /// The files whose time is over; notes the time of the others that nothing names.
-    fn due(&self, now: i64, stopped: &dyn Fn() -> bool) -> Result<Vec<Found>, SweepError> {
+    fn due(&self, now: i64, stopped: &dyn Fn() -> bool) -> Result<Vec<FoundFile>, SweepError> {
         // The states first: a file that is stored later is held.
         let named = self.named(stopped)?;
         let keep = i64::try_from(self.keep.as_millis()).unwrap_or(i64::MAX);
-        let noted = Ledger::load(self.folder.path());
-        let (mut ledger, mut due) = (Ledger::default(), Vec::new());
+        let noted = UnnamedFiles::load(self.folder.path());
+        let (mut ledger, mut due) = (UnnamedFiles::default(), Vec::new());
         for file in self.folder.files()? {
             let file = file?;
             if stopped() {

@@ -18,7 +18,7 @@ use crate::deploy::{Done, Order, Refusal};
 use sandman_core::store::Outcome;
 use sandman_engine::meters::Meters;
 use sandman_http::answer::error;
-use sandman_http::body::{Incoming, utf8};
+use sandman_http::body::{IncomingBody, utf8};
 use sandman_http::refusal::HttpRefusal;
 
 /// The document at `/openapi.json`.
@@ -35,10 +35,10 @@ pub(super) struct Api {
 }
 
 /// A route: its method, its path, and who answers.
-type Route = (&'static str, &'static str, MethodRouter<Api>);
+type AdminRoute = (&'static str, &'static str, MethodRouter<Api>);
 
 /// Every route behind the token.
-pub(super) fn routes() -> Vec<Route> {
+pub(super) fn routes() -> Vec<AdminRoute> {
     vec![
         ("get", "/metrics", get(metrics)),
         ("get", "/openapi.json", get(openapi)),
@@ -91,7 +91,7 @@ async fn deploy(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let mut body = Incoming::new(body, &parts.headers);
+    let mut body = IncomingBody::new(body, &parts.headers);
     let Some((force, accept_diffs)) = flags(parts.uri.query().unwrap_or_default()) else {
         body.discard().await;
         let words = "the query is not made of `force=true` and `accept-diffs=true`, or `false`";
@@ -165,7 +165,7 @@ async fn rollback(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let mut body = Incoming::new(body, &parts.headers);
+    let mut body = IncomingBody::new(body, &parts.headers);
     let read = match body.read(SMALL, RECEIVE_TIME).await {
         Ok(read) => read,
         Err(refusal) => return body.refuse(refusal).await,

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 
 use sandman_config::{LOCAL, Secret};
 use sandman_http::answer::error;
-use sandman_http::body::Incoming;
+use sandman_http::body::IncomingBody;
 
 /// What is asked of every request.
 #[derive(Clone)]
@@ -148,7 +148,7 @@ pub(super) async fn token(State(guard): State<Guard>, mut request: Request, next
 /// The answer, once the client has had the time to send what it is about to.
 async fn refuse(request: Request, status: StatusCode, words: &'static str) -> Response {
     let (parts, body) = request.into_parts();
-    Incoming::new(body, &parts.headers).discard().await;
+    IncomingBody::new(body, &parts.headers).discard().await;
     error(status, words)
 }
 

@@ -13,7 +13,7 @@ use super::lines;
 use crate::letters::LetterQuery;
 use sandman_core::store::{LetterFilter, StoreError};
 use sandman_http::answer::error;
-use sandman_http::body::{Incoming, utf8};
+use sandman_http::body::{IncomingBody, utf8};
 
 /// Bytes of an order.
 const SMALL: usize = 16 << 10;
@@ -58,7 +58,7 @@ pub(super) async fn show(
 /// An order about letters.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-struct Letters {
+struct LetterOrder {
     letters: LetterQuery,
     /// All of them: what an empty query would mean by mistake.
     all: bool,
@@ -67,7 +67,7 @@ struct Letters {
     force: bool,
 }
 
-impl Letters {
+impl LetterOrder {
     async fn read(request: Request) -> Result<Self, Response> {
         let order: Self = body(request).await?;
         if order.letters.is_all() && !order.all {
@@ -79,7 +79,7 @@ impl Letters {
 }
 
 pub(super) async fn redrive(State(api): State<Api>, request: Request) -> Response {
-    let order = match Letters::read(request).await {
+    let order = match LetterOrder::read(request).await {
         Ok(order) => order,
         Err(refused) => return refused,
     };
@@ -134,7 +134,7 @@ struct Removed {
 }
 
 pub(super) async fn remove(State(api): State<Api>, request: Request) -> Response {
-    let order = match Letters::read(request).await {
+    let order = match LetterOrder::read(request).await {
         Ok(order) => order,
         Err(refused) => return refused,
     };
@@ -191,7 +191,7 @@ pub(super) async fn resume(State(api): State<Api>, Path(name): Path<String>) -> 
 /// What an order says; one without a body says nothing.
 pub(super) async fn body<T: DeserializeOwned + Default>(request: Request) -> Result<T, Response> {
     let (parts, body) = request.into_parts();
-    let mut body = Incoming::new(body, &parts.headers);
+    let mut body = IncomingBody::new(body, &parts.headers);
     let read = match body.read(SMALL, RECEIVE_TIME).await {
         Ok(read) => read,
         Err(refusal) => return Err(body.refuse(refusal).await),

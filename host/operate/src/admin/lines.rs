@@ -12,9 +12,9 @@ use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Where the lines come from. A client that has gone hears nothing.
-pub(super) struct Lines(UnboundedSender<Bytes>);
+pub(super) struct StreamedLines(UnboundedSender<Bytes>);
 
-impl Lines {
+impl StreamedLines {
     /// Whether nobody hears them any more.
     pub(super) fn are_unheard(&self) -> bool {
         self.0.is_closed()
@@ -29,11 +29,11 @@ impl Lines {
 }
 
 /// An answer whose lines are still to come; whoever sends them decides how many. It ends when the sender is dropped.
-pub(super) fn answer(status: StatusCode) -> (Lines, Response) {
+pub(super) fn answer(status: StatusCode) -> (StreamedLines, Response) {
     let (sender, receiver) = unbounded_channel();
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))];
     let body = Body::new(Coming(receiver));
-    (Lines(sender), (status, kind, body).into_response())
+    (StreamedLines(sender), (status, kind, body).into_response())
 }
 
 struct Coming(UnboundedReceiver<Bytes>);

@@ -16,7 +16,7 @@ use sandman_core::printable;
 use sandman_core::store::{Action, Activation, KeptVersion, NewVersion, Outcome, StoreError, VersionStore};
 use sandman_core::version::Version;
 use sandman_engine::clock;
-use sandman_sandbox::{Sandbox, Step};
+use sandman_sandbox::{LoadStep, Sandbox};
 
 /// Why a stage was not passed.
 #[derive(Debug, Error)]
@@ -300,18 +300,18 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, step: LoadStep) {
         match step {
-            Step::Inspected => self.pass(Stage::Compiled, String::new()),
-            Step::Compiled { kept } => {
+            LoadStep::Inspected => self.pass(Stage::Compiled, String::new()),
+            LoadStep::Compiled { kept } => {
                 if let Some(live) = self.subject.live.as_ref().filter(|_| !kept) {
                     live.compiled(self.stage_began.elapsed());
                 }
                 let detail = if kept { "its code was there already" } else { "" };
                 self.pass(Stage::Instantiated, detail.to_owned());
             }
-            Step::Instantiated => self.pass(Stage::Described, String::new()),
-            Step::Described => self.pass(Stage::Contract, String::new()),
+            LoadStep::Instantiated => self.pass(Stage::Described, String::new()),
+            LoadStep::Described => self.pass(Stage::Contract, String::new()),
         }
     }
 

@@ -20,7 +20,7 @@ use sandman_sandbox::Sandbox;
 const BY: &str = "sandman.toml";
 
 /// A handler's version, and its component if it never served before.
-struct Found {
+struct FoundVersion {
     version: Version,
     first: Option<Vec<u8>>,
 }
@@ -70,26 +70,26 @@ pub fn registry(
 }
 
 /// A handler that is ready to serve, and not written down as serving yet.
-pub struct Ready(Found);
+pub struct ReadyHandler(FoundVersion);
 
 impl super::Deployer {
     /// Loads the version that serves a handler which the configuration has just been given.
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn ready(&self, config: &Config, handler: &HandlerConfig) -> Result<Ready> {
+    pub fn ready(&self, config: &Config, handler: &HandlerConfig) -> Result<ReadyHandler> {
         let loader = Loader {
             config,
             sandbox: &self.sandbox,
         };
-        Ok(Ready(find(loader, handler, &*self.versions)?))
+        Ok(ReadyHandler(find(loader, handler, &*self.versions)?))
     }
 
     /// Writes down that the handler serves, if it is for the first time.
     ///
     /// # Errors
     /// If the store does not take it.
-    pub fn begin(&self, config: &Config, handler: &HandlerConfig, ready: Ready) -> Result<Version> {
+    pub fn begin(&self, config: &Config, handler: &HandlerConfig, ready: ReadyHandler) -> Result<Version> {
         let version = first(handler, ready.0, &*self.versions, config.host.versions)?;
         self.meters
             .serves(&handler.name, (version.number, &version.digest), true);
@@ -97,7 +97,7 @@ impl super::Deployer {
     }
 }
 
-fn find(loader: Loader<'_>, handler: &HandlerConfig, versions: &dyn VersionStore) -> Result<Found> {
+fn find(loader: Loader<'_>, handler: &HandlerConfig, versions: &dyn VersionStore) -> Result<FoundVersion> {
     let name = &handler.name;
     let (found, number) = match versions.active(name)? {
         Some(active) => (stored(loader, handler, versions, active)?, active.number),
@@ -110,7 +110,7 @@ fn find(loader: Loader<'_>, handler: &HandlerConfig, versions: &dyn VersionStore
             let number = known.map_or(newest + 1, |version| version.number);
             let version = loader.version(handler, (number, &component), &mut |_| {})?;
             let first = Some(component);
-            (Found { version, first }, number)
+            (FoundVersion { version, first }, number)
         }
     };
     tracing::info!(
@@ -125,7 +125,12 @@ fn find(loader: Loader<'_>, handler: &HandlerConfig, versions: &dyn VersionStore
     Ok(found)
 }
 
-fn stored(loader: Loader<'_>, handler: &HandlerConfig, versions: &dyn VersionStore, active: Active) -> Result<Found> {
+fn stored(
+    loader: Loader<'_>,
+    handler: &HandlerConfig,
+    versions: &dyn VersionStore,
+    active: Active,
+) -> Result<FoundVersion> {
     let Active { number, .. } = active;
     let kept = versions.versions(&handler.name)?;
     let kept = kept.iter().find(|version| version.number == number);
@@ -147,12 +152,12 @@ fn stored(loader: Loader<'_>, handler: &HandlerConfig, versions: &dyn VersionSto
             "{file} is not the version that serves, it is the first version only; `sandman deploy {name} {file}` makes it serve"
         );
     }
-    Ok(Found { version, first: None })
+    Ok(FoundVersion { version, first: None })
 }
 
 /// Writes down that a version serves for the first time.
-fn first(handler: &HandlerConfig, found: Found, versions: &dyn VersionStore, keep: usize) -> Result<Version> {
-    let Found { version, first } = found;
+fn first(handler: &HandlerConfig, found: FoundVersion, versions: &dyn VersionStore, keep: usize) -> Result<Version> {
+    let FoundVersion { version, first } = found;
     let Some(component) = first else {
         return Ok(version);
     };

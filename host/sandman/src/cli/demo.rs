@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::demo::{Options, Plant, demo};
+use crate::demo::{DemoOptions, Plant, demo};
 
 const AFTER: &str = "\
 It builds guest/profile and guest/preferences, starts an embedded broker, a store and the host on free
@@ -45,7 +45,7 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) fn run(args: &DemoArgs) -> Result<ExitCode> {
-    let options = Options {
+    let options = DemoOptions {
         repository: repository(args.repository.as_deref())?,
         keep: args.keep,
         plant: args.plant,

@@ -28,7 +28,7 @@ use sandman_operate::load;
 use events::Events;
 use guests::GuestFolder;
 use show::Shows;
-use watch::{Changes, Watch};
+use watch::{FolderWatch, SavedFiles};
 
 /// What guests log, and what is wrong; not what is shown in a better way here, nor how the embedded broker comes and goes.
 const LOGS: &str =
@@ -89,7 +89,7 @@ pub(super) fn run(args: &DevArgs) -> Result<ExitCode> {
     let config = load(&args.config.config, overlay(args, &passing)?)?;
     telemetry::install(config.host.log, LOGS)?;
     let guests = guests::find(&config, &args.dirs)?;
-    let watch = Watch::over(&guests, &config.file)?;
+    let watch = FolderWatch::over(&guests, &config.file)?;
     for guest in &guests {
         build_at_last(guest, &watch)?;
     }
@@ -99,9 +99,9 @@ pub(super) fn run(args: &DevArgs) -> Result<ExitCode> {
         guests,
         watch,
     };
-    let options = run::Options {
+    let options = run::RunOptions {
         started: Some(sender),
-        ..run::Options::default()
+        ..run::RunOptions::default()
     };
     thread::Builder::new()
         .name("dev".to_owned())
@@ -144,7 +144,7 @@ fn overlay(args: &DevArgs, passing: &TempDir) -> Result<Vec<(String, String)>> {
 }
 
 /// Builds a guest, again after each change until it can be built: there is no version yet that could serve.
-fn build_at_last(guest: &GuestFolder, watch: &Watch) -> Result<()> {
+fn build_at_last(guest: &GuestFolder, watch: &FolderWatch) -> Result<()> {
     while let Err(error) = guest.build() {
         not_built(guest, &error);
         if !matches!(error, BuildError::Compile { .. } | BuildError::Component { .. }) {
@@ -164,7 +164,7 @@ fn not_built(guest: &GuestFolder, error: &BuildError) {
 struct Loop {
     config: Config,
     guests: Vec<GuestFolder>,
-    watch: Watch,
+    watch: FolderWatch,
 }
 
 impl Loop {
@@ -194,7 +194,7 @@ impl Loop {
             events.send_all(&guest.events(), &self.config);
         }
         loop {
-            let Changes {
+            let SavedFiles {
                 guests,
                 events: saved,
                 configuration,

@@ -98,7 +98,7 @@ pub(super) fn run(args: &NewArgs) -> Result<ExitCode> {
     let language = args.lang.map_or_else(ask, Ok)?;
     check_name(&args.name, language)?;
     let file = &args.config.config;
-    let known = Known::read(file)?;
+    let known = ExistingFile::read(file)?;
     if known.has(&args.name) {
         let (file, name) = (file.clone(), args.name.clone());
         return Err(NewError::Taken { file, name }.into());
@@ -113,8 +113,8 @@ pub(super) fn run(args: &NewArgs) -> Result<ExitCode> {
     let (name, title, dir) = (guest.name, language.title(), guest.dir.display());
     output::line(&format!("{name}: a guest in {title}, in {dir}"));
     match known {
-        Known::Nothing => configure(guest, file)?,
-        Known::There(_) => print_table(guest, file, &known)?,
+        ExistingFile::Nothing => configure(guest, file)?,
+        ExistingFile::There(_) => print_table(guest, file, &known)?,
     }
     if let Some(missing) = language.missing() {
         output::error(&format!("before it can be built: {missing}"));
@@ -123,13 +123,13 @@ pub(super) fn run(args: &NewArgs) -> Result<ExitCode> {
 }
 
 /// The configuration that is there already.
-enum Known {
+enum ExistingFile {
     Nothing,
     /// As TOML; empty where it is none.
     There(toml::Table),
 }
 
-impl Known {
+impl ExistingFile {
     fn read(file: &Path) -> Result<Self> {
         match fs::read_to_string(file) {
             // What is wrong with it is for `sandman check` to say.
@@ -175,7 +175,7 @@ fn configure(guest: NewGuest<'_>, file: &Path) -> Result<()> {
     Ok(())
 }
 
-fn print_table(guest: NewGuest<'_>, file: &Path, known: &Known) -> Result<()> {
+fn print_table(guest: NewGuest<'_>, file: &Path, known: &ExistingFile) -> Result<()> {
     let table = guest.handler(folder(file), known.prefix())?;
     output::line(&format!("\nAdd to {}:\n\n{table}", file.display()));
     output::line(&format!("Go on with:\n  sandman dev {}", guest.dir.display()));

@@ -54,9 +54,9 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
         tracing::warn!("{warning}");
     }
 
-    let options = crate::run::Options {
+    let options = crate::run::RunOptions {
         adopt: args.adopt,
-        ..crate::run::Options::default()
+        ..crate::run::RunOptions::default()
     };
     crate::run::run(&config, options)
 }

@@ -13,7 +13,7 @@ pub(super) struct Owed {
 
 /// An event that came out.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(super) struct SeenEvent {
     /// Its id.
     pub(super) event_id: String,
     /// Its type.
@@ -55,7 +55,7 @@ impl DemoVerdict {
 
 /// Compares. `seen` is in the order of reading, which is the order of each user's events of one type. A record that was
 /// written within `outage` may be seen again.
-pub(super) fn check(owed: &[Owed], seen: &[Seen], outage: Option<(i64, i64)>) -> DemoVerdict {
+pub(super) fn check(owed: &[Owed], seen: &[SeenEvent], outage: Option<(i64, i64)>) -> DemoVerdict {
     let mut verdict = DemoVerdict::default();
     let mut written: HashMap<&str, i64> = HashMap::new();
     let mut open: HashSet<(&str, &str)> = owed.iter().map(|owed| (owed.cause.as_str(), owed.event_type)).collect();
@@ -106,7 +106,7 @@ pub(super) fn versions<'a>(served: impl Iterator<Item = (&'a str, u64)>, active:
     strays.collect()
 }
 
-fn told(event: &Seen) -> String {
+fn told(event: &SeenEvent) -> String {
     format!("{} {} of {}", event.event_type, event.event_id, event.cause)
 }
 
@@ -121,8 +121,8 @@ mod tests {
         }
     }
 
-    fn seen(id: &str, cause: &str, old: Option<&str>, new: &str) -> Seen {
-        Seen {
+    fn seen(id: &str, cause: &str, old: Option<&str>, new: &str) -> SeenEvent {
+        SeenEvent {
             event_id: id.to_owned(),
             event_type: "user.updated".to_owned(),
             user: "u".to_owned(),
@@ -151,7 +151,7 @@ mod tests {
     fn each_fault_is_found() {
         let both = [owed("a"), owed("b")];
         let (first, second) = (seen("1", "a", None, "A"), seen("2", "b", Some("A"), "B"));
-        let of = |seen: &[Seen], outage| check(&both, seen, outage);
+        let of = |seen: &[SeenEvent], outage| check(&both, seen, outage);
         let lost = of(std::slice::from_ref(&first), None);
         assert_eq!((lost.lost.len(), lost.doubled.len()), (1, 0));
         let twice = [first.clone(), second.clone(), second.clone()];

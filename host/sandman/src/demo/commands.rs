@@ -16,7 +16,7 @@ const READY: &str = "sandman ready: admin ";
 const STOP: Duration = Duration::from_secs(25);
 
 /// `sandman run` as a process of its own. It ends with this value, and with this process whatever becomes of it.
-pub(super) struct Host {
+pub(super) struct HostProcess {
     child: Child,
     log: PathBuf,
     /// Where its admin listener is.
@@ -42,7 +42,7 @@ fn sandman(folder: &Path) -> Result<Command> {
     Ok(command)
 }
 
-impl Host {
+impl HostProcess {
     /// Starts the host of the folder's `sandman.toml`, with this in its environment, and waits until it serves. Its log goes to a file there.
     pub(super) fn start(folder: &Path, environment: [(&str, &str); 2]) -> Result<Self> {
         let log = folder.join("host.log");
@@ -103,7 +103,7 @@ impl Host {
     }
 }
 
-impl Drop for Host {
+impl Drop for HostProcess {
     fn drop(&mut self) {
         // A host that has ended takes no signal.
         let _ = self.child.kill();
@@ -119,7 +119,7 @@ pub(super) struct Said {
 }
 
 /// Runs a command of `sandman` on the host.
-pub(super) fn ask(folder: &Path, host: &Host, arguments: &[&str]) -> Result<Said> {
+pub(super) fn ask(folder: &Path, host: &HostProcess, arguments: &[&str]) -> Result<Said> {
     let output = sandman(folder)?
         .args(arguments)
         .args(["--host", &host.admin])

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-use super::check::Seen;
+use super::check::SeenEvent;
 use sandman_core::event::{Record, decode};
 use sandman_core::json::{self, Object};
 use sandman_kafka::{KafkaSettings, Observer};
@@ -25,17 +25,20 @@ pub(super) const TOPICS: [&str; 3] = [
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Collects events on a thread of its own until it is stopped.
-pub(super) struct Events {
-    seen: Arc<Mutex<Vec<Seen>>>,
+pub(super) struct EventCollector {
+    seen: Arc<Mutex<Vec<SeenEvent>>>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<()>>,
 }
 
-impl Events {
+impl EventCollector {
     /// Begins to collect.
     pub(super) fn follow(settings: &KafkaSettings) -> Result<Self> {
         let observer = Observer::open(settings, &TOPICS, PATIENCE)?;
-        let (seen, stop) = (Arc::<Mutex<Vec<Seen>>>::default(), Arc::new(AtomicBool::new(false)));
+        let (seen, stop) = (
+            Arc::<Mutex<Vec<SeenEvent>>>::default(),
+            Arc::new(AtomicBool::new(false)),
+        );
         let (theirs, told) = (Arc::clone(&seen), Arc::clone(&stop));
         let thread = std::thread::Builder::new().name("observer".to_owned()).spawn(move || {
             while !told.load(Ordering::Relaxed) {
@@ -65,7 +68,7 @@ impl Events {
     }
 
     /// Ends the collection and gives what it has.
-    pub(super) fn end(self) -> Result<Vec<Seen>> {
+    pub(super) fn end(self) -> Result<Vec<SeenEvent>> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the observer panicked"))??;
         Ok(std::mem::take(&mut *self.seen.lock()))
@@ -75,26 +78,26 @@ impl Events {
 #[derive(Default, Deserialize)]
 struct Payload {
     #[serde(default)]
-    changes: Object<Changes>,
+    changes: Object<ChangedFields>,
 }
 
 #[derive(Default, Deserialize)]
-struct Changes {
-    username: Option<Change>,
+struct ChangedFields {
+    username: Option<ChangedField>,
 }
 
 #[derive(Deserialize)]
-struct Change {
+struct ChangedField {
     old: Option<String>,
     new: String,
 }
 
-fn read(record: &Record) -> Result<Seen> {
+fn read(record: &Record) -> Result<SeenEvent> {
     let envelope = decode(record.value.as_deref()).context("an event that was published")?;
     let payload: Payload =
         json::object(envelope.payload.get().as_bytes()).context("the payload of a published event")?;
     let text = |bytes: &Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
-    Ok(Seen {
+    Ok(SeenEvent {
         event_id: envelope.event_id,
         event_type: envelope.event_type,
         user: text(&record.key),

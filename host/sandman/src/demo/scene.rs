@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::commands::Host;
+use super::commands::HostProcess;
 use super::keeper::Keeper;
-use super::story::Story;
+use super::story::DemoStory;
 use super::users::token;
 use crate::build_guest::{BuildOptions, build};
 use crate::run::topics;
@@ -22,7 +22,7 @@ const CONFIGURATION: &str = "sandman.toml";
 
 /// Everything that the traffic needs. The broker is dropped after the host, the folder last.
 pub(super) struct Scene {
-    pub(super) host: Host,
+    pub(super) host: HostProcess,
     pub(super) broker: EmbeddedBroker,
     pub(super) kafka: KafkaSettings,
     /// What the tokens are signed with.
@@ -33,7 +33,7 @@ pub(super) struct Scene {
 
 impl Scene {
     /// Builds the guests of the checkout and starts everything.
-    pub(super) fn build(repository: &Path, story: &Story, interrupted: &AtomicBool) -> Result<Self> {
+    pub(super) fn build(repository: &Path, story: &DemoStory, interrupted: &AtomicBool) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("sandman-demo-").tempdir()?;
         let keeper = Keeper::of(folder.path())?;
         for (guest, out, features) in [
@@ -63,7 +63,7 @@ impl Scene {
         let secret = Uuid::new_v4().to_string();
         let config = configure(folder.path(), repository, &secret)?;
         let broker = EmbeddedBroker::start(&topics(&config))?;
-        let host = Host::start(
+        let host = HostProcess::start(
             folder.path(),
             [("JWT_SECRET", &secret), ("KAFKA_BROKERS", broker.brokers())],
         )?;
@@ -83,7 +83,7 @@ impl Scene {
     }
 
     /// Stays up, and says what there is to try, until somebody has had enough.
-    pub(super) fn linger(&self, story: &Story, interrupted: &AtomicBool) {
+    pub(super) fn linger(&self, story: &DemoStory, interrupted: &AtomicBool) {
         let (http, admin) = (&self.host.http, &self.host.admin);
         let token = token("you", &self.secret);
         let own = format!("{http}/api/v1/users/profile");

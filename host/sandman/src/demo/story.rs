@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use console::{Style, Term, style};
 
-use super::check::{DemoVerdict, Seen};
+use super::check::{DemoVerdict, SeenEvent};
 use super::users::Request;
 use super::wrap::wrap;
 
@@ -22,12 +22,12 @@ const PIPE: usize = 100;
 const NARROWEST: usize = 70;
 
 /// Tells what happens.
-pub(super) struct Story {
+pub(super) struct DemoStory {
     began: Instant,
     width: usize,
 }
 
-impl Story {
+impl DemoStory {
     /// A story that begins now.
     pub(super) fn begin(title: &str) -> Self {
         let columns = Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
@@ -76,7 +76,7 @@ impl Story {
     }
 
     /// One event of each type, in full.
-    pub(super) fn events(&self, registration: Option<&str>, seen: &[Seen]) {
+    pub(super) fn events(&self, registration: Option<&str>, seen: &[SeenEvent]) {
         let event = |way: &str, text: &str| {
             let head = format!("  {way:<4}");
             self.under(&style(&head).dim().to_string(), head.len(), text, &Style::new());

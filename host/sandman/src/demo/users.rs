@@ -51,7 +51,7 @@ pub(super) struct Request {
 
 /// What one client did.
 #[derive(Debug, Default)]
-pub(super) struct Done {
+pub(super) struct ClientTotals {
     /// What must come out of it.
     pub(super) owed: Vec<Owed>,
     /// Its requests that were answered as they should be.
@@ -64,7 +64,7 @@ pub(super) struct Done {
     pub(super) failed: Vec<String>,
 }
 
-impl Done {
+impl ClientTotals {
     /// Adds what another client did.
     pub(super) fn add(&mut self, other: Self) {
         self.owed.extend(other.owed);
@@ -76,16 +76,16 @@ impl Done {
 }
 
 /// A client with users of its own.
-pub(super) struct Client {
+pub(super) struct DemoClient {
     number: usize,
     http: String,
     secret: String,
     agent: Agent,
     kafka: Arc<Announcer>,
-    done: Done,
+    done: ClientTotals,
 }
 
-impl Client {
+impl DemoClient {
     /// A client of the service at `http`; its users register on Kafka.
     pub(super) fn new(number: usize, http: &str, secret: &str, kafka: &Arc<Announcer>) -> Self {
         let config = Agent::config_builder()
@@ -99,12 +99,12 @@ impl Client {
             secret: secret.to_owned(),
             agent: config.into(),
             kafka: Arc::clone(kafka),
-            done: Done::default(),
+            done: ClientTotals::default(),
         }
     }
 
     /// Uses the service until it is told to stop.
-    pub(super) fn run(mut self, stop: &AtomicBool) -> Done {
+    pub(super) fn run(mut self, stop: &AtomicBool) -> ClientTotals {
         let mut users: Vec<User> = (0..USERS).map(|user| self.user(user)).collect();
         for turn in 0.. {
             for (number, user) in users.iter_mut().enumerate() {

@@ -5,8 +5,8 @@ use std::io::Read;
 use super::file::{Lines, Text};
 use super::keys::Keys;
 use super::line::Rules;
-use super::progress::Progress;
-use super::{Counts, Import, ImportError, Mistakes, Problem, Standing};
+use super::progress::ImportProgress;
+use super::{Counts, Import, ImportError, LineProblem, LineStanding, Mistakes};
 use sandman_core::contract::Misfit;
 use sandman_core::printable;
 
@@ -20,7 +20,7 @@ impl Import<'_> {
         &self,
         rules: &Rules<'_>,
         lines: &mut Lines<impl Read>,
-        progress: &Progress,
+        progress: &ImportProgress,
     ) -> Result<(Counts, Mistakes), ImportError> {
         let (mut counts, mut mistakes, mut keys) = (Counts::default(), Mistakes::default(), Keys::default());
         progress.begin("checking");
@@ -56,10 +56,10 @@ impl Import<'_> {
         let Some(store) = self.store else { return Ok(None) };
         let failed = |source| ImportError::Store { written: 0, source };
         match self.standing(store, line).map_err(failed)? {
-            Standing::New(_) => counts.added += 1,
-            Standing::Same => counts.same += 1,
-            Standing::Other(..) if self.overwrite => counts.replaced += 1,
-            Standing::Other(..) => {
+            LineStanding::New(_) => counts.added += 1,
+            LineStanding::Same => counts.same += 1,
+            LineStanding::Other(..) if self.overwrite => counts.replaced += 1,
+            LineStanding::Other(..) => {
                 return Ok(Some(
                     "has another state in the store; --overwrite replaces it".to_owned(),
                 ));
@@ -74,7 +74,7 @@ impl Mistakes {
         for Misfit { place, problem } in misfits {
             let problem = printable::line(&problem, SHOWN).into_owned();
             if self.problems.len() < TOLD {
-                self.problems.push(Problem { line, place, problem });
+                self.problems.push(LineProblem { line, place, problem });
             } else {
                 self.more += 1;
             }

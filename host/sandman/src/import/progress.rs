@@ -10,13 +10,13 @@ const SAID: u64 = 100_000;
 const MOVED: u64 = 100;
 
 /// Where the progress goes.
-pub(super) enum Progress {
+pub(super) enum ImportProgress {
     Quiet,
     Plain,
     Bar(ProgressBar),
 }
 
-impl Progress {
+impl ImportProgress {
     /// Progress through a file of so many bytes.
     pub(super) fn new(show: bool, bytes: u64) -> Self {
         if !show {
@@ -60,7 +60,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ImportProgress {
     fn drop(&mut self) {
         self.done();
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use sandman_core::json::{Members, Name};
+use sandman_core::json::{JsonMembers, Name};
 
 /// Nesting that is looked into; what lies deeper is compared as text.
 const DEEPEST: usize = 64;
@@ -28,7 +28,7 @@ fn values(a: &RawValue, b: &RawValue, deeper: usize) -> bool {
         return false;
     };
     match (a.bytes().next(), b.bytes().next()) {
-        (Some(b'{'), Some(b'{')) => both::<Members<'_>>(a, b, |a, b| {
+        (Some(b'{'), Some(b'{')) => both::<JsonMembers<'_>>(a, b, |a, b| {
             let (a, b) = (by_name(a), by_name(b));
             a.len() == b.len()
                 && a.iter()
@@ -46,7 +46,7 @@ fn values(a: &RawValue, b: &RawValue, deeper: usize) -> bool {
 }
 
 /// The members of an object; of those with the same name the last.
-fn by_name<'m>(Members(members): &'m Members<'_>) -> BTreeMap<&'m [u8], &'m RawValue> {
+fn by_name<'m>(JsonMembers(members): &'m JsonMembers<'_>) -> BTreeMap<&'m [u8], &'m RawValue> {
     members.iter().map(|(name, value)| (&**name, *value)).collect()
 }
 

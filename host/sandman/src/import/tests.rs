@@ -137,7 +137,7 @@ fn a_file_that_was_changed_between_the_passes_brings_in_nothing_that_does_not_fi
     };
     let write = |text: &str, checked: u64| {
         let lines = &mut Lines::new(text.as_bytes(), rules.longest_line());
-        import.write(&scene.store, &rules, lines, (&Progress::Quiet, checked))
+        import.write(&scene.store, &rules, lines, (&ImportProgress::Quiet, checked))
     };
     let bad = format!("{}{}", lines(0..1_500), "{\"key\":\"x\",\"state\":{}}\n");
     let error = write(&bad, 1_501).expect_err("the last line does not fit");

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::file::{Lines, Text};
 use super::line::{Line, Rules};
-use super::progress::Progress;
-use super::{Import, ImportError, Standing};
+use super::progress::ImportProgress;
+use super::{Import, ImportError, LineStanding};
 use sandman_core::outcome::StateChange;
 use sandman_core::store::{Commit, CommitResult, StateWrite, Store};
 use sandman_engine::clock;
@@ -33,7 +33,7 @@ impl Import<'_> {
         store: &dyn Store,
         rules: &Rules<'_>,
         lines: &mut Lines<impl Read>,
-        (progress, checked): (&Progress, u64),
+        (progress, checked): (&ImportProgress, u64),
     ) -> Result<(), ImportError> {
         let mut writing = Writing {
             store,
@@ -54,10 +54,10 @@ impl Import<'_> {
             let line = line.ok_or_else(changed)?;
             let failed = |source| ImportError::Store { written, source };
             let base = match self.standing(store, &line).map_err(failed)? {
-                Standing::Same => continue,
-                Standing::New(base) => base,
-                Standing::Other(revision) if self.overwrite => Some(revision),
-                Standing::Other(..) => return Err(changed()),
+                LineStanding::Same => continue,
+                LineStanding::New(base) => base,
+                LineStanding::Other(revision) if self.overwrite => Some(revision),
+                LineStanding::Other(..) => return Err(changed()),
             };
             let Line { key, state } = line;
             writing.add(StateWrite {

@@ -57,7 +57,7 @@ pub struct InvokeReport {
     pub events: Vec<Emitted>,
     /// The answer to a request.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reply: Option<Answer>,
+    pub reply: Option<ReplyReport>,
     /// What the guest logged.
     pub logs: Vec<Overheard>,
     /// CPU time of the call, in microseconds, the making of the instance included.
@@ -122,7 +122,7 @@ pub struct Emitted {
 
 /// The answer to a request.
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub struct ReplyReport {
     /// The HTTP status.
     pub status: u16,
     /// The body.
@@ -151,7 +151,7 @@ impl InvokeReport {
                 .iter()
                 .filter_map(|record| emitted(record, key))
                 .collect(),
-            reply: decision.reply.map(|Reply { status, body }| Answer {
+            reply: decision.reply.map(|Reply { status, body }| ReplyReport {
                 status,
                 body: body.as_deref().map(Json::of),
             }),

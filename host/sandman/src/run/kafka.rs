@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 
-use sandman_config::{Brokers, Config, HandlerConfig, KafkaConfig, Problem, SaslMechanism};
+use sandman_config::{Brokers, Config, HandlerConfig, KafkaConfig, Problem};
 use sandman_core::broker::{Recreation, TopicSpec};
 use sandman_core::lanes::HandlerIx;
 use sandman_core::store::StoreId;
@@ -15,7 +15,7 @@ use sandman_engine::health::HealthView;
 use sandman_engine::pipeline::{HandlerIntake, Pipeline};
 use sandman_kafka::{
     BATCH_BYTES, ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaBroker, KafkaHealth, KafkaSettings,
-    LeaderlessTopics, RefusedClient, Sasl, cursor_topic,
+    LeaderlessTopics, RefusedClient, cursor_topic,
 };
 
 /// What keeps the clients from being made that the host needs: the library refuses some settings only beside others. Nothing
@@ -50,19 +50,10 @@ pub(super) fn settings(config: &KafkaConfig, broker: Option<&EmbeddedBroker>) ->
         (Brokers::Servers(servers), None) => servers.clone(),
         (Brokers::Embedded, None) => String::new(),
     };
-    let sasl = config.sasl.as_ref().map(|sasl| Sasl {
-        mechanism: match sasl.mechanism {
-            SaslMechanism::Plain => sandman_kafka::SaslMechanism::Plain,
-            SaslMechanism::ScramSha256 => sandman_kafka::SaslMechanism::ScramSha256,
-            SaslMechanism::ScramSha512 => sandman_kafka::SaslMechanism::ScramSha512,
-        },
-        username: sasl.username.clone(),
-        password: sasl.password.expose().to_owned(),
-    });
     KafkaSettings {
         brokers,
         ssl: config.ssl,
-        sasl,
+        sasl: config.sasl.clone(),
         embedded: broker.is_some(),
         options: config.options.clone(),
     }

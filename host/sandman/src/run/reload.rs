@@ -18,7 +18,7 @@ use sandman_core::store::{LetterStore, Store};
 use sandman_engine::registry::Handler;
 use sandman_kafka::ensure_topics;
 use sandman_operate::control::{ReloadError, Reloaded};
-use sandman_operate::deploy::Ready;
+use sandman_operate::deploy::ReadyHandler;
 
 /// How long Kafka may take to make the topics of a new handler.
 const TOPICS: Duration = Duration::from_secs(20);
@@ -220,7 +220,7 @@ impl Host {
         &mut self,
         config: &Config,
         handler: &HandlerConfig,
-        ready: Ready,
+        ready: ReadyHandler,
         progress: Vec<(TopicPartition, Progress)>,
     ) -> anyhow::Result<()> {
         let version = self.control.deployer.begin(config, handler, ready)?;

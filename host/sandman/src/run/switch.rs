@@ -9,7 +9,7 @@ use sandman_core::event::TopicPartition;
 use sandman_core::lanes::HandlerIx;
 use sandman_core::progress::Progress;
 use sandman_core::version::Version;
-use sandman_operate::deploy::Ready;
+use sandman_operate::deploy::ReadyHandler;
 
 /// A switch that the host's loop is to make, and where it tells how it went.
 pub(super) struct Switch {
@@ -29,6 +29,6 @@ pub(super) struct Plan {
 /// A handler that is new.
 pub(super) struct Added {
     pub(super) handler: HandlerConfig,
-    pub(super) ready: Ready,
+    pub(super) ready: ReadyHandler,
     pub(super) progress: Vec<(TopicPartition, Progress)>,
 }

@@ -22,11 +22,11 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// How long it may take to answer for one topic or group.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// The thread that asks Kafka.
-pub(super) struct Watch {
+pub(super) struct KafkaWatch {
     stop: Sender<()>,
 }
 
-impl Watch {
+impl KafkaWatch {
     pub(super) fn start(control: &Arc<HostControl>, settings: &KafkaSettings, threads: &mut Threads) -> Result<Self> {
         let reader = ExtentReader::open(settings, &control.health)?;
         let (stop, stopped) = bounded(1);

@@ -24,22 +24,22 @@ pub struct Overheard {
 
 /// Runs something on this thread, and gives back what guests logged meanwhile, and the host's own warnings.
 pub fn overheard<T>(run: impl FnOnce() -> T) -> (T, Vec<Overheard>) {
-    let lines = Lines::default();
+    let lines = OverheardLines::default();
     let result = tracing::subscriber::with_default(registry().with(lines.clone()), run);
     let lines = std::mem::take(&mut *lines.0.lock());
     (result, lines)
 }
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<Overheard>>>);
+struct OverheardLines(Arc<Mutex<Vec<Overheard>>>);
 
-impl<S: Subscriber> Layer<S> for Lines {
+impl<S: Subscriber> Layer<S> for OverheardLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
         if metadata.target() != GUEST && *metadata.level() > Level::WARN {
             return;
         }
-        let mut message = Message::default();
+        let mut message = LogMessage::default();
         event.record(&mut message);
         self.0.lock().push(Overheard {
             level: metadata.level().as_str().to_ascii_lowercase(),
@@ -49,9 +49,9 @@ impl<S: Subscriber> Layer<S> for Lines {
 }
 
 #[derive(Default)]
-struct Message(String);
+struct LogMessage(String);
 
-impl Visit for Message {
+impl Visit for LogMessage {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             self.0 = format!("{value:?}");

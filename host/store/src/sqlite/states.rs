@@ -19,7 +19,7 @@ use sandman_core::store::{CommitConflict, RECENT_MILLIS, Revision, StateKey, Sta
 struct RowId(i64);
 
 /// Where a row is, and how often it was written.
-type Place = (RowId, u64);
+type RowPlace = (RowId, u64);
 
 /// What becomes of one key's row.
 enum RowChange<'a> {
@@ -87,10 +87,10 @@ impl StateWriter<'_, '_> {
 
     fn change_state(
         &mut self,
-        (row, revision): Place,
+        (row, revision): RowPlace,
         write: &StateWrite,
         change: &RowChange<'_>,
-    ) -> Result<Option<Place>, SqliteFault> {
+    ) -> Result<Option<RowPlace>, SqliteFault> {
         let was = to_sql(revision);
         let changed = match change {
             RowChange::Nothing => return Ok(Some((row, revision))),
@@ -129,10 +129,10 @@ impl StateWriter<'_, '_> {
     /// Changes the row of a key that has no state. It may have been dropped since it was read, as its time was over.
     fn change_recent(
         &mut self,
-        (row, revision): Place,
+        (row, revision): RowPlace,
         write: &StateWrite,
         change: &RowChange<'_>,
-    ) -> Result<Option<Place>, SqliteFault> {
+    ) -> Result<Option<RowPlace>, SqliteFault> {
         let was = to_sql(revision);
         match change {
             RowChange::Nothing => return Ok(Some((row, revision))),
@@ -160,7 +160,7 @@ impl StateWriter<'_, '_> {
         self.insert(write, change)
     }
 
-    fn insert(&mut self, write: &StateWrite, change: &RowChange<'_>) -> Result<Option<Place>, SqliteFault> {
+    fn insert(&mut self, write: &StateWrite, change: &RowChange<'_>) -> Result<Option<RowPlace>, SqliteFault> {
         let row = self.ledger.next_row;
         let (row, added) = match change {
             RowChange::Nothing => return Ok(None),
@@ -198,7 +198,7 @@ fn is_state(row: RowId) -> bool {
     row.0 > 0
 }
 
-fn place(revision: Revision) -> Place {
+fn place(revision: Revision) -> RowPlace {
     let (row, version) = revision.parts();
     (RowId(row.cast_signed()), version)
 }

@@ -111,7 +111,7 @@ fn what_a_sweep_that_was_cut_off_has_put_aside_is_brought_back_if_a_state_names_
     let scene = Scene::new();
     for name in ["avatar-1-a.png", "avatar-1-b.png"] {
         scene.file(name);
-        let file = Found {
+        let file = FoundFile {
             path: format!("avatars/{name}"),
         };
         scene.sweep.folder.put_aside(&file).expect("a move");

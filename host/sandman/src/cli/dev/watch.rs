@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_millis(50);
 
 /// What was saved.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Changes {
+pub(super) struct SavedFiles {
     /// Handlers whose guests have other sources.
     pub(super) guests: BTreeSet<Arc<str>>,
     /// Files with events to try.
@@ -30,7 +30,7 @@ pub(super) struct Changes {
     pub(super) configuration: bool,
 }
 
-impl Changes {
+impl SavedFiles {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -44,14 +44,14 @@ enum Saved {
 }
 
 /// Eyes on the guests' folders.
-pub(super) struct Watch {
+pub(super) struct FolderWatch {
     watcher: Mutex<RecommendedWatcher>,
     seen: Receiver<notify::Result<Event>>,
     guests: Vec<(Arc<str>, PathBuf)>,
     configuration: PathBuf,
 }
 
-impl Watch {
+impl FolderWatch {
     /// Watches these guests and the configuration, from now on.
     pub(super) fn over(guests: &[GuestFolder], configuration: &Path) -> Result<Self> {
         let (sender, seen) = unbounded();
@@ -94,8 +94,8 @@ impl Watch {
     }
 
     /// Waits until something was saved.
-    pub(super) fn next(&self) -> Result<Changes> {
-        let mut changes = Changes::default();
+    pub(super) fn next(&self) -> Result<SavedFiles> {
+        let mut changes = SavedFiles::default();
         while changes.is_empty() {
             let mut event = Some(self.seen.recv()?);
             while let Some(seen) = event {
@@ -106,7 +106,7 @@ impl Watch {
         Ok(changes)
     }
 
-    fn note(&self, event: &Event, changes: &mut Changes) -> Result<()> {
+    fn note(&self, event: &Event, changes: &mut SavedFiles) -> Result<()> {
         if matches!(event.kind, EventKind::Access(_)) {
             return Ok(());
         }

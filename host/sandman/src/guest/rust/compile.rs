@@ -24,7 +24,7 @@ const PROFILE: [(&str, &str); 6] = [
 
 /// One line of cargo's `--message-format=json`.
 #[derive(Deserialize)]
-struct Message {
+struct CargoMessage {
     reason: String,
     message: Option<Diagnostic>,
     target: Option<Named>,
@@ -117,7 +117,7 @@ fn listen(package: &Package, stdout: impl Read, progress: &Progress) -> io::Resu
     let mut heard = Heard::default();
     for line in BufReader::new(stdout).lines() {
         // A build script may print lines that are no messages.
-        let Ok(message) = serde_json::from_str::<Message>(&line?) else {
+        let Ok(message) = serde_json::from_str::<CargoMessage>(&line?) else {
             continue;
         };
         match (message.reason.as_str(), message.message, message.target) {

@@ -18,12 +18,12 @@ pub(super) struct Package {
 
 #[derive(Deserialize)]
 struct Metadata {
-    packages: Vec<Found>,
+    packages: Vec<CargoPackage>,
     target_directory: PathBuf,
 }
 
 #[derive(Deserialize)]
-struct Found {
+struct CargoPackage {
     name: String,
     manifest_path: PathBuf,
     targets: Vec<Target>,
@@ -43,7 +43,7 @@ pub(super) fn cargo() -> Command {
 pub(super) fn all(dir: &Path) -> Result<Vec<GuestPackage>, BuildError> {
     let (_, metadata) = metadata(dir)?;
     let target_dir = metadata.target_directory;
-    let guests = metadata.packages.into_iter().filter(Found::is_cdylib);
+    let guests = metadata.packages.into_iter().filter(CargoPackage::is_cdylib);
     Ok(guests
         .filter_map(|found| found.package(target_dir.clone()))
         .map(Package::guest)
@@ -53,7 +53,7 @@ pub(super) fn all(dir: &Path) -> Result<Vec<GuestPackage>, BuildError> {
 pub(super) fn find(dir: &Path) -> Result<Package, BuildError> {
     let (manifest, metadata) = metadata(dir)?;
     // cargo says where it found the manifest, which may be through a link.
-    let same = |found: &Found| found.manifest_path.canonicalize().is_ok_and(|path| path == manifest);
+    let same = |found: &CargoPackage| found.manifest_path.canonicalize().is_ok_and(|path| path == manifest);
     let no_crate = || BuildError::NoCrate { dir: dir.to_owned() };
     let found = metadata.packages.into_iter().find(same).ok_or_else(no_crate)?;
     if !found.is_cdylib() {
@@ -73,7 +73,7 @@ impl Package {
     }
 }
 
-impl Found {
+impl CargoPackage {
     fn package(self, target_dir: PathBuf) -> Option<Package> {
         Some(Package {
             name: self.name,
