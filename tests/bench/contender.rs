@@ -195,13 +195,17 @@ impl Run<'_> {
             .consumes(&[&self.input.to_owned()])
             .emits(self.work.outputs)
             .set("instances", &format!("{instances:?}"));
-        Ok(self
+        let settings = self
             .world
             .settings()?
             .set("host.deployment", &format!("{:?}", self.name))
             .set("kafka.topic_prefix", &format!("{:?}", format!("{}.", self.name)))
-            .route("/users/{key}", &["bench"])
-            .handler(handler))
+            .handler(handler);
+        Ok(if self.work.serves {
+            settings.route("/users/{key}", &["bench"])
+        } else {
+            settings
+        })
     }
 
     fn brokers(&self) -> Result<&str> {

@@ -21,6 +21,8 @@ pub(crate) struct Work {
     pub(crate) native: &'static str,
     /// The folder of the guest that does it.
     pub(crate) guest: &'static str,
+    /// Whether that guest serves requests as well.
+    pub(crate) serves: bool,
     /// The types of the events that come out, of each one per input.
     pub(crate) outputs: &'static [&'static str],
     pub(crate) contenders: &'static [Contender],
@@ -36,6 +38,7 @@ pub(crate) const STATEFUL: Work = Work {
     name: "stateful",
     native: "stateful",
     guest: "tests/bench/stateful",
+    serves: true,
     outputs: &["user.updated", "user.profile.updated"],
     contenders: &[
         Contender::Limit,
@@ -59,6 +62,7 @@ pub(crate) const STATELESS: Work = Work {
     name: "stateless",
     native: "stateless",
     guest: "tests/bench/stateless",
+    serves: false,
     outputs: &["user.profile.updated"],
     contenders: &[
         Contender::LimitTransactional,
