@@ -130,6 +130,7 @@ fn the_same_id_for_another_key_or_another_handler_is_no_duplicate() {
         record.key = Some(format!("{key}").into_bytes());
         running.intake.record(record);
     }
+    running.intake.caught_up();
     running.settle();
     running.stop();
     for key in ["1", "2"] {
