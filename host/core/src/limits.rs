@@ -24,8 +24,8 @@ pub struct Limits {
     pub parts: ComponentParts,
 }
 
-/// How many of each thing an instance of a component may consist of. A Rust guest has four core instances, a JavaScript one
-/// on QuickJS seven, a Python one 38.
+/// How many of each thing an instance of a component may consist of. A Rust guest has three core instances, a JavaScript one
+/// on QuickJS 13, a Python one 38.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentParts {
