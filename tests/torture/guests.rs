@@ -246,10 +246,10 @@ const BOMBS: &[Bomb] = &[
     Bomb {
         what: "many instances",
         module: || text("(module)"),
-        instances: 20,
+        instances: 80,
         refusals: &[
-            ("compiled", "exceeds the configured maximum of 16"),
-            ("instantiated", "instance count too high at 17"),
+            ("compiled", "exceeds the configured maximum of 64"),
+            ("instantiated", "instance count too high at 65"),
         ],
     },
     Bomb {

@@ -82,7 +82,7 @@ fn bad() -> Result<Vec<(&'static str, Vec<u8>)>> {
         ("world", b"garbage".to_vec()),
         ("world", half),
         ("world", wat::parse_str(wasi)?),
-        ("compiled", grafted("witness", &wat::parse_str("(module)")?, 20)?),
+        ("compiled", grafted("witness", &wat::parse_str("(module)")?, 70)?),
         ("instantiated", grafted("witness", &wat::parse_str(endless)?, 1)?),
         ("described", describes("trap")?),
         ("contract", describes("more")?),
