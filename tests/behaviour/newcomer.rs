@@ -34,8 +34,8 @@ fn the_loop(world: &World) -> Result {
     // A save is a new version, and the state is still there.
     newcomer.edit(
         "greeter/src/lib.rs",
-        "\"times\": times }",
-        "\"times\": times, \"loud\": true }",
+        "let payload = UserSeen {\n        user_id: &user_id,\n        times,\n    };",
+        "let payload = serde_json::json!({ \"userId\": user_id, \"times\": times, \"loud\": true });",
     )?;
     dev.shows(&["greeter: version 2 serves, before it version 1"])?;
     newcomer.save(EVENT)?;

@@ -23,13 +23,19 @@ const ENVELOPE: [&str; 7] = [
     "correlationId",
     "payload",
 ];
-const HEADERS: [&str; 6] = [
+const HEADERS: [&str; 12] = [
     "eventType",
     "source",
     "version",
     "correlationId",
     "timestamp",
     "traceparent",
+    "sandman.handler",
+    "sandman.version",
+    "sandman.digest",
+    "sandman.trigger",
+    "sandman.attempt",
+    "sandman.revision",
 ];
 
 /// A read-committed client of all three topics.
