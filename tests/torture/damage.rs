@@ -100,7 +100,10 @@ const DAMAGES: &[Damage] = &[
                 .collect();
             ensure!(pages.iter().all(|page| *page > 0), "no states, or in the first page");
             // Dead letters hold the states that they met beside their events; a start reads them.
-            let letters: Vec<_> = all_of(bytes, br#""eventId""#).iter().map(|at| at / PAGE * PAGE).collect();
+            let letters: Vec<_> = all_of(bytes, br#""eventId""#)
+                .iter()
+                .map(|at| at / PAGE * PAGE)
+                .collect();
             let pages: Vec<_> = pages.into_iter().filter(|page| !letters.contains(page)).collect();
             ensure!(!pages.is_empty(), "no page with states alone: this shows nothing");
             pages.into_iter().try_for_each(|page| fill(bytes, page, page + PAGE))
