@@ -79,7 +79,9 @@ fn written_and_read<T: PartialEq + std::fmt::Debug>(
     match read(data) {
         Ok(value) => {
             let bytes = write(&value).expect("what was read is written");
-            assert!(bytes.len() <= data.len(), "it grows");
+            // Bytes of an earlier format lack what later ones say of each record.
+            let earlier = bytes.first() != data.first();
+            assert!(earlier || bytes.len() <= data.len(), "it grows");
             assert_eq!(read(&bytes).as_ref(), Ok(&value));
             Some(value)
         }
