@@ -56,7 +56,7 @@ fn escape<'a>(text: &'a str, out: &mut String) -> &'a str {
     rest
 }
 
-/// The code unit of `\uXXXX` at the beginning of the text.
+/// The code unit that an escape, `\u` and four hexadecimal digits, names at the beginning of the text.
 fn unit(text: &str) -> Option<u16> {
     u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }
