@@ -77,7 +77,7 @@ pub trait Control: Send + Sync + 'static {
     /// Has letters redriven.
     ///
     /// # Errors
-    /// [`Refusal::Through`], [`Refusal::Store`].
+    /// [`Refusal::NotConfigured`], [`Refusal::Through`], [`Refusal::Store`].
     fn redrive(&self, filter: &LetterFilter, through: Option<u64>, force: bool) -> Result<RedriveOrdered, Refusal>;
 
     /// Tells how an order to redrive stands whenever that changes, until nothing is left of it, or nobody hears it any more

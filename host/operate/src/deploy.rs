@@ -85,6 +85,11 @@ pub enum Refusal {
         /// Why not.
         why: String,
     },
+    /// Letters of a handler that the configuration does not name: nothing could run them.
+    #[error(
+        "there are letters of `{0}` among them, which the configuration does not name; choose others with --handler, or configure it again"
+    )]
+    NotConfigured(String),
     /// Nothing to go back to.
     #[error(
         "no version of `{name}` that is kept served before version {active}; name one with --to, there are: {kept}"

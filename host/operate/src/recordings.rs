@@ -58,11 +58,20 @@ impl Recordings {
     pub fn forget(&self, handler: &str, key: &str) -> Result<u64, StoreError> {
         let mut taken = 0;
         self.pages(handler, |batch| {
-            let is_kept = |line: &&str| Recording::read(line).is_ok_and(|recording| recording.key != key);
-            let kept: Vec<&str> = batch.lines.lines().filter(is_kept).collect();
-            let gone = batch.lines.lines().count() - kept.len();
+            let is_kept = |line: &str| Recording::read(line).is_ok_and(|recording| recording.key != key);
+            // Its place stays empty: a recording is named by its place.
+            let kept = batch.lines.lines().map(|line| if is_kept(line) { line } else { "" });
+            let kept: Vec<&str> = kept.collect();
+            let filled = |lines: &[&str]| lines.iter().filter(|line| !line.is_empty()).count();
+            let before: Vec<&str> = batch.lines.lines().collect();
+            let gone = filled(&before) - filled(&kept);
             if gone > 0 {
-                self.store.keep_of_recordings(batch.number, &kept.join("\n"))?;
+                let kept = if filled(&kept) == 0 {
+                    String::new()
+                } else {
+                    kept.join("\n")
+                };
+                self.store.keep_of_recordings(batch.number, &kept)?;
                 taken += gone as u64;
             }
             Ok(true)

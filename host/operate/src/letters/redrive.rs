@@ -78,11 +78,23 @@ impl Redriver {
         for lane in self.pipeline.released_keys() {
             self.feed_key(&lane)?;
         }
-        let mut room = self.pipeline.letter_room();
         // Those that are on their way stand at the front.
-        for ordered in self.letters.ordered(room.saturating_mul(2).max(512))? {
+        let mut most = self.pipeline.letter_room().saturating_mul(2).max(512);
+        // More only where all of these are on their way, or cannot run: they must not keep the others waiting.
+        while self.feed_ordered(most)? {
+            most = most.saturating_mul(4);
+        }
+        Ok(())
+    }
+
+    /// Looks at so many of the letters that are to be redriven; answers whether there is room and may be more.
+    fn feed_ordered(&self, most: usize) -> Result<bool, StoreError> {
+        let mut room = self.pipeline.letter_room();
+        let all = self.letters.ordered(most)?;
+        let is_full = all.len() == most;
+        for ordered in all {
             if room == 0 {
-                break;
+                return Ok(false);
             }
             if self.pipeline.is_redriving(ordered.id) {
                 continue;
@@ -110,7 +122,7 @@ impl Redriver {
                 room -= 1;
             }
         }
-        Ok(())
+        Ok(is_full && room > 0)
     }
 
     fn feed_key(&self, lane: &LaneKey) -> Result<(), StoreError> {

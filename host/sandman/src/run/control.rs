@@ -1,6 +1,6 @@
 //! The running host, as an operator sees it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -249,12 +249,17 @@ impl Control for HostControl {
     }
 
     fn redrive(&self, filter: &LetterFilter, through: Option<u64>, force: bool) -> Result<RedriveOrdered, Refusal> {
-        if let Some(number) = through {
-            let name = filter.handler.as_deref();
-            let handlers = self.registry.iter().filter(|(_, handler)| !handler.is_retired());
-            let mut handlers = handlers.filter(|(_, handler)| name.is_none_or(|name| *handler.name == *name));
-            let loaded = handlers.try_for_each(|(ix, handler)| self.redriver.version(ix, handler, number).map(drop));
-            loaded.map_err(|why| Refusal::Through { number, why })?;
+        let meant = self.letters.list(filter, 0, false)?;
+        let names: BTreeSet<&str> = meant.groups.iter().map(|group| group.handler.as_str()).collect();
+        for name in names {
+            let mut serving = self.registry.iter().filter(|(_, handler)| !handler.is_retired());
+            let Some((ix, handler)) = serving.find(|(_, handler)| &*handler.name == name) else {
+                return Err(Refusal::NotConfigured(name.to_owned()));
+            };
+            if let Some(number) = through {
+                let loaded = self.redriver.version(ix, handler, number);
+                loaded.map_err(|why| Refusal::Through { number, why })?;
+            }
         }
         let ordered = self.letters.order(filter, through, force)?;
         self.pipeline.ring_letters();
