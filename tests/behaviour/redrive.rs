@@ -2,8 +2,8 @@
 
 use anyhow::ensure;
 use sandman_tests::{
-    Ask, Behaviour, Event, Host, Result, World, dlq, handled_once, lenient, letter_count, misfit, numbers,
-    strict_handler, until_letters,
+    Ask, Behaviour, Event, Handler, Host, Result, World, dlq, guest, handled_once, lenient, letter_count, misfit,
+    numbers, strict_handler, until_letters,
 };
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         "a_letter_that_fails_again_stays_and_is_not_redriven_for_ever",
         fails_again,
     ),
+    Behaviour::new("letters_of_a_handler_that_is_gone_are_not_redriven", gone),
     Behaviour::new("a_host_killed_during_a_redrive_loses_and_doubles_nothing", killed).on_real_kafka(KILLED),
     Behaviour::new("a_redrive_is_whole_although_commits_fail", commits_fail),
     Behaviour::new("a_letter_that_stays_after_its_outcome_is_caught", stays),
@@ -116,6 +117,33 @@ fn fails_again(world: &World) -> Result {
 
 const KEYS: u64 = 10;
 const EACH: u64 = 30;
+
+/// Nothing could run them: an order would never end, and others would wait behind it.
+fn gone(world: &World) -> Result {
+    let input = world.make_topic("hostile.told")?;
+    let strict = strict_handler(world, &input)?;
+    let host = world.host(&world.settings()?.handler(strict.clone()))?;
+    world.send(&input, &[misfit("ada", 1), misfit("bob", 1)])?;
+    until_letters(world, &host, 2)?;
+    ensure!(host.terminate()?.code() == 0, "the host did not stop well");
+
+    let other = world.make_topic("thing.happened")?;
+    let echo = Handler::new("echo", &guest("echo")?).consumes(&[&other]);
+    let without = world.settings()?.handler(echo);
+    let host = world.host(&without)?;
+    let refused = dlq(world, &host, &["redrive", "--all"])?;
+    refused.says(1, &["`hostile`", "does not name", "--handler"])?;
+    ensure!(letter_count(world, &host)? == 2, "letters are gone");
+    ensure!(host.terminate()?.code() == 0, "the host did not stop well");
+
+    let host = world.host(&without.handler(strict))?;
+    ensure!(host.deployed("hostile", &lenient()?)? == 2, "not version 2");
+    // The other handler has no version 2, and no letters either.
+    let all = dlq(world, &host, &["redrive", "--all", "--through", "2", "--json"])?;
+    ensure!(all.code() == 0, "{all:?}");
+    ensure!(letter_count(world, &host)? == 0, "letters are left");
+    Ok(())
+}
 
 fn key(number: u64) -> String {
     format!("key-{number}")
