@@ -128,7 +128,9 @@ fn gone(world: &World) -> Result {
     ensure!(host.terminate()?.code() == 0, "the host did not stop well");
 
     let other = world.make_topic("thing.happened")?;
-    let echo = Handler::new("echo", &guest("echo")?).consumes(&[&other]);
+    let echo = Handler::new("echo", &guest("echo")?)
+        .consumes(&[&other])
+        .emits(&["thing.echoed", "thing.counted"]);
     let without = world.settings()?.handler(echo);
     let host = world.host(&without)?;
     let refused = dlq(world, &host, &["redrive", "--all"])?;
