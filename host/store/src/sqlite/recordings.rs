@@ -128,20 +128,33 @@ impl Ring {
     }
 }
 
-/// The lines of each handler in one text, in their order, and how much the handler may keep.
+/// The lines of each handler in one text, in their order, and how much the handler may keep. Of lines that are more than that,
+/// the newest stay, at least one.
 fn by_handler(writes: &[RecordingWrite]) -> Vec<(&Arc<str>, String, u64)> {
-    let mut all: Vec<(&Arc<str>, String, u64)> = Vec::new();
+    let mut all: Vec<(&Arc<str>, Vec<&str>, u64)> = Vec::new();
     for write in writes {
         match all.iter_mut().find(|(handler, ..)| **handler == write.handler) {
             Some((_, lines, keep)) => {
-                lines.push('\n');
-                lines.push_str(&write.line);
+                lines.push(&write.line);
                 *keep = write.keep;
             }
-            None => all.push((&write.handler, write.line.to_string(), write.keep)),
+            None => all.push((&write.handler, vec![&write.line], write.keep)),
         }
     }
-    all
+    let text = |(handler, lines, keep): (_, Vec<&str>, u64)| (handler, newest(lines, keep).join("\n"), keep);
+    all.into_iter().map(text).collect()
+}
+
+/// The last of the lines, at least one, that together have at most `keep` bytes.
+fn newest(mut lines: Vec<&str>, keep: u64) -> Vec<&str> {
+    let mut left = keep;
+    let fit = lines.iter().rev().take_while(|line| {
+        let rest = left.checked_sub(line.len() as u64 + 1);
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    });
+    let gone = lines.len() - fit.count().max(1).min(lines.len());
+    lines.split_off(gone)
 }
 
 fn batch(row: &rusqlite::Row<'_>) -> Result<RecordingBatch, SqliteFault> {
@@ -238,6 +251,20 @@ mod tests {
         store.keep_of_recordings(older[0].number, "three").unwrap();
         store.keep_of_recordings(batches[0].number, "").unwrap();
         assert_eq!(lines(&store, "a"), ["three"]);
+    }
+
+    #[test]
+    fn of_a_commit_with_more_than_is_kept_the_newest_stay() {
+        let store = SqliteStore::in_memory().unwrap();
+        commit(&store, vec![write("a", 100, "before")]);
+        let many = (0..50).map(|n| write("a", 100, &format!("line {n:>4}")));
+        commit(&store, many.collect());
+        let kept: Vec<_> = (40..50).map(|n| format!("line {n:>4}")).collect();
+        assert_eq!(lines(&store, "a"), [kept.join("\n")]);
+        // One that is larger than all of it stays alone.
+        let large = "x".repeat(101);
+        commit(&store, vec![write("a", 100, "small"), write("a", 100, &large)]);
+        assert_eq!(lines(&store, "a"), [large]);
     }
 
     proptest! {
