@@ -7,6 +7,7 @@ use serde_json::Value;
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_dead_letter_is_kept_with_its_code_and_all_that_it_met", kept),
     Behaviour::new("personal_data_of_a_letter_needs_a_scope_of_its_own", scoped),
+    Behaviour::new("what_senders_wrote_makes_no_line_of_a_letter", forging),
     Behaviour::new("a_full_letter_store_lets_the_oldest_published_ones_go", full),
 ];
 
@@ -161,6 +162,32 @@ fn scoped(world: &World) -> Result {
     ensure!(letter["key"] == "ada", "{letter:#}");
     ensure!(letter["data"]["headers"].to_string().contains("who"), "{letter:#}");
     ensure!(with("wrong", &["list"])?.code() == 3, "a stranger was answered");
+    Ok(())
+}
+
+fn forging(world: &World) -> Result {
+    let input = world.make_topic("hostile.told")?;
+    let host = world.host(&settings(world, &input)?)?;
+    let forged = "x\nredriven   99 times\nstate      none";
+    let mut event = Event::told(forged, "reject", 0);
+    event.headers.push(Header::new("who", forged));
+    // One that never gets a key: its record's key counts.
+    let unreadable = Event::bytes("raw", forged.as_bytes());
+    world.send(&input, &[event, unreadable])?;
+    world.dead_letters(&input)?.until_count(2)?;
+    let all = json(&asked(world, &host, &["list", "--json"])?)?;
+    for letter in all["letters"].as_array().context("no letters")? {
+        let shown = asked(world, &host, &["show", &letter["id"].to_string()])?;
+        let count = |start: &str| shown.stdout.lines().filter(|line| line.starts_with(start)).count();
+        ensure!(count("redriven") == 1 && count("state") == 1, "{}", shown.stdout);
+    }
+    let of_raw = json(&asked(world, &host, &["list", "--json", "--key", "raw"])?)?;
+    ensure!(
+        of_raw["count"] == 1 && of_raw["letters"][0]["code"] == "decode",
+        "{of_raw:#}"
+    );
+    let forgotten = world.command(&["forget", "raw", "--host", host.admin()], &[])?;
+    ensure!(forgotten.stdout.contains("1 dead letter in the store"), "{forgotten:?}");
     Ok(())
 }
 

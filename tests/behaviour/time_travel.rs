@@ -1,13 +1,15 @@
 //! What was recorded is listed, replayed, compared, explained and forgotten, by the commands that an operator has.
 
 use anyhow::{Context, ensure};
-use sandman_tests::{Behaviour, Ended, Event, Host, Result, World, echo, hostile, rewritten, stamped};
+use sandman_tests::{Behaviour, Ended, Event, Host, Result, World, echo, guest, hostile, rewritten, stamped};
 use serde_json::Value;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("what_was_recorded_is_listed_and_replayed_to_the_byte", replayed),
     Behaviour::new("a_version_that_fails_what_was_recorded_is_refused", refused),
     Behaviour::new("an_event_is_explained_and_a_key_is_forgotten", explained),
+    Behaviour::new("the_same_code_fails_in_the_same_way_whatever_its_number", same_code),
+    Behaviour::new("a_key_is_forgotten_also_of_a_handler_that_is_gone", forgotten),
     Behaviour::new("recordings_stay_within_their_bound", bounded),
     Behaviour::new("what_users_sent_is_for_those_who_may_read_it", scoped),
 ];
@@ -112,6 +114,11 @@ fn replayed(world: &World) -> Result {
     let ada = ada["id"].as_str().unwrap_or_default();
     let differs = run(world, &host, &["replay", ada, "--state", "state.json"], 1)?;
     says(&differs, &["value at state.count", "now       42"])?;
+    world.file("bad.json", b"{bad")?;
+    let bad = run(world, &host, &["replay", ada, "--state", "bad.json"], 4)?;
+    ensure!(bad.stderr.contains("bad.json is not JSON"), "{}", bad.stderr);
+    let alone = world.command(&["replay", "all.jsonl", "--host", "127.0.0.1:9"], &[])?;
+    alone.says(3, &["no host answers", "--component"])?;
     // A dead letter is replayed by its number.
     let letters = run(world, &host, &["dlq", "list", "--json"], 0)?;
     let letters: Value = serde_json::from_str(&letters.stdout)?;
@@ -218,7 +225,7 @@ fn explained(world: &World) -> Result {
         &letter,
         &[
             "dead letter: hostile.told",
-            "after 1 attempts: it is closed",
+            "after 1 attempt: it is closed",
             "given up, dead letter",
         ],
     )?;
@@ -237,8 +244,8 @@ fn explained(world: &World) -> Result {
     says(
         &forgotten,
         &[
-            "recordings removed",
-            "1 dead letters in the store",
+            "1 recording removed",
+            "1 dead letter in the store",
             "perhaps records on Kafka",
         ],
     )?;
@@ -263,6 +270,65 @@ fn bea_place(world: &World, told: &str) -> Result<String> {
         .find(|seen| seen.key_text() == "bea")
         .context("bea's event is gone")?;
     Ok(format!("{told}/{}/{}", bea.partition, bea.offset))
+}
+
+fn same_code(world: &World) -> Result {
+    let told = world.make_topic("hostile.told")?;
+    let handler = hostile(&[&told])?
+        .set("retry", "{ attempts = 1 }")
+        .set("replay", "\"strict\"")
+        .set("record", ALL);
+    let host = world.host(&world.settings()?.handler(handler))?;
+    let failing = [
+        "panic",
+        "trap",
+        "recurse",
+        "allocate",
+        "many-events",
+        "reject",
+        "undeclared",
+    ];
+    let events: Vec<Event> = failing.iter().map(|what| Event::told(what, what, 100)).collect();
+    world.send(&told, &events)?;
+    world.dead_letters(&told)?.until_count(failing.len())?;
+
+    // A section that says nothing: another digest, so another version, of the same code.
+    let mut same = std::fs::read(guest("hostile")?)?;
+    same.extend(b"\x00\x05\x04note");
+    let same = world.file("same.wasm", &same)?;
+    let words = ["against itself", "make the same of"];
+    says(&run(world, &host, &["diff", "hostile", "1", &same], 0)?, &words)?;
+    let first = recordings(world, &host, "hostile")?;
+    for recording in &first {
+        let id = recording["id"].as_str().unwrap_or_default();
+        run(world, &host, &["replay", id, "--component", &same], 0)?;
+        let reason = recording["outcome"]["failed"]["reason"].to_string();
+        ensure!(!reason.contains("version"), "the reason names a version: {reason}");
+    }
+    let deployed = run(world, &host, &["deploy", "hostile", &same], 0)?;
+    says(&deployed, &["the same outcome for each", "version 2 serves"])?;
+    says(&run(world, &host, &["diff", "hostile", "1", "2"], 0)?, &words)
+}
+
+fn forgotten(world: &World) -> Result {
+    let (host, _, _) = with_history(world)?;
+    ensure!(host.terminate()?.code() == 0, "the host did not stop well");
+    let other = world.make_topic("thing.happened")?;
+    let host = world.host(&world.settings()?.handler(echo(&[&other])?))?;
+    let forgotten = run(world, &host, &["forget", "ada"], 0)?;
+    says(
+        &forgotten,
+        &[
+            "1 recording removed",
+            "the state of hostile",
+            "does not name: configure it again",
+        ],
+    )?;
+    says(&run(world, &host, &["forget", "ada"], 0)?, &["0 recordings removed"])?;
+    says(
+        &run(world, &host, &["forget", "bea"], 0)?,
+        &["1 dead letter in the store"],
+    )
 }
 
 fn bounded(world: &World) -> Result {

@@ -38,6 +38,14 @@ impl Recordings {
         Ok(found)
     }
 
+    /// All handlers that may have some: those that ever committed.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be read.
+    pub fn handlers(&self) -> Result<Vec<Arc<str>>, StoreError> {
+        self.store.known_handlers()
+    }
+
     /// The recording of that name.
     ///
     /// # Errors

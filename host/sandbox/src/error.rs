@@ -1,4 +1,4 @@
-//! What can go wrong with a guest, each said with whose guest it was.
+//! What can go wrong with a guest. What goes wrong with loading one says whose guest it was.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,13 +15,16 @@ use sandman_core::reason::{LimitKind, TrapKind};
 pub struct Label {
     /// The handler's name.
     pub handler: Arc<str>,
-    /// The version's number within the handler, from 1.
+    /// The version's number within the handler, from 1; 0 for a file that is no version.
     pub version: u64,
 }
 
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} version {}", self.handler, self.version)
+        match self.version {
+            0 => f.write_str(&self.handler),
+            version => write!(f, "{} version {version}", self.handler),
+        }
     }
 }
 
@@ -121,14 +124,15 @@ pub enum LoadError {
     Describe(#[source] InvokeError),
 }
 
-/// Why an invocation gave no outcome.
+/// Why an invocation gave no outcome. The texts hold neither handler nor version: they are compared across versions, and the
+/// same code fails with the same words.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvokeError {
     /// The handler's own decision.
     #[error("{}", refusal(.0))]
     Refused(Failure),
     /// The guest trapped.
-    #[error("{label} {}", trap(kind, panic.as_ref()))]
+    #[error("the guest {}", trap(kind, panic.as_ref()))]
     Trap {
         /// Whose guest it was.
         label: Label,
@@ -140,7 +144,7 @@ pub enum InvokeError {
         panic: Option<Panic>,
     },
     /// The guest went over one of its bounds.
-    #[error("{label} {bound}")]
+    #[error("the guest {bound}")]
     Exceeded {
         /// Whose guest it was.
         label: Label,
@@ -148,7 +152,7 @@ pub enum InvokeError {
         bound: Bound,
     },
     /// The guest returned something that is no outcome.
-    #[error("{label} returned {what}")]
+    #[error("the guest returned {what}")]
     Invalid {
         /// Whose guest it was.
         label: Label,
@@ -156,7 +160,7 @@ pub enum InvokeError {
         what: String,
     },
     /// The host could not make an instance.
-    #[error("{label} could not be instantiated: {reason}")]
+    #[error("the guest could not be instantiated: {reason}")]
     NoInstance {
         /// Whose guest it was.
         label: Label,

@@ -83,7 +83,7 @@ impl fmt::Debug for SandboxedGuest {
     }
 }
 
-/// The engine's port. The text of each fault says whose guest it was.
+/// The engine's port.
 impl Guest for SandboxedGuest {
     fn invoke(&self, trigger: Trigger<'_>, state: Option<&str>, context: Context<'_>) -> Result<Outcome, Fault> {
         Self::invoke(self, trigger, state, context).map_err(|error| match &error {

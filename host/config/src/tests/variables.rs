@@ -63,6 +63,23 @@ fn a_variable_of_ours_that_is_no_text_is_a_mistake() {
 }
 
 #[test]
+fn whoever_has_a_token_of_their_own_finds_the_host_that_knows_it_by_another_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("sandman.toml");
+    std::fs::write(
+        &file,
+        "[admin]\nlisten = \"127.0.0.1:4711\"\nread_data = [\"oncall\"]\n",
+    )
+    .expect("a file");
+    let token = [(
+        "SANDMAN_ADMIN_TOKEN".to_owned(),
+        Variable::from("long-and-random".to_owned()),
+    )];
+    let admin = Config::admin(&file, token.into_iter()).expect("the address");
+    assert_eq!(admin.listen.port(), 4711);
+}
+
+#[test]
 fn what_files_add_to_the_end_of_a_secret_is_taken_off_and_told() {
     let environment = [
         ("SANDMAN_ADMIN_TOKEN", "long-and-random\n"),

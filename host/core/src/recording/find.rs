@@ -19,6 +19,9 @@ pub struct RecordingQuery {
     pub failed: bool,
 }
 
+/// What stands before the correlation id of a request where a trigger is named.
+const REQUEST: &str = "http:";
+
 /// How a recording belongs to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,9 +48,15 @@ impl RecordingQuery {
 
     /// Whether a line may hold such a recording, without reading it; cheap.
     pub fn may_match(&self, line: &str) -> bool {
-        // A place is taken apart in the line, and a key may be escaped there.
-        let found = |text: &str| text.contains(['/', '"', '\\']) || line.contains(text);
-        self.event.as_deref().is_none_or(found) && self.key.as_deref().is_none_or(|key| !key.is_ascii() || found(key))
+        // A place is taken apart in the line. Anything but these letters may be escaped there, in more than one way: the
+        // producer's JSON is a text in ours.
+        let stands = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | ':');
+        let found = |text: &str| !text.chars().all(stands) || line.contains(text);
+        let event = self
+            .event
+            .as_deref()
+            .map(|event| event.strip_prefix(REQUEST).unwrap_or(event));
+        event.is_none_or(found) && self.key.as_deref().is_none_or(found)
     }
 }
 
@@ -79,5 +88,108 @@ impl Recording {
             RecordedOutcome::Ignored | RecordedOutcome::Failed { .. } => &[],
         };
         events.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{RECORDING_FORMAT, RecordedBytes, RecordedContext, RecordedEvent, RecordedRequest};
+    use super::*;
+    use crate::limits::Limits;
+
+    fn recording(key: &str, trigger: RecordedTrigger) -> Recording {
+        Recording {
+            format: RECORDING_FORMAT,
+            id: None,
+            handler: "h".to_owned(),
+            version: 1,
+            digest: "d".to_owned(),
+            key: key.to_owned(),
+            trigger,
+            state: None,
+            context: RecordedContext {
+                now_millis: 0,
+                attempt: 1,
+                settings: "{}".to_owned(),
+                source: "s".to_owned(),
+                limits: Limits::default(),
+            },
+            outcome: RecordedOutcome::Ignored,
+            dead_letter: false,
+            cpu_micros: None,
+            memory_bytes: 0,
+        }
+    }
+
+    fn event(value: &str) -> RecordedTrigger {
+        RecordedTrigger::Event(RecordedEvent {
+            topic: "t".to_owned(),
+            partition: 1,
+            offset: 4,
+            timestamp_millis: None,
+            key: None,
+            value: Some(RecordedBytes::of(value.as_bytes())),
+            headers: Vec::new(),
+        })
+    }
+
+    fn is_found(query: &RecordingQuery, recording: &Recording) -> bool {
+        let line = recording.line().unwrap();
+        query.may_match(&line) && query.matches(&Recording::read(&line).unwrap())
+    }
+
+    #[test]
+    fn keys_and_events_are_found_however_their_letters_are_written() {
+        for key in [
+            "ada",
+            "nl\nkey",
+            "esc\u{1b}[2J\r\n",
+            "tab\tkey",
+            "k\u{fc}che",
+            "a\"b\\c/d",
+            "<&>'=",
+        ] {
+            let query = RecordingQuery {
+                key: Some(key.to_owned()),
+                ..RecordingQuery::default()
+            };
+            assert!(is_found(&query, &recording(key, event("{}"))), "{key:?}");
+            assert!(!is_found(&query, &recording("eve", event("{}"))), "{key:?}");
+            let query = RecordingQuery {
+                event: Some(key.to_owned()),
+                ..RecordingQuery::default()
+            };
+            // As serde writes it, and as senders do that keep to ASCII.
+            let plain = serde_json::json!({ "eventId": key }).to_string();
+            let escaped: String = key.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            let escaped = match key.is_ascii() && key.chars().all(char::is_alphanumeric) {
+                true => key.to_owned(),
+                false => escaped,
+            };
+            for value in [plain, format!(r#"{{"eventId":"{escaped}"}}"#)] {
+                assert!(is_found(&query, &recording("k", event(&value))), "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_is_found_by_its_correlation_id_and_as_headers_name_it() {
+        let request = RecordedRequest {
+            correlation_id: "web-42".to_owned(),
+            ..RecordedRequest::default()
+        };
+        let recording = recording("k", RecordedTrigger::Request(request));
+        for (name, found) in [
+            ("web-42", true),
+            ("http:web-42", true),
+            ("http:web-4", false),
+            ("web-43", false),
+        ] {
+            let query = RecordingQuery {
+                event: Some(name.to_owned()),
+                ..RecordingQuery::default()
+            };
+            assert_eq!(is_found(&query, &recording), found, "{name}");
+        }
     }
 }

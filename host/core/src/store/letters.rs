@@ -195,7 +195,7 @@ pub struct LetterFilter {
     pub id: Option<LetterId>,
     /// Those of a handler.
     pub handler: Option<String>,
-    /// Those of a key.
+    /// Those of a key; of a letter that never got one, such as a record that is no event, the record's key counts.
     pub key: Option<String>,
     /// Those of a code, or of all codes that begin with it: `trap` is every `trap.…`.
     pub code: Option<String>,

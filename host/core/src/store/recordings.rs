@@ -43,4 +43,10 @@ pub trait RecordingStore: Send + Sync {
     /// # Errors
     /// As for a commit.
     fn keep_of_recordings(&self, number: u64, lines: &str) -> Result<(), StoreError>;
+
+    /// All handlers that ever committed, whether the configuration names them or not, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be read.
+    fn known_handlers(&self) -> Result<Vec<Arc<str>>, StoreError>;
 }

@@ -45,7 +45,7 @@ fn a_loop_ends_with_its_cpu_time() {
         assert_eq!(exceeded(&guest, json!({"do": "loop"})), Bound::Time(limit));
         assert_eq!(
             text(&guest, json!({"do": "loop"})),
-            "hostile version 7 used more than its 20 ms of CPU time"
+            "the guest used more than its 20 ms of CPU time"
         );
         still_serves(&guest);
     }
@@ -105,7 +105,7 @@ fn endless_recursion_is_a_trap_by_name() {
     let text = text(&guest, json!({"do": "recurse"}));
     assert_eq!(
         text,
-        "hostile version 7 trapped: its stack is exhausted (recursion without end?)"
+        "the guest trapped: its stack is exhausted (recursion without end?)"
     );
     still_serves(&guest);
 }
@@ -224,7 +224,7 @@ fn a_panic_is_named_with_its_text_and_place() {
     assert!(place.contains("lib.rs:"), "{place}");
     assert_eq!(
         fault.to_string(),
-        format!("hostile version 7 panicked at {place}: the sky fell: ä")
+        format!("the guest panicked at {place}: the sky fell: ä")
     );
     still_serves(&guest);
 }
@@ -232,7 +232,7 @@ fn a_panic_is_named_with_its_text_and_place() {
 #[test]
 fn a_trap_is_named_by_its_kind() {
     let guest = hostile(Limits::default(), Instances::Reused);
-    let expected = "hostile version 7 trapped: wasm `unreachable` instruction executed";
+    let expected = "the guest trapped: wasm `unreachable` instruction executed";
     assert_eq!(text(&guest, json!({"do": "trap"})), expected);
     still_serves(&guest);
 }
@@ -243,12 +243,12 @@ fn what_is_no_outcome_is_not_taken() {
     let status = text(&guest, json!({"do": "bad-status"}));
     assert_eq!(
         status,
-        "hostile version 7 returned a reply with status 99, which is not within 200 to 599"
+        "the guest returned a reply with status 99, which is not within 200 to 599"
     );
     let metadata = text(&guest, json!({"do": "bad-metadata"}));
     assert_eq!(
         metadata,
-        "hostile version 7 returned metadata of hostile.done that is not a JSON object"
+        "the guest returned metadata of hostile.done that is not a JSON object"
     );
     still_serves(&guest);
 }

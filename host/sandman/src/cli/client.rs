@@ -71,6 +71,15 @@ pub(super) fn asking(command: impl FnOnce() -> Result<ExitCode>) -> Result<ExitC
     }
 }
 
+/// The same error with more words, as the same kind of error.
+pub(super) fn in_words(error: anyhow::Error, more: &str) -> anyhow::Error {
+    let words = format!("{}{more}", super::reasons(&error));
+    match error.is::<NotAsked>() {
+        true => NotAsked(words).into(),
+        false => anyhow!(words),
+    }
+}
+
 impl HostArgs {
     /// The configuration that says where the host is, for those who look at it without the host.
     pub(super) fn file(&self) -> PathBuf {
@@ -78,7 +87,15 @@ impl HostArgs {
     }
 
     /// The host that these arguments, the configuration and the environment name.
+    ///
+    /// # Errors
+    /// As a host that could not be asked: whatever is wrong with them, nothing was asked.
     pub(super) fn client(&self) -> Result<Client> {
+        let named = self.named();
+        named.map_err(|error| NotAsked(super::reasons(&error)).into())
+    }
+
+    fn named(&self) -> Result<Client> {
         if let Some(config) = self.config.as_ref().filter(|config| !config.exists()) {
             bail!("--config {}: there is no such file", config.display());
         }

@@ -168,8 +168,9 @@ fn print_record(record: &FoundRecord) {
     if let Some(reason) = said("reason") {
         let by = [said("handler"), said("version"), said("attempts")].map(|text| text.unwrap_or("-"));
         let [handler, version, attempts] = by;
+        let noun = if attempts == "1" { "attempt" } else { "attempts" };
         output::line(&shown(&format!(
-            "      given up by {handler}, version {version}, after {attempts} attempts: {reason}"
+            "      given up by {handler}, version {version}, after {attempts} {noun}: {reason}"
         )));
     } else if let Some(trigger) = said("trigger") {
         let by = ["handler", "version", "digest", "attempt", "revision"].map(|name| said(name).unwrap_or("-"));

@@ -11,7 +11,8 @@ use super::output;
 use sandman_operate::control::Forgotten;
 
 const AFTER: &str = "\
-Removed are the recordings of all handlers for this key. States, dead letters, what is on Kafka and
+Removed are the recordings of this key, of all handlers that the store knows, also of those that the
+configuration does not name any more. States, dead letters, what is on Kafka and
 exported files are not touched: they are listed, with what removes each of them.
 
 The token needs the scope read-data ([admin] read_data). The key is in no log.
@@ -50,7 +51,10 @@ pub(super) fn run(args: &ForgetArgs) -> Result<ExitCode> {
 }
 
 fn print(forgotten: &Forgotten) {
-    output::line(&format!("{} recordings removed", forgotten.recordings));
+    output::line(&match forgotten.recordings {
+        1 => "1 recording removed".to_owned(),
+        recordings => format!("{recordings} recordings removed"),
+    });
     for held in &forgotten.held {
         output::line(&format!("still held: {}", held.what));
         output::line(&format!("  {}", held.removed_by));

@@ -29,7 +29,8 @@ impl Stopped {
     pub(super) fn open(file: &Path, handler: &str) -> Result<Self> {
         telemetry::install(LogFormat::Text, "error")?;
         // Whoever repairs need not have the secrets that the host has in its environment.
-        let config = super::load(file).or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen"]))?;
+        let config = super::load(file)
+            .or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen", "admin.read_data"]))?;
         config.find(handler)?;
         if config.store.url == StoreUrl::Memory {
             bail!("store.url is sqlite::memory:, which went with the host; --offline needs a store in a file");

@@ -1,6 +1,6 @@
 //! `sandman replay`: a recorded invocation once more, on this machine, without Kafka.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -22,7 +22,8 @@ RECORDING is r12-0, as `sandman recordings` shows it; LETTER the number of a dea
 list` shows it, whose last attempt is run; FILE an export of `sandman recordings --export`, all of whose
 recordings are run. The first two ask a host, with the scope read-data.
 
-The version that ran is fetched from the host; --component runs another one. State, time, attempt,
+The version that ran is fetched from the host, also for a FILE; --component runs another one, and with a
+FILE no host is asked then. State, time, attempt,
 settings and limits are the recorded ones; --state gives another state. A handler is a pure function:
 the same version makes the same of them, to the byte. Where it does not, that is a bug of the guest's
 runtime or of Sandman, unless a limit on CPU time was met.
@@ -103,11 +104,7 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     if recordings.is_empty() {
         bail!("there is no recording in {}", args.what);
     }
-    let state = args
-        .state
-        .as_ref()
-        .map(|file| std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display())));
-    let state = state.transpose()?;
+    let state = args.state.as_deref().map(document).transpose()?;
     let mut reports = Vec::with_capacity(recordings.len());
     let mut loaded: Option<(
         u64,
@@ -123,7 +120,7 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode> {
         if !loaded.as_ref().is_some_and(fits) {
             let component = match &args.component {
                 Some(file) => Component::file(file)?,
-                None => Component::kept(&args.host.client()?, &recording.handler, recording.version)?,
+                None => kept(args, recording)?,
             };
             let version = component.version(&recording.handler, limits)?;
             loaded = Some((recording.version, limits, version, component.name));
@@ -143,6 +140,27 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// The version that ran, which a host has.
+fn kept(args: &ReplayArgs, recording: &Recording) -> Result<Component> {
+    let Recording { handler, version, .. } = recording;
+    let asked = args.host.client();
+    let found = asked.and_then(|client| Component::kept(&client, handler, *version));
+    found.map_err(|error| {
+        client::in_words(
+            error,
+            "; the version that ran is asked for there: --component names a file instead",
+        )
+    })
+}
+
+/// A JSON document in a file.
+fn document(file: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let read = serde_json::from_str::<serde::de::IgnoredAny>(&text);
+    read.with_context(|| format!("--state {} is not JSON", file.display()))?;
+    Ok(text)
 }
 
 fn report(recording: &Recording, ran: &Rerun, on: &str) -> ReplayReport {

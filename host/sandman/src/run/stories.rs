@@ -1,7 +1,6 @@
 //! What the running host knows of an event or a key: its recordings, its states, and what lies on Kafka.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::control::HostControl;
@@ -155,14 +154,27 @@ impl HostControl {
     pub(super) fn forget_key(&self, key: &str) -> Result<Forgotten, Refusal> {
         let mut recordings = 0;
         let mut held = Vec::new();
-        for handler in self.serving() {
-            let name: &Arc<str> = &handler.name;
+        // Also of handlers that the configuration does not name any more: what they kept is there.
+        for name in &self.recordings.handlers()? {
             recordings += self.recordings.forget(name, key)?;
-            if self.store.state(name, key)?.is_some() {
-                held.push(KeyHolder {
-                    what: format!("the state of {name}"),
-                    removed_by: format!("an event or a request on which {name} deletes its state"),
-                });
+            let Some(stored) = self.store.state(name, key)? else {
+                continue;
+            };
+            if stored.document.is_none() {
+                let what = format!("the hashes of the events of it that {name} handled last");
+                let removed_by = "they go a day after the last of them".to_owned();
+                held.push(KeyHolder { what, removed_by });
+            } else {
+                let is_served = self.serving().any(|handler| handler.name == *name);
+                let removed_by = match is_served {
+                    true => format!("an event or a request on which {name} deletes its state"),
+                    false => format!(
+                        "{name}, which the configuration does not name: configure it again, and send an event or a request on \
+                         which it deletes its state"
+                    ),
+                };
+                let what = format!("the state of {name}");
+                held.push(KeyHolder { what, removed_by });
             }
         }
         let of_key = LetterFilter {
@@ -172,8 +184,11 @@ impl HostControl {
         let letters = self.letters.list(&of_key, 0, false)?.count;
         if letters > 0 {
             held.push(KeyHolder {
-                what: format!("{letters} dead letters in the store"),
-                removed_by: "their bound, store.dead_letters, pushes the oldest out; `sandman dlq` shows them"
+                what: match letters {
+                    1 => "1 dead letter in the store".to_owned(),
+                    letters => format!("{letters} dead letters in the store"),
+                },
+                removed_by: "`sandman dlq drop --key`; their bound, store.dead_letters, pushes the oldest out"
                     .to_owned(),
             });
         }

@@ -69,6 +69,13 @@ impl Handlers {
         self.0.read().get(name).copied()
     }
 
+    /// Their names, in order.
+    pub(super) fn names(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<_> = self.0.read().keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The numbers within one transaction.
     pub(super) fn within<'a>(&'a self, connection: &'a Connection) -> NewHandlers<'a> {
         NewHandlers {

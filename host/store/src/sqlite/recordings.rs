@@ -205,6 +205,10 @@ impl RecordingStore for SqliteStore {
             })
         })
     }
+
+    fn known_handlers(&self) -> Result<Vec<Arc<str>>, StoreError> {
+        self.usable().map(|()| self.handlers.names())
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +255,7 @@ mod tests {
         store.keep_of_recordings(older[0].number, "three").unwrap();
         store.keep_of_recordings(batches[0].number, "").unwrap();
         assert_eq!(lines(&store, "a"), ["three"]);
+        assert_eq!(store.known_handlers().unwrap(), ["a".into(), "b".into()]);
     }
 
     #[test]

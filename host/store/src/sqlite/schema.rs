@@ -291,7 +291,8 @@ pub(super) const ADD_LETTER: &str = "
 macro_rules! meant {
     () => {
         "(?1 IS NULL OR letters.id = ?1)
-        AND (?2 IS NULL OR letters.handler = (SELECT id FROM handler WHERE name = ?2)) AND (?3 IS NULL OR key = ?3)
+        AND (?2 IS NULL OR letters.handler = (SELECT id FROM handler WHERE name = ?2)) 
+        AND (?3 IS NULL OR key = ?3 OR key IS NULL AND record_key = CAST(?3 AS BLOB))
         AND (?4 IS NULL OR code = ?4 OR code LIKE ?4 || '.%') AND (?5 IS NULL OR at >= ?5) AND (?6 IS NULL OR job = ?6)"
     };
 }

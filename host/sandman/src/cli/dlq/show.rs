@@ -9,6 +9,7 @@ use super::list::{key, place};
 use super::offline;
 use crate::cli::client::{self, HostArgs};
 use crate::cli::output;
+use sandman_core::printable;
 use sandman_operate::letters::{Data, LetterReport};
 
 const AFTER: &str = "\
@@ -69,7 +70,8 @@ fn print(letter: &LetterReport) {
         bytes,
         data,
     } = letter;
-    let say = |name: &str, value: &str| output::line(&format!("{name:<10} {value}"));
+    // A line for each: what senders wrote must not look like lines of ours.
+    let say = |name: &str, value: &str| output::line(&format!("{name:<10} {}", printable::line(value, usize::MAX)));
     let short: String = digest.chars().take(12).collect();
     say("letter", &line.id.to_string());
     say("code", &line.code);
