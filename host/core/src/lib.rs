@@ -21,6 +21,7 @@ pub mod lanes;
 pub mod limits;
 pub mod progress;
 pub mod recent;
+pub mod files;
 
 // The ports.
 pub mod broker;

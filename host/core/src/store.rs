@@ -2,10 +2,11 @@
 //!
 //! [`Store`] is the seam: SQLite implements it for one host, PostgreSQL for a fleet of them. For that reason a state
 //! carries a revision, progress an assignment epoch and the outbox a shard, although the embedded store has one of each.
-//! [`VersionStore`] and [`LetterStore`] are the same store for what is not on the hot path: the versions of the handlers, and
-//! the dead letters.
+//! [`VersionStore`], [`LetterStore`] and [`FileStore`] are the same store for what is not on the hot path: the versions of the
+//! handlers, the dead letters, and the names of uploaded files.
 
 mod commit;
+mod files;
 mod letters;
 mod recordings;
 mod shard;
@@ -24,6 +25,7 @@ pub use commit::{
     ANSWER_MILLIS, AnswerWrite, Answered, AttemptWrite, Attempts, Commit, CommitConflict, CommitResult, Committed,
     CommittedBatch, ProgressWrite, ShardPublished, StateKey, StateRead, StateWrite,
 };
+pub use files::{FileStore, FilesWrite};
 pub use letters::{
     GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, LetterWrite,
     LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder,
@@ -59,10 +61,6 @@ impl Revision {
         (self.state, self.version)
     }
 }
-
-/// A place in the order in which [`Store::documents`] gives the states; the default is before all of them. Opaque.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ScanPosition(pub u64);
 
 /// Names an assignment of a partition, or a lease of a shard: a later one has a higher number, whichever host has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -178,13 +176,6 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     fn state(&self, handler: &str, key: &str) -> Result<Option<Stored>, StoreError>;
-
-    /// Documents of all handlers' states, each from a commit that was the last when it was read: those behind `after`, at
-    /// most `most`, in an order that writes do not change.
-    ///
-    /// # Errors
-    /// [`StoreError`] if they cannot be read.
-    fn documents(&self, after: ScanPosition, most: usize) -> Result<Vec<(ScanPosition, Arc<str>)>, StoreError>;
 
     /// Takes partitions over for a handler, and says for each, in the same order, what is known of it. From here on no
     /// commit under an earlier epoch of them succeeds.

@@ -2,6 +2,8 @@
 //!
 //! Pure: the time and the random ids come in through [`EnvelopeContext`].
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::contract::{Terms, TermsError};
@@ -20,6 +22,8 @@ pub struct Unit {
     pub changes: Vec<(LaneKey, StateChange)>,
     /// What its lanes remember from now on, where it handled an event that is to be remembered.
     pub recent: Option<RecentEvents>,
+    /// The uploaded files that the states of its lanes name from now on, where they are others than before.
+    pub files: Vec<(LaneKey, Vec<Arc<str>>)>,
     /// Records to publish, in order.
     pub records: Vec<OutRecord>,
     /// What becomes of dead letters; nearly always nothing.

@@ -40,7 +40,9 @@ use crate::meters::HostMeters;
 use crate::registry::Registry;
 use sandman_core::event::DeadLetterTopic;
 use sandman_core::faults::{self, Step};
-use sandman_core::lanes::{HandlerIx, Job, Lanes, Millis};
+use sandman_core::files;
+use sandman_core::lanes::{Change, HandlerIx, Job, LaneKey, Lanes, Millis};
+use sandman_core::outcome::StateChange;
 use sandman_core::store::{
     AnswerWrite, Answered, BatchNo, OutboxBatch, OutboxSize, RecordingWrite, Shard, ShardPublished, Store, StoreError,
 };
@@ -198,11 +200,15 @@ impl Pipeline {
     }
 
     fn run(&self, job: &Job<Input>) -> Result<LaneResult, StoreError> {
-        match &*job.work {
+        let mut ran = match &*job.work {
             Input::Event(work) => self.run_event(job, work, None),
             Input::Letter(letter) => self.run_event(job, &letter.event, Some(letter)),
             Input::Request(id, work) => Ok(self.run_request(job, *id, work)),
+        };
+        if let Ok(LaneResult::Done(changes, unit)) = &mut ran {
+            unit.files = renamed_files(unit, changes);
         }
+        ran
     }
 
     fn run_event(
@@ -353,4 +359,20 @@ impl Pipeline {
     fn load(shared: &Shared, handler: HandlerIx) -> (usize, usize) {
         shared.load.get(usize::from(handler)).copied().unwrap_or_default()
     }
+}
+
+/// The uploaded files that the states of the unit's lanes name after these changes, where they are others than before.
+fn renamed_files(unit: &Unit, changes: &[Change]) -> Vec<(LaneKey, Vec<Arc<str>>)> {
+    let lanes = unit.changes.iter().zip(changes);
+    let renamed = lanes.filter_map(|((lane, _), Change { seen, change })| {
+        let after = match change {
+            StateChange::Keep => return None,
+            StateChange::Put(document) => Some(&**document),
+            StateChange::Delete => None,
+        };
+        let before = seen.as_ref().and_then(|seen| seen.document.as_deref());
+        let names = files::renamed(before, after)?;
+        Some((lane.clone(), names))
+    });
+    renamed.collect()
 }

@@ -1,15 +1,16 @@
-//! Uploaded files that nothing names any more: found, kept for a while, and removed.
+//! Uploaded files, and their removal once no state names them any more.
 //!
 //! A file is stored before the unit that names it commits, so a crash between the two leaves one that no state ever
-//! named; a picture that is replaced or a user who is deleted leaves one that no state names any longer. Both go the same
-//! way: [`Sweep`] reads which names stand in the committed states, notes since when a file's does not, and removes it
-//! `uploads.keep` later, because its address still stands in published events.
+//! named; a picture that is replaced or a user who is deleted leaves one that no state names any longer. The store knows both:
+//! a file is listed there as without a name before it is stored, each commit says which files its states name, and [`Sweep`]
+//! removes what has had no name for `uploads.keep`, because its address still stands in published events.
 
-mod folder;
 mod held;
-mod ledger;
-mod names;
+mod leftovers;
+mod stored;
 mod sweep;
 
-pub use held::HeldFiles;
+pub(crate) use held::HeldFiles;
+pub(crate) use stored::StoredFiles;
+pub use stored::UploadsError;
 pub use sweep::Sweep;

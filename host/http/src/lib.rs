@@ -23,7 +23,7 @@ mod uploads;
 
 use tokio::sync::oneshot;
 
-pub use files::{HeldFiles, Sweep};
+pub use files::{Sweep, UploadsError};
 pub use server::{HttpError, HttpServer, LiveRoutes};
 
 use sandman_core::work::{Answer, RequestWork};

@@ -18,11 +18,12 @@ use super::measure::{Measure, measure};
 use super::routes::{Routes, position};
 use super::serve::{Bounds, ListenError, Listener, in_time};
 use super::token::Tokens;
-use super::uploads::{Uploads, UploadsError};
+use super::uploads::Uploads;
 use super::{Requests, correlation, cors, health};
-use crate::files::HeldFiles;
+use crate::files::{StoredFiles, Sweep, UploadsError};
 use sandman_config::Config;
 use sandman_core::lanes::HandlerIx;
+use sandman_core::store::FileStore;
 use sandman_engine::health::HealthView;
 use sandman_engine::meters::Meters;
 
@@ -54,29 +55,30 @@ pub struct HttpServer {
     routes: LiveRoutes,
     running: Arc<Semaphore>,
     drain_time: Duration,
-    held: Arc<HeldFiles>,
+    uploads: Uploads,
 }
 
 impl HttpServer {
-    /// Binds the configured address. `requests` must know the handlers by their position in the configuration.
+    /// Binds the configured address. `requests` must know the handlers by their position in the configuration; `store` knows
+    /// which uploaded files their states name.
     ///
     /// # Errors
     /// [`HttpError`] if the address cannot be bound, or the folder of uploads not be used.
     pub async fn bind(
         config: &Config,
-        requests: Arc<dyn Requests>,
+        (requests, store): (Arc<dyn Requests>, Arc<dyn FileStore>),
         health: Arc<HealthView>,
         meters: &Meters,
     ) -> Result<Self, HttpError> {
         let http = &config.http;
         let running = Arc::new(Semaphore::new(usize::try_from(RUNNING).unwrap_or(usize::MAX)));
-        let held = Arc::new(HeldFiles::default());
+        let uploads = Uploads::new(StoredFiles::open(&config.uploads.folder)?, store);
         let all = Routes::new(config, &position(config), meters);
         let routes = Arc::new(ArcSwap::from_pointee(all));
         let edge = Edge {
             routes: Arc::clone(&routes),
             tokens: Tokens::new(http.jwt_secret.as_ref()),
-            uploads: Uploads::open(&config.uploads.folder, Arc::clone(&held))?,
+            uploads: uploads.clone(),
             meters: meters.http(),
             requests,
             bounds: EdgeBounds {
@@ -95,7 +97,7 @@ impl HttpServer {
             routes: LiveRoutes(routes),
             running,
             drain_time: bounds.drain_time,
-            held,
+            uploads,
         })
     }
 
@@ -104,9 +106,9 @@ impl HttpServer {
         self.routes.clone()
     }
 
-    /// The files of requests under way, which must not be removed.
-    pub fn held(&self) -> Arc<HeldFiles> {
-        Arc::clone(&self.held)
+    /// What removes the uploaded files that no state has named for so long.
+    pub fn sweep(&self, keep: Duration, meters: &Meters) -> Sweep {
+        self.uploads.sweep(keep, meters.http())
     }
 
     /// Where it listens; the port that was taken where 0 was configured.

@@ -1,24 +1,23 @@
 //! Where uploaded pictures are kept and served from: `/uploads/<field>s/<field>-<milliseconds>-<random>.<ext>`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use object_store::local::LocalFileSystem;
+use object_store::GetResult;
 use object_store::path::Path as Location;
-use object_store::{GetResult, ObjectStoreExt};
-use thiserror::Error;
 use uuid::Uuid;
 
 use super::parameters::entries;
 use super::picture::{Picture, PictureKind};
 use super::refusal::HttpRefusal;
-use crate::files::HeldFiles;
+use crate::files::{HeldFiles, StoredFiles, Sweep};
 use sandman_core::outcome::UploadedFile;
+use sandman_core::store::{FileStore, StoreError};
 use sandman_engine::clock;
+use sandman_engine::meters::HttpMeters;
 
 /// What stands before every path of ours.
 pub(super) const PREFIX: &str = "/uploads/";
@@ -27,19 +26,12 @@ const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000,
 /// Whatever a file turns out to hold, a browser that opens it runs nothing.
 const INERT: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 
-/// Why there is no place for uploads.
-#[derive(Debug, Error)]
-#[error("the folder of uploads, {}, cannot be used: {reason}; set uploads.url to one that this user can write to", folder.display())]
-pub struct UploadsError {
-    folder: PathBuf,
-    reason: String,
-}
-
-/// The folder of the pictures.
-#[derive(Debug)]
+/// The pictures, and what the store knows of their names.
+#[derive(Clone)]
 pub(super) struct Uploads {
-    store: LocalFileSystem,
+    files: StoredFiles,
     held: Arc<HeldFiles>,
+    store: Arc<dyn FileStore>,
 }
 
 /// A picture that is stored, and known to nobody yet.
@@ -51,17 +43,21 @@ pub(super) struct StoredPicture {
 }
 
 impl Uploads {
-    /// Opens the folder, and makes it if it is not there.
-    pub(super) fn open(folder: &Path, held: Arc<HeldFiles>) -> Result<Self, UploadsError> {
-        let fail = |reason: String| UploadsError {
-            folder: folder.to_owned(),
-            reason,
-        };
-        fs::create_dir_all(folder).map_err(|error| fail(error.to_string()))?;
-        let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| fail(error.to_string()))?;
-        // A commit that names a file must not outlive it.
-        let store = store.with_fsync(true);
-        Ok(Self { store, held })
+    pub(super) fn new(files: StoredFiles, store: Arc<dyn FileStore>) -> Self {
+        let held = Arc::default();
+        Self { files, held, store }
+    }
+
+    /// What removes the files that have had no name for so long.
+    pub(super) fn sweep(&self, keep: Duration, meters: HttpMeters) -> Sweep {
+        let Self { files, held, store } = self.clone();
+        Sweep {
+            files,
+            held,
+            store,
+            keep,
+            meters,
+        }
     }
 
     /// Stores the picture under a name that nobody can guess. It is held until [`release`](Self::release).
@@ -73,11 +69,20 @@ impl Uploads {
             digest,
         } = picture;
         let (millis, random) = (clock::wall_millis(), Uuid::new_v4().simple());
-        let path = format!("{field}s/{field}-{millis}-{random}.{}", kind.extension());
+        let name = format!("{field}-{millis}-{random}.{}", kind.extension());
+        let path = format!("{field}s/{name}");
         let location = Location::from(path.as_str());
         let size = content.len();
         self.held.hold(location.as_ref());
-        if let Err(error) = self.store.put(&location, content.into()).await {
+        let stored = match self.list(name, millis).await {
+            Ok(()) => self
+                .files
+                .put(&location, content.into())
+                .await
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = stored {
             tracing::error!(%error, %location, "an uploaded file cannot be stored");
             self.held.release(location.as_ref());
             return Err(HttpRefusal::Unavailable("the file cannot be stored"));
@@ -92,10 +97,18 @@ impl Uploads {
         Ok(StoredPicture { file, location })
     }
 
+    /// Lists the file as without a name before it is stored: whatever ends the host then, it is removed in time.
+    async fn list(&self, name: String, now: i64) -> Result<(), StoreError> {
+        let store = Arc::clone(&self.store);
+        let listed = tokio::task::spawn_blocking(move || store.list_files(&[&name], now));
+        let ended = |error: tokio::task::JoinError| Err(StoreError::Unavailable(error.to_string()));
+        listed.await.unwrap_or_else(ended)
+    }
+
     /// Removes what no state names.
     pub(super) async fn remove(&self, orphans: &[Location]) {
         for location in orphans {
-            if let Err(error) = self.store.delete(location).await {
+            if let Err(error) = self.files.remove(location).await {
                 tracing::warn!(%error, %location, "an uploaded file that nothing names is left behind");
             }
         }
@@ -117,7 +130,7 @@ impl Uploads {
             return Err(HttpRefusal::Method("GET, HEAD".to_owned()));
         }
         let kind = kind_of(path).ok_or(HttpRefusal::NotFound)?;
-        let found = match self.store.get(&Location::from(path)).await {
+        let found = match self.files.get(&Location::from(path)).await {
             Ok(found) => found,
             Err(object_store::Error::NotFound { .. }) => return Err(HttpRefusal::NotFound),
             Err(error) => {

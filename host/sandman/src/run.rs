@@ -139,7 +139,7 @@ impl Host {
         let watch = KafkaWatch::start(&control, &settings, &mut threads)?;
         let admin = Admin::start(&config.admin, Arc::clone(&control) as _, &meters, &view, &mut threads)?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as _;
-        let http = Http::start(config, &pipeline, (&shared, &view, &meters), &mut threads)?;
+        let http = Http::start(config, &pipeline, (&store, &view, &meters), &mut threads)?;
         let (ready, relay_ready) = crossbeam_channel::bounded(1);
         let (drain_relay, give_up) = (Arc::default(), Arc::default());
         let relay = Relay {

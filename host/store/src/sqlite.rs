@@ -9,6 +9,7 @@ mod changes;
 #[doc(hidden)]
 pub mod fuzzing;
 mod fault;
+mod files;
 mod ledger;
 mod letters;
 mod open;
@@ -36,7 +37,7 @@ use sandman_core::progress::Progress;
 use sandman_core::recent::RecentEvents;
 use sandman_core::store::{
     ANSWER_MILLIS, Answered, Assigned, Attempts, BatchNo, Commit, CommitResult, Epoch, LettersSize, OutboxBatch,
-    OutboxSize, ScanPosition, Shard, Store, StoreError, StoreId, Stored,
+    OutboxSize, Shard, Store, StoreError, StoreId, Stored,
 };
 use writer::Writer;
 
@@ -142,16 +143,6 @@ impl Store for SqliteStore {
                 })
             });
             Ok(found.optional()?)
-        })
-    }
-
-    fn documents(&self, after: ScanPosition, most: usize) -> Result<Vec<(ScanPosition, Arc<str>)>, StoreError> {
-        self.read(|connection| {
-            let mut query = connection.prepare_cached(schema::DOCUMENTS)?;
-            let rows = query.query_map(params![to_sql(after.0), to_sql(most as u64)], |row| {
-                Ok((ScanPosition(from_sql(row.get(0)?)), row.get_ref(1)?.as_str()?.into()))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
         })
     }
 

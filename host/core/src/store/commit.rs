@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BatchNo, Epoch, LetterWrite, RecordingWrite, Revision, Shard};
+use super::{BatchNo, Epoch, FilesWrite, LetterWrite, RecordingWrite, Revision, Shard};
 use crate::event::{OutRecord, TopicPartition};
 use crate::outcome::StateChange;
 use crate::progress::Progress;
@@ -106,6 +106,8 @@ pub struct Commit {
     /// States that were read and are not in [`Commit::states`], at most once per (handler, key). Needless where the store
     /// is not shared: nobody else can have changed them.
     pub reads: Vec<StateRead>,
+    /// The uploaded files that states name from now on, where they are others than before, at most one per (handler, key).
+    pub files: Vec<FilesWrite>,
     /// Records to publish, in order; those of one shard together become one batch of its outbox.
     pub outbox: Vec<OutRecord>,
     /// Progress, at most one per (handler, partition).
@@ -129,6 +131,7 @@ impl Commit {
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
             && self.reads.is_empty()
+            && self.files.is_empty()
             && self.outbox.is_empty()
             && self.progress.is_empty()
             && self.attempts.is_empty()

@@ -111,7 +111,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "sandman_upload_sweeps_total",
-        "Searches for uploaded files that no state names",
+        "Looks for uploaded files that no state has named for uploads.keep",
     ),
     (
         "sandman_uploads_removed_total",

@@ -3,6 +3,7 @@
 //! Pure, so that it can be checked without a store.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::registry::Registry;
 use sandman_core::event::put_revision;
@@ -10,7 +11,7 @@ use sandman_core::lanes::{LaneKey, Lanes, PartitionIx, Work};
 use sandman_core::outcome::StateChange;
 use sandman_core::progress::{Progress, Span};
 use sandman_core::recent::RecentEvents;
-use sandman_core::store::{AttemptWrite, Attempts, Commit, ProgressWrite, Revision, StateRead, StateWrite};
+use sandman_core::store::{AttemptWrite, Attempts, Commit, FilesWrite, ProgressWrite, Revision, StateRead, StateWrite};
 use sandman_core::unit::{Finish, Unit, UnitEmissions};
 
 use super::partitions::Partitions;
@@ -52,6 +53,7 @@ pub(super) fn fold<W: Work>(units: Vec<Unit>, standings: &Standings<'_, W>, read
     let mut folding = Folding {
         batch: Batch::default(),
         written: HashMap::new(),
+        named: HashMap::new(),
         read: reads.then(HashSet::new),
         progress: HashMap::new(),
         lanes: standings.lanes,
@@ -69,6 +71,8 @@ struct Folding<'a, W> {
     batch: Batch,
     /// Where the write of each lane stands in the commit.
     written: HashMap<LaneKey, usize>,
+    /// Where the files that the state of a lane names stand in the commit.
+    named: HashMap<LaneKey, usize>,
     /// Lanes whose states were read and kept, if that counts.
     read: Option<HashSet<LaneKey>>,
     progress: HashMap<PartitionIx, Progress>,
@@ -83,6 +87,9 @@ impl<W: Work> Folding<'_, W> {
         self.batch.commit.letters.extend(unit.letters.iter().cloned());
         for (lane, change) in &unit.changes {
             self.state(lane, change, unit.recent.as_ref());
+        }
+        for (lane, names) in &unit.files {
+            self.files(lane, names);
         }
         self.revise(unit);
         self.batch.counts.push(unit.records.len());
@@ -137,6 +144,24 @@ impl<W: Work> Folding<'_, W> {
             base: self.lanes.base(lane).flatten(),
             change: change.clone(),
             recent: recent.cloned(),
+        });
+    }
+
+    /// The last word on what a state names counts.
+    fn files(&mut self, lane: &LaneKey, names: &[Arc<str>]) {
+        let files = &mut self.batch.commit.files;
+        if let Some(write) = self.named.get(lane).and_then(|at| files.get_mut(*at)) {
+            write.names = names.to_vec();
+            return;
+        }
+        let Some(handler) = self.registry.get(lane.handler) else {
+            return;
+        };
+        self.named.insert(lane.clone(), files.len());
+        files.push(FilesWrite {
+            handler: handler.name.clone(),
+            key: lane.key.clone(),
+            names: names.to_vec(),
         });
     }
 

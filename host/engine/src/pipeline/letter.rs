@@ -38,6 +38,7 @@ pub(super) fn nothing(finish: Finish) -> Unit {
     Unit {
         changes: Vec::new(),
         recent: None,
+        files: Vec::new(),
         records: Vec::new(),
         letters: Vec::new(),
         emitted: UnitEmissions::default(),

@@ -112,6 +112,7 @@ fn done(Place { partition, span, .. }: Place, record: &Record, records: Vec<OutR
     Unit {
         changes: Vec::new(),
         recent: None,
+        files: Vec::new(),
         records,
         letters: Vec::new(),
         emitted: UnitEmissions::default(),

@@ -97,6 +97,7 @@ impl Pipeline {
             Unit {
                 changes,
                 recent: None,
+                files: Vec::new(),
                 records: made.records,
                 letters: Vec::new(),
                 emitted: UnitEmissions::of(made.emitted),

@@ -4,6 +4,7 @@ mod assignments;
 mod careful;
 mod conflicts;
 mod duplicates;
+mod files;
 mod flaky;
 mod recreated;
 mod requests;

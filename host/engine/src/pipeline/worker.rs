@@ -134,6 +134,7 @@ impl Try<'_> {
         Unit {
             changes: lanes.map(|lane| (lane, change.clone())).collect(),
             recent: None,
+            files: Vec::new(),
             records,
             emitted: UnitEmissions::default(),
             recordings: Vec::new(),

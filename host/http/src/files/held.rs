@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 /// A file is held from before it is stored until its request is over. One whose request ends during a sweep is held until
 /// the sweep has ended too: the sweep may have read the states before that request's commit.
 #[derive(Debug, Default)]
-pub struct HeldFiles(Mutex<Files>);
+pub(crate) struct HeldFiles(Mutex<Files>);
 
 #[derive(Debug, Default)]
 struct Files {
@@ -23,12 +23,12 @@ pub(super) struct Sweeping<'a>(&'a HeldFiles);
 
 impl HeldFiles {
     /// Holds a file that is about to be stored.
-    pub fn hold(&self, path: &str) {
+    pub(crate) fn hold(&self, path: &str) {
         self.0.lock().held.insert(path.to_owned(), false);
     }
 
     /// The file's request is over: its unit is committed, or never will be.
-    pub fn release(&self, path: &str) {
+    pub(crate) fn release(&self, path: &str) {
         let mut files = self.0.lock();
         if !files.sweeping {
             files.held.remove(path);

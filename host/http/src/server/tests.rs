@@ -24,6 +24,7 @@ use sandman_config::Config;
 use sandman_core::work::{Answer, RequestWork};
 use sandman_engine::health::HealthView;
 use sandman_engine::meters::Meters;
+use sandman_store::SqliteStore;
 
 const SECRET: &str = "a secret that is long enough for HS256";
 
@@ -85,6 +86,7 @@ struct Served {
     address: SocketAddr,
     fake: Arc<Fake>,
     folder: TempDir,
+    store: Arc<SqliteStore>,
     meters: Meters,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -119,9 +121,15 @@ async fn serve_with(http: &str, answering: impl Fn(&RequestWork) -> Option<Answe
     });
     let requests: Arc<dyn Requests> = Arc::clone(&fake) as _;
     let meters = Meters::new();
-    let server = HttpServer::bind(&config, requests, Arc::new(HealthView::new()), &meters)
-        .await
-        .expect("a free port");
+    let store = Arc::new(SqliteStore::in_memory().expect("a store"));
+    let server = HttpServer::bind(
+        &config,
+        (requests, Arc::clone(&store) as _),
+        Arc::new(HealthView::new()),
+        &meters,
+    )
+    .await
+    .expect("a free port");
     let address = server.address();
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(server.serve(stopped));
@@ -129,6 +137,7 @@ async fn serve_with(http: &str, answering: impl Fn(&RequestWork) -> Option<Answe
         address,
         fake,
         folder,
+        store,
         meters,
         stop,
         task,

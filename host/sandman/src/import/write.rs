@@ -8,8 +8,9 @@ use super::file::{Lines, Text};
 use super::line::{Line, Rules};
 use super::progress::ImportProgress;
 use super::{Import, ImportError, LineStanding};
+use sandman_core::files;
 use sandman_core::outcome::StateChange;
-use sandman_core::store::{Commit, CommitResult, StateWrite, Store};
+use sandman_core::store::{Commit, CommitResult, FilesWrite, StateWrite, Store};
 use sandman_engine::clock;
 
 /// States of one commit; more would not be faster, and would be lost together.
@@ -21,6 +22,8 @@ const BATCH_BYTES: usize = 4 << 20;
 struct Writing<'a> {
     store: &'a dyn Store,
     batch: Vec<StateWrite>,
+    /// The files that these states name.
+    files: Vec<FilesWrite>,
     bytes: usize,
     written: u64,
 }
@@ -38,6 +41,7 @@ impl Import<'_> {
         let mut writing = Writing {
             store,
             batch: Vec::new(),
+            files: Vec::new(),
             bytes: 0,
             written: 0,
         };
@@ -84,6 +88,15 @@ impl Writing<'_> {
     fn add(&mut self, state: StateWrite) -> Result<(), ImportError> {
         if let StateChange::Put(document) = &state.change {
             self.bytes += document.len();
+            let names: Vec<_> = files::names_in(document).into_iter().map(Arc::from).collect();
+            // A state that is overwritten may have named some.
+            if !names.is_empty() || state.base.is_some() {
+                self.files.push(FilesWrite {
+                    handler: Arc::clone(&state.handler),
+                    key: Arc::clone(&state.key),
+                    names,
+                });
+            }
         }
         self.batch.push(state);
         if self.batch.len() >= BATCH || self.bytes >= BATCH_BYTES {
@@ -98,6 +111,7 @@ impl Writing<'_> {
         let count = states.len() as u64;
         let commit = Commit {
             states,
+            files: mem::take(&mut self.files),
             ..Commit::default()
         };
         if commit.is_empty() {

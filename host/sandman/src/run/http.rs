@@ -8,12 +8,11 @@ use crossbeam_channel::{Sender, bounded};
 use tokio::sync::watch;
 
 use sandman_config::Config;
-use sandman_core::store::Store;
 use sandman_engine::health::HealthView;
 use sandman_engine::meters::Meters;
 use sandman_engine::pipeline::Pipeline;
-use sandman_http::Sweep;
 use sandman_http::{HttpServer, LiveRoutes, Requests};
+use sandman_store::SqliteStore;
 
 use super::threads::Threads;
 
@@ -35,7 +34,7 @@ impl Http {
     pub(super) fn start(
         config: &Config,
         pipeline: &Arc<Pipeline>,
-        (store, health, meters): (&Arc<dyn Store>, &Arc<HealthView>, &Meters),
+        (store, health, meters): (&Arc<SqliteStore>, &Arc<HealthView>, &Meters),
         threads: &mut Threads,
     ) -> Result<Option<Self>> {
         if config.routes.is_empty() {
@@ -48,9 +47,13 @@ impl Http {
             .build()
             .context("the runtime of the listeners cannot be started")?;
         let requests: Arc<dyn Requests> = Arc::clone(pipeline) as _;
-        let server = runtime.block_on(HttpServer::bind(config, requests, Arc::clone(health), meters))?;
-        let (folder, keep) = (&config.uploads.folder, config.uploads.keep);
-        let sweep = Sweep::new(folder, keep, server.held(), Arc::clone(store), meters.http());
+        let server = runtime.block_on(HttpServer::bind(
+            config,
+            (requests, Arc::clone(store) as _),
+            Arc::clone(health),
+            meters,
+        ))?;
+        let sweep = server.sweep(config.uploads.keep, meters);
         let (stop_sweeper, sweeper_stopped) = bounded(1);
         threads.spawn("sweeper".to_owned(), move || sweep.run(&sweeper_stopped))?;
         let (address, routes) = (server.address(), server.routes());

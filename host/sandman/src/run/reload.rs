@@ -183,8 +183,7 @@ impl Host {
     fn try_switch(&mut self, plan: Plan) -> anyhow::Result<()> {
         // What can fail comes first: then nothing is changed yet.
         if self.http.is_none() {
-            let shared = Arc::clone(&self.store) as _;
-            let parts = (&shared, &self.view, &*self.meters);
+            let parts = (&self.store, &self.view, &*self.meters);
             self.http = Http::start(&plan.config, &self.pipeline, parts, &mut self.threads)?;
             if let Some(http) = &self.http {
                 tracing::info!(address = %http.address, "serving routes");

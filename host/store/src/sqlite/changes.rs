@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::batch;
 use super::fault::{SqliteFault, from_sql, to_sql};
+use super::files;
 use super::ledger::{Ledger, NewHandlers};
 use super::schema;
 use super::states::{self, StateWriter};
@@ -76,6 +77,7 @@ impl Changes<'_> {
         };
         let revisions = writer.write(&commit.states)?;
         self.reads(&commit.reads)?;
+        files::write(self.connection, &commit.files, &mut self.ids, now)?;
         self.progress(&commit.progress, ledger.generation)?;
         self.attempts(&commit.attempts)?;
         self.answers(&commit.answers, now)?;

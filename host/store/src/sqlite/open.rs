@@ -14,7 +14,7 @@ use super::ledger::{Handlers, Ledger};
 use super::place::{self, Lock};
 use super::readers::Readers;
 use super::writer::Writer;
-use super::{SqliteStore, schema};
+use super::{SqliteStore, files, schema};
 use sandman_core::store::StoreId;
 
 /// Why the store cannot be opened. Each says which path, and what to do.
@@ -242,6 +242,9 @@ fn begin(connection: &mut Connection, format: i32) -> rusqlite::Result<(Ledger, 
             if from >= format {
                 transaction.execute_batch(step)?;
             }
+        }
+        if format != 0 {
+            files::read_states(&transaction)?;
         }
         transaction.pragma_update(None, "user_version", schema::VERSION)?;
     }

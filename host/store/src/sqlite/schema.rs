@@ -69,6 +69,9 @@ const SINCE_3: &str = "
 ///
 /// Recordings: a row holds the invocations of one handler in one commit, one line of JSON each; the oldest rows of a handler go
 /// when it has more bytes than it may keep.
+///
+/// Uploaded files: `file_names` has each file that a state names, `unnamed_files` each that is, or may be, stored and that none
+/// does. In a file of an older version the states are read once for the names in them.
 const SINCE_4: &str = "
     ALTER TABLE state ADD COLUMN recent BLOB;
     ALTER TABLE state ADD COLUMN changed INTEGER;
@@ -116,6 +119,18 @@ const SINCE_4: &str = "
         lines BLOB NOT NULL
     ) STRICT;
     CREATE INDEX recordings_handler ON recordings (handler, number);
+    CREATE TABLE file_names (
+        handler INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        name TEXT NOT NULL,
+        PRIMARY KEY (handler, key, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX file_names_name ON file_names (name);
+    CREATE TABLE unnamed_files (
+        name TEXT PRIMARY KEY,
+        since INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX unnamed_files_since ON unnamed_files (since);
 ";
 
 /// Names are numbered, because they stand in every row. A state is found by row id when it is updated and by
@@ -186,7 +201,6 @@ pub(super) const ADD_HANDLER: &str = "INSERT INTO handler (name) VALUES (?1)";
 
 pub(super) const STATE: &str = "SELECT id, revision, document, recent FROM state WHERE handler = ?1 AND key = ?2";
 pub(super) const REVISION: &str = "SELECT id, revision FROM state WHERE handler = ?1 AND key = ?2";
-pub(super) const DOCUMENTS: &str = "SELECT id, document FROM state WHERE id > ?1 ORDER BY id LIMIT ?2";
 pub(super) const ADD_STATE: &str = "INSERT INTO state (id, handler, key, revision, document, recent) VALUES (?1, ?2, ?3, 1, ?4, ?5) ON CONFLICT DO NOTHING";
 pub(super) const SET_STATE: &str =
     "UPDATE state SET revision = revision + 1, document = ?3 WHERE id = ?1 AND revision = ?2";
@@ -272,6 +286,19 @@ pub(super) const RECORDINGS: &str =
 pub(super) const RECORDING_BATCH: &str = "SELECT number, lines FROM recordings WHERE number = ?1";
 pub(super) const SET_RECORDINGS: &str = "UPDATE recordings SET lines = ?2 WHERE number = ?1";
 pub(super) const DROP_RECORDING_BATCH: &str = "DELETE FROM recordings WHERE number = ?1";
+
+pub(super) const NAMES_OF: &str = "SELECT name FROM file_names WHERE handler = ?1 AND key = ?2";
+pub(super) const ADD_NAME: &str = "INSERT INTO file_names VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+pub(super) const DROP_NAME: &str = "DELETE FROM file_names WHERE handler = ?1 AND key = ?2 AND name = ?3";
+pub(super) const LIST_UNNAMED: &str = "
+    INSERT INTO unnamed_files SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM file_names WHERE name = ?1)
+    ON CONFLICT DO NOTHING";
+pub(super) const UNLIST_UNNAMED: &str = "DELETE FROM unnamed_files WHERE name = ?1";
+pub(super) const TAKE_UNNAMED: &str = "
+    DELETE FROM unnamed_files WHERE name IN
+        (SELECT name FROM unnamed_files WHERE since <= ?1 ORDER BY since, name LIMIT ?2)
+    RETURNING name";
+pub(super) const ALL_DOCUMENTS: &str = "SELECT handler, key, document FROM state WHERE id > 0";
 
 pub(super) const OUTBOX: &str =
     "SELECT number, committed, length(records), records FROM outbox WHERE number > ?1 ORDER BY number";

@@ -19,8 +19,8 @@ use sandman_core::event::{Header, Headers, OutRecord};
 use sandman_core::outcome::StateChange;
 use sandman_core::recent::EventHash;
 use sandman_core::store::{
-    AttemptWrite, CommitConflict, Committed, CommittedBatch, ProgressWrite, RECENT_MILLIS, Revision, ShardPublished,
-    StateWrite, VersionStore,
+    AttemptWrite, CommitConflict, Committed, CommittedBatch, FileStore, ProgressWrite, RECENT_MILLIS, Revision,
+    ShardPublished, StateWrite, VersionStore,
 };
 
 /// A store in a folder that goes with it.

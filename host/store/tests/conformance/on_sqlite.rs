@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sandman_core::store::{Store, VersionStore};
+use sandman_core::store::{FileStore, Store, VersionStore};
 use sandman_store::SqliteStore;
 
 use crate::suite::{self, Backend};
@@ -30,6 +30,10 @@ impl Backend for Sqlite {
     }
 
     fn versions(&self) -> Arc<dyn VersionStore> {
+        Arc::clone(self.store.as_ref().unwrap()) as _
+    }
+
+    fn files(&self) -> Arc<dyn FileStore> {
         Arc::clone(self.store.as_ref().unwrap()) as _
     }
 

@@ -1,6 +1,7 @@
 //! The suite, written against the port.
 
 pub(crate) mod concurrent;
+pub(crate) mod files;
 pub(crate) mod outbox;
 pub(crate) mod partitions;
 pub(crate) mod states;
@@ -12,7 +13,7 @@ use sandman_core::event::{Header, Headers, OutRecord, TopicPartition};
 use sandman_core::outcome::StateChange;
 use sandman_core::progress::Progress;
 use sandman_core::store::{
-    AttemptWrite, Attempts, Commit, CommitConflict, CommitResult, Committed, Epoch, ProgressWrite, Revision,
+    AttemptWrite, Attempts, Commit, CommitConflict, CommitResult, Committed, Epoch, FileStore, ProgressWrite, Revision,
     StateWrite, Store, VersionStore,
 };
 
@@ -23,6 +24,9 @@ pub(crate) trait Backend {
 
     /// The same store, for versions.
     fn versions(&self) -> Arc<dyn VersionStore>;
+
+    /// The same store, for the names of uploaded files.
+    fn files(&self) -> Arc<dyn FileStore>;
 
     /// All hosts end, and one starts again. No store that was made before is in use any more.
     fn restart(&mut self);
@@ -38,7 +42,6 @@ macro_rules! conformance {
             states::a_state_that_was_read_and_kept_must_be_the_same,
             states::recent_events_are_kept_with_the_state_and_without_one_for_a_day,
             states::documents_and_keys_are_kept_to_the_byte,
-            states::all_documents_are_found_in_pages,
             states::an_answer_is_given_once_and_forgotten_after_a_day,
             partitions::an_assignment_ends_the_one_before_although_nothing_was_committed_under_it,
             partitions::an_assignment_brings_progress_and_attempts,
@@ -52,6 +55,9 @@ macro_rules! conformance {
             outbox::batches_are_handed_out_up_to_a_bound_but_at_least_one,
             outbox::a_store_that_takes_over_goes_on_above_the_cursor,
             outbox::a_claim_is_remembered,
+            files::a_file_is_without_a_name_from_its_listing_or_its_last_name_on,
+            files::names_come_and_go_with_the_commits_of_their_states,
+            files::unnamed_files_are_taken_oldest_first_and_once,
             versions::a_version_serves_once_it_is_activated,
             versions::a_number_is_one_component_for_ever,
             versions::the_history_has_the_newest_first,

@@ -1,6 +1,6 @@
 //! A store in memory that fails now and then, and to which other hosts write.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,8 +11,7 @@ use sandman_core::outcome::StateChange;
 use sandman_core::progress::Progress;
 use sandman_core::store::{
     AnswerWrite, Answered, Assigned, Attempts, BatchNo, Commit, CommitConflict, CommitResult, Committed,
-    CommittedBatch, Epoch, OutboxBatch, OutboxSize, Revision, ScanPosition, Shard, StateKey, Store, StoreError,
-    StoreId, Stored,
+    CommittedBatch, Epoch, OutboxBatch, OutboxSize, Revision, Shard, StateKey, Store, StoreError, StoreId, Stored,
 };
 
 /// A store in memory that refuses every third commit, or none.
@@ -32,6 +31,10 @@ pub(super) struct Tables {
     pub(super) topics: HashMap<String, TopicId>,
     pub(super) answers: Vec<AnswerWrite>,
     pub(super) outbox: Vec<OutRecord>,
+    /// The files that each state names.
+    pub(super) files: HashMap<(String, String), BTreeSet<String>>,
+    /// How often that has changed.
+    pub(super) named: usize,
     /// Conflicts so far.
     pub(super) conflicts: u64,
     /// So many looks for an answer come before it was committed.
@@ -175,10 +178,6 @@ impl Store for Flaky {
         Ok(tables.states.get(&name(handler, key)).cloned())
     }
 
-    fn documents(&self, _: ScanPosition, _: usize) -> Result<Vec<(ScanPosition, Arc<str>)>, StoreError> {
-        Ok(Vec::new())
-    }
-
     fn progress(&self, _: &str) -> Result<Vec<(TopicPartition, Progress)>, StoreError> {
         Ok(self.tables.lock().progress.clone().into_iter().collect())
     }
@@ -247,6 +246,11 @@ impl Store for Flaky {
                 };
                 tables.states.insert(name(&write.handler, &write.key), state);
             }
+        }
+        tables.named += commit.files.len();
+        for write in &commit.files {
+            let names = write.names.iter().map(ToString::to_string).collect();
+            tables.files.insert(name(&write.handler, &write.key), names);
         }
         tables.answers.extend(commit.answers.iter().cloned());
         tables.outbox.extend(commit.outbox.iter().cloned());

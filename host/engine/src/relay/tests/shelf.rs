@@ -5,8 +5,8 @@ use parking_lot::Mutex;
 use sandman_core::event::{OutRecord, TopicId, TopicPartition};
 use sandman_core::progress::Progress;
 use sandman_core::store::{
-    Answered, Assigned, BatchNo, Commit, CommitResult, Committed, OutboxBatch, OutboxSize, ScanPosition, Shard, Store,
-    StoreError, StoreId, Stored,
+    Answered, Assigned, BatchNo, Commit, CommitResult, Committed, OutboxBatch, OutboxSize, Shard, Store, StoreError,
+    StoreId, Stored,
 };
 use std::sync::Arc;
 
@@ -57,10 +57,6 @@ impl Store for Shelf {
 
     fn state(&self, _: &str, _: &str) -> Result<Option<Stored>, StoreError> {
         Ok(None)
-    }
-
-    fn documents(&self, _: ScanPosition, _: usize) -> Result<Vec<(ScanPosition, Arc<str>)>, StoreError> {
-        Ok(Vec::new())
     }
 
     fn progress(&self, _: &str) -> Result<Vec<(TopicPartition, Progress)>, StoreError> {

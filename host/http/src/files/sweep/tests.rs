@@ -5,15 +5,13 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use sandman_core::outcome::StateChange;
-use sandman_core::store::{Commit, StateWrite};
+use sandman_core::store::{Commit, FilesWrite, Store};
 use sandman_engine::meters::Meters;
 use sandman_store::SqliteStore;
 
-const KEEP: Duration = Duration::from_millis(1_000);
-
 struct Scene {
     place: TempDir,
+    store: Arc<SqliteStore>,
     sweep: Sweep,
 }
 
@@ -22,125 +20,145 @@ impl Scene {
         let place = tempfile::tempdir().expect("a folder");
         fs::create_dir(place.path().join("avatars")).expect("a folder");
         let store = Arc::new(SqliteStore::in_memory().expect("a store"));
-        let meters = Meters::new().http();
-        let sweep = Sweep::new(place.path(), KEEP, Arc::default(), store, meters);
-        Self { place, sweep }
+        let sweep = Sweep {
+            files: StoredFiles::open(place.path()).expect("a folder"),
+            held: Arc::default(),
+            store: Arc::clone(&store) as _,
+            keep: Duration::from_millis(1_000),
+            meters: Meters::new().http(),
+        };
+        Self { place, store, sweep }
     }
 
-    fn file(&self, name: &str) {
+    /// A file that is there, listed in the store or not.
+    fn file(&self, name: &str, listed: Option<i64>) {
         fs::write(self.place.path().join("avatars").join(name), "x").expect("a file");
+        if let Some(since) = listed {
+            self.store.list_files(&[name], since).expect("a commit");
+        }
     }
 
     fn is_there(&self, name: &str) -> bool {
         self.place.path().join("avatars").join(name).exists()
     }
 
-    /// From now on the user's state is this document.
-    fn put(&self, key: &str, document: &str) {
-        let stored = self.sweep.store.state("profile", key).expect("a store that reads");
-        let state = StateWrite {
+    /// From now on the user's state names this file.
+    fn name(&self, key: &str, name: Option<&str>, now: i64) {
+        let files = FilesWrite {
             handler: "profile".into(),
             key: key.into(),
-            base: stored.map(|stored| stored.revision),
-            change: StateChange::Put(document.into()),
-            recent: None,
+            names: name.into_iter().map(Arc::from).collect(),
         };
         let commit = Commit {
-            states: vec![state],
+            files: vec![files],
             ..Commit::default()
         };
-        self.sweep.store.commit(&commit, 0).expect("a commit");
+        self.store.commit(&commit, now).expect("a commit");
     }
 
-    fn sweep(&self, now: i64) -> u64 {
-        self.sweep.sweep(now, &|| false).expect("a sweep")
+    async fn sweep(&self, now: i64) -> u64 {
+        self.sweep.sweep(now, &|| false).await.expect("a sweep")
+    }
+
+    async fn start(&self, now: i64) -> u64 {
+        self.sweep.list(now, &|| false).await.expect("a list");
+        self.sweep(now).await
     }
 }
 
-fn naming(name: &str) -> String {
-    format!(r#"{{"avatar":"/uploads/avatars/{name}"}}"#)
-}
-
-#[test]
-fn what_no_state_names_goes_when_its_time_is_over_and_not_before() {
+#[tokio::test]
+async fn what_no_state_names_goes_when_its_time_is_over_and_not_before() {
     let scene = Scene::new();
-    for name in ["avatar-1-a.png", "avatar-1-b.png", "avatar-1-c.png#2"] {
-        scene.file(name);
+    for name in ["avatar-1-a.png", "avatar-1-b.png"] {
+        scene.file(name, Some(9_000));
     }
-    scene.put("ada", &naming("avatar-1-a.png"));
-    assert_eq!(scene.sweep(10_000), 0);
-    assert_eq!(scene.sweep(10_999), 0);
-    assert!(scene.is_there("avatar-1-b.png") && scene.is_there("avatar-1-c.png#2"));
-    assert_eq!(scene.sweep(11_000), 2);
-    assert!(!scene.is_there("avatar-1-b.png") && !scene.is_there("avatar-1-c.png#2"));
-    assert!(scene.is_there("avatar-1-a.png"));
+    scene.name("ada", Some("avatar-1-a.png"), 9_500);
+    assert_eq!(scene.sweep(9_999).await, 0);
+    assert!(scene.is_there("avatar-1-b.png"));
+    assert_eq!(scene.sweep(10_000).await, 1);
+    assert!(!scene.is_there("avatar-1-b.png") && scene.is_there("avatar-1-a.png"));
+    assert_eq!(scene.sweep(90_000).await, 0);
 }
 
-#[test]
-fn a_replaced_file_is_kept_from_its_replacement_on() {
+#[tokio::test]
+async fn a_replaced_file_is_kept_from_its_replacement_on() {
     let scene = Scene::new();
-    scene.file("avatar-1-a.png");
-    scene.put("ada", &naming("avatar-1-a.png"));
-    assert_eq!(scene.sweep(0), 0);
-    scene.file("avatar-2-b.png");
-    scene.put("ada", &naming("avatar-2-b.png"));
-    assert_eq!(scene.sweep(50_000), 0);
-    assert_eq!(scene.sweep(50_500), 0);
+    scene.file("avatar-1-a.png", Some(0));
+    scene.name("ada", Some("avatar-1-a.png"), 0);
+    scene.file("avatar-2-b.png", Some(50_000));
+    scene.name("ada", Some("avatar-2-b.png"), 50_000);
+    assert_eq!(scene.sweep(50_500).await, 0);
     // Named again in between: the time begins anew.
-    scene.put("ada", &naming("avatar-1-a.png"));
-    assert_eq!(scene.sweep(50_900), 0);
-    scene.put("ada", &naming("avatar-2-b.png"));
-    assert_eq!(scene.sweep(51_500), 0);
-    assert_eq!(scene.sweep(52_500), 1);
+    scene.name("bob", Some("avatar-1-a.png"), 50_900);
+    assert_eq!(scene.sweep(51_500).await, 0);
+    scene.name("bob", None, 52_000);
+    assert_eq!((scene.sweep(52_999).await, scene.sweep(53_000).await), (0, 1));
     assert!(!scene.is_there("avatar-1-a.png") && scene.is_there("avatar-2-b.png"));
 }
 
-#[test]
-fn the_file_of_a_request_under_way_is_left_alone() {
+#[tokio::test]
+async fn a_file_that_two_states_name_goes_after_the_second() {
+    let scene = Scene::new();
+    scene.file("avatar-1-a.png", None);
+    scene.name("ada", Some("avatar-1-a.png"), 0);
+    scene.name("bob", Some("avatar-1-a.png"), 0);
+    scene.name("ada", None, 10_000);
+    assert_eq!(scene.start(90_000).await, 0);
+    scene.name("bob", None, 90_000);
+    assert_eq!((scene.sweep(90_999).await, scene.sweep(91_000).await), (0, 1));
+}
+
+#[tokio::test]
+async fn the_file_of_a_request_under_way_is_left_alone() {
     let scene = Scene::new();
     scene.sweep.held.hold("avatars/avatar-1-a.png");
-    scene.file("avatar-1-a.png");
-    scene.file("avatar-1-a.png#1");
-    assert_eq!((scene.sweep(0), scene.sweep(90_000)), (0, 0));
+    scene.file("avatar-1-a.png", Some(0));
+    scene.file("avatar-1-a.png#1", None);
+    assert_eq!((scene.sweep(0).await, scene.sweep(90_000).await), (0, 0));
+    assert!(scene.is_there("avatar-1-a.png") && scene.is_there("avatar-1-a.png#1"));
     scene.sweep.held.release("avatars/avatar-1-a.png");
-    assert_eq!((scene.sweep(90_000), scene.sweep(91_000)), (0, 2));
+    assert_eq!(scene.sweep(90_000).await, 1);
+    assert!(!scene.is_there("avatar-1-a.png") && !scene.is_there("avatar-1-a.png#1"));
 }
 
-#[test]
-fn what_a_sweep_that_was_cut_off_has_put_aside_is_brought_back_if_a_state_names_it() {
+#[tokio::test]
+async fn files_that_the_store_does_not_know_are_found_and_kept_from_then_on() {
     let scene = Scene::new();
-    for name in ["avatar-1-a.png", "avatar-1-b.png"] {
-        scene.file(name);
-        let file = FoundFile {
-            path: format!("avatars/{name}"),
-        };
-        scene.sweep.folder.put_aside(&file).expect("a move");
+    for name in [
+        "avatar-1-a.png",
+        "avatar-1-b.png#1",
+        "avatar-1-c.png",
+        "notes.txt",
+        "photo-1-a.png",
+    ] {
+        scene.file(name, None);
     }
-    scene.put("ada", &naming("avatar-1-a.png"));
-    assert_eq!(scene.sweep(0), 1);
-    assert!(scene.is_there("avatar-1-a.png") && !scene.is_there("avatar-1-b.png"));
-    assert_eq!(scene.sweep.folder.aside().expect("a folder"), []);
+    scene.name("ada", Some("avatar-1-c.png"), 0);
+    assert_eq!(scene.start(50_000).await, 0);
+    // Found before: its time does not begin anew.
+    assert_eq!(scene.start(50_500).await, 0);
+    assert_eq!((scene.sweep(50_999).await, scene.sweep(51_000).await), (0, 2));
+    for (name, is_there) in [
+        ("avatar-1-a.png", false),
+        ("avatar-1-b.png#1", false),
+        ("avatar-1-c.png", true),
+        ("notes.txt", true),
+        ("photo-1-a.png", true),
+    ] {
+        assert_eq!(scene.is_there(name), is_there, "{name}");
+    }
 }
 
-#[test]
-fn all_states_are_read_however_many_there_are() {
+#[tokio::test]
+async fn more_than_one_step_is_swept_at_once_and_a_stop_leaves_the_rest() {
     let scene = Scene::new();
-    for n in 0..2 * STATES {
-        scene.put(&format!("u-{n}"), "{}");
-    }
-    scene.file("avatar-1-a.png");
-    scene.put("last", &naming("avatar-1-a.png"));
-    assert_eq!((scene.sweep(0), scene.sweep(90_000)), (0, 0));
-    assert!(scene.is_there("avatar-1-a.png"));
-    let stopped = scene.sweep.sweep(90_000, &|| true);
+    let names: Vec<String> = (0..=STEP).map(|n| format!("avatar-1-{n}.png")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    scene.store.list_files(&names, 0).expect("a commit");
+    scene.file("avatar-1-0.png", None);
+    scene.file("avatar-1-999.png", None);
+    let stopped = scene.sweep.sweep(90_000, &|| true).await;
     assert!(matches!(stopped, Err(SweepError::Stopped)), "{stopped:?}");
-}
-
-#[test]
-fn a_ledger_that_cannot_be_read_keeps_files_for_longer() {
-    let scene = Scene::new();
-    scene.file("avatar-1-a.png");
-    assert_eq!(scene.sweep(0), 0);
-    fs::write(scene.place.path().join("unnamed.json"), "{").expect("a file");
-    assert_eq!((scene.sweep(90_000), scene.sweep(91_000)), (0, 1));
+    assert_eq!(scene.sweep(90_000).await, 2);
+    assert!(scene.store.take_unnamed_files(90_000, 1).expect("a commit").is_empty());
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::{Served, has, ok, reply, serve, serve_with};
+use sandman_core::store::FileStore as _;
 use sandman_core::work::Answer;
 
 const FORM: &str = "Content-Type: multipart/form-data; boundary=XX\r\n";
@@ -62,6 +63,8 @@ async fn an_upload_is_stored_under_our_name_and_served() {
         "{name}"
     );
     assert_eq!(stored(&served).len(), 1);
+    let listed = served.store.take_unnamed_files(i64::MAX, 2).expect("a store");
+    assert_eq!(listed, [format!("avatar-{name}")], "no state names it yet");
     let answer = served.ask(&format!("GET {}", file.url), "", "").await;
     has(&answer, 200, "and little else");
     for header in [

@@ -335,7 +335,6 @@ fn recent_events_without_a_state_are_no_documents_and_are_dropped_a_day_later() 
     };
     let old = commit(remember(keep("old", None), &["a"]), 0);
     let state = commit(remember(put("state", None, "{}"), &["a"]), 0);
-    assert_eq!(scene.store().documents(ScanPosition::default(), 10).unwrap().len(), 1);
     let young = commit(remember(keep("young", None), &["a"]), 1);
     let young = commit(remember(keep("young", young), &["a", "b"]), RECENT_MILLIS);
     commit(remember(keep("new", None), &["a"]), RECENT_MILLIS + 1);

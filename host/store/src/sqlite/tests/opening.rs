@@ -88,6 +88,8 @@ fn an_older_file_is_brought_up_to_date_and_keeps_what_it_holds() {
         .unwrap();
     old.execute_batch("INSERT INTO handler VALUES (1, 'profile'); INSERT INTO state VALUES (1, 1, 'ada', 3, '{}')")
         .unwrap();
+    let named = r#"INSERT INTO state VALUES (2, 1, 'bob', 1, '{"avatar":"/uploads/avatars/avatar-1-b.png"}')"#;
+    old.execute_batch(named).unwrap();
     old.pragma_update(None, "application_id", schema::APPLICATION_ID)
         .unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
@@ -98,6 +100,9 @@ fn an_older_file_is_brought_up_to_date_and_keeps_what_it_holds() {
         assert_eq!(document(&store, "ada").as_deref(), Some("{}"));
         assert_eq!(size(&store).last, 9);
         assert_eq!(store.versions("profile").unwrap(), []);
+        // Its states were read for the files that they name.
+        store.list_files(&["avatar-1-a.png", "avatar-1-b.png"], 0).unwrap();
+        assert_eq!(store.take_unnamed_files(0, 10).unwrap(), ["avatar-1-a.png"]);
     }
     let new = TempDir::new().unwrap();
     drop(SqliteStore::open(&new.path().join("new.db")).unwrap());

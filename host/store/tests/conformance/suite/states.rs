@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sandman_core::recent::{EventHash, RecentEvents};
-use sandman_core::store::{ANSWER_MILLIS, AnswerWrite, Answered, RECENT_MILLIS, ScanPosition, Shard, StateRead};
+use sandman_core::store::{ANSWER_MILLIS, AnswerWrite, Answered, RECENT_MILLIS, Shard, StateRead};
 
 use super::*;
 
@@ -159,7 +159,6 @@ pub(crate) fn recent_events_are_kept_with_the_state_and_without_one_for_a_day(ba
     let first = committed(&*here, &states(vec![with, remember("without", None, "b")])).revisions;
     assert_eq!(found(&*there, "with"), Some((Some("1".to_owned()), recent("a"))));
     assert_eq!(found(&*there, "without"), Some((None, recent("b"))));
-    assert!(there.documents(ScanPosition::default(), 10).unwrap().len() == 1);
     // What is not named stays as it is, and a key's row goes from one kind to the other.
     let second = states(vec![put("with", first[0], "2"), put("without", first[1], "3")]);
     let second = committed(&*there, &second).revisions;
@@ -195,22 +194,6 @@ pub(crate) fn documents_and_keys_are_kept_to_the_byte(backend: &mut impl Backend
     let store = backend.host();
     assert_eq!(document(&*store, key).unwrap(), big);
     assert_eq!(document(&*store, "").unwrap(), "null");
-}
-
-pub(crate) fn all_documents_are_found_in_pages(backend: &mut impl Backend) {
-    let store = backend.host();
-    let writes = (0..25).map(|number| put(&format!("u{number}"), None, &number.to_string()));
-    committed(&*store, &states(writes.collect()));
-    let (mut after, mut found) = (ScanPosition::default(), Vec::new());
-    loop {
-        let page = store.documents(after, 10).unwrap();
-        let Some((last, _)) = page.last() else { break };
-        assert!(page.len() <= 10);
-        after = *last;
-        found.extend(page.iter().map(|(_, document)| document.parse::<u32>().unwrap()));
-    }
-    found.sort_unstable();
-    assert_eq!(found, (0..25).collect::<Vec<_>>());
 }
 
 pub(crate) fn an_answer_is_given_once_and_forgotten_after_a_day(backend: &mut impl Backend) {
