@@ -46,7 +46,7 @@ pub(crate) fn run(file: &Path) -> Result {
         version(&config, handler)?,
     );
     let (alarm, alarmed) = Alarm::new();
-    let (pipeline, mut bells) = Pipeline::new(
+    let pipeline = Pipeline::new(
         pipeline_options(&config),
         Arc::new(Registry::new(vec![served])),
         Arc::clone(&store),
@@ -81,8 +81,7 @@ pub(crate) fn run(file: &Path) -> Result {
         adopt: false,
         store: Arc::clone(&store),
         lease: ShardLease::default(),
-        pipeline: Arc::clone(&pipeline),
-        bell: bells.remove(0),
+        outbox: Arc::clone(pipeline.outbox()),
         meters: Arc::clone(&meters),
         alarm: alarm.clone(),
         drain: Arc::default(),

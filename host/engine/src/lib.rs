@@ -2,6 +2,7 @@
 //! it. Knows ports only: neither Kafka's client, nor a database, nor WebAssembly.
 
 pub mod failing;
+pub mod outbox;
 pub mod pipeline;
 pub mod registry;
 pub mod relay;

@@ -11,7 +11,6 @@ mod committer;
 mod conflict;
 mod workers;
 mod fold;
-mod outbox_buffer;
 mod held;
 mod identity;
 mod intake;
@@ -37,19 +36,17 @@ use tokio::sync::oneshot;
 use crate::alarm::Alarm;
 use crate::clock;
 use crate::meters::HostMeters;
+use crate::outbox::OutboxFeed;
 use crate::registry::Registry;
 use sandman_core::event::DeadLetterTopic;
 use sandman_core::faults::{self, Step};
 use sandman_core::files;
 use sandman_core::lanes::{Change, HandlerIx, Job, LaneKey, Lanes, Millis};
 use sandman_core::outcome::StateChange;
-use sandman_core::store::{
-    AnswerWrite, Answered, BatchNo, OutboxBatch, OutboxSize, RecordingWrite, Shard, ShardPublished, Store, StoreError,
-};
+use sandman_core::store::{AnswerWrite, Answered, RecordingWrite, Store, StoreError};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::{Answer, EventWork, Input, LetterWork, RequestId};
 
-use outbox_buffer::OutboxBuffer;
 use partitions::Partitions;
 use redrive::Detours;
 use worker::{LaneResult, Try};
@@ -106,9 +103,6 @@ struct Shared {
     workers: Workers,
     /// Records and their bytes in memory, per handler.
     load: Vec<(usize, usize)>,
-    outbox: OutboxSize,
-    /// What the relays have published since the last commit.
-    published: Vec<ShardPublished>,
     /// How many requests there were: the last one's id.
     requests: RequestId,
     /// Clients that wait for their answers.
@@ -137,15 +131,13 @@ pub struct Pipeline {
     committable: Condvar,
     /// Rung after every commit.
     settled: Condvar,
-    /// One per shard.
-    bells: Vec<Sender<()>>,
     letter_bell: (Sender<()>, Receiver<()>),
-    outbox_buffer: Mutex<OutboxBuffer>,
+    outbox: Arc<OutboxFeed>,
     store_fault: Mutex<Option<String>>,
 }
 
 impl Pipeline {
-    /// A pipeline over `store`, and the bell of each shard, which rings when there is something of it to publish.
+    /// A pipeline over `store`.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read.
@@ -154,10 +146,9 @@ impl Pipeline {
         registry: Arc<Registry>,
         store: Arc<dyn Store>,
         (alarm, meters): (Alarm, HostMeters),
-    ) -> Result<(Arc<Self>, Vec<Receiver<()>>), StoreError> {
+    ) -> Result<Arc<Self>, StoreError> {
         let handlers = registry.iter().count();
-        let bells = (0..store.shards()).map(|_| crossbeam_channel::bounded(1));
-        let (bells, rung) = bells.unzip();
+        let outbox = Arc::new(OutboxFeed::new(Arc::clone(&store))?);
         let mut partitions = Partitions::default();
         for (ix, handler) in registry.iter() {
             for (name, progress) in store.progress(&handler.name)? {
@@ -170,8 +161,6 @@ impl Pipeline {
             partitions,
             workers: Workers::new(std::thread::available_parallelism().map_or(1, usize::from)),
             load: vec![(0, 0); handlers],
-            outbox: store.backlog()?,
-            published: Vec::new(),
             requests: 0,
             waiting: HashMap::new(),
             remembered: HashMap::new(),
@@ -191,12 +180,20 @@ impl Pipeline {
             rest: IdleWorkers::default(),
             committable: Condvar::new(),
             settled: Condvar::new(),
-            bells,
             letter_bell: crossbeam_channel::bounded(1),
-            outbox_buffer: Mutex::default(),
+            outbox,
             store_fault: Mutex::default(),
         };
-        Ok((Arc::new(pipeline), rung))
+        let pipeline = Arc::new(pipeline);
+        let committer = Arc::downgrade(&pipeline);
+        pipeline.outbox.on_published(Box::new(move || {
+            if let Some(pipeline) = committer.upgrade() {
+                // The committer either waits by then, or has still to look.
+                drop(pipeline.shared.lock());
+                pipeline.committable.notify_one();
+            }
+        }));
+        Ok(pipeline)
     }
 
     fn run(&self, job: &Job<Input>) -> Result<LaneResult, StoreError> {
@@ -293,36 +290,6 @@ impl Pipeline {
         }
     }
 
-    /// A relay has put everything of a shard up to a batch on Kafka; it leaves the outbox with the next commit.
-    pub fn published(&self, news: ShardPublished) {
-        committer::tell(&mut self.shared.lock().published, news);
-        self.committable.notify_one();
-    }
-
-    /// The shard's batches after `after`, oldest first, for its relay: none if there are none, else at least one, up to
-    /// `max_bytes`.
-    ///
-    /// # Errors
-    /// [`StoreError`] if they have to be read from the store and cannot be.
-    pub fn outgoing(&self, shard: Shard, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
-        if self.store.is_shared() {
-            // Any host may have committed some.
-            return self.store.outbox(shard, after, max_bytes);
-        }
-        let batches = self.outbox_buffer.lock().take(after, max_bytes);
-        if !batches.is_empty() || self.store.outbox_size(shard)?.last <= after {
-            return Ok(batches);
-        }
-        self.store.outbox(shard, after, max_bytes)
-    }
-
-    /// Tells the relay of a shard that there is something to publish. A full channel means that it has been told already.
-    fn ring(&self, shard: u16) {
-        if let Some(bell) = self.bells.get(usize::from(shard)) {
-            bell.try_send(()).ok();
-        }
-    }
-
     /// Waits until every trigger in memory is committed, but for the parked ones. Answers whether that was so in time.
     pub fn drain(&self, deadline: Instant) -> bool {
         let mut shared = self.shared.lock();
@@ -351,9 +318,9 @@ impl Pipeline {
         self.store_fault.lock().clone()
     }
 
-    /// The outbox as this process sees it.
-    pub fn outbox(&self) -> OutboxSize {
-        self.shared.lock().outbox
+    /// The outbox that the commits fill, for the relays.
+    pub fn outbox(&self) -> &Arc<OutboxFeed> {
+        &self.outbox
     }
 
     fn load(shared: &Shared, handler: HandlerIx) -> (usize, usize) {

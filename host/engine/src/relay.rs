@@ -15,14 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 use metrics::Counter;
 use thiserror::Error;
 
 use crate::alarm::Alarm;
 use crate::health::HealthView;
 use crate::meters::{Meters, TopicMeters};
-use crate::pipeline::Pipeline;
+use crate::outbox::OutboxFeed;
 use sandman_core::broker::{Broker, Cursor, CursorError, PublishError, Published, Publisher, TopicsError};
 use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
@@ -37,6 +37,9 @@ const TRANSACTION_BYTES: u64 = 4 << 20;
 /// The same after a failure, twice as much after each that works: a slow network takes little within a transaction's time,
 /// and an outbox that grew during an outage must not be too much for it for ever.
 const CAREFUL_BYTES: u64 = 64 << 10;
+
+/// How long the relay waits for a commit before it looks for other things to do.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The waits after a failure, each twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -90,10 +93,8 @@ pub struct Relay {
     pub store: Arc<dyn Store>,
     /// The shard of it that is this relay's, and since when.
     pub lease: ShardLease,
-    /// Hears what is published.
-    pub pipeline: Arc<Pipeline>,
-    /// Rings when something was committed.
-    pub bell: Receiver<()>,
+    /// Says what is there to publish, and hears what is published.
+    pub outbox: Arc<OutboxFeed>,
     /// Counts what is published.
     pub meters: Arc<Meters>,
     /// Raised when the relay cannot go on.
@@ -134,7 +135,7 @@ impl Relay {
                     if self.drain.load(Ordering::Relaxed) {
                         return;
                     }
-                    self.bell.recv_timeout(Duration::from_millis(200)).ok();
+                    self.outbox.wait(self.lease.shard, PATIENCE);
                 }
                 Err(error) if error.passes() => {
                     self.meters.host.relay_failures.increment(1);
@@ -158,7 +159,6 @@ impl Relay {
     fn rest(&self, wait: Duration) {
         let until = Instant::now() + wait;
         while !self.give_up.load(Ordering::Relaxed) && Instant::now() < until {
-            // The bell is left to ring: there is something to publish anyhow.
             std::thread::park_timeout(Duration::from_millis(50));
         }
     }
@@ -242,7 +242,7 @@ impl Relay {
 
     /// The store hears with its next commit that batches up to this one are on Kafka.
     fn published(&self, batch: BatchNo) {
-        self.pipeline.published(ShardPublished {
+        self.outbox.published(ShardPublished {
             shard: self.lease.shard,
             epoch: self.lease.epoch,
             batch,

@@ -132,7 +132,7 @@ impl Host {
         let (alarm, alarmed) = Alarm::new();
         let mut threads = Threads::new(alarm.clone());
         let watchers = (alarm.clone(), meters.host.clone());
-        let (pipeline, bells) = start_pipeline(config, &registry, &store, watchers, &mut threads)?;
+        let pipeline = start_pipeline(config, &registry, &store, watchers, &mut threads)?;
         let view = kafka::health_view(config);
         let parts = (&registry, sandbox, &store);
         let (control, ordered) = HostControl::over(config, parts, &pipeline, (&meters, &alarm), &settings);
@@ -148,8 +148,7 @@ impl Host {
             adopt: options.adopt,
             store: shared,
             lease: ShardLease::default(),
-            pipeline: Arc::clone(&pipeline),
-            bell: bells.into_iter().next().context("the store has no shard")?,
+            outbox: Arc::clone(pipeline.outbox()),
             meters: Arc::clone(&meters),
             alarm: alarm.clone(),
             view: Arc::clone(&view),
@@ -252,7 +251,7 @@ impl Host {
             self.meters.host.letters.set(size.count as f64);
             self.meters.host.letter_bytes.set(size.bytes as f64);
         }
-        let oldest = self.pipeline.outbox().oldest_millis;
+        let oldest = self.pipeline.outbox().size().oldest_millis;
         let age = oldest.map_or(0, |oldest| (clock::wall_millis() - oldest).max(0));
         self.meters
             .host
@@ -319,7 +318,7 @@ impl Host {
         let mut finished = self.threads.join(http::THREAD, deadline);
         finished &= self.pipeline.drain(deadline);
         self.drain_relay.store(true, Ordering::Relaxed);
-        if self.pipeline.outbox().batches > 0 || self.health.connected() {
+        if self.pipeline.outbox().size().batches > 0 || self.health.connected() {
             finished &= self.threads.join("relay", deadline);
         }
         // Without anything to publish, and without Kafka, there is nothing to wait for.
@@ -348,9 +347,9 @@ fn start_pipeline(
     store: &Arc<SqliteStore>,
     watchers: (Alarm, HostMeters),
     threads: &mut Threads,
-) -> Result<(Arc<Pipeline>, Vec<Receiver<()>>)> {
+) -> Result<Arc<Pipeline>> {
     let options = pipeline_options(config);
-    let (pipeline, bells) =
+    let pipeline =
         Pipeline::new(options, Arc::clone(registry), Arc::clone(store) as _, watchers).context("the store")?;
     pipeline.load_letters(
         store.held_keys().context("the store")?,
@@ -362,7 +361,7 @@ fn start_pipeline(
     }
     let committer = Arc::clone(&pipeline);
     threads.spawn("committer".to_owned(), move || committer.commit())?;
-    Ok((pipeline, bells))
+    Ok(pipeline)
 }
 
 /// The embedded broker, if it is the one that is configured. It starts empty each time, so its store forgets Kafka.

@@ -6,7 +6,7 @@ use parking_lot::MutexGuard;
 
 use crate::clock;
 use sandman_core::faults::{self, Step};
-use sandman_core::store::{CommitResult, Committed, OutboxBatch, ShardPublished, StoreError};
+use sandman_core::store::{CommitResult, Committed, StoreError};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::{Answer, Input};
 
@@ -80,12 +80,12 @@ impl Pipeline {
                 continue;
             }
             if shared.stopping {
-                if shared.published.is_empty() {
+                if !self.outbox.has_published() {
                     return None;
                 }
                 break;
             }
-            if !shared.published.is_empty() {
+            if self.outbox.has_published() {
                 if self.committable.wait_for(&mut shared, NEWS_WAIT).timed_out() {
                     break;
                 }
@@ -131,7 +131,7 @@ impl Pipeline {
             registry: &self.registry,
         };
         let mut batch = fold(units, &standings, self.store.is_shared());
-        batch.commit.published = std::mem::take(&mut shared.published);
+        batch.commit.published = self.outbox.take_published();
         batch.commit.letters_bound = self.options.dead_letters;
         // What only looked costs no write: its recordings wait for a commit that writes anyhow.
         let recordings = std::mem::take(&mut batch.commit.recordings);
@@ -159,36 +159,18 @@ impl Pipeline {
         let Batch {
             commit, states, units, ..
         } = batch;
-        let published = !commit.published.is_empty();
-        // Where there are several shards, or several hosts, the relays read the store.
-        if let [batch] = committed.batches[..]
-            && self.store.shards() == 1
-            && !self.store.is_shared()
-        {
-            let records = commit.outbox;
-            self.outbox_buffer.lock().put(OutboxBatch {
-                number: batch.number,
-                committed_millis,
-                records,
-                bytes: batch.bytes,
-            });
-        }
+        let batches = (&*committed.batches, committed_millis);
+        self.outbox
+            .committed(commit.outbox, batches, !commit.published.is_empty());
         if committed.letters_gone > 0 {
             self.meters.letters_gone.increment(committed.letters_gone);
         }
-        committed.batches.iter().for_each(|batch| self.ring(batch.shard.0));
-        // A store that cannot say fails the next commit; until then the old size will do.
-        let outbox = match published || !committed.batches.is_empty() {
-            true => self.store.backlog().ok(),
-            false => None,
-        };
         let now = clock::wall_millis();
         let mut shared = self.shared.lock();
         shared.committing = false;
         for (lane, revision) in states.iter().zip(committed.revisions) {
             shared.lanes.rebase(lane, revision);
         }
-        shared.outbox = outbox.unwrap_or(shared.outbox);
         let mut answers = Vec::new();
         for unit in units {
             self.release_unit(&mut shared, &unit, now);
@@ -255,8 +237,9 @@ impl Pipeline {
     /// Sets the gauges, for whoever looks once in a while; a gauge is a float, exact far beyond any of these numbers.
     pub fn measure(&self) {
         let shared = &*self.shared.lock();
-        self.meters.outbox_bytes.set(shared.outbox.bytes as f64);
-        self.meters.outbox_batches.set(shared.outbox.batches as f64);
+        let outbox = self.outbox.size();
+        self.meters.outbox_bytes.set(outbox.bytes as f64);
+        self.meters.outbox_batches.set(outbox.batches as f64);
         self.meters.cache_bytes.set(shared.lanes.cached_bytes() as f64);
         for (ix, handler) in self.registry.iter() {
             let parked = shared.partitions.of(ix).map(|(ix, _)| shared.lanes.parked(ix).records);
@@ -274,9 +257,7 @@ impl Pipeline {
         let mut shared = self.shared.lock();
         shared.committing = false;
         // What the relay published is told again with the next commit.
-        for published in &batch.commit.published {
-            tell(&mut shared.published, *published);
-        }
+        self.outbox.give_back_published(&batch.commit.published);
         self.revert(&mut shared, batch.into_units());
         if !shared.stopping {
             // New units gather meanwhile; only a stop cuts the pause short.
@@ -319,14 +300,5 @@ impl Pipeline {
             self.purge(shared, ix);
         }
         self.wake_workers(shared);
-    }
-}
-
-/// Adds what is published of a shard to what the next commit says.
-pub(super) fn tell(all: &mut Vec<ShardPublished>, news: ShardPublished) {
-    match all.iter_mut().find(|known| known.shard == news.shard) {
-        Some(known) if (known.epoch, known.batch) < (news.epoch, news.batch) => *known = news,
-        Some(_) => {}
-        None => all.push(news),
     }
 }

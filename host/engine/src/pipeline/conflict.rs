@@ -7,7 +7,6 @@ use sandman_core::lanes::{LaneKey, PartitionIx};
 use sandman_core::store::CommitConflict;
 use sandman_core::unit::{Finish, Unit};
 
-use super::committer::tell;
 use super::fold::Batch;
 use super::{Pipeline, Shared};
 
@@ -17,9 +16,7 @@ impl Pipeline {
     pub(super) fn rerun(&self, batch: Batch, conflict: &CommitConflict) {
         let mut shared = self.shared.lock();
         shared.committing = false;
-        for published in &batch.commit.published {
-            tell(&mut shared.published, *published);
-        }
+        self.outbox.give_back_published(&batch.commit.published);
         let mut units = batch.into_units();
         units.extend(std::mem::take(&mut shared.units));
         let fenced = self.fence(&mut shared, conflict);

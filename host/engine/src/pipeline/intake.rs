@@ -234,7 +234,7 @@ impl Pipeline {
     /// Whether the handler has as much in memory as it may, or a fraction of it. What waits behind a back-off does not
     /// count: it must not hold up other keys, and has a bound of its own.
     fn is_full(&self, shared: &Shared, handler: HandlerIx, fraction: usize) -> bool {
-        if shared.outbox.bytes >= self.options.outbox_bytes {
+        if self.outbox.bytes() >= self.options.outbox_bytes {
             return true;
         }
         let records_bound = (self.options.in_flight / fraction).max(1);

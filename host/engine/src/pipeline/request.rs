@@ -43,7 +43,7 @@ impl Pipeline {
         let (sender, receiver) = oneshot::channel();
         let mut shared = self.shared.lock();
         // A read publishes nothing: however long Kafka is away, everybody still sees what is known of them.
-        let full = shared.outbox.bytes >= self.options.outbox_bytes && work.method != "GET";
+        let full = self.outbox.bytes() >= self.options.outbox_bytes && work.method != "GET";
         if shared.stopping || shared.waiting.len() >= WAITING || full {
             drop(shared);
             // A client that has gone hears nothing.

@@ -20,7 +20,7 @@ use sandman_core::contract::{Consumes, Contract, Emits, Grant, Terms};
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::limits::{Limits, RecordingPolicy, Retry, Tombstones};
 use sandman_core::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
-use sandman_core::store::Attempts;
+use sandman_core::store::{Attempts, Epoch, Shard, ShardPublished};
 use sandman_core::version::Version;
 
 use flaky::{Flaky, name};
@@ -138,7 +138,7 @@ impl Running {
     fn start_with(store: &Arc<Flaky>, options: Options, registry: Arc<Registry>) -> Self {
         let (alarm, _) = Alarm::new();
         let store = Arc::clone(store) as Arc<dyn Store>;
-        let (pipeline, _) = Pipeline::new(options, registry, store, (alarm, Meters::new().host)).unwrap();
+        let pipeline = Pipeline::new(options, registry, store, (alarm, Meters::new().host)).unwrap();
         let mut threads = Vec::new();
         for _ in 0..4 {
             let pipeline = Arc::clone(&pipeline);
@@ -342,7 +342,7 @@ fn a_partition_that_is_held_goes_on_when_another_is_taken_away() {
     let (alarm, _) = Alarm::new();
     let shared = Arc::clone(&store) as Arc<dyn Store>;
     // No worker runs: what is in memory stays there until it is taken away.
-    let (pipeline, _) = Pipeline::new(options, registry(), shared, (alarm, Meters::new().host)).unwrap();
+    let pipeline = Pipeline::new(options, registry(), shared, (alarm, Meters::new().host)).unwrap();
     let intake = HandlerIntake::new(pipeline, 0, Recreation::Stop);
     intake.assigned(&[partition(0), partition(1)], &[]).unwrap();
     for offset in 0..4 {
@@ -381,4 +381,28 @@ fn work_behind_a_back_off_holds_its_own_partition_alone() {
     assert_eq!(held, Some(7), "at the bound of parked work");
     assert_eq!(running.intake.record(record(2, 1, 1, 0)), Flow::Go, "another partition");
     running.pipeline.stop();
+}
+
+#[test]
+fn what_a_relay_has_published_is_committed_although_nothing_else_is() {
+    let store = Flaky::steady();
+    let running = Running::start(&store, options());
+    let published = |batch| ShardPublished {
+        shard: Shard::default(),
+        epoch: Epoch::default(),
+        batch,
+    };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    for batch in 1..20 {
+        // The committer waits without a time limit now.
+        while !running.pipeline.committable.notify_one() {
+            std::thread::yield_now();
+        }
+        running.pipeline.outbox().published(published(batch));
+        while store.tables.lock().published.last() != Some(&published(batch)) {
+            assert!(Instant::now() < deadline, "nobody committed batch {batch}");
+            std::thread::yield_now();
+        }
+    }
+    running.stop();
 }

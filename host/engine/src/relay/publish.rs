@@ -41,7 +41,7 @@ impl Relay {
         let Some(Open { after, .. }) = state.open else {
             return Ok(StepResult::Publish);
         };
-        let mut batches = self.pipeline.outgoing(self.lease.shard, after, most)?;
+        let mut batches = self.outbox.next(self.lease.shard, after, most)?;
         let Some(last) = batches.last().map(|batch| batch.number) else {
             return Ok(StepResult::Nothing);
         };

@@ -9,10 +9,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::pipeline::Options;
-use crate::registry::Registry;
 use cluster::{Fate, RELAY, Shared};
-use sandman_core::event::{DeadLetterTopic, Headers};
+use sandman_core::event::Headers;
 use shelf::Shelf;
 
 const TOPICS: u8 = 3;
@@ -178,38 +176,15 @@ fn state() -> RelayState {
 fn relay(cluster: &Shared, store: &Arc<Shelf>) -> Relay {
     let (alarm, _) = Alarm::new();
     let meters = Arc::new(Meters::new());
-    let options = Options {
-        source: "test".into(),
-        cache_bytes: 0,
-        in_flight: 1,
-        in_flight_bytes: 1,
-        parked: 1,
-        parked_bytes: 1,
-        batch: 1,
-        outbox_bytes: u64::MAX,
-        store_pause: Duration::ZERO,
-        patience: Duration::ZERO,
-        dead_letter_topic: DeadLetterTopic::default(),
-        dead_letters: u64::MAX,
-        held_bytes: u64::MAX,
-    };
-    let registry = Arc::new(Registry::new(Vec::new()));
     let store = Arc::clone(store) as Arc<dyn Store>;
-    let (pipeline, mut bells) = Pipeline::new(
-        options,
-        registry,
-        Arc::clone(&store),
-        (alarm.clone(), meters.host.clone()),
-    )
-    .unwrap();
+    let outbox = OutboxFeed::new(Arc::clone(&store)).unwrap();
     Relay {
         broker: Box::new(cluster.clone()),
         deployment: "d".into(),
         adopt: false,
         store,
         lease: ShardLease::default(),
-        pipeline,
-        bell: bells.remove(0),
+        outbox: Arc::new(outbox),
         meters,
         alarm,
         drain: Arc::default(),

@@ -97,9 +97,7 @@ fn started(store: &Arc<Flaky>, slow: &Arc<Mutex<HashSet<u32>>>, tries: &Tries) -
         ..options()
     };
     let registry = registry_of(Box::new(Careful::new(Arc::clone(slow), Arc::clone(tries))), 0);
-    Pipeline::new(options, registry, shared, (alarm, Meters::new().host))
-        .unwrap()
-        .0
+    Pipeline::new(options, registry, shared, (alarm, Meters::new().host)).unwrap()
 }
 
 impl World {

@@ -11,7 +11,8 @@ use sandman_core::outcome::StateChange;
 use sandman_core::progress::Progress;
 use sandman_core::store::{
     AnswerWrite, Answered, Assigned, Attempts, BatchNo, Commit, CommitConflict, CommitResult, Committed,
-    CommittedBatch, Epoch, OutboxBatch, OutboxSize, Revision, Shard, StateKey, Store, StoreError, StoreId, Stored,
+    CommittedBatch, Epoch, OutboxBatch, OutboxSize, Revision, Shard, ShardPublished, StateKey, Store, StoreError,
+    StoreId, Stored,
 };
 
 /// A store in memory that refuses every third commit, or none.
@@ -31,6 +32,7 @@ pub(super) struct Tables {
     pub(super) topics: HashMap<String, TopicId>,
     pub(super) answers: Vec<AnswerWrite>,
     pub(super) outbox: Vec<OutRecord>,
+    pub(super) published: Vec<ShardPublished>,
     /// The files that each state names.
     pub(super) files: HashMap<(String, String), BTreeSet<String>>,
     /// How often that has changed.
@@ -253,6 +255,7 @@ impl Store for Flaky {
             tables.files.insert(name(&write.handler, &write.key), names);
         }
         tables.answers.extend(commit.answers.iter().cloned());
+        tables.published.extend(commit.published.iter().copied());
         tables.outbox.extend(commit.outbox.iter().cloned());
         for write in &commit.progress {
             tables.progress.insert(write.partition.clone(), write.progress.clone());
