@@ -90,7 +90,7 @@ pub(super) fn read(mut section: Section<'_>) -> HostConfig {
         in_flight_bytes: section.or("in_flight_bytes", &size(1 << 20..=1 << 40), 64 << 20),
         parked,
         parked_bytes: section.or("parked_bytes", &size(64 << 10..=1 << 40), 16 << 20),
-        batch: section.or("batch", &count(100_000), 2_000),
+        batch: section.or("batch", &count(100_000), 5_000),
         compiled: resolve(&section.report.folder, &compiled),
         component: section.or("component", &bytes(64 << 10..=256 << 20), 32 << 20),
         versions: section.or("versions", &count(1_000), 10),

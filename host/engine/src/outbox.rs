@@ -15,6 +15,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
+use crate::clock;
 use buffer::OutboxBuffer;
 use sandman_core::event::OutRecord;
 use sandman_core::store::{BatchNo, CommittedBatch, OutboxBatch, OutboxSize, Shard, ShardPublished, Store, StoreError};
@@ -65,11 +66,19 @@ impl OutboxFeed {
             // Any host may have committed some.
             return self.store.outbox(shard, after, max_bytes);
         }
-        let batches = self.buffer.lock().take(after, max_bytes);
+        let mut buffer = self.buffer.lock();
+        buffer.asked(clock::monotonic_millis());
+        let batches = buffer.take(after, max_bytes);
+        drop(buffer);
         if !batches.is_empty() || self.store.outbox_size(shard)?.last <= after {
             return Ok(batches);
         }
         self.store.outbox(shard, after, max_bytes)
+    }
+
+    /// Whether the relay works, and more is in memory than it takes soon.
+    pub(crate) fn is_relay_behind(&self) -> bool {
+        self.buffer.lock().is_behind(clock::monotonic_millis)
     }
 
     /// Waits until something of the shard is committed in this process, but no longer than `patience`.

@@ -191,6 +191,8 @@ impl Pipeline {
                 // The committer either waits by then, or has still to look.
                 drop(pipeline.shared.lock());
                 pipeline.committable.notify_one();
+                // And a consumer that waits for the relay.
+                pipeline.settled.notify_all();
             }
         }));
         Ok(pipeline)

@@ -5,15 +5,25 @@
 
 use std::collections::VecDeque;
 
+use sandman_core::lanes::Millis;
 use sandman_core::store::{BatchNo, OutboxBatch};
 
-/// Bytes of batches, as the store counts them, that are kept for the relay: some of its transactions.
-const ROOM: u64 = 16 << 20;
+/// Bytes of batches, as the store counts them, that are kept for the relay: those behind which reading is slowed down, and what
+/// is in memory by then comes to as well.
+const ROOM: u64 = 32 << 20;
+
+/// Bytes behind which the relay is behind: two of its transactions.
+const BEHIND: u64 = 8 << 20;
+
+/// How long a relay may take nothing before it is not waited for any more: what it cannot publish waits in the store.
+const STANDS_STILL: Millis = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct OutboxBuffer {
     batches: VecDeque<OutboxBatch>,
     bytes: u64,
+    /// When the relay last asked for batches.
+    asked: Millis,
 }
 
 impl OutboxBuffer {
@@ -23,6 +33,17 @@ impl OutboxBuffer {
             self.bytes += batch.bytes;
             self.batches.push_back(batch);
         }
+    }
+
+    /// Whether more is here than the relay takes soon, and it works on it. To wait for it then costs less than to read batches
+    /// back from the store.
+    pub(super) fn is_behind(&self, now: impl FnOnce() -> Millis) -> bool {
+        self.bytes > BEHIND && now().saturating_sub(self.asked) < STANDS_STILL
+    }
+
+    /// The relay asks for batches.
+    pub(super) fn asked(&mut self, now: Millis) {
+        self.asked = now;
     }
 
     /// Takes the batches that follow `after` without a gap, up to `max_bytes`, but at least one if it is here. What is
@@ -74,6 +95,19 @@ mod tests {
         assert_eq!(numbers(&outbox_buffer.take(6, 1)), [7]);
         assert_eq!(numbers(&outbox_buffer.take(8, 100)), [9], "8 went another way");
         assert_eq!(outbox_buffer.bytes, 0);
+    }
+
+    #[test]
+    fn a_relay_that_works_is_waited_for_and_one_that_stands_still_is_not() {
+        let mut outbox_buffer = OutboxBuffer::default();
+        outbox_buffer.asked(5_000);
+        outbox_buffer.put(batch(1, BEHIND));
+        assert!(!outbox_buffer.is_behind(|| 5_001));
+        outbox_buffer.put(batch(2, 1));
+        assert!(outbox_buffer.is_behind(|| 5_001));
+        assert!(!outbox_buffer.is_behind(|| 5_000 + STANDS_STILL));
+        outbox_buffer.take(0, 1);
+        assert!(!outbox_buffer.is_behind(|| 5_001));
     }
 
     #[test]

@@ -213,15 +213,19 @@ impl Pipeline {
         clock::monotonic_millis() + left.min(u64::try_from(longest).unwrap_or(u64::MAX))
     }
 
-    /// Whether the consumer may go on with the partition, now that a record of it came in. Where the handler is full, it
-    /// waits for a while: pausing throws away what is fetched already.
+    /// Whether the consumer may go on with the partition, now that a record of it came in. Where the handler is full, or the relay
+    /// behind, it waits for a while: pausing throws away what is fetched already.
     fn flow(&self, shared: &mut MutexGuard<'_, Shared>, handler: HandlerIx, ix: PartitionIx) -> Flow {
-        let patience = Instant::now() + self.options.patience;
-        while self.is_full(shared, handler, 1)
+        let mut patience = None;
+        while (self.is_full(shared, handler, 1) || self.outbox.is_relay_behind())
             && !shared.detours.paused.contains_key(&handler)
             && !shared.stopping
-            && !self.settled.wait_until(shared, patience).timed_out()
-        {}
+        {
+            let patience = *patience.get_or_insert_with(|| Instant::now() + self.options.patience);
+            if self.settled.wait_until(shared, patience).timed_out() {
+                break;
+            }
+        }
         let paused = shared.detours.paused.contains_key(&handler);
         let full = paused || self.is_full(shared, handler, 1) || self.is_parked_full(shared, ix, 1);
         if full && let Some(partition) = shared.partitions.get_mut(ix) {
