@@ -60,7 +60,7 @@ fn hand_over(bencher: Bencher) {
                 seen: Some(sandman_core::lanes::Known::default()),
                 change: StateChange::Keep,
             };
-            lanes.ran(job, vec![change]);
+            lanes.ran(job, [change]);
         }
         for key in &keys {
             let key = Arc::clone(key);
@@ -140,7 +140,7 @@ fn record() -> OutRecord {
             correlation_id: Some("00000000-0000-4000-8000-00000000002a"),
             causation_id: Some("7f9c24e8-3b12-4fef-91e0-5616ad5afb3d"),
             metadata: None,
-            payload: serde_json::from_str(PAYLOAD).unwrap(),
+            payload: PAYLOAD,
         },
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         tracestate: None,

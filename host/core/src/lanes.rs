@@ -19,6 +19,9 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use ahash::RandomState;
+use smallvec::{SmallVec, smallvec};
+
 use crate::outcome::StateChange;
 use crate::recent::RecentEvents;
 use crate::store::Revision;
@@ -78,7 +81,8 @@ pub struct Known {
 /// All lanes of all handlers.
 #[derive(Debug)]
 pub struct Lanes<W> {
-    lanes: HashMap<LaneKey, Lane<W>>,
+    /// Keyed at random, since senders choose the keys.
+    lanes: HashMap<LaneKey, Lane<W>, RandomState>,
     counts: HashMap<HandlerIx, usize>,
     cache: Cache,
     ready: VecDeque<Ready<W>>,
@@ -92,14 +96,14 @@ pub struct Lanes<W> {
 #[derive(Debug)]
 struct Ready<W> {
     taken: Taken<W>,
-    lanes: Vec<LaneKey>,
+    lanes: SmallVec<[LaneKey; 1]>,
 }
 
 impl<W: Work> Lanes<W> {
     /// Lanes with a cache of at most `cache_bytes` for the states of idle keys.
     pub fn new(cache_bytes: usize) -> Self {
         Self {
-            lanes: HashMap::new(),
+            lanes: HashMap::default(),
             counts: HashMap::new(),
             cache: Cache::new(cache_bytes),
             ready: VecDeque::new(),
@@ -166,7 +170,7 @@ impl<W: Work> Lanes<W> {
         lane.busy = true;
         let taken = head.taken();
         let lanes = match &head.joint {
-            None => vec![key.clone()],
+            None => smallvec![key.clone()],
             Some(all) => {
                 let id = taken.id();
                 let arrived = self.arrivals.entry(id).or_insert(0);
@@ -175,7 +179,7 @@ impl<W: Work> Lanes<W> {
                     return;
                 }
                 self.arrivals.remove(&id);
-                all.to_vec()
+                all.iter().cloned().collect()
             }
         };
         self.ready.push_back(Ready { taken, lanes });
@@ -196,7 +200,7 @@ impl<W: Work> Lanes<W> {
     pub fn take(&mut self, now: Millis) -> Option<Job<W>> {
         self.wake_due(now);
         let Ready { taken, lanes } = self.ready.pop_front()?;
-        let mut slots = Vec::with_capacity(lanes.len());
+        let mut slots = SmallVec::with_capacity(lanes.len());
         for key in lanes {
             let state = self.lanes.get_mut(&key).and_then(|lane| {
                 lane.waiting.pop_front();
@@ -233,7 +237,7 @@ impl<W: Work> Lanes<W> {
 
     /// Hands a job back whose unit goes to the commit: `changes` holds one entry per slot. The lanes go on with the new
     /// states. Answers `false` if one of the lanes was reverted meanwhile: then the job's unit must be dropped.
-    pub fn ran(&mut self, job: Job<W>, changes: Vec<Change>) -> bool {
+    pub fn ran(&mut self, job: Job<W>, changes: impl IntoIterator<Item = Change>) -> bool {
         let current = self.is_current(&job);
         for (slot, Change { seen, change }) in job.slots.into_iter().zip(changes) {
             let Some(lane) = self.lanes.get_mut(&slot.lane) else {

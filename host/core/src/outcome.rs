@@ -163,7 +163,8 @@ pub enum Fault {
     Exceeded(LimitKind, String),
 }
 
-/// The guest side of the pipeline: one version of a handler, ready to be called from any thread.
+/// The guest side of the pipeline: one version of a handler, ready to be called from any thread. It answers for its outcomes
+/// being JSON where they must be: nobody looks at them again.
 pub trait Guest: Send + Sync {
     /// Runs the handler once.
     ///

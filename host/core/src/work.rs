@@ -37,15 +37,15 @@ impl EventWork {
 pub fn event_view<'a>(key: &'a str, envelope: &'a Envelope) -> EventView<'a> {
     EventView {
         key,
-        event_id: &envelope.event_id,
-        event_type: &envelope.event_type,
-        version: &envelope.version,
-        timestamp: &envelope.timestamp,
-        source: &envelope.source,
-        correlation_id: envelope.correlation_id.as_deref(),
-        causation_id: envelope.causation_id.as_deref(),
-        metadata: envelope.metadata.as_ref().map(|raw| raw.get()),
-        payload: envelope.payload.get(),
+        event_id: envelope.event_id(),
+        event_type: envelope.event_type(),
+        version: envelope.version(),
+        timestamp: envelope.timestamp(),
+        source: envelope.source(),
+        correlation_id: envelope.correlation_id(),
+        causation_id: envelope.causation_id(),
+        metadata: envelope.metadata(),
+        payload: envelope.payload(),
     }
 }
 

@@ -169,9 +169,17 @@ impl Relay {
         records: impl Iterator<Item = &'a OutRecord>,
         counter: fn(&TopicMeters) -> &Counter,
     ) {
+        let mut counts: Vec<(&Arc<str>, u64)> = Vec::new();
         for record in records {
-            let known = topics.entry(Arc::clone(&record.topic));
-            counter(known.or_insert_with(|| self.meters.topic(&record.topic))).increment(1);
+            // Few topics, and one name for all records of a topic.
+            match counts.iter_mut().find(|(topic, _)| Arc::ptr_eq(topic, &record.topic)) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((&record.topic, 1)),
+            }
+        }
+        for (topic, count) in counts {
+            let known = topics.entry(Arc::clone(topic));
+            counter(known.or_insert_with(|| self.meters.topic(topic))).increment(count);
         }
     }
 

@@ -413,7 +413,7 @@ pub(super) fn headers(record: &OutRecord) -> Option<OwnedHeaders> {
 fn topics(records: &[&OutRecord]) -> Vec<Arc<str>> {
     let mut topics: Vec<Arc<str>> = Vec::new();
     for record in records {
-        if !topics.contains(&record.topic) {
+        if !topics.iter().any(|topic| Arc::ptr_eq(topic, &record.topic)) && !topics.contains(&record.topic) {
             topics.push(Arc::clone(&record.topic));
         }
     }

@@ -8,6 +8,11 @@ use rdkafka::message::{BorrowedMessage, Message};
 
 use sandman_core::event::{Header, Headers, Record, TopicPartition};
 
+/// Headers, and bytes of their names and values, for which room is made at once: those of a record as DreamScape's clients and
+/// Sandman itself write them.
+const HEADERS: usize = 12;
+const HEADER_BYTES: usize = 400;
+
 /// Copies a record out of the library's memory.
 pub(super) fn owned(message: &BorrowedMessage<'_>, source: TopicPartition) -> Record {
     Record {
@@ -31,7 +36,7 @@ pub(super) fn headers(message: &BorrowedMessage<'_>) -> Headers {
     if found != bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || list.is_null() {
         return Headers::default();
     }
-    let mut headers = Headers::default();
+    let mut headers = Headers::with_room(HEADERS, HEADER_BYTES);
     loop {
         let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
         let index = headers.len();

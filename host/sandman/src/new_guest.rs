@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(
             sandman_core::event::decode(Some(EVENT_TO_TRY.as_bytes()))
                 .unwrap()
-                .event_type,
+                .event_type(),
             "user.created"
         );
     }

@@ -17,14 +17,14 @@ pub fn envelope(data: &[u8]) {
         Ok(read) => read,
         Err(error) => return assert!(error.to_string().len() > 10, "{error:?} says nothing"),
     };
-    assert!(!read.event_id.is_empty());
+    assert!(!read.event_id().is_empty());
     // The payload and the metadata, which are passed on, are the text that was sent, and JSON. A name that nobody asks for
     // is not looked at so closely.
     let sent = std::str::from_utf8(data).expect("an envelope is UTF-8");
-    assert!(sent.contains(read.payload.get()));
-    assert!(sent.contains(read.metadata.as_ref().map_or("", |metadata| metadata.get())));
-    for passed_on in [Some(&read.payload), read.metadata.as_ref()].into_iter().flatten() {
-        serde_json::from_str::<IgnoredAny>(passed_on.get()).expect("what is passed on is JSON");
+    assert!(sent.contains(read.payload()));
+    assert!(sent.contains(read.metadata().unwrap_or_default()));
+    for passed_on in [Some(read.payload()), read.metadata()].into_iter().flatten() {
+        serde_json::from_str::<IgnoredAny>(passed_on).expect("what is passed on is JSON");
     }
     let published = encode(&Outgoing {
         topic: "t".into(),
@@ -38,34 +38,34 @@ pub fn envelope(data: &[u8]) {
     let again = decode(published.value.as_deref()).expect("what was published is an envelope");
     assert_eq!(fields(&read), fields(&again));
     let carried = published.headers.iter().find(|header| header.name == "eventType");
-    assert_eq!(carried, Some(Header::text("eventType", &read.event_type)));
+    assert_eq!(carried, Some(Header::text("eventType", read.event_type())));
 }
 
 fn outgoing(read: &Envelope) -> NewEnvelope<'_> {
     NewEnvelope {
-        event_id: &read.event_id,
-        event_type: &read.event_type,
-        timestamp: &read.timestamp,
-        version: &read.version,
-        source: &read.source,
-        correlation_id: read.correlation_id.as_deref(),
-        causation_id: read.causation_id.as_deref(),
-        metadata: read.metadata.as_deref(),
-        payload: &read.payload,
+        event_id: read.event_id(),
+        event_type: read.event_type(),
+        timestamp: read.timestamp(),
+        version: read.version(),
+        source: read.source(),
+        correlation_id: read.correlation_id(),
+        causation_id: read.causation_id(),
+        metadata: read.metadata(),
+        payload: read.payload(),
     }
 }
 
 fn fields(envelope: &Envelope) -> [Option<&str>; 9] {
     [
-        Some(&envelope.event_id),
-        Some(&envelope.event_type),
-        Some(&envelope.timestamp),
-        Some(&envelope.version),
-        Some(&envelope.source),
-        envelope.correlation_id.as_deref(),
-        envelope.causation_id.as_deref(),
-        envelope.metadata.as_ref().map(|metadata| metadata.get()),
-        Some(envelope.payload.get()),
+        Some(envelope.event_id()),
+        Some(envelope.event_type()),
+        Some(envelope.timestamp()),
+        Some(envelope.version()),
+        Some(envelope.source()),
+        envelope.correlation_id(),
+        envelope.causation_id(),
+        envelope.metadata(),
+        Some(envelope.payload()),
     ]
 }
 

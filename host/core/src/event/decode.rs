@@ -1,5 +1,6 @@
 //! Bytes of a record to an envelope, or what is wrong with them and where.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
@@ -8,6 +9,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::Envelope;
+use super::envelope::EnvelopeFields;
 use crate::json::{JsonMembers, Name};
 
 /// Why the bytes of a record are no envelope. The text goes into the dead letter.
@@ -52,23 +54,31 @@ pub enum DecodeError {
 pub fn decode(value: Option<&[u8]>) -> Result<Envelope, DecodeError> {
     let bytes = value.filter(|bytes| !bytes.is_empty()).ok_or(DecodeError::Empty)?;
     let text = std::str::from_utf8(bytes).map_err(|error| DecodeError::NotUtf8(error.valid_up_to()))?;
-    let wire: Wire = serde_json::from_str(text).map_err(|error| explain(text, &error))?;
-    let event_id = wire.event_id.ok_or(DecodeError::Missing(EVENT_ID))?;
-    if event_id.is_empty() {
+    let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| explain(text, &error))?;
+    let required = |field: &'static str, found: &Option<Text<'_>>| match found {
+        Some(_) => Ok(()),
+        None => Err(DecodeError::Missing(field)),
+    };
+    required(EVENT_ID, &wire.event_id)?;
+    if text_of(&wire.event_id).is_empty() {
         return Err(wrong_type(EVENT_ID, "a string that is not empty", "\"\""));
     }
-    let id = |id: Option<Option<String>>| id.flatten().filter(|id| !id.is_empty());
-    Ok(Envelope {
-        event_id,
-        event_type: wire.event_type.ok_or(DecodeError::Missing(EVENT_TYPE))?,
-        timestamp: wire.timestamp.ok_or(DecodeError::Missing(TIMESTAMP))?,
-        version: wire.version.ok_or(DecodeError::Missing(VERSION))?,
-        source: wire.source.ok_or(DecodeError::Missing(SOURCE))?,
-        correlation_id: id(wire.correlation_id),
-        causation_id: id(wire.causation_id),
-        metadata: wire.metadata.flatten(),
-        payload: wire.payload.flatten().ok_or(DecodeError::Missing(PAYLOAD))?,
-    })
+    required(EVENT_TYPE, &wire.event_type)?;
+    required(TIMESTAMP, &wire.timestamp)?;
+    required(VERSION, &wire.version)?;
+    required(SOURCE, &wire.source)?;
+    let payload = wire.payload.flatten().ok_or(DecodeError::Missing(PAYLOAD))?;
+    Ok(Envelope::new(&EnvelopeFields {
+        event_id: text_of(&wire.event_id),
+        event_type: text_of(&wire.event_type),
+        timestamp: text_of(&wire.timestamp),
+        version: text_of(&wire.version),
+        source: text_of(&wire.source),
+        correlation_id: wire.correlation_id.as_ref().map_or("", text_of),
+        causation_id: wire.causation_id.as_ref().map_or("", text_of),
+        metadata: wire.metadata.flatten().map_or("", RawValue::get),
+        payload: payload.get(),
+    }))
 }
 
 const EVENT_ID: &str = "eventId";
@@ -88,25 +98,51 @@ const OPTIONAL: [&str; 2] = [CORRELATION_ID, CAUSATION_ID];
 /// The fields of an envelope as they were found. Read by hand: what serde derives takes an array for an object, and refuses
 /// a name with half a surrogate in it that nobody asks for.
 #[derive(Default)]
-struct Wire {
-    event_id: Option<String>,
-    event_type: Option<String>,
-    timestamp: Option<String>,
-    version: Option<String>,
-    source: Option<String>,
-    correlation_id: Option<Option<String>>,
-    causation_id: Option<Option<String>>,
-    metadata: Option<Option<Box<RawValue>>>,
-    payload: Option<Option<Box<RawValue>>>,
+struct Wire<'a> {
+    event_id: Option<Text<'a>>,
+    event_type: Option<Text<'a>>,
+    timestamp: Option<Text<'a>>,
+    version: Option<Text<'a>>,
+    source: Option<Text<'a>>,
+    correlation_id: Option<Option<Text<'a>>>,
+    causation_id: Option<Option<Text<'a>>>,
+    metadata: Option<Option<&'a RawValue>>,
+    payload: Option<Option<&'a RawValue>>,
 }
 
-impl<'de> Deserialize<'de> for Wire {
+/// A string, borrowed where it has no escapes.
+struct Text<'a>(Cow<'a, str>);
+
+fn text_of<'t>(text: &'t Option<Text<'_>>) -> &'t str {
+    text.as_ref().map_or("", |Text(text)| text)
+}
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(text.into()))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(text.to_owned().into()))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Wire<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Self::default())
     }
 }
 
-impl<'de> Visitor<'de> for Wire {
+impl<'de> Visitor<'de> for Wire<'de> {
     type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -196,9 +232,9 @@ mod tests {
     #[test]
     fn the_payload_stays_the_text_that_was_sent() {
         let envelope = decode(Some(GOOD.as_bytes())).unwrap();
-        assert_eq!(envelope.payload.get(), r#"{"userId": 1e0 }"#);
-        assert_eq!(envelope.correlation_id, None);
-        assert!(envelope.metadata.is_none());
+        assert_eq!(envelope.payload(), r#"{"userId": 1e0 }"#);
+        assert_eq!(envelope.correlation_id(), None);
+        assert!(envelope.metadata().is_none());
     }
 
     #[test]
@@ -263,7 +299,7 @@ mod tests {
         let text = text.replace("1e0", r#""\ud83d",  "n":1e999,"m":123456789012345678901"#);
         let envelope = decode(Some(text.as_bytes())).unwrap();
         assert_eq!(
-            envelope.payload.get(),
+            envelope.payload(),
             r#"{"userId": "\ud83d",  "n":1e999,"m":123456789012345678901 }"#
         );
     }

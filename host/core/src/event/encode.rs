@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-
 use super::{Header, Headers, OutRecord};
 
 /// The JSON envelope of an event that we publish; its fields are those of [`Envelope`](super::Envelope).
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug)]
 pub struct NewEnvelope<'a> {
     /// A UUID v4.
     pub event_id: &'a str,
@@ -22,17 +18,44 @@ pub struct NewEnvelope<'a> {
     /// Who publishes it.
     pub source: &'a str,
     /// Carried over from the trigger.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<&'a str>,
     /// The `eventId` of the trigger.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub causation_id: Option<&'a str>,
-    /// A JSON object, as the handler wrote it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<&'a RawValue>,
-    /// JSON, as the handler wrote it.
-    pub payload: &'a RawValue,
+    /// A JSON object, as the handler wrote it. It must be one: nobody looks at it again.
+    pub metadata: Option<&'a str>,
+    /// JSON, as the handler wrote it. It must be JSON: nobody looks at it again.
+    pub payload: &'a str,
 }
+
+impl NewEnvelope<'_> {
+    fn write(&self, to: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        let texts = [
+            ("{\"eventId\":", Some(self.event_id)),
+            (",\"eventType\":", Some(self.event_type)),
+            (",\"timestamp\":", Some(self.timestamp)),
+            (",\"version\":", Some(self.version)),
+            (",\"source\":", Some(self.source)),
+            (",\"correlationId\":", self.correlation_id),
+            (",\"causationId\":", self.causation_id),
+        ];
+        for (name, text) in texts {
+            let Some(text) = text else { continue };
+            to.extend_from_slice(name.as_bytes());
+            serde_json::to_writer(&mut *to, text)?;
+        }
+        let json = [(",\"metadata\":", self.metadata), (",\"payload\":", Some(self.payload))];
+        for (name, json) in json {
+            let Some(json) = json else { continue };
+            to.extend_from_slice(name.as_bytes());
+            to.extend_from_slice(json.trim_matches(WHITESPACE).as_bytes());
+        }
+        to.push(b'}');
+        Ok(())
+    }
+}
+
+/// What JSON allows around a value.
+const WHITESPACE: [char; 4] = [' ', '\n', '\r', '\t'];
 
 /// An event that is ready to be published.
 #[derive(Debug)]
@@ -76,8 +99,8 @@ pub fn encode(outgoing: &Outgoing<'_>) -> Result<OutRecord, serde_json::Error> {
     all.extend(headers);
     all.extend(outgoing.tracestate.map(|state| Header::text("tracestate", state)));
     all.append(provenance);
-    let mut value = Vec::with_capacity(envelope.payload.get().len() + ROOM);
-    serde_json::to_writer(&mut value, envelope)?;
+    let mut value = Vec::with_capacity(envelope.payload.len() + ROOM);
+    envelope.write(&mut value)?;
     Ok(OutRecord {
         topic: Arc::clone(&outgoing.topic),
         key: Some(outgoing.key.as_bytes().to_vec()),

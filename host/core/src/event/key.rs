@@ -65,13 +65,13 @@ impl EventKey {
             Self::Payload(pointer) => pointer,
             Self::Record => {
                 return match record_key {
-                    None => Ok(envelope.event_id.as_str().into()),
+                    None => Ok(envelope.event_id().into()),
                     Some(bytes) => std::str::from_utf8(bytes).map(Arc::from).map_err(|_| KeyError::NotUtf8),
                 };
             }
         };
-        let raw = pointer.find(&envelope.payload);
-        let raw = raw.ok_or_else(|| KeyError::Nothing(pointer.clone()))?.get();
+        let raw = pointer.find(envelope.payload());
+        let raw = raw.ok_or_else(|| KeyError::Nothing(pointer.clone()))?;
         let wrong = |found| KeyError::WrongType {
             place: pointer.clone(),
             found,
@@ -122,14 +122,15 @@ impl Pointer {
     }
 
     /// The value at this place. Of members with the same name it is the last, as in JavaScript.
-    fn find<'a>(&self, json: &'a RawValue) -> Option<&'a RawValue> {
+    fn find<'a>(&self, json: &'a str) -> Option<&'a str> {
         self.tokens.iter().try_fold(json, |json, token| {
-            let mut found = serde_json::Deserializer::from_str(json.get());
-            match json.get().bytes().next()? {
+            let mut found = serde_json::Deserializer::from_str(json);
+            match json.bytes().next()? {
                 b'{' => found.deserialize_map(MemberNamed(token)).ok()?,
                 b'[' => found.deserialize_seq(ElementAt(index(token)?)).ok()?,
                 _ => None,
             }
+            .map(RawValue::get)
         })
     }
 }

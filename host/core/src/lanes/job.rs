@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::{Known, LaneKey};
 use crate::outcome::StateChange;
 
@@ -22,7 +24,7 @@ pub struct Job<W> {
     /// Failures before this try.
     pub failed: u32,
     /// Its lanes, in the order in which they were named; an event has one.
-    pub slots: Vec<LaneSlot>,
+    pub slots: SmallVec<[LaneSlot; 1]>,
     pub(super) generation: u64,
 }
 

@@ -365,7 +365,7 @@ fn work_of_several_lanes_runs_again_in_all_of_them_and_other_lanes_go_on() {
     for (work, count) in [(&works[0], 2), (&works[1], 1), (&works[3], 2)] {
         let job = lanes.take(0).unwrap();
         assert!(Arc::ptr_eq(&job.work, work) && job.slots.len() == count);
-        assert!(lanes.ran(job, (0..count).map(|_| keep()).collect()));
+        assert!(lanes.ran(job, (0..count).map(|_| keep())));
     }
     assert!(lanes.take(0).is_none());
 }

@@ -126,12 +126,12 @@ impl RecordedOutcome {
 fn emission(record: &OutRecord) -> Option<RecordedEmission> {
     let envelope = decode(record.value.as_deref()).ok()?;
     Some(RecordedEmission {
-        event_id: Some(envelope.event_id.to_string()),
+        event_id: Some(envelope.event_id().to_owned()),
         topic: record.topic.to_string(),
         key: String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned(),
-        event_type: envelope.event_type.to_string(),
-        version: envelope.version.to_string(),
-        metadata: envelope.metadata.as_ref().map(|raw| raw.get().to_owned()),
-        payload: envelope.payload.get().to_owned(),
+        event_type: envelope.event_type().to_owned(),
+        version: envelope.version().to_owned(),
+        metadata: envelope.metadata().map(str::to_owned),
+        payload: envelope.payload().to_owned(),
     })
 }

@@ -5,6 +5,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use ahash::RandomState;
+
 use crate::registry::Registry;
 use sandman_core::event::put_revision;
 use sandman_core::lanes::{LaneKey, Lanes, PartitionIx, Work};
@@ -52,7 +54,7 @@ pub(super) struct Standings<'a, W> {
 pub(super) fn fold<W: Work>(units: Vec<Unit>, standings: &Standings<'_, W>, reads: bool) -> Batch {
     let mut folding = Folding {
         batch: Batch::default(),
-        written: HashMap::new(),
+        written: HashMap::default(),
         named: HashMap::new(),
         read: reads.then(HashSet::new),
         progress: HashMap::new(),
@@ -70,7 +72,7 @@ pub(super) fn fold<W: Work>(units: Vec<Unit>, standings: &Standings<'_, W>, read
 struct Folding<'a, W> {
     batch: Batch,
     /// Where the write of each lane stands in the commit.
-    written: HashMap<LaneKey, usize>,
+    written: HashMap<LaneKey, usize, RandomState>,
     /// Where the files that the state of a lane names stand in the commit.
     named: HashMap<LaneKey, usize>,
     /// Lanes whose states were read and kept, if that counts.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::registry::Handler;
 use sandman_core::event::{DeadLetter, OutRecord, Record, dead_letter};
 use sandman_core::store::{GivenUp, Hold, LetterWrite, NewLetter};
@@ -36,7 +38,7 @@ pub(super) fn given_up(
 /// A unit that changes nothing by itself.
 pub(super) fn nothing(finish: Finish) -> Unit {
     Unit {
-        changes: Vec::new(),
+        changes: SmallVec::new(),
         recent: None,
         files: Vec::new(),
         records: Vec::new(),

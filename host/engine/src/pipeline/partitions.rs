@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use ahash::RandomState;
+
 use sandman_core::broker::Extent;
 use sandman_core::event::TopicPartition;
 use sandman_core::lanes::{HandlerIx, PartitionIx};
@@ -147,7 +149,7 @@ impl Partition {
 #[derive(Debug, Default)]
 pub(super) struct Partitions {
     list: Vec<Partition>,
-    index: HashMap<(HandlerIx, TopicPartition), PartitionIx>,
+    index: HashMap<(HandlerIx, TopicPartition), PartitionIx, RandomState>,
 }
 
 impl Partitions {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::clock;
 use crate::registry::Handler;
 use sandman_core::event::{Envelope, OutRecord, Record, decode};
@@ -110,7 +112,7 @@ fn done(Place { partition, span, .. }: Place, record: &Record, records: Vec<OutR
         weight: record.weight(),
     };
     Unit {
-        changes: Vec::new(),
+        changes: SmallVec::new(),
         recent: None,
         files: Vec::new(),
         records,

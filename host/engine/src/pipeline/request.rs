@@ -93,7 +93,7 @@ impl Pipeline {
             remember,
         };
         LaneResult::Done(
-            made.changes,
+            made.changes.into(),
             Unit {
                 changes,
                 recent: None,

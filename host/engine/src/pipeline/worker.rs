@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::{SmallVec, smallvec};
 use uuid::Uuid;
 
 use crate::clock;
@@ -26,7 +27,7 @@ use super::{Options, letter, redrive};
 /// What a try came to.
 pub(super) enum LaneResult {
     /// The trigger is done: an outcome, a dead letter, an answer, or nothing to do; a change for each of its lanes.
-    Done(Vec<Change>, Unit),
+    Done(SmallVec<[Change; 1]>, Unit),
     /// It failed and is tried again; the unit records the attempt.
     Again {
         failed: u32,
@@ -58,7 +59,7 @@ impl Try<'_> {
         };
         let through = self.letter.and_then(|letter| letter.through.clone());
         let version = through.unwrap_or_else(|| self.handler.version_for(&work.key));
-        let event = (version.dedupe > 0).then(|| EventHash::of(&work.envelope.event_id));
+        let event = (version.dedupe > 0).then(|| EventHash::of(work.envelope.event_id()));
         if event.is_some_and(|event| seen.recent.contains(event)) {
             return Ok(self.duplicate(job, seen));
         }
@@ -97,7 +98,7 @@ impl Try<'_> {
                 let recent = event.map(|event| seen.recent.with(event, version.dedupe));
                 let mut unit = Unit {
                     recent: recent.clone(),
-                    emitted: UnitEmissions::of(vec![records.len()]),
+                    emitted: UnitEmissions::of([records.len()]),
                     ..self.unit(job, state.clone(), records)
                 };
                 self.keep(&mut unit, &version, recording);
@@ -287,7 +288,7 @@ fn due(wait: Duration) -> Millis {
 
 fn done_with(seen: Known, change: StateChange, unit: Unit) -> LaneResult {
     LaneResult::Done(
-        vec![Change {
+        smallvec![Change {
             seen: Some(seen),
             change,
         }],

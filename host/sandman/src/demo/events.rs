@@ -94,14 +94,17 @@ struct ChangedField {
 
 fn read(record: &Record) -> Result<SeenEvent> {
     let envelope = decode(record.value.as_deref()).context("an event that was published")?;
-    let payload: Payload =
-        json::object(envelope.payload.get().as_bytes()).context("the payload of a published event")?;
+    let payload: Payload = json::object(envelope.payload().as_bytes()).context("the payload of a published event")?;
     let text = |bytes: &Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
     Ok(SeenEvent {
-        event_id: envelope.event_id,
-        event_type: envelope.event_type,
+        event_id: envelope.event_id().to_owned(),
+        event_type: envelope.event_type().to_owned(),
         user: text(&record.key),
-        cause: envelope.causation_id.or(envelope.correlation_id).unwrap_or_default(),
+        cause: envelope
+            .causation_id()
+            .or(envelope.correlation_id())
+            .unwrap_or_default()
+            .to_owned(),
         name: payload.changes.0.username.map(|change| (change.old, change.new)),
         at_millis: record.timestamp_millis.unwrap_or_default(),
         text: text(&record.value),

@@ -183,10 +183,10 @@ fn emitted(record: &OutRecord, key: &str) -> Option<Emitted> {
     let envelope = decode(record.value.as_deref()).ok()?;
     let own = record.key.as_deref().filter(|own| *own != key.as_bytes());
     Some(Emitted {
-        metadata: envelope.metadata.as_ref().map(|raw| Json::of(raw.get())),
-        payload: Json::of(envelope.payload.get()),
-        event_type: envelope.event_type.to_string(),
-        version: envelope.version.to_string(),
+        metadata: envelope.metadata().map(Json::of),
+        payload: Json::of(envelope.payload()),
+        event_type: envelope.event_type().to_owned(),
+        version: envelope.version().to_owned(),
         key: own.map(|own| String::from_utf8_lossy(own).into_owned()),
     })
 }

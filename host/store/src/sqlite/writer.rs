@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::blob::ZeroBlob;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, MAIN_DB, TransactionBehavior, params};
 
 use super::batch;
 use super::changes::{Changes, Epochs};
@@ -22,6 +23,9 @@ use sandman_core::store::{
 /// Bytes of records in one batch; SQLite holds values of up to a thousand million.
 const BATCH_BYTES: usize = 900_000_000;
 
+/// Bytes of the buffer for batches that stay for the next one: more than a commit of ordinary events takes.
+const KEPT: usize = 32 << 20;
+
 /// The connection that writes.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -37,6 +41,8 @@ pub(super) struct Writer {
     letters: LettersSize,
     /// The batches of recordings.
     rings: Rings,
+    /// Where batches are encoded.
+    buffer: Vec<u8>,
 }
 
 /// A batch in the outbox.
@@ -53,6 +59,7 @@ impl Writer {
         let rings = Rings::load(&connection)?;
         let mut writer = Self {
             rings,
+            buffer: Vec::new(),
             connection,
             epochs: Epochs::new(ledger.generation),
             ledger,
@@ -113,7 +120,8 @@ impl Writer {
         last: impl FnOnce(&Connection) -> Result<(), SqliteFault>,
     ) -> Result<CommitResult, SqliteFault> {
         let (mut ledger, mut letters) = (self.ledger, self.letters);
-        let records = encode(&commit.outbox)?;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let records = encode(&mut buffer, &commit.outbox)?;
         let (epochs, rings) = (&self.epochs, &self.rings);
         let written = transact(&mut self.connection, |connection| {
             let mut changes = Changes {
@@ -128,7 +136,7 @@ impl Writer {
             }
             let mut ids = changes.ids;
             let recorded = rings.write(connection, &commit.recordings, &mut ids, now)?;
-            add_batch(connection, records.as_deref(), now, &mut ledger)?;
+            add_batch(connection, records, now, &mut ledger)?;
             drop_published(connection, &commit.published, &mut ledger)?;
             let gone = letters::write(connection, commit, &mut ids, &ledger, &mut letters)?;
             ledger.write(connection)?;
@@ -144,6 +152,9 @@ impl Writer {
         self.ledger = ledger;
         self.letters = letters;
         let batch = records.map(|records| (ledger.last, records.len() as u64));
+        if buffer.capacity() <= KEPT {
+            self.buffer = buffer;
+        }
         if let Some((number, bytes)) = batch {
             self.waiting.insert(number, Waiting { bytes, committed: now });
             self.bytes += bytes;
@@ -298,11 +309,11 @@ fn transact<T>(
 }
 
 /// The records as the bytes of a batch; `None` if there are none.
-fn encode(records: &[OutRecord]) -> Result<Option<Vec<u8>>, SqliteFault> {
+fn encode<'b>(bytes: &'b mut Vec<u8>, records: &[OutRecord]) -> Result<Option<&'b [u8]>, SqliteFault> {
     if records.is_empty() {
         return Ok(None);
     }
-    let bytes = batch::encode(records).map_err(SqliteFault::Refused)?;
+    batch::encode_into(bytes, records).map_err(SqliteFault::Refused)?;
     if bytes.len() > BATCH_BYTES {
         return Err(SqliteFault::Refused(format!(
             "one commit wants to publish {} bytes, {BATCH_BYTES} are the most it holds; lower [host] batch",
@@ -321,7 +332,13 @@ fn add_batch(
     if let Some(records) = records {
         ledger.last += 1;
         let mut insert = connection.prepare_cached(schema::ADD_BATCH)?;
-        insert.execute(params![to_sql(ledger.last), now, records])?;
+        let number = to_sql(ledger.last);
+        let length = records.len() as u64;
+        insert.execute(params![number, now, ZeroBlob(length)])?;
+        // Bound to the statement, the bytes would be copied twice on their way to the pages.
+        let mut blob = connection.blob_open(MAIN_DB, c"outbox", c"records", number, false)?;
+        blob.write_at(records, 0)?;
+        blob.close()?;
     }
     Ok(())
 }

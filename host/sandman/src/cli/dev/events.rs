@@ -46,18 +46,18 @@ impl Events {
 /// The record of an event, with the headers that DreamScape's clients write.
 fn record(text: &str, config: &Config) -> Result<OutRecord> {
     let envelope = decode(Some(text.as_bytes())).context("is no event")?;
-    let topic = format!("{}{}", config.kafka.topic_prefix, envelope.event_type);
+    let topic = format!("{}{}", config.kafka.topic_prefix, envelope.event_type());
     let consumed = config.handlers.iter().flat_map(|handler| &handler.topics);
     if !consumed.clone().any(|known| **known == *topic) {
         let known: Vec<&str> = consumed.map(|topic| &**topic).collect();
         bail!("no handler has the topic {topic}; there are {}", known.join(", "));
     }
     let headers = [
-        ("eventType", envelope.event_type.as_str()),
-        ("source", &envelope.source),
-        ("version", &envelope.version),
-        ("correlationId", envelope.correlation_id.as_deref().unwrap_or_default()),
-        ("timestamp", &envelope.timestamp),
+        ("eventType", envelope.event_type()),
+        ("source", envelope.source()),
+        ("version", envelope.version()),
+        ("correlationId", envelope.correlation_id().unwrap_or_default()),
+        ("timestamp", envelope.timestamp()),
     ];
     Ok(OutRecord {
         topic: topic.into(),

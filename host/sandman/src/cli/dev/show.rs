@@ -64,9 +64,9 @@ fn line(record: &Record, outgoing: &BTreeSet<String>) -> String {
     let value = record.value.as_deref();
     let key = record.key.as_deref().map_or("-".into(), String::from_utf8_lossy);
     let envelope = decode(value).ok();
-    let what = envelope.as_ref().map_or(topic, |envelope| &envelope.event_type);
+    let what = envelope.as_ref().map_or(topic, |envelope| envelope.event_type());
     let payload = match &envelope {
-        Some(envelope) => envelope.payload.get().into(),
+        Some(envelope) => envelope.payload().into(),
         None => String::from_utf8_lossy(value.unwrap_or_default()),
     };
     let (way, told) = match record.header("sandman.reason") {
