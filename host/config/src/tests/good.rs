@@ -18,7 +18,7 @@ fn a_minimal_file_gets_the_documented_defaults() {
     assert_eq!(config.host.cache, 64 << 20);
     assert_eq!(
         (config.host.in_flight, config.host.parked, config.host.batch),
-        (10_000, 1_000, 2_000)
+        (10_000, 1_000, 5_000)
     );
     assert_eq!(config.host.compiled, PathBuf::from("/etc/sandman/data/compiled"));
     assert_eq!(config.kafka.brokers, Brokers::Servers("localhost:9092".to_owned()));
