@@ -21,6 +21,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["kafka"]),
     ("wasmtime", &["sandbox"]),
     ("rusqlite", &["store"]),
+    ("postgres", &["store"]),
     ("axum", &["http", "operate"]),
     ("regex-automata", &["core"]),
     ("jsonwebtoken", &["http"]),

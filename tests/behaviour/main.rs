@@ -16,6 +16,7 @@ mod exchange;
 mod duplicates;
 mod embedded;
 mod exhausted;
+mod fleet;
 mod going_back;
 mod group;
 mod guest_languages;
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
         idempotency::BEHAVIOURS,
         sections::BEHAVIOURS,
         group::BEHAVIOURS,
+        fleet::BEHAVIOURS,
         lag::BEHAVIOURS,
         membership::BEHAVIOURS,
         attempts::BEHAVIOURS,

@@ -63,7 +63,7 @@ pub(crate) fn run(file: &Path) -> Result {
     let health = KafkaHealth::new();
     let give_up: Arc<AtomicBool> = Arc::default();
     let cursor = TopicSpec {
-        name: cursor_topic(&config.host.deployment),
+        name: cursor_topic(&config.host.deployment, 0),
         partitions: 1,
         compacted: true,
     };
@@ -71,6 +71,7 @@ pub(crate) fn run(file: &Path) -> Result {
         broker: Box::new(KafkaBroker {
             settings: settings.clone(),
             deployment: config.host.deployment.clone(),
+            shard: 0,
             topics: vec![cursor],
             health: Arc::clone(&health),
             give_up: Arc::clone(&give_up),

@@ -347,7 +347,7 @@ impl<'a> Run<'a> {
     /// Partitions whose readers are held up by a transaction, although nobody writes any more.
     fn stuck(&self) -> Result<Vec<String>> {
         let cluster = self.world.cluster()?;
-        let cursor = cursor_topic(self.world.deployment());
+        let cursor = cursor_topic(self.world.deployment(), 0);
         let topics = self.topics.events.iter().chain([&self.topics.dead, &cursor]);
         let end = Instant::now() + QUIET;
         loop {

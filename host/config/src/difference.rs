@@ -70,6 +70,7 @@ impl ChangedKeys {
         let HostConfig {
             source,
             deployment,
+            name,
             workers,
             allocation,
             grace,
@@ -97,6 +98,7 @@ impl ChangedKeys {
         self.add("host.log", log, &new.log);
         self.add("host.in_flight", in_flight, &new.in_flight);
         self.add("host.in_flight_bytes", in_flight_bytes, &new.in_flight_bytes);
+        self.add("host.name", name, &new.name);
         self.add("host.parked", parked, &new.parked);
         self.add("host.parked_bytes", parked_bytes, &new.parked_bytes);
         self.add("host.batch", batch, &new.batch);
@@ -128,11 +130,17 @@ impl ChangedKeys {
     fn storage(&mut self, old: (&StoreConfig, &UploadsConfig), new: (&StoreConfig, &UploadsConfig)) {
         let StoreConfig {
             url,
+            schema,
+            shards,
+            password,
             outbox,
             dead_letters,
             held,
         } = old.0;
         self.add("store.url", url, &new.0.url);
+        self.add("store.schema", schema, &new.0.schema);
+        self.add("store.shards", shards, &new.0.shards);
+        self.add("PGPASSWORD", password, &new.0.password);
         self.add("store.outbox", outbox, &new.0.outbox);
         self.add("store.held", held, &new.0.held);
         self.add("store.dead_letters", dead_letters, &new.0.dead_letters);

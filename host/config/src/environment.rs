@@ -14,9 +14,10 @@ const OWN: [&str; 2] = ["SANDMAN_ADMIN_TOKEN", "SANDMAN_LOG"];
 const TESTS: &str = "SANDMAN_TEST_";
 const PREFIX: &str = "SANDMAN_";
 
-/// DreamScape's own variables that are understood.
-const DREAMSCAPE: [&str; 7] = [
+/// Variables of DreamScape's services, and of PostgreSQL's clients, that are understood.
+const DREAMSCAPE: [&str; 8] = [
     "JWT_SECRET",
+    "PGPASSWORD",
     "PORT",
     "KAFKA_BROKERS",
     "KAFKA_SSL",
@@ -63,6 +64,7 @@ pub(super) struct Environment {
     pub(super) sasl_username: Option<String>,
     pub(super) sasl_password: Option<Secret>,
     pub(super) sasl_mechanism: Option<String>,
+    pub(super) pg_password: Option<Secret>,
 }
 
 /// Lays the environment over the file's table, notes which variable set which key, and gives what has no key.
@@ -83,6 +85,7 @@ pub(super) fn overlay(
         sasl_username: filled("KAFKA_SASL_USERNAME").and_then(|text| told("KAFKA_SASL_USERNAME", text, report)),
         sasl_password: filled("KAFKA_SASL_PASSWORD").and_then(|text| secret("KAFKA_SASL_PASSWORD", text, report)),
         sasl_mechanism: filled("KAFKA_SASL_MECHANISM"),
+        pg_password: filled("PGPASSWORD").and_then(|text| secret("PGPASSWORD", text, report)),
     };
     if let Some(text) = variables.get("SANDMAN_ADMIN_TOKEN") {
         environment.admin_token = token("SANDMAN_ADMIN_TOKEN", text.clone(), report);

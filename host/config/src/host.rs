@@ -25,6 +25,8 @@ pub struct HostConfig {
     pub source: String,
     /// Names the relay's topic `<deployment>.relay`, its transactional id, and the default groups.
     pub deployment: String,
+    /// Names this host among those of the deployment.
+    pub name: String,
     /// Worker threads that run guests.
     pub workers: usize,
     /// Where the instances of guests come from.
@@ -76,6 +78,7 @@ pub(super) fn read(mut section: Section<'_>) -> HostConfig {
     let compiled = section.or("compiled", &text(), "data/compiled".to_owned());
     let config = HostConfig {
         deployment: deployment.unwrap_or_else(|| source.clone()),
+        name: section.optional("name", &kafka_name(60)).unwrap_or_else(machine),
         source,
         workers: section.or("workers", &count(1_024), default_workers()),
         allocation: section.or("allocation", &one_of(ALLOCATION), Allocation::default()),
@@ -118,4 +121,15 @@ fn count(most: i64) -> Kind<usize> {
 fn default_workers() -> usize {
     let cores = available_parallelism().map_or(1, NonZero::get);
     cores.saturating_mul(4).clamp(8, 1_024)
+}
+
+/// The machine's name, as far as Kafka takes it as part of a name.
+fn machine() -> String {
+    let read = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let plain = |letter: &char| letter.is_ascii_alphanumeric() || ['.', '_', '-'].contains(letter);
+    let name: String = read.unwrap_or_default().trim().chars().filter(plain).take(60).collect();
+    match name.is_empty() {
+        true => "host".to_owned(),
+        false => name,
+    }
 }

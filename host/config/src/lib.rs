@@ -42,6 +42,7 @@ pub use uploads::UploadsConfig;
 
 use problem::ProblemReport;
 use sandman_core::contract::Grant;
+use sandman_core::limits::Exhausted;
 use section::Section;
 
 /// Everything the host is told, valid.
@@ -230,6 +231,7 @@ fn read(path: &Path, mut root: Section<'_>, mut environment: environment::Enviro
     let host = host::read(root.section("host"));
     let jwt_secret = environment.jwt_secret.take();
     let token = environment.admin_token.take();
+    let pg_password = environment.pg_password.take();
     let http = listeners::read_http(root.section("http"), environment.port.as_deref(), jwt_secret);
     let admin = listeners::read_admin(root.section("admin"), token);
     listeners::check_distinct(&http, &admin, root.report);
@@ -244,11 +246,13 @@ fn read(path: &Path, mut root: Section<'_>, mut environment: environment::Enviro
     }
     let handlers = handler::read_all(sections, &host, &kafka, root.report);
     let routes = route::read_all(root.array("routes"), &names, root.report);
+    let store = store::read(root.section("store"), pg_password);
+    check_fleet(&handlers, &store, root.report);
     check_idle(&handlers, &routes, root.report);
     check_secret(&http, &routes, root.report);
     let config = Config {
         file: path.to_owned(),
-        store: store::read(root.section("store")),
+        store,
         uploads: uploads::read(root.section("uploads")),
         host,
         kafka,
@@ -272,6 +276,31 @@ fn check_idle(handlers: &[HandlerConfig], routes: &[RouteConfig], report: &Probl
         if !served && !report.has(&key) && !report.has("routes") {
             let problem = "is empty and no route names the handler, so nothing would ever call it";
             report.refuse(&format!("{key}.topics"), problem);
+        }
+    }
+}
+
+/// Which keys are held and which handlers stand still is known to the host that has decided it, and to no other.
+fn check_fleet(handlers: &[HandlerConfig], store: &StoreConfig, report: &ProblemReport) {
+    if !matches!(store.url, StoreUrl::Postgres(_)) {
+        return;
+    }
+    let not_yet = "does not work yet with a store.url on PostgreSQL: the other hosts would not know of it";
+    for handler in handlers {
+        let key = format!("handlers.{}", handler.name);
+        let word = match handler.retry.exhausted {
+            Exhausted::DeadLetter => None,
+            Exhausted::HoldKey => Some("\"hold-key\""),
+            Exhausted::PauseHandler => Some("\"pause-handler\""),
+        };
+        if let Some(word) = word {
+            report.refuse(
+                &format!("{key}.exhausted"),
+                format!("{word} {not_yet}; \"dead-letter\" does"),
+            );
+        }
+        if handler.retry.failing.is_some() {
+            report.refuse(&format!("{key}.failing.share"), format!("{not_yet}; 1.0 is off"));
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::kind::{Kind, size};
+use super::kind::{Kind, integer, size};
+use super::secret::Secret;
 use super::section::{Section, resolve};
 
 /// Where the store is.
@@ -12,6 +13,8 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
     /// SQLite in memory: gone with the process.
     Memory,
+    /// PostgreSQL, which several hosts may share: `postgres://…`.
+    Postgres(Secret),
 }
 
 /// `[store]`.
@@ -19,6 +22,12 @@ pub enum StoreUrl {
 pub struct StoreConfig {
     /// Where the store is.
     pub url: StoreUrl,
+    /// PostgreSQL's schema that holds the tables.
+    pub schema: String,
+    /// Shards of the outbox where PostgreSQL's tables are made; they keep what they have.
+    pub shards: u16,
+    /// The password for PostgreSQL, where the environment has one.
+    pub password: Option<Secret>,
     /// Bytes of committed events that may wait for Kafka; at this bound intake stops.
     pub outbox: u64,
     /// Bytes of dead letters that are kept; beyond it the oldest go that are on Kafka.
@@ -27,10 +36,13 @@ pub struct StoreConfig {
     pub held: u64,
 }
 
-pub(super) fn read(mut section: Section<'_>) -> StoreConfig {
+pub(super) fn read(mut section: Section<'_>, password: Option<Secret>) -> StoreConfig {
     let default = resolve(&section.report.folder, "data/sandman.db");
     let config = StoreConfig {
         url: section.or("url", &url(&section.report.folder), StoreUrl::Sqlite(default)),
+        schema: section.or("schema", &identifier(), "sandman".to_owned()),
+        shards: section.or("shards", &shards(), 8),
+        password,
         outbox: section.or("outbox", &size(64 << 10..=1 << 40), 256 << 20),
         dead_letters: section.or("dead_letters", &size(64 << 10..=1 << 40), 256 << 20),
         held: section.or("held", &size(64 << 10..=1 << 40), 64 << 20),
@@ -41,11 +53,32 @@ pub(super) fn read(mut section: Section<'_>) -> StoreConfig {
 
 fn url(folder: &Path) -> Kind<StoreUrl> {
     let folder = folder.to_owned();
-    Kind::text("\"sqlite:PATH\" or \"sqlite::memory:\"", move |text| {
-        match text.strip_prefix("sqlite:")? {
-            "" => None,
-            ":memory:" => Some(StoreUrl::Memory),
-            path => Some(StoreUrl::Sqlite(resolve(&folder, path))),
-        }
+    Kind::text(
+        "\"sqlite:PATH\", \"sqlite::memory:\" or \"postgres://USER@HOST:PORT/DATABASE\"",
+        move |text| {
+            if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+                return Some(StoreUrl::Postgres(Secret::new(text)));
+            }
+            match text.strip_prefix("sqlite:")? {
+                "" => None,
+                ":memory:" => Some(StoreUrl::Memory),
+                path => Some(StoreUrl::Sqlite(resolve(&folder, path))),
+            }
+        },
+    )
+}
+
+fn identifier() -> Kind<String> {
+    Kind::text("a name of lower-case letters, digits and `_`, up to 60", |text| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let begins = text.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
+        (begins && text.len() <= 60 && text.bytes().all(plain)).then(|| text.to_owned())
+    })
+}
+
+fn shards() -> Kind<u16> {
+    let whole = integer(1..=256);
+    Kind::value(whole.allowed.clone(), move |value| {
+        u16::try_from(whole.read(value)?).ok()
     })
 }

@@ -171,6 +171,9 @@ pub trait Store: Send + Sync {
     /// How many shards the outbox has, from 1.
     fn shards(&self) -> u16;
 
+    /// The shards whose relays this host is to run, in their order. Changes while hosts come and go; asked about once a second.
+    fn leases(&self) -> Vec<ShardLease>;
+
     /// The state of a key and its recent events, from the last commit.
     ///
     /// # Errors
@@ -259,3 +262,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if it cannot be written.
     fn adopt(&self, shard: Shard, batch: BatchNo) -> Result<(), StoreError>;
 }
+
+/// All of a deployment's store.
+pub trait DeploymentStore: Store + VersionStore + LetterStore + RecordingStore + FileStore {}
+
+impl<S: Store + VersionStore + LetterStore + RecordingStore + FileStore> DeploymentStore for S {}

@@ -24,6 +24,8 @@ pub struct KafkaBroker {
     pub settings: KafkaSettings,
     /// Names the writer slot and the cursor's topic.
     pub deployment: String,
+    /// The shard of the outbox that is published: each has a writer slot and a cursor of its own.
+    pub shard: u16,
     /// Topics to make if they are missing.
     pub topics: Vec<TopicSpec>,
     /// The health that connections are reported to.
@@ -39,14 +41,18 @@ pub struct KafkaBroker {
 /// Bytes of a batch that every topic takes unless somebody has changed it.
 pub const BATCH_BYTES: usize = 1_000_000;
 
-/// The topic of a deployment's cursor.
-pub fn cursor_topic(deployment: &str) -> String {
-    format!("{deployment}.relay")
+/// The topic of a deployment's cursor of a shard. Each has its own, so that an open transaction of one shard hides no cursor
+/// of another.
+pub fn cursor_topic(deployment: &str, shard: u16) -> String {
+    match shard {
+        0 => format!("{deployment}.relay"),
+        shard => format!("{deployment}.relay-{shard}"),
+    }
 }
 
 impl KafkaBroker {
     fn cursor_topic(&self) -> String {
-        cursor_topic(&self.deployment)
+        cursor_topic(&self.deployment, self.shard)
     }
 }
 
@@ -74,8 +80,19 @@ impl Broker for KafkaBroker {
         }
     }
 
+    /// A shard without a cursor belongs to whoever the first shard's cursor names: the deployment is one.
     fn cursor(&self) -> Result<Option<Cursor>, CursorError> {
-        read_cursor(&self.settings, &self.cursor_topic(), &self.health, PATIENCE)
+        let read = |topic: String| read_cursor(&self.settings, &topic, &self.health, PATIENCE);
+        let own = read(self.cursor_topic())?;
+        if own.is_some() || self.shard == 0 {
+            return Ok(own);
+        }
+        let first = read(cursor_topic(&self.deployment, 0))?;
+        Ok(first.map(|first| Cursor {
+            store: first.store,
+            batch: 0,
+            held: Default::default(),
+        }))
     }
 
     fn open_cursor(&self) -> Result<Option<Cursor>, CursorError> {
@@ -94,7 +111,7 @@ impl Broker for KafkaBroker {
     }
 
     fn publisher(&self) -> Result<Box<dyn Publisher>, PublishError> {
-        let mut transactional_id = format!("{}-relay-0", self.deployment);
+        let mut transactional_id = format!("{}-relay-{}", self.deployment, self.shard);
         faults::alter(Step::Begun, &mut transactional_id);
         let options = PublisherOptions {
             transactional_id,

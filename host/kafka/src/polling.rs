@@ -278,6 +278,13 @@ impl Polling {
         if self.member().again.swap(false, Ordering::Relaxed) || ordered {
             self.join_again()?;
         }
+        if !self.member().intake.fenced().is_empty() {
+            tracing::warn!(
+                group = &*self.group,
+                "the store has given partitions of this member to another one; joining again"
+            );
+            self.join_again()?;
+        }
         let resumed = self.member().intake.resumed();
         if !resumed.is_empty() && !self.member().quiet.load(Ordering::Relaxed) {
             self.resume(&resumed)?;

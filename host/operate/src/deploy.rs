@@ -272,6 +272,42 @@ impl Deployer {
         self.versions.component(&kept.digest)?.ok_or_else(not_kept)
     }
 
+    /// Serves what the store has as the active version, where another host has made it so. Returns its number if it changed.
+    ///
+    /// # Errors
+    /// [`CandidateError`] if it does not fit this host's configuration; the version that served before still does. The store's
+    /// error if it cannot be read.
+    pub fn follow(&self, config: &Config, handler: &HandlerConfig) -> Result<Option<u64>, AgainError> {
+        let name = &handler.name;
+        let Some((_, known)) = self.registry.find(name) else {
+            return Ok(None);
+        };
+        let Some(active) = self
+            .versions
+            .active(name)?
+            .filter(|active| active.number != known.active().number)
+        else {
+            return Ok(None);
+        };
+        // Who deploys here changes both at once.
+        let Ok(_slot) = self.reserve(name) else { return Ok(None) };
+        let kept = self.versions.versions(name)?;
+        let Some(kept) = kept.iter().find(|kept| kept.number == active.number) else {
+            return Ok(None);
+        };
+        let Some(component) = self.versions.component(&kept.digest)? else {
+            return Ok(None);
+        };
+        let loader = Loader {
+            config,
+            sandbox: &self.sandbox,
+        };
+        let version = loader.version(handler, (active.number, &component), &mut |_| {})?;
+        known.activate(Arc::new(version));
+        self.since.lock().insert(Arc::clone(name), active.since_millis);
+        Ok(Some(active.number))
+    }
+
     /// The handlers' history, the newest entry first.
     ///
     /// # Errors

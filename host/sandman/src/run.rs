@@ -9,43 +9,44 @@ mod known_topics;
 mod lag;
 
 pub(crate) use kafka::{problems as kafka_problems, topics};
+pub(crate) use store::{open_store, refuse_shared, store_file};
+mod relays;
 mod reload;
 mod shortage;
+mod store;
 mod stories;
 mod switch;
 mod threads;
+mod versions;
 mod watch;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, Sender, select};
 
-use sandman_config::{Brokers, Config, HandlerConfig, StoreUrl};
+use sandman_config::{Brokers, Config, HandlerConfig};
 use sandman_core::broker::TopicSpec;
 use sandman_core::lanes::HandlerIx;
-use sandman_core::store::{LetterStore, ShardLease, Store};
+use sandman_core::store::{DeploymentStore, Store, StoreError};
 use sandman_engine::alarm::Alarm;
 use sandman_engine::clock;
 use sandman_engine::health::HealthView;
 use sandman_engine::meters::{HostMeters, Meters};
 use sandman_engine::pipeline::{self, Pipeline};
 use sandman_engine::registry::Registry;
-use sandman_engine::relay::Relay;
 use sandman_kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings};
 use sandman_operate::control::Control;
 use sandman_operate::deploy;
 use sandman_operate::load;
-use sandman_store::SqliteStore;
 
 use admin::Admin;
 use control::HostControl;
 use http::Http;
+use relays::{Parts, Relays};
 use switch::Switch;
 use threads::{Signals, Threads};
 use watch::KafkaWatch;
@@ -102,7 +103,7 @@ struct Host {
     view: Arc<HealthView>,
     admin: Admin,
     http: Option<Http>,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn DeploymentStore>,
     options: RunOptions,
     /// Switches to another configuration, to be made in the loop.
     ordered: Receiver<Switch>,
@@ -114,15 +115,16 @@ struct Host {
     alarm: Alarm,
     alarmed: Receiver<String>,
     relay_ready: Receiver<()>,
-    drain_relay: Arc<AtomicBool>,
-    give_up: Arc<AtomicBool>,
+    relays: Relays,
+    /// Follows what other hosts deploy.
+    versions: Option<Sender<()>>,
     /// Dropped last: everything else speaks to it.
     _broker: Option<EmbeddedBroker>,
 }
 
 impl Host {
     fn start(config: &Config, options: RunOptions) -> Result<Self> {
-        let store = open_store(config)?;
+        let store = store::join_store(config)?;
         let meters = Arc::new(Meters::new());
         let sandbox = load::sandbox(config)?;
         let registry = Arc::new(deploy::registry(config, &sandbox, &*store, &meters)?);
@@ -141,22 +143,21 @@ impl Host {
         let shared: Arc<dyn Store> = Arc::clone(&store) as _;
         let http = Http::start(config, &pipeline, (&store, &view, &meters), &mut threads)?;
         let (ready, relay_ready) = crossbeam_channel::bounded(1);
-        let (drain_relay, give_up) = (Arc::default(), Arc::default());
-        let relay = Relay {
-            broker: Box::new(kafka::cluster(config, (&settings, topics), &control.health, &give_up)),
-            deployment: config.host.deployment.clone(),
+        let mut relays = Relays::new(Parts {
+            config: config.clone(),
+            settings: settings.clone(),
+            topics,
+            health: Arc::clone(&control.health),
             adopt: options.adopt,
             store: shared,
-            lease: ShardLease::default(),
             outbox: Arc::clone(pipeline.outbox()),
             meters: Arc::clone(&meters),
             alarm: alarm.clone(),
             view: Arc::clone(&view),
-            drain: Arc::clone(&drain_relay),
-            give_up: Arc::clone(&give_up),
             ready,
-        };
-        threads.spawn("relay".to_owned(), move || relay.run())?;
+        });
+        relays.follow(&mut threads)?;
+        let versions = versions::follow(&store, &control, &mut threads)?;
         Ok(Self {
             health: Arc::clone(&control.health),
             registry,
@@ -177,8 +178,8 @@ impl Host {
             alarm,
             alarmed,
             relay_ready,
-            drain_relay,
-            give_up,
+            relays,
+            versions,
             _broker: broker,
         })
     }
@@ -215,6 +216,10 @@ impl Host {
                 default(TICK) => {}
             }
             self.look();
+            self.relays.follow(&mut self.threads)?;
+            if !self.consuming && self.is_others_to_publish() {
+                self.consume()?;
+            }
             if !announced && (self.consuming || Instant::now() >= kafka_wait) {
                 if !self.consuming {
                     let brokers = &self.settings.brokers;
@@ -224,6 +229,11 @@ impl Host {
                 self.announce()?;
             }
         }
+    }
+
+    /// Whether other hosts have all shards of a deployment that is known to be this store's.
+    fn is_others_to_publish(&self) -> bool {
+        self.store.is_shared() && self.relays.is_empty() && self.store.backlog().is_ok_and(|backlog| backlog.claimed)
     }
 
     /// A reload waits for this very loop, so it has a thread of its own. The log says how it went.
@@ -238,6 +248,11 @@ impl Host {
         let connected = self.health.connected() && self.health.poll_breach().is_none();
         self.view.set_kafka_connected(connected);
         self.view.set_store_fault(self.pipeline.store_fault());
+        if let Err(error @ StoreError::Failed(_)) = self.store.backlog()
+            && self.store.is_shared()
+        {
+            self.alarm.raise(&error);
+        }
         self.meters.host.kafka_connected.set(f64::from(u8::from(connected)));
         let breaches = self.health.poll_breaches();
         self.meters.host.kafka_poll_breaches.absolute(breaches);
@@ -275,7 +290,8 @@ impl Host {
             self.health.well(&handler.name);
             let reach = (&self.settings, &self.health, &self.alarm);
             let config = self.control.config.load();
-            let identity = (&*config.host.deployment, self.store.id(), self.options.adopt);
+            let member = kafka::member(&config, self.store.is_shared(), &handler.name);
+            let identity = (member, self.store.id(), self.options.adopt);
             let consumer = kafka::consumer(handler, ix, &self.pipeline, identity, reach)?;
             self.consumers.push((ix, consumer));
         }
@@ -317,12 +333,12 @@ impl Host {
         // Requests that have begun still need the pipeline.
         let mut finished = self.threads.join(http::THREAD, deadline);
         finished &= self.pipeline.drain(deadline);
-        self.drain_relay.store(true, Ordering::Relaxed);
         if self.pipeline.outbox().size().batches > 0 || self.health.connected() {
-            finished &= self.threads.join("relay", deadline);
+            finished &= self.relays.drain(&mut self.threads, deadline);
         }
         // Without anything to publish, and without Kafka, there is nothing to wait for.
-        self.give_up.store(true, Ordering::Relaxed);
+        self.relays.give_up();
+        self.versions = None;
         for (_, consumer) in &self.consumers {
             consumer.stop();
         }
@@ -344,7 +360,7 @@ impl Host {
 fn start_pipeline(
     config: &Config,
     registry: &Arc<Registry>,
-    store: &Arc<SqliteStore>,
+    store: &Arc<dyn DeploymentStore>,
     watchers: (Alarm, HostMeters),
     threads: &mut Threads,
 ) -> Result<Arc<Pipeline>> {
@@ -365,35 +381,17 @@ fn start_pipeline(
 }
 
 /// The embedded broker, if it is the one that is configured. It starts empty each time, so its store forgets Kafka.
-fn start_broker(config: &Config, store: &Arc<SqliteStore>, topics: &[TopicSpec]) -> Result<Option<EmbeddedBroker>> {
+fn start_broker(
+    config: &Config,
+    store: &Arc<dyn DeploymentStore>,
+    topics: &[TopicSpec],
+) -> Result<Option<EmbeddedBroker>> {
     match &config.kafka.brokers {
         Brokers::Servers(_) => Ok(None),
         Brokers::Embedded => {
             store.forget_kafka().context("the store")?;
             Ok(Some(EmbeddedBroker::start(topics)?))
         }
-    }
-}
-
-/// Opens the configured store; with the embedded broker, the one beside it.
-///
-/// # Errors
-/// If it cannot be opened, for example because a host has it.
-pub(crate) fn open_store(config: &Config) -> Result<Arc<SqliteStore>> {
-    let store = match store_file(config) {
-        Some(path) => SqliteStore::open(&path)?,
-        None => SqliteStore::in_memory()?,
-    };
-    Ok(Arc::new(store))
-}
-
-/// The file of the configured store; `None` for one in memory.
-pub(crate) fn store_file(config: &Config) -> Option<PathBuf> {
-    match &config.store.url {
-        // A store of its own: what forgets Kafka must never be the one of a real cluster.
-        StoreUrl::Sqlite(path) if config.kafka.brokers == Brokers::Embedded => Some(path.with_extension("embedded.db")),
-        StoreUrl::Sqlite(path) => Some(path.clone()),
-        StoreUrl::Memory => None,
     }
 }
 

@@ -4,7 +4,6 @@
 //! `synchronous=FULL`: when it returns, it is on the disk. After a failure that leaves open whether a commit is durable,
 //! the store refuses all further work, because memory and disk may disagree until the file is opened anew.
 
-mod batch;
 mod changes;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -27,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::batch;
 use fault::{SqliteFault, from_sql, to_sql};
 use ledger::Handlers;
 use place::Lock;
@@ -37,7 +37,7 @@ use sandman_core::progress::Progress;
 use sandman_core::recent::RecentEvents;
 use sandman_core::store::{
     ANSWER_MILLIS, Answered, Assigned, Attempts, BatchNo, Commit, CommitResult, Epoch, LettersSize, OutboxBatch,
-    OutboxSize, Shard, Store, StoreError, StoreId, Stored,
+    OutboxSize, Shard, ShardLease, Store, StoreError, StoreId, Stored,
 };
 use writer::Writer;
 
@@ -125,6 +125,10 @@ impl Store for SqliteStore {
 
     fn shards(&self) -> u16 {
         1
+    }
+
+    fn leases(&self) -> Vec<ShardLease> {
+        vec![ShardLease::default()]
     }
 
     fn state(&self, handler: &str, key: &str) -> Result<Option<Stored>, StoreError> {

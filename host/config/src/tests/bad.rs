@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{MINIMAL, ROUTE, load, problems, refused};
+use super::{MINIMAL, ROUTE, good, load, problems, refused};
 use crate::Config;
 
 const VALUES: &[(&str, &str, &str, &str)] = &[
@@ -26,7 +26,7 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("kafka", "ssl = true", "kafka.ssl", "KAFKA_SSL"),
     ("kafka", "sasl = {}", "kafka.sasl", "KAFKA_SASL_USERNAME"),
     ("kafka", "options = 3", "kafka.options", "a table of keys"),
-    ("store", "url = \"postgres://x\"", "store.url", "\"sqlite:PATH\""),
+    ("store", "url = \"mysql://x\"", "store.url", "\"sqlite:PATH\""),
     ("store", "url = \"sqlite:\"", "store.url", "\"sqlite:PATH\""),
     ("store", "outbox = 1", "store.outbox", "from 64KiB to 1TiB"),
     ("uploads", "url = \"s3://x\"", "uploads.url", "\"file:PATH\""),
@@ -369,4 +369,16 @@ fn a_file_that_is_not_there_says_so() {
     )
     .expect_err("no such file");
     assert!(errors.to_string().contains("the file cannot be read"), "{errors}");
+}
+
+#[test]
+fn a_fleet_refuses_what_only_one_of_its_hosts_would_know() {
+    let on = |lines: &str| format!("{MINIMAL}{lines}\n[store]\nurl = \"postgres://sandman@db/sandman\"\n");
+    good(&on("exhausted = \"dead-letter\""), &[]);
+    for word in ["hold-key", "pause-handler"] {
+        let text = on(&format!("exhausted = \"{word}\""));
+        refused(&text, &[], "handlers.profile.exhausted", "PostgreSQL");
+    }
+    let failing = on("failing = { share = 0.5 }");
+    refused(&failing, &[], "handlers.profile.failing.share", "PostgreSQL");
 }

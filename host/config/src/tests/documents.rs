@@ -24,8 +24,9 @@ const FREE: [(&str, &str); 3] = [
     ("admin.tokens", "`SANDMAN_ADMIN__TOKENS__<NAME>`"),
 ];
 /// Defaults that follow from something else, with the words that the page has for them.
-const COMPUTED: [(&str, &str); 3] = [
+const COMPUTED: [(&str, &str); 4] = [
     ("host.deployment", "`source`"),
+    ("host.name", "the machine's name"),
     ("host.workers", "4 per core, 8 at least"),
     ("handlers.profile.group", "`<deployment>-<name>`"),
 ];
@@ -281,7 +282,7 @@ fn the_shipped_file_has_every_key_and_shows_the_defaults() {
         let value = key.split('.').try_fold(&whole, |at, part| at.get(part)).cloned();
         // A file without what is needed is none.
         let needed = parsed(&with(shipped.clone(), key, None)).is_err();
-        let computed = key == "host.workers";
+        let computed = ["host.workers", "host.name"].contains(&key.as_str());
         if !needed && !computed && !ON_PURPOSE.contains(&key.as_str()) {
             let (without, explicit) = (with(shipped.clone(), key, None), with(shipped.clone(), key, value));
             assert_eq!(is(&without), is(&explicit), "{key} of sandman.toml is not the default");

@@ -236,6 +236,10 @@ impl Pipeline {
 
     /// Sets the gauges, for whoever looks once in a while; a gauge is a float, exact far beyond any of these numbers.
     pub fn measure(&self) {
+        if self.store.is_shared() {
+            // Other hosts commit and publish as well.
+            self.outbox.measure();
+        }
         let shared = &*self.shared.lock();
         let outbox = self.outbox.size();
         self.meters.outbox_bytes.set(outbox.bytes as f64);

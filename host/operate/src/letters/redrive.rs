@@ -21,7 +21,7 @@ use sandman_core::event::decode;
 use sandman_core::lanes::{HandlerIx, LaneKey};
 use sandman_core::outcome::StateChange;
 use sandman_core::store::{
-    HeldName, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, Store, StoreError, VersionStore,
+    HeldName, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, Shard, Store, StoreError, VersionStore,
 };
 use sandman_core::version::Version;
 use sandman_core::work::event_view;
@@ -73,8 +73,17 @@ impl Redriver {
         self.pipeline.ring_letters();
     }
 
+    /// Whether it is this host that redrives: of several, the one that publishes the first shard.
+    fn is_ours_to_redrive(&self) -> bool {
+        let leases = || self.states.leases();
+        !self.states.is_shared() || leases().iter().any(|lease| lease.shard == Shard::default())
+    }
+
     /// Puts as many letters into their lanes as there is room for.
     fn feed(&self) -> Result<(), StoreError> {
+        if !self.is_ours_to_redrive() {
+            return Ok(());
+        }
         for lane in self.pipeline.released_keys() {
             self.feed_key(&lane)?;
         }

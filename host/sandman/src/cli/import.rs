@@ -136,7 +136,7 @@ fn open(path: &Path, config: &Config) -> Result<File> {
     }
     let beside = match &config.store.url {
         StoreUrl::Sqlite(store) => store.parent().filter(|folder| folder.is_dir()).map(Path::to_owned),
-        StoreUrl::Memory => None,
+        StoreUrl::Memory | StoreUrl::Postgres(_) => None,
     };
     let folder = beside.unwrap_or_else(temp_dir);
     let kept = || -> std::io::Result<File> {

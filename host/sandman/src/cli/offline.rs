@@ -7,11 +7,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::{run, telemetry};
 use sandman_config::{Config, LogFormat, StoreUrl};
+use sandman_core::store::DeploymentStore;
 use sandman_operate::deploy::{Done, Offline, Order, Report};
 use sandman_operate::load;
 use sandman_operate::recordings::Recordings;
 use sandman_sandbox::Sandbox;
-use sandman_store::SqliteStore;
 
 /// Who it is in the history: whoever may write the store.
 const BY: &str = "offline";
@@ -21,7 +21,7 @@ pub(super) struct Stopped {
     config: Arc<Config>,
     handler: String,
     sandbox: Arc<Sandbox>,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn DeploymentStore>,
 }
 
 impl Stopped {
@@ -32,6 +32,7 @@ impl Stopped {
         let config = super::load(file)
             .or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen", "admin.read_data"]))?;
         config.find(handler)?;
+        run::refuse_shared(&config)?;
         if config.store.url == StoreUrl::Memory {
             bail!("store.url is sqlite::memory:, which went with the host; --offline needs a store in a file");
         }

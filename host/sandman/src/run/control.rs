@@ -16,7 +16,7 @@ use sandman_config::Config;
 use sandman_core::event::iso_millis;
 use sandman_core::lanes::HandlerIx;
 use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
-use sandman_core::store::{Action, LetterFilter, Outcome};
+use sandman_core::store::{Action, DeploymentStore, LetterFilter, Outcome};
 use sandman_engine::alarm::Alarm;
 use sandman_engine::clock;
 use sandman_engine::meters::{Meters, Rates};
@@ -31,7 +31,6 @@ use sandman_operate::explain::{Question, Story};
 use sandman_operate::letters::{Letters, RedriveOrdered, RedriveProgress, Redriver, Rehearsed};
 use sandman_operate::recordings::Recordings;
 use sandman_sandbox::Sandbox;
-use sandman_store::SqliteStore;
 
 /// How long nothing happens before it is looked how a redrive stands all the same.
 const LOOK: Duration = Duration::from_millis(500);
@@ -45,7 +44,7 @@ pub(super) struct HostControl {
     pub(super) registry: Arc<Registry>,
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) deployer: Deployer,
-    pub(super) store: Arc<SqliteStore>,
+    pub(super) store: Arc<dyn DeploymentStore>,
     pub(super) settings: KafkaSettings,
     pub(super) health: Arc<KafkaHealth>,
     /// To the host's loop.
@@ -61,7 +60,7 @@ impl HostControl {
     /// The control of a host that is made of these parts, and what it orders of the host's loop.
     pub(super) fn over(
         config: &Config,
-        (registry, sandbox, store): (&Arc<Registry>, Arc<Sandbox>, &Arc<SqliteStore>),
+        (registry, sandbox, store): (&Arc<Registry>, Arc<Sandbox>, &Arc<dyn DeploymentStore>),
         pipeline: &Arc<Pipeline>,
         (meters, alarm): (&Arc<Meters>, &Alarm),
         settings: &KafkaSettings,

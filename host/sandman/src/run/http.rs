@@ -8,11 +8,11 @@ use crossbeam_channel::{Sender, bounded};
 use tokio::sync::watch;
 
 use sandman_config::Config;
+use sandman_core::store::DeploymentStore;
 use sandman_engine::health::HealthView;
 use sandman_engine::meters::Meters;
 use sandman_engine::pipeline::Pipeline;
 use sandman_http::{HttpServer, LiveRoutes, Requests};
-use sandman_store::SqliteStore;
 
 use super::threads::Threads;
 
@@ -34,7 +34,7 @@ impl Http {
     pub(super) fn start(
         config: &Config,
         pipeline: &Arc<Pipeline>,
-        (store, health, meters): (&Arc<SqliteStore>, &Arc<HealthView>, &Meters),
+        (store, health, meters): (&Arc<dyn DeploymentStore>, &Arc<HealthView>, &Meters),
         threads: &mut Threads,
     ) -> Result<Option<Self>> {
         if config.routes.is_empty() {

@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 
-use sandman_config::{Brokers, Config, HandlerConfig, KafkaConfig, Problem};
+use sandman_config::{Brokers, Config, HandlerConfig, KafkaConfig, Problem, StoreUrl};
 use sandman_core::broker::{Recreation, TopicSpec};
 use sandman_core::lanes::HandlerIx;
-use sandman_core::store::StoreId;
+use sandman_core::store::{Shard, StoreId};
 use sandman_engine::alarm::Alarm;
 use sandman_engine::health::HealthView;
 use sandman_engine::pipeline::{HandlerIntake, Pipeline};
@@ -87,7 +87,13 @@ pub(crate) fn topics(config: &Config) -> Vec<TopicSpec> {
     }
     // The embedded broker keeps what it is given and answers no question about it.
     let compacted = config.kafka.brokers != Brokers::Embedded;
-    add(cursor_topic(&config.host.deployment), 1, compacted);
+    let shards = match &config.store.url {
+        StoreUrl::Postgres(_) => config.store.shards,
+        StoreUrl::Sqlite(_) | StoreUrl::Memory => 1,
+    };
+    for shard in 0..shards {
+        add(cursor_topic(&config.host.deployment, shard), 1, compacted);
+    }
     topics.into_values().collect()
 }
 
@@ -110,7 +116,7 @@ pub(super) fn published_topics(config: &Config) -> Vec<Arc<str>> {
 /// The cluster as the relay uses it.
 pub(super) fn cluster(
     config: &Config,
-    (settings, topics): (&KafkaSettings, Vec<TopicSpec>),
+    (settings, topics, shard): (&KafkaSettings, Vec<TopicSpec>, Shard),
     health: &Arc<KafkaHealth>,
     give_up: &Arc<AtomicBool>,
 ) -> KafkaBroker {
@@ -118,6 +124,7 @@ pub(super) fn cluster(
     KafkaBroker {
         settings: settings.clone(),
         deployment: config.host.deployment.clone(),
+        shard: shard.0,
         // The embedded broker has them already, and cannot say how they are configured.
         topics: if embedded { Vec::new() } else { topics },
         health: Arc::clone(health),
@@ -127,10 +134,14 @@ pub(super) fn cluster(
     }
 }
 
-/// The name of a deployment's one host in the group of a handler, the same over restarts. Where a deployment has several
-/// hosts, that of the machine belongs to it.
-pub(super) fn member(deployment: &str, handler: &str) -> String {
-    format!("{deployment}-{handler}")
+/// The name of this host in the group of a handler, the same over restarts. Where a deployment may have several hosts, this
+/// one's own belongs to it; all of them begin alike.
+pub(super) fn member(config: &Config, is_shared: bool, handler: &str) -> String {
+    let deployment = &config.host.deployment;
+    match is_shared {
+        true => format!("{deployment}-{handler}-{}", config.host.name),
+        false => format!("{deployment}-{handler}"),
+    }
 }
 
 /// Starts the consumer of a handler, for this store; or for one that is to take the deployment over.
@@ -138,14 +149,14 @@ pub(super) fn consumer(
     handler: &HandlerConfig,
     ix: HandlerIx,
     pipeline: &Arc<Pipeline>,
-    (deployment, store, adopt): (&str, &StoreId, bool),
+    (member, store, adopt): (String, &StoreId, bool),
     (settings, health, alarm): (&KafkaSettings, &Arc<KafkaHealth>, &Alarm),
 ) -> Result<ConsumerHandle> {
     let (alarm, name, watch) = (alarm.clone(), Arc::clone(&handler.name), Arc::clone(health));
     let options = ConsumerOptions {
         handler: Arc::clone(&handler.name),
         group: handler.group.clone(),
-        member: member(deployment, &name),
+        member,
         topics: handler.topics.clone(),
         signature: format!("sandman {store}"),
         adopt,

@@ -14,7 +14,6 @@ use super::{Host, kafka};
 use sandman_config::{Brokers, Config, Difference, HandlerConfig, Problem};
 use sandman_core::event::TopicPartition;
 use sandman_core::progress::Progress;
-use sandman_core::store::{LetterStore, Store};
 use sandman_engine::registry::Handler;
 use sandman_kafka::ensure_topics;
 use sandman_operate::control::{ReloadError, Reloaded};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::control::HostControl;
 use sandman_core::recording::{Recording, RecordingQuery};
-use sandman_core::store::{LetterFilter, Store};
+use sandman_core::store::LetterFilter;
 use sandman_engine::registry::Handler;
 use sandman_kafka::{ScanBounds, TopicScanner};
 use sandman_operate::control::{ExplainLine, Forgotten, KeyHolder};
@@ -146,8 +146,9 @@ impl HostControl {
     fn topics(&self) -> BTreeSet<String> {
         let config = self.config.load();
         let all = super::kafka::topics(&config).into_iter().map(|topic| topic.name);
-        let relay = sandman_kafka::cursor_topic(&config.host.deployment);
-        all.filter(|name| *name != *relay).collect()
+        let cursor = |shard| sandman_kafka::cursor_topic(&config.host.deployment, shard);
+        let cursors: Vec<String> = (0..config.store.shards).map(cursor).collect();
+        all.filter(|name| !cursors.contains(name)).collect()
     }
 
     /// Removes the recordings of a key, and looks for what else holds it.

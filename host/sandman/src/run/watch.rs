@@ -102,10 +102,7 @@ impl Watching {
             Err(error) => return tracing::debug!(%error, "it is not known who has the missing partitions"),
         };
         // Kafka makes the id of a member with a name of that name and a random part.
-        let ours = format!(
-            "{}-",
-            kafka::member(&self.control.config.load().host.deployment, &handler.name)
-        );
+        let ours = format!("{}-", kafka::member(&self.control.config.load(), false, &handler.name));
         if let Some(shortage) = view.shortages.lock().get_mut(&ix)
             && shortage.is_to_join_again(members, &ours, &assigned, now)
         {

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::batch;
 use super::fault::{SqliteFault, from_sql, to_sql};
 use super::files;
 use super::ledger::{Ledger, NewHandlers};
 use super::schema;
 use super::states::{self, StateWriter};
+use crate::batch;
 use sandman_core::event::TopicPartition;
 use sandman_core::store::{
     ANSWER_MILLIS, AnswerWrite, Answered, AttemptWrite, Commit, CommitConflict, Epoch, ProgressWrite, Revision,

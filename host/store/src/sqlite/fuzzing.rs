@@ -1,6 +1,6 @@
 //! Doors for the fuzz targets: the bytes of the store's columns, straight to what reads them. Nothing of the host calls them.
 
-use super::batch;
+use crate::batch;
 use sandman_core::event::OutRecord;
 use sandman_core::progress::Progress;
 

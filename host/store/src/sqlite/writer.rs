@@ -6,13 +6,13 @@ use rusqlite::blob::ZeroBlob;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, MAIN_DB, TransactionBehavior, params};
 
-use super::batch;
 use super::changes::{Changes, Epochs};
 use super::fault::{self, SqliteFault, from_sql, to_sql};
 use super::ledger::{Handlers, Ledger, NewHandlers};
 use super::letters;
 use super::recordings::Rings;
 use super::schema;
+use crate::batch;
 use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
 use sandman_core::store::{

@@ -3,6 +3,12 @@
 //! The modules say `cfg(test)`, which is always so here, for clippy to know that their helpers are tests as well.
 
 #[cfg(test)]
+mod on_postgres;
+#[cfg(test)]
 mod on_sqlite;
+#[cfg(test)]
+#[expect(unreachable_pub, reason = "the same file is a part of a library elsewhere")]
+#[path = "../../../../tests/support/postgres.rs"]
+mod server;
 #[cfg(test)]
 mod suite;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sandman_core::store::{FileStore, Store, VersionStore};
+use sandman_core::store::{DeploymentStore, FileStore, VersionStore};
 use sandman_store::SqliteStore;
 
 use crate::suite::{self, Backend};
@@ -25,7 +25,7 @@ impl Sqlite {
 }
 
 impl Backend for Sqlite {
-    fn host(&self) -> Arc<dyn Store> {
+    fn host(&self) -> Arc<dyn DeploymentStore> {
         Arc::clone(self.store.as_ref().unwrap()) as _
     }
 

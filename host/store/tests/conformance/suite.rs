@@ -2,8 +2,10 @@
 
 pub(crate) mod concurrent;
 pub(crate) mod files;
+pub(crate) mod letters;
 pub(crate) mod outbox;
 pub(crate) mod partitions;
+pub(crate) mod recordings;
 pub(crate) mod states;
 pub(crate) mod versions;
 
@@ -13,14 +15,14 @@ use sandman_core::event::{Header, Headers, OutRecord, TopicPartition};
 use sandman_core::outcome::StateChange;
 use sandman_core::progress::Progress;
 use sandman_core::store::{
-    AttemptWrite, Attempts, Commit, CommitConflict, CommitResult, Committed, Epoch, FileStore, ProgressWrite, Revision,
-    StateWrite, Store, VersionStore,
+    AttemptWrite, Attempts, Commit, CommitConflict, CommitResult, Committed, DeploymentStore, Epoch, FileStore,
+    ProgressWrite, Revision, StateWrite, Store, VersionStore,
 };
 
 /// A deployment's store, empty at first.
 pub(crate) trait Backend {
     /// The store as one of the deployment's hosts has it. Where the store is shared, each call makes another host.
-    fn host(&self) -> Arc<dyn Store>;
+    fn host(&self) -> Arc<dyn DeploymentStore>;
 
     /// The same store, for versions.
     fn versions(&self) -> Arc<dyn VersionStore>;
@@ -61,6 +63,14 @@ macro_rules! conformance {
             versions::a_version_serves_once_it_is_activated,
             versions::a_number_is_one_component_for_ever,
             versions::the_history_has_the_newest_first,
+            letters::a_letter_comes_back_as_it_went,
+            letters::letters_are_found_by_what_is_known_of_them,
+            letters::beyond_the_bound_the_oldest_go_that_are_published_and_no_others,
+            letters::a_letter_that_is_redriven_goes_with_its_outcome_or_stays_with_another_reason,
+            letters::a_held_key_is_released_from_its_head_in_order,
+            letters::a_pause_is_kept_until_it_is_resumed,
+            recordings::a_commit_is_one_batch_per_handler_and_lines_are_taken_out_of_it,
+            recordings::a_ring_keeps_the_newest_within_its_bound,
             concurrent::no_update_is_lost_between_hosts,
             concurrent::a_batch_that_is_visible_has_none_before_it_to_come,
             concurrent::random_histories_agree_with_a_map

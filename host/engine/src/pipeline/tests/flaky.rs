@@ -11,8 +11,8 @@ use sandman_core::outcome::StateChange;
 use sandman_core::progress::Progress;
 use sandman_core::store::{
     AnswerWrite, Answered, Assigned, Attempts, BatchNo, Commit, CommitConflict, CommitResult, Committed,
-    CommittedBatch, Epoch, OutboxBatch, OutboxSize, Revision, Shard, ShardPublished, StateKey, Store, StoreError,
-    StoreId, Stored,
+    CommittedBatch, Epoch, OutboxBatch, OutboxSize, Revision, Shard, ShardLease, ShardPublished, StateKey, Store,
+    StoreError, StoreId, Stored,
 };
 
 /// A store in memory that refuses every third commit, or none.
@@ -173,6 +173,10 @@ impl Store for Flaky {
 
     fn shards(&self) -> u16 {
         1
+    }
+
+    fn leases(&self) -> Vec<ShardLease> {
+        vec![ShardLease::default()]
     }
 
     fn state(&self, handler: &str, key: &str) -> Result<Option<Stored>, StoreError> {

@@ -5,8 +5,8 @@ use parking_lot::Mutex;
 use sandman_core::event::{OutRecord, TopicId, TopicPartition};
 use sandman_core::progress::Progress;
 use sandman_core::store::{
-    Answered, Assigned, BatchNo, Commit, CommitResult, Committed, OutboxBatch, OutboxSize, Shard, Store, StoreError,
-    StoreId, Stored,
+    Answered, Assigned, BatchNo, Commit, CommitResult, Committed, OutboxBatch, OutboxSize, Shard, ShardLease, Store,
+    StoreError, StoreId, Stored,
 };
 use std::sync::Arc;
 
@@ -53,6 +53,10 @@ impl Store for Shelf {
 
     fn shards(&self) -> u16 {
         1
+    }
+
+    fn leases(&self) -> Vec<ShardLease> {
+        vec![ShardLease::default()]
     }
 
     fn state(&self, _: &str, _: &str) -> Result<Option<Stored>, StoreError> {

@@ -14,6 +14,7 @@ pub(super) fn open(file: &Path) -> Result<Letters> {
     // Whoever looks need not have the secrets that the host has in its environment.
     let config = crate::cli::load(file)
         .or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen", "admin.read_data"]))?;
+    run::refuse_shared(&config)?;
     if config.store.url == StoreUrl::Memory {
         bail!("store.url is sqlite::memory:, which went with the host; --offline needs a store in a file");
     }

@@ -65,7 +65,7 @@ pub(crate) fn a_batch_that_is_visible_has_none_before_it_to_come(backend: &mut i
                 }
             }
         });
-        let begin = |store: &Arc<dyn Store>| {
+        let begin = |store: &Arc<dyn DeploymentStore>| {
             let store = Arc::clone(store);
             scope.spawn(move || write(&*store))
         };

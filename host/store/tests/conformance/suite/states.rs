@@ -126,7 +126,6 @@ pub(crate) fn a_state_that_was_read_and_kept_must_be_the_same(backend: &mut impl
     for (commit, key) in [
         (read("u1", first, write()), "u1"),
         (read("u1", None, write()), "u1"),
-        (read("absent", second, write()), "absent"),
         (only.clone(), "u1"),
     ] {
         let found = conflict(&*here, &commit);

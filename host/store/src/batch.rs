@@ -1,4 +1,4 @@
-//! How outbox batches and progress lie in the file: one byte for the format, then postcard.
+//! How outbox batches and progress are encoded in a store: one byte for the format, then postcard.
 
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,7 +13,7 @@ const TIMED: u8 = 3;
 
 /// Records as the bytes of a batch, in the place of what is in `buffer`: megabytes that are not asked of the system anew for each
 /// batch.
-pub(super) fn encode_into(buffer: &mut Vec<u8>, records: &[OutRecord]) -> Result<(), String> {
+pub(crate) fn encode_into(buffer: &mut Vec<u8>, records: &[OutRecord]) -> Result<(), String> {
     let mut bytes = std::mem::take(buffer);
     bytes.clear();
     bytes.reserve(records.iter().map(|record| 64 + weight(record)).sum());
@@ -23,7 +23,7 @@ pub(super) fn encode_into(buffer: &mut Vec<u8>, records: &[OutRecord]) -> Result
 }
 
 /// Records as the bytes of a batch.
-pub(super) fn encode(records: &[OutRecord]) -> Result<Vec<u8>, String> {
+pub(crate) fn encode(records: &[OutRecord]) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     encode_into(&mut bytes, records)?;
     Ok(bytes)
@@ -36,7 +36,7 @@ fn weight(record: &OutRecord) -> usize {
 }
 
 /// The records of a batch.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
     let records: Vec<(RecordParts<'_>, Option<i64>)> = match bytes.first() {
         Some(&TIMED) => whole((bytes, TIMED))?,
         _ => {
@@ -64,12 +64,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
 }
 
 /// Progress as bytes.
-pub(super) fn encode_progress(progress: &Progress) -> Result<Vec<u8>, String> {
+pub(crate) fn encode_progress(progress: &Progress) -> Result<Vec<u8>, String> {
     postcard::to_extend(progress, vec![FORMAT]).map_err(|error| error.to_string())
 }
 
 /// Progress from its bytes. What no host has written could say of an offset that it is done although nobody has seen it.
-pub(super) fn decode_progress(bytes: &[u8]) -> Result<Progress, String> {
+pub(crate) fn decode_progress(bytes: &[u8]) -> Result<Progress, String> {
     let progress: Progress = whole((bytes, FORMAT))?;
     let sound = progress.is_sound().then_some(progress);
     sound.ok_or_else(|| "its spans overlap, or lie where all is done".to_owned())

@@ -1,0 +1,79 @@
+//! The store that is configured, as a host or a tool opens it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+
+use sandman_config::{Brokers, Config, StoreUrl};
+use sandman_core::store::DeploymentStore;
+use sandman_store::{PgOptions, PostgresStore, SqliteStore};
+
+/// Opens the configured store; with the embedded broker, the one beside it.
+///
+/// # Errors
+/// If it cannot be opened, for example because a host has it.
+pub(crate) fn open_store(config: &Config) -> Result<Arc<dyn DeploymentStore>> {
+    if let Some(store) = open_postgres(config)? {
+        return Ok(Arc::new(store));
+    }
+    let store = match store_file(config) {
+        Some(path) => SqliteStore::open(&path)?,
+        None => SqliteStore::in_memory()?,
+    };
+    Ok(Arc::new(store))
+}
+
+/// Opens the store, and enters the host in it where several hosts may share it.
+pub(super) fn join_store(config: &Config) -> Result<Arc<dyn DeploymentStore>> {
+    match open_postgres(config)? {
+        Some(store) => {
+            store.join(&config.host.name, &config.admin.listen.to_string())?;
+            Ok(Arc::new(store))
+        }
+        None => open_store(config),
+    }
+}
+
+/// The store on PostgreSQL, if that is configured.
+pub(crate) fn open_postgres(config: &Config) -> Result<Option<PostgresStore>> {
+    let StoreUrl::Postgres(url) = &config.store.url else {
+        return Ok(None);
+    };
+    if config.kafka.brokers == Brokers::Embedded {
+        bail!(
+            "kafka.brokers is \"embedded\", which starts empty each time; with store.url on PostgreSQL it has to be a cluster"
+        );
+    }
+    let options = PgOptions {
+        url: url.expose().to_owned(),
+        password: config
+            .store
+            .password
+            .as_ref()
+            .map(|password| password.expose().to_owned()),
+        schema: config.store.schema.clone(),
+        shards: config.store.shards,
+    };
+    Ok(Some(PostgresStore::open(&options)?))
+}
+
+/// The file of the configured store; `None` for one in memory, or on a server.
+pub(crate) fn store_file(config: &Config) -> Option<PathBuf> {
+    match &config.store.url {
+        // A store of its own: what forgets Kafka must never be the one of a real cluster.
+        StoreUrl::Sqlite(path) if config.kafka.brokers == Brokers::Embedded => Some(path.with_extension("embedded.db")),
+        StoreUrl::Sqlite(path) => Some(path.clone()),
+        StoreUrl::Memory | StoreUrl::Postgres(_) => None,
+    }
+}
+
+/// Refuses what is only for the store of a host that is stopped: a fleet on PostgreSQL has no lock that says so.
+pub(crate) fn refuse_shared(config: &Config) -> Result<()> {
+    if matches!(config.store.url, StoreUrl::Postgres(_)) {
+        bail!(
+            "store.url is PostgreSQL, whose hosts may be running; --offline is for a store in a file, ask a host instead"
+        );
+    }
+    Ok(())
+}

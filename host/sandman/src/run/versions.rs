@@ -1,0 +1,56 @@
+//! Following the versions that other hosts of a fleet deploy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+
+use sandman_core::store::DeploymentStore;
+
+use super::control::HostControl;
+use super::threads::Threads;
+
+/// How often the store is asked which versions are active.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Starts it, where other hosts may deploy. It ends when what is returned is dropped.
+pub(super) fn follow(
+    store: &Arc<dyn DeploymentStore>,
+    control: &Arc<HostControl>,
+    threads: &mut Threads,
+) -> Result<Option<Sender<()>>> {
+    if !store.is_shared() {
+        return Ok(None);
+    }
+    let (stop, stopped) = bounded(0);
+    let control = Arc::clone(control);
+    threads.spawn("versions".to_owned(), move || {
+        while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK) {
+            look(&control);
+        }
+    })?;
+    Ok(Some(stop))
+}
+
+fn look(control: &HostControl) {
+    let config = control.config.load_full();
+    for handler in &config.handlers {
+        match control.deployer.follow(&config, handler) {
+            Ok(None) => {}
+            Ok(Some(version)) => {
+                tracing::info!(
+                    handler = &*handler.name,
+                    version,
+                    "another host has deployed; this version serves here too"
+                );
+            }
+            Err(error) => {
+                tracing::error!(
+                    handler = &*handler.name, %error,
+                    "another host has deployed a version that does not load here; the one before still serves"
+                );
+            }
+        }
+    }
+}

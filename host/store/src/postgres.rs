@@ -1,0 +1,319 @@
+//! The store of a fleet: one PostgreSQL schema, and any number of hosts.
+//!
+//! Nothing that this process remembers is taken for true: a commit checks, in its own transaction, the revision of every
+//! state that it was decided from and the epoch of every partition. Locks are held for a transaction and no longer. A commit
+//! whose answer is lost is asked for by the number of its transaction.
+
+mod changes;
+mod commit;
+mod fault;
+mod files;
+mod fleet;
+mod letters;
+mod link;
+mod open;
+mod outbox;
+mod plan;
+mod recordings;
+mod schema;
+mod versions;
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::batch;
+use fault::{PgFault, from_sql};
+use link::{Link, Session, Target};
+use sandman_core::event::{TopicId, TopicPartition};
+use sandman_core::progress::Progress;
+use sandman_core::recent::RecentEvents;
+use sandman_core::store::{
+    ANSWER_MILLIS, Answered, Assigned, Attempts, BatchNo, Commit, CommitResult, Epoch, OutboxBatch, OutboxSize,
+    Revision, Shard, ShardLease, Store, StoreError, StoreId, Stored,
+};
+
+pub use fleet::{HostEntry, JoinError};
+pub use open::{PgOpenError, PgOptions};
+
+/// Connections that read, beside the one that commits.
+const READERS: usize = 3;
+
+/// A deployment's store, as one of its hosts has it. Threads share it freely.
+pub struct PostgresStore {
+    id: StoreId,
+    target: Arc<Target>,
+    shards: u16,
+    /// The first half of the numbers of our advisory locks.
+    lock_class: i32,
+    writer: Mutex<Link>,
+    readers: Vec<Mutex<Link>>,
+    /// The numbers of handlers' names.
+    handlers: RwLock<HashMap<Arc<str>, i32>>,
+    /// Why the store refuses all work, once a commit's result cannot be found out.
+    failed: Arc<OnceLock<String>>,
+    fleet: fleet::Fleet,
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("target", &self.target.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// Opens the deployment's store; makes its tables where they are missing.
+    ///
+    /// # Errors
+    /// [`PgOpenError`], which names the server and says what to do.
+    pub fn open(options: &PgOptions) -> Result<Self, PgOpenError> {
+        open::open(options)
+    }
+
+    /// Runs a query outside of any transaction. It may run twice, where a connection turns out to be gone.
+    fn read<T>(&self, query: impl FnMut(&mut Session) -> Result<T, PgFault>) -> Result<T, StoreError> {
+        self.usable()?;
+        let idle = self.readers.iter().find_map(Mutex::try_lock);
+        let mut link = match (idle, self.readers.first()) {
+            (Some(idle), _) => idle,
+            (None, Some(first)) => first.lock(),
+            (None, None) => self.writer.lock(),
+        };
+        link.read(query).map_err(|fault| fault.named(&self.target.name))
+    }
+
+    /// Runs a transaction of its own beside the commits.
+    fn write<T>(&self, work: impl FnMut(&mut Session) -> Result<T, PgFault>) -> Result<T, StoreError> {
+        self.usable()?;
+        let mut link = self.writer.lock();
+        let done = link.transact(work).map_err(|fault| fault.named(&self.target.name));
+        self.note_failure(&done);
+        done
+    }
+
+    fn note_failure<T>(&self, result: &Result<T, StoreError>) {
+        if let Err(StoreError::Failed(why)) = result {
+            // The first reason is as good as any.
+            let _ = self.failed.set(why.clone());
+        }
+    }
+
+    fn usable(&self) -> Result<(), StoreError> {
+        match self.failed.get() {
+            None => Ok(()),
+            Some(why) => Err(StoreError::Failed(why.clone())),
+        }
+    }
+
+    /// The number of a handler that has one.
+    fn known_handler(&self, name: &str) -> Result<Option<i32>, StoreError> {
+        if let Some(id) = self.handlers.read().get(name) {
+            return Ok(Some(*id));
+        }
+        let found = self.read(|session| {
+            let rows = session.query(schema::HANDLER, &[&name])?;
+            rows.first().map(|row| Ok(row.try_get(0)?)).transpose()
+        })?;
+        if let Some(id) = found {
+            self.handlers.write().insert(name.into(), id);
+        }
+        Ok(found)
+    }
+
+    /// The number of a handler, given now if it has none.
+    fn handler(&self, name: &Arc<str>) -> Result<i32, StoreError> {
+        if let Some(id) = self.known_handler(name)? {
+            return Ok(id);
+        }
+        self.read(|session| {
+            session.execute(schema::ADD_HANDLER, &[&&**name])?;
+            Ok(())
+        })?;
+        let unknown = || StoreError::Unavailable(format!("handler {name} has no number yet"));
+        self.known_handler(name)?.ok_or_else(unknown)
+    }
+}
+
+impl Store for PostgresStore {
+    fn id(&self) -> &StoreId {
+        &self.id
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn shards(&self) -> u16 {
+        self.shards
+    }
+
+    fn leases(&self) -> Vec<ShardLease> {
+        self.fleet.leases()
+    }
+
+    fn state(&self, handler: &str, key: &str) -> Result<Option<Stored>, StoreError> {
+        let Some(handler) = self.known_handler(handler)? else {
+            return Ok(None);
+        };
+        self.read(|session| {
+            let rows = session.query(schema::STATE, &[&handler, &key.as_bytes()])?;
+            let stored = rows.first().map(|row| {
+                let document: Option<&str> = row.try_get(2)?;
+                let recent: Option<&[u8]> = row.try_get(3)?;
+                Ok(Stored {
+                    revision: Revision::new(from_sql(row.try_get(0)?), from_sql(row.try_get(1)?)),
+                    document: document.map(Arc::from),
+                    recent: RecentEvents::from_bytes(recent.unwrap_or_default()),
+                })
+            });
+            stored.transpose()
+        })
+    }
+
+    fn assign(&self, handler: &Arc<str>, partitions: &[TopicPartition]) -> Result<Vec<Assigned>, StoreError> {
+        let handler = self.handler(handler)?;
+        // In one order, whoever takes them.
+        let mut order: Vec<(usize, &TopicPartition)> = partitions.iter().enumerate().collect();
+        order.sort_by(|one, other| one.1.cmp(other.1));
+        self.write(|session| {
+            let mut assigned = vec![Assigned::default(); partitions.len()];
+            for (at, partition) in &order {
+                if let Some(slot) = assigned.get_mut(*at) {
+                    *slot = assign(session, handler, partition)?;
+                }
+            }
+            Ok(assigned)
+        })
+    }
+
+    fn progress(&self, handler: &str) -> Result<Vec<(TopicPartition, Progress)>, StoreError> {
+        let Some(handler) = self.known_handler(handler)? else {
+            return Ok(Vec::new());
+        };
+        self.read(|session| {
+            let rows = session.query(schema::PROGRESS, &[&handler])?;
+            let one = |row: &::postgres::Row| {
+                let topic: &str = row.try_get(0)?;
+                let partition = TopicPartition {
+                    topic: topic.into(),
+                    partition: row.try_get(1)?,
+                };
+                let progress = decode_progress(row.try_get(2)?, &partition)?;
+                Ok((partition, progress))
+            };
+            rows.iter().map(one).collect()
+        })
+    }
+
+    fn topic_id(&self, handler: &str, topic: &str) -> Result<Option<TopicId>, StoreError> {
+        let Some(handler) = self.known_handler(handler)? else {
+            return Ok(None);
+        };
+        self.read(|session| {
+            let rows = session.query(schema::TOPIC_ID, &[&handler, &topic])?;
+            let id = rows.first().map(|row| {
+                let id: &str = row.try_get(0)?;
+                Ok(TopicId(id.into()))
+            });
+            id.transpose()
+        })
+    }
+
+    fn adopt_topic(&self, handler: &Arc<str>, topic: &str, id: &TopicId) -> Result<(), StoreError> {
+        let handler = self.handler(handler)?;
+        self.write(|session| {
+            session.execute(schema::SET_TOPIC_ID, &[&handler, &topic, &&*id.0])?;
+            Ok(())
+        })
+    }
+
+    fn restart_topic(&self, handler: &Arc<str>, topic: &str, id: &TopicId) -> Result<(), StoreError> {
+        let handler = self.handler(handler)?;
+        self.write(|session| {
+            session.execute(schema::FORGET_TOPIC_PROGRESS, &[&handler, &topic])?;
+            session.execute(schema::FORGET_TOPIC_ATTEMPTS, &[&handler, &topic])?;
+            session.execute(schema::SET_TOPIC_ID, &[&handler, &topic, &&*id.0])?;
+            Ok(())
+        })
+    }
+
+    fn answered(&self, key: &str, idempotency_key: &str, now_millis: i64) -> Result<Option<Answered>, StoreError> {
+        let oldest = now_millis - ANSWER_MILLIS;
+        self.read(|session| {
+            let rows = session.query(schema::ANSWER, &[&key.as_bytes(), &idempotency_key.as_bytes(), &oldest])?;
+            let answered = rows.first().map(|row| {
+                let status: i32 = row.try_get(1)?;
+                Ok(Answered {
+                    digest: row.try_get(0)?,
+                    status: u16::try_from(status).unwrap_or_default(),
+                    body: row.try_get(2)?,
+                })
+            });
+            answered.transpose()
+        })
+    }
+
+    fn commit(&self, commit: &Commit, now_millis: i64) -> Result<CommitResult, StoreError> {
+        self.usable()?;
+        let result = self.commit_plan(commit, now_millis);
+        self.note_failure(&result);
+        result
+    }
+
+    fn outbox(&self, shard: Shard, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
+        self.read(|session| outbox::batches(session, shard, (after, max_bytes)))
+    }
+
+    fn outbox_size(&self, shard: Shard) -> Result<OutboxSize, StoreError> {
+        self.read(|session| outbox::size(session, shard))
+    }
+
+    fn backlog(&self) -> Result<OutboxSize, StoreError> {
+        self.usable()?;
+        Ok(self.fleet.backlog())
+    }
+
+    fn forget_kafka(&self) -> Result<(), StoreError> {
+        self.write(|session| Ok(session.batch(schema::FORGET)?))
+    }
+
+    fn claimed(&self, shard: Shard) -> Result<(), StoreError> {
+        self.write(|session| {
+            session.execute(schema::CLAIMED, &[&i32::from(shard.0)])?;
+            Ok(())
+        })
+    }
+
+    fn adopt(&self, shard: Shard, batch: BatchNo) -> Result<(), StoreError> {
+        self.write(|session| outbox::adopt(session, (self.lock_class, shard), batch))
+    }
+}
+
+fn assign(session: &mut Session, handler: i32, partition: &TopicPartition) -> Result<Assigned, PgFault> {
+    let (topic, number) = (&*partition.topic, partition.partition);
+    let row = session.one(schema::ASSIGN, &[&handler, &topic, &number])?;
+    let done: Option<&[u8]> = row.try_get(1)?;
+    let progress = done.map(|done| decode_progress(done, partition)).transpose()?;
+    let epoch = Epoch(from_sql(row.try_get(0)?));
+    let attempts = session.query(schema::ATTEMPTS, &[&handler, &topic, &number])?;
+    let one = |row: &::postgres::Row| {
+        let failed: i32 = row.try_get(1)?;
+        Ok(Attempts {
+            offset: row.try_get(0)?,
+            failed: u32::try_from(failed).unwrap_or_default(),
+            due_millis: row.try_get(2)?,
+        })
+    };
+    Ok(Assigned {
+        epoch,
+        progress,
+        attempts: attempts.iter().map(one).collect::<Result<_, PgFault>>()?,
+    })
+}
+
+fn decode_progress(done: &[u8], partition: &TopicPartition) -> Result<Progress, PgFault> {
+    batch::decode_progress(done).map_err(|detail| PgFault::Damaged(format!("the progress in {partition}: {detail}")))
+}

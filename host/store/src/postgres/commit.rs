@@ -1,0 +1,59 @@
+//! A commit, from its plan to its outcome.
+
+use super::changes::Changes;
+use super::fault::PgFault;
+use super::plan::Plan;
+use super::{PostgresStore, schema};
+use sandman_core::store::{Commit, CommitConflict, CommitResult, Committed, StoreError};
+
+impl PostgresStore {
+    pub(super) fn commit_plan(&self, commit: &Commit, now: i64) -> Result<CommitResult, StoreError> {
+        let plan = Plan::of(commit, self)?;
+        let result = match plan.only_reads(commit) {
+            true => self.compare(commit, &plan, now),
+            false => {
+                let mut link = self.writer.lock();
+                link.transact(|session| {
+                    let mut changes = Changes {
+                        session,
+                        conflict: CommitConflict::default(),
+                        now,
+                        lock_class: self.lock_class,
+                        shards: self.shards,
+                    };
+                    changes.write(commit, &plan)
+                })
+            }
+        };
+        match result {
+            Ok(committed) => Ok(CommitResult::Committed(committed)),
+            Err(PgFault::Overtaken(conflict)) => Ok(CommitResult::Conflict(conflict)),
+            Err(fault) => Err(fault.named(&self.target.name)),
+        }
+    }
+
+    /// What was read counts if it is the same now: nothing needs to be held for that.
+    fn compare(&self, commit: &Commit, plan: &Plan, now: i64) -> Result<Committed, PgFault> {
+        let result = self.read(|session| {
+            let mut changes = Changes {
+                session,
+                conflict: CommitConflict::default(),
+                now,
+                lock_class: self.lock_class,
+                shards: self.shards,
+            };
+            changes.compare_reads(plan, schema::LOOK_READ)?;
+            changes.compare_absent(plan)?;
+            Ok(changes.conflict)
+        });
+        match result {
+            Ok(conflict) if conflict.is_empty() => Ok(Committed {
+                revisions: vec![None; commit.states.len()],
+                ..Committed::default()
+            }),
+            Ok(conflict) => Err(PgFault::Overtaken(conflict)),
+            Err(StoreError::Failed(reason)) => Err(PgFault::Damaged(reason)),
+            Err(error) => Err(PgFault::Away(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What PostgreSQL's errors mean, decided in one place.
+
+use ::postgres::error::SqlState;
+
+use sandman_core::store::{CommitConflict, StoreError};
+
+/// What went wrong, before the store's name is put to it.
+#[derive(Debug)]
+pub(super) enum PgFault {
+    /// A statement failed, or the connection did; nothing was committed.
+    Sql(::postgres::Error),
+    /// The server cannot be reached, or not yet again.
+    Away(String),
+    /// The connection was lost while the transaction of this number was being committed.
+    Unknown(String),
+    /// What was read makes no sense.
+    Damaged(String),
+    /// What a commit was made from has changed; it is an outcome and no error.
+    Overtaken(CommitConflict),
+    /// Another host has taken this one's name.
+    Replaced,
+    /// Somebody else wrote.
+    Conflict { what: &'static str, detail: String },
+}
+
+impl From<::postgres::Error> for PgFault {
+    fn from(error: ::postgres::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl PgFault {
+    /// The error of [`Store`](sandman_core::store::Store) for the store of that name.
+    pub(super) fn named(self, name: &str) -> StoreError {
+        match self {
+            Self::Sql(error) if is_lasting(&error) => StoreError::Failed(format!("{name}: {}", words(&error))),
+            Self::Sql(error) => StoreError::Unavailable(format!("{name}: {}", words(&error))),
+            Self::Away(reason) => StoreError::Unavailable(format!("{name}: {reason}")),
+            Self::Unknown(transaction) => StoreError::Failed(format!(
+                "{name}: whether transaction {transaction} was committed cannot be found out"
+            )),
+            Self::Damaged(detail) => StoreError::Failed(format!("{name} is damaged: {detail}")),
+            Self::Overtaken(conflict) => StoreError::Conflict {
+                what: "state",
+                detail: format!("{} states", conflict.states.len()),
+            },
+            Self::Replaced => StoreError::Failed(format!("{name}: another host has this one's name")),
+            Self::Conflict { what, detail } => StoreError::Conflict { what, detail },
+        }
+    }
+
+    /// Whether the same transaction may well succeed at once: two of them waited for each other.
+    pub(super) fn is_collision(&self) -> bool {
+        let Self::Sql(error) = self else { return false };
+        matches!(
+            error.code(),
+            Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE)
+        )
+    }
+}
+
+/// Errors that no waiting mends: the tables are not what they should be, or a right is missing. Everything else passes: the
+/// server is away, full, shutting down, a replica until it is promoted.
+fn is_lasting(error: &::postgres::Error) -> bool {
+    let Some(code) = error.code() else { return false };
+    // Classes: data exceptions, integrity, syntax and missing rights or tables, and damage.
+    ["22", "23", "42", "XX"]
+        .iter()
+        .any(|class| code.code().starts_with(class))
+}
+
+/// Whether the server has certainly said that the transaction is not committed.
+pub(super) fn is_undone(error: &::postgres::Error) -> bool {
+    let Some(code) = error.code() else { return false };
+    // Connections that the server ends may have been committing.
+    !["57", "08", "58", "XX"]
+        .iter()
+        .any(|class| code.code().starts_with(class))
+}
+
+/// The server's words, with its code.
+pub(super) fn words(error: &::postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(said) => format!("{} ({})", said.message(), said.code().code()),
+        None => {
+            let cause = std::error::Error::source(error);
+            cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+        }
+    }
+}
+
+/// PostgreSQL's integers are signed; counters stay far below the limit.
+pub(super) fn to_sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A counter as it was stored; a negative one was never stored.
+pub(super) fn from_sql(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}

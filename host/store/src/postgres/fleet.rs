@@ -1,0 +1,318 @@
+//! This host among others: its sign of life, and the shards whose relays it runs.
+//!
+//! A lease that is over is over by the server's clock, and only so that somebody else goes on; what keeps its old holder from
+//! doing harm is the lease's epoch, which the store compares, and Kafka's transactional id, which belongs to the shard.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use parking_lot::Mutex;
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::fault::{PgFault, from_sql};
+use super::link::{Link, Session, Target, pause};
+use super::{PostgresStore, outbox, schema};
+use sandman_core::store::{Epoch, OutboxSize, Shard, ShardLease, StoreError};
+
+/// How often the host shows that it lives and renews its leases.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// A host whose sign of life does not change for so long is gone, and its name is free.
+const SILENT: Duration = Duration::from_secs(4);
+
+/// Without a renewal for so long the leases are taken for lost; a little less than the store waits before it gives them to
+/// somebody else.
+const LOST: Duration = Duration::from_secs(8);
+
+/// A host of the deployment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostEntry {
+    /// Its name.
+    pub name: String,
+    /// Seconds since its last sign of life.
+    pub seen: f64,
+    /// The shards whose relays it runs, as text: `0,3`.
+    pub shards: String,
+    /// What it says of itself: its admin address.
+    pub detail: String,
+}
+
+/// Why the host cannot join the fleet.
+#[derive(Debug, Error)]
+pub enum JoinError {
+    /// Another process has the name.
+    #[error(
+        "another host named `{0}` runs in this deployment; give each host its own [host] name (SANDMAN_HOST__NAME)"
+    )]
+    Taken(String),
+    /// The store cannot say.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No thread.
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+#[derive(Debug, Default)]
+struct View {
+    leases: BTreeMap<Shard, Epoch>,
+    /// Leases that were given up: the relay has a beat's time to end.
+    leaving: Vec<Shard>,
+    backlog: OutboxSize,
+}
+
+/// This host in the fleet.
+pub(super) struct Fleet {
+    target: Arc<Target>,
+    instance: String,
+    view: Arc<Mutex<View>>,
+    running: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
+    /// The store's own: why it refuses all work.
+    failed: Arc<OnceLock<String>>,
+}
+
+impl Fleet {
+    pub(super) fn new(target: &Arc<Target>, failed: &Arc<OnceLock<String>>) -> Self {
+        Self {
+            failed: Arc::clone(failed),
+            target: Arc::clone(target),
+            instance: Uuid::new_v4().to_string(),
+            view: Arc::default(),
+            running: Mutex::default(),
+        }
+    }
+
+    pub(super) fn leases(&self) -> Vec<ShardLease> {
+        let view = self.view.lock();
+        let one = |(shard, epoch): (&Shard, &Epoch)| ShardLease {
+            shard: *shard,
+            epoch: *epoch,
+        };
+        view.leases.iter().map(one).collect()
+    }
+
+    pub(super) fn backlog(&self) -> OutboxSize {
+        self.view.lock().backlog
+    }
+
+    fn join(&self, name: &str, detail: &str, shards: u16) -> Result<(), JoinError> {
+        let mut host = Beating {
+            link: Link::new(&self.target, None),
+            name: name.to_owned(),
+            detail: detail.to_owned(),
+            instance: self.instance.clone(),
+            shards,
+            view: Arc::clone(&self.view),
+            renewed: Instant::now(),
+            failed: Arc::clone(&self.failed),
+        };
+        let named = |fault: PgFault| JoinError::Store(fault.named(&self.target.name));
+        if host.is_named_like_another().map_err(named)? {
+            return Err(JoinError::Taken(name.to_owned()));
+        }
+        host.enter().map_err(named)?;
+        host.beat().map_err(named)?;
+        let (stop, stopped) = bounded(1);
+        let thread = std::thread::Builder::new().name("fleet".to_owned()).spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(BEAT) {
+                host.live();
+            }
+            host.leave();
+        })?;
+        *self.running.lock() = Some((stop, thread));
+        Ok(())
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.running.lock().take() {
+            drop(stop);
+            // It says goodbye, within the time-outs of its connection.
+            thread.join().ok();
+        }
+    }
+}
+
+/// The thread's own.
+struct Beating {
+    link: Link,
+    name: String,
+    detail: String,
+    instance: String,
+    shards: u16,
+    view: Arc<Mutex<View>>,
+    renewed: Instant,
+    failed: Arc<OnceLock<String>>,
+}
+
+impl Beating {
+    /// Whether another host of this name lives: its row changes while it is watched. A host that was killed leaves a row
+    /// that does not, and its successor need not wait until the leases are over.
+    fn is_named_like_another(&mut self) -> Result<bool, PgFault> {
+        let (name, instance) = (&self.name, &self.instance);
+        let mut sign = || {
+            self.link.read(|session| {
+                let rows = session.query(schema::OTHER_HOST, &[name, instance])?;
+                let sign = rows.first().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+                sign.transpose()
+            })
+        };
+        let first: Option<(String, String)> = sign()?;
+        let until = Instant::now() + SILENT;
+        while first.is_some() && Instant::now() < until {
+            pause(BEAT / 4);
+            match sign()? {
+                None => return Ok(false),
+                again if again != first => return Ok(true),
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes the name.
+    fn enter(&mut self) -> Result<(), PgFault> {
+        let (name, instance, detail) = (&self.name, &self.instance, &self.detail);
+        self.link.transact(|session| {
+            session.execute(schema::RELEASE_PREDECESSOR, &[name, instance])?;
+            session.execute(schema::ENTER, &[name, instance, detail])?;
+            Ok(())
+        })
+    }
+
+    fn live(&mut self) {
+        match self.beat() {
+            Ok(()) => return,
+            Err(PgFault::Replaced) => return self.end(),
+            Err(fault) => {
+                tracing::warn!(error = %fault.named("the store"), "this host cannot show that it lives");
+            }
+        }
+        let over = self.renewed.elapsed() >= LOST;
+        let mut view = self.view.lock();
+        if over && !view.leases.is_empty() {
+            tracing::warn!("the leases of this host's shards are over; somebody else may publish them");
+            view.leases.clear();
+        }
+    }
+
+    /// Another host has taken the name while this one was silent, and is its successor.
+    fn end(&mut self) {
+        self.view.lock().leases.clear();
+        let reason = format!(
+            "another host named `{}` has taken this one's place while it was silent",
+            self.name
+        );
+        // The first reason is as good as any.
+        let _ = self.failed.set(reason);
+    }
+
+    /// Shows that the host lives, renews its leases, and takes or gives up shards so that every host has about as many.
+    fn beat(&mut self) -> Result<(), PgFault> {
+        let began = Instant::now();
+        let leaving = std::mem::take(&mut self.view.lock().leaving);
+        let (name, instance, shards) = (&self.name, &self.instance, self.shards);
+        let found = self.link.transact(|session| {
+            if session.execute(schema::SEEN, &[name, instance])? == 0 {
+                return Err(PgFault::Replaced);
+            }
+            release(session, instance, &leaving)?;
+            let mut held = leases(session, schema::RENEW, &[instance])?;
+            let live: i64 = session.one(schema::LIVE_HOSTS, &[])?.try_get(0)?;
+            let fair = i64::from(shards).div_euclid(live.max(1)) + i64::from(i64::from(shards) % live.max(1) > 0);
+            let wanted = fair - i64::try_from(held.len()).unwrap_or(i64::MAX);
+            if wanted > 0 {
+                held.extend(leases(session, schema::TAKE_SHARDS, &[instance, &wanted])?);
+            }
+            Ok((
+                held,
+                usize::try_from(fair).unwrap_or(usize::MAX),
+                outbox::backlog(session)?,
+            ))
+        });
+        let (mut held, fair, backlog) = found?;
+        self.renewed = began;
+        let mut view = self.view.lock();
+        while held.len() > fair {
+            // Not those that are given up already: these are not renewed any more.
+            view.leaving.extend(held.pop_last().map(|(shard, _)| shard));
+        }
+        if held != view.leases {
+            let shards: Vec<String> = held.keys().map(ToString::to_string).collect();
+            tracing::info!(shards = shards.join(","), "the shards that this host publishes");
+        }
+        (view.leases, view.backlog) = (held, backlog);
+        Ok(())
+    }
+
+    /// The host ends: others need not wait until its leases are over.
+    fn leave(&mut self) {
+        let instance = &self.instance;
+        let left = self.link.transact(|session| {
+            session.execute(schema::LEAVE_SHARDS, &[instance])?;
+            session.execute(schema::LEAVE, &[instance])?;
+            Ok(())
+        });
+        if let Err(fault) = left {
+            tracing::warn!(error = %fault.named("the store"), "the other hosts wait until this one's leases are over");
+        }
+    }
+}
+
+fn release(session: &mut Session, instance: &String, shards: &[Shard]) -> Result<(), PgFault> {
+    if !shards.is_empty() {
+        let shards: Vec<i32> = shards.iter().map(|shard| i32::from(shard.0)).collect();
+        session.execute(schema::RELEASE, &[instance, &shards])?;
+    }
+    Ok(())
+}
+
+fn leases(
+    session: &mut Session,
+    sql: &'static str,
+    params: super::link::Params<'_>,
+) -> Result<BTreeMap<Shard, Epoch>, PgFault> {
+    let rows = session.query(sql, params)?;
+    let one = |row: &::postgres::Row| {
+        let shard: i32 = row.try_get(0)?;
+        Ok((
+            Shard(u16::try_from(shard).unwrap_or_default()),
+            Epoch(from_sql(row.try_get(1)?)),
+        ))
+    };
+    rows.iter().map(one).collect()
+}
+
+impl PostgresStore {
+    /// Begins this host's life in the fleet, under a name that no other live host has.
+    ///
+    /// # Errors
+    /// [`JoinError`] if the name is taken, or the store cannot be written.
+    pub fn join(&self, name: &str, detail: &str) -> Result<(), JoinError> {
+        self.fleet.join(name, detail, self.shards)
+    }
+
+    /// The hosts of the deployment, those included that were not seen for a while.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be read.
+    pub fn hosts(&self) -> Result<Vec<HostEntry>, StoreError> {
+        self.read(|session| {
+            let rows = session.query(schema::HOSTS, &[])?;
+            let one = |row: &::postgres::Row| {
+                Ok(HostEntry {
+                    name: row.try_get(0)?,
+                    seen: row.try_get(1)?,
+                    detail: row.try_get(2)?,
+                    shards: row.try_get(3)?,
+                })
+            };
+            rows.iter().map(one).collect()
+        })
+    }
+}

@@ -1,0 +1,358 @@
+//! Dead letters: written by the commits that give triggers up, within a bound, and read by operators.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ::postgres::Row;
+use ::postgres::types::ToSql;
+
+use super::fault::{PgFault, from_sql, to_sql};
+use super::link::Session;
+use super::{PostgresStore, schema};
+use sandman_core::event::{Headers, Record, TopicPartition};
+use sandman_core::store::{
+    Commit, CommittedBatch, GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId,
+    LetterStore, LetterWrite, LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder, Shard, StoreError,
+};
+
+/// Writes what a commit says of dead letters, and lets the oldest go that are beyond its bound and on Kafka. Returns how
+/// many went. `batches` are those of the commit's own records, `handlers` the numbers of the handlers that it names.
+pub(super) fn write(
+    session: &mut Session,
+    commit: &Commit,
+    batches: &[CommittedBatch],
+    (handlers, shards): (&HashMap<Arc<str>, i32>, u16),
+) -> Result<u64, PgFault> {
+    let number = |name: &Arc<str>| handlers.get(name).copied().unwrap_or_default();
+    for write in &commit.letters {
+        match write {
+            LetterWrite::Add(letter) => {
+                let shard = Shard::of(letter.record.key.as_deref(), shards);
+                let batch = batches.iter().find(|batch| batch.shard == shard);
+                let batch = batch.map_or(0, |batch| batch.number);
+                add(session, letter, number(&letter.handler), (shard, batch))?;
+            }
+            LetterWrite::Done(id) => {
+                if session.execute(schema::DROP_LETTER, &[&to_sql(*id)])? == 0 {
+                    return Err(gone(*id));
+                }
+            }
+            LetterWrite::Failed(id, given_up) => failed(session, *id, given_up)?,
+            LetterWrite::Release(name) => {
+                session.execute(schema::RELEASE_KEY, &[&number(&name.handler), &name.key.as_bytes()])?;
+            }
+            LetterWrite::DropHead(name) => {
+                let (handler, key) = (number(&name.handler), name.key.as_bytes());
+                session.execute(schema::DROP_HEAD, &[&handler, &key])?;
+                session.execute(schema::RELEASE_KEY, &[&handler, &key])?;
+            }
+            LetterWrite::Pause(handler, Some(Pause { at_millis, by, reason })) => {
+                let (by, reason) = (storable(by), storable(reason));
+                session.execute(schema::SET_PAUSE, &[&number(handler), at_millis, &by, &reason])?;
+            }
+            LetterWrite::Pause(handler, None) => {
+                session.execute(schema::DROP_PAUSE, &[&number(handler)])?;
+            }
+        }
+    }
+    let adds = commit.letters.iter().any(|write| matches!(write, LetterWrite::Add(_)));
+    match adds {
+        false => Ok(0),
+        true => Ok(session.execute(schema::SHRINK_LETTERS, &[&to_sql(commit.letters_bound)])?),
+    }
+}
+
+/// The handlers whose numbers a commit's letters need.
+pub(super) fn handlers(commit: &Commit) -> impl Iterator<Item = &Arc<str>> {
+    commit.letters.iter().filter_map(|write| match write {
+        LetterWrite::Add(letter) => Some(&letter.handler),
+        LetterWrite::Release(name) | LetterWrite::DropHead(name) => Some(&name.handler),
+        LetterWrite::Pause(handler, _) => Some(handler),
+        LetterWrite::Done(_) | LetterWrite::Failed(..) => None,
+    })
+}
+
+/// Text for people, without the one character that PostgreSQL cannot hold. Its length stays.
+fn storable(text: &str) -> String {
+    text.replace('\0', " ")
+}
+
+fn add(session: &mut Session, letter: &NewLetter, handler: i32, (shard, batch): (Shard, u64)) -> Result<(), PgFault> {
+    let NewLetter {
+        key,
+        record,
+        given_up,
+        hold,
+        ..
+    } = letter;
+    let key = key.as_ref().map(|key| key.as_bytes());
+    session.execute(
+        schema::ADD_LETTER,
+        &[
+            &handler,
+            &key,
+            &&*record.source.topic,
+            &record.source.partition,
+            &record.offset,
+            &given_up.at_millis,
+            &given_up.code.word(),
+            &storable(&given_up.reason),
+            &to_sql(given_up.version),
+            &&*given_up.digest,
+            &attempts(given_up),
+            &i32::from(shard.0),
+            &to_sql(batch),
+            &to_sql(letter.bytes()),
+            &record.timestamp_millis,
+            &record.headers.as_bytes(),
+            &record.key,
+            &given_up.state.as_deref(),
+            &record.value,
+            &held(*hold),
+        ],
+    )?;
+    Ok(())
+}
+
+fn attempts(given_up: &GivenUp) -> i32 {
+    i32::try_from(given_up.attempts).unwrap_or(i32::MAX)
+}
+
+fn held(hold: Hold) -> i32 {
+    match hold {
+        Hold::No => 0,
+        Hold::Head => 1,
+        Hold::Behind => 2,
+    }
+}
+
+/// A letter that stays; what waits behind it is not to be redriven any more.
+fn failed(session: &mut Session, id: LetterId, given_up: &GivenUp) -> Result<(), PgFault> {
+    let state = given_up.state.as_deref();
+    let texts = given_up.reason.len() + state.map_or(0, str::len);
+    let found = session.execute(
+        schema::FAIL_LETTER,
+        &[
+            &to_sql(id),
+            &given_up.at_millis,
+            &given_up.code.word(),
+            &storable(&given_up.reason),
+            &to_sql(given_up.version),
+            &&*given_up.digest,
+            &attempts(given_up),
+            &state,
+            &to_sql(texts as u64),
+        ],
+    )?;
+    if found == 0 {
+        return Err(gone(id));
+    }
+    session.execute(schema::STALL_KEY, &[&to_sql(id)])?;
+    Ok(())
+}
+
+fn gone(id: LetterId) -> PgFault {
+    PgFault::Conflict {
+        what: "dead letter",
+        detail: format!("letter {id} is gone"),
+    }
+}
+
+/// The first six parameters of every statement that takes a filter.
+struct Bound<'a> {
+    filter: &'a LetterFilter,
+    id: Option<i64>,
+    key: Option<&'a [u8]>,
+    job: Option<i64>,
+}
+
+impl<'a> Bound<'a> {
+    fn of(filter: &'a LetterFilter) -> Self {
+        Self {
+            filter,
+            id: filter.id.map(to_sql),
+            key: filter.key.as_deref().map(str::as_bytes),
+            job: filter.job.map(to_sql),
+        }
+    }
+
+    fn with<'p>(&'p self, more: &[&'p (dyn ToSql + Sync)]) -> Vec<&'p (dyn ToSql + Sync)> {
+        let filter = self.filter;
+        let mut all: Vec<&'p (dyn ToSql + Sync)> = vec![
+            &self.id,
+            &filter.handler,
+            &self.key,
+            &filter.code,
+            &filter.since_millis,
+            &self.job,
+        ];
+        all.extend_from_slice(more);
+        all
+    }
+}
+
+impl LetterStore for PostgresStore {
+    fn letters(&self, filter: &LetterFilter, after: LetterId, most: usize) -> Result<Vec<LetterHead>, StoreError> {
+        let (after, most) = (to_sql(after), to_sql(most as u64));
+        let bound = Bound::of(filter);
+        self.read(|session| {
+            let rows = session.query(schema::LETTERS, &bound.with(&[&after, &most]))?;
+            rows.iter().map(|row| head(row, None)).collect()
+        })
+    }
+
+    fn letter(&self, id: LetterId) -> Result<Option<KeptLetter>, StoreError> {
+        self.read(|session| {
+            let rows = session.query(schema::LETTER, &[&to_sql(id)])?;
+            rows.first().map(whole).transpose()
+        })
+    }
+
+    fn letters_size(&self) -> Result<LettersSize, StoreError> {
+        self.read(|session| {
+            let row = session.one(schema::LETTERS_SIZE, &[])?;
+            Ok(LettersSize {
+                count: from_sql(row.try_get(0)?),
+                bytes: from_sql(row.try_get(1)?),
+            })
+        })
+    }
+
+    fn order_redrive(&self, filter: &LetterFilter, order: &RedriveOrder) -> Result<Ordered, StoreError> {
+        let bound = Bound::of(filter);
+        let most_redriven = i64::from(order.most_redriven);
+        let (job, through) = (to_sql(order.job), order.through.map(to_sql));
+        self.write(|session| {
+            let left_out = session.one(schema::LEFT_OUT, &bound.with(&[&most_redriven]))?;
+            let ordered = session.execute(schema::ORDER_LETTERS, &bound.with(&[&most_redriven, &job, &through]))?;
+            Ok(Ordered {
+                ordered,
+                refused: from_sql(left_out.try_get(0)?),
+                held: from_sql(left_out.try_get(1)?),
+            })
+        })
+    }
+
+    fn ordered(&self, most: usize) -> Result<Vec<OrderedLetter>, StoreError> {
+        self.read(|session| {
+            let rows = session.query(schema::ORDERED_LETTERS, &[&to_sql(most as u64)])?;
+            let one = |row: &Row| {
+                let through: Option<i64> = row.try_get(2)?;
+                Ok(OrderedLetter {
+                    id: from_sql(row.try_get(0)?),
+                    handler: row.try_get::<_, &str>(1)?.into(),
+                    through: through.map(from_sql),
+                })
+            };
+            rows.iter().map(one).collect()
+        })
+    }
+
+    fn drop_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
+        let bound = Bound::of(filter);
+        self.write(|session| Ok(session.execute(schema::DROP_LETTERS, &bound.with(&[]))?))
+    }
+
+    fn held_keys(&self) -> Result<Vec<HeldKey>, StoreError> {
+        self.read(|session| {
+            let rows = session.query(schema::HELD_KEYS, &[])?;
+            let one = |row: &Row| {
+                let name = HeldName {
+                    handler: row.try_get::<_, &str>(0)?.into(),
+                    key: text(row.try_get(1)?)?,
+                };
+                Ok(HeldKey {
+                    name,
+                    count: from_sql(row.try_get(2)?),
+                    bytes: from_sql(row.try_get(3)?),
+                    released: row.try_get(4)?,
+                })
+            };
+            rows.iter().map(one).collect()
+        })
+    }
+
+    fn held_letters(&self, name: &HeldName, most: usize) -> Result<Vec<LetterId>, StoreError> {
+        self.read(|session| {
+            let rows = session.query(
+                schema::HELD_LETTERS,
+                &[&&*name.handler, &name.key.as_bytes(), &to_sql(most as u64)],
+            )?;
+            rows.iter().map(|row| Ok(from_sql(row.try_get(0)?))).collect()
+        })
+    }
+
+    fn pauses(&self) -> Result<Vec<(Arc<str>, Pause)>, StoreError> {
+        self.read(|session| {
+            let rows = session.query(schema::PAUSES, &[])?;
+            let one = |row: &Row| {
+                let pause = Pause {
+                    at_millis: row.try_get(1)?,
+                    by: row.try_get(2)?,
+                    reason: row.try_get(3)?,
+                };
+                Ok((row.try_get::<_, &str>(0)?.into(), pause))
+            };
+            rows.iter().map(one).collect()
+        })
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<Arc<str>, PgFault> {
+    std::str::from_utf8(bytes).map(Arc::from).map_err(damaged)
+}
+
+fn damaged(detail: impl std::fmt::Display) -> PgFault {
+    PgFault::Damaged(format!("a dead letter: {detail}"))
+}
+
+fn head(row: &Row, state: Option<Arc<str>>) -> Result<LetterHead, PgFault> {
+    let word = |column: &str| -> Result<Arc<str>, PgFault> { Ok(row.try_get::<_, &str>(column)?.into()) };
+    let key: Option<&[u8]> = row.try_get("key")?;
+    let key = key.map(text).transpose()?;
+    let count = |column: &str| -> Result<u32, PgFault> {
+        Ok(u32::try_from(row.try_get::<_, i32>(column)?).unwrap_or_default())
+    };
+    Ok(LetterHead {
+        id: from_sql(row.try_get("id")?),
+        handler: word("name")?,
+        key,
+        topic: word("topic")?,
+        partition: row.try_get("partition")?,
+        offset: row.try_get("record")?,
+        given_up: GivenUp {
+            code: word("code")?.parse().map_err(damaged)?,
+            reason: row.try_get("reason")?,
+            version: from_sql(row.try_get("version")?),
+            digest: word("digest")?,
+            attempts: count("attempts")?,
+            state,
+            at_millis: row.try_get("at")?,
+        },
+        redriven: count("redriven")?,
+        hold: match row.try_get::<_, i32>("held")? {
+            0 => Hold::No,
+            1 => Hold::Head,
+            _ => Hold::Behind,
+        },
+        ordered: row.try_get("ordered")?,
+    })
+}
+
+fn whole(row: &Row) -> Result<KeptLetter, PgFault> {
+    let state: Option<&str> = row.try_get("state")?;
+    let head = head(row, state.map(Arc::from))?;
+    let headers: &[u8] = row.try_get("headers")?;
+    let record = Record {
+        source: TopicPartition {
+            topic: Arc::clone(&head.topic),
+            partition: head.partition,
+        },
+        offset: head.offset,
+        key: row.try_get("record_key")?,
+        value: row.try_get("value")?,
+        headers: Headers::from_bytes(headers).ok_or_else(|| damaged("its headers are torn"))?,
+        timestamp_millis: row.try_get("timestamp")?,
+    };
+    Ok(KeptLetter { head, record })
+}

@@ -1,0 +1,257 @@
+//! Opening the store: where it is, whose tables they are, and every reason not to.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::postgres::Config;
+use ::postgres::config::{Host, SslMode};
+use parking_lot::{Mutex, RwLock};
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::fault::{PgFault, words};
+use super::fleet::Fleet;
+use super::link::{Link, Session, Target};
+use super::{PostgresStore, READERS, schema};
+use sandman_core::store::{StoreId, kafka_hash};
+
+/// Where the store is.
+#[derive(Clone)]
+pub struct PgOptions {
+    /// `postgres://user@host:port/database?parameters`.
+    pub url: String,
+    /// Goes before a password in the URL.
+    pub password: Option<String>,
+    /// The schema that holds the tables: a plain identifier.
+    pub schema: String,
+    /// How many shards the outbox gets where it is made, 1 to 256; it keeps what it has.
+    pub shards: u16,
+}
+
+/// Why the store cannot be opened. Each says which one, and what to do.
+#[derive(Debug, Error)]
+pub enum PgOpenError {
+    /// The URL is no URL of a server.
+    #[error("[store] url is no URL of PostgreSQL: {0}")]
+    Url(String),
+    /// Connections are not encrypted, and the URL wants them to be.
+    #[error(
+        "{0}: TLS is not supported yet; connect inside a private network with sslmode=disable, or through a local proxy that encrypts"
+    )]
+    Tls(String),
+    /// The server does not answer, or does not let us in.
+    #[error("{name}: {reason}; check [store] url, PGPASSWORD and that the server runs")]
+    Unreachable {
+        /// The store.
+        name: String,
+        /// What was said.
+        reason: String,
+    },
+    /// The database cannot hold every text.
+    #[error("{name}: the database has the encoding {encoding}; create one with ENCODING 'UTF8'")]
+    Encoding {
+        /// The store.
+        name: String,
+        /// The database's encoding.
+        encoding: String,
+    },
+    /// The schema is missing and may not be made.
+    #[error(
+        "{name}: schema \"{schema}\" does not exist and cannot be created: {reason}; run CREATE SCHEMA \"{schema}\" AUTHORIZATION its role"
+    )]
+    Schema {
+        /// The store.
+        name: String,
+        /// The schema.
+        schema: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// A newer version has made the tables.
+    #[error(
+        "{name} was written by a newer Sandman: its tables have version {found}, this one knows up to {known}; run the newer version on every host"
+    )]
+    Newer {
+        /// The store.
+        name: String,
+        /// Their version.
+        found: i32,
+        /// The newest version that this program reads.
+        known: i32,
+    },
+    /// Anything else.
+    #[error("{name} cannot be opened: {reason}")]
+    Failed {
+        /// The store.
+        name: String,
+        /// What was said.
+        reason: String,
+    },
+}
+
+/// What the store says of itself.
+struct Meta {
+    id: StoreId,
+    shards: u16,
+}
+
+pub(super) fn open(options: &PgOptions) -> Result<PostgresStore, PgOpenError> {
+    let target = Arc::new(target(options)?);
+    let name = || target.name.clone();
+    let mut session = Session::open(&target).map_err(|error| PgOpenError::Unreachable {
+        name: name(),
+        reason: words(&error),
+    })?;
+    check_encoding(&mut session, &target)?;
+    make_schema(&mut session, &target)?;
+    let meta = session
+        .transact(|session| migrate(session, options))
+        .map_err(|fault| match fault {
+            PgFault::Conflict { detail, .. } => PgOpenError::Newer {
+                name: name(),
+                found: detail.parse().unwrap_or_default(),
+                known: schema::VERSION,
+            },
+            fault => PgOpenError::Failed {
+                name: name(),
+                reason: fault.named(&options.schema).to_string(),
+            },
+        })?;
+    let readers = (0..READERS).map(|_| Mutex::new(Link::new(&target, None)));
+    let failed = Arc::default();
+    Ok(PostgresStore {
+        id: meta.id,
+        shards: meta.shards,
+        lock_class: lock_class(&options.schema),
+        writer: Mutex::new(Link::new(&target, Some(session))),
+        readers: readers.collect(),
+        handlers: RwLock::new(HashMap::new()),
+        fleet: Fleet::new(&target, &failed),
+        failed,
+        target,
+    })
+}
+
+/// Advisory locks belong to the database: those of two schemas must not meet.
+fn lock_class(schema: &str) -> i32 {
+    i32::try_from(kafka_hash(schema.as_bytes())).unwrap_or(i32::MAX)
+}
+
+fn target(options: &PgOptions) -> Result<Target, PgOpenError> {
+    // The driver's words may hold the URL's parts, and so a password: the reason is not shown.
+    let unreadable = || PgOpenError::Url("use postgres://USER@HOST:PORT/DATABASE".to_owned());
+    let mut config = Config::from_str(&options.url).map_err(|_| unreadable())?;
+    if let Some(password) = &options.password {
+        config.password(password);
+    }
+    let host = config.get_hosts().first().map_or_else(String::new, |host| match host {
+        Host::Tcp(host) => host.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let database = config.get_dbname().unwrap_or("postgres").to_owned();
+    let name = format!("the store postgres://{host}:{port}/{database}");
+    match config.get_ssl_mode() {
+        SslMode::Disable | SslMode::Prefer => config.ssl_mode(SslMode::Disable),
+        _ => return Err(PgOpenError::Tls(name)),
+    };
+    // A server that is gone without a word is noticed in seconds, not in the hours of the system's defaults.
+    config
+        .application_name("sandman")
+        .connect_timeout(Duration::from_secs(5))
+        .tcp_user_timeout(Duration::from_secs(15))
+        .keepalives(true)
+        .keepalives_idle(Duration::from_secs(5))
+        .keepalives_interval(Duration::from_secs(3))
+        .keepalives_retries(3);
+    Ok(Target {
+        config,
+        schema: options.schema.clone(),
+        name,
+    })
+}
+
+fn check_encoding(session: &mut Session, target: &Target) -> Result<(), PgOpenError> {
+    let failed = |error: ::postgres::Error| PgOpenError::Failed {
+        name: target.name.clone(),
+        reason: words(&error),
+    };
+    let row = session
+        .one("SELECT current_setting('server_encoding')", &[])
+        .map_err(failed)?;
+    let encoding: String = row.try_get(0).map_err(failed)?;
+    match encoding == "UTF8" {
+        true => Ok(()),
+        false => Err(PgOpenError::Encoding {
+            name: target.name.clone(),
+            encoding,
+        }),
+    }
+}
+
+/// Makes the schema if it is missing; where it is there, no right to make one is needed.
+fn make_schema(session: &mut Session, target: &Target) -> Result<(), PgOpenError> {
+    let schema = &target.schema;
+    let failed = |error: ::postgres::Error| PgOpenError::Schema {
+        name: target.name.clone(),
+        schema: schema.clone(),
+        reason: words(&error),
+    };
+    let found = session
+        .query("SELECT 1 FROM pg_namespace WHERE nspname = $1", &[schema])
+        .map_err(failed)?;
+    match found.is_empty() {
+        false => Ok(()),
+        true => session
+            .batch(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""))
+            .map_err(failed),
+    }
+}
+
+/// Brings the tables up to date, one host at a time, and reads what they say of the store.
+fn migrate(session: &mut Session, options: &PgOptions) -> Result<Meta, PgFault> {
+    // For as long as the transaction: whoever comes second finds it done.
+    session.query("SELECT pg_advisory_xact_lock($1, -1)", &[&lock_class(&options.schema)])?;
+    let there: bool = session.one("SELECT to_regclass('meta') IS NOT NULL", &[])?.try_get(0)?;
+    let version = match there {
+        true => session.one("SELECT version FROM meta", &[])?.try_get(0)?,
+        false => 0,
+    };
+    if version > schema::VERSION {
+        return Err(PgFault::Conflict {
+            what: "version",
+            detail: version.to_string(),
+        });
+    }
+    for (from, step) in (0..).zip(schema::STEPS) {
+        if from >= version {
+            session.batch(step)?;
+        }
+    }
+    if version == 0 {
+        let shards = i32::from(options.shards);
+        let id = Uuid::new_v4().to_string();
+        session.execute(
+            "INSERT INTO meta VALUES (true, $1, $2, $3)",
+            &[&id, &schema::VERSION, &shards],
+        )?;
+        session.execute(
+            "INSERT INTO shards (shard) SELECT generate_series(0, $1 - 1)",
+            &[&shards],
+        )?;
+        session.execute(
+            "INSERT INTO relays (shard) SELECT generate_series(0, $1 - 1)",
+            &[&shards],
+        )?;
+    } else if version < schema::VERSION {
+        session.execute("UPDATE meta SET version = $1", &[&schema::VERSION])?;
+    }
+    let row = session.one("SELECT store, shards FROM meta", &[])?;
+    let (id, shards): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(Meta {
+        id: StoreId(id.into()),
+        shards: u16::try_from(shards).map_err(|_| PgFault::Damaged(format!("it has {shards} shards")))?,
+    })
+}

@@ -1,0 +1,74 @@
+//! Recordings: a bounded ring of batches for each handler, whichever host has recorded them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ::postgres::Row;
+
+use super::fault::{PgFault, from_sql, to_sql};
+use super::link::Session;
+use super::{PostgresStore, schema};
+use crate::rings::by_handler;
+use sandman_core::store::{Commit, RecordingBatch, RecordingStore, StoreError};
+
+/// Writes the recordings of a commit, and drops the oldest batches of their handlers beyond what these may keep.
+/// `handlers` are the numbers of the handlers that the commit names.
+pub(super) fn write(
+    session: &mut Session,
+    commit: &Commit,
+    handlers: &HashMap<Arc<str>, i32>,
+    now: i64,
+) -> Result<(), PgFault> {
+    for (name, lines, keep) in by_handler(&commit.recordings) {
+        let handler = handlers.get(name).copied().unwrap_or_default();
+        session.execute(schema::ADD_RECORDINGS, &[&handler, &now, &lines.as_bytes()])?;
+        session.execute(schema::SHRINK_RECORDINGS, &[&handler, &to_sql(keep)])?;
+    }
+    Ok(())
+}
+
+impl RecordingStore for PostgresStore {
+    fn recordings(&self, handler: &str, before: Option<u64>, most: usize) -> Result<Vec<RecordingBatch>, StoreError> {
+        let (before, most) = (before.map_or(i64::MAX, to_sql), to_sql(most as u64));
+        self.read(|session| {
+            let rows = session.query(schema::RECORDINGS, &[&handler, &before, &most])?;
+            rows.iter().map(batch).collect()
+        })
+    }
+
+    fn recording_batch(&self, number: u64) -> Result<Option<RecordingBatch>, StoreError> {
+        self.read(|session| {
+            let rows = session.query(schema::RECORDING_BATCH, &[&to_sql(number)])?;
+            rows.first().map(batch).transpose()
+        })
+    }
+
+    fn known_handlers(&self) -> Result<Vec<Arc<str>>, StoreError> {
+        self.read(|session| {
+            let rows = session.query(schema::HANDLERS, &[])?;
+            rows.iter().map(|row| Ok(row.try_get::<_, &str>(0)?.into())).collect()
+        })
+    }
+
+    fn keep_of_recordings(&self, number: u64, lines: &str) -> Result<(), StoreError> {
+        let number = to_sql(number);
+        self.write(|session| {
+            match lines.is_empty() {
+                true => session.execute(schema::DROP_RECORDING_BATCH, &[&number])?,
+                false => session.execute(schema::SET_RECORDINGS, &[&number, &lines.as_bytes()])?,
+            };
+            Ok(())
+        })
+    }
+}
+
+fn batch(row: &Row) -> Result<RecordingBatch, PgFault> {
+    let number = from_sql(row.try_get(0)?);
+    let lines: &[u8] = row.try_get(1)?;
+    let lines = std::str::from_utf8(lines)
+        .map_err(|_| PgFault::Damaged(format!("the recordings in batch {number}: they are no text")))?;
+    Ok(RecordingBatch {
+        number,
+        lines: lines.to_owned(),
+    })
+}

@@ -1,0 +1,470 @@
+//! The tables, and every statement.
+
+/// Version of the tables; a schema with a higher one is refused, one with a lower one is brought up to it.
+pub(super) const VERSION: i32 = 1;
+
+/// The way from each version to the next, beginning with none.
+pub(super) const STEPS: &[&str] = &[SINCE_1];
+
+/// Keys are bytes: text cannot hold every one. A state's number and revision name one version of it for ever. `outbox` has
+/// a row per batch of a shard. `shards` is written by whoever commits to the shard, `relays` by whoever publishes it, so
+/// that neither waits for the other; their rows are few and change all the time.
+const SINCE_1: &str = "
+    CREATE TABLE meta (
+        one boolean PRIMARY KEY CHECK (one),
+        store text NOT NULL,
+        version integer NOT NULL,
+        shards integer NOT NULL
+    );
+    CREATE TABLE handlers (
+        id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        name text NOT NULL UNIQUE
+    );
+    CREATE TABLE state (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        handler integer NOT NULL,
+        key bytea NOT NULL,
+        revision bigint NOT NULL,
+        document text,
+        recent bytea,
+        bare boolean NOT NULL,
+        changed bigint NOT NULL,
+        UNIQUE (handler, key)
+    ) WITH (fillfactor = 80);
+    CREATE INDEX state_bare ON state (id) WHERE bare;
+    CREATE TABLE progress (
+        handler integer NOT NULL,
+        topic text NOT NULL,
+        partition integer NOT NULL,
+        epoch bigint NOT NULL,
+        done bytea,
+        PRIMARY KEY (handler, topic, partition)
+    ) WITH (fillfactor = 30, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0.1);
+    CREATE TABLE topics (
+        handler integer NOT NULL,
+        topic text NOT NULL,
+        id text NOT NULL,
+        PRIMARY KEY (handler, topic)
+    );
+    CREATE TABLE attempts (
+        handler integer NOT NULL,
+        topic text NOT NULL,
+        partition integer NOT NULL,
+        record bigint NOT NULL,
+        failed integer NOT NULL,
+        due bigint NOT NULL,
+        PRIMARY KEY (handler, topic, partition, record)
+    );
+    CREATE TABLE answers (
+        key bytea NOT NULL,
+        idempotency_key bytea NOT NULL,
+        digest text NOT NULL,
+        status integer NOT NULL,
+        body text,
+        committed bigint NOT NULL,
+        PRIMARY KEY (key, idempotency_key)
+    );
+    CREATE INDEX answers_age ON answers (committed);
+    CREATE TABLE shards (
+        shard integer PRIMARY KEY,
+        last bigint NOT NULL DEFAULT 0
+    ) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
+    CREATE TABLE relays (
+        shard integer PRIMARY KEY,
+        published bigint NOT NULL DEFAULT 0,
+        claimed boolean NOT NULL DEFAULT false,
+        epoch bigint NOT NULL DEFAULT 0,
+        holder text,
+        renewed timestamptz
+    ) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
+    CREATE TABLE outbox (
+        shard integer NOT NULL,
+        number bigint NOT NULL,
+        committed bigint NOT NULL,
+        records bytea NOT NULL,
+        PRIMARY KEY (shard, number)
+    ) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+    ALTER TABLE outbox ALTER COLUMN records SET STORAGE EXTERNAL;
+    CREATE TABLE hosts (
+        name text PRIMARY KEY,
+        instance text NOT NULL,
+        seen timestamptz NOT NULL,
+        detail text NOT NULL
+    ) WITH (fillfactor = 30);
+    CREATE TABLE letters (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        handler integer NOT NULL,
+        key bytea,
+        topic text NOT NULL,
+        partition integer NOT NULL,
+        record bigint NOT NULL,
+        at bigint NOT NULL,
+        code text NOT NULL,
+        reason text NOT NULL,
+        version bigint NOT NULL,
+        digest text NOT NULL,
+        attempts integer NOT NULL,
+        shard integer NOT NULL,
+        batch bigint NOT NULL,
+        bytes bigint NOT NULL,
+        redriven integer NOT NULL DEFAULT 0,
+        held integer NOT NULL,
+        ordered boolean NOT NULL,
+        job bigint,
+        through bigint,
+        timestamp bigint,
+        headers bytea NOT NULL,
+        record_key bytea,
+        state text,
+        value bytea
+    );
+    CREATE INDEX letters_key ON letters (handler, key, id);
+    CREATE INDEX letters_held ON letters (handler, key, id) WHERE held > 0;
+    CREATE INDEX letters_ordered ON letters (id) WHERE ordered;
+    CREATE INDEX letters_job ON letters (job, id) WHERE job IS NOT NULL;
+    CREATE TABLE pauses (
+        handler integer PRIMARY KEY,
+        at bigint NOT NULL,
+        by text NOT NULL,
+        reason text NOT NULL
+    );
+    CREATE TABLE recordings (
+        number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        handler integer NOT NULL,
+        committed bigint NOT NULL,
+        lines bytea NOT NULL
+    );
+    CREATE INDEX recordings_handler ON recordings (handler, number);
+    CREATE TABLE file_names (
+        handler integer NOT NULL,
+        key bytea NOT NULL,
+        name text NOT NULL,
+        PRIMARY KEY (handler, key, name)
+    );
+    CREATE INDEX file_names_name ON file_names (name);
+    CREATE TABLE unnamed_files (
+        name text PRIMARY KEY,
+        since bigint NOT NULL
+    );
+    CREATE TABLE components (
+        digest text PRIMARY KEY,
+        bytes bytea NOT NULL
+    );
+    CREATE TABLE versions (
+        handler integer NOT NULL,
+        number bigint NOT NULL,
+        digest text NOT NULL,
+        bytes bigint NOT NULL,
+        stored bigint NOT NULL,
+        replaced bigint,
+        PRIMARY KEY (handler, number),
+        UNIQUE (handler, digest)
+    );
+    CREATE TABLE active (
+        handler integer PRIMARY KEY,
+        number bigint NOT NULL,
+        since bigint NOT NULL
+    );
+    CREATE TABLE activations (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        handler integer NOT NULL,
+        number bigint,
+        digest text,
+        at bigint NOT NULL,
+        by text NOT NULL,
+        action text NOT NULL,
+        outcome text NOT NULL,
+        detail text NOT NULL
+    );
+    CREATE INDEX activations_handler ON activations (handler, id);
+";
+
+pub(super) const HANDLER: &str = "SELECT id FROM handlers WHERE name = $1";
+pub(super) const HANDLERS: &str = "SELECT name FROM handlers ORDER BY name";
+pub(super) const ADD_HANDLER: &str = "INSERT INTO handlers (name) VALUES ($1) ON CONFLICT DO NOTHING";
+
+pub(super) const STATE: &str = "SELECT id, revision, document, recent FROM state WHERE handler = $1 AND key = $2";
+/// In one order, so that no two commits wait for each other.
+pub(super) const LOCK_WRITTEN: &str =
+    "SELECT id, revision FROM state WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE";
+pub(super) const LOCK_READ: &str = "SELECT id, revision FROM state WHERE id = ANY($1::bigint[]) ORDER BY id FOR SHARE";
+pub(super) const LOOK_READ: &str = "SELECT id, revision FROM state WHERE id = ANY($1::bigint[])";
+pub(super) const FOUND: &str = "
+    SELECT s.handler, s.key FROM unnest($1::integer[], $2::bytea[]) AS u (handler, key)
+    JOIN state s ON s.handler = u.handler AND s.key = u.key";
+/// What: 0 keeps the document, 1 writes it, 2 deletes it.
+pub(super) const SET_STATES: &str = "
+    UPDATE state s SET
+        revision = s.revision + 1,
+        document = CASE u.what WHEN 0 THEN s.document WHEN 1 THEN u.document END,
+        recent = CASE WHEN u.remember THEN u.recent ELSE s.recent END,
+        bare = (u.what = 2 OR u.what = 0 AND s.document IS NULL),
+        changed = $6
+    FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::boolean[], $5::bytea[])
+        AS u (id, what, document, remember, recent)
+    WHERE s.id = u.id";
+pub(super) const DROP_EMPTY: &str =
+    "DELETE FROM state WHERE id = ANY($1::bigint[]) AND document IS NULL AND recent IS NULL RETURNING id";
+pub(super) const ADD_STATES: &str = "
+    INSERT INTO state (handler, key, revision, document, recent, bare, changed)
+    SELECT handler, key, 1, document, recent, document IS NULL, $5
+    FROM unnest($1::integer[], $2::bytea[], $3::text[], $4::bytea[]) AS u (handler, key, document, recent)
+    ON CONFLICT DO NOTHING RETURNING id, handler, key";
+pub(super) const DROP_BARE: &str = "
+    DELETE FROM state WHERE id IN
+        (SELECT id FROM state WHERE bare AND changed < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED)";
+
+pub(super) const PROGRESS: &str = "SELECT topic, partition, done FROM progress WHERE handler = $1 AND done IS NOT NULL";
+pub(super) const ASSIGN: &str = "
+    INSERT INTO progress (handler, topic, partition, epoch) VALUES ($1, $2, $3, 1)
+    ON CONFLICT (handler, topic, partition) DO UPDATE SET epoch = progress.epoch + 1
+    RETURNING epoch, done";
+pub(super) const LOCK_PROGRESS: &str = "
+    SELECT p.handler, p.topic, p.partition, p.epoch
+    FROM unnest($1::integer[], $2::text[], $3::integer[]) AS u (handler, topic, partition)
+    JOIN progress p ON p.handler = u.handler AND p.topic = u.topic AND p.partition = u.partition
+    ORDER BY 1, 2, 3 FOR NO KEY UPDATE OF p";
+pub(super) const SET_PROGRESS: &str = "
+    UPDATE progress p SET done = u.done
+    FROM unnest($1::integer[], $2::text[], $3::integer[], $4::bytea[]) AS u (handler, topic, partition, done)
+    WHERE p.handler = u.handler AND p.topic = u.topic AND p.partition = u.partition";
+
+pub(super) const TOPIC_ID: &str = "SELECT id FROM topics WHERE handler = $1 AND topic = $2";
+pub(super) const SET_TOPIC_ID: &str =
+    "INSERT INTO topics VALUES ($1, $2, $3) ON CONFLICT (handler, topic) DO UPDATE SET id = excluded.id";
+pub(super) const FORGET_TOPIC_PROGRESS: &str =
+    "UPDATE progress SET done = NULL, epoch = epoch + 1 WHERE handler = $1 AND topic = $2";
+pub(super) const FORGET_TOPIC_ATTEMPTS: &str = "DELETE FROM attempts WHERE handler = $1 AND topic = $2";
+
+pub(super) const ATTEMPTS: &str = "
+    SELECT record, failed, due FROM attempts WHERE handler = $1 AND topic = $2 AND partition = $3 ORDER BY record";
+pub(super) const SET_ATTEMPTS: &str = "
+    INSERT INTO attempts (handler, topic, partition, record, failed, due)
+    SELECT * FROM unnest($1::integer[], $2::text[], $3::integer[], $4::bigint[], $5::integer[], $6::bigint[])
+    ON CONFLICT (handler, topic, partition, record) DO UPDATE SET failed = excluded.failed, due = excluded.due";
+pub(super) const DROP_ATTEMPTS: &str = "
+    DELETE FROM attempts a
+    USING unnest($1::integer[], $2::text[], $3::integer[], $4::bigint[]) AS u (handler, topic, partition, record)
+    WHERE a.handler = u.handler AND a.topic = u.topic AND a.partition = u.partition AND a.record = u.record";
+
+pub(super) const ANSWER: &str = "
+    SELECT digest, status, body FROM answers WHERE key = $1 AND idempotency_key = $2 AND committed >= $3";
+pub(super) const ADD_ANSWERS: &str = "
+    INSERT INTO answers (key, idempotency_key, digest, status, body, committed)
+    SELECT u.*, $6 FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::integer[], $5::text[]) AS u
+    ON CONFLICT DO NOTHING RETURNING key, idempotency_key";
+pub(super) const DROP_ANSWERS: &str = "
+    DELETE FROM answers WHERE (key, idempotency_key) IN
+        (SELECT key, idempotency_key FROM answers WHERE committed < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED)";
+
+/// Taken one after the other, in the order of the array.
+pub(super) const LOCK_SHARDS: &str = "
+    SELECT pg_advisory_xact_lock($1, shard)
+    FROM (SELECT shard FROM unnest($2::integer[]) WITH ORDINALITY AS u (shard, n) ORDER BY n) AS ordered";
+pub(super) const DRAW_NUMBERS: &str =
+    "UPDATE shards SET last = last + 1 WHERE shard = ANY($1::integer[]) RETURNING shard, last";
+pub(super) const ADD_BATCHES: &str = "
+    INSERT INTO outbox (shard, number, committed, records)
+    SELECT shard, number, $4, records
+    FROM unnest($1::integer[], $2::bigint[], $3::bytea[]) AS u (shard, number, records)";
+pub(super) const SET_PUBLISHED: &str =
+    "UPDATE relays SET published = greatest(published, $2) WHERE shard = $1 AND epoch = $3";
+pub(super) const DROP_BATCHES: &str = "DELETE FROM outbox WHERE shard = $1 AND number <= $2";
+pub(super) const OUTBOX: &str = "
+    SELECT number, committed, bytes, records FROM (
+        SELECT number, committed, octet_length(records)::bigint AS bytes, records,
+            (sum(octet_length(records)) OVER (ORDER BY number))::bigint AS total,
+            row_number() OVER (ORDER BY number) AS n
+        FROM (SELECT * FROM outbox WHERE shard = $1 AND number > $2 ORDER BY number LIMIT 500) AS next
+    ) AS counted WHERE n = 1 OR total <= $3 ORDER BY number";
+pub(super) const OUTBOX_SIZE: &str = "
+    SELECT s.last, r.published, r.claimed, count(o.number), coalesce(sum(octet_length(o.records)), 0)::bigint,
+        min(o.committed)
+    FROM shards s JOIN relays r USING (shard) LEFT JOIN outbox o USING (shard)
+    WHERE shard = $1 GROUP BY s.last, r.published, r.claimed";
+pub(super) const BACKLOG: &str = "
+    SELECT (SELECT max(last) FROM shards), max(published), bool_and(claimed),
+        (SELECT count(*) FROM outbox), (SELECT coalesce(sum(octet_length(records)), 0)::bigint FROM outbox),
+        (SELECT min(committed) FROM outbox)
+    FROM relays";
+pub(super) const CLAIMED: &str = "UPDATE relays SET claimed = true WHERE shard = $1";
+pub(super) const RAISE_LAST: &str = "UPDATE shards SET last = greatest(last, $2) WHERE shard = $1 RETURNING last";
+pub(super) const RAISE_PUBLISHED: &str =
+    "UPDATE relays SET published = greatest(published, $2) WHERE shard = $1 RETURNING published";
+pub(super) const WAITING: &str = "SELECT number FROM outbox WHERE shard = $1 ORDER BY number";
+pub(super) const MOVE_BATCH: &str = "UPDATE outbox SET number = $3 WHERE shard = $1 AND number = $2";
+
+/// `batch` is the batch of the shard that holds the letter's record for Kafka: one that is published may go. A letter that
+/// waits behind a key that is being redriven is redriven as well.
+pub(super) const ADD_LETTER: &str = "
+    INSERT INTO letters (handler, key, topic, partition, record, at, code, reason, version, digest, attempts, shard, batch,
+        bytes, timestamp, headers, record_key, state, value, held, ordered)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::integer,
+        $20 = 2 AND coalesce(
+            (SELECT ordered FROM letters WHERE handler = $1 AND key = $2 AND held > 0 ORDER BY id LIMIT 1), false))";
+/// The oldest that may go, as many as the rest needs to be within the bound.
+pub(super) const SHRINK_LETTERS: &str = "
+    DELETE FROM letters WHERE id IN (SELECT id FROM letters WHERE id IN (
+        SELECT id FROM (
+            SELECT l.id, sum(l.bytes) OVER (ORDER BY l.id) - l.bytes AS before
+            FROM letters l JOIN relays r USING (shard)
+            WHERE l.batch <= r.published AND l.held = 0 AND NOT l.ordered) AS free
+        WHERE before < (SELECT coalesce(sum(bytes), 0) FROM letters) - $1::bigint)
+    ORDER BY id FOR UPDATE SKIP LOCKED)";
+
+/// What a filter means, by its first six parameters.
+macro_rules! meant {
+    () => {
+        "($1::bigint IS NULL OR l.id = $1)
+        AND ($2::text IS NULL OR l.handler = (SELECT id FROM handlers WHERE name = $2))
+        AND ($3::bytea IS NULL OR l.key = $3)
+        AND ($4::text IS NULL OR l.code = $4 OR starts_with(l.code, $4 || '.'))
+        AND ($5::bigint IS NULL OR l.at >= $5) AND ($6::bigint IS NULL OR l.job = $6)"
+    };
+}
+
+pub(super) const LETTERS: &str = concat!(
+    "SELECT l.id, h.name, l.key, l.topic, l.partition, l.record, l.at, l.code, l.reason, l.version, l.digest, l.attempts,
+        l.redriven, l.held, l.ordered
+    FROM letters l JOIN handlers h ON h.id = l.handler WHERE ",
+    meant!(),
+    " AND l.id > $7 ORDER BY l.id LIMIT $8"
+);
+pub(super) const LETTER: &str = "SELECT l.*, h.name FROM letters l JOIN handlers h ON h.id = l.handler WHERE l.id = $1";
+pub(super) const LETTERS_SIZE: &str = "SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM letters";
+pub(super) const MOVE_LETTERS: &str = "UPDATE letters SET batch = $3 WHERE shard = $1 AND batch = $2";
+pub(super) const DROP_LETTER: &str = "DELETE FROM letters WHERE id = $1";
+pub(super) const DROP_LETTERS: &str = concat!(
+    "DELETE FROM letters l WHERE ",
+    meant!(),
+    " AND l.held = 0 AND NOT l.ordered"
+);
+pub(super) const ORDER_LETTERS: &str = concat!(
+    "UPDATE letters l SET ordered = true, job = $8, through = $9 WHERE ",
+    meant!(),
+    " AND l.held = 0 AND NOT l.ordered AND l.redriven < $7::bigint"
+);
+pub(super) const LEFT_OUT: &str = concat!(
+    "SELECT count(*) FILTER (WHERE l.held = 0 AND NOT l.ordered AND l.redriven >= $7::bigint),
+        count(*) FILTER (WHERE l.held > 0) FROM letters l WHERE ",
+    meant!()
+);
+pub(super) const ORDERED_LETTERS: &str = "
+    SELECT l.id, h.name, l.through FROM letters l JOIN handlers h ON h.id = l.handler
+    WHERE l.ordered AND l.held = 0 ORDER BY l.id LIMIT $1";
+pub(super) const FAIL_LETTER: &str = "
+    UPDATE letters SET at = $2, code = $3, reason = $4, version = $5, digest = $6, attempts = $7, state = $8,
+        bytes = bytes + $9 - octet_length(reason) - coalesce(octet_length(state), 0), redriven = redriven + 1,
+        ordered = false, held = CASE WHEN held > 0 THEN 1 ELSE 0 END
+    WHERE id = $1";
+/// Those that wait behind the letter are not to be redriven any more.
+pub(super) const STALL_KEY: &str = "
+    UPDATE letters SET ordered = false
+    WHERE held > 0 AND (handler, key) = (SELECT handler, key FROM letters WHERE id = $1 AND held > 0)";
+pub(super) const RELEASE_KEY: &str = "UPDATE letters SET ordered = true WHERE handler = $1 AND key = $2 AND held > 0";
+pub(super) const DROP_HEAD: &str = "
+    DELETE FROM letters WHERE id = (SELECT min(id) FROM letters WHERE handler = $1 AND key = $2 AND held > 0)";
+pub(super) const HELD_LETTERS: &str = "
+    SELECT id FROM letters WHERE handler = (SELECT id FROM handlers WHERE name = $1) AND key = $2 AND held > 0
+    ORDER BY id LIMIT $3";
+/// A key whose first letter only waits is being redriven: the one that held it is done.
+pub(super) const HELD_KEYS: &str = "
+    SELECT h.name, l.key, count(*), sum(l.bytes)::bigint, bool_or(l.id = f.first AND (l.ordered OR l.held = 2))
+    FROM letters l
+    JOIN (SELECT handler, key, min(id) AS first FROM letters WHERE held > 0 GROUP BY handler, key) AS f
+        ON f.handler = l.handler AND f.key = l.key
+    JOIN handlers h ON h.id = l.handler WHERE l.held > 0 GROUP BY h.name, l.key ORDER BY h.name, l.key";
+
+pub(super) const PAUSES: &str =
+    "SELECT h.name, p.at, p.by, p.reason FROM pauses p JOIN handlers h ON h.id = p.handler ORDER BY h.name";
+pub(super) const SET_PAUSE: &str =
+    "INSERT INTO pauses VALUES ($1, $2, $3, $4) ON CONFLICT (handler) DO UPDATE SET reason = excluded.reason";
+pub(super) const DROP_PAUSE: &str = "DELETE FROM pauses WHERE handler = $1";
+
+pub(super) const ADD_RECORDINGS: &str = "INSERT INTO recordings (handler, committed, lines) VALUES ($1, $2, $3)";
+/// All but the newest batches of a handler, so many that they have at most so many bytes, and at least one.
+pub(super) const SHRINK_RECORDINGS: &str = "
+    DELETE FROM recordings WHERE number IN (SELECT number FROM recordings WHERE number IN (
+        SELECT number FROM (
+            SELECT number, row_number() OVER (ORDER BY number DESC) AS n,
+                sum(octet_length(lines)) OVER (ORDER BY number DESC) AS total
+            FROM recordings WHERE handler = $1) AS counted
+        WHERE n > 1 AND total > $2::bigint)
+    ORDER BY number FOR UPDATE SKIP LOCKED)";
+pub(super) const RECORDINGS: &str = "
+    SELECT number, lines FROM recordings
+    WHERE handler = (SELECT id FROM handlers WHERE name = $1) AND number < $2 ORDER BY number DESC LIMIT $3";
+pub(super) const RECORDING_BATCH: &str = "SELECT number, lines FROM recordings WHERE number = $1";
+pub(super) const SET_RECORDINGS: &str = "UPDATE recordings SET lines = $2 WHERE number = $1";
+pub(super) const DROP_RECORDING_BATCH: &str = "DELETE FROM recordings WHERE number = $1";
+
+/// A name that one host takes away while another gives it would be lost: whoever changes names waits for the others.
+pub(super) const LOCK_FILES: &str = "SELECT pg_advisory_xact_lock($1, -2)";
+pub(super) const NAMES_OF: &str = "SELECT name FROM file_names WHERE handler = $1 AND key = $2";
+pub(super) const ADD_NAMES: &str = "INSERT INTO file_names SELECT $1, $2, unnest($3::text[]) ON CONFLICT DO NOTHING";
+pub(super) const DROP_NAMES: &str = "DELETE FROM file_names WHERE handler = $1 AND key = $2 AND name = ANY($3::text[])";
+pub(super) const UNLIST_UNNAMED: &str = "DELETE FROM unnamed_files WHERE name = ANY($1::text[])";
+pub(super) const LIST_UNNAMED: &str = "
+    INSERT INTO unnamed_files SELECT u.name, $2 FROM (SELECT DISTINCT unnest($1::text[])) AS u (name)
+    WHERE NOT EXISTS (SELECT 1 FROM file_names f WHERE f.name = u.name) ON CONFLICT DO NOTHING";
+pub(super) const TAKE_UNNAMED: &str = "
+    DELETE FROM unnamed_files WHERE name IN
+        (SELECT name FROM unnamed_files WHERE since <= $1 ORDER BY since, name LIMIT $2)
+    RETURNING name";
+
+/// Epochs go on, so that nobody commits under one of before.
+pub(super) const FORGET: &str = "
+    UPDATE progress SET done = NULL, epoch = epoch + 1; DELETE FROM topics; DELETE FROM attempts; DELETE FROM outbox;
+    UPDATE letters SET batch = 0; UPDATE relays SET published = 0, claimed = false";
+
+// A host, or the holder of a shard, counts for 10 seconds without a sign of life.
+pub(super) const OTHER_HOST: &str = "
+    SELECT instance, seen::text FROM hosts
+    WHERE name = $1 AND instance <> $2 AND seen > now() - interval '10 seconds'";
+pub(super) const ENTER: &str = "
+    INSERT INTO hosts (name, instance, seen, detail) VALUES ($1, $2, now(), $3)
+    ON CONFLICT (name) DO UPDATE SET instance = excluded.instance, seen = excluded.seen, detail = excluded.detail";
+/// The leases of whoever had the name before are over: it is gone, or ends as soon as it finds its name taken.
+pub(super) const RELEASE_PREDECESSOR: &str = "
+    UPDATE relays SET holder = NULL WHERE holder = (SELECT instance FROM hosts WHERE name = $1 AND instance <> $2)";
+pub(super) const SEEN: &str = "UPDATE hosts SET seen = now() WHERE name = $1 AND instance = $2";
+pub(super) const HOSTS: &str = "
+    SELECT h.name, extract(epoch FROM now() - h.seen)::double precision, h.detail,
+        coalesce((SELECT string_agg(shard::text, ',' ORDER BY shard) FROM relays WHERE holder = h.instance), '')
+    FROM hosts h ORDER BY h.name";
+pub(super) const LIVE_HOSTS: &str = "SELECT count(*) FROM hosts WHERE seen > now() - interval '10 seconds'";
+pub(super) const RENEW: &str = "UPDATE relays SET renewed = now() WHERE holder = $1 RETURNING shard, epoch";
+pub(super) const TAKE_SHARDS: &str = "
+    UPDATE relays SET holder = $1, epoch = epoch + 1, renewed = now() WHERE shard IN (
+        SELECT shard FROM relays WHERE holder IS NULL OR renewed < now() - interval '10 seconds'
+        ORDER BY shard LIMIT $2 FOR UPDATE SKIP LOCKED)
+    RETURNING shard, epoch";
+pub(super) const RELEASE: &str = "UPDATE relays SET holder = NULL WHERE holder = $1 AND shard = ANY($2::integer[])";
+pub(super) const LEAVE_SHARDS: &str = "UPDATE relays SET holder = NULL WHERE holder = $1";
+pub(super) const LEAVE: &str = "DELETE FROM hosts WHERE instance = $1";
+
+pub(super) const VERSIONS_OF: &str =
+    "SELECT number, digest, bytes, stored, replaced FROM versions WHERE handler = $1 ORDER BY number DESC";
+pub(super) const ACTIVE: &str = "SELECT number, since FROM active WHERE handler = $1";
+pub(super) const COMPONENT: &str = "SELECT bytes FROM components WHERE digest = $1";
+pub(super) const ADD_COMPONENT: &str = "INSERT INTO components VALUES ($1, $2) ON CONFLICT DO NOTHING";
+pub(super) const ADD_VERSION: &str = "INSERT INTO versions VALUES ($1, $2, $3, $4, $5, NULL) ON CONFLICT DO NOTHING";
+pub(super) const SET_ACTIVE: &str = "
+    INSERT INTO active (handler, number, since) SELECT handler, number, $3 FROM versions WHERE handler = $1 AND number = $2
+    ON CONFLICT (handler) DO UPDATE SET number = excluded.number, since = excluded.since";
+pub(super) const SET_REPLACED: &str = "UPDATE versions SET replaced = $3 WHERE handler = $1 AND number = $2";
+/// Keeps the newest $2 and the active one.
+pub(super) const DROP_VERSIONS: &str = "
+    DELETE FROM versions WHERE handler = $1
+        AND number NOT IN (SELECT number FROM versions WHERE handler = $1 ORDER BY number DESC LIMIT $2)
+        AND number NOT IN (SELECT number FROM active WHERE handler = $1)";
+pub(super) const DROP_COMPONENTS: &str =
+    "DELETE FROM components WHERE digest NOT IN (SELECT digest FROM versions) RETURNING digest";
+pub(super) const ADD_ACTIVATION: &str = "
+    INSERT INTO activations (handler, number, digest, at, by, action, outcome, detail)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+pub(super) const DROP_ACTIVATIONS: &str = "
+    DELETE FROM activations WHERE handler = $1
+        AND id NOT IN (SELECT id FROM activations WHERE handler = $1 ORDER BY id DESC LIMIT $2)";
+pub(super) const ACTIVATIONS: &str = "
+    SELECT number, digest, at, by, action, outcome, detail FROM activations WHERE handler = $1 ORDER BY id DESC LIMIT $2";

@@ -1,0 +1,67 @@
+//! Recordings: batches of lines, a ring for each handler.
+
+use sandman_core::store::{RecordingStore, RecordingWrite};
+
+use super::*;
+
+fn write(handler: &str, keep: u64, line: &str) -> RecordingWrite {
+    RecordingWrite {
+        handler: handler.into(),
+        keep,
+        line: line.into(),
+    }
+}
+
+fn record_all(store: &dyn Store, recordings: Vec<RecordingWrite>) {
+    let commit = Commit {
+        recordings,
+        ..Commit::default()
+    };
+    committed(store, &commit);
+}
+
+fn lines(store: &dyn RecordingStore, handler: &str) -> Vec<String> {
+    let batches = store.recordings(handler, None, 100).unwrap();
+    batches.into_iter().map(|batch| batch.lines).collect()
+}
+
+pub(crate) fn a_commit_is_one_batch_per_handler_and_lines_are_taken_out_of_it(backend: &mut impl Backend) {
+    let (here, there) = (backend.host(), backend.host());
+    let both = vec![
+        write("a", 100, "one"),
+        write("b", 100, "two"),
+        write("a", 100, "three\u{0}é"),
+    ];
+    record_all(&*here, both);
+    record_all(&*there, vec![write("a", 100, "four")]);
+    assert_eq!(lines(&*here, "a"), ["four", "one\nthree\u{0}é"]);
+    assert_eq!(lines(&*there, "b"), ["two"]);
+    assert_eq!(lines(&*there, "nobody"), [""; 0]);
+    let newest = here.recordings("a", None, 1).unwrap();
+    let older = here.recordings("a", Some(newest[0].number), 9).unwrap();
+    assert_eq!(here.recording_batch(older[0].number).unwrap(), Some(older[0].clone()));
+    there.keep_of_recordings(older[0].number, "three").unwrap();
+    there.keep_of_recordings(newest[0].number, "").unwrap();
+    assert_eq!(here.recording_batch(newest[0].number).unwrap(), None);
+    drop((here, there));
+    backend.restart();
+    assert_eq!(lines(&*backend.host(), "a"), ["three"]);
+}
+
+pub(crate) fn a_ring_keeps_the_newest_within_its_bound(backend: &mut impl Backend) {
+    let store = backend.host();
+    let kept = |line: &str| {
+        record_all(&*store, vec![write("a", 10, line), write("other", 1_000, "x")]);
+        lines(&*store, "a")
+    };
+    assert_eq!(kept("1111"), ["1111"]);
+    assert_eq!(kept("222222"), ["222222", "1111"]);
+    assert_eq!(kept("3"), ["3", "222222"]);
+    assert_eq!(
+        kept("44444444444444"),
+        ["44444444444444"],
+        "the newest stays, whatever its size"
+    );
+    assert_eq!(kept("5"), ["5"]);
+    assert_eq!(lines(&*store, "other").len(), 5);
+}

