@@ -43,18 +43,45 @@ pub(super) fn write(
     Ok(())
 }
 
+impl PostgresStore {
+    /// Runs a transaction over names on a thread of its own: files are handled in asynchronous code, where the driver, which
+    /// waits, refuses to run.
+    fn write_names<T: Send>(
+        &self,
+        work: impl Fn(&mut Session) -> Result<T, PgFault> + Send + Sync,
+    ) -> Result<T, StoreError> {
+        let write = || {
+            self.write(|session| {
+                session.query(schema::LOCK_FILES, &[&self.lock_class])?;
+                work(session)
+            })
+        };
+        let done = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("files".to_owned());
+            thread
+                .spawn_scoped(scope, write)
+                .map(std::thread::ScopedJoinHandle::join)
+        });
+        match done {
+            Ok(Ok(done)) => done,
+            Ok(Err(_)) => Err(StoreError::Failed(
+                "the thread that writes the names of files panicked".to_owned(),
+            )),
+            Err(error) => Err(StoreError::Unavailable(format!("a thread cannot be started: {error}"))),
+        }
+    }
+}
+
 impl FileStore for PostgresStore {
     fn list_files(&self, names: &[&str], since_millis: i64) -> Result<(), StoreError> {
-        self.write(|session| {
-            session.query(schema::LOCK_FILES, &[&self.lock_class])?;
+        self.write_names(|session| {
             session.execute(schema::LIST_UNNAMED, &[&names, &since_millis])?;
             Ok(())
         })
     }
 
     fn take_unnamed_files(&self, before_millis: i64, most: usize) -> Result<Vec<String>, StoreError> {
-        self.write(|session| {
-            session.query(schema::LOCK_FILES, &[&self.lock_class])?;
+        self.write_names(|session| {
             let taken = session.query(schema::TAKE_UNNAMED, &[&before_millis, &to_sql(most as u64)])?;
             taken.iter().map(|row| Ok(row.try_get(0)?)).collect()
         })
