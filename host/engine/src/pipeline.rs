@@ -129,9 +129,9 @@ pub struct Pipeline {
     shared: Mutex<Shared>,
     rest: IdleWorkers,
     committable: Condvar,
-    /// Rung after every commit.
+    /// Notified after every commit.
     settled: Condvar,
-    letter_bell: (Sender<()>, Receiver<()>),
+    letter_signal: (Sender<()>, Receiver<()>),
     outbox: Arc<OutboxFeed>,
     store_fault: Mutex<Option<String>>,
 }
@@ -180,7 +180,7 @@ impl Pipeline {
             rest: IdleWorkers::default(),
             committable: Condvar::new(),
             settled: Condvar::new(),
-            letter_bell: crossbeam_channel::bounded(1),
+            letter_signal: crossbeam_channel::bounded(1),
             outbox,
             store_fault: Mutex::default(),
         };

@@ -6,6 +6,7 @@ mod guard;
 mod letters;
 mod lines;
 mod recordings;
+mod respond;
 #[cfg(test)]
 mod tests;
 
@@ -20,8 +21,8 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::control::Control;
-use api::Api;
 use guard::Guard;
+use respond::Api;
 use sandman_config::AdminConfig;
 use sandman_engine::health::HealthView;
 use sandman_engine::meters::Meters;

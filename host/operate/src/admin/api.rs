@@ -1,38 +1,25 @@
 //! The routes of the API. `openapi.json` beside this file documents every one of them, and a test holds the two together.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Json};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::guard::Caller;
+use super::respond::{Api, RECEIVE_TIME, answer, aside, refused, unavailable};
 use super::{letters, lines, recordings};
-use crate::control::{Control, ReloadError};
-use crate::deploy::{Done, Order, Refusal};
+use crate::control::ReloadError;
+use crate::deploy::{Done, Order};
 use sandman_core::store::Outcome;
-use sandman_engine::meters::Meters;
 use sandman_http::answer::error;
 use sandman_http::body::{IncomingBody, utf8};
 use sandman_http::refusal::HttpRefusal;
 
 /// The document at `/openapi.json`.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
-
-/// Until a component is there.
-pub(super) const RECEIVE_TIME: Duration = Duration::from_secs(50);
-
-/// What the routes work with.
-#[derive(Clone)]
-pub(super) struct Api {
-    pub(super) control: Arc<dyn Control>,
-    pub(super) meters: Arc<Meters>,
-}
 
 /// A route: its method, its path, and who answers.
 type AdminRoute = (&'static str, &'static str, MethodRouter<Api>);
@@ -227,34 +214,4 @@ async fn reload(State(api): State<Api>, Extension(Caller(by)): Extension<Caller>
         }
     })
     .await
-}
-
-/// Runs what waits for the store on a thread that may wait.
-pub(super) async fn aside(work: impl FnOnce() -> Response + Send + 'static) -> Response {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "the host failed; its log says how"))
-}
-
-pub(super) fn answer(result: Result<impl Serialize, Refusal>) -> Response {
-    match result {
-        Ok(value) => Json(value).into_response(),
-        Err(error) => refused(&error),
-    }
-}
-
-pub(super) fn refused(refusal: &Refusal) -> Response {
-    let status = match refusal {
-        Refusal::Unknown { .. } | Refusal::NotKept { .. } => StatusCode::NOT_FOUND,
-        Refusal::Busy(_)
-        | Refusal::NothingBefore { .. }
-        | Refusal::NeverServed(_)
-        | Refusal::NotConfigured(_)
-        | Refusal::Through { .. } => StatusCode::CONFLICT,
-        Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    error(status, &refusal.to_string())
-}
-
-fn unavailable(reason: &str) -> Response {
-    error(StatusCode::SERVICE_UNAVAILABLE, reason)
 }

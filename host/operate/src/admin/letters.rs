@@ -7,9 +7,9 @@ use axum::{Extension, Json};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::api::{Api, RECEIVE_TIME, answer, aside, refused};
 use super::guard::Scopes;
 use super::lines;
+use super::respond::{Api, RECEIVE_TIME, answer, aside, refused};
 use crate::letters::LetterQuery;
 use sandman_core::store::{LetterFilter, StoreError};
 use sandman_http::answer::error;

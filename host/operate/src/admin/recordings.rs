@@ -6,10 +6,10 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 
-use super::api::{Api, aside, refused};
 use super::guard::Scopes;
 use super::letters::body;
 use super::lines;
+use super::respond::{Api, aside, refused};
 use crate::control::ExplainLine;
 use crate::explain::Question;
 use sandman_core::recording::{RecordingId, RecordingQuery};

@@ -1,0 +1,54 @@
+//! What every route of the API works with, and how it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::control::Control;
+use crate::deploy::Refusal;
+use sandman_engine::meters::Meters;
+use sandman_http::answer::error;
+
+/// Until a component is there.
+pub(super) const RECEIVE_TIME: Duration = Duration::from_secs(50);
+
+/// What the routes work with.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub(super) control: Arc<dyn Control>,
+    pub(super) meters: Arc<Meters>,
+}
+
+/// Runs what waits for the store on a thread that may wait.
+pub(super) async fn aside(work: impl FnOnce() -> Response + Send + 'static) -> Response {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "the host failed; its log says how"))
+}
+
+pub(super) fn answer(result: Result<impl Serialize, Refusal>) -> Response {
+    match result {
+        Ok(value) => Json(value).into_response(),
+        Err(error) => refused(&error),
+    }
+}
+
+pub(super) fn refused(refusal: &Refusal) -> Response {
+    let status = match refusal {
+        Refusal::Unknown { .. } | Refusal::NotKept { .. } => StatusCode::NOT_FOUND,
+        Refusal::Busy(_)
+        | Refusal::NothingBefore { .. }
+        | Refusal::NeverServed(_)
+        | Refusal::NotConfigured(_)
+        | Refusal::Through { .. } => StatusCode::CONFLICT,
+        Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    error(status, &refusal.to_string())
+}
+
+pub(super) fn unavailable(reason: &str) -> Response {
+    error(StatusCode::SERVICE_UNAVAILABLE, reason)
+}
