@@ -129,9 +129,9 @@ pub struct Pipeline {
     shared: Mutex<Shared>,
     rest: IdleWorkers,
     committable: Condvar,
-    /// Notified after every commit.
+    /// Rung after every commit.
     settled: Condvar,
-    letter_signal: (Sender<()>, Receiver<()>),
+    letter_bell: (Sender<()>, Receiver<()>),
     outbox: Arc<OutboxFeed>,
     store_fault: Mutex<Option<String>>,
 }
@@ -180,7 +180,7 @@ impl Pipeline {
             rest: IdleWorkers::default(),
             committable: Condvar::new(),
             settled: Condvar::new(),
-            letter_signal: crossbeam_channel::bounded(1),
+            letter_bell: crossbeam_channel::bounded(1),
             outbox,
             store_fault: Mutex::default(),
         };

@@ -110,15 +110,15 @@ impl Pipeline {
         }
     }
 
-    /// Receives when letters may be waiting to be redriven.
-    pub fn letters_signal(&self) -> &Receiver<()> {
-        &self.letter_signal.1
+    /// Rings when letters may be waiting to be redriven.
+    pub fn letters_rung(&self) -> &Receiver<()> {
+        &self.letter_bell.1
     }
 
     /// Letters may be waiting to be redriven.
-    pub fn signal_letters(&self) {
-        // A full channel means that it is signalled already.
-        self.letter_signal.0.try_send(()).ok();
+    pub fn ring_letters(&self) {
+        // A full channel means that it has rung already.
+        self.letter_bell.0.try_send(()).ok();
     }
 
     /// How many more letters may begin to be redriven.
@@ -340,7 +340,7 @@ impl Pipeline {
             shared.detours.under_way.remove(id);
         }
         if !unit.letters.is_empty() || matches!(unit.finish, Finish::Redriven(_)) {
-            self.signal_letters();
+            self.ring_letters();
         }
     }
 

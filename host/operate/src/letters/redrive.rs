@@ -62,7 +62,7 @@ impl Redriver {
             if let Err(error) = self.feed() {
                 tracing::error!(%error, "dead letters cannot be redriven now");
             }
-            self.pipeline.letters_signal().recv_timeout(PAUSE).ok();
+            self.pipeline.letters_rung().recv_timeout(PAUSE).ok();
         }
     }
 
@@ -70,7 +70,7 @@ impl Redriver {
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         self.pipeline.close_letters();
-        self.pipeline.signal_letters();
+        self.pipeline.ring_letters();
     }
 
     /// Whether it is this host that redrives: of several, the one that publishes the first shard.

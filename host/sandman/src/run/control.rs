@@ -261,7 +261,7 @@ impl Control for HostControl {
             }
         }
         let ordered = self.letters.order(filter, through, force)?;
-        self.pipeline.signal_letters();
+        self.pipeline.ring_letters();
         Ok(ordered)
     }
 
@@ -293,7 +293,7 @@ impl Control for HostControl {
             .filter(|(_, known)| handler.is_none_or(|name| *known.name == *name));
         let released = meant.filter(|(ix, _)| self.pipeline.release(*ix, key, drop));
         let released: Vec<String> = released.map(|(_, handler)| handler.name.to_string()).collect();
-        self.pipeline.signal_letters();
+        self.pipeline.ring_letters();
         Ok(released)
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use crossbeam_channel::{Sender, bounded};
@@ -20,6 +21,10 @@ use super::threads::Threads;
 const RUNTIME_THREADS: usize = 2;
 /// The name of the thread that ends when the last request has.
 pub(super) const THREAD: &str = "http";
+
+/// How long a file without a name is kept at least where other hosts store files as well: their requests under way are not
+/// known here.
+const OTHERS: Duration = Duration::from_secs(60 * 60);
 
 /// The running listener.
 pub(super) struct Http {
@@ -53,7 +58,8 @@ impl Http {
             Arc::clone(health),
             meters,
         ))?;
-        let sweep = server.sweep(config.uploads.keep, meters);
+        let shortest = if store.is_shared() { OTHERS } else { Duration::ZERO };
+        let sweep = server.sweep(config.uploads.keep.max(shortest), meters);
         let (stop_sweeper, sweeper_stopped) = bounded(1);
         threads.spawn("sweeper".to_owned(), move || sweep.run(&sweeper_stopped))?;
         let (address, routes) = (server.address(), server.routes());
