@@ -15,6 +15,10 @@
 //! #[derive(Serialize, Deserialize, Default)]
 //! struct Seen { times: u64 }
 //!
+//! #[derive(Serialize)]
+//! #[serde(rename_all = "camelCase")]
+//! struct SeenAgain<'a> { user_id: &'a str, times: u64 }
+//!
 //! fn describe() -> Contract {
 //!     Contract::new().consumes("user.created", ["1.0"]).emits("user.seen", "1.0")
 //! }
@@ -22,7 +26,7 @@
 //! fn on_event(event: Event, state: Option<Seen>, _: Context) -> Result<Outcome<Seen>, Failure> {
 //!     let Created { user_id } = event.payload()?;
 //!     let times = state.unwrap_or_default().times + 1;
-//!     let payload = serde_json::json!({ "userId": user_id, "times": times });
+//!     let payload = SeenAgain { user_id: &user_id, times };
 //!     Ok(Outcome::new().emit("user.seen", "1.0", &payload).put(Seen { times }))
 //! }
 //!
