@@ -333,7 +333,7 @@ fn forgotten(world: &World) -> Result {
 
 fn bounded(world: &World) -> Result {
     let told = world.make_topic("hostile.told")?;
-    let handler = hostile(&[&told])?.set("record", "{ rate = 20, keep = \"64KiB\" }");
+    let handler = hostile(&[&told])?.set("record", "{ rate = 20, keep = \"256KiB\" }");
     let host = world.host(&world.settings()?.handler(handler))?;
     // Each failure is a recording of more than a kilobyte.
     let text = "x".repeat(1_000);
@@ -343,10 +343,10 @@ fn bounded(world: &World) -> Result {
     world.send(&told, &events)?;
     world.dead_letters(&told)?.until_count(events.len())?;
     let found = recordings(world, &host, "hostile")?;
-    // However many of them one commit had.
+    // However many of them one commit had: a quarter of it is the least that stays.
     let bytes: usize = found.iter().map(|it| it.to_string().len()).sum();
-    ensure!((10..=64).contains(&found.len()), "{} recordings are left", found.len());
-    ensure!(bytes < 128 << 10, "{bytes} bytes are left");
+    ensure!((5..256).contains(&found.len()), "{} recordings are left", found.len());
+    ensure!(bytes < 512 << 10, "{bytes} bytes are left");
     host.still_runs()
 }
 

@@ -231,13 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn of_a_commit_with_more_than_is_kept_the_newest_stay() {
+    fn of_a_commit_with_more_than_a_quarter_of_what_is_kept_the_newest_stay() {
         let store = SqliteStore::in_memory().unwrap();
         commit(&store, vec![write("a", 100, "before")]);
         let many = (0..50).map(|n| write("a", 100, &format!("line {n:>4}")));
         commit(&store, many.collect());
-        let kept: Vec<_> = (40..50).map(|n| format!("line {n:>4}")).collect();
-        assert_eq!(lines(&store, "a"), [kept.join("\n")]);
+        let kept: Vec<_> = (48..50).map(|n| format!("line {n:>4}")).collect();
+        assert_eq!(lines(&store, "a"), [kept.join("\n"), "before".into()]);
         // One that is larger than all of it stays alone.
         let large = "x".repeat(101);
         commit(&store, vec![write("a", 100, "small"), write("a", 100, &large)]);
