@@ -26,7 +26,10 @@ use sandman_core::faults::{self, Step};
 
 /// How long one call blocks before the give-up flag is looked at again.
 const SLICE: Duration = Duration::from_millis(500);
-/// How long one order to send what is gathered lasts before failures are looked for.
+/// How long the first order to send what is gathered lasts. The library's threads look for it when it is given: records whose
+/// partitions only then become part of the transaction go with the next one.
+const FIRST_FLUSH: Duration = Duration::from_millis(1);
+/// How long an order lasts at most, each twice as long as the one before, until failures are looked for.
 const FLUSH: Duration = Duration::from_millis(50);
 /// A commit or abort that took longer may have left a late request behind, which could end the next transaction.
 const SLOW: Duration = Duration::from_secs(5);
@@ -263,8 +266,10 @@ impl TransactionalPublisher {
     /// Has everything sent that was handed over, and waits until so many records are delivered. Until then the library gathers
     /// them: a request for each partition instead of one for each few records.
     fn delivered(&self, wanted: usize, deadline: Deadline) -> Result<(), TransactionFault> {
+        let mut slice = FIRST_FLUSH;
         loop {
-            flush(self.alive()?, deadline.slice(FLUSH));
+            flush(self.alive()?, deadline.slice(slice));
+            slice = (slice * 2).min(FLUSH);
             match self.deliveries_or_fault()?.wait(wanted, Duration::from_millis(1)) {
                 Ok(true) => return Ok(()),
                 Ok(false) if self.over(deadline) => {
