@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::bindings;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
@@ -26,11 +25,6 @@ use sandman_core::faults::{self, Step};
 
 /// How long one call blocks before the give-up flag is looked at again.
 const SLICE: Duration = Duration::from_millis(500);
-/// How long the first order to send what is gathered lasts. The library's threads look for it when it is given: records whose
-/// partitions only then become part of the transaction go with the next one.
-const FIRST_FLUSH: Duration = Duration::from_millis(1);
-/// How long an order lasts at most, each twice as long as the one before, until failures are looked for.
-const FLUSH: Duration = Duration::from_millis(50);
 /// A commit or abort that took longer may have left a late request behind, which could end the next transaction.
 const SLOW: Duration = Duration::from_secs(5);
 /// How long an abort may take before the producer is thrown away instead.
@@ -263,14 +257,9 @@ impl TransactionalPublisher {
         }
     }
 
-    /// Has everything sent that was handed over, and waits until so many records are delivered. Until then the library gathers
-    /// them: a request for each partition instead of one for each few records.
     fn delivered(&self, wanted: usize, deadline: Deadline) -> Result<(), TransactionFault> {
-        let mut slice = FIRST_FLUSH;
         loop {
-            flush(self.alive()?, deadline.slice(slice));
-            slice = (slice * 2).min(FLUSH);
-            match self.deliveries_or_fault()?.wait(wanted, Duration::from_millis(1)) {
+            match self.deliveries_or_fault()?.wait(wanted, deadline.slice(SLICE)) {
                 Ok(true) => return Ok(()),
                 Ok(false) if self.over(deadline) => {
                     return Err(TransactionFault::Passing(
@@ -388,17 +377,6 @@ fn not_committed(fault: TransactionFault) -> PublishError {
         TransactionFault::Final(error) => error,
         TransactionFault::Passing(reason) | TransactionFault::Broken(reason) => PublishError::Aborted { reason },
     }
-}
-
-/// Has the library send what it gathers, and waits for it to be delivered, up to `patience`. The safe call asks for no wait:
-/// the library has forgotten the order by the time its threads look for it.
-#[expect(unsafe_code, reason = "the safe call does not block in the library")]
-fn flush(producer: &ThreadedProducer<Deliveries>, patience: Duration) {
-    let millis = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: the client lives as long as the producer, which is borrowed for the whole of the call. Deliveries are events,
-    // which the producer's own thread takes, so that the call runs no code of ours. What was not delivered in time shows in
-    // the count of deliveries.
-    unsafe { bindings::rd_kafka_flush(producer.client().native_ptr(), millis) };
 }
 
 pub(super) fn headers(record: &OutRecord) -> Option<OwnedHeaders> {

@@ -239,9 +239,8 @@ impl KafkaSettings {
             ("queue.buffering.max.kbytes", "32768"),
             // What a broker takes by default, so that an oversized record is refused here, by name.
             ("message.max.bytes", "1048588"),
-            // Records are handed over in bulk, and the library is told when to send them: sooner, it would make a request of every
-            // few of them.
-            ("linger.ms", "100"),
+            // Records are handed over in bulk; waiting for more would only delay the commit.
+            ("linger.ms", "0"),
             // The broker answers "concurrent transactions" for some milliseconds after each commit; the default waits
             // 100 ms before it asks again.
             ("retry.backoff.ms", "1"),
