@@ -25,7 +25,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::batch;
 use fault::{PgFault, from_sql};
-use link::{Link, Session, Target};
+use link::{ConnectTarget, Link, Session};
 use sandman_core::event::{TopicId, TopicPartition};
 use sandman_core::progress::Progress;
 use sandman_core::recent::RecentEvents;
@@ -43,7 +43,7 @@ const READERS: usize = 3;
 /// A deployment's store, as one of its hosts has it. Threads share it freely.
 pub struct PostgresStore {
     id: StoreId,
-    target: Arc<Target>,
+    target: Arc<ConnectTarget>,
     shards: u16,
     /// The first half of the numbers of our advisory locks.
     lock_class: i32,

@@ -55,7 +55,7 @@ pub fn decode(value: Option<&[u8]>) -> Result<Envelope, DecodeError> {
     let bytes = value.filter(|bytes| !bytes.is_empty()).ok_or(DecodeError::Empty)?;
     let text = std::str::from_utf8(bytes).map_err(|error| DecodeError::NotUtf8(error.valid_up_to()))?;
     let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| explain(text, &error))?;
-    let required = |field: &'static str, found: &Option<Text<'_>>| match found {
+    let required = |field: &'static str, found: &Option<TextSpan<'_>>| match found {
         Some(_) => Ok(()),
         None => Err(DecodeError::Missing(field)),
     };
@@ -99,37 +99,37 @@ const OPTIONAL: [&str; 2] = [CORRELATION_ID, CAUSATION_ID];
 /// a name with half a surrogate in it that nobody asks for.
 #[derive(Default)]
 struct Wire<'a> {
-    event_id: Option<Text<'a>>,
-    event_type: Option<Text<'a>>,
-    timestamp: Option<Text<'a>>,
-    version: Option<Text<'a>>,
-    source: Option<Text<'a>>,
-    correlation_id: Option<Option<Text<'a>>>,
-    causation_id: Option<Option<Text<'a>>>,
+    event_id: Option<TextSpan<'a>>,
+    event_type: Option<TextSpan<'a>>,
+    timestamp: Option<TextSpan<'a>>,
+    version: Option<TextSpan<'a>>,
+    source: Option<TextSpan<'a>>,
+    correlation_id: Option<Option<TextSpan<'a>>>,
+    causation_id: Option<Option<TextSpan<'a>>>,
     metadata: Option<Option<&'a RawValue>>,
     payload: Option<Option<&'a RawValue>>,
 }
 
 /// A string, borrowed where it has no escapes.
-struct Text<'a>(Cow<'a, str>);
+struct TextSpan<'a>(Cow<'a, str>);
 
-fn text_of<'t>(text: &'t Option<Text<'_>>) -> &'t str {
-    text.as_ref().map_or("", |Text(text)| text)
+fn text_of<'t>(text: &'t Option<TextSpan<'_>>) -> &'t str {
+    text.as_ref().map_or("", |TextSpan(text)| text)
 }
 
-impl<'de> Deserialize<'de> for Text<'de> {
+impl<'de> Deserialize<'de> for TextSpan<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextVisitor;
         impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
+            type Value = TextSpan<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(text.into()))
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<TextSpan<'de>, E> {
+                Ok(TextSpan(text.into()))
             }
-            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(text.to_owned().into()))
+            fn visit_str<E>(self, text: &str) -> Result<TextSpan<'de>, E> {
+                Ok(TextSpan(text.to_owned().into()))
             }
         }
         deserializer.deserialize_str(TextVisitor)

@@ -40,11 +40,11 @@ pub(super) struct Parts {
 /// The relays that run.
 pub(super) struct Relays {
     parts: Parts,
-    running: BTreeMap<Shard, Running>,
+    running: BTreeMap<Shard, RunningRelay>,
     drain: Arc<AtomicBool>,
 }
 
-struct Running {
+struct RunningRelay {
     lease: ShardLease,
     give_up: Arc<AtomicBool>,
     /// The name of its thread.
@@ -107,7 +107,7 @@ impl Relays {
             shard => format!("relay-{shard}"),
         };
         threads.spawn(thread.clone(), move || relay.run())?;
-        let running = Running { lease, give_up, thread };
+        let running = RunningRelay { lease, give_up, thread };
         self.running.insert(lease.shard, running);
         Ok(())
     }

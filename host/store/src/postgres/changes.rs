@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fault::{PgFault, from_sql, to_sql};
 use super::link::Session;
-use super::plan::{Place, Plan, key_of};
+use super::plan::{CommitPlan, RowPlace, key_of};
 use super::{files, letters, recordings, schema};
 use sandman_core::event::TopicPartition;
 use sandman_core::store::{
@@ -14,7 +14,7 @@ use sandman_core::store::{
 };
 
 /// The changes of one commit, inside its transaction.
-pub(super) struct Changes<'a> {
+pub(super) struct CommitChanges<'a> {
     pub(super) session: &'a mut Session,
     /// Where others were faster; the transaction must not be committed then.
     pub(super) conflict: CommitConflict,
@@ -24,9 +24,9 @@ pub(super) struct Changes<'a> {
     pub(super) shards: u16,
 }
 
-impl Changes<'_> {
+impl CommitChanges<'_> {
     /// Writes all of it.
-    pub(super) fn write(&mut self, commit: &Commit, plan: &Plan) -> Result<Committed, PgFault> {
+    pub(super) fn write(&mut self, commit: &Commit, plan: &CommitPlan) -> Result<Committed, PgFault> {
         let mut revisions = vec![None; commit.states.len()];
         self.compare_written(commit, plan)?;
         self.compare_reads(plan, schema::LOCK_READ)?;
@@ -55,7 +55,7 @@ impl Changes<'_> {
         })
     }
 
-    fn compare_written(&mut self, commit: &Commit, plan: &Plan) -> Result<(), PgFault> {
+    fn compare_written(&mut self, commit: &Commit, plan: &CommitPlan) -> Result<(), PgFault> {
         let updates = &plan.updates;
         if updates.ids.is_empty() {
             return Ok(());
@@ -69,7 +69,7 @@ impl Changes<'_> {
         Ok(())
     }
 
-    pub(super) fn compare_reads(&mut self, plan: &Plan, sql: &'static str) -> Result<(), PgFault> {
+    pub(super) fn compare_reads(&mut self, plan: &CommitPlan, sql: &'static str) -> Result<(), PgFault> {
         let reads = &plan.reads;
         if reads.ids.is_empty() {
             return Ok(());
@@ -83,7 +83,7 @@ impl Changes<'_> {
         Ok(())
     }
 
-    pub(super) fn compare_absent(&mut self, plan: &Plan) -> Result<(), PgFault> {
+    pub(super) fn compare_absent(&mut self, plan: &CommitPlan) -> Result<(), PgFault> {
         let absent = &plan.absent;
         if absent.keys.is_empty() {
             return Ok(());
@@ -99,7 +99,7 @@ impl Changes<'_> {
     }
 
     /// Locks the progress of the partitions, and compares their epochs.
-    fn compare_partitions(&mut self, plan: &Plan) -> Result<(), PgFault> {
+    fn compare_partitions(&mut self, plan: &CommitPlan) -> Result<(), PgFault> {
         if plan.partitions.is_empty() {
             return Ok(());
         }
@@ -107,7 +107,7 @@ impl Changes<'_> {
         let rows = self
             .session
             .query(schema::LOCK_PROGRESS, &[&numbers, &topics, &partitions])?;
-        let mut found: BTreeMap<Place, i64> = BTreeMap::new();
+        let mut found: BTreeMap<RowPlace, i64> = BTreeMap::new();
         for row in rows {
             found.insert((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), row.try_get(3)?);
         }
@@ -127,7 +127,7 @@ impl Changes<'_> {
         Ok(())
     }
 
-    fn update(&mut self, plan: &Plan, revisions: &mut [Option<Revision>]) -> Result<(), PgFault> {
+    fn update(&mut self, plan: &CommitPlan, revisions: &mut [Option<Revision>]) -> Result<(), PgFault> {
         let updates = &plan.updates;
         if updates.ids.is_empty() {
             return Ok(());
@@ -169,7 +169,12 @@ impl Changes<'_> {
         Ok(())
     }
 
-    fn insert(&mut self, commit: &Commit, plan: &Plan, revisions: &mut [Option<Revision>]) -> Result<(), PgFault> {
+    fn insert(
+        &mut self,
+        commit: &Commit,
+        plan: &CommitPlan,
+        revisions: &mut [Option<Revision>],
+    ) -> Result<(), PgFault> {
         let inserts = &plan.inserts;
         if inserts.at.is_empty() {
             return Ok(());
@@ -231,12 +236,12 @@ impl Changes<'_> {
         Ok(())
     }
 
-    fn progress(&mut self, plan: &Plan) -> Result<(), PgFault> {
+    fn progress(&mut self, plan: &CommitPlan) -> Result<(), PgFault> {
         let changed = plan
             .partitions
             .iter()
             .filter_map(|(place, (_, done))| Some((place, done.as_deref()?)));
-        let changed: Vec<(&Place, &[u8])> = changed.collect();
+        let changed: Vec<(&RowPlace, &[u8])> = changed.collect();
         if changed.is_empty() {
             return Ok(());
         }
@@ -247,12 +252,12 @@ impl Changes<'_> {
         Ok(())
     }
 
-    fn attempts(&mut self, plan: &Plan) -> Result<(), PgFault> {
+    fn attempts(&mut self, plan: &CommitPlan) -> Result<(), PgFault> {
         let failed = plan
             .attempts
             .iter()
             .filter_map(|((place, offset), attempts)| Some((place, offset, (*attempts)?)));
-        let failed: Vec<(&Place, &i64, (i32, i64))> = failed.collect();
+        let failed: Vec<(&RowPlace, &i64, (i32, i64))> = failed.collect();
         if !failed.is_empty() {
             let (handlers, topics, partitions) = split(failed.iter().map(|(place, ..)| *place));
             let offsets: Vec<i64> = failed.iter().map(|(_, offset, _)| **offset).collect();
@@ -264,7 +269,7 @@ impl Changes<'_> {
             )?;
         }
         let over = plan.attempts.iter().filter(|(_, attempts)| attempts.is_none());
-        let over: Vec<(&Place, i64)> = over.map(|((place, offset), _)| (place, *offset)).collect();
+        let over: Vec<(&RowPlace, i64)> = over.map(|((place, offset), _)| (place, *offset)).collect();
         if !over.is_empty() {
             let (handlers, topics, partitions) = split(over.iter().map(|(place, _)| *place));
             let offsets: Vec<i64> = over.iter().map(|(_, offset)| *offset).collect();
@@ -276,7 +281,7 @@ impl Changes<'_> {
 
     /// Numbers are drawn under the locks of their shards, which last until the commit: the order of the numbers is the
     /// order of the commits.
-    fn batches(&mut self, plan: &Plan) -> Result<Vec<CommittedBatch>, PgFault> {
+    fn batches(&mut self, plan: &CommitPlan) -> Result<Vec<CommittedBatch>, PgFault> {
         if plan.batches.is_empty() {
             return Ok(Vec::new());
         }
@@ -332,7 +337,7 @@ fn names(rows: &[::postgres::Row]) -> Result<HashMap<(i32, Vec<u8>), ()>, PgFaul
     rows.iter().map(one).collect()
 }
 
-fn split<'a>(places: impl Iterator<Item = &'a Place>) -> (Vec<i32>, Vec<&'a str>, Vec<i32>) {
+fn split<'a>(places: impl Iterator<Item = &'a RowPlace>) -> (Vec<i32>, Vec<&'a str>, Vec<i32>) {
     let (mut handlers, mut topics, mut partitions) = (Vec::new(), Vec::new(), Vec::new());
     for (handler, topic, partition) in places {
         handlers.push(*handler);

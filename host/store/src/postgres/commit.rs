@@ -1,20 +1,20 @@
 //! A commit, from its plan to its outcome.
 
-use super::changes::Changes;
+use super::changes::CommitChanges;
 use super::fault::PgFault;
-use super::plan::Plan;
+use super::plan::CommitPlan;
 use super::{PostgresStore, schema};
 use sandman_core::store::{Commit, CommitConflict, CommitResult, Committed, StoreError};
 
 impl PostgresStore {
     pub(super) fn commit_plan(&self, commit: &Commit, now: i64) -> Result<CommitResult, StoreError> {
-        let plan = Plan::of(commit, self)?;
+        let plan = CommitPlan::of(commit, self)?;
         let result = match plan.only_reads(commit) {
             true => self.compare(commit, &plan, now),
             false => {
                 let mut link = self.writer.lock();
                 link.transact(|session| {
-                    let mut changes = Changes {
+                    let mut changes = CommitChanges {
                         session,
                         conflict: CommitConflict::default(),
                         now,
@@ -33,9 +33,9 @@ impl PostgresStore {
     }
 
     /// What was read counts if it is the same now: nothing needs to be held for that.
-    fn compare(&self, commit: &Commit, plan: &Plan, now: i64) -> Result<Committed, PgFault> {
+    fn compare(&self, commit: &Commit, plan: &CommitPlan, now: i64) -> Result<Committed, PgFault> {
         let result = self.read(|session| {
-            let mut changes = Changes {
+            let mut changes = CommitChanges {
                 session,
                 conflict: CommitConflict::default(),
                 now,

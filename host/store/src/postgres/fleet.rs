@@ -14,7 +14,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::fault::{PgFault, from_sql};
-use super::link::{Link, Session, Target, pause};
+use super::link::{ConnectTarget, Link, Session, pause};
 use super::{PostgresStore, outbox, schema};
 use sandman_core::store::{Epoch, OutboxSize, Shard, ShardLease, StoreError};
 
@@ -67,7 +67,7 @@ struct View {
 
 /// This host in the fleet.
 pub(super) struct Fleet {
-    target: Arc<Target>,
+    target: Arc<ConnectTarget>,
     instance: String,
     view: Arc<Mutex<View>>,
     running: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
@@ -76,7 +76,7 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    pub(super) fn new(target: &Arc<Target>, failed: &Arc<OnceLock<String>>) -> Self {
+    pub(super) fn new(target: &Arc<ConnectTarget>, failed: &Arc<OnceLock<String>>) -> Self {
         Self {
             failed: Arc::clone(failed),
             target: Arc::clone(target),
@@ -275,7 +275,7 @@ fn release(session: &mut Session, instance: &String, shards: &[Shard]) -> Result
 fn leases(
     session: &mut Session,
     sql: &'static str,
-    params: super::link::Params<'_>,
+    params: super::link::SqlParams<'_>,
 ) -> Result<BTreeMap<Shard, Epoch>, PgFault> {
     let rows = session.query(sql, params)?;
     let one = |row: &::postgres::Row| {

@@ -159,14 +159,14 @@ fn gone(id: LetterId) -> PgFault {
 }
 
 /// The first six parameters of every statement that takes a filter.
-struct Bound<'a> {
+struct LetterBound<'a> {
     filter: &'a LetterFilter,
     id: Option<i64>,
     key: Option<&'a [u8]>,
     job: Option<i64>,
 }
 
-impl<'a> Bound<'a> {
+impl<'a> LetterBound<'a> {
     fn of(filter: &'a LetterFilter) -> Self {
         Self {
             filter,
@@ -194,7 +194,7 @@ impl<'a> Bound<'a> {
 impl LetterStore for PostgresStore {
     fn letters(&self, filter: &LetterFilter, after: LetterId, most: usize) -> Result<Vec<LetterHead>, StoreError> {
         let (after, most) = (to_sql(after), to_sql(most as u64));
-        let bound = Bound::of(filter);
+        let bound = LetterBound::of(filter);
         self.read(|session| {
             let rows = session.query(schema::LETTERS, &bound.with(&[&after, &most]))?;
             rows.iter().map(|row| head(row, None)).collect()
@@ -219,7 +219,7 @@ impl LetterStore for PostgresStore {
     }
 
     fn order_redrive(&self, filter: &LetterFilter, order: &RedriveOrder) -> Result<Ordered, StoreError> {
-        let bound = Bound::of(filter);
+        let bound = LetterBound::of(filter);
         let most_redriven = i64::from(order.most_redriven);
         let (job, through) = (to_sql(order.job), order.through.map(to_sql));
         self.write(|session| {
@@ -249,7 +249,7 @@ impl LetterStore for PostgresStore {
     }
 
     fn drop_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
-        let bound = Bound::of(filter);
+        let bound = LetterBound::of(filter);
         self.write(|session| Ok(session.execute(schema::DROP_LETTERS, &bound.with(&[]))?))
     }
 

@@ -27,7 +27,7 @@ const SET_UP: &str = "
 
 /// Where the store is.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct ConnectTarget {
     pub(super) config: Config,
     /// The schema, a plain identifier.
     pub(super) schema: String,
@@ -36,7 +36,7 @@ pub(super) struct Target {
 }
 
 /// Parameters of a statement.
-pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub(super) type SqlParams<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// One connection, with the statements that it has prepared.
 pub(super) struct Session {
@@ -45,7 +45,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn open(target: &Target) -> Result<Self, ::postgres::Error> {
+    pub(super) fn open(target: &ConnectTarget) -> Result<Self, ::postgres::Error> {
         let mut client = target.config.connect(NoTls)?;
         client.batch_execute(&format!("SET search_path TO \"{}\";{SET_UP}", target.schema))?;
         Ok(Self {
@@ -63,17 +63,17 @@ impl Session {
         Ok(statement)
     }
 
-    pub(super) fn query(&mut self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, ::postgres::Error> {
+    pub(super) fn query(&mut self, sql: &'static str, params: SqlParams<'_>) -> Result<Vec<Row>, ::postgres::Error> {
         let statement = self.statement(sql)?;
         self.client.query(&statement, params)
     }
 
-    pub(super) fn one(&mut self, sql: &'static str, params: Params<'_>) -> Result<Row, ::postgres::Error> {
+    pub(super) fn one(&mut self, sql: &'static str, params: SqlParams<'_>) -> Result<Row, ::postgres::Error> {
         let statement = self.statement(sql)?;
         self.client.query_one(&statement, params)
     }
 
-    pub(super) fn execute(&mut self, sql: &'static str, params: Params<'_>) -> Result<u64, ::postgres::Error> {
+    pub(super) fn execute(&mut self, sql: &'static str, params: SqlParams<'_>) -> Result<u64, ::postgres::Error> {
         let statement = self.statement(sql)?;
         self.client.execute(&statement, params)
     }
@@ -117,7 +117,7 @@ const ASKED: Duration = Duration::from_secs(60);
 
 /// A place for a session.
 pub(super) struct Link {
-    target: Arc<Target>,
+    target: Arc<ConnectTarget>,
     session: Option<Session>,
     /// No attempt to connect before this time.
     due: Instant,
@@ -127,7 +127,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(target: &Arc<Target>, session: Option<Session>) -> Self {
+    pub(super) fn new(target: &Arc<ConnectTarget>, session: Option<Session>) -> Self {
         Self {
             target: Arc::clone(target),
             session,

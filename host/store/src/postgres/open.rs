@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::fault::{PgFault, words};
 use super::fleet::Fleet;
-use super::link::{Link, Session, Target};
+use super::link::{ConnectTarget, Link, Session};
 use super::{PostgresStore, READERS, schema};
 use sandman_core::store::{StoreId, kafka_hash};
 
@@ -139,7 +139,7 @@ fn lock_class(schema: &str) -> i32 {
     i32::try_from(kafka_hash(schema.as_bytes())).unwrap_or(i32::MAX)
 }
 
-fn target(options: &PgOptions) -> Result<Target, PgOpenError> {
+fn target(options: &PgOptions) -> Result<ConnectTarget, PgOpenError> {
     // The driver's words may hold the URL's parts, and so a password: the reason is not shown.
     let unreadable = || PgOpenError::Url("use postgres://USER@HOST:PORT/DATABASE".to_owned());
     let mut config = Config::from_str(&options.url).map_err(|_| unreadable())?;
@@ -166,14 +166,14 @@ fn target(options: &PgOptions) -> Result<Target, PgOpenError> {
         .keepalives_idle(Duration::from_secs(5))
         .keepalives_interval(Duration::from_secs(3))
         .keepalives_retries(3);
-    Ok(Target {
+    Ok(ConnectTarget {
         config,
         schema: options.schema.clone(),
         name,
     })
 }
 
-fn check_encoding(session: &mut Session, target: &Target) -> Result<(), PgOpenError> {
+fn check_encoding(session: &mut Session, target: &ConnectTarget) -> Result<(), PgOpenError> {
     let failed = |error: ::postgres::Error| PgOpenError::Failed {
         name: target.name.clone(),
         reason: words(&error),
@@ -192,7 +192,7 @@ fn check_encoding(session: &mut Session, target: &Target) -> Result<(), PgOpenEr
 }
 
 /// Makes the schema if it is missing; where it is there, no right to make one is needed.
-fn make_schema(session: &mut Session, target: &Target) -> Result<(), PgOpenError> {
+fn make_schema(session: &mut Session, target: &ConnectTarget) -> Result<(), PgOpenError> {
     let schema = &target.schema;
     let failed = |error: ::postgres::Error| PgOpenError::Schema {
         name: target.name.clone(),

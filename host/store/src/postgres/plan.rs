@@ -11,7 +11,7 @@ use sandman_core::outcome::StateChange;
 use sandman_core::recent::RecentEvents;
 use sandman_core::store::{Commit, Shard, StateKey, StateWrite, StoreError};
 
-/// Changes of rows that are there, in the order of their numbers.
+/// CommitChanges of rows that are there, in the order of their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Updates {
     /// Where each stands in [`Commit::states`].
@@ -58,25 +58,25 @@ pub(super) struct ShardBatch {
 }
 
 /// A partition whose epoch counts: the handler's number, the topic and the partition.
-pub(super) type Place = (i32, String, i32);
+pub(super) type RowPlace = (i32, String, i32);
 
 /// A commit, ready to be sent; more than once, if need be.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct CommitPlan {
     pub(super) updates: Updates,
     pub(super) inserts: Inserts,
     pub(super) reads: Reads,
     pub(super) absent: Absent,
     /// The epoch of each partition, and what is done in it, if that changes.
-    pub(super) partitions: BTreeMap<Place, (i64, Option<Vec<u8>>)>,
+    pub(super) partitions: BTreeMap<RowPlace, (i64, Option<Vec<u8>>)>,
     /// Failed attempts and due times by partition and offset; `None` forgets them.
-    pub(super) attempts: BTreeMap<(Place, i64), Option<(i32, i64)>>,
+    pub(super) attempts: BTreeMap<(RowPlace, i64), Option<(i32, i64)>>,
     pub(super) batches: Vec<ShardBatch>,
     /// The numbers of the handlers that the commit names.
     pub(super) handlers: HashMap<Arc<str>, i32>,
 }
 
-impl Plan {
+impl CommitPlan {
     /// The plan of a commit.
     pub(super) fn of(commit: &Commit, store: &PostgresStore) -> Result<Self, StoreError> {
         let mut plan = Self::default();
