@@ -74,7 +74,7 @@ fn commands(world: &World) -> Result {
     // The configuration says "any free port", which is no address to ask.
     let nowhere = world.command(&["handlers"], &[])?;
     ensure!(
-        nowhere.code() == 1 && nowhere.stderr.contains("--host"),
+        nowhere.code() == 3 && nowhere.stderr.contains("--host"),
         "{}",
         nowhere.stderr
     );
