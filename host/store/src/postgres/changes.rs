@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fault::{PgFault, from_sql, to_sql};
 use super::link::Session;
-use super::plan::{CommitPlan, RowPlace, key_of};
+use super::plan::{CommitPlan, StatePlace, key_of};
 use super::{files, letters, recordings, schema};
 use sandman_core::event::TopicPartition;
 use sandman_core::store::{
@@ -107,7 +107,7 @@ impl CommitChanges<'_> {
         let rows = self
             .session
             .query(schema::LOCK_PROGRESS, &[&numbers, &topics, &partitions])?;
-        let mut found: BTreeMap<RowPlace, i64> = BTreeMap::new();
+        let mut found: BTreeMap<StatePlace, i64> = BTreeMap::new();
         for row in rows {
             found.insert((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), row.try_get(3)?);
         }
@@ -241,7 +241,7 @@ impl CommitChanges<'_> {
             .partitions
             .iter()
             .filter_map(|(place, (_, done))| Some((place, done.as_deref()?)));
-        let changed: Vec<(&RowPlace, &[u8])> = changed.collect();
+        let changed: Vec<(&StatePlace, &[u8])> = changed.collect();
         if changed.is_empty() {
             return Ok(());
         }
@@ -257,7 +257,7 @@ impl CommitChanges<'_> {
             .attempts
             .iter()
             .filter_map(|((place, offset), attempts)| Some((place, offset, (*attempts)?)));
-        let failed: Vec<(&RowPlace, &i64, (i32, i64))> = failed.collect();
+        let failed: Vec<(&StatePlace, &i64, (i32, i64))> = failed.collect();
         if !failed.is_empty() {
             let (handlers, topics, partitions) = split(failed.iter().map(|(place, ..)| *place));
             let offsets: Vec<i64> = failed.iter().map(|(_, offset, _)| **offset).collect();
@@ -269,7 +269,7 @@ impl CommitChanges<'_> {
             )?;
         }
         let over = plan.attempts.iter().filter(|(_, attempts)| attempts.is_none());
-        let over: Vec<(&RowPlace, i64)> = over.map(|((place, offset), _)| (place, *offset)).collect();
+        let over: Vec<(&StatePlace, i64)> = over.map(|((place, offset), _)| (place, *offset)).collect();
         if !over.is_empty() {
             let (handlers, topics, partitions) = split(over.iter().map(|(place, _)| *place));
             let offsets: Vec<i64> = over.iter().map(|(_, offset)| *offset).collect();
@@ -337,7 +337,7 @@ fn names(rows: &[::postgres::Row]) -> Result<HashMap<(i32, Vec<u8>), ()>, PgFaul
     rows.iter().map(one).collect()
 }
 
-fn split<'a>(places: impl Iterator<Item = &'a RowPlace>) -> (Vec<i32>, Vec<&'a str>, Vec<i32>) {
+fn split<'a>(places: impl Iterator<Item = &'a StatePlace>) -> (Vec<i32>, Vec<&'a str>, Vec<i32>) {
     let (mut handlers, mut topics, mut partitions) = (Vec::new(), Vec::new(), Vec::new());
     for (handler, topic, partition) in places {
         handlers.push(*handler);

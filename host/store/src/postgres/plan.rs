@@ -58,7 +58,7 @@ pub(super) struct ShardBatch {
 }
 
 /// A partition whose epoch counts: the handler's number, the topic and the partition.
-pub(super) type RowPlace = (i32, String, i32);
+pub(super) type StatePlace = (i32, String, i32);
 
 /// A commit, ready to be sent; more than once, if need be.
 #[derive(Debug, Default)]
@@ -68,9 +68,9 @@ pub(super) struct CommitPlan {
     pub(super) reads: Reads,
     pub(super) absent: Absent,
     /// The epoch of each partition, and what is done in it, if that changes.
-    pub(super) partitions: BTreeMap<RowPlace, (i64, Option<Vec<u8>>)>,
+    pub(super) partitions: BTreeMap<StatePlace, (i64, Option<Vec<u8>>)>,
     /// Failed attempts and due times by partition and offset; `None` forgets them.
-    pub(super) attempts: BTreeMap<(RowPlace, i64), Option<(i32, i64)>>,
+    pub(super) attempts: BTreeMap<(StatePlace, i64), Option<(i32, i64)>>,
     pub(super) batches: Vec<ShardBatch>,
     /// The numbers of the handlers that the commit names.
     pub(super) handlers: HashMap<Arc<str>, i32>,
