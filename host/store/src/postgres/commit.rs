@@ -2,6 +2,7 @@
 
 use super::changes::CommitChanges;
 use super::fault::PgFault;
+use super::link::Session;
 use super::plan::CommitPlan;
 use super::{PostgresStore, schema};
 use sandman_core::store::{Commit, CommitConflict, CommitResult, Committed, StoreError};
@@ -13,16 +14,7 @@ impl PostgresStore {
             true => self.compare(commit, &plan, now),
             false => {
                 let mut link = self.writer.lock();
-                link.transact(|session| {
-                    let mut changes = CommitChanges {
-                        session,
-                        conflict: CommitConflict::default(),
-                        now,
-                        lock_class: self.lock_class,
-                        shards: self.shards,
-                    };
-                    changes.write(commit, &plan)
-                })
+                link.transact(|session| self.changes(session, now).write(commit, &plan))
             }
         };
         match result {
@@ -32,16 +24,20 @@ impl PostgresStore {
         }
     }
 
+    fn changes<'a>(&self, session: &'a mut Session, now: i64) -> CommitChanges<'a> {
+        CommitChanges {
+            session,
+            conflict: CommitConflict::default(),
+            now,
+            lock_class: self.lock_class,
+            shards: self.shards,
+        }
+    }
+
     /// What was read counts if it is the same now: nothing needs to be held for that.
     fn compare(&self, commit: &Commit, plan: &CommitPlan, now: i64) -> Result<Committed, PgFault> {
         let result = self.read(|session| {
-            let mut changes = CommitChanges {
-                session,
-                conflict: CommitConflict::default(),
-                now,
-                lock_class: self.lock_class,
-                shards: self.shards,
-            };
+            let mut changes = self.changes(session, now);
             changes.compare_reads(plan, schema::LOOK_READ)?;
             changes.compare_absent(plan)?;
             Ok(changes.conflict)

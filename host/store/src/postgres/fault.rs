@@ -98,3 +98,8 @@ pub(super) fn to_sql(number: u64) -> i64 {
 pub(super) fn from_sql(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
+
+/// Text for people, without the one character that PostgreSQL cannot hold. Its length stays.
+pub(super) fn storable(text: &str) -> String {
+    text.replace('\0', " ")
+}

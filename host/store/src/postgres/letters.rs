@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ::postgres::Row;
 use ::postgres::types::ToSql;
 
-use super::fault::{PgFault, from_sql, to_sql};
+use super::fault::{PgFault, from_sql, storable, to_sql};
 use super::link::Session;
 use super::{PostgresStore, schema};
 use sandman_core::event::{Headers, Record, TopicPartition};
@@ -70,11 +70,6 @@ pub(super) fn handlers(commit: &Commit) -> impl Iterator<Item = &Arc<str>> {
         LetterWrite::Pause(handler, _) => Some(handler),
         LetterWrite::Done(_) | LetterWrite::Failed(..) => None,
     })
-}
-
-/// Text for people, without the one character that PostgreSQL cannot hold. Its length stays.
-fn storable(text: &str) -> String {
-    text.replace('\0', " ")
 }
 
 fn add(session: &mut Session, letter: &NewLetter, handler: i32, (shard, batch): (Shard, u64)) -> Result<(), PgFault> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ::postgres::Row;
 use sha2::{Digest, Sha256};
 
-use super::fault::{PgFault, from_sql, to_sql};
+use super::fault::{PgFault, from_sql, storable, to_sql};
 use super::link::Session;
 use super::{PostgresStore, schema};
 use sandman_core::store::{Action, Activation, Active, KeptVersion, NewVersion, Outcome, StoreError, VersionStore};
@@ -158,8 +158,7 @@ fn add_activation(session: &mut Session, handler: i32, activation: &Activation) 
     } = activation;
     let (number, digest) = (number.map(to_sql), digest.as_deref());
     let (action, outcome) = (action.word(), outcome.word());
-    // Text that PostgreSQL cannot hold is nothing that anybody reads.
-    let (by, detail) = (by.replace('\0', " "), detail.replace('\0', " "));
+    let (by, detail) = (storable(by), storable(detail));
     session.execute(
         schema::ADD_ACTIVATION,
         &[&handler, &number, &digest, at_millis, &by, &action, &outcome, &detail],

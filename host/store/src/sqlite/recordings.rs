@@ -211,39 +211,6 @@ mod tests {
         batches.into_iter().map(|batch| batch.lines).collect()
     }
 
-    #[test]
-    fn a_commit_is_one_batch_per_handler_and_lines_are_taken_out_of_it() {
-        let store = SqliteStore::in_memory().unwrap();
-        commit(
-            &store,
-            vec![write("a", 100, "one"), write("b", 100, "two"), write("a", 100, "three")],
-        );
-        commit(&store, vec![write("a", 100, "four")]);
-        assert_eq!(lines(&store, "a"), ["four", "one\nthree"]);
-        assert_eq!(lines(&store, "b"), ["two"]);
-        let batches = store.recordings("a", None, 1).unwrap();
-        let older = store.recordings("a", Some(batches[0].number), 9).unwrap();
-        assert_eq!(store.recording_batch(older[0].number).unwrap(), Some(older[0].clone()));
-        store.keep_of_recordings(older[0].number, "three").unwrap();
-        store.keep_of_recordings(batches[0].number, "").unwrap();
-        assert_eq!(lines(&store, "a"), ["three"]);
-        assert_eq!(store.known_handlers().unwrap(), ["a".into(), "b".into()]);
-    }
-
-    #[test]
-    fn of_a_commit_with_more_than_a_quarter_of_what_is_kept_the_newest_stay() {
-        let store = SqliteStore::in_memory().unwrap();
-        commit(&store, vec![write("a", 100, "before")]);
-        let many = (0..50).map(|n| write("a", 100, &format!("line {n:>4}")));
-        commit(&store, many.collect());
-        let kept: Vec<_> = (48..50).map(|n| format!("line {n:>4}")).collect();
-        assert_eq!(lines(&store, "a"), [kept.join("\n"), "before".into()]);
-        // One that is larger than all of it stays alone.
-        let large = "x".repeat(101);
-        commit(&store, vec![write("a", 100, "small"), write("a", 100, &large)]);
-        assert_eq!(lines(&store, "a"), [large]);
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]

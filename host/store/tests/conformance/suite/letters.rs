@@ -257,6 +257,7 @@ pub(crate) fn a_letter_that_is_redriven_goes_with_its_outcome_or_stays_with_anot
     };
     let twice = store.commit(&gone, 7).unwrap_err();
     assert!(matches!(twice, StoreError::Conflict { .. }), "{twice}");
+    assert!(twice.to_string().contains("letter 1 is gone"), "{twice}");
     let shard = Shard::of(Some(b"ada"), store.shards());
     assert_eq!(store.outbox_size(shard).unwrap().last, 4, "nothing of it is committed");
     // One that failed is not ordered again beyond the bound.

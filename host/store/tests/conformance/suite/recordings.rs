@@ -65,3 +65,15 @@ pub(crate) fn a_ring_keeps_the_newest_within_its_bound(backend: &mut impl Backen
     assert_eq!(kept("5"), ["5"]);
     assert_eq!(lines(&*store, "other").len(), 5);
 }
+
+pub(crate) fn of_a_commit_with_more_than_a_quarter_of_what_is_kept_the_newest_stay(backend: &mut impl Backend) {
+    let store = backend.host();
+    record_all(&*store, vec![write("a", 100, "before")]);
+    let many = (0..50).map(|n| write("a", 100, &format!("line {n:>4}")));
+    record_all(&*store, many.collect());
+    assert_eq!(lines(&*store, "a"), ["line   48\nline   49", "before"]);
+    // One that is larger than all of it stays alone.
+    let large = "x".repeat(101);
+    record_all(&*store, vec![write("a", 100, "small"), write("a", 100, &large)]);
+    assert_eq!(lines(&*store, "a"), [large]);
+}
