@@ -80,6 +80,8 @@ struct World {
     /// Where the consumer reads next in the partitions it has, and whether it is held.
     reading: HashMap<usize, (i64, bool)>,
     jobs: Vec<Job<Input>>,
+    /// Jobs that were taken before another host had their partition: partition and offset. What they try counts nowhere.
+    strays: HashSet<(i32, i64)>,
     /// What other hosts have written to the state of each key.
     elsewhere: HashMap<u8, Vec<String>>,
     slow: Arc<Mutex<HashSet<u32>>>,
@@ -100,6 +102,14 @@ fn started(store: &Arc<Flaky>, slow: &Arc<Mutex<HashSet<u32>>>, tries: &Tries) -
     Pipeline::new(options, registry, shared, (alarm, Meters::new().host)).unwrap()
 }
 
+/// The partition and the offset of an event's job.
+fn place(job: &Job<Input>) -> (i32, i64) {
+    let Input::Event(work) = &*job.work else {
+        panic!("events only")
+    };
+    (work.record.source.partition, work.record.offset)
+}
+
 impl World {
     fn new() -> Self {
         let store = Flaky::shared();
@@ -113,6 +123,7 @@ impl World {
             produced: 0,
             reading: HashMap::new(),
             jobs: Vec::new(),
+            strays: HashSet::new(),
             elsewhere: HashMap::new(),
             slow,
             tries,
@@ -140,6 +151,7 @@ impl World {
             }
             Step::Crash => {
                 self.jobs.clear();
+                self.strays.clear();
                 self.reading.clear();
                 self.tries.lock().clear();
                 self.pipeline = started(&self.store, &self.slow, &self.tries);
@@ -193,7 +205,11 @@ impl World {
             return;
         }
         let job = self.jobs.remove(which % self.jobs.len());
+        let stray = self.strays.remove(&place(&job)).then(|| self.tries.lock().clone());
         let ran = self.pipeline.run(&job);
+        if let Some(known) = stray {
+            *self.tries.lock() = known;
+        }
         self.pipeline.hand_back(&mut self.pipeline.shared.lock(), job, ran);
     }
 
@@ -214,6 +230,11 @@ impl World {
                 if !conflict.partitions.is_empty() {
                     // What was tried while another host had the partition is not known to anybody.
                     self.tries.lock().clear();
+                    let lost = |(number, _): &(i32, i64)| {
+                        let mut taken = conflict.partitions.iter();
+                        taken.any(|(_, taken)| taken.partition == *number)
+                    };
+                    self.strays.extend(self.jobs.iter().map(place).filter(lost));
                 }
                 self.pipeline.rerun(batch, &conflict);
             }
