@@ -41,7 +41,7 @@ impl PostgresServer {
     /// # Errors
     /// What is missing, or what the server said.
     pub fn start(target: &Path) -> io::Result<Self> {
-        let bin = binaries(target)?;
+        let mut bin = binaries(target)?;
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("sandman-postgres-{}-{number}", std::process::id()));
@@ -55,6 +55,19 @@ impl PostgresServer {
         };
         if is_root {
             chown(&folder, Some(NOBODY), Some(NOBODY))?;
+        }
+        if is_root && bin.starts_with(target) {
+            // Below a home that is root's alone, nobody could not start them.
+            let installation = bin.parent().unwrap_or(&bin);
+            run(Command::new("cp")
+                .arg("-r")
+                .arg(installation)
+                .arg(folder.join("server")))?;
+            run(Command::new("chown")
+                .arg("-R")
+                .arg(format!("{NOBODY}:{NOBODY}"))
+                .arg(folder.join("server")))?;
+            bin = folder.join("server/bin");
         }
         let mut init = Command::new(bin.join("initdb"));
         init.args(["-A", "trust", "-N", "-U", "sandman", "-E", "UTF8", "-D"])
@@ -141,7 +154,10 @@ fn downloaded(target: &Path) -> io::Result<PathBuf> {
 }
 
 fn run(command: &mut Command) -> io::Result<()> {
-    let ended = command.output()?;
+    let ended = command.output().map_err(|error| {
+        let cure = "the tests need PostgreSQL: install it, or Maven and xz, with which they fetch it";
+        io::Error::other(format!("{command:?}: {error}; {cure}"))
+    })?;
     match ended.status.success() {
         true => Ok(()),
         false => Err(io::Error::other(format!(
