@@ -57,17 +57,7 @@ impl PostgresServer {
             chown(&folder, Some(NOBODY), Some(NOBODY))?;
         }
         if is_root && bin.starts_with(target) {
-            // Below a home that is root's alone, nobody could not start them.
-            let installation = bin.parent().unwrap_or(&bin);
-            run(Command::new("cp")
-                .arg("-r")
-                .arg(installation)
-                .arg(folder.join("server")))?;
-            run(Command::new("chown")
-                .arg("-R")
-                .arg(format!("{NOBODY}:{NOBODY}"))
-                .arg(folder.join("server")))?;
-            bin = folder.join("server/bin");
+            bin = handed_over(&bin, &folder)?;
         }
         let mut init = Command::new(bin.join("initdb"));
         init.args(["-A", "trust", "-N", "-U", "sandman", "-E", "UTF8", "-D"])
@@ -111,6 +101,17 @@ impl PostgresServer {
     pub fn url(&self) -> String {
         format!("postgres://sandman@127.0.0.1:{}/postgres", self.port)
     }
+}
+
+/// A copy that is nobody's, in its folder: below a home that is root's alone, nobody could not start the programs.
+fn handed_over(bin: &Path, folder: &Path) -> io::Result<PathBuf> {
+    let copy = folder.join("server");
+    run(Command::new("cp").arg("-r").arg(bin.parent().unwrap_or(bin)).arg(&copy))?;
+    run(Command::new("chown")
+        .arg("-R")
+        .arg(format!("{NOBODY}:{NOBODY}"))
+        .arg(&copy))?;
+    Ok(copy.join("bin"))
 }
 
 /// The folder of the programs.
