@@ -107,6 +107,9 @@ fn half_kept_out(world: &World) -> Result {
     let host = world.host(&world.settings()?.handler(echo(&[&input])?))?;
     world.send(&input, &things(30))?;
     world.reader(&world.topic("thing.echoed"))?.until_count(30)?;
+    host.metrics_when("all partitions are ours", |metrics| {
+        metrics.sum("sandman_assigned_partitions", &[]) == Some(3.0)
+    })?;
     lag_becomes(&host, 0.0)?;
     let stranger = world.foreign_member("echo", &input)?;
     stranger.holds_some()?;
