@@ -2,13 +2,14 @@
 
 use anyhow::{Context, ensure};
 use sandman_tests::{
-    Behaviour, Event, Host, Result, Settings, World, dlq, eventually, handled_once, hostile, lenient, letter_count,
-    letters, misfit, numbers, reloaded, strict, until_letters,
+    Behaviour, Event, Host, Result, Settings, World, dlq, echo, eventually, handled_once, hostile, lenient,
+    letter_count, letters, misfit, numbers, reloaded, strict, until_letters,
 };
 use serde_json::json;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("what_comes_after_a_failed_trigger_is_held_and_released_in_order", held),
+    Behaviour::new("what_a_handler_that_is_gone_holds_may_be_dropped", held_by_gone),
     Behaviour::new(
         "a_host_killed_during_a_release_loses_and_doubles_nothing",
         killed_in_release,
@@ -64,12 +65,29 @@ fn held(world: &World) -> Result {
     })?;
 
     // It fails again, and the key stays held. A redrive leaves it alone.
-    ensure!(dlq(world, &host, &["release", "ada"])?.code() == 0, "not released");
-    eventually("it has failed again", || {
-        let all = letters(world, &host)?;
-        let head = all["letters"].as_array().and_then(|letters| letters.last().cloned());
-        Ok(head.filter(|head| head["redriven"] == 1))
-    })?;
+    let would = dlq(world, &host, &["release", "ada", "--dry-run"])?;
+    would.says(1, &[])?;
+    ensure!(
+        would
+            .stdout
+            .contains("0 would be handled, 1 would fail, 3 would be left out"),
+        "{would:?}"
+    );
+    let again = dlq(world, &host, &["release", "ada"])?;
+    ensure!(
+        again.code() == 1 && again.stdout.contains("held again for hostile, with 3 letters behind"),
+        "{again:?}"
+    );
+    let all = letters(world, &host)?;
+    let head = all["letters"].as_array().and_then(|letters| letters.last().cloned());
+    ensure!(head.is_some_and(|head| head["redriven"] == 1), "{all:#}");
+    let held = dlq(world, &host, &["drop", "--key", "ada"])?;
+    ensure!(
+        held.code() == 1 && held.stdout.contains("4 left out: their keys are held"),
+        "{held:?}"
+    );
+    let shown = world.command(&["handlers", "--host", host.admin()], &[])?;
+    ensure!(shown.stdout.contains("1 key held"), "{shown:?}");
     let redrive = dlq(world, &host, &["redrive", "--all"])?;
     ensure!(
         redrive.code() == 1 && redrive.stdout.contains("dlq release"),
@@ -83,6 +101,18 @@ fn held(world: &World) -> Result {
     let host = world.host(&holding(world, &input, 2)?)?;
     world.send(&input, &[told(6)])?;
     until_letters(world, &host, 6)?;
+    // A dry run makes all attempts that a redrive makes: the second one passes.
+    let would = dlq(world, &host, &["release", "ada", "--dry-run"])?;
+    ensure!(
+        would.code() == 0 && would.stdout.contains("6 would be handled"),
+        "{would:?}"
+    );
+    let dropping = dlq(world, &host, &["drop", "--held", "ada", "--dry-run"])?;
+    ensure!(
+        dropping.stdout.contains("would be dropped") && dropping.stdout.contains("5 would be handled"),
+        "{dropping:?}"
+    );
+    ensure!(letter_count(world, &host)? == 6, "a dry run changed something");
     ensure!(dlq(world, &host, &["release", "ada"])?.code() == 0, "not released");
     world.send(&input, &[told(7), told(8)])?;
     until_letters(world, &host, 0)?;
@@ -110,6 +140,34 @@ fn held(world: &World) -> Result {
     until_letters(world, &host, 0)
 }
 
+/// Nobody can release them: what it held must not stay for ever.
+fn held_by_gone(world: &World) -> Result {
+    let input = world.make_topic("hostile.told")?;
+    let other = world.make_topic("thing.happened")?;
+    let holding = holding(world, &input, 1)?;
+    let host = world.host(&holding.clone().handler(echo(&[&other])?))?;
+    world.send(&input, &(0..5).map(told).collect::<Vec<_>>())?;
+    until_letters(world, &host, 4)?;
+    let without = world.settings()?.handler(echo(&[&other])?);
+    reloaded(world, &host, &without)?;
+    let refused = |host: &Host| dlq(world, host, &["release", "ada"])?.says(1, &["does not name it", "dlq drop"]);
+    refused(&host)?;
+    ensure!(host.terminate()?.code() == 0, "the host did not stop well");
+    let host = world.host(&without)?;
+    refused(&host)?;
+    let dropped = dlq(world, &host, &["drop", "--key", "ada"])?;
+    ensure!(
+        dropped.code() == 0 && dropped.stdout.contains("4 letters dropped"),
+        "{dropped:?}"
+    );
+    until_letters(world, &host, 0)?;
+    // Whoever comes back holds nothing.
+    reloaded(world, &host, &holding.handler(echo(&[&other])?))?;
+    world.send(&input, &[told(7)])?;
+    world.reader(&world.topic("hostile.done"))?.until_count(2)?;
+    Ok(())
+}
+
 fn killed_in_release(world: &World) -> Result {
     let input = world.make_topic("hostile.told")?;
     let settings = |attempts| -> Result<Settings> { Ok(holding(world, &input, attempts)?.set("host.batch", "3")) };
@@ -121,7 +179,8 @@ fn killed_in_release(world: &World) -> Result {
     // Commits fail as well: what ran ahead of them goes back.
     let shaky = settings(2)?.fault("STORE", "busy:7");
     let mut host = world.host(&shaky)?;
-    ensure!(dlq(world, &host, &["release", "ada"])?.code() == 0, "not released");
+    let released = dlq(world, &host, &["release", "ada", "--no-wait"])?;
+    ensure!(released.code() == 0, "{released:?}");
     let mut done = world.reader(&world.topic("hostile.done"))?;
     for kill in 1..=3 {
         world.send(&input, &events[40 + 10 * kill..50 + 10 * kill])?;
@@ -196,6 +255,10 @@ fn paused(world: &World) -> Result {
     ensure!(health["status"] == "degraded", "{health:#}");
     let reason = health["handlers"][0]["reason"].to_string();
     ensure!(reason.contains("sandman resume hostile"), "{reason}");
+    let shown = world.command(&["handlers", "--host", host.admin()], &[])?;
+    for words in ["PAUSED", "hostile takes in nothing", "sandman resume hostile"] {
+        ensure!(shown.stdout.contains(words), "{shown:?}");
+    }
     let others: Vec<_> = (0..50)
         .map(|n| Event::told(&format!("other-{n}"), "nothing", 0))
         .collect();

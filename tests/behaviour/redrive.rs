@@ -1,9 +1,9 @@
 //! Dead letters are handled after all: in the order of their keys, once, whatever happens meanwhile.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use sandman_tests::{
-    Ask, Behaviour, Event, Handler, Host, Result, World, dlq, guest, handled_once, lenient, letter_count, misfit,
-    numbers, strict_handler, until_letters,
+    Ask, Behaviour, Event, Handler, Host, Result, Settings, World, dlq, echo, guest, handled_once, lenient,
+    letter_count, misfit, numbers, reloaded, strict_handler, until_letters,
 };
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         fails_again,
     ),
     Behaviour::new("letters_of_a_handler_that_is_gone_are_not_redriven", gone),
+    Behaviour::new("an_order_that_nothing_can_carry_out_is_taken_back", goes_afterwards),
     Behaviour::new("a_host_killed_during_a_redrive_loses_and_doubles_nothing", killed).on_real_kafka(KILLED),
     Behaviour::new("a_redrive_is_whole_although_commits_fail", commits_fail),
     Behaviour::new("a_letter_that_stays_after_its_outcome_is_caught", stays),
@@ -92,6 +93,14 @@ fn fails_again(world: &World) -> Result {
         let told: Value = serde_json::from_str(&again.stdout)?;
         ensure!(again.code() == 1 && told["failed"][0]["code"] == "schema", "{again:?}");
     }
+    // What would be left out is told as such.
+    let rehearsed = dlq(world, &host, &["redrive", "--key", "ada", "--dry-run"])?;
+    ensure!(
+        rehearsed.code() == 1
+            && rehearsed.stdout.contains("1 would be left out")
+            && rehearsed.stdout.contains("--force"),
+        "{rehearsed:?}"
+    );
     let guarded = dlq(world, &host, &["redrive", "--key", "ada"])?;
     ensure!(guarded.code() == 1 && guarded.stdout.contains("--force"), "{guarded:?}");
     let forced = dlq(world, &host, &["redrive", "--key", "ada", "--force", "--json"])?;
@@ -105,9 +114,21 @@ fn fails_again(world: &World) -> Result {
 
     let careless = dlq(world, &host, &["drop"])?;
     ensure!(
-        careless.code() == 1 && careless.stderr.contains("which letters"),
+        careless.code() == 2 && careless.stderr.contains("which letters"),
         "{careless:?}"
     );
+    // A typo is no success.
+    for wrong in [
+        &["redrive", "999"][..],
+        &["redrive", "999", "--dry-run"],
+        &["drop", "999"],
+        &["list", "--handler", "nosuch"],
+        &["redrive", "--handler", "nosuch"],
+        &["drop", "--handler", "nosuch"],
+        &["redrive", "--follow", "99"],
+    ] {
+        dlq(world, &host, wrong)?.says(1, &["there is no "])?;
+    }
     let would = dlq(world, &host, &["drop", "--key", "ada", "--dry-run"])?;
     ensure!(would.stdout.contains("1 letter would be dropped"), "{would:?}");
     let gone = dlq(world, &host, &["drop", "--key", "ada"])?;
@@ -144,6 +165,58 @@ fn gone(world: &World) -> Result {
     let all = dlq(world, &host, &["redrive", "--all", "--through", "2", "--json"])?;
     ensure!(all.code() == 0, "{all:?}");
     ensure!(letter_count(world, &host)? == 0, "letters are left");
+    Ok(())
+}
+
+/// The order was good when it was given; by now nothing can carry it out.
+fn goes_afterwards(world: &World) -> Result {
+    let input = world.make_topic("hostile.told")?;
+    let other = world.make_topic("thing.happened")?;
+    let without = world.settings()?.handler(echo(&[&other])?);
+    let with = |retry: &str| -> Result<Settings> {
+        let left = Handler::new("left", &guest("hostile")?).consumes(&[&input]);
+        Ok(without
+            .clone()
+            .handler(left.emits(&["hostile.done"]).set("retry", retry)))
+    };
+    let host = world.host(&with("{ attempts = 1 }")?)?;
+    let events: Vec<_> = (0..300).map(|n| Event::told(&format!("key-{n}"), "retry", 0)).collect();
+    world.send(&input, &events)?;
+    until_letters(world, &host, 300)?;
+
+    // Those that wait for an hour fill the way, and the others wait in the store.
+    reloaded(world, &host, &with(r#"{ attempts = 2, first = "1h", max = "1h" }"#)?)?;
+    let order = json!({ "letters": { "handler": "left" } });
+    let ordered = host
+        .operator()
+        .ask(&Ask::new("POST", "/v1/letters/redrive").json(&order))?;
+    ensure!(ordered.has(200)?["ordered"] == 300, "not all are ordered");
+    host.says(&["a redriven dead letter failed", "again=true"])?;
+    let refused = dlq(world, &host, &["drop", "--handler", "left"])?;
+    ensure!(
+        refused.code() == 1 && refused.stdout.contains("redrive --cancel"),
+        "{refused:?}"
+    );
+    let cancelled = dlq(world, &host, &["redrive", "--handler", "left", "--cancel", "--json"])?;
+    let told: Value = serde_json::from_str(&cancelled.stdout)?;
+    let (kept, on) = (told["cancelled"].as_u64(), told["underWay"].as_u64());
+    let (kept, on) = kept.zip(on).context("no counts")?;
+    ensure!(
+        cancelled.code() == 1 && kept > 0 && on > 0 && kept + on == 300,
+        "{told:#}"
+    );
+    let dropped = dlq(world, &host, &["drop", "--handler", "left"])?;
+    ensure!(
+        dropped.stdout.contains(&format!("{kept} letters dropped")),
+        "{dropped:?}"
+    );
+
+    // A host that has no such handler takes the rest back, and then they may go.
+    ensure!(host.terminate()?.code() == 0, "the host did not stop well");
+    let host = world.host(&without)?;
+    host.says(&["the order is taken back", "no handler `left`"])?;
+    let dropped = dlq(world, &host, &["drop", "--handler", "left"])?;
+    ensure!(dropped.code() == 0 && letter_count(world, &host)? == 0, "{dropped:?}");
     Ok(())
 }
 

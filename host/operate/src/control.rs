@@ -5,7 +5,9 @@ use thiserror::Error;
 
 use crate::deploy::{Done, Order, Refusal, Report, Slot};
 use crate::explain::{Question, Story};
-use crate::letters::{Letters, RedriveOrdered, RedriveProgress, Rehearsed};
+use crate::letters::{
+    Letters, LettersDropped, RedriveCancelled, RedriveHow, RedriveOrdered, RedriveProgress, Rehearsed, ReleaseProgress,
+};
 use sandman_config::Problem;
 use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
 use sandman_core::store::{Action, LetterFilter, Outcome};
@@ -33,6 +35,19 @@ pub trait Control: Send + Sync + 'static {
 
     /// The dead letters.
     fn letters(&self) -> &Letters;
+
+    /// Whether the configuration names a handler, or the store knows one, by that name.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] if not, [`Refusal::Store`].
+    fn knows(&self, name: &str) -> Result<(), Refusal>;
+
+    /// Drops letters, or says what it would drop.
+    ///
+    /// # Errors
+    /// [`Refusal::NoLetter`], [`Refusal::Store`].
+    fn drop_letters(&self, filter: &LetterFilter, dry_run: bool) -> Result<LettersDropped, Refusal>;
+
     /// Recordings of a handler, or of all, that the query means, the newest first, at most `most`.
     ///
     /// # Errors
@@ -67,18 +82,19 @@ pub trait Control: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Refusal::Store`].
-    fn rehearse(
-        &self,
-        filter: &LetterFilter,
-        through: Option<u64>,
-        tell: &mut dyn FnMut(Rehearsed),
-    ) -> Result<(), Refusal>;
+    fn rehearse(&self, filter: &LetterFilter, how: RedriveHow, tell: &mut dyn FnMut(Rehearsed)) -> Result<(), Refusal>;
 
     /// Has letters redriven.
     ///
     /// # Errors
-    /// [`Refusal::NotConfigured`], [`Refusal::Through`], [`Refusal::Store`].
+    /// [`Refusal::NotConfigured`], [`Refusal::Through`], [`Refusal::NoLetter`], [`Refusal::Store`].
     fn redrive(&self, filter: &LetterFilter, through: Option<u64>, force: bool) -> Result<RedriveOrdered, Refusal>;
+
+    /// Takes back that letters are to be redriven.
+    ///
+    /// # Errors
+    /// [`Refusal::Store`].
+    fn cancel_redrive(&self, filter: &LetterFilter) -> Result<RedriveCancelled, Refusal>;
 
     /// Tells how an order to redrive stands whenever that changes, until nothing is left of it, or nobody hears it any more
     /// (`tell` answers `false`).
@@ -96,8 +112,20 @@ pub trait Control: Send + Sync + 'static {
     /// which there was something to release.
     ///
     /// # Errors
-    /// [`Refusal::Unknown`].
+    /// [`Refusal::Unknown`], [`Refusal::HeldByGone`].
     fn release(&self, handler: Option<&str>, key: &str, drop: bool) -> Result<Vec<String>, Refusal>;
+
+    /// Tells how what was released of a key, named behind its handlers, stands whenever that changes, until all of it is handled or one
+    /// has failed again, or nobody hears it any more (`tell` answers `false`).
+    ///
+    /// # Errors
+    /// [`Refusal::Store`].
+    fn follow_release(
+        &self,
+        key: (&[String], &str),
+        reads_data: bool,
+        tell: &mut dyn FnMut(&ReleaseProgress) -> bool,
+    ) -> Result<(), Refusal>;
 
     /// The intake of a handler goes on. Returns whether it stood still.
     ///
@@ -144,6 +172,12 @@ pub struct HandlerReport {
     pub in_flight: u64,
     /// Triggers of them that wait behind a back-off of their key.
     pub parked: u64,
+    /// Why its intake stands still, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<String>,
+    /// Keys that are held behind a dead letter.
+    #[serde(default)]
+    pub held_keys: u64,
     /// What it holds and may hold.
     pub memory: MemoryReport,
 }

@@ -90,6 +90,14 @@ pub enum Refusal {
         "there are letters of `{0}` among them, which the configuration does not name; choose others with --handler, or configure it again"
     )]
     NotConfigured(String),
+    /// No such letter.
+    #[error("there is no dead letter {0}")]
+    NoLetter(u64),
+    /// A key that is held by a handler that the configuration does not name.
+    #[error(
+        "`{0}` holds this key, and the configuration does not name it: configure it again, or drop what it holds with `sandman dlq drop --handler {0}`"
+    )]
+    HeldByGone(String),
     /// Nothing to go back to.
     #[error(
         "no version of `{name}` that is kept served before version {active}; name one with --to, there are: {kept}"

@@ -3,17 +3,17 @@
 mod redrive;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sandman_core::store::{Hold, LetterFilter, LetterHead, LetterStore, RedriveOrder, StoreError};
 use sandman_engine::clock;
 
-pub use redrive::Redriver;
+pub use redrive::{NotRunnable, RedriveHow, Redriver};
 pub use view::{
     Data, HeldAs, LetterData, LetterGroup, LetterHeader, LetterLine, LetterList, LetterQuery, LetterReport,
-    RedriveOrdered, RedriveProgress, Rehearsed, RehearsedEvent,
+    LettersDropped, RedriveCancelled, RedriveOrdered, RedriveProgress, Rehearsed, RehearsedEvent, ReleaseProgress,
 };
 
 /// A letter that was redriven as often is not redriven again unless it is forced.
@@ -97,8 +97,14 @@ impl Letters {
             through,
             most_redriven: if force { u32::MAX } else { MOST_REDRIVEN },
         };
+        let mut already = 0;
+        self.each(filter, |head| {
+            already += u64::from(head.ordered && head.hold == Hold::No);
+            Ok(())
+        })?;
         let ordered = self.store.order_redrive(filter, &order)?;
         Ok(RedriveOrdered {
+            already,
             job,
             ordered: ordered.ordered,
             refused: ordered.refused,
@@ -126,25 +132,65 @@ impl Letters {
         Ok(RedriveProgress { job, remaining, failed })
     }
 
-    /// Removes letters, but for those that are being redriven and those of held keys. Returns how many went.
+    /// How what was released of a key stands: what is still to run, and what failed again and holds the key.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub fn released(&self, handlers: &[String], key: &str, reads_data: bool) -> Result<ReleaseProgress, StoreError> {
+        let filter = LetterFilter {
+            key: Some(key.to_owned()),
+            ..LetterFilter::default()
+        };
+        let mut progress = ReleaseProgress::default();
+        self.each(&filter, |head| {
+            let is_meant = head.hold != Hold::No && handlers.iter().any(|name| *name == *head.handler);
+            match (is_meant, head.ordered, head.hold) {
+                (false, ..) => {}
+                (true, true, _) => progress.remaining += 1,
+                (true, false, Hold::Head) => progress.failed.push(LetterLine::of(&head, reads_data)),
+                (true, false, _) => progress.waiting += 1,
+            }
+            Ok(())
+        })?;
+        Ok(progress)
+    }
+
+    /// Removes letters, or says how many it would remove. Those that are being redriven are left out, and so are those of held
+    /// keys, but for handlers that nobody serves: these are returned by name.
     ///
     /// # Errors
     /// As for a commit.
-    pub fn remove(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
-        self.store.drop_letters(filter)
-    }
-
-    /// How many letters [`Letters::remove`] would remove.
-    ///
-    /// # Errors
-    /// [`StoreError`] if they cannot be read.
-    pub fn removable(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
-        let mut count = 0;
+    pub fn remove(
+        &self,
+        filter: &LetterFilter,
+        dry_run: bool,
+        serves: &dyn Fn(&str) -> bool,
+    ) -> Result<(LettersDropped, BTreeSet<Arc<str>>), StoreError> {
+        let (mut done, mut gone) = (LettersDropped::default(), BTreeSet::new());
         self.each(filter, |head| {
-            count += u64::from(!head.ordered && head.hold == Hold::No);
+            match head.hold {
+                Hold::No if head.ordered => done.ordered += 1,
+                Hold::No => done.dropped += 1,
+                Hold::Head | Hold::Behind if serves(&head.handler) => done.held += 1,
+                Hold::Head | Hold::Behind => {
+                    done.dropped += 1;
+                    gone.insert(head.handler);
+                }
+            }
             Ok(())
         })?;
-        Ok(count)
+        if dry_run {
+            return Ok((done, gone));
+        }
+        done.dropped = self.store.drop_letters(filter)?;
+        for name in &gone {
+            let of_handler = LetterFilter {
+                handler: Some(name.to_string()),
+                ..filter.clone()
+            };
+            done.dropped += self.store.drop_held_letters(&of_handler)?;
+        }
+        Ok((done, gone))
     }
 
     fn each(

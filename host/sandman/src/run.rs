@@ -7,6 +7,7 @@ mod http;
 mod kafka;
 mod known_topics;
 mod lag;
+mod letters;
 
 pub(crate) use kafka::{problems as kafka_problems, topics};
 pub(crate) use store::{open_store, refuse_shared, store_file};

@@ -247,6 +247,19 @@ pub trait LetterStore: Send + Sync {
     /// [`StoreError`] if they cannot be read.
     fn ordered(&self, most: usize) -> Result<Vec<OrderedLetter>, StoreError>;
 
+    /// Takes back that these letters are to be redriven; those of held keys are left out. Returns how many it was.
+    ///
+    /// # Errors
+    /// As for a commit.
+    fn cancel_redrive(&self, letters: &[LetterId]) -> Result<u64, StoreError>;
+
+    /// Removes the letters of held keys that the filter means: of handlers that nobody serves, whose keys nobody can release.
+    /// Returns how many went.
+    ///
+    /// # Errors
+    /// As for a commit.
+    fn drop_held_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError>;
+
     /// Removes the letters that the filter means, but for those that are to be redriven and those of held keys. Returns
     /// how many went.
     ///

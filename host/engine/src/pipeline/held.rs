@@ -78,6 +78,18 @@ impl HeldKeys {
         self.keys.keys().filter(|lane| lane.handler == handler).count()
     }
 
+    /// No key of a handler is held.
+    pub(super) fn forget(&mut self, handler: sandman_core::lanes::HandlerIx) {
+        let bytes = &mut self.bytes;
+        self.keys.retain(|lane, held| {
+            let is_other = lane.handler != handler;
+            if !is_other {
+                *bytes -= held.kept.iter().chain(&held.pending).sum::<u64>();
+            }
+            is_other
+        });
+    }
+
     /// A letter was added, ahead of its commit.
     pub(super) fn added(&mut self, lane: &LaneKey, bytes: u64) {
         self.bytes += bytes;
@@ -161,6 +173,20 @@ mod tests {
         held.committed(&ada);
         held.done(&ada);
         assert!(held.is_empty() && held.bytes() == 0);
+    }
+
+    #[test]
+    fn a_handler_is_forgotten_with_its_keys_and_bytes() {
+        let (mut held, ada) = (HeldKeys::default(), lane("ada"));
+        held.load(ada.clone(), (2, 20), false);
+        held.added(&ada, 4);
+        let other = LaneKey {
+            handler: 1,
+            key: "ada".into(),
+        };
+        held.load(other.clone(), (1, 7), false);
+        held.forget(0);
+        assert!(!held.holds(&ada) && held.holds(&other) && held.bytes() == 7);
     }
 
     #[test]

@@ -146,6 +146,11 @@ impl Pipeline {
         self.shared.lock().detours.closed = true;
     }
 
+    /// What is held of a handler's keys is not known any more: the store has changed without a commit of the pipeline.
+    pub fn forget_held(&self, handler: HandlerIx) {
+        self.shared.lock().detours.held.forget(handler);
+    }
+
     /// Keys whose letters are to be redriven, in order.
     pub fn released_keys(&self) -> Vec<LaneKey> {
         self.shared.lock().detours.held.released()

@@ -38,7 +38,9 @@ pub(super) fn routes() -> Vec<AdminRoute> {
         ("post", "/v1/letters/redrive", post(letters::redrive)),
         ("get", "/v1/letters/jobs/{job}", get(letters::progress)),
         ("post", "/v1/letters/drop", post(letters::remove)),
+        ("post", "/v1/letters/cancel", post(letters::cancel)),
         ("post", "/v1/letters/release", post(letters::release)),
+        ("post", "/v1/letters/released", post(letters::released)),
         ("post", "/v1/handlers/{name}/resume", post(letters::resume)),
         ("get", "/v1/letters/{id}", get(letters::show)),
         (

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::guard::Scopes;
 use super::lines;
 use super::respond::{Api, RECEIVE_TIME, answer, aside, refused};
-use crate::letters::LetterQuery;
+use crate::deploy::Refusal;
+use crate::letters::{LetterQuery, RedriveHow, ReleaseProgress};
 use sandman_core::store::{LetterFilter, StoreError};
 use sandman_http::answer::error;
 use sandman_http::body::{IncomingBody, utf8};
@@ -36,6 +37,9 @@ pub(super) async fn search(State(api): State<Api>, Extension(scopes): Extension<
         Err(refused) => return refused,
     };
     aside(move || {
+        if let Some(refused) = unknown(&api, query.handler.as_deref()) {
+            return refused;
+        }
         let letters = api.control.letters();
         told(letters.list(&query.into(), limit.unwrap_or(SHOWN), scopes.reads_data))
     })
@@ -53,6 +57,12 @@ pub(super) async fn show(
         Err(fault) => unreadable(&fault),
     })
     .await
+}
+
+/// The refusal where a handler is named that there is not and never was: a typo must not look like "no letters".
+fn unknown(api: &Api, handler: Option<&str>) -> Option<Response> {
+    let known = handler.map(|name| api.control.knows(name));
+    known.and_then(Result::err).map(|refusal| refused(&refusal))
 }
 
 /// An order about letters.
@@ -83,18 +93,65 @@ pub(super) async fn redrive(State(api): State<Api>, request: Request) -> Respons
         Ok(order) => order,
         Err(refused) => return refused,
     };
-    let (filter, through) = (order.letters.into(), order.through);
+    let (through, force) = (order.through, order.force);
     if !order.dry_run {
-        return aside(move || answer(api.control.redrive(&filter, through, order.force))).await;
+        return aside(move || {
+            unknown(&api, order.letters.handler.as_deref())
+                .unwrap_or_else(|| answer(api.control.redrive(&order.letters.into(), through, force)))
+        })
+        .await;
+    }
+    let how = RedriveHow {
+        through,
+        force,
+        ..RedriveHow::default()
+    };
+    rehearsed(api, order.letters, how).await
+}
+
+/// A line for each letter: what it would come to.
+async fn rehearsed(api: Api, letters: LetterQuery, how: RedriveHow) -> Response {
+    let (filter, asked): (LetterFilter, _) = (letters.into(), api.clone());
+    let named = filter.clone();
+    let refusal = tokio::task::spawn_blocking(move || {
+        let none = |id| {
+            asked
+                .control
+                .letters()
+                .show(id, false)
+                .ok()
+                .is_some_and(|letter| letter.is_none())
+        };
+        let no_letter = named
+            .id
+            .filter(|id| none(*id))
+            .map(|id| refused(&Refusal::NoLetter(id)));
+        unknown(&asked, named.handler.as_deref()).or(no_letter)
+    });
+    if let Ok(Some(refusal)) = refusal.await {
+        return refusal;
     }
     let (lines, response) = lines::answer(StatusCode::OK);
     let rehearse = move || {
-        let told = api.control.rehearse(&filter, through, &mut |line| lines.send(&line));
+        let told = api.control.rehearse(&filter, how, &mut |line| lines.send(&line));
         if let Err(refusal) = told {
             lines.send(&serde_json::json!({ "error": refusal.to_string() }));
         }
     };
     on_a_thread("rehearse", rehearse, response)
+}
+
+/// The same letters, whose order is taken back.
+pub(super) async fn cancel(State(api): State<Api>, request: Request) -> Response {
+    let order = match LetterOrder::read(request).await {
+        Ok(order) => order,
+        Err(refused) => return refused,
+    };
+    aside(move || {
+        unknown(&api, order.letters.handler.as_deref())
+            .unwrap_or_else(|| answer(api.control.cancel_redrive(&order.letters.into())))
+    })
+    .await
 }
 
 /// Work that goes on while its lines are read.
@@ -127,36 +184,26 @@ pub(super) async fn progress(
     on_a_thread("follow redrive", follow, response)
 }
 
-/// How many letters went, or would go.
-#[derive(Debug, Serialize)]
-struct Removed {
-    dropped: u64,
-}
-
 pub(super) async fn remove(State(api): State<Api>, request: Request) -> Response {
     let order = match LetterOrder::read(request).await {
         Ok(order) => order,
         Err(refused) => return refused,
     };
-    let filter: LetterFilter = order.letters.into();
     aside(move || {
-        let letters = api.control.letters();
-        let dropped = match order.dry_run {
-            true => letters.removable(&filter),
-            false => letters.remove(&filter),
-        };
-        told(dropped.map(|dropped| Removed { dropped }))
+        unknown(&api, order.letters.handler.as_deref())
+            .unwrap_or_else(|| answer(api.control.drop_letters(&order.letters.into(), order.dry_run)))
     })
     .await
 }
 
 /// Which key is meant.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct Release {
     key: Option<String>,
     handler: Option<String>,
     drop: bool,
+    dry_run: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -165,18 +212,68 @@ struct Released {
 }
 
 pub(super) async fn release(State(api): State<Api>, request: Request) -> Response {
-    let Release { key, handler, drop } = match body(request).await {
+    let Release {
+        key,
+        handler,
+        drop,
+        dry_run,
+    } = match body(request).await {
         Ok(release) => release,
         Err(refused) => return refused,
     };
     let Some(key) = key else {
         return error(StatusCode::BAD_REQUEST, "say which key is meant: {\"key\": \"…\"}");
     };
+    if dry_run {
+        let letters = LetterQuery {
+            key: Some(key),
+            handler,
+            ..LetterQuery::default()
+        };
+        let how = RedriveHow {
+            held: true,
+            drop_head: drop,
+            ..RedriveHow::default()
+        };
+        return rehearsed(api, letters, how).await;
+    }
     aside(move || match api.control.release(handler.as_deref(), &key, drop) {
         Ok(released) => Json(Released { released }).into_response(),
         Err(refusal) => refused(&refusal),
     })
     .await
+}
+
+/// What was released.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct OfKey {
+    key: String,
+    handlers: Vec<String>,
+}
+
+/// A line whenever something has changed, until all of it is handled or one has failed again.
+pub(super) async fn released(
+    State(api): State<Api>,
+    Extension(scopes): Extension<Scopes>,
+    request: Request,
+) -> Response {
+    let OfKey { key, handlers } = match body(request).await {
+        Ok(of_key) => of_key,
+        Err(refused) => return refused,
+    };
+    let (lines, response) = lines::answer(StatusCode::OK);
+    let follow = move || {
+        let tell = &mut |progress: &ReleaseProgress| {
+            lines.send(progress);
+            !lines.are_unheard()
+        };
+        let told = api.control.follow_release((&handlers, &key), scopes.reads_data, tell);
+        if let Err(refusal) = told {
+            lines.send(&serde_json::json!({ "error": refusal.to_string() }));
+        }
+    };
+    on_a_thread("follow release", follow, response)
 }
 
 #[derive(Debug, Serialize)]

@@ -38,11 +38,12 @@ pub(super) fn answer(result: Result<impl Serialize, Refusal>) -> Response {
 
 pub(super) fn refused(refusal: &Refusal) -> Response {
     let status = match refusal {
-        Refusal::Unknown { .. } | Refusal::NotKept { .. } => StatusCode::NOT_FOUND,
+        Refusal::Unknown { .. } | Refusal::NotKept { .. } | Refusal::NoLetter(_) => StatusCode::NOT_FOUND,
         Refusal::Busy(_)
         | Refusal::NothingBefore { .. }
         | Refusal::NeverServed(_)
         | Refusal::NotConfigured(_)
+        | Refusal::HeldByGone(_)
         | Refusal::Through { .. } => StatusCode::CONFLICT,
         Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
     };

@@ -3,32 +3,54 @@
 //! What is ordered stands in the store, so that a host that was killed goes on with it; a letter leaves the store in the
 //! commit that holds its outcome.
 
-use std::collections::HashMap;
+mod rehearsal;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use uuid::Uuid;
+use thiserror::Error;
 
 use super::Letters;
-use super::view::{Rehearsed, RehearsedEvent};
+use super::view::RedriveCancelled;
 use crate::load::Loader;
 use sandman_config::Config;
-use sandman_core::attempt::{AttemptFailure, Attempted, Decision, Origin, Surroundings, attempt};
-use sandman_core::event::decode;
 use sandman_core::lanes::{HandlerIx, LaneKey};
-use sandman_core::outcome::StateChange;
 use sandman_core::store::{
-    HeldName, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, Shard, Store, StoreError, VersionStore,
+    HeldName, Hold, KeptLetter, LetterFilter, LetterId, LetterStore, OrderedLetter, Shard, Store, StoreError,
+    VersionStore,
 };
 use sandman_core::version::Version;
-use sandman_core::work::event_view;
-use sandman_engine::clock;
 use sandman_engine::pipeline::{Pipeline, Redrive};
 use sandman_engine::registry::{Handler, Registry};
 use sandman_sandbox::Sandbox;
+
+/// Why a letter cannot be redriven.
+#[derive(Debug, Error)]
+pub enum NotRunnable {
+    /// The store does not answer now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nothing could run it.
+    #[error("{0}")]
+    Never(String),
+}
+
+/// How letters are to be redriven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RedriveHow {
+    /// On which version; `None`: on the one that serves.
+    pub through: Option<u64>,
+    /// Also those that were redriven too often.
+    pub force: bool,
+    /// Those of held keys and no others, as a release takes them.
+    pub held: bool,
+    /// With `held`: without the letter that holds the key.
+    pub drop_head: bool,
+}
 
 /// How often it is looked whether there is something to do, although nobody has said so.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -51,6 +73,8 @@ pub struct Redriver {
     pub pipeline: Arc<Pipeline>,
     /// Versions that letters are redriven through, loaded once.
     pub loaded: Mutex<HashMap<(HandlerIx, u64), Arc<Version>>>,
+    /// Held while letters begin, or are kept from it.
+    pub feeding: Mutex<()>,
     /// Whether nothing more is to begin.
     pub stopped: AtomicBool,
 }
@@ -84,6 +108,7 @@ impl Redriver {
         if !self.is_ours_to_redrive() {
             return Ok(());
         }
+        let _feeding = self.feeding.lock();
         for lane in self.pipeline.released_keys() {
             self.feed_key(&lane)?;
         }
@@ -101,41 +126,71 @@ impl Redriver {
         let mut room = self.pipeline.letter_room();
         let all = self.letters.ordered(most)?;
         let is_full = all.len() == most;
+        let mut cannot: BTreeMap<String, Vec<LetterId>> = BTreeMap::new();
         for ordered in all {
             if room == 0 {
-                return Ok(false);
+                break;
             }
             if self.pipeline.is_redriving(ordered.id) {
                 continue;
             }
-            let Some((ix, handler)) = self.registry.find(&ordered.handler) else {
-                continue;
-            };
-            let through = match ordered
-                .through
-                .map(|number| self.version(ix, handler, number))
-                .transpose()
-            {
-                Ok(through) => through,
-                Err(error) => {
-                    tracing::error!(
-                        handler = &*ordered.handler,
-                        letter = ordered.id,
-                        error,
-                        "cannot be redriven"
-                    );
-                    continue;
-                }
-            };
-            if self.begin(ordered.id, ix, through)? {
-                room -= 1;
+            match self.lane_of(&ordered) {
+                Ok((ix, through)) => room -= usize::from(self.begin(ordered.id, ix, through)?),
+                Err(NotRunnable::Store(error)) => return Err(error),
+                Err(NotRunnable::Never(why)) => cannot.entry(why).or_default().push(ordered.id),
             }
+        }
+        // An order that nothing can carry out would never end.
+        for (why, letters) in &cannot {
+            let letters = self.letters.cancel_redrive(letters)?;
+            tracing::error!(
+                letters,
+                why,
+                "cannot be redriven; the order is taken back, and they stay"
+            );
         }
         Ok(is_full && room > 0)
     }
 
+    fn lane_of(&self, ordered: &OrderedLetter) -> Result<(HandlerIx, Option<Arc<Version>>), NotRunnable> {
+        let (ix, handler) = self.serving(&ordered.handler)?;
+        let through = ordered.through.map(|number| self.version(ix, handler, number));
+        Ok((ix, through.transpose()?))
+    }
+
+    /// The handler of that name, which the configuration names.
+    fn serving(&self, name: &str) -> Result<(HandlerIx, &Handler), NotRunnable> {
+        let found = self.registry.find(name).filter(|(_, handler)| !handler.is_retired());
+        found.ok_or_else(|| NotRunnable::Never(format!("there is no handler `{name}` any more")))
+    }
+
+    /// Takes back that letters are to be redriven, but for those that are on their way already: all of them, where another host
+    /// of a fleet redrives.
+    ///
+    /// # Errors
+    /// As for a commit.
+    pub fn cancel(&self, filter: &LetterFilter) -> Result<RedriveCancelled, StoreError> {
+        // Nothing begins meanwhile.
+        let _feeding = self.feeding.lock();
+        let is_ours = self.is_ours_to_redrive();
+        let (mut waiting, mut under_way) = (Vec::new(), 0);
+        Letters::new(Arc::clone(&self.letters)).each(filter, |head| {
+            if head.ordered && head.hold == Hold::No {
+                match !is_ours || self.pipeline.is_redriving(head.id) {
+                    true => under_way += 1,
+                    false => waiting.push(head.id),
+                }
+            }
+            Ok(())
+        })?;
+        let cancelled = self.letters.cancel_redrive(&waiting)?;
+        Ok(RedriveCancelled { cancelled, under_way })
+    }
+
     fn feed_key(&self, lane: &LaneKey) -> Result<(), StoreError> {
-        let Some(handler) = self.registry.get(lane.handler) else {
+        // What is released of a handler that is gone waits until it is there again.
+        let serving = self.registry.get(lane.handler).filter(|handler| !handler.is_retired());
+        let Some(handler) = serving else {
             return Ok(());
         };
         let name = HeldName {
@@ -160,7 +215,7 @@ impl Redriver {
         self.pipeline.redrive(Redrive {
             id,
             handler,
-            hold: head.hold != sandman_core::store::Hold::No,
+            hold: head.hold != Hold::No,
             key: head.key,
             through,
             record,
@@ -171,8 +226,9 @@ impl Redriver {
     /// A version of a handler that the store keeps.
     ///
     /// # Errors
-    /// Why there is none that can run, in words.
-    pub fn version(&self, ix: HandlerIx, handler: &Handler, number: u64) -> Result<Arc<Version>, String> {
+    /// [`NotRunnable`] if there is none that can run.
+    pub fn version(&self, ix: HandlerIx, handler: &Handler, number: u64) -> Result<Arc<Version>, NotRunnable> {
+        let never = |why: &dyn std::fmt::Display| NotRunnable::Never(why.to_string());
         let active = handler.active();
         if active.number == number {
             return Ok(active);
@@ -180,139 +236,23 @@ impl Redriver {
         if let Some(loaded) = self.loaded.lock().get(&(ix, number)) {
             return Ok(Arc::clone(loaded));
         }
-        let kept = self
-            .versions
-            .versions(&handler.name)
-            .map_err(|error| error.to_string())?;
+        let kept = self.versions.versions(&handler.name)?;
         let kept = kept.iter().find(|kept| kept.number == number);
-        let kept = kept.ok_or_else(|| format!("version {number} of `{}` is not kept", handler.name))?;
-        let component = self
-            .versions
-            .component(&kept.digest)
-            .map_err(|error| error.to_string())?;
-        let component = component.ok_or_else(|| format!("version {number} has no component in the store"))?;
+        let kept = kept.ok_or_else(|| never(&format_args!("version {number} of `{}` is not kept", handler.name)))?;
+        let component = self.versions.component(&kept.digest)?;
+        let component =
+            component.ok_or_else(|| never(&format_args!("version {number} has no component in the store")))?;
         let config = self.config.load_full();
-        let configured = config.find(&handler.name).map_err(|error| error.to_string())?;
+        let configured = config.find(&handler.name).map_err(|error| never(&error))?;
         let loader = Loader {
             config: &config,
             sandbox: &self.sandbox,
         };
         let version = loader
             .version(configured, (number, &component), &mut |_| {})
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| never(&error))?;
         let version = Arc::new(version);
         self.loaded.lock().insert((ix, number), Arc::clone(&version));
         Ok(version)
     }
-
-    /// Runs the letters as a redrive would, one after the other, and tells what each would come to. Nothing is committed;
-    /// letters of one key see the states that those before them would leave.
-    ///
-    /// # Errors
-    /// [`StoreError`] if something cannot be read.
-    pub fn rehearse(
-        &self,
-        filter: &LetterFilter,
-        through: Option<u64>,
-        tell: &mut dyn FnMut(Rehearsed),
-    ) -> Result<(), StoreError> {
-        let mut states: HashMap<LaneKey, Option<Arc<str>>> = HashMap::new();
-        let letters = Letters::new(Arc::clone(&self.letters));
-        letters.each(filter, |head| {
-            if let Some(rehearsed) = self.rehearse_one(&head, through, &mut states)? {
-                tell(rehearsed);
-            }
-            Ok(())
-        })
-    }
-
-    fn rehearse_one(
-        &self,
-        head: &LetterHead,
-        through: Option<u64>,
-        states: &mut HashMap<LaneKey, Option<Arc<str>>>,
-    ) -> Result<Option<Rehearsed>, StoreError> {
-        let Some(letter) = self.letters.letter(head.id)? else {
-            return Ok(None);
-        };
-        let cannot = |reason: String| Ok(Some(Rehearsed::cannot(head, reason)));
-        let Some((ix, handler)) = self.registry.find(&head.handler) else {
-            return cannot(format!("there is no handler `{}` any more", head.handler));
-        };
-        let envelope = match decode(letter.record.value.as_deref()) {
-            Ok(envelope) => envelope,
-            Err(error) => return cannot(error.to_string()),
-        };
-        let key = match handler.key.of(letter.record.key.as_deref(), &envelope) {
-            Ok(key) => head.key.clone().unwrap_or(key),
-            Err(error) => return cannot(error.to_string()),
-        };
-        let version = match through.map(|number| self.version(ix, handler, number)).transpose() {
-            Ok(through) => through.unwrap_or_else(|| handler.version_for(&key)),
-            Err(error) => return cannot(error),
-        };
-        let lane = LaneKey {
-            handler: ix,
-            key: Arc::clone(&key),
-        };
-        let state = match states.get(&lane) {
-            Some(state) => state.clone(),
-            None => self
-                .states
-                .state(&handler.name, &key)?
-                .and_then(|stored| stored.document),
-        };
-        let config = self.config.load();
-        let surroundings = Surroundings {
-            source: &config.host.source,
-            now_millis: clock::wall_millis(),
-            attempt: 1,
-            trace: letter.record.trace(),
-            origin: Origin {
-                handler: &handler.name,
-                record: Some((&letter.record.source, letter.record.offset)),
-            },
-            settings: None,
-            id: Uuid::new_v4,
-        };
-        let trigger = sandman_core::outcome::Trigger::Event(event_view(&key, &envelope));
-        let attempted = attempt(&version, trigger, state.as_deref(), &surroundings);
-        if let Ok(Attempted::Decided(decision)) = &attempted {
-            let after = match &decision.state {
-                StateChange::Keep => state,
-                StateChange::Put(document) => Some(Arc::clone(document)),
-                StateChange::Delete => None,
-            };
-            states.insert(lane, after);
-        }
-        Ok(Some(rehearsed(head, version.number, attempted)))
-    }
-}
-
-fn rehearsed(head: &LetterHead, version: u64, attempted: Result<Attempted, AttemptFailure>) -> Rehearsed {
-    let mut rehearsed = Rehearsed {
-        version: Some(version),
-        ..Rehearsed::of(head)
-    };
-    match attempted {
-        Ok(Attempted::Ignored) => rehearsed.state = Some("keep".to_owned()),
-        Ok(Attempted::Decided(Decision { state, records, .. })) => {
-            let state = match state {
-                StateChange::Keep => "keep",
-                StateChange::Put(_) => "put",
-                StateChange::Delete => "delete",
-            };
-            rehearsed.state = Some(state.to_owned());
-            let event = |record: &sandman_core::event::OutRecord| RehearsedEvent {
-                topic: record.topic.to_string(),
-                bytes: record.bytes(),
-            };
-            rehearsed.events = records.iter().map(event).collect();
-        }
-        Err(failure) => {
-            rehearsed.code = Some(failure.code.to_string());
-            rehearsed.reason = Some(failure.reason);
-        }
-    }
-    rehearsed
 }

@@ -308,6 +308,9 @@ pub struct Rehearsed {
     pub events: Vec<RehearsedEvent>,
     /// How often it was redriven.
     pub redriven: u32,
+    /// Whether it would not be run at all, for the reason that is given.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_out: bool,
 }
 
 /// An event that a redrive would publish.
@@ -330,6 +333,14 @@ impl Rehearsed {
             state: None,
             events: Vec::new(),
             redriven: head.redriven,
+            left_out: false,
+        }
+    }
+
+    pub(super) fn left_out(head: &LetterHead, reason: impl Into<String>) -> Self {
+        Self {
+            left_out: true,
+            ..Self::cannot(head, reason.into())
         }
     }
 
@@ -352,6 +363,41 @@ pub struct RedriveOrdered {
     pub refused: u64,
     /// Letters that were left out because their key is held; `release` takes them.
     pub held: u64,
+    /// Letters that an earlier order names, which are being redriven already.
+    #[serde(default)]
+    pub already: u64,
+}
+
+/// What it came to that an order to redrive was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedriveCancelled {
+    /// Letters that stay as they are.
+    pub cancelled: u64,
+    /// Letters that were on their way already.
+    pub under_way: u64,
+}
+
+/// What was dropped, or would be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LettersDropped {
+    /// Letters that are gone.
+    pub dropped: u64,
+    /// Letters that were left out because their key is held.
+    pub held: u64,
+    /// Letters that were left out because they are being redriven.
+    pub ordered: u64,
+}
+
+/// How what was released of a key stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseProgress {
+    /// Letters that are still to run.
+    pub remaining: u64,
+    /// Letters that failed again, and hold the key.
+    pub failed: Vec<LetterLine>,
+    /// Letters that wait behind them.
+    pub waiting: u64,
 }
 
 /// How an order to redrive stands.
@@ -361,6 +407,6 @@ pub struct RedriveProgress {
     pub job: u64,
     /// Letters that are still to be redriven.
     pub remaining: u64,
-    /// Letters that failed again.
+    /// Letters that failed again, or whose order was taken back.
     pub failed: Vec<LetterLine>,
 }

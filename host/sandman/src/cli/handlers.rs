@@ -6,6 +6,8 @@ use anyhow::Result;
 use clap::Args;
 
 use super::client::{self, HostArgs};
+use super::output;
+use sandman_core::printable;
 use sandman_operate::control::HandlerReport;
 
 const AFTER: &str = "\
@@ -54,6 +56,7 @@ fn print(handlers: &[HandlerReport]) {
         "LAG",
         "PARKED",
         "MEMORY",
+        "STATUS",
     ];
     let rows: Vec<_> = handlers
         .iter()
@@ -68,10 +71,38 @@ fn print(handlers: &[HandlerReport]) {
                 handler.lag.map_or_else(|| "-".to_owned(), |lag| lag.to_string()),
                 handler.parked.to_string(),
                 format!("{} of {}", kib(handler.memory.peak), kib(handler.memory.limit)),
+                status(handler),
             ]
         })
         .collect();
     client::table(head, &rows);
+    for handler in handlers {
+        let HandlerReport {
+            name,
+            paused,
+            held_keys,
+            ..
+        } = handler;
+        if let Some(reason) = paused {
+            let text = format!("{name} takes in nothing: {reason}; `sandman resume {name}` ends it");
+            output::line(&printable::line(&text, printable::LONGEST));
+        }
+        if *held_keys > 0 {
+            output::line(&format!(
+                "{name} holds keys: `sandman dlq list --handler {name}` shows them"
+            ));
+        }
+    }
+}
+
+/// Whether it does what it should, in a word.
+fn status(handler: &HandlerReport) -> String {
+    match (&handler.paused, handler.held_keys) {
+        (Some(_), _) => "PAUSED".to_owned(),
+        (None, 0) => "serves".to_owned(),
+        (None, 1) => "1 key held".to_owned(),
+        (None, held) => format!("{held} keys held"),
+    }
 }
 
 /// Enough of a digest to tell versions apart.

@@ -44,7 +44,7 @@ pub(super) fn run(args: &ResumeArgs) -> Result<ExitCode> {
         let path = format!("/v1/handlers/{}/resume", args.name);
         let done: Value = args.host.client()?.ask(&path, &serde_json::json!({}))?;
         let told = match done.get("resumed").and_then(Value::as_bool) {
-            Some(true) => "it goes on",
+            Some(true) => "it goes on; `sandman handlers` tells whether it pauses again",
             _ => "it was not paused",
         };
         client::show(args.json, &done, |_| output::line(told))?;

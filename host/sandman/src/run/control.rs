@@ -1,9 +1,8 @@
 //! The running host, as an operator sees it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
@@ -28,12 +27,12 @@ use sandman_operate::control::{
 };
 use sandman_operate::deploy::{Deployer, Done, Order, Refusal, Report, Slot};
 use sandman_operate::explain::{Question, Story};
-use sandman_operate::letters::{Letters, RedriveOrdered, RedriveProgress, Redriver, Rehearsed};
+use sandman_operate::letters::{
+    Letters, LettersDropped, RedriveCancelled, RedriveHow, RedriveOrdered, RedriveProgress, Redriver, Rehearsed,
+    ReleaseProgress,
+};
 use sandman_operate::recordings::Recordings;
 use sandman_sandbox::Sandbox;
-
-/// How long nothing happens before it is looked how a redrive stands all the same.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// Entries of a history that are shown.
 const HISTORY: usize = 1_000;
@@ -82,6 +81,7 @@ impl HostControl {
             states: Arc::clone(store) as _,
             pipeline: Arc::clone(pipeline),
             loaded: Mutex::default(),
+            feeding: Mutex::default(),
             stopped: AtomicBool::new(false),
         };
         let (orders, ordered) = crossbeam_channel::unbounded();
@@ -146,7 +146,7 @@ impl HostControl {
         }
     }
 
-    fn find(&self, name: &str) -> Result<HandlerIx, Refusal> {
+    pub(super) fn find(&self, name: &str) -> Result<HandlerIx, Refusal> {
         self.deployer.reserve(name).map(drop).or_else(|refusal| match refusal {
             Refusal::Busy(_) => Ok(()),
             other => Err(other),
@@ -177,6 +177,8 @@ impl HostControl {
             lag: configured.and_then(|handler| self.lag.of(ix, &handler.topics)),
             in_flight: standing.in_flight as u64,
             parked: standing.parked as u64,
+            paused: self.pipeline.paused(ix).map(|pause| pause.reason),
+            held_keys: self.pipeline.held(ix).0 as u64,
             memory: MemoryReport {
                 limit: configured.map_or(0, |handler| handler.limits.memory),
                 peak: version.guest.peak_memory(),
@@ -238,31 +240,24 @@ impl Control for HostControl {
         self.forget_key(key)
     }
 
-    fn rehearse(
-        &self,
-        filter: &LetterFilter,
-        through: Option<u64>,
-        tell: &mut dyn FnMut(Rehearsed),
-    ) -> Result<(), Refusal> {
-        Ok(self.redriver.rehearse(filter, through, tell)?)
+    fn knows(&self, name: &str) -> Result<(), Refusal> {
+        self.knows_handler(name)
+    }
+
+    fn drop_letters(&self, filter: &LetterFilter, dry_run: bool) -> Result<LettersDropped, Refusal> {
+        self.remove_letters(filter, dry_run)
+    }
+
+    fn rehearse(&self, filter: &LetterFilter, how: RedriveHow, tell: &mut dyn FnMut(Rehearsed)) -> Result<(), Refusal> {
+        Ok(self.redriver.rehearse(filter, how, tell)?)
     }
 
     fn redrive(&self, filter: &LetterFilter, through: Option<u64>, force: bool) -> Result<RedriveOrdered, Refusal> {
-        let meant = self.letters.list(filter, 0, false)?;
-        let names: BTreeSet<&str> = meant.groups.iter().map(|group| group.handler.as_str()).collect();
-        for name in names {
-            let mut serving = self.registry.iter().filter(|(_, handler)| !handler.is_retired());
-            let Some((ix, handler)) = serving.find(|(_, handler)| &*handler.name == name) else {
-                return Err(Refusal::NotConfigured(name.to_owned()));
-            };
-            if let Some(number) = through {
-                let loaded = self.redriver.version(ix, handler, number);
-                loaded.map_err(|why| Refusal::Through { number, why })?;
-            }
-        }
-        let ordered = self.letters.order(filter, through, force)?;
-        self.pipeline.ring_letters();
-        Ok(ordered)
+        self.order_redrive(filter, through, force)
+    }
+
+    fn cancel_redrive(&self, filter: &LetterFilter) -> Result<RedriveCancelled, Refusal> {
+        Ok(self.redriver.cancel(filter)?)
     }
 
     fn follow_redrive(
@@ -271,30 +266,22 @@ impl Control for HostControl {
         reads_data: bool,
         tell: &mut dyn FnMut(&RedriveProgress) -> bool,
     ) -> Result<(), Refusal> {
-        let mut last = None;
-        loop {
-            let progress = self.letters.progress(job, reads_data)?;
-            let is_new = last.as_ref() != Some(&progress);
-            if is_new && (!tell(&progress) || progress.remaining == 0) {
-                return Ok(());
-            }
-            last = Some(progress);
-            self.pipeline.await_commit(LOOK);
-        }
+        let look = || Ok(self.letters.progress(job, reads_data)?);
+        self.follow_letters(&look, &|progress| progress.remaining == 0, tell)
     }
 
     fn release(&self, handler: Option<&str>, key: &str, drop: bool) -> Result<Vec<String>, Refusal> {
-        if let Some(name) = handler {
-            self.find(name)?;
-        }
-        let meant = self
-            .registry
-            .iter()
-            .filter(|(_, known)| handler.is_none_or(|name| *known.name == *name));
-        let released = meant.filter(|(ix, _)| self.pipeline.release(*ix, key, drop));
-        let released: Vec<String> = released.map(|(_, handler)| handler.name.to_string()).collect();
-        self.pipeline.ring_letters();
-        Ok(released)
+        self.release_key(handler, key, drop)
+    }
+
+    fn follow_release(
+        &self,
+        (handlers, key): (&[String], &str),
+        reads_data: bool,
+        tell: &mut dyn FnMut(&ReleaseProgress) -> bool,
+    ) -> Result<(), Refusal> {
+        let look = || Ok(self.letters.released(handlers, key, reads_data)?);
+        self.follow_letters(&look, &|progress| progress.remaining == 0, tell)
     }
 
     fn resume(&self, name: &str) -> Result<bool, Refusal> {

@@ -243,6 +243,16 @@ impl LetterStore for PostgresStore {
         })
     }
 
+    fn cancel_redrive(&self, letters: &[LetterId]) -> Result<u64, StoreError> {
+        let ids: Vec<i64> = letters.iter().map(|id| to_sql(*id)).collect();
+        self.write(|session| Ok(session.execute(schema::CANCEL_LETTERS, &[&ids])?))
+    }
+
+    fn drop_held_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
+        let bound = Bound::of(filter);
+        self.write(|session| Ok(session.execute(schema::DROP_HELD_LETTERS, &bound.with(&[]))?))
+    }
+
     fn drop_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
         let bound = LetterBound::of(filter);
         self.write(|session| Ok(session.execute(schema::DROP_LETTERS, &bound.with(&[]))?))

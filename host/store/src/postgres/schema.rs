@@ -317,7 +317,7 @@ macro_rules! meant {
     () => {
         "($1::bigint IS NULL OR l.id = $1)
         AND ($2::text IS NULL OR l.handler = (SELECT id FROM handlers WHERE name = $2))
-        AND ($3::bytea IS NULL OR l.key = $3)
+        AND ($3::bytea IS NULL OR l.key = $3 OR l.key IS NULL AND l.record_key = $3)
         AND ($4::text IS NULL OR l.code = $4 OR starts_with(l.code, $4 || '.'))
         AND ($5::bigint IS NULL OR l.at >= $5) AND ($6::bigint IS NULL OR l.job = $6)"
     };
@@ -339,6 +339,9 @@ pub(super) const DROP_LETTERS: &str = concat!(
     meant!(),
     " AND l.held = 0 AND NOT l.ordered"
 );
+pub(super) const DROP_HELD_LETTERS: &str = concat!("DELETE FROM letters l WHERE ", meant!(), " AND l.held > 0");
+pub(super) const CANCEL_LETTERS: &str =
+    "UPDATE letters SET ordered = false WHERE id = ANY($1::bigint[]) AND ordered AND held = 0";
 pub(super) const ORDER_LETTERS: &str = concat!(
     "UPDATE letters l SET ordered = true, job = $8, through = $9 WHERE ",
     meant!(),

@@ -197,6 +197,25 @@ pub(super) fn size(connection: &Connection) -> rusqlite::Result<LettersSize> {
     })
 }
 
+impl SqliteStore {
+    /// Removes what a statement says of a filter; it returns the bytes of each.
+    fn drop_by(&self, statement: &str, filter: &LetterFilter) -> Result<u64, StoreError> {
+        self.write(|writer| {
+            writer.letters_aside(&self.handlers, |connection, size| {
+                let mut drop = connection.prepare_cached(statement)?;
+                bind(&mut drop, filter)?;
+                let (mut rows, mut gone) = (drop.raw_query(), 0);
+                while let Some(row) = rows.next()? {
+                    gone += 1;
+                    size.count = size.count.saturating_sub(1);
+                    size.bytes = size.bytes.saturating_sub(from_sql(row.get(0)?));
+                }
+                Ok(gone)
+            })
+        })
+    }
+}
+
 impl LetterStore for SqliteStore {
     fn letters(&self, filter: &LetterFilter, after: LetterId, most: usize) -> Result<Vec<LetterHead>, StoreError> {
         self.read(|connection| {
@@ -265,20 +284,25 @@ impl LetterStore for SqliteStore {
         })
     }
 
-    fn drop_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
+    fn cancel_redrive(&self, letters: &[LetterId]) -> Result<u64, StoreError> {
         self.write(|writer| {
-            writer.letters_aside(&self.handlers, |connection, size| {
-                let mut drop = connection.prepare_cached(schema::DROP_LETTERS)?;
-                bind(&mut drop, filter)?;
-                let (mut rows, mut gone) = (drop.raw_query(), 0);
-                while let Some(row) = rows.next()? {
-                    gone += 1;
-                    size.count = size.count.saturating_sub(1);
-                    size.bytes = size.bytes.saturating_sub(from_sql(row.get(0)?));
+            writer.aside(&self.handlers, |connection, _| {
+                let mut cancel = connection.prepare_cached(schema::CANCEL_LETTER)?;
+                let mut count = 0;
+                for id in letters {
+                    count += cancel.execute(params![to_sql(*id)])? as u64;
                 }
-                Ok(gone)
+                Ok(count)
             })
         })
+    }
+
+    fn drop_held_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
+        self.drop_by(schema::DROP_HELD_LETTERS, filter)
+    }
+
+    fn drop_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
+        self.drop_by(schema::DROP_LETTERS, filter)
     }
 
     fn held_keys(&self) -> Result<Vec<HeldKey>, StoreError> {

@@ -341,6 +341,9 @@ pub(super) const DROP_LETTERS: &str = concat!(
     meant!(),
     " AND held = 0 AND ordered = 0 RETURNING bytes"
 );
+pub(super) const DROP_HELD_LETTERS: &str =
+    concat!("DELETE FROM letters WHERE ", meant!(), " AND held > 0 RETURNING bytes");
+pub(super) const CANCEL_LETTER: &str = "UPDATE letters SET ordered = 0 WHERE id = ?1 AND ordered = 1 AND held = 0";
 pub(super) const MOVE_LETTERS: &str = "UPDATE letters SET batch = ?2 WHERE batch = ?1";
 pub(super) const ORDER_LETTERS: &str = concat!(
     "UPDATE letters SET ordered = 1, job = ?8, through = ?9 WHERE ",

@@ -68,6 +68,7 @@ macro_rules! conformance {
             letters::beyond_the_bound_the_oldest_go_that_are_published_and_no_others,
             letters::a_letter_that_is_redriven_goes_with_its_outcome_or_stays_with_another_reason,
             letters::a_held_key_is_released_from_its_head_in_order,
+            letters::an_order_is_taken_back_and_what_nobody_can_release_goes,
             letters::a_pause_is_kept_until_it_is_resumed,
             recordings::a_commit_is_one_batch_per_handler_and_lines_are_taken_out_of_it,
             recordings::a_ring_keeps_the_newest_within_its_bound,

@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 use crate::control::{Control, Entry, ExplainLine, Forgotten, HandlerReport, ReloadError, Reloaded};
 use crate::deploy::{Done, Order, Passed, Refusal, Report, Slot, Stage};
 use crate::explain::{Question, Story};
-use crate::letters::{Letters, RedriveOrdered, RedriveProgress, Rehearsed};
+use crate::letters::{
+    Letters, LettersDropped, RedriveCancelled, RedriveHow, RedriveOrdered, RedriveProgress, Rehearsed, ReleaseProgress,
+};
 use sandman_config::Problem;
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::reason::ReasonCode;
@@ -131,7 +133,34 @@ impl Control for Fake {
         })
     }
 
-    fn rehearse(&self, _: &LetterFilter, through: Option<u64>, _: &mut dyn FnMut(Rehearsed)) -> Result<(), Refusal> {
+    fn knows(&self, name: &str) -> Result<(), Refusal> {
+        self.reserve(name).map(drop)
+    }
+
+    fn drop_letters(&self, filter: &LetterFilter, dry_run: bool) -> Result<LettersDropped, Refusal> {
+        Ok(self.letters.remove(filter, dry_run, &|_| true)?.0)
+    }
+
+    fn cancel_redrive(&self, _: &LetterFilter) -> Result<RedriveCancelled, Refusal> {
+        self.order("cancel".to_owned());
+        Ok(RedriveCancelled {
+            cancelled: 1,
+            under_way: 0,
+        })
+    }
+
+    fn follow_release(
+        &self,
+        (handlers, key): (&[String], &str),
+        reads_data: bool,
+        tell: &mut dyn FnMut(&ReleaseProgress) -> bool,
+    ) -> Result<(), Refusal> {
+        tell(&self.letters.released(handlers, key, reads_data)?);
+        Ok(())
+    }
+
+    fn rehearse(&self, _: &LetterFilter, how: RedriveHow, _: &mut dyn FnMut(Rehearsed)) -> Result<(), Refusal> {
+        let through = how.through;
         self.order(format!("rehearse through {through:?}"));
         Ok(())
     }

@@ -1,8 +1,11 @@
 //! Which dead letters a command means.
 
+use std::process::ExitCode;
+
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::cli::output;
 use sandman_core::event::millis_of_iso;
 use sandman_core::reason::REASON_CODES;
 use sandman_engine::clock;
@@ -26,6 +29,12 @@ pub(super) struct FilterArgs {
     /// Those given up since then: 30m, 2h, 7d, or an instant such as 2026-01-31T08:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub(super) since: Option<Since>,
+}
+
+/// Says that a command does not name what it is about: a mistake of the command line.
+pub(super) fn names_nothing() -> ExitCode {
+    output::error("sandman: say which letters are meant: a number, --handler, --key, --code, --since, or --all");
+    ExitCode::from(2)
 }
 
 impl FilterArgs {

@@ -10,6 +10,7 @@ use super::filter::FilterArgs;
 use super::offline;
 use crate::cli::client::{self, HostArgs};
 use crate::cli::output;
+use sandman_core::printable;
 use sandman_operate::letters::{LetterGroup, LetterLine, LetterList};
 
 const AFTER: &str = "\
@@ -21,7 +22,7 @@ hash that the log has for it.
 
 Exit codes:
   0  it worked, also where there is no letter
-  1  the host refused
+  1  the host refused: there is no such handler
   2  the command line was wrong
   3  the host could not be asked
 
@@ -29,6 +30,9 @@ Examples:
   sandman dlq list
   sandman dlq list --handler profile --since 2h
   sandman dlq list --code trap --json | jq '.groups[] | {handler, version, code, count}'";
+
+/// Bytes of a reason in a table; `sandman dlq show` has all of it.
+const REASON: usize = 200;
 
 /// List dead letters, grouped by handler, version and code.
 #[derive(Args, Debug)]
@@ -56,8 +60,11 @@ pub(super) struct ListArgs {
 pub(super) fn run(args: &ListArgs) -> Result<ExitCode> {
     let query = args.filter.query(None);
     if args.offline {
-        let letters = offline::open(&args.host.file())?;
+        let (letters, config) = offline::open(&args.host.file())?;
         let list = letters.list(&query.into(), args.limit, true)?;
+        if let Some(name) = args.filter.handler.as_ref().filter(|_| list.count == 0) {
+            config.find(name)?;
+        }
         client::show(args.json, &list, print)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -102,7 +109,7 @@ fn group(group: &LetterGroup) -> [String; 7] {
         group.count.to_string(),
         group.oldest.clone(),
         group.newest.clone(),
-        group.reason.clone(),
+        printable::line(&group.reason, REASON).into_owned(),
     ]
 }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::{run, telemetry};
-use sandman_config::{LogFormat, StoreUrl};
+use sandman_config::{Config, LogFormat, StoreUrl};
 use sandman_operate::letters::Letters;
 
 /// Opens the store of the configuration in `file`; while it is open, no host starts with it.
-pub(super) fn open(file: &Path) -> Result<Letters> {
+pub(super) fn open(file: &Path) -> Result<(Letters, Config)> {
     telemetry::install(LogFormat::Text, "error")?;
     // Whoever looks need not have the secrets that the host has in its environment.
     let config = crate::cli::load(file)
@@ -25,5 +25,5 @@ pub(super) fn open(file: &Path) -> Result<Letters> {
         );
     }
     let store = run::open_store(&config).context("--offline is for a host that is stopped")?;
-    Ok(Letters::new(store))
+    Ok((Letters::new(store), config))
 }

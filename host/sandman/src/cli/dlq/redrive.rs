@@ -7,11 +7,13 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::filter::FilterArgs;
+use super::filter::{FilterArgs, names_nothing};
 use super::list;
 use crate::cli::client::{self, Client, HostArgs};
 use crate::cli::output;
-use sandman_operate::letters::{RedriveOrdered, RedriveProgress, Rehearsed};
+use sandman_core::printable;
+use sandman_engine::clock;
+use sandman_operate::letters::{RedriveCancelled, RedriveOrdered, RedriveProgress, Rehearsed};
 
 const AFTER: &str = "\
 Letters go through the lanes of their keys, in the order in which they came, as triggers of their own: on
@@ -20,14 +22,16 @@ holds its outcome, so that a crash neither loses nor doubles it. One that fails 
 failed of this time. What came in after it for its key is handled already: with `exhausted = \"hold-key\"`
 it would have waited.
 
-The host does it, whether this command goes on or not, also after a restart; --follow JOB shows the
-progress of an order again. --dry-run runs the letters by the same attempt on the states of now, commits
-nothing, and says what each would come to. A letter that was redriven 5 times is left out: --force takes
-it as well. Letters of keys that are held are left out: `sandman dlq release KEY` takes them.
+The host does it, whether this command goes on or not, also after a restart; the order's number is told
+first, and --follow JOB shows the progress of the order again. --cancel takes an order back for the letters
+that are not on their way yet. Where a handler is removed, or a version goes, the host takes back what
+nothing could run, and says so in its log. --dry-run runs the letters with all their attempts on the states
+of now, commits nothing, and says what each would come to. A letter that was redriven 5 times is left out:
+--force takes it as well. Letters of keys that are held are left out: `sandman dlq release KEY` takes them.
 
 Exit codes:
   0  all that was ordered is handled; with --dry-run: would be
-  1  some failed again, or were left out; the host refused
+  1  some failed again, or were left out; there is no such letter, handler or order; the host refused
   2  the command line was wrong
   3  the host could not be asked
 
@@ -63,8 +67,12 @@ pub(super) struct RedriveArgs {
     #[arg(long)]
     force: bool,
 
+    /// Order nothing; take back what is ordered of these letters: they stay as they are.
+    #[arg(long, conflicts_with_all = ["through", "dry_run", "force"])]
+    cancel: bool,
+
     /// Order nothing; show how an earlier order goes on.
-    #[arg(long, value_name = "JOB", conflicts_with_all = ["id", "handler", "key", "code", "since", "all", "through", "dry_run", "force"])]
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["id", "handler", "key", "code", "since", "all", "through", "dry_run", "force", "cancel"])]
     follow: Option<u64>,
 
     #[command(flatten)]
@@ -76,37 +84,93 @@ pub(super) struct RedriveArgs {
 }
 
 pub(super) fn run(args: &RedriveArgs) -> Result<ExitCode> {
+    let query = args.filter.query(args.id);
+    if args.follow.is_none() && query.is_all() && !args.all {
+        return Ok(names_nothing());
+    }
     client::asking(|| {
         let client = args.host.client()?;
         if let Some(job) = args.follow {
-            let mut response = client.open(&path(job))?;
-            let first = client::lines(&mut response).next();
-            let first = checked(first.context("the host did not answer")??)?;
-            let first: RedriveProgress = serde_json::from_str(&first)?;
-            let ordered = RedriveOrdered {
-                job,
-                ordered: first.remaining + first.failed.len() as u64,
-                refused: 0,
-                held: 0,
-            };
-            return follow(&client, ordered, args.json);
-        }
-        let query = args.filter.query(args.id);
-        if query.is_all() && !args.all {
-            bail!("say which letters are meant: a number, --handler, --key, --code, --since, or --all");
+            return again(&client, job, args.json);
         }
         let order = json!({
             "letters": query, "all": args.all, "through": args.through, "dryRun": args.dry_run, "force": args.force,
         });
         if args.dry_run {
-            return rehearse(&client, &order, args.json);
+            return rehearse(&client, "/v1/letters/redrive", &order, args.json);
         }
-        follow(&client, client.ask("/v1/letters/redrive", &order)?, args.json)
+        if args.cancel {
+            return cancel(&client, &json!({ "letters": query, "all": args.all }), args.json);
+        }
+        let ordered: RedriveOrdered = client.ask("/v1/letters/redrive", &order)?;
+        if ordered.ordered > 0 {
+            let RedriveOrdered { job, ordered, .. } = ordered;
+            // First of all, for whoever loses this command or its host.
+            output::error(&format!(
+                "order {job} of {}; --follow {job} shows it again",
+                letters(ordered)
+            ));
+        }
+        follow(&client, ordered, args.json)
     })
+}
+
+/// So many letters, in words.
+pub(super) fn letters(count: u64) -> String {
+    match count {
+        1 => "1 letter".to_owned(),
+        count => format!("{count} letters"),
+    }
 }
 
 fn path(job: u64) -> String {
     format!("/v1/letters/jobs/{job}")
+}
+
+/// Shows an earlier order.
+fn again(client: &Client, job: u64, json: bool) -> Result<ExitCode> {
+    let mut response = client.open(&path(job))?;
+    let first = client::lines(&mut response).next();
+    let first = checked(first.context("the host did not answer")??)?;
+    let first: RedriveProgress = serde_json::from_str(&first)?;
+    let left = first.remaining + first.failed.len() as u64;
+    // Orders are numbered by the time at which they were given.
+    let tomorrow = clock::wall_millis().saturating_add(DAY).unsigned_abs();
+    if left == 0 && !(FIRST_ORDER..tomorrow).contains(&job) {
+        bail!("there is no order {job}");
+    }
+    if left == 0 && !json {
+        output::line(&format!(
+            "nothing is left of order {job}: its letters were handled or dropped, or there was no such order"
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let ordered = RedriveOrdered {
+        job,
+        ordered: left,
+        refused: 0,
+        held: 0,
+        already: 0,
+    };
+    follow(client, ordered, json)
+}
+
+/// A day, and the first moment at which an order can have been given, in milliseconds since 1970: 2025 began.
+const DAY: i64 = 24 * 60 * 60 * 1_000;
+const FIRST_ORDER: u64 = 1_735_689_600_000;
+
+fn cancel(client: &Client, order: &Value, json: bool) -> Result<ExitCode> {
+    let done: RedriveCancelled = client.ask("/v1/letters/cancel", order)?;
+    client::show(json, &done, |done| {
+        output::line(&format!("{} taken back and kept", letters(done.cancelled)));
+        if done.under_way > 0 {
+            output::line(&format!("{} on their way already", letters(done.under_way)));
+        }
+    })?;
+    Ok(match done.under_way {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 /// Waits until nothing is left of the order, and tells what failed again.
@@ -132,61 +196,71 @@ fn follow(client: &Client, ordered: RedriveOrdered, json: bool) -> Result<ExitCo
         );
     }
     bar.finish_and_clear();
+    tell(&ordered, &progress, json)
+}
+
+fn tell(ordered: &RedriveOrdered, progress: &RedriveProgress, json: bool) -> Result<ExitCode> {
+    let RedriveOrdered {
+        job,
+        ordered,
+        refused,
+        held,
+        already,
+    } = *ordered;
     let failed = progress.failed.len() as u64;
-    let handled = ordered.ordered.saturating_sub(failed);
+    let handled = ordered.saturating_sub(failed);
     if json {
         output::json(&json!({
-            "job": ordered.job, "ordered": ordered.ordered, "handled": handled, "failed": progress.failed,
-            "refused": ordered.refused, "held": ordered.held,
+            "job": job, "ordered": ordered, "handled": handled, "failed": progress.failed, "refused": refused, "held": held,
+            "already": already,
         }))?;
     } else {
-        output::line(&format!(
-            "{} redriven: {handled} handled, {failed} failed again",
-            ordered.ordered
-        ));
-        if ordered.refused > 0 {
-            output::line(&format!(
-                "{} left out: redriven 5 times already; --force takes them",
-                ordered.refused
-            ));
-        }
-        if ordered.held > 0 {
-            output::line(&format!(
-                "{} left out: their keys are held; see `sandman dlq release`",
-                ordered.held
-            ));
+        output::line(&format!("{ordered} redriven: {handled} handled, {failed} failed again"));
+        let left_out = [
+            (refused, "redriven 5 times already; --force takes them"),
+            (held, "their keys are held; see `sandman dlq release`"),
+            (already, "they are being redriven already; --cancel takes that back"),
+        ];
+        for (count, why) in left_out.iter().filter(|(count, _)| *count > 0) {
+            output::line(&format!("{count} left out: {why}"));
         }
         if failed > 0 {
             list::table(&progress.failed);
         }
     }
-    let good = failed == 0 && ordered.refused == 0 && ordered.held == 0;
+    let good = failed + refused + held + already == 0;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn rehearse(client: &Client, order: &Value, json: bool) -> Result<ExitCode> {
+/// What each letter would come to, a line each.
+pub(super) fn rehearse(client: &Client, path: &str, order: &Value, json: bool) -> Result<ExitCode> {
     let body = order.to_string();
-    let mut response = client.post("/v1/letters/redrive", ("application/json", body.as_bytes()))?;
+    let mut response = client.post(path, ("application/json", body.as_bytes()))?;
     client.refused(&mut response)?;
-    let (mut handled, mut failed) = (0, 0);
+    let (mut handled, mut failed, mut left_out) = (0, 0, 0);
     for line in client::lines(&mut response) {
         let line = checked(line?)?;
         let rehearsed: Rehearsed = serde_json::from_str(&line)?;
         match rehearsed.state {
+            _ if rehearsed.left_out => left_out += 1,
             Some(_) => handled += 1,
             None => failed += 1,
         }
         match json {
             true => output::json_line(&line),
-            false => output::line(&told(&rehearsed)),
+            false => output::line(&printable::line(&told(&rehearsed), usize::MAX)),
         }
     }
     if !json {
+        let left_out = match left_out {
+            0 => String::new(),
+            count => format!(", {count} would be left out"),
+        };
         output::line(&format!(
-            "{handled} would be handled, {failed} would fail; nothing was changed"
+            "{handled} would be handled, {failed} would fail{left_out}; nothing was changed"
         ));
     }
-    Ok(if failed == 0 {
+    Ok(if failed + left_out == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -194,7 +268,7 @@ fn rehearse(client: &Client, order: &Value, json: bool) -> Result<ExitCode> {
 }
 
 /// A line that is no error.
-fn checked(line: String) -> Result<String> {
+pub(super) fn checked(line: String) -> Result<String> {
     let told: Value = serde_json::from_str(&line)?;
     match told.get("error").and_then(Value::as_str) {
         Some(error) => bail!("{error}"),
@@ -211,11 +285,14 @@ fn told(rehearsed: &Rehearsed) -> String {
         reason,
         state,
         events,
+        left_out,
         ..
     } = rehearsed;
     let version = version.map_or_else(String::new, |version| format!(" version {version}"));
-    let reason = reason.as_deref().unwrap_or_default();
+    let who = format!("{id}  {handler}{version}");
+    let why = reason.as_deref().unwrap_or_default();
     match (state, code) {
+        (Some(_), _) if reason.is_some() => format!("{who}  would be passed over: {why}"),
         (Some(state), _) => {
             let topics: Vec<&str> = events.iter().map(|event| event.topic.as_str()).collect();
             let events = if topics.is_empty() {
@@ -223,9 +300,10 @@ fn told(rehearsed: &Rehearsed) -> String {
             } else {
                 topics.join(", ")
             };
-            format!("{id}  {handler}{version}  would be handled: state {state}, {events}")
+            format!("{who}  would be handled: state {state}, {events}")
         }
-        (None, Some(code)) => format!("{id}  {handler}{version}  would fail again: {code}, {reason}"),
-        (None, None) => format!("{id}  {handler}{version}  cannot be redriven: {reason}"),
+        (None, Some(code)) => format!("{who}  would fail again: {code}, {why}"),
+        (None, None) if *left_out => format!("{who}  left out: {why}"),
+        (None, None) => format!("{who}  cannot be redriven: {why}"),
     }
 }

@@ -2,24 +2,30 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde_json::{Value, json};
+use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::filter::FilterArgs;
-use crate::cli::client::{self, HostArgs};
+use super::filter::{FilterArgs, names_nothing};
+use super::redrive::letters;
+use super::{list, redrive};
+use crate::cli::client::{self, Client, HostArgs};
 use crate::cli::output;
+use sandman_operate::letters::{LettersDropped, ReleaseProgress};
 
 const DROP_AFTER: &str = "\
 Dropped letters are gone from the store; their records for Kafka stay in <topic>.dlq. Letters that are
-being redriven are left out, and so are those of held keys.
+being redriven are left out (`sandman dlq redrive --cancel` takes their order back), and so are those of
+held keys, unless the configuration does not name their handler any more.
 
 Of a key that is held (`exhausted = \"hold-key\"`), --held KEY drops the letter that holds it, and has what
 waits behind it handled, in order.
 
 Exit codes:
-  0  it worked, also where there was nothing to drop
-  1  the host refused, or the key is not held
+  0  it worked, also where a filter means no letter
+  1  some were left out; there is no such letter or handler; the key is not held, or its next letter failed
   2  the command line was wrong
   3  the host could not be asked
 
@@ -43,7 +49,7 @@ pub(super) struct DropArgs {
     all: bool,
 
     /// The letter that holds this key; what waits behind it is handled.
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["id", "all", "key", "code", "since", "dry_run"])]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["id", "all", "key", "code", "since"])]
     held: Option<String>,
 
     /// Say how many would go, and change nothing.
@@ -60,34 +66,54 @@ pub(super) struct DropArgs {
 
 pub(super) fn drop(args: &DropArgs) -> Result<ExitCode> {
     if let Some(key) = &args.held {
-        return held((key, args.filter.handler.as_deref()), true, (&args.host, args.json));
+        let order = Release {
+            key,
+            handler: args.filter.handler.as_deref(),
+            drop: true,
+            dry_run: args.dry_run,
+        };
+        return release_key(&order, &args.host, args.json);
+    }
+    let query = args.filter.query(args.id);
+    if query.is_all() && !args.all {
+        return Ok(names_nothing());
     }
     client::asking(|| {
-        let query = args.filter.query(args.id);
-        if query.is_all() && !args.all {
-            bail!("say which letters are meant: a number, --handler, --key, --code, --since, or --all");
-        }
         let order = json!({ "letters": query, "all": args.all, "dryRun": args.dry_run });
-        let done: Value = args.host.client()?.ask("/v1/letters/drop", &order)?;
-        let would = if args.dry_run { "would be " } else { "" };
-        let count = done.get("dropped").and_then(Value::as_u64).unwrap_or_default();
-        let letters = if count == 1 { "letter" } else { "letters" };
-        client::show(args.json, &done, |_| {
-            output::line(&format!("{count} {letters} {would}dropped"))
-        })?;
-        Ok(ExitCode::SUCCESS)
+        let done: LettersDropped = args.host.client()?.ask("/v1/letters/drop", &order)?;
+        client::show(args.json, &done, |done| dropped(done, args.dry_run))?;
+        Ok(match done.held + done.ordered {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        })
     })
+}
+
+fn dropped(done: &LettersDropped, dry_run: bool) {
+    let would = if dry_run { "would be " } else { "" };
+    output::line(&format!("{} {would}dropped", letters(done.dropped)));
+    let left_out = [
+        (done.held, "their keys are held; see `sandman dlq drop --held`"),
+        (
+            done.ordered,
+            "they are being redriven; see `sandman dlq redrive --cancel`",
+        ),
+    ];
+    for (count, why) in left_out.iter().filter(|(count, _)| *count > 0) {
+        output::line(&format!("{count} left out: {why}"));
+    }
 }
 
 const RELEASE_AFTER: &str = "\
 With `exhausted = \"hold-key\"` what comes after a trigger that was given up waits in the host's store, for
-that key alone. This has the letter handled again, and then what waits, in order. Where the letter fails
-again, the key stays held. `sandman dlq drop --held KEY` leaves the letter out. `sandman dlq list --key KEY`
+that key alone. This has the letter handled again, and then what waits, in order, and tells what came of
+it. Where a letter fails again, it holds the key. --dry-run says what each would come to. The host goes on
+when the command is stopped; with --no-wait it does not wait. `sandman dlq drop --held KEY` leaves the letter out. `sandman dlq list --key KEY`
 shows both, the code `held` stands for what waits.
 
 Exit codes:
-  0  the key is being released
-  1  the key is not held, or is being released already
+  0  all that waited is handled; with --no-wait: the key is being released; with --dry-run: would be
+  1  a letter failed again and holds the key; the key is not held, or is being released already
   2  the command line was wrong
   3  the host could not be asked
 
@@ -106,37 +132,111 @@ pub(super) struct ReleaseArgs {
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
 
+    /// Say what each letter would come to, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Do not wait until all of it is handled.
+    #[arg(long, conflicts_with = "dry_run")]
+    no_wait: bool,
+
     #[command(flatten)]
     host: HostArgs,
 
-    /// Print the handlers of which the key was held as JSON.
+    /// Print the handlers of which the key was held, and what failed again, as JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn release(args: &ReleaseArgs) -> Result<ExitCode> {
-    held((&args.key, args.handler.as_deref()), false, (&args.host, args.json))
-}
-
-fn held((key, handler): (&str, Option<&str>), drop: bool, (host, json): (&HostArgs, bool)) -> Result<ExitCode> {
+    let order = Release {
+        key: &args.key,
+        handler: args.handler.as_deref(),
+        drop: false,
+        dry_run: args.dry_run,
+    };
+    if !args.no_wait {
+        return release_key(&order, &args.host, args.json);
+    }
     client::asking(|| {
-        let order = json!({ "key": key, "handler": handler, "drop": drop });
-        let done: Value = host.client()?.ask("/v1/letters/release", &order)?;
-        let released = done
-            .get("released")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        if json {
-            output::json(&done)?;
-        }
-        if released.is_empty() {
-            bail!("no handler holds this key, or it is being released already");
-        }
-        let names: Vec<&str> = released.iter().filter_map(Value::as_str).collect();
-        if !json {
-            output::line(&format!("released for {}", names.join(", ")));
-        }
+        let done = ordered(&args.host.client()?, &order)?;
+        client::show(args.json, &done, |done| {
+            output::line(&format!("being released for {}", done.released.join(", ")));
+        })?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// What is to be done with what is held of a key.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Release<'a> {
+    key: &'a str,
+    handler: Option<&'a str>,
+    drop: bool,
+    dry_run: bool,
+}
+
+/// The handlers of which a key was released.
+#[derive(Deserialize, Serialize)]
+struct Released {
+    released: Vec<String>,
+}
+
+fn ordered(client: &Client, order: &Release<'_>) -> Result<Released> {
+    let done: Released = client.ask("/v1/letters/release", order)?;
+    if done.released.is_empty() {
+        bail!("no handler holds this key, or it is being released already");
+    }
+    Ok(done)
+}
+
+fn release_key(order: &Release<'_>, host: &HostArgs, json: bool) -> Result<ExitCode> {
+    client::asking(|| {
+        let client = host.client()?;
+        if order.dry_run {
+            return redrive::rehearse(&client, "/v1/letters/release", &json!(order), json);
+        }
+        let Released { released } = ordered(&client, order)?;
+        let progress = followed(&client, order.key, &released)?;
+        let ReleaseProgress { failed, waiting, .. } = &progress;
+        let names = released.join(", ");
+        if json {
+            output::json(&json!({ "released": released, "failed": failed, "waiting": waiting }))?;
+        } else {
+            if order.drop {
+                output::line(&format!("dropped the letter that held the key for {names}"));
+            }
+            if failed.is_empty() {
+                output::line(&format!("released for {names}: all that waited is handled"));
+            } else {
+                output::line(&format!("held again for {names}, with {} behind:", letters(*waiting)));
+                list::table(failed);
+            }
+        }
+        Ok(match failed.is_empty() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        })
+    })
+}
+
+/// Waits until all of it is handled, or one has failed again.
+fn followed(client: &Client, key: &str, handlers: &[String]) -> Result<ReleaseProgress> {
+    let bar = ProgressBar::new_spinner();
+    let body = json!({ "key": key, "handlers": handlers }).to_string();
+    let mut response = client.post("/v1/letters/released", ("application/json", body.as_bytes()))?;
+    client.refused(&mut response)?;
+    let mut last = None;
+    for line in client::lines(&mut response) {
+        let now: ReleaseProgress = serde_json::from_str(&redrive::checked(line?)?)?;
+        bar.set_message(format!("{} to go", letters(now.remaining)));
+        last = Some(now);
+    }
+    bar.finish_and_clear();
+    let last = last.context("the host did not say how it goes on; `sandman dlq list --key` shows it")?;
+    if last.remaining > 0 {
+        bail!("the host stops; it goes on at its next start, and `sandman dlq list --key` shows it");
+    }
+    Ok(last)
 }

@@ -49,7 +49,7 @@ pub(super) struct ShowArgs {
 
 pub(super) fn run(args: &ShowArgs) -> Result<ExitCode> {
     if args.offline {
-        let letters = offline::open(&args.host.file())?;
+        let (letters, _) = offline::open(&args.host.file())?;
         let letter = letters.show(args.id, true)?;
         let letter = letter.with_context(|| format!("there is no dead letter {}", args.id))?;
         client::show(args.json, &letter, print)?;

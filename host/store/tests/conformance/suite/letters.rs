@@ -314,6 +314,43 @@ pub(crate) fn a_held_key_is_released_from_its_head_in_order(backend: &mut impl B
     assert_eq!(key(&*store), None);
 }
 
+pub(crate) fn an_order_is_taken_back_and_what_nobody_can_release_goes(backend: &mut impl Backend) {
+    let store = backend.host();
+    for offset in 1..=2 {
+        committed(
+            &*store,
+            &given_up(letter("h", Some("ada"), (offset, ReasonCode::Schema), 10), u64::MAX),
+        );
+    }
+    let held = |offset, hold| NewLetter {
+        hold,
+        ..letter("h", Some("bob"), (offset, ReasonCode::Retries), 10)
+    };
+    for (offset, hold) in [(3, Hold::Head), (4, Hold::Behind)] {
+        write(&*store, vec![LetterWrite::Add(Box::new(held(offset, hold)))]);
+    }
+    // One without a key of its own is found by its record's.
+    let mut unreadable = letter("h", None, (5, ReasonCode::Decode), 10);
+    unreadable.record.key = Some(b"eve".to_vec());
+    committed(&*store, &given_up(unreadable, u64::MAX));
+    let of = |key: &str| LetterFilter {
+        key: Some(key.to_owned()),
+        ..LetterFilter::default()
+    };
+    assert_eq!(ids(&*store, &of("eve")), [5]);
+
+    assert_eq!(order(&*store, &LetterFilter::default(), 9).ordered, 3);
+    assert_eq!(store.drop_letters(&of("ada")).unwrap(), 0);
+    assert_eq!(store.cancel_redrive(&[1, 3, 99]).unwrap(), 1);
+    assert_eq!(ordered(&*store), [2, 5]);
+    assert_eq!(store.drop_letters(&of("ada")).unwrap(), 1);
+    assert_eq!(store.drop_letters(&of("bob")).unwrap(), 0);
+    assert_eq!(store.drop_held_letters(&of("ada")).unwrap(), 0);
+    assert_eq!(store.drop_held_letters(&of("bob")).unwrap(), 2);
+    assert!(store.held_keys().unwrap().is_empty());
+    assert_eq!(store.letters_size().unwrap().count, 2);
+}
+
 pub(crate) fn a_pause_is_kept_until_it_is_resumed(backend: &mut impl Backend) {
     let mut store = backend.host();
     let pause = Pause {
