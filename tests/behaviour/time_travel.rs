@@ -1,13 +1,19 @@
 //! What was recorded is listed, replayed, compared, explained and forgotten, by the commands that an operator has.
 
 use anyhow::{Context, ensure};
-use sandman_tests::{Behaviour, Ended, Event, Host, Result, World, echo, guest, hostile, rewritten, stamped};
+use sandman_tests::{
+    Behaviour, Ended, Event, Host, Result, Settings, World, echo, guest, hostile, reloaded, rewritten, stamped,
+};
 use serde_json::Value;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("what_was_recorded_is_listed_and_replayed_to_the_byte", replayed),
     Behaviour::new("a_version_that_fails_what_was_recorded_is_refused", refused),
     Behaviour::new("an_event_is_explained_and_a_key_is_forgotten", explained),
+    Behaviour::new(
+        "letters_redrives_and_keys_in_payloads_are_part_of_the_story",
+        whole_story,
+    ),
     Behaviour::new("the_same_code_fails_in_the_same_way_whatever_its_number", same_code),
     Behaviour::new("a_key_is_forgotten_also_of_a_handler_that_is_gone", forgotten),
     Behaviour::new("recordings_stay_within_their_bound", bounded),
@@ -270,6 +276,55 @@ fn bea_place(world: &World, told: &str) -> Result<String> {
         .find(|seen| seen.key_text() == "bea")
         .context("bea's event is gone")?;
     Ok(format!("{told}/{}/{}", bea.partition, bea.offset))
+}
+
+fn whole_story(world: &World) -> Result {
+    let told = world.make_topic("hostile.told")?;
+    let settings = |attempts: u32| -> Result<Settings> {
+        let handler = hostile(&[&told])?
+            .set("key", "\"payload:/text\"")
+            .set("retry", &format!("{{ attempts = {attempts}, first = \"1ms\" }}"));
+        Ok(world.settings()?.handler(handler))
+    };
+    let host = world.host(&settings(1)?)?;
+    let fails = Event::told_with("record-key", "fail", 1, "u-77");
+    let well = Event::told_with("record-key", "well", 0, "u-77");
+    world.send(&told, &[fails.clone(), well.clone(), well.clone()])?;
+    world.reader(&world.topic("hostile.done"))?.until_count(1)?;
+    world.dead_letters(&told)?.until_count(1)?;
+
+    // By the key that the handler reads, and not by the record's alone.
+    let key = run(world, &host, &["explain", "--key", "u-77"], 0)?;
+    let words = [
+        "related: hostile.told",
+        "dead letter: hostile.told",
+        "letter 1: given up by hostile",
+        "the same event as at",
+    ];
+    says(&key, &words)?;
+    // Without Kafka as well, the letter is in the store.
+    run(world, &host, &["dlq", "redrive", "1"], 1)?;
+    let story = ["explain", &fails.id, "--scan", "0"];
+    let again = [
+        "letter 1: given up by hostile",
+        "retries",
+        "redriven once",
+        "a redrive of letter 1, which stays",
+    ];
+    says(&run(world, &host, &story, 0)?, &again)?;
+    reloaded(world, &host, &settings(3)?)?;
+    run(world, &host, &["dlq", "redrive", "1"], 0)?;
+    let mended = run(world, &host, &story, 0)?;
+    says(&mended, &["a redrive of letter 1, which left the store with it"])?;
+    ensure!(
+        !mended.stdout.contains("dead letters in the store\n  "),
+        "{}",
+        mended.stdout
+    );
+    // An id is an id, and not any text in a payload.
+    run(world, &host, &["explain", "well"], 1)?;
+    run(world, &host, &["explain", ""], 2)?;
+    Ok(())
 }
 
 fn same_code(world: &World) -> Result {

@@ -55,6 +55,9 @@ pub struct Recording {
     /// Whether the trigger was given up with it.
     #[serde(default)]
     pub dead_letter: bool,
+    /// The dead letter that was redriven with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letter: Option<u64>,
     /// CPU time of the invocation in microseconds, if it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_micros: Option<u64>,

@@ -1,11 +1,14 @@
 //! The story of an event or of a key: from recordings, from headers and from what lies on Kafka.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::letters::LetterLine;
 use sandman_core::comparison::json_differences;
-use sandman_core::event::{Record, iso_millis};
+use sandman_core::event::{EventKey, Record, decode, iso_millis};
 use sandman_core::recording::{RecordedOutcome, RecordedTrigger, Recording};
 
 /// What is to be explained: an event, or everything of a key.
@@ -32,6 +35,12 @@ pub struct Story {
     pub records: Vec<FoundRecord>,
     /// Invocations that are recorded, the oldest first.
     pub invocations: Vec<StoryInvocation>,
+    /// Dead letters of it that are in the store, the oldest first.
+    #[serde(default)]
+    pub letters: Vec<LetterLine>,
+    /// What else is to be known, a sentence each.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// What was looked at, and what was not.
     pub looked_at: Vec<LookedAt>,
 }
@@ -61,6 +70,9 @@ pub struct FoundRecord {
     /// The envelope's `causationId`: the event that caused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub causation_id: Option<String>,
+    /// Where the same event lies that was there before: a producer's retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
     /// Headers that say where it comes from, or why it was given up: those that begin with `sandman.`, without that.
     pub says: Vec<(String, String)>,
 }
@@ -107,6 +119,9 @@ pub struct StoryInvocation {
     pub outcome: String,
     /// Whether the trigger was given up with it.
     pub dead_letter: bool,
+    /// The dead letter that was redriven with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letter: Option<u64>,
     /// What changed in the state: place, before, after.
     pub state: Vec<(String, String, String)>,
     /// What it published: event type, `eventId`, topic.
@@ -144,6 +159,7 @@ impl StoryInvocation {
             key: recording.key.clone(),
             outcome: said(&recording.outcome),
             dead_letter: recording.dead_letter,
+            letter: recording.letter,
             state: changed(before, after),
             published: recording
                 .events()
@@ -181,34 +197,54 @@ fn changed(before: Option<&str>, after: Option<&str>) -> Vec<(String, String, St
     }
 }
 
+/// Where the keys of a topic's events come from: a rule for each handler that consumes it.
+pub type KeyRules = HashMap<String, Vec<EventKey>>;
+
 /// Tells which records belong to a question; it learns from those it has seen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Matcher {
     key: Option<String>,
-    /// Texts that the records asked for hold: the ids of the event, and of those that it names.
-    needles: BTreeSet<String>,
+    rules: KeyRules,
+    /// The ids of the event, and of those that it names.
+    ids: BTreeSet<String>,
     itself: BTreeSet<String>,
     places: BTreeSet<String>,
 }
 
+/// Bytes of an id that is looked for in a record that is no JSON.
+const LONG: usize = 16;
+
+/// What an envelope says of itself and others.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Named {
+    event_id: Value,
+    event_type: Value,
+    correlation_id: Value,
+    causation_id: Value,
+}
+
 impl Matcher {
     /// A matcher for a question, with what the recordings say of it.
-    pub fn new(question: &Question, recordings: &[Recording]) -> Self {
+    pub fn new(question: &Question, recordings: &[Recording], rules: KeyRules) -> Self {
         let mut matcher = Self {
             key: question.key.clone(),
-            needles: BTreeSet::new(),
-            itself: BTreeSet::new(),
-            places: BTreeSet::new(),
+            rules,
+            ..Self::default()
         };
         if let Some(event) = &question.event {
-            match place(event) {
-                Some(_) => drop(matcher.places.insert(event.clone())),
-                None => drop(matcher.itself.insert(event.clone())),
+            let request = event.strip_prefix("http:");
+            if place(event).is_some() || request.is_some() {
+                matcher.places.insert(event.clone());
             }
-            matcher.needles.insert(event.clone());
+            if place(event).is_none() {
+                let id = request.unwrap_or(event).to_owned();
+                matcher.itself.insert(id.clone());
+                matcher.ids.insert(id);
+            }
         }
-        for recording in recordings.iter().filter(|_| question.key.is_none()) {
-            if let RecordedTrigger::Event(event) = &recording.trigger {
+        for recording in recordings {
+            if let (RecordedTrigger::Event(event), None) = (&recording.trigger, &question.key) {
                 let is_asked = question.event.as_deref() == Some(&recording.trigger.place());
                 matcher.learn(event.envelope_text("eventId"), is_asked);
             }
@@ -217,47 +253,77 @@ impl Matcher {
         matcher
     }
 
+    /// Whether a place belongs to what was asked for.
+    pub fn knows(&self, place: &str) -> bool {
+        self.places.contains(place)
+    }
+
     /// The event that was asked for has this id.
     pub fn learn(&mut self, event_id: Option<String>, is_itself: bool) {
         if let Some(id) = event_id {
             if is_itself {
                 self.itself.insert(id.clone());
             }
-            self.needles.insert(id);
+            self.ids.insert(id);
         }
+    }
+
+    /// Whether it is of the key that was asked for, by the record's key or by the rule of a handler that reads its topic.
+    fn is_of_key(&self, record: &Record) -> bool {
+        let Some(key) = self.key.as_deref() else { return false };
+        if record.key.as_deref() == Some(key.as_bytes()) {
+            return true;
+        }
+        let rules = self.rules.get(&*record.source.topic).map_or(&[][..], Vec::as_slice);
+        let mut others = rules.iter().filter(|rule| **rule != EventKey::Record).peekable();
+        if others.peek().is_none() {
+            return false;
+        }
+        let Ok(envelope) = decode(record.value.as_deref()) else {
+            return false;
+        };
+        others.any(|rule| {
+            rule.of(record.key.as_deref(), &envelope)
+                .is_ok_and(|found| *found == *key)
+        })
     }
 
     /// The record as a part of the story, if it is one.
     pub fn found(&self, record: &Record) -> Option<FoundRecord> {
         let place = format!("{}/{}/{}", record.source.topic, record.source.partition, record.offset);
-        let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
-        let value = String::from_utf8_lossy(record.value.as_deref().unwrap_or_default());
-        let is_of_key = self.key.as_deref() == Some(&key);
-        let is_named =
-            self.places.contains(&place) || self.needles.iter().any(|needle| value.contains(needle.as_str()));
+        let value = record.value.as_deref().unwrap_or_default();
+        let read = serde_json::from_slice::<Named>(value);
+        // Of what is no JSON only a long id tells anything.
+        let is_in = |id: &String| id.len() >= LONG && String::from_utf8_lossy(value).contains(id.as_str());
+        let is_in_rubbish = read.is_err() && self.ids.iter().any(is_in);
+        let named = read.unwrap_or_default();
+        let text = |field: &Value| field.as_str().map(str::to_owned);
+        let is_id = |field: &Value| field.as_str().is_some_and(|id| self.ids.contains(id));
+        let is_itself = |field: &Value| field.as_str().is_some_and(|id| self.itself.contains(id));
+        let fields = [&named.event_id, &named.causation_id, &named.correlation_id];
+        let is_named = self.places.contains(&place) || is_in_rubbish || fields.into_iter().any(is_id);
         let header = |name: &str| record.header(&format!("sandman.{name}")).map(str::to_owned);
         let origin = header("trigger").or_else(|| {
-            Some(format!(
-                "{}/{}/{}",
-                header("topic")?,
-                header("partition")?,
-                header("offset")?
-            ))
+            let [topic, partition, offset] = ["topic", "partition", "offset"].map(header);
+            Some(format!("{}/{}/{}", topic?, partition?, offset?))
         });
         let is_of_place = origin.as_ref().is_some_and(|origin| self.places.contains(origin));
-        if !is_of_key && !is_named && !is_of_place {
+        if !is_named && !is_of_place && !self.is_of_key(record) {
             return None;
         }
-        let envelope: serde_json::Value = serde_json::from_str(&value).unwrap_or_default();
-        let text = |field: &str| envelope.get(field).and_then(|text| text.as_str()).map(str::to_owned);
-        let names = |field: &str| text(field).is_some_and(|id| self.itself.contains(&id));
         let is = if header("reason").is_some() {
             Relation::DeadLetter
-        } else if names("eventId") || self.places.contains(&place) {
+        } else if self.key.is_some() {
+            if is_of_place {
+                Relation::Effect
+            } else {
+                Relation::Related
+            }
+        } else if is_itself(&named.event_id) || self.places.contains(&place) {
             Relation::Itself
-        } else if names("causationId") || is_of_place {
+        } else if is_itself(&named.causation_id) || is_of_place {
             Relation::Effect
-        } else if text("eventId").is_some_and(|id| self.needles.contains(&id)) {
+        } else if is_id(&named.event_id) {
             Relation::Cause
         } else {
             Relation::Related
@@ -272,11 +338,12 @@ impl Matcher {
             place,
             is,
             at: record.timestamp_millis.map(iso_millis),
-            key,
-            event_id: text("eventId"),
-            event_type: text("eventType"),
-            correlation_id: text("correlationId"),
-            causation_id: text("causationId"),
+            key: String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned(),
+            event_id: text(&named.event_id),
+            event_type: text(&named.event_type),
+            correlation_id: text(&named.correlation_id),
+            causation_id: text(&named.causation_id),
+            again: None,
         })
     }
 }
@@ -293,6 +360,20 @@ impl Story {
     pub fn sort(&mut self) {
         self.records.sort_by(|a, b| (&a.at, &a.place).cmp(&(&b.at, &b.place)));
         self.records.dedup_by(|a, b| a.place == b.place);
+        let mut seen: HashMap<(String, String), String> = HashMap::new();
+        for record in self
+            .records
+            .iter_mut()
+            .filter(|record| record.is != Relation::DeadLetter)
+        {
+            let topic = place(&record.place).map(|(topic, ..)| topic.to_owned());
+            if let (Some(topic), Some(id)) = (topic, record.event_id.clone()) {
+                match seen.entry((topic, id)) {
+                    Entry::Occupied(first) => record.again = Some(first.get().clone()),
+                    Entry::Vacant(none) => drop(none.insert(record.place.clone())),
+                }
+            }
+        }
         self.invocations
             .sort_by(|a, b| (&a.at, a.attempt, &a.recording).cmp(&(&b.at, b.attempt, &b.recording)));
     }
@@ -327,7 +408,7 @@ mod tests {
             event: Some("e-1".to_owned()),
             ..Question::default()
         };
-        let mut matcher = Matcher::new(&question, &[]);
+        let mut matcher = Matcher::new(&question, &[], KeyRules::new());
         matcher.learn(None, true);
         let is = |record: &Record| matcher.found(record).map(|found| found.is);
         let itself = record("a", 4, r#"{"eventId":"e-1"}"#, &[]);
@@ -342,12 +423,55 @@ mod tests {
     }
 
     #[test]
+    fn only_ids_name_an_event_and_only_whole_ones() {
+        let found = |event: &str, value: &str| {
+            let question = Question {
+                event: Some(event.to_owned()),
+                ..Question::default()
+            };
+            let matcher = Matcher::new(&question, &[], KeyRules::new());
+            matcher.found(&record("t", 4, value, &[])).is_some()
+        };
+        assert!(!found("well", r#"{"eventId":"e-1","payload":{"do":"well"}}"#));
+        assert!(!found("e-1", r#"{"eventId":"e-12"}"#));
+        // However it is written.
+        assert!(found("k\u{fc}che", r#"{"eventId":"k\u00fcche"}"#));
+        assert!(found("a\u{1b}\r\nb", r#"{"correlationId":"a\u001b\r\nb"}"#));
+        assert!(found("http:web-42", r#"{"correlationId":"web-42"}"#));
+        // A record that is cut is found by what can be no coincidence.
+        assert!(found(
+            "4d28722d-9524-4ae2-a3bc",
+            r#"{"eventId":"4d28722d-9524-4ae2-a3bc","#
+        ));
+        assert!(!found("told", r#"{"eventType":"told","#));
+    }
+
+    #[test]
+    fn a_key_is_the_one_that_the_handler_reads() {
+        let question = Question {
+            key: Some("u-77".to_owned()),
+            ..Question::default()
+        };
+        let rule = EventKey::parse("payload:/user").unwrap();
+        let rules = KeyRules::from([("t".to_owned(), vec![EventKey::Record, rule])]);
+        let matcher = Matcher::new(&question, &[], rules);
+        let value = |user: &str| {
+            format!(
+                r#"{{"eventId":"e","eventType":"t","timestamp":"x","version":"1.0","source":"s","payload":{{"user":"{user}"}}}}"#
+            )
+        };
+        assert!(matcher.found(&record("t", 1, &value("u-77"), &[])).is_some());
+        assert!(matcher.found(&record("t", 1, &value("u-78"), &[])).is_none());
+        assert!(matcher.found(&record("u", 1, &value("u-77"), &[])).is_none());
+    }
+
+    #[test]
     fn a_place_and_a_key_are_questions_too() {
         let question = Question {
             event: Some("t/1/4".to_owned()),
             ..Question::default()
         };
-        let matcher = Matcher::new(&question, &[]);
+        let matcher = Matcher::new(&question, &[], KeyRules::new());
         assert_eq!(
             matcher.found(&record("t", 4, "{}", &[])).map(|found| found.is),
             Some(Relation::Itself)
@@ -360,7 +484,7 @@ mod tests {
             key: Some("ada".to_owned()),
             ..Question::default()
         };
-        let matcher = Matcher::new(&question, &[]);
+        let matcher = Matcher::new(&question, &[], KeyRules::new());
         assert_eq!(
             matcher.found(&record("t", 4, "{}", &[])).map(|found| found.is),
             Some(Relation::Related)

@@ -60,6 +60,7 @@ impl Capture<'_> {
             },
             outcome: RecordedOutcome::of(result),
             dead_letter: false,
+            letter: None,
             cpu_micros: cost.cpu.map(|cpu| u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX)),
             memory_bytes: cost.memory,
         }

@@ -116,6 +116,7 @@ mod tests {
             },
             outcome: RecordedOutcome::Ignored,
             dead_letter: false,
+            letter: None,
             cpu_micros: None,
             memory_bytes: 0,
         }

@@ -22,6 +22,8 @@ pub(super) struct Invocation<'a> {
     pub(super) trigger: Trigger<'a>,
     pub(super) state: Option<&'a str>,
     pub(super) surroundings: &'a Surroundings<'a>,
+    /// Whether it is recorded also where it is not of the sample.
+    pub(super) is_of_interest: bool,
 }
 
 /// Where the trigger came from, to be recorded as it came.
@@ -77,6 +79,9 @@ impl Invocation<'_> {
         let rate = self.version.recordings.rate;
         if rate == 0 {
             return false;
+        }
+        if self.is_of_interest {
+            return true;
         }
         // Somebody else is just deciding: one of the two is enough.
         let Some(mut sampler) = self.handler.sampler.try_lock() else {

@@ -178,6 +178,7 @@ impl Pipeline {
             trigger: work.trigger(),
             state,
             surroundings: &surroundings,
+            is_of_interest: false,
         };
         let (result, recording) = invocation.run();
         let write = recording.and_then(|recording| invocation::write(handler, &version, &recording));

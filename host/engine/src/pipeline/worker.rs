@@ -83,6 +83,8 @@ impl Try<'_> {
             trigger: work.trigger(),
             state,
             surroundings: &surroundings,
+            // What became of a letter is always told.
+            is_of_interest: self.letter.is_some(),
         };
         let (result, recording) = invocation.run();
         Ok(match result {
@@ -111,8 +113,10 @@ impl Try<'_> {
 
     /// The recording goes with the unit.
     fn keep(&self, unit: &mut Unit, version: &Version, recording: Option<Recording>) {
-        let write = recording.and_then(|recording| invocation::write(self.handler, version, &recording));
-        unit.recordings.extend(write);
+        let Some(mut recording) = recording else { return };
+        recording.letter = self.letter.map(|letter| letter.id);
+        unit.recordings
+            .extend(invocation::write(self.handler, version, &recording));
     }
 
     /// The event was handled before: nothing of it counts but that its record is done.

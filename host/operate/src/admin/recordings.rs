@@ -108,7 +108,8 @@ pub(super) async fn explain(
     if !scopes.reads_data {
         return without_scope();
     }
-    if question.event.is_none() == question.key.is_none() {
+    let is_empty = |text: &Option<String>| text.as_ref().is_some_and(String::is_empty);
+    if question.event.is_none() == question.key.is_none() || is_empty(&question.event) || is_empty(&question.key) {
         return error(StatusCode::BAD_REQUEST, "name an event or a key");
     }
     let (lines, response) = lines::answer(StatusCode::OK);

@@ -164,7 +164,8 @@ pub enum HeldAs {
 }
 
 impl LetterLine {
-    pub(super) fn of(head: &LetterHead, reads_data: bool) -> Self {
+    /// A letter in a list; its key is told to those alone who may read data.
+    pub fn of(head: &LetterHead, reads_data: bool) -> Self {
         let key = head.key.as_deref();
         Self {
             id: head.id,

@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+pub(super) use list::place;
+
 use list::ListArgs;
 use redrive::RedriveArgs;
 use remove::{DropArgs, ReleaseArgs};

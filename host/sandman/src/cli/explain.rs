@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::client::{self, HostArgs};
@@ -11,12 +12,14 @@ use super::output;
 use super::recordings::cpu;
 use sandman_core::printable;
 use sandman_operate::control::ExplainLine;
-use sandman_operate::explain::{FoundRecord, Question, Relation, Story, StoryInvocation};
+use sandman_operate::explain::{FoundRecord, LookedAt, Question, Relation, Story, StoryInvocation};
+use sandman_operate::letters::{HeldAs, LetterLine};
 
 const AFTER: &str = "\
 EVENT is an eventId, topic/partition/offset, or a correlation id; --key tells the story of a key. Told
 are the records on Kafka that belong to it with where each comes from, the invocations that are recorded
-with their attempts, the change of the state and what they published, and dead letters with their reason.
+with their attempts, the change of the state and what they published, dead letters with their reason and
+number, also where Kafka does not have them any more, and redrives.
 
 The host looks at its recordings, and at the last --scan records of each partition of its topics. What it
 did not look at is said at the end. Whether an invocation is recorded is a matter of the handler's
@@ -34,16 +37,19 @@ Examples:
   sandman explain --key u-1 --scan 100000
   sandman explain journey-7 --json | jq .invocations";
 
+/// Bytes of what came of an invocation; `sandman replay` has all of it.
+const REASON: usize = 500;
+
 /// Tell where an event came from, what ran on it, what came of it, and where that lies.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct ExplainArgs {
     /// An eventId, topic/partition/offset, or a correlation id.
-    #[arg(required_unless_present = "key", conflicts_with = "key")]
+    #[arg(required_unless_present = "key", conflicts_with = "key", value_parser = NonEmptyStringValueParser::new())]
     event: Option<String>,
 
     /// A key, whose whole story is told.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     key: Option<String>,
 
     /// How many of the last records of each partition are looked at on Kafka; 0: none.
@@ -66,7 +72,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode> {
             scan: args.scan,
         };
         let story = asked(args, &question)?;
-        let is_empty = story.records.is_empty() && story.invocations.is_empty();
+        let is_empty = is_empty(&story);
         match args.json {
             true => output::json(&story)?,
             false => print(&story),
@@ -106,13 +112,17 @@ fn asked(args: &ExplainArgs, question: &Question) -> Result<Story> {
     bail!("the host did not finish the story")
 }
 
+fn is_empty(story: &Story) -> bool {
+    story.records.is_empty() && story.invocations.is_empty() && story.letters.is_empty()
+}
+
 fn print(story: &Story) {
     let about = match (&story.question.event, &story.question.key) {
         (Some(event), _) => event.clone(),
         (None, key) => format!("key {}", key.as_deref().unwrap_or_default()),
     };
     output::line(&format!("the story of {}", shown(&about)));
-    if story.records.is_empty() && story.invocations.is_empty() {
+    if is_empty(story) {
         output::line("nothing was found");
     }
     if !story.records.is_empty() {
@@ -123,14 +133,64 @@ fn print(story: &Story) {
         output::line("\nrecorded invocations");
     }
     story.invocations.iter().for_each(print_invocation);
+    if !story.letters.is_empty() {
+        output::line("\ndead letters in the store");
+    }
+    story.letters.iter().for_each(print_letter);
+    for note in &story.notes {
+        output::line(&shown(&format!("\n{note}")));
+    }
     output::line("\nlooked at");
-    for looked in &story.looked_at {
-        let not = match looked.not.is_empty() {
-            true => String::new(),
-            false => format!("; not looked at: {}", looked.not),
+    print_looked_at(&story.looked_at);
+}
+
+fn print_looked_at(all: &[LookedAt]) {
+    let is_plain = |looked: &&LookedAt| looked.read == 0 && looked.not.is_empty();
+    let mut last = "";
+    for looked in all.iter().filter(|looked| !is_plain(looked)) {
+        let not = match looked.not.as_str() {
+            "" => String::new(),
+            not if not == last => "; the same not looked at".to_owned(),
+            not => format!("; not looked at: {not}"),
         };
+        last = &looked.not;
         output::line(&shown(&format!("  {}: {}{not}", looked.what, looked.read)));
     }
+    let empty: Vec<&str> = all.iter().filter(is_plain).map(|looked| looked.what.as_str()).collect();
+    if !empty.is_empty() {
+        output::line(&shown(&format!("  nothing in: {}", empty.join(", "))));
+    }
+}
+
+fn print_letter(letter: &LetterLine) {
+    let LetterLine {
+        id,
+        at,
+        handler,
+        version,
+        code,
+        reason,
+        redriven,
+        ..
+    } = letter;
+    let place = super::dlq::place(letter);
+    output::line(&shown(&format!(
+        "  {at}  letter {id}: given up by {handler}, version {version}, {code}: {reason}"
+    )));
+    let redriven = match redriven {
+        0 => "never redriven".to_owned(),
+        1 => "redriven once, and failed again".to_owned(),
+        times => format!("redriven {times} times, and failed again"),
+    };
+    let held = match letter.held {
+        Some(HeldAs::Head) => "; it holds its key, see `sandman dlq release`",
+        Some(HeldAs::Behind) => "; it waits behind the letter that holds its key",
+        None if letter.ordered => "; it is being redriven",
+        None => "",
+    };
+    output::line(&shown(&format!(
+        "      from {place}; {redriven}{held}; sandman dlq show {id}"
+    )));
 }
 
 fn print_record(record: &FoundRecord) {
@@ -148,6 +208,11 @@ fn print_record(record: &FoundRecord) {
         "  {at}  {is}: {event_type} at {place}, key {}",
         record.key
     )));
+    if let Some(first) = &record.again {
+        output::line(&shown(&format!(
+            "      the same event as at {first}: handled once, where the handler's `dedupe` remembers it"
+        )));
+    }
     let ids = [
         ("eventId", &record.event_id),
         ("causationId", &record.causation_id),
@@ -197,12 +262,14 @@ fn print_invocation(invocation: &StoryInvocation) {
     output::line(&shown(&format!(
         "  {at}  {handler}, version {version} ({digest}), attempt {attempt}: {trigger} from {place}"
     )));
-    let letter = if invocation.dead_letter {
-        "; given up, dead letter"
-    } else {
-        ""
+    let letter = match (invocation.letter, invocation.dead_letter) {
+        (Some(letter), true) => format!("; a redrive of letter {letter}, which stays"),
+        (Some(letter), false) if invocation.outcome.starts_with("failed") => format!("; a redrive of letter {letter}"),
+        (Some(letter), false) => format!("; a redrive of letter {letter}, which left the store with it"),
+        (None, true) => "; given up, dead letter".to_owned(),
+        (None, false) => String::new(),
     };
-    output::line(&shown(&format!("      {outcome}{letter}")));
+    output::line(&shown(&format!("      {}{letter}", printable::line(outcome, REASON))));
     for (path, before, after) in &invocation.state {
         let place = if path.is_empty() { "the state" } else { path };
         let text = |text: &str| {

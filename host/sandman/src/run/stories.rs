@@ -10,7 +10,10 @@ use sandman_engine::registry::Handler;
 use sandman_kafka::{ScanBounds, TopicScanner};
 use sandman_operate::control::{ExplainLine, Forgotten, KeyHolder};
 use sandman_operate::deploy::Refusal;
-use sandman_operate::explain::{LookedAt, Matcher, Question, Story, StoryInvocation, place};
+use sandman_operate::explain::{
+    FoundRecord, KeyRules, LookedAt, Matcher, Question, Relation, Story, StoryInvocation, place,
+};
+use sandman_operate::letters::LetterLine;
 
 /// Invocations in one story.
 const INVOCATIONS: usize = 500;
@@ -70,13 +73,74 @@ impl HostControl {
             });
             recordings.extend(found);
         }
-        let mut matcher = Matcher::new(question, &recordings);
+        let mut matcher = Matcher::new(question, &recordings, self.key_rules());
         story.invocations = recordings.iter().map(StoryInvocation::of).collect();
         if question.scan > 0 {
             self.look_at_kafka(question, &mut matcher, &mut story, tell);
         }
+        self.look_at_letters(question, &matcher, &mut story)?;
+        for (ix, handler) in self.registry.iter().filter(|(_, handler)| !handler.is_retired()) {
+            let Some(pause) = self.pipeline.paused(ix) else {
+                continue;
+            };
+            let at = pause
+                .reason
+                .rsplit_once('(')
+                .map_or("", |(_, at)| at.trim_end_matches(')'));
+            let is_of_it = |record: &FoundRecord| record.place == at && record.is != Relation::Effect;
+            if matcher.knows(at) || story.records.iter().any(is_of_it) {
+                let (name, reason) = (&handler.name, &pause.reason);
+                let note = format!("{name} stands still there: {reason}; `sandman resume {name}` has it tried again");
+                story.notes.push(note);
+            }
+        }
         story.sort();
         Ok(story)
+    }
+
+    /// Where the keys of each topic's events come from, and those of its dead letters.
+    fn key_rules(&self) -> KeyRules {
+        let config = self.config.load();
+        let mut rules = KeyRules::new();
+        for handler in &config.handlers {
+            for topic in &handler.topics {
+                for name in [topic.to_string(), config.kafka.dead_letter_topic.of(topic)] {
+                    rules.entry(name).or_default().push(handler.key.clone());
+                }
+            }
+        }
+        rules
+    }
+
+    /// Letters stay when their records have long gone from Kafka.
+    fn look_at_letters(&self, question: &Question, matcher: &Matcher, story: &mut Story) -> Result<(), Refusal> {
+        let filter = LetterFilter {
+            key: question.key.clone(),
+            ..LetterFilter::default()
+        };
+        let (mut after, mut read) = (0, 0);
+        loop {
+            let heads = self.store.letters(&filter, after, 1_000)?;
+            let Some(last) = heads.last() else { break };
+            after = last.id;
+            for head in &heads {
+                read += 1;
+                let is_of_it = question.key.is_some()
+                    || self.store.letter(head.id)?.is_some_and(|letter| {
+                        let found = matcher.found(&letter.record);
+                        found.is_some_and(|found| found.is == Relation::Itself)
+                    });
+                if is_of_it && story.letters.len() < RECORDS {
+                    story.letters.push(LetterLine::of(head, true));
+                }
+            }
+        }
+        story.looked_at.push(LookedAt {
+            what: "dead letters in the store".to_owned(),
+            read,
+            not: "those that were dropped, and those that went because of store.dead_letters".to_owned(),
+        });
+        Ok(())
     }
 
     fn look_at_kafka(

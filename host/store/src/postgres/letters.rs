@@ -249,7 +249,7 @@ impl LetterStore for PostgresStore {
     }
 
     fn drop_held_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
-        let bound = Bound::of(filter);
+        let bound = LetterBound::of(filter);
         self.write(|session| Ok(session.execute(schema::DROP_HELD_LETTERS, &bound.with(&[]))?))
     }
 

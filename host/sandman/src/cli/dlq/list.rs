@@ -133,6 +133,6 @@ pub(super) fn key(letter: &LetterLine) -> String {
 }
 
 /// Where the record lies.
-pub(super) fn place(letter: &LetterLine) -> String {
+pub(in crate::cli) fn place(letter: &LetterLine) -> String {
     format!("{}/{}/{}", letter.topic, letter.partition, letter.offset)
 }
