@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 	"unsafe"
 )
 
@@ -32,6 +33,9 @@ func keepStderr(at unsafe.Pointer, room uint32)
 //go:wasmimport wasi_snapshot_preview1 sandman_flush
 func flushStderr()
 
+//go:wasmimport wasi_snapshot_preview1 sandman_own
+func ownSources(prefix unsafe.Pointer, length uint32)
+
 // Makes the generators of the runtime start again, so that a call does not depend on those before it. `sandman build` adds
 // it to the runtime.
 //
@@ -48,9 +52,17 @@ var (
 	held []any
 	// Standard error of a call. A fatal error of the runtime is found here.
 	stderr [8 << 10]byte
+	// What the paths of the guest's own sources begin with.
+	own string
 )
 
-func init() { keepStderr(unsafe.Pointer(&stderr), uint32(len(stderr))) }
+func init() {
+	keepStderr(unsafe.Pointer(&stderr), uint32(len(stderr)))
+	if build, ok := debug.ReadBuildInfo(); ok && build.Main.Path != "" {
+		own = build.Main.Path + "/"
+		ownSources(unsafe.Pointer(unsafe.StringData(own)), uint32(len(own)))
+	}
+}
 
 // Export makes a handler the component's. Call it in an init function of the package main.
 func Export[S any](handler Handler[S]) {
@@ -130,7 +142,7 @@ func trapOnPanic() {
 		unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)),
 		unsafe.Pointer(unsafe.StringData(place)), uint32(len(place)),
 	)
-	os.Exit(2)
+	syscall.Exit(2)
 }
 
 // The innermost line on the stack that is neither the runtime's nor this package's nor the standard library's, if there is
@@ -146,6 +158,10 @@ func panicPlace() string {
 		standard := slash && !strings.Contains(first, ".") && first != "main" && strings.HasPrefix(frame.File, first)
 		if dot > 0 && !slash {
 			standard = strings.HasPrefix(frame.File, name[:dot]+"/")
+		}
+		// Functions that are linked under a name of the runtime's have files elsewhere.
+		if strings.HasPrefix(name, "runtime.") || strings.HasPrefix(frame.File, "internal/") {
+			standard = true
 		}
 		if name != "" && !standard && !strings.HasPrefix(name, "sandman/sdk") {
 			return frame.File + ":" + strconv.Itoa(frame.Line)

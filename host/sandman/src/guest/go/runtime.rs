@@ -1,5 +1,5 @@
 //! Changes to Go's runtime that make a handler pure: maps are gone through in one order, and what draws random numbers panics
-//! with a hint. The compiler is given the changed files instead of its own (`go build -overlay`); nothing is installed.
+//! with a hint; and those that let a call which ends badly say why. The compiler is given the changed files instead of its own (`go build -overlay`); nothing is installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,16 @@ struct RuntimePatch {
     file: &'static str,
     from: &'static str,
     to: &'static str,
+    need: PatchNeed,
+}
+
+/// What a release without the place of a patch means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PatchNeed {
+    /// A handler would not be pure.
+    Purity,
+    /// An error would say less.
+    Words,
 }
 
 /// What generators without a seed ask.
@@ -22,27 +32,60 @@ const DRAWN: (&str, &str) = (
     "//go:linkname runtime_rand runtime.sandmanNoRandom\n",
 );
 
-const PATCHES: [RuntimePatch; 4] = [
+const PATCHES: [RuntimePatch; 8] = [
     // Seeds of maps and where a `range` begins, among others. Nothing that asks it needs more than some number.
     RuntimePatch {
         file: "runtime/rand.go",
         from: "//go:linkname rand\nfunc rand() uint64 {\n",
         to: "//go:linkname rand\nfunc rand() uint64 {\n\treturn 0x9e3779b97f4a7c15\n}\n\nfunc sandmanUnusedRand() uint64 {\n",
+        need: PatchNeed::Purity,
     },
     RuntimePatch {
         file: "math/rand/rand.go",
         from: DRAWN.0,
         to: DRAWN.1,
+        need: PatchNeed::Purity,
     },
     RuntimePatch {
         file: "math/rand/v2/rand.go",
         from: DRAWN.0,
         to: DRAWN.1,
+        need: PatchNeed::Purity,
     },
     RuntimePatch {
         file: "crypto/internal/sysrand/rand_wasip1.go",
         from: "\treturn syscall.RandomGet(b)\n",
         to: "\t_ = syscall.RandomGet\n\tpanic(\"crypto/rand: a handler is pure; derive an id from the trigger, such as the event's ID\")\n",
+        need: PatchNeed::Purity,
+    },
+    // In a library a fatal error aborts, so that nobody is told what it was.
+    RuntimePatch {
+        file: "runtime/os_wasm.go",
+        from: "func crash() {\n\tabort()\n",
+        to: "func crash() {\n\texit(2)\n",
+        need: PatchNeed::Words,
+    },
+    RuntimePatch {
+        file: "os/proc.go",
+        from: "func Exit(code int) {\n",
+        to: "func Exit(code int) {\n\tpanic(\"os.Exit: a handler decides by what it returns; return an error, such as that of sandman.Reject\")\n}\n\n\
+             func sandmanUnusedExit(code int) {\n",
+        need: PatchNeed::Words,
+    },
+    RuntimePatch {
+        file: "syscall/tables_wasip1.go",
+        from: "\"Capabilities insufficient\"",
+        to: "\"a handler has no files; read what it needs when it is built, with go:embed\"",
+        need: PatchNeed::Words,
+    },
+    // The network that Go has within the process where there is none.
+    RuntimePatch {
+        file: "net/net_fake.go",
+        from: "func(context.Context, string, string, syscall.RawConn) error) (*netFD, error) {\n\tif raddr != nil && ctrlCtxFn",
+        to: "func(context.Context, string, string, syscall.RawConn) error) (*netFD, error) {\n\tif sotype != -1 {\n\t\t\
+             return nil, errors.New(\"a handler has no network; emit an event, and let another service call\")\n\t}\n\t\
+             if raddr != nil && ctrlCtxFn",
+        need: PatchNeed::Words,
     },
 ];
 
@@ -60,13 +103,16 @@ pub(super) fn overlay(dir: &Path, release: &GoRelease) -> Result<PathBuf, BuildE
         replaced.insert(listed.0, Value::from(listed.1));
         write(&own, text)
     };
-    for RuntimePatch { file, from, to } in PATCHES {
+    for RuntimePatch { file, from, to, need } in PATCHES {
         let path = sources.join(file);
         let text = fs::read_to_string(&path).map_err(|source| BuildError::File {
             path: path.clone(),
             source,
         })?;
         if text.matches(from).count() != 1 {
+            if need == PatchNeed::Words {
+                continue;
+            }
             return Err(BuildError::Manifest {
                 manifest: dir.join("go.mod"),
                 problem: format!(

@@ -4,7 +4,8 @@
 ;; - the clock is the time of the call's context; waiting takes no time, and moves only the monotonic clock
 ;; - random bytes are fixed while the runtime starts, and a failure with a hint in a call
 ;; - there are no arguments, no environment, no files and no sockets
-;; - standard output is the handler's log; standard error is kept until the call ends, and is the reason of a fatal error
+;; - standard output is the handler's log; standard error is kept until the call ends, and is the reason of a fatal error:
+;;   its first paragraph, and the first line of the guest's own in the stacks behind it; the log has all of it
 ;;
 ;; The SDK (guest/sdk-go/component_wasip1.go) calls the functions sandman_*; they exist in no other WASI.
 (module
@@ -24,6 +25,13 @@
   (global $room (mut i32) (i32.const 0))
   (global $filled (mut i32) (i32.const 0))
 
+  ;; What the paths of the guest's own sources begin with, if the SDK has said so.
+  (global $own (mut i32) (i32.const 0))
+  (global $own_length (mut i32) (i32.const 0))
+  ;; Where a fatal error happened, once it was looked for.
+  (global $place (mut i32) (i32.const 0))
+  (global $place_length (mut i32) (i32.const 0))
+
   ;; A call begins: the time of its context, in milliseconds.
   (func (export "sandman_begin") (param $millis i64)
     (global.set $now (i64.mul (local.get $millis) (i64.const 1000000)))
@@ -34,11 +42,18 @@
     (global.set $kept (local.get $at))
     (global.set $room (local.get $room)))
 
-  ;; Logs what was written to standard error.
-  (func $flush (export "sandman_flush")
+  ;; What the paths of the guest's own sources begin with.
+  (func (export "sandman_own") (param $at i32) (param $length i32)
+    (global.set $own (local.get $at))
+    (global.set $own_length (local.get $length)))
+
+  ;; Logs what was written to standard error, as a warning.
+  (func $flush (export "sandman_flush") (call $flush_as (i32.const 3)))
+
+  (func $flush_as (param $level i32)
     (if (global.get $filled)
       (then
-        (call $log (i32.const 3) (global.get $kept) (call $trimmed (global.get $kept) (global.get $filled)))
+        (call $log (local.get $level) (global.get $kept) (call $trimmed (global.get $kept) (global.get $filled)))
         (global.set $filled (i32.const 0)))))
 
   ;; The length without a line break at the end.
@@ -84,15 +99,79 @@
     (i32.store (local.get $written) (local.get $total))
     (i32.const 0))
 
-  ;; The runtime gives up: what it wrote to standard error is why.
+  ;; The byte of standard error at an offset; 0 behind its end.
+  (func $byte (param $offset i32) (result i32)
+    (if (result i32) (i32.lt_u (local.get $offset) (global.get $filled))
+      (then (i32.load8_u (i32.add (global.get $kept) (local.get $offset))))
+      (else (i32.const 0))))
+
+  ;; The length of the first paragraph of standard error, which an empty line ends.
+  (func $paragraph (result i32)
+    (local $end i32)
+    (block $found
+      (loop $next
+        (br_if $found (i32.eq (local.get $end) (global.get $filled)))
+        (br_if $found
+          (i32.and
+            (i32.eq (call $byte (local.get $end)) (i32.const 10))
+            (i32.eq (call $byte (i32.add (local.get $end) (i32.const 1))) (i32.const 10))))
+        (local.set $end (i32.add (local.get $end) (i32.const 1)))
+        (br $next)))
+    (call $trimmed (global.get $kept) (local.get $end)))
+
+  ;; Whether the guest's own prefix stands at an offset of standard error.
+  (func $is_own (param $offset i32) (result i32)
+    (local $i i32)
+    (loop $next
+      (if (i32.lt_u (local.get $i) (global.get $own_length))
+        (then
+          (if
+            (i32.ne
+              (call $byte (i32.add (local.get $offset) (local.get $i)))
+              (i32.load8_u (i32.add (global.get $own) (local.get $i))))
+            (then (return (i32.const 0))))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br $next))))
+    (i32.const 1))
+
+  ;; Looks for the first line of the guest's own in the stacks: a line break, a tab, its path, and what a blank ends.
+  (func $find_place
+    (local $at i32) (local $end i32)
+    (if (i32.eqz (global.get $own_length)) (then (return)))
+    (loop $next
+      (if (i32.eq (local.get $at) (global.get $filled)) (then (return)))
+      (if
+        (i32.eqz
+          (i32.and
+            (i32.and
+              (i32.eq (call $byte (local.get $at)) (i32.const 10))
+              (i32.eq (call $byte (i32.add (local.get $at) (i32.const 1))) (i32.const 9)))
+            (call $is_own (i32.add (local.get $at) (i32.const 2)))))
+        (then
+          (local.set $at (i32.add (local.get $at) (i32.const 1)))
+          (br $next))))
+    (local.set $at (i32.add (local.get $at) (i32.const 2)))
+    (local.set $end (local.get $at))
+    ;; Blanks, line breaks and the end of what is kept are all up to 32.
+    (loop $more
+      (if (i32.gt_u (call $byte (local.get $end)) (i32.const 32))
+        (then
+          (local.set $end (i32.add (local.get $end) (i32.const 1)))
+          (br $more))))
+    (global.set $place (i32.add (global.get $kept) (local.get $at)))
+    (global.set $place_length (i32.sub (local.get $end) (local.get $at))))
+
+  ;; The runtime gives up: what it wrote to standard error is why. A panic of the handler was told already, and wrote nothing.
   (func (export "proc_exit") (param $code i32)
     (if (global.get $filled)
       (then
+        (call $find_place)
         (call $panicked
           (global.get $kept)
-          (call $trimmed (global.get $kept) (global.get $filled))
-          (i32.const 0)
-          (i32.const 0))))
+          (call $paragraph)
+          (global.get $place)
+          (global.get $place_length))
+        (call $flush_as (i32.const 4))))
     unreachable)
 
   ;; 0 is the real time, everything else is monotonic.
