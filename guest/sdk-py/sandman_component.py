@@ -22,6 +22,7 @@ import statistics
 import string
 import sys
 import traceback
+from os import abort as _abort
 from typing import NoReturn
 
 from sandman import _pure
@@ -40,6 +41,7 @@ from sandman._trigger import Context, Event, Request, UploadedFile
 
 import handler as _handler
 
+_pure.refuse_the_rest()
 _pure.keep_lines()
 # A text as a seed is hashed, and a traceback is put together, by modules that are found only then.
 random.Random("seed")
@@ -154,7 +156,7 @@ def _give_up(fault: BaseException) -> NoReturn:
     for stream in _STREAMS:
         stream.end()
     host_log.panicked(_text(said), f"{own[-1].filename}:{own[-1].lineno}" if own else "")
-    os.abort()
+    _abort()
 
 
 def _is_of_guest(path: str) -> bool:

@@ -155,7 +155,7 @@ def call(trigger: Event[str] | Request, state: str | None, context: Context, fun
         if found is None:
             raise Rejected(f"this handler has no function for {trigger.method} {trigger.route}")
     document = None if state is None else load(state, found.state, "state")
-    return gather(found.function(trigger, document, context))
+    return gather(found.function(trigger, document, context), found.function)
 
 
 def _find(known: Any, function: Any, matches: Callable[[Any], bool]) -> Any:

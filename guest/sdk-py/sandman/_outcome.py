@@ -104,7 +104,7 @@ class Outcome:
     reply: Reply | None = None
 
 
-def gather(returned: Any) -> Outcome:
+def gather(returned: Any, function: Any = None) -> Outcome:
     """An outcome of what a handler's function returned: nothing, one action, or several in a tuple or list."""
     if isinstance(returned, Failure):
         raise returned
@@ -125,7 +125,9 @@ def gather(returned: Any) -> Outcome:
             case None:
                 pass
             case _:
+                name, kind = getattr(function, "__name__", "a handler"), type(action).__name__
+                hint = "; the function must not be async" if kind == "coroutine" else ""
                 raise TypeError(
-                    f"a handler returns put, remove, emit and reply, alone or in a tuple or list, not {type(action).__name__}"
+                    f"{name} returns put, remove, emit and reply, alone or in a tuple or list, not {kind}{hint}"
                 )
     return outcome

@@ -82,6 +82,32 @@ def _install_lines() -> None:
     builtins.compile = compile_
 
 
+# What would end a component without a word; all but these raise by themselves.
+_PROCESS = "a handler decides by what it returns, and by raise reject(…) or retry(…)"
+_ALONE = "a call has nothing to wait for, and nobody to speak to; emit an event, and let another service do it"
+
+
+def refuse_the_rest() -> None:
+    """Refuses, in calls, what leads out of them. Called once the handler is imported: only what it has imported is there."""
+    for name in ("_exit", "abort", "kill", "system", "popen", "fork", "getpid", "getppid"):
+        # componentize-py itself ends an instance by `abort`, which the SDK has taken before.
+        if hasattr(os, name):
+            setattr(os, name, _in_calls(getattr(os, name), f"os.{name}()", _PROCESS))
+    for module, name in (
+        ("asyncio", "new_event_loop"),
+        ("asyncio.events", "new_event_loop"),
+        ("socket", "socketpair"),
+        ("socket", "getaddrinfo"),
+        ("subprocess", "Popen"),
+    ):
+        if module in sys.modules and hasattr(sys.modules[module], name):
+            refused = _raiser(f"{module.removesuffix('.events')}.{name}()", _ALONE)
+            setattr(sys.modules[module], name, refused)
+    if "socket" in sys.modules:
+        # A class that others inherit from.
+        sys.modules["socket"].socket.__init__ = _raiser("socket.socket()", _ALONE)  # type: ignore[attr-defined]
+
+
 def keep_lines() -> None:
     """Reads the source of what is not the standard library, for tracebacks."""
     for module in list(sys.modules.values()):
