@@ -3,8 +3,9 @@
 import type { Handler } from "./define.ts";
 import { Rejected, Retry } from "./effects.ts";
 import { type Host, panicked, speakTo } from "./host.ts";
-import { wellFormed } from "./json.ts";
+import { shown, wellFormed } from "./json.ts";
 import { placeOf } from "./position.ts";
+import { hintFor } from "./purity.ts";
 import { describe, handle, type WitContext, type WitContract, type WitOutcome, type WitTrigger } from "./run.ts";
 
 declare global {
@@ -38,11 +39,22 @@ export function component(handler: unknown, host: Host): Exports {
   };
 }
 
+/** Causes of causes that are told of. */
+const CAUSES = 4;
+
+/** What was thrown, with what it was caused by. */
+function reason(error: unknown): string {
+  const said: string[] = [];
+  for (let each = error; each != null && said.length < CAUSES; each = each instanceof Error ? each.cause : undefined) {
+    said.push(each instanceof Error ? shown(each) + hintFor(each) : shown(each));
+  }
+  return said.length === 0 ? String(error) : said.join("; caused by ");
+}
+
 /** What the bindings take as the failure of a call; anything else they make a trap. */
 function failure(error: unknown): unknown {
   if (error instanceof Rejected) return { tag: "rejected", val: wellFormed(error.message) };
   if (error instanceof Retry) return { tag: "retry", val: wellFormed(error.message) };
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  panicked(message, placeOf(error, globalThis.sandmanSourceMap));
+  panicked(reason(error), placeOf(error, globalThis.sandmanSourceMap));
   return error;
 }

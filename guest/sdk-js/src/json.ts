@@ -17,9 +17,40 @@ export function raw(text: string): RawJson {
 /** A value as JSON text. */
 export function toText(what: string, value: unknown): string {
   if (value instanceof RawJson) return value.text;
-  const text = JSON.stringify(value) as string | undefined;
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    throw new TypeError(`${what} cannot be JSON`, { cause });
+  }
   if (text === undefined) throw new TypeError(`${what} cannot be JSON: it is ${typeof value}`);
   return text;
+}
+
+/** A value for people, as one line. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return String(value);
+  }
+}
+
+/** Values as `console` shows them: `%s` and its like in the first text stand for those that follow. */
+export function format([first, ...rest]: readonly unknown[]): string {
+  const values = [...rest];
+  const text = typeof first !== "string" ? shown(first) : first.replace(/%[sdifjoOc%]/g, (place) => {
+    if (place === "%%") return "%";
+    if (values.length === 0) return place;
+    const value = values.shift();
+    if (place === "%c") return "";
+    if (place === "%d" || place === "%f") return String(Number(value));
+    if (place === "%i") return String(Math.trunc(Number(value)));
+    return shown(value);
+  });
+  return [text, ...values.map(shown)].join(" ");
 }
 
 /** Text that has no half of a surrogate pair in it, which no UTF-8 can hold. */

@@ -47,14 +47,23 @@ export function original(map: SourceMap, line: number, column: number): string |
   return found;
 }
 
-/** The first place of a stack that is in the guest's own sources; the first of all if none is. */
-export function placeOf(error: unknown, map: SourceMap | undefined): string {
+/** The places in the sources of an error's stack, the innermost first. */
+function placesOf(error: unknown, map: SourceMap | undefined): string[] {
   const stack = error instanceof Error ? (error.stack ?? "") : "";
   const places: string[] = [];
   for (const [, line, column] of stack.matchAll(/:(\d+):(\d+)\)?$/gm)) {
     const place = map === undefined ? undefined : original(map, Number(line), Number(column));
     if (place !== undefined) places.push(place);
   }
-  const foreign = (place: string) => place.includes("node_modules/") || place.startsWith("sandman-sdk/");
-  return places.find((place) => !foreign(place)) ?? places[0] ?? "";
+  return places;
+}
+
+/**
+ * The first place of a stack, or else of its cause's, that is in the guest's own sources; else the first in a package. A place in
+ * the SDK tells a guest's author nothing.
+ */
+export function placeOf(error: unknown, map: SourceMap | undefined): string {
+  const places = [...placesOf(error, map), ...placesOf(error instanceof Error ? error.cause : undefined, map)];
+  const foreign = places.filter((place) => !place.startsWith("sandman-sdk/") && !place.startsWith("<"));
+  return foreign.find((place) => !place.includes("node_modules/")) ?? foreign[0] ?? "";
 }

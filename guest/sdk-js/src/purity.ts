@@ -2,14 +2,56 @@
 
 let now: number | undefined;
 
-/** Runs one call, at a time. */
+/** Where a call first left something for later. */
+let left: Error | undefined;
+
+/** Runs one call, at a time. What it leaves for later never runs, so that it fails. */
 export function at<T>(nowMillis: number, call: () => T): T {
   now = nowMillis;
+  left = undefined;
   try {
-    return call();
+    const made = call();
+    throwIfLeft(left);
+    return made;
   } finally {
     now = undefined;
+    left = undefined;
   }
+}
+
+function throwIfLeft(error: Error | undefined): void {
+  if (error !== undefined) throw error;
+}
+
+/** What Node or a browser has, and QuickJS has not. */
+const ABSENT = (
+  "AbortController AbortSignal Atomics Blob BroadcastChannel Buffer ByteLengthQueuingStrategy CompressionStream " +
+  "CountQueuingStrategy Crypto CryptoKey CustomEvent DecompressionStream Event EventSource EventTarget File FormData Headers " +
+  "Intl MessageChannel MessageEvent MessagePort Navigator Performance PerformanceEntry PerformanceMark PerformanceMeasure " +
+  "PerformanceObserver PerformanceObserverEntryList PerformanceResourceTiming ReadableByteStreamController ReadableStream " +
+  "ReadableStreamBYOBReader ReadableStreamBYOBRequest ReadableStreamDefaultController ReadableStreamDefaultReader Request " +
+  "Response Storage SubtleCrypto TextDecoder TextDecoderStream TextEncoder TextEncoderStream TransformStream " +
+  "TransformStreamDefaultController URL URLSearchParams WebAssembly WritableStream WritableStreamDefaultController " +
+  "WritableStreamDefaultWriter clearImmediate clearInterval clearTimeout document global localStorage navigator process " +
+  "require self structuredClone window"
+).split(" ");
+
+/** What to add to the text of an error about a name that is not there, if the name is one of those that Node has. */
+export function hintFor(error: Error): string {
+  const name = /^'?(\w+)'? is not defined$/.exec(error.message)?.[1];
+  if (error.name !== "ReferenceError" || name === undefined || !ABSENT.includes(name)) return "";
+  return `; ${name} is Node's or a browser's, and a component has none`;
+}
+
+/** Takes away what Node has and a component has not; returns what puts it back. */
+export function hide(): () => void {
+  const hidden = ABSENT.flatMap((name) => {
+    const before = Object.getOwnPropertyDescriptor(globalThis, name);
+    return before?.configurable === true && Reflect.deleteProperty(globalThis, name) ? [{ name, before }] : [];
+  });
+  return () => {
+    for (const { name, before } of hidden) Object.defineProperty(globalThis, name, before);
+  };
 }
 
 function time(who: string): number {
@@ -68,6 +110,13 @@ export function install(console: unknown): () => void {
     set(globalThis, name, absent(`${name}()`, LATER));
   }
   for (const name of ["fetch", "XMLHttpRequest", "WebSocket"]) set(globalThis, name, absent(`${name}()`, ELSEWHERE));
+  const then = Promise.prototype.then;
+  set(Promise.prototype, "then", function (this: Promise<unknown>, ...given: Parameters<typeof then>) {
+    if (now !== undefined) {
+      left ??= new Error("a promise is waited for, by await or then(), and what follows never runs: a handler decides at once");
+    }
+    return Reflect.apply(then, this, given);
+  });
   // When something is collected differs from one instance to the next.
   for (const name of ["WeakRef", "FinalizationRegistry"]) set(globalThis, name, undefined);
   if (console !== undefined) set(globalThis, "console", console);

@@ -185,24 +185,30 @@ class ContextView {
   }
 }
 
-function find(handler: Handler, trigger: WitTrigger): (trigger: unknown, state: unknown, context: unknown) => unknown {
-  const [functions, name] =
+interface Found {
+  /** As its author has written it, for example `on["user.created"]`. */
+  readonly name: string;
+  readonly call: (trigger: unknown, state: unknown, context: unknown) => unknown;
+}
+
+function find(handler: Handler, trigger: WitTrigger): Found {
+  const [list, functions, name] =
     trigger.tag === "event"
-      ? [handler.on, trigger.val.eventType]
-      : [handler.routes, `${trigger.val.method} ${trigger.val.route}`];
+      ? ["on", handler.on, trigger.val.eventType]
+      : ["routes", handler.routes, `${trigger.val.method} ${trigger.val.route}`];
   const found = Object.hasOwn(functions, name) ? functions[name] : undefined;
   if (found === undefined) throw new Rejected(`the handler has no function for ${name}`);
-  return found as (trigger: unknown, state: unknown, context: unknown) => unknown;
+  return { name: `${list}[${JSON.stringify(name)}]`, call: found as Found["call"] };
 }
 
 /** Runs the handler once. Failures and mistakes are thrown as they are. */
 export function handle(handler: Handler, trigger: WitTrigger, state: string | None, context: WitContext): WitOutcome {
-  const call = find(handler, trigger);
+  const { name, call } = find(handler, trigger);
   const around = new ContextView(context, handler.settings);
   return at(around.nowMillis, () => {
     const given = trigger.tag === "event" ? new EventView(trigger.val) : requestView(trigger.val);
     const before = state == null ? undefined : parse("the state", state);
-    return outcome(handler, call(given, before, around));
+    return outcome(handler, name, call(given, before, around));
   });
 }
 
@@ -212,41 +218,41 @@ type AnyEffect =
   | { effect: "remove" }
   | { effect: "reply"; status: number; body: unknown };
 
-function outcome(handler: Handler, returned: unknown): WitOutcome {
+function outcome(handler: Handler, name: string, returned: unknown): WitOutcome {
   const made: WitOutcome = { state: { tag: "keep" }, events: [], reply: null };
   if (returned === undefined || returned === null) return made;
   const effects = Array.isArray(returned) ? (returned as unknown[]) : [returned];
   for (const effect of effects) {
     if (effect === undefined || effect === null || effect === false) continue;
-    apply(handler, made, effect as AnyEffect);
+    apply(handler, name, made, effect as AnyEffect);
   }
   return made;
 }
 
-function apply(handler: Handler, made: WitOutcome, effect: AnyEffect): void {
+function apply(handler: Handler, name: string, made: WitOutcome, effect: AnyEffect): void {
   switch (effect.effect) {
     case "emit":
       made.events.push(emitted(handler, effect));
       return;
     case "put":
     case "remove":
-      if (made.state.tag !== "keep") throw new TypeError("the handler returned two changes of the state");
+      if (made.state.tag !== "keep") throw new TypeError(`${name} returned two changes of the state`);
       made.state = effect.effect === "put" ? { tag: "put", val: toText("the state", effect.state) } : { tag: "delete" };
       return;
     case "reply":
-      if (made.reply !== null) throw new TypeError("the handler returned two replies");
+      if (made.reply !== null) throw new TypeError(`${name} returned two replies`);
       made.reply = { status: effect.status, body: effect.body === undefined ? null : toText("the reply", effect.body) };
       return;
     default:
-      throw new TypeError(wrong(effect));
+      throw new TypeError(wrong(name, effect));
   }
 }
 
-function wrong(returned: unknown): string {
+function wrong(name: string, returned: unknown): string {
   if (typeof (returned as { then?: unknown }).then === "function") {
-    return "the handler returned a promise: a call has nothing to wait for, so its function is not async";
+    return `${name} returned a promise: a call has nothing to wait for, so the function is not async`;
   }
-  return "the handler returned something that is none of emit(), put(), remove() and reply()";
+  return `${name} returned something that is none of emit(), put(), remove() and reply()`;
 }
 
 function emitted(handler: Handler, { type, payload, options }: AnyEffect & { effect: "emit" }): WitEmitted {

@@ -4,13 +4,14 @@
  *     const outcome = Call.event("user.created", "1.0", { userId: "u-1" }).state({ times: 1 }).run(handler);
  *     assert.deepEqual(outcome.state, { times: 2 });
  *
- * Every call is run twice and must give the same outcome, to the byte. What is not pure is as absent as in a component.
+ * Every call is run twice and must give the same outcome, to the byte. What is not pure, or
+ * is Node's, is as absent as in a component.
  */
 
 import type { Handler } from "./define.ts";
 import { Rejected } from "./effects.ts";
 import { type Level, speakTo } from "./host.ts";
-import { install } from "./purity.ts";
+import { hide, install } from "./purity.ts";
 import { handle, type WitContext, type WitOutcome, type WitTrigger } from "./run.ts";
 import type { Schema } from "./schema.ts";
 
@@ -165,7 +166,7 @@ export class Call {
     const { trigger, state, context } = this.#given;
     if (trigger.tag === "event") fits(handler.consumes[trigger.val.eventType]?.payload, trigger.val);
     const logs: { level: Level; message: string }[] = [];
-    const undo = install(undefined);
+    const [reveal, undo] = [hide(), install(undefined)];
     const before = speakTo({ log: (level, message) => void logs.push({ level, message }), panicked() {} });
     let made: WitOutcome;
     try {
@@ -177,6 +178,7 @@ export class Call {
     } finally {
       speakTo(before);
       undo();
+      reveal();
     }
     return outcome(handler, made, logs);
   }

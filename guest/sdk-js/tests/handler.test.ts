@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { defineHandler, emit, log, put, raw, reject, remove, reply, retry, s } from "../src/index.ts";
+import { format } from "../src/json.ts";
 import { describe } from "../src/run.ts";
 import { Call, Rejected, Retry } from "../src/testing.ts";
 
@@ -44,6 +45,18 @@ const handler = defineHandler({
           return put({ n: context.settings.limit ?? -1 });
         case "promise":
           return Promise.resolve() as never;
+        case "then":
+          void Promise.resolve(1).then(() => log.info("then ran"));
+          return undefined;
+        case "node":
+          return put({ n: Buffer.from("x").length });
+        case "known":
+          return put({ n: typeof process === "undefined" && typeof structuredClone === "undefined" ? 1 : 0 });
+        case "circle": {
+          const circle: { self?: unknown } = {};
+          circle.self = circle;
+          return emit("thing.echoed", circle, { version: "2.0" });
+        }
         case "rubbish":
           return {} as never;
         default:
@@ -114,7 +127,8 @@ test("failures are thrown as what they are", () => {
   assert.throws(() => told("retry").run(handler), new Retry("later"));
   assert.throws(() => told("?").run(handler), new TypeError("what?"));
   assert.throws(() => told("promise").run(handler), /promise/);
-  assert.throws(() => told("rubbish").run(handler), /none of emit/);
+  assert.throws(() => told("rubbish").run(handler), /on\["thing.told"\] returned something that is none of emit/);
+  assert.throws(() => told("circle").run(handler), /the payload of thing.echoed cannot be JSON/);
   assert.throws(() => told("which").run(handler), /in the versions 1.0, 2.0; name one/);
   assert.throws(() => told("wrong").run(handler), /thing.done 1.0, emitted: payload.n: must be a whole number/);
   assert.throws(() => Call.event("thing.told", "1.0", {}).run(handler), new Rejected("thing.told 1.0: payload.do: is missing"));
@@ -135,4 +149,19 @@ test("a definition that cannot be is refused", () => {
   wrong({ consumes: { a: {} } }, /consumes a and has no function/);
   wrong({ on: { a: () => {} } }, /does not consume a/);
   wrong({ routes: { "/things": () => {} } }, /"\/things" is no route/);
+});
+
+test("what is left for later fails", () => {
+  assert.throws(() => told("then").run(handler), /a promise is waited for/);
+});
+
+test("what Node alone has is not there", () => {
+  assert.throws(() => told("node").run(handler), { name: "ReferenceError", message: "Buffer is not defined" });
+  assert.deepEqual(told("known").run(handler).state, { n: 1 });
+  assert.equal(typeof Buffer, "function");
+});
+
+test("the console fills in what its first text asks for", () => {
+  assert.equal(format(["hi %s, %d of %j%%", "you", "7", { a: 1 }, "more"]), 'hi you, 7 of {"a":1}% more');
+  assert.equal(format([{ a: 1 }, new TypeError("x"), "%s"]), '{"a":1} TypeError: x %s');
 });

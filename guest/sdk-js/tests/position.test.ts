@@ -26,7 +26,8 @@ test("an exception is placed by its stack", () => {
   error.stack = "    at fail (script.js:4:9)\n    at other (native)\n";
   assert.equal(placeOf(error, map), "src/handler.ts:4:9");
   const inSdk = { ...map, sources: ["sandman-sdk/src/run.ts"] };
-  assert.equal(placeOf(error, inSdk), "sandman-sdk/src/run.ts:4:9");
+  assert.equal(placeOf(error, inSdk), "");
+  assert.equal(placeOf(new TypeError("y", { cause: error }), map), "src/handler.ts:4:9");
   assert.equal(placeOf("no error", map), "");
   assert.equal(placeOf(error, undefined), "");
 });
