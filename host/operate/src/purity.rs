@@ -3,12 +3,13 @@
 //! What is run is made of the contract, so it cannot prove that a handler is pure; it finds one that is plainly not, such as one
 //! that counts in a global variable while its instances are reused, before it serves.
 
-use std::fmt::Debug;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
 use sandman_core::contract::Contract;
 use sandman_core::outcome::{Context, EventView, Outcome, RequestView, StateChange, Trigger};
+use sandman_core::printable;
 use sandman_sandbox::{InvokeError, SandboxedGuest};
 
 /// Triggers that are run at most: a contract may name hundreds, and a deploy waits.
@@ -19,15 +20,17 @@ const DEPTH: usize = 8;
 /// Two runs of the same trigger gave two outcomes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the component is not pure: the same trigger, {trigger}, gave two outcomes, {first} and then {second}; take the time from \
-     the context, and keep nothing in a global variable"
+    "the component is not pure: the same trigger, {trigger}, gave two outcomes, in which {part} is {first}, and then {second}; \
+     take the time from the context, and keep nothing in a global variable"
 )]
 pub struct Impure {
     /// The event type with its version, or the route.
     pub trigger: String,
-    /// What the first run gave, cut.
+    /// The first part of the outcome that differs, for example `the state`.
+    pub part: String,
+    /// What it is in the first run, cut.
     pub first: String,
-    /// What the second run gave, cut.
+    /// What it is in the second run, cut.
     pub second: String,
 }
 
@@ -79,15 +82,58 @@ fn twice(
     if first == second || bounded(&first) || bounded(&second) {
         return Ok(first);
     }
+    let (part, first, second) = difference(&first, &second);
     Err(Impure {
         trigger: sample.name.clone(),
+        part,
         first: cut(&first),
         second: cut(&second),
     })
 }
 
-fn cut(run: &impl Debug) -> String {
-    format!("{run:?}").chars().take(300).collect()
+/// The first part that is not the same in both, by its name, and what it is in each.
+fn difference(first: &Result<Outcome, InvokeError>, second: &Result<Outcome, InvokeError>) -> (String, String, String) {
+    let (first, second) = (parts(first), parts(second));
+    let of = |parts: &[(String, String)], wanted: &str| {
+        let found = parts.iter().find(|(name, _)| name == wanted);
+        found.map_or_else(|| "nothing".to_owned(), |(_, text)| text.clone())
+    };
+    let names = first.iter().chain(&second).map(|(name, _)| name);
+    let mut all = names.map(|name| (name.clone(), of(&first, name), of(&second, name)));
+    all.find(|(_, first, second)| first != second)
+        .unwrap_or_else(|| ("something".to_owned(), "one".to_owned(), "another".to_owned()))
+}
+
+/// The parts of what came of a run, each with a name and as text.
+fn parts(run: &Result<Outcome, InvokeError>) -> Vec<(String, String)> {
+    let outcome = match run {
+        Ok(outcome) => outcome,
+        Err(error) => return vec![("the failure".to_owned(), error.to_string())],
+    };
+    let mut parts = Vec::new();
+    match &outcome.state {
+        StateChange::Keep => {}
+        StateChange::Put(state) => parts.push(("the state".to_owned(), state.to_string())),
+        StateChange::Delete => parts.push(("the state".to_owned(), "deleted".to_owned())),
+    }
+    for (number, event) in (1..).zip(&outcome.events) {
+        let mut text = format!("{} {} {}", event.event_type, event.version, event.payload);
+        for (name, more) in [("key", &event.key), ("metadata", &event.metadata)] {
+            if let Some(more) = more {
+                let _ = write!(text, ", {name} {more}");
+            }
+        }
+        parts.push((format!("event {number}"), text));
+    }
+    if let Some(reply) = &outcome.reply {
+        let body = reply.body.as_deref().unwrap_or("without a body");
+        parts.push(("the reply".to_owned(), format!("{} {body}", reply.status)));
+    }
+    parts
+}
+
+fn cut(text: &str) -> String {
+    printable::line(text, 300).into_owned()
 }
 
 fn context(settings: &str) -> Context<'_> {
@@ -239,6 +285,33 @@ mod tests {
             json!({
                 "id": "kkk", "age": 18, "kind": "a", "inner": { "again": null }, "list": [], "either": true,
             })
+        );
+    }
+
+    #[test]
+    fn the_part_that_differs_is_named() {
+        let put = |state: &str| {
+            Ok(Outcome {
+                state: StateChange::Put(state.into()),
+                ..Outcome::default()
+            })
+        };
+        let keep = Ok(Outcome::default());
+        let named = |part: &str, first: &str, second: &str| (part.to_owned(), first.to_owned(), second.to_owned());
+        assert_eq!(
+            difference(&put(r#"{"n":1}"#), &put(r#"{"n":2}"#)),
+            named("the state", r#"{"n":1}"#, r#"{"n":2}"#)
+        );
+        assert_eq!(difference(&keep, &put("1")), named("the state", "nothing", "1"));
+        let replied = |status| {
+            Ok(Outcome {
+                reply: Some(sandman_core::outcome::Reply { status, body: None }),
+                ..Outcome::default()
+            })
+        };
+        assert_eq!(
+            difference(&replied(200), &replied(204)),
+            named("the reply", "200 without a body", "204 without a body")
         );
     }
 

@@ -8,6 +8,7 @@ use sandman_core::comparison::{Comparison, DifferenceKind, Rerun};
 use sandman_core::recording::{RecordedOutcome, Recording};
 use sandman_core::version::Version;
 use sandman_sandbox::thread_cpu;
+use tracing::subscriber::{NoSubscriber, set_default};
 
 /// How much less urgent a replay in a running host is than the rest of it, in steps of `nice`.
 const LESS_URGENT: i32 = 5;
@@ -57,6 +58,8 @@ pub fn replay(
     // A thread of its own: a priority that was lowered cannot be raised again.
     let work = || {
         less_urgent();
+        // What it logs there was logged when it happened.
+        let _silent = set_default(NoSubscriber::default());
         let began = Instant::now();
         let mut replayed = Replayed::default();
         for (done, recording) in recordings.iter().enumerate() {
