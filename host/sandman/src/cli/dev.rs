@@ -23,7 +23,7 @@ use crate::telemetry;
 use sandman_config::{Config, in_environment};
 use sandman_operate::control::{Control, ReloadError};
 use sandman_operate::deploy::{Order, Report};
-use sandman_operate::load;
+use sandman_operate::load::{self, CandidateError, Loader};
 
 use events::Events;
 use guests::GuestFolder;
@@ -91,7 +91,7 @@ pub(super) fn run(args: &DevArgs) -> Result<ExitCode> {
     let guests = guests::find(&config, &args.dirs)?;
     let watch = FolderWatch::over(&guests, &config.file)?;
     for guest in &guests {
-        build_at_last(guest, &watch)?;
+        build_at_last(guest, &config, &watch)?;
     }
     let (sender, started) = bounded(1);
     let circle = Loop {
@@ -143,17 +143,38 @@ fn overlay(args: &DevArgs, passing: &TempDir) -> Result<Vec<(String, String)>> {
     ])
 }
 
-/// Builds a guest, again after each change until it can be built: there is no version yet that could serve.
-fn build_at_last(guest: &GuestFolder, watch: &FolderWatch) -> Result<()> {
-    while let Err(error) = guest.build() {
-        not_built(guest, &error);
-        if !matches!(error, BuildError::Compile { .. } | BuildError::Component { .. }) {
-            anyhow::bail!("{} is not built", guest.dir.display());
+/// Builds a guest, again after each change until there is a component that can serve: there is no version yet that could.
+fn build_at_last(guest: &GuestFolder, config: &Config, watch: &FolderWatch) -> Result<()> {
+    loop {
+        match guest.build() {
+            Ok(()) => match unusable(guest, config)? {
+                None => return Ok(()),
+                Some(error) => output::error(&format!("{}: {error}", guest.handler)),
+            },
+            Err(error) => {
+                not_built(guest, &error);
+                if !matches!(error, BuildError::Compile { .. } | BuildError::Component { .. }) {
+                    anyhow::bail!("{} is not built", guest.dir.display());
+                }
+            }
         }
         output::error(&format!("waiting for a change in {}", guest.dir.display()));
         while !watch.next()?.guests.contains(&guest.handler) {}
     }
-    Ok(())
+}
+
+/// Why another version of the guest is needed, if it is. What does not fit `sandman.toml` is for the start to say, since the
+/// mistake may be there.
+fn unusable(guest: &GuestFolder, config: &Config) -> Result<Option<CandidateError>> {
+    let Some(handler) = config.handlers.iter().find(|handler| handler.name == guest.handler) else {
+        return Ok(None);
+    };
+    // The host finds what is compiled here.
+    let sandbox = &load::sandbox(config)?;
+    let loaded = Loader { config, sandbox }.version(handler, (1, &load::read(&guest.component)?), &mut |_| {});
+    Ok(loaded
+        .err()
+        .filter(|error| !matches!(error, CandidateError::Contract(_))))
 }
 
 fn not_built(guest: &GuestFolder, error: &BuildError) {

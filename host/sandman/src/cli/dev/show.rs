@@ -46,12 +46,14 @@ impl Shows {
             return Ok(());
         }
         let topics: Vec<&str> = new.iter().map(String::as_str).collect();
+        // Whose an event is says something where there are several.
+        let named = config.handlers.len() > 1;
         let observer = Observer::open(&self.kafka, &topics, PATIENCE)?;
         self.shown.extend(new);
         thread::Builder::new().name("show".to_owned()).spawn(move || {
             while let Ok(record) = observer.next() {
                 if let Some(record) = record {
-                    output::line(&line(&record, &outgoing));
+                    output::line(&line(&record, &outgoing, named));
                 }
             }
         })?;
@@ -59,7 +61,7 @@ impl Shows {
     }
 }
 
-fn line(record: &Record, outgoing: &BTreeSet<String>) -> String {
+fn line(record: &Record, outgoing: &BTreeSet<String>, named: bool) -> String {
     let topic = &*record.source.topic;
     let value = record.value.as_deref();
     let key = record.key.as_deref().map_or("-".into(), String::from_utf8_lossy);
@@ -75,7 +77,9 @@ fn line(record: &Record, outgoing: &BTreeSet<String>) -> String {
         _ => ("in", payload.into_owned()),
     };
     let (what, key) = (printable::line(what, LONGEST), printable::line(&key, LONGEST));
-    format!("{way:<5}{what:<24} {key:<12} {}", one_line(&told))
+    let handler = record.header("sandman.handler").filter(|_| named && way != "in");
+    let by = handler.map(|handler| format!("  ({handler})")).unwrap_or_default();
+    format!("{way:<5}{what:<24} {key:<12} {}{by}", one_line(&told))
 }
 
 /// A text as one line, not too long; JSON without the blanks that lay it out.
@@ -112,17 +116,18 @@ mod tests {
                  \"payload\":{{\n \"x\": 1}}}}"
             )
         };
-        let shown = |topic: &str, value: &str, headers| line(&record(topic, value, headers), &outgoing);
+        let shown = |topic: &str, value: &str, headers| line(&record(topic, value, headers), &outgoing, true);
         let none = Headers::default;
         assert_eq!(
             shown("p.a", &envelope("a"), none()),
             format!("in   {:<24} u-1          {{ \"x\": 1}}", "a")
         );
         assert!(shown("p.b", &envelope("b"), none()).starts_with("out  b "));
-        let reason = Headers::from_iter([Header::text("sandman.reason", "no envelope")]);
+        let reason = [("sandman.reason", "no envelope"), ("sandman.handler", "shop")];
+        let reason = Headers::from_iter(reason.map(|(name, text)| Header::text(name, text)));
         let dead = shown("p.a.dlq", "\u{1b}[2Jrubbish", reason);
         assert!(
-            dead.starts_with("dead p.a.dlq") && dead.ends_with("no envelope: \\u{1b}[2Jrubbish"),
+            dead.starts_with("dead p.a.dlq") && dead.ends_with("no envelope: \\u{1b}[2Jrubbish  (shop)"),
             "{dead:?}"
         );
     }
