@@ -332,9 +332,16 @@ fn folder_of(path: &Path) -> PathBuf {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> ConfigErrors {
+    // A guest's folder lies in that of the configuration, and its tests are run there.
+    let above = Path::new("..").join(path);
+    let elsewhere = if path.is_relative() && above.is_file() {
+        "; there is one in the folder above: go there"
+    } else {
+        ""
+    };
     let problem = Problem {
         key: String::new(),
-        problem: format!("the file cannot be read: {error}; name another with --config"),
+        problem: format!("the file cannot be read: {error}; name another with --config{elsewhere}"),
         allowed: None,
         nearest: None,
         variable: None,

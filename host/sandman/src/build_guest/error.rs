@@ -1,7 +1,7 @@
 //! Why a guest was not built.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -12,8 +12,8 @@ use crate::guest::{Language, MissingTool};
 pub enum BuildError {
     /// There is no guest.
     #[error(
-        "there is no guest in {dir}: it has none of {}; name the folder of a guest, or make one with `sandman new`",
-        manifests()
+        "there is no guest in {dir}: {}; name the folder of a guest, or make one with `sandman new`",
+        lacking(dir)
     )]
     NoGuest {
         /// The directory.
@@ -115,6 +115,10 @@ pub enum BuildError {
     },
 }
 
-fn manifests() -> String {
-    Language::ALL.map(|language| language.toolchain().manifest()).join(", ")
+fn lacking(dir: &Path) -> String {
+    if !dir.is_dir() {
+        return "there is no such folder".to_owned();
+    }
+    let manifests = Language::ALL.map(|language| language.toolchain().manifest());
+    format!("it has none of {}", manifests.join(", "))
 }

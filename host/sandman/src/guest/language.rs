@@ -41,9 +41,16 @@ impl Language {
         Self::ALL.into_iter().find(has)
     }
 
-    /// The language that `sandman new --lang` calls so.
+    /// The language that `sandman new --lang` calls so, or that people do.
     pub fn called(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|language| language.word() == word)
+        let word = word.to_lowercase();
+        match &*word {
+            "typescript" | "javascript" | "js" | "node" => Some(Self::TypeScript),
+            "python" | "python3" => Some(Self::Python),
+            "golang" => Some(Self::Go),
+            "rs" => Some(Self::Rust),
+            _ => Self::ALL.into_iter().find(|language| language.word() == word),
+        }
     }
 
     /// What `sandman new --lang` calls it.

@@ -30,7 +30,8 @@ pub(super) fn install_command(debian: &str, brew: &str, elsewhere: &str) -> Stri
     if cfg!(target_os = "macos") {
         format!("brew install {brew}")
     } else if Path::new("/usr/bin/apt-get").exists() {
-        format!("sudo apt-get install {debian}")
+        // Distributions are years behind.
+        format!("sudo apt-get install {debian}; where that is too old, get it from {elsewhere}")
     } else {
         elsewhere.to_owned()
     }
