@@ -20,7 +20,6 @@ mod fleet;
 mod going_back;
 mod group;
 mod guest_languages;
-mod python_and_go;
 mod held;
 mod isolation;
 mod hostile;
@@ -83,7 +82,6 @@ fn main() -> ExitCode {
         http_outage::BEHAVIOURS,
         newcomer::BEHAVIOURS,
         guest_languages::BEHAVIOURS,
-        python_and_go::BEHAVIOURS,
         torn::BEHAVIOURS,
         chains::BEHAVIOURS,
         duplicates::BEHAVIOURS,
