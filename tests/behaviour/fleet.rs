@@ -18,7 +18,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_store_in_a_file_and_a_fleet_refuse_each_other", other_store).on_real_kafka(REAL),
 ];
 
-const REAL: &str = "has no groups that several hosts share";
+pub(crate) const REAL: &str = "has no groups that several hosts share";
 
 const KEYS: usize = 60;
 const ROUNDS: usize = 40;
@@ -26,7 +26,7 @@ const ROUNDS: usize = 40;
 const EACH: u64 = 50;
 
 /// The server of all of these tests.
-fn server() -> Result<&'static PostgresServer> {
+pub(crate) fn server() -> Result<&'static PostgresServer> {
     static SERVER: OnceLock<Result<PostgresServer, String>> = OnceLock::new();
     let target = repository().join("target");
     let server = SERVER.get_or_init(|| PostgresServer::start(&target).map_err(|error| error.to_string()));
@@ -36,7 +36,7 @@ fn server() -> Result<&'static PostgresServer> {
 }
 
 /// A deployment with a schema of its own.
-fn deployment(world: &World) -> Result<Settings> {
+pub(crate) fn deployment(world: &World) -> Result<Settings> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let schema = format!("\"fleet_{}_{number}\"", std::process::id());
@@ -48,13 +48,13 @@ fn deployment(world: &World) -> Result<Settings> {
         .set("host.batch", "20"))
 }
 
-fn start(world: &World, settings: &Settings, name: &str) -> Result<Host> {
+pub(crate) fn start(world: &World, settings: &Settings, name: &str) -> Result<Host> {
     let settings = settings.clone().set("host.name", &format!("\"{name}\""));
     world.host_in(name, &settings, &[])
 }
 
 /// How many events a host has taken in.
-fn consumed(host: &Host) -> Result<f64> {
+pub(crate) fn consumed(host: &Host) -> Result<f64> {
     let consumed = host.metrics()?.sum("sandman_events_consumed_total", &[]);
     Ok(consumed.unwrap_or_default())
 }

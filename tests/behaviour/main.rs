@@ -17,6 +17,8 @@ mod duplicates;
 mod embedded;
 mod exhausted;
 mod fleet;
+mod fleet_deploy;
+mod fleet_frozen;
 mod going_back;
 mod group;
 mod guest_languages;
@@ -90,6 +92,8 @@ fn main() -> ExitCode {
         sections::BEHAVIOURS,
         group::BEHAVIOURS,
         fleet::BEHAVIOURS,
+        fleet_deploy::BEHAVIOURS,
+        fleet_frozen::BEHAVIOURS,
         lag::BEHAVIOURS,
         membership::BEHAVIOURS,
         attempts::BEHAVIOURS,

@@ -31,7 +31,7 @@ const KEYS: usize = 40;
 /// Clients of the route, each with as many of the keys.
 const CLIENTS: usize = 4;
 /// The number of a client's first request of a key: above those of all events, which come for the same key.
-const REQUESTS: u64 = 1_000_000;
+pub(crate) const REQUESTS: u64 = 1_000_000;
 
 /// Per key, the versions that counted, in the order in which a client reads them.
 fn versions(counted: &[Seen]) -> BTreeMap<String, Vec<u64>> {
@@ -55,9 +55,9 @@ fn never_back(versions: &BTreeMap<String, Vec<u64>>) -> Result<BTreeSet<u64>> {
 }
 
 /// What was handled of a key: the tally after each input, and the version that made it.
-type Handled = BTreeMap<String, Vec<(Tally, u64)>>;
+pub(crate) type Handled = BTreeMap<String, Vec<(Tally, u64)>>;
 
-fn handled(key: &str, told: &Value, into: &mut Handled) -> Result {
+pub(crate) fn handled(key: &str, told: &Value, into: &mut Handled) -> Result {
     let tally = serde_json::from_value(told.clone()).context("a tally")?;
     let by = told["by"].as_u64().context("no version in a tally")?;
     into.entry(key.to_owned()).or_default().push((tally, by));
@@ -65,7 +65,7 @@ fn handled(key: &str, told: &Value, into: &mut Handled) -> Result {
 }
 
 /// Asks the route for one key after the other until `done`; `latest` learns which versions answer.
-fn ask_on(host: &str, keys: &[String], (done, latest): (&AtomicBool, &AtomicU64)) -> Result<Handled> {
+pub(crate) fn ask_on(host: &str, keys: &[String], (done, latest): (&AtomicBool, &AtomicU64)) -> Result<Handled> {
     let client = Client::new(host);
     let mut answered = Handled::new();
     for n in REQUESTS.. {
@@ -88,7 +88,7 @@ fn ask(client: &Client, key: &str, n: u64) -> Result<Value> {
 
 /// Checks that the tallies of each key follow from one another: every input is in them once, events in their order, and no
 /// version comes after a newer one. Answers all versions.
-fn each_once(mut handled: Handled, events: u64) -> Result<BTreeSet<u64>> {
+pub(crate) fn each_once(mut handled: Handled, events: u64) -> Result<BTreeSet<u64>> {
     let mut versions = BTreeSet::new();
     for (key, all) in &mut handled {
         all.sort_by_key(|(tally, _)| tally.count);

@@ -132,6 +132,7 @@ fn version(config: &Config, handler: &HandlerConfig) -> Result<Version> {
         dedupe: 0,
         limits: Limits::default(),
         recordings: RecordingPolicy { rate: 0, keep: 0 },
+        since: sandman_core::version::ServesSince::default(),
     })
 }
 

@@ -99,6 +99,7 @@ fn attempt_event(bencher: Bencher, instances: &str) {
         dedupe: 0,
         limits: Limits::default(),
         recordings: RecordingPolicy::default(),
+        since: sandman_core::version::ServesSince::default(),
     };
     let trigger = Trigger::Event(EventView {
         key: "user-00042",

@@ -300,6 +300,7 @@ mod tests {
             dedupe: 0,
             limits: Limits::default(),
             recordings: RecordingPolicy::default(),
+            since: crate::version::ServesSince::default(),
         }
     }
 

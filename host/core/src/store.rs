@@ -7,6 +7,7 @@
 
 mod commit;
 mod files;
+mod hosts;
 mod letters;
 mod recordings;
 mod shard;
@@ -26,6 +27,7 @@ pub use commit::{
     CommittedBatch, ProgressWrite, ShardPublished, StateKey, StateRead, StateWrite,
 };
 pub use files::{FileStore, FilesWrite};
+pub use hosts::{HostEntry, HostStore};
 pub use letters::{
     GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, LetterWrite,
     LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder,
@@ -105,6 +107,9 @@ pub struct Stored {
     pub document: Option<Arc<str>>,
     /// The events that the key has handled last.
     pub recent: RecentEvents,
+    /// Since when the version served that wrote it, as [`Active::since_millis`]; 0 where no other host serves. A host whose
+    /// own version serves for longer must not decide anything from it.
+    pub since_millis: i64,
 }
 
 /// How long the recent events of a key without a state are remembered after the last of them: 24 hours, in milliseconds.
@@ -264,6 +269,6 @@ pub trait Store: Send + Sync {
 }
 
 /// All of a deployment's store.
-pub trait DeploymentStore: Store + VersionStore + LetterStore + RecordingStore + FileStore {}
+pub trait DeploymentStore: Store + VersionStore + LetterStore + RecordingStore + FileStore + HostStore {}
 
-impl<S: Store + VersionStore + LetterStore + RecordingStore + FileStore> DeploymentStore for S {}
+impl<S: Store + VersionStore + LetterStore + RecordingStore + FileStore + HostStore> DeploymentStore for S {}

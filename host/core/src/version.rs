@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::contract::Terms;
 use crate::limits::{Limits, RecordingPolicy, Retry, Tombstones};
@@ -29,6 +30,24 @@ pub struct Version {
     pub limits: Limits,
     /// Which invocations are recorded.
     pub recordings: RecordingPolicy,
+    /// Since when it serves.
+    pub since: ServesSince,
+}
+
+/// Since when a version serves, as the store says: milliseconds since 1970, and later for each activation of a handler.
+#[derive(Debug, Default)]
+pub struct ServesSince(AtomicI64);
+
+impl ServesSince {
+    /// The time; 0 if nobody has said.
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Says it; before the version serves, or when it was activated once more.
+    pub fn set(&self, since_millis: i64) {
+        self.0.store(since_millis, Ordering::Release);
+    }
 }
 
 impl fmt::Debug for Version {

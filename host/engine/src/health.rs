@@ -21,6 +21,18 @@ struct Health {
     kafka: KafkaHealthReport,
     handlers: Vec<HandlerHealth>,
     held_topics: Vec<HeldTopicHealth>,
+    fleet: Option<FleetPart>,
+}
+
+/// The part that a host plays where several share a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FleetPart {
+    /// Its name.
+    pub host: Arc<str>,
+    /// The shards of the outbox that it publishes.
+    pub shards: Vec<u16>,
+    /// Whether it is the one that redrives dead letters.
+    pub redrives: bool,
 }
 
 /// A topic that refuses a record: what goes to it waits.
@@ -79,6 +91,9 @@ pub struct HealthReport {
     /// Topics that refuse a record: what goes to them waits, everything else is published.
     #[serde(rename = "heldTopics", skip_serializing_if = "Vec::is_empty")]
     pub held_topics: Vec<HeldTopicHealth>,
+    /// The part that the host plays, where several share the deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<FleetPart>,
     /// Why the host is unhealthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -125,6 +140,11 @@ impl HealthView {
         self.health.lock().held_topics = held.collect();
     }
 
+    /// The part that the host plays among several.
+    pub fn set_fleet(&self, part: FleetPart) {
+        self.health.lock().fleet = Some(part);
+    }
+
     /// Why the store cannot commit, or `None` when it can again.
     pub fn set_store_fault(&self, fault: Option<String>) {
         self.health.lock().store_fault = fault;
@@ -151,6 +171,7 @@ impl HealthView {
             kafka: health.kafka.clone(),
             handlers: health.handlers.clone(),
             held_topics: health.held_topics.clone(),
+            fleet: health.fleet.clone(),
             reason,
         }
     }

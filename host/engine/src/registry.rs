@@ -7,10 +7,12 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use crossbeam_channel::{Receiver, Sender};
+use parking_lot::{Condvar, Mutex};
 
 use crate::failing::FailingWindow;
 use crate::meters::HandlerMeters;
@@ -22,6 +24,9 @@ use sandman_core::version::Version;
 
 /// Handlers that one process can know in its life, those that were removed meanwhile counted.
 const CAPACITY: usize = 1_024;
+
+/// How long a trigger waits for this host to switch to the version that another host serves already.
+const SWITCH: Duration = Duration::from_secs(2);
 
 /// A handler: a name, and the version that serves it now.
 pub struct Handler {
@@ -41,6 +46,13 @@ pub struct Handler {
     /// The version that served before: a rollback to it loads nothing.
     standby: Mutex<Option<Arc<Version>>>,
     retired: AtomicBool,
+    /// The activation that this host cannot follow, since its version does not load here; 0 for none.
+    unable: AtomicI64,
+    /// Guards no data: who waits for another version holds it, and who switches.
+    switching: Mutex<()>,
+    switched: Condvar,
+    /// Rung when another host serves a newer version than this one.
+    behind: Option<Sender<()>>,
     /// How its last triggers ended, where somebody wants to know.
     pub failing: Mutex<FailingWindow>,
 }
@@ -58,6 +70,10 @@ impl Handler {
             active: ArcSwap::from_pointee(version),
             standby: Mutex::default(),
             retired: AtomicBool::new(false),
+            unable: AtomicI64::new(0),
+            switching: Mutex::default(),
+            switched: Condvar::new(),
+            behind: None,
             failing: Mutex::default(),
         }
     }
@@ -92,12 +108,57 @@ impl Handler {
     pub fn activate(&self, version: Arc<Version>) {
         let before = self.active.swap(version);
         *self.standby.lock() = Some(before);
+        self.tell_switched();
+    }
+
+    fn tell_switched(&self) {
+        drop(self.switching.lock());
+        self.switched.notify_all();
+    }
+
+    /// The version that serves was activated once more, by another host.
+    pub fn serves_since(&self, since_millis: i64) {
+        self.active.load().since.set(since_millis);
+        self.tell_switched();
+    }
+
+    /// The version that was activated at that time does not load on this host; the one that serves goes on.
+    pub fn cannot_follow(&self, since_millis: i64) {
+        self.unable.store(since_millis, Ordering::Release);
+        self.tell_switched();
+    }
+
+    /// The activation that this host cannot follow; 0 for none.
+    pub fn unable(&self) -> i64 {
+        self.unable.load(Ordering::Acquire)
+    }
+
+    /// Whether this host may decide from a state that a version has written which serves since then. If another host serves
+    /// a newer version, it waits a moment for this one to switch: no key goes back to an older version.
+    pub fn may_read(&self, since_millis: i64) -> bool {
+        let is_current = || self.active.load().since.get() >= since_millis;
+        if is_current() {
+            return true;
+        }
+        if let Some(behind) = &self.behind {
+            // A full channel means that it has rung already.
+            behind.try_send(()).ok();
+        }
+        let until = Instant::now() + SWITCH;
+        let mut switching = self.switching.lock();
+        while !is_current() {
+            if self.unable() >= since_millis || self.switched.wait_until(&mut switching, until).timed_out() {
+                return is_current();
+            }
+        }
+        true
     }
 
     /// The same version with other limits, settings or grants. Nothing stands by: it would have the old ones.
     pub fn replace(&self, version: Arc<Version>) {
         self.active.store(version);
         *self.standby.lock() = None;
+        self.tell_switched();
     }
 
     /// The version that stands by, if it is this one.
@@ -126,6 +187,7 @@ impl Handler {
 /// removed, so that whatever holds an index finds what it meant.
 pub struct Registry {
     slots: Box<[OnceLock<Box<Handler>>]>,
+    behind: (Sender<()>, Receiver<()>),
 }
 
 impl Registry {
@@ -133,6 +195,7 @@ impl Registry {
     pub fn new(handlers: Vec<Handler>) -> Self {
         let registry = Self {
             slots: std::iter::repeat_with(OnceLock::new).take(CAPACITY).collect(),
+            behind: crossbeam_channel::bounded(1),
         };
         for handler in handlers {
             registry.add(handler);
@@ -142,7 +205,10 @@ impl Registry {
 
     /// Adds a handler; `None` if the process has known too many.
     pub fn add(&self, handler: Handler) -> Option<HandlerIx> {
-        let mut handler = Box::new(handler);
+        let mut handler = Box::new(Handler {
+            behind: Some(self.behind.0.clone()),
+            ..handler
+        });
         for (ix, slot) in (0..).zip(&self.slots) {
             match slot.set(handler) {
                 Ok(()) => return Some(ix),
@@ -150,6 +216,11 @@ impl Registry {
             }
         }
         None
+    }
+
+    /// Rings when a trigger has met a state that a newer version has written on another host.
+    pub fn behind(&self) -> &Receiver<()> {
+        &self.behind.1
     }
 
     /// The handler at `ix`.

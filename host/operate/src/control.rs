@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::deploy::{Done, Order, Refusal, Report, Slot};
 use crate::explain::{Question, Story};
+use crate::hosts::{HostLine, HostVersion};
 use crate::letters::{
     Letters, LettersDropped, RedriveCancelled, RedriveHow, RedriveOrdered, RedriveProgress, Rehearsed, ReleaseProgress,
 };
@@ -20,6 +21,12 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// [`Refusal::Store`].
     fn handlers(&self) -> Result<Vec<HandlerReport>, Refusal>;
+
+    /// The hosts of the deployment, by name.
+    ///
+    /// # Errors
+    /// [`Refusal::Store`].
+    fn hosts(&self) -> Result<Vec<HostLine>, Refusal>;
 
     /// What was done to a handler's versions, the newest first.
     ///
@@ -180,6 +187,9 @@ pub struct HandlerReport {
     pub held_keys: u64,
     /// What it holds and may hold.
     pub memory: MemoryReport,
+    /// The version that each host serves, where several share the store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostVersion>,
 }
 
 /// Memory of a handler, in bytes.

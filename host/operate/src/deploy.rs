@@ -18,10 +18,12 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use thiserror::Error;
 
+use crate::hosts::UnableVersion;
 use crate::load::{CandidateError, Loader};
 use crate::recordings::Recordings;
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::limits::ComponentParts;
+use sandman_core::printable;
 use sandman_core::store::{Activation, KeptVersion, StoreError, VersionStore};
 use sandman_core::version::Version;
 use sandman_engine::alarm::Alarm;
@@ -133,6 +135,8 @@ pub struct Deployer {
     busy: Busy,
     /// Since when the active version of each handler serves: milliseconds since 1970.
     since: Mutex<HashMap<Arc<str>, i64>>,
+    /// Versions that other hosts serve and that do not load here.
+    unable: Mutex<HashMap<Arc<str>, UnableVersion>>,
 }
 
 impl Deployer {
@@ -158,6 +162,7 @@ impl Deployer {
             alarm,
             busy: Busy::default(),
             since: Mutex::default(),
+            unable: Mutex::default(),
         }
     }
 
@@ -262,6 +267,7 @@ impl Deployer {
             sandbox: &self.sandbox,
         };
         let version = loader.version(handler, (active.number, &component), &mut |_| {})?;
+        version.since.set(active.since.get());
         Ok(Some(version))
     }
 
@@ -281,26 +287,65 @@ impl Deployer {
     }
 
     /// Serves what the store has as the active version, where another host has made it so. Returns its number if it changed.
+    /// What does not load here is not tried again.
     ///
     /// # Errors
     /// [`CandidateError`] if it does not fit this host's configuration; the version that served before still does. The store's
     /// error if it cannot be read.
     pub fn follow(&self, config: &Config, handler: &HandlerConfig) -> Result<Option<u64>, AgainError> {
         let name = &handler.name;
-        let Some((_, known)) = self.registry.find(name) else {
+        let (Some((_, known)), Some(active)) = (self.registry.find(name), self.versions.active(name)?) else {
             return Ok(None);
         };
-        let Some(active) = self
-            .versions
-            .active(name)?
-            .filter(|active| active.number != known.active().number)
-        else {
+        let serving = known.active();
+        if active.since_millis == serving.since.get() || active.since_millis == known.unable() {
             return Ok(None);
-        };
+        }
         // Who deploys here changes both at once.
         let Ok(_slot) = self.reserve(name) else { return Ok(None) };
-        let kept = self.versions.versions(name)?;
-        let Some(kept) = kept.iter().find(|kept| kept.number == active.number) else {
+        if active.number == serving.number {
+            known.serves_since(active.since_millis);
+            self.since.lock().insert(Arc::clone(name), active.since_millis);
+            return Ok(None);
+        }
+        match self.elsewhere(config, (handler, known), active.number) {
+            Ok(Some(version)) => {
+                let live = Live {
+                    deployer: self,
+                    handler: known,
+                };
+                live.activate(version, active.since_millis);
+                self.unable.lock().remove(name);
+                Ok(Some(active.number))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => {
+                if let AgainError::Candidate(reason) = &error {
+                    let unable = UnableVersion {
+                        version: active.number,
+                        since_millis: active.since_millis,
+                        reason: printable::line(&reason.to_string(), printable::LONGEST).into_owned(),
+                    };
+                    self.unable.lock().insert(Arc::clone(name), unable);
+                    known.cannot_follow(active.since_millis);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A version that another host has activated, as it would serve here.
+    fn elsewhere(
+        &self,
+        config: &Config,
+        (handler, known): (&HandlerConfig, &Handler),
+        number: u64,
+    ) -> Result<Option<Arc<Version>>, AgainError> {
+        if let Some(version) = known.standby(number) {
+            return Ok(Some(version));
+        }
+        let kept = self.versions.versions(&handler.name)?;
+        let Some(kept) = kept.iter().find(|kept| kept.number == number) else {
             return Ok(None);
         };
         let Some(component) = self.versions.component(&kept.digest)? else {
@@ -310,10 +355,13 @@ impl Deployer {
             config,
             sandbox: &self.sandbox,
         };
-        let version = loader.version(handler, (active.number, &component), &mut |_| {})?;
-        known.activate(Arc::new(version));
-        self.since.lock().insert(Arc::clone(name), active.since_millis);
-        Ok(Some(active.number))
+        let version = loader.version(handler, (number, &component), &mut |_| {})?;
+        Ok(Some(Arc::new(version)))
+    }
+
+    /// The version of a handler that other hosts serve and that does not load on this one.
+    pub fn unable(&self, name: &str) -> Option<UnableVersion> {
+        self.unable.lock().get(name).cloned()
     }
 
     /// The handlers' history, the newest entry first.

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod control;
 pub mod deploy;
+pub mod hosts;
 pub mod letters;
 pub mod explain;
 pub mod load;

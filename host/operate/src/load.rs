@@ -11,7 +11,7 @@ use sandman_core::contract::{Contract, ContractError, Grant, Terms};
 use sandman_core::digest;
 use sandman_core::limits::{ComponentParts, Limits};
 use sandman_core::printable;
-use sandman_core::version::Version;
+use sandman_core::version::{ServesSince, Version};
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::purity::{self, Impure};
@@ -195,6 +195,7 @@ fn version(
         dedupe: handler.dedupe,
         limits: handler.limits,
         recordings: handler.recordings,
+        since: ServesSince::default(),
     })
 }
 

@@ -13,6 +13,7 @@ mod explain;
 mod forget;
 mod handlers;
 mod history;
+mod hosts;
 mod import;
 mod invoke;
 mod new;
@@ -86,6 +87,7 @@ enum Command {
     Deploy(deploy::DeployArgs),
     Rollback(rollback::RollbackArgs),
     Handlers(handlers::HandlersArgs),
+    Hosts(hosts::HostsArgs),
     History(history::HistoryArgs),
     Reload(reload::ReloadArgs),
     Dlq(dlq::DlqArgs),
@@ -132,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Deploy(args) => deploy::run(&args),
         Command::Rollback(args) => rollback::run(&args),
         Command::Handlers(args) => handlers::run(&args),
+        Command::Hosts(args) => hosts::run(&args),
         Command::History(args) => history::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Dlq(args) => dlq::run(&args),

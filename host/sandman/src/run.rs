@@ -3,6 +3,7 @@
 mod admin;
 mod control;
 mod descriptors;
+mod fleet;
 mod http;
 mod kafka;
 mod known_topics;
@@ -141,6 +142,7 @@ impl Host {
         let (control, ordered) = HostControl::over(config, parts, &pipeline, (&meters, &alarm), &settings);
         let watch = KafkaWatch::start(&control, &settings, &mut threads)?;
         let admin = Admin::start(&config.admin, Arc::clone(&control) as _, &meters, &view, &mut threads)?;
+        *control.address.lock() = format!("http://{}", admin.address);
         let shared: Arc<dyn Store> = Arc::clone(&store) as _;
         let http = Http::start(config, &pipeline, (&store, &view, &meters), &mut threads)?;
         let (ready, relay_ready) = crossbeam_channel::bounded(1);
@@ -262,6 +264,7 @@ impl Host {
             self.control.roll_back_failing(ix);
         }
         self.control.sample();
+        self.look_at_fleet();
         self.pipeline.measure();
         if let Ok(size) = self.store.letters_size() {
             self.meters.host.letters.set(size.count as f64);

@@ -5,7 +5,7 @@ mod postgres;
 mod rings;
 mod sqlite;
 
-pub use postgres::{HostEntry, JoinError, PgOpenError, PgOptions, PostgresStore};
+pub use postgres::{JoinError, PgOpenError, PgOptions, PostgresStore};
 #[doc(hidden)]
 pub use sqlite::fuzzing;
 pub use sqlite::{OpenError, SqliteStore};

@@ -34,7 +34,7 @@ use sandman_core::store::{
     Revision, Shard, ShardLease, Store, StoreError, StoreId, Stored,
 };
 
-pub use fleet::{HostEntry, JoinError};
+pub use fleet::JoinError;
 pub use open::{PgOpenError, PgOptions};
 
 /// Connections that read, beside the one that commits.
@@ -167,6 +167,7 @@ impl Store for PostgresStore {
                     revision: Revision::new(from_sql(row.try_get(0)?), from_sql(row.try_get(1)?)),
                     document: document.map(Arc::from),
                     recent: RecentEvents::from_bytes(recent.unwrap_or_default()),
+                    since_millis: row.try_get(4)?,
                 })
             });
             stored.transpose()

@@ -36,8 +36,8 @@ use sandman_core::faults;
 use sandman_core::progress::Progress;
 use sandman_core::recent::RecentEvents;
 use sandman_core::store::{
-    ANSWER_MILLIS, Answered, Assigned, Attempts, BatchNo, Commit, CommitResult, Epoch, LettersSize, OutboxBatch,
-    OutboxSize, Shard, ShardLease, Store, StoreError, StoreId, Stored,
+    ANSWER_MILLIS, Answered, Assigned, Attempts, BatchNo, Commit, CommitResult, Epoch, HostEntry, HostStore,
+    LettersSize, OutboxBatch, OutboxSize, Shard, ShardLease, Store, StoreError, StoreId, Stored,
 };
 use writer::Writer;
 
@@ -54,6 +54,8 @@ pub struct SqliteStore {
     size: Mutex<OutboxSize>,
     /// The dead letters, likewise.
     letters: Mutex<LettersSize>,
+    /// What the one host says of itself.
+    host: Mutex<Option<(Arc<str>, String)>>,
     /// Why the store refuses all work, once a commit's result is unknown.
     failed: OnceLock<String>,
     // The order of the last three is the order in which they go: the writer closes last and empties the log into the
@@ -114,6 +116,25 @@ impl SqliteStore {
     }
 }
 
+impl HostStore for SqliteStore {
+    fn hosts(&self) -> Result<Vec<HostEntry>, StoreError> {
+        let host = self.host.lock().clone();
+        let entry = |(name, report)| HostEntry {
+            name,
+            silent_millis: 0,
+            live: true,
+            own: true,
+            shards: vec![Shard::default()],
+            report,
+        };
+        Ok(host.map(entry).into_iter().collect())
+    }
+
+    fn tell(&self, name: &str, report: String) {
+        *self.host.lock() = Some((name.into(), report));
+    }
+}
+
 impl Store for SqliteStore {
     fn id(&self) -> &StoreId {
         &self.id
@@ -144,6 +165,7 @@ impl Store for SqliteStore {
                     revision,
                     document: states::has_document(revision).then(|| document.into()),
                     recent: RecentEvents::from_bytes(row.get_ref(3)?.as_blob_or_null()?.unwrap_or_default()),
+                    since_millis: 0,
                 })
             });
             Ok(found.optional()?)

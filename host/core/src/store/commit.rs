@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BatchNo, Epoch, FilesWrite, LetterWrite, RecordingWrite, Revision, Shard};
+use super::{BatchNo, Epoch, FilesWrite, LetterId, LetterWrite, RecordingWrite, Revision, Shard};
 use crate::event::{OutRecord, TopicPartition};
 use crate::outcome::StateChange;
 use crate::progress::Progress;
@@ -106,6 +106,9 @@ pub struct Commit {
     /// States that were read and are not in [`Commit::states`], at most once per (handler, key). Needless where the store
     /// is not shared: nobody else can have changed them.
     pub reads: Vec<StateRead>,
+    /// For each handler of [`Commit::states`], since when the version serves that is active on this host: kept with them as
+    /// [`Stored::since_millis`](super::Stored::since_millis). Needless where the store is not shared.
+    pub since: Vec<(Arc<str>, i64)>,
     /// The uploaded files that states name from now on, where they are others than before, at most one per (handler, key).
     pub files: Vec<FilesWrite>,
     /// Records to publish, in order; those of one shard together become one batch of its outbox.
@@ -204,11 +207,14 @@ pub struct CommitConflict {
     pub partitions: Vec<(Arc<str>, TopicPartition)>,
     /// Requests, by their key and their `Idempotency-Key`, that were answered already: the answer is to be repeated.
     pub answers: Vec<(Arc<str>, Arc<str>)>,
+    /// Dead letters whose redrive is part of the commit and that are not to be redriven any more: another host has handled
+    /// them, or they have failed there. Nothing is left to do about them.
+    pub letters: Vec<LetterId>,
 }
 
 impl CommitConflict {
     /// Whether nothing is in conflict.
     pub fn is_empty(&self) -> bool {
-        self.states.is_empty() && self.partitions.is_empty() && self.answers.is_empty()
+        self.states.is_empty() && self.partitions.is_empty() && self.answers.is_empty() && self.letters.is_empty()
     }
 }

@@ -28,7 +28,8 @@ pub struct KeptVersion {
 pub struct Active {
     /// Its number.
     pub number: u64,
-    /// Since when: milliseconds since 1970.
+    /// Since when: milliseconds since 1970. Where several hosts activate versions, each activation of a handler has a later
+    /// time than the one before, whatever the hosts' clocks say.
     pub since_millis: i64,
 }
 

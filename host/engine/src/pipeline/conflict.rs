@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use sandman_core::lanes::{LaneKey, PartitionIx};
-use sandman_core::store::CommitConflict;
+use sandman_core::store::{CommitConflict, LetterId};
 use sandman_core::unit::{Finish, Unit};
 
 use super::fold::Batch;
@@ -12,7 +12,8 @@ use super::{Pipeline, Shared};
 
 impl Pipeline {
     /// Nothing of the batch is committed. Lanes whose states have changed run again on fresh ones; partitions that somebody
-    /// else has taken are let go; all other units are the first of the next commit.
+    /// else has taken, and letters that somebody else has handled, are let go; all other units are the first of the next
+    /// commit.
     pub(super) fn rerun(&self, batch: Batch, conflict: &CommitConflict) {
         let mut shared = self.shared.lock();
         shared.committing = false;
@@ -21,6 +22,8 @@ impl Pipeline {
         units.extend(std::mem::take(&mut shared.units));
         let fenced = self.fence(&mut shared, conflict);
         let stale = self.stale_lanes(&units, conflict, &fenced);
+        let gone: HashSet<LetterId> = conflict.letters.iter().copied().collect();
+        shared.detours.gone.extend(&gone);
         let reverted = shared.lanes.refresh(stale);
         let mut again = 0;
         for unit in units {
@@ -29,6 +32,9 @@ impl Pipeline {
                 forget_answer(&mut shared, &unit);
             } else if partition_of(&unit).is_some_and(|partition| fenced.contains(&partition)) {
                 self.drop_fenced(&mut shared, &unit);
+            } else if let Some(id) = letter_of(&unit).filter(|id| gone.contains(id)) {
+                shared.detours.under_way.remove(&id);
+                shared.detours.gone.remove(&id);
             } else {
                 shared.units.push_back(unit);
             }
@@ -94,7 +100,8 @@ impl Pipeline {
                 }
                 _ => false,
             };
-            answered || partition_of(unit).is_some_and(|partition| fenced.contains(&partition))
+            let gone = letter_of(unit).is_some_and(|id| conflict.letters.contains(&id));
+            answered || gone || partition_of(unit).is_some_and(|partition| fenced.contains(&partition))
         };
         let decided = units.iter().filter(is_stale);
         let lanes = decided.flat_map(|unit| unit.changes.iter().map(|(lane, _)| lane.clone()));
@@ -119,6 +126,14 @@ fn partition_of(unit: &Unit) -> Option<PartitionIx> {
     match unit.finish {
         Finish::Done { partition, .. } | Finish::Attempt { partition, .. } => Some(partition),
         Finish::Answered { .. } | Finish::Redriven(_) | Finish::Ordered => None,
+    }
+}
+
+/// The letter whose redrive the unit is.
+fn letter_of(unit: &Unit) -> Option<LetterId> {
+    match unit.finish {
+        Finish::Redriven(id) => Some(id),
+        _ => None,
     }
 }
 

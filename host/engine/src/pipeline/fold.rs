@@ -9,7 +9,7 @@ use ahash::RandomState;
 
 use crate::registry::Registry;
 use sandman_core::event::put_revision;
-use sandman_core::lanes::{LaneKey, Lanes, PartitionIx, Work};
+use sandman_core::lanes::{HandlerIx, LaneKey, Lanes, PartitionIx, Work};
 use sandman_core::outcome::StateChange;
 use sandman_core::progress::{Progress, Span};
 use sandman_core::recent::RecentEvents;
@@ -226,7 +226,22 @@ impl<W: Work> Folding<'_, W> {
         self.batch.commit.reads = reads.collect();
     }
 
+    /// The version that is active now is at least as new as those that decided.
+    fn since(&mut self) {
+        let mut handlers: Vec<HandlerIx> = self.written.keys().map(|lane| lane.handler).collect();
+        handlers.sort_unstable();
+        handlers.dedup();
+        let since = handlers.into_iter().filter_map(|ix| {
+            let handler = self.registry.get(ix)?;
+            Some((handler.name.clone(), handler.active().since.get()))
+        });
+        self.batch.commit.since = since.collect();
+    }
+
     fn finish(mut self) -> Batch {
+        if self.read.is_some() {
+            self.since();
+        }
         self.reads();
         for (ix, progress) in self.progress {
             let Some(partition) = self.partitions.get(ix) else {

@@ -44,6 +44,8 @@ const ORDER_WAIT: Duration = Duration::from_secs(10);
 pub(super) struct Detours {
     /// Letters between the store and their commit.
     pub(super) under_way: HashSet<LetterId>,
+    /// Those of them that another host has handled meanwhile: nothing is left to do.
+    pub(super) gone: HashSet<LetterId>,
     pub(super) held: HeldKeys,
     pub(super) paused: HashMap<HandlerIx, Pause>,
     /// Handlers that have paused because too many of their triggers failed, for whoever may roll them back.
@@ -58,7 +60,7 @@ pub(super) enum Detour {
     Hold,
     /// Back to the head of its lane, for so long.
     Wait(Millis),
-    /// Nowhere: the key of the letter is not released any more.
+    /// Nowhere: another host has handled the letter, or its key is not released any more.
     Leave(LetterId),
     /// The client hears that the key is held.
     Refuse,
@@ -209,8 +211,8 @@ impl Pipeline {
 
     /// Where the job goes instead of to its guest. Nearly always nowhere else, and then this looks at nothing.
     pub(super) fn detour(&self, shared: &Shared, job: &Job<Input>) -> Option<Detour> {
-        let Detours { held, paused, .. } = &shared.detours;
-        if held.is_empty() && paused.is_empty() {
+        let Detours { held, paused, gone, .. } = &shared.detours;
+        if held.is_empty() && paused.is_empty() && gone.is_empty() {
             return None;
         }
         let lane = &job.slots.first()?.lane;
@@ -220,7 +222,9 @@ impl Pipeline {
             // Of a key that is being released it must not wait: the letters that make room are behind it in the lane.
             Input::Event(_) if held.bytes() >= self.options.held_bytes && !held.runs(lane) => Some(Detour::Wait(FULL)),
             Input::Event(_) => Some(Detour::Hold),
-            Input::Letter(letter) if letter.hold && !held.runs(lane) => Some(Detour::Leave(letter.id)),
+            Input::Letter(letter) if gone.contains(&letter.id) || letter.hold && !held.runs(lane) => {
+                Some(Detour::Leave(letter.id))
+            }
             Input::Letter(_) => None,
             Input::Request(_, request) => {
                 let is_held = job.slots.iter().any(|slot| held.holds(&slot.lane));
@@ -343,6 +347,7 @@ impl Pipeline {
         }
         if let Finish::Redriven(id) = &unit.finish {
             shared.detours.under_way.remove(id);
+            shared.detours.gone.remove(id);
         }
         if !unit.letters.is_empty() || matches!(unit.finish, Finish::Redriven(_)) {
             self.ring_letters();

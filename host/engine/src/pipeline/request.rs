@@ -20,7 +20,7 @@ use sandman_core::work::{Answer, Idempotency, Input, RequestId, RequestWork};
 
 use super::Pipeline;
 use super::invocation::{self, Invocation, Source};
-use super::worker::{LaneResult, load};
+use super::worker::{LaneResult, Loaded, load};
 
 /// Requests that may wait for their answers at once; more are told to come again.
 const WAITING: usize = 10_000;
@@ -155,7 +155,10 @@ impl Pipeline {
     ) -> Result<(), Answer> {
         let seen = match &slot.state {
             Some(known) => known.clone(),
-            None => load(&*self.store, handler, &work.key).map_err(|error| self.unreadable(&error))?,
+            None => match load(&*self.store, handler, &work.key).map_err(|error| self.unreadable(&error))? {
+                Loaded::State(known) => known,
+                Loaded::Newer => return Err(newer(handler)),
+            },
         };
         let version = handler.version_for(&work.key);
         let surroundings = Surroundings {
@@ -227,6 +230,14 @@ fn nothing(job: &Job<Input>) -> RequestDecision {
         changes: job.slots.iter().map(keep).collect(),
         ..RequestDecision::default()
     }
+}
+
+/// What a client hears whose state a newer version has written, on another host, than serves here.
+fn newer(handler: &Handler) -> Answer {
+    let (name, number) = (&handler.name, handler.active().number);
+    Answer::Unavailable(format!(
+        "handler `{name}`: another host serves a newer version than version {number}, which serves here"
+    ))
 }
 
 /// What a client hears when a handler gave no decision.

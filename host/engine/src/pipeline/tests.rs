@@ -21,7 +21,7 @@ use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::limits::{Limits, RecordingPolicy, Retry, Tombstones};
 use sandman_core::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
 use sandman_core::store::{Attempts, Epoch, Shard, ShardPublished};
-use sandman_core::version::Version;
+use sandman_core::version::{ServesSince, Version};
 
 use flaky::{Flaky, name};
 
@@ -100,6 +100,7 @@ fn version(number: u64, terms: Terms, guest: Box<dyn Guest>) -> Version {
         dedupe: 0,
         limits: Limits::default(),
         recordings: RecordingPolicy::default(),
+        since: ServesSince::default(),
     }
 }
 

@@ -53,9 +53,12 @@ impl Try<'_> {
     /// [`StoreError`] if the state cannot be read: the job is to be handed back as it is.
     pub(super) fn run(&self, job: &Job<Input>) -> Result<LaneResult, StoreError> {
         let work = self.work;
-        let seen = match job.slots.first().and_then(|slot| slot.state.clone()) {
-            Some(known) => known,
-            None => load(self.store, self.handler, &work.key)?,
+        let Some(seen) = self.seen(job)? else {
+            return Ok(LaneResult::Again {
+                failed: job.failed,
+                due: clock::monotonic_millis() + NEWER_PAUSE,
+                unit: None,
+            });
         };
         let through = self.letter.and_then(|letter| letter.through.clone());
         let version = through.unwrap_or_else(|| self.handler.version_for(&work.key));
@@ -108,6 +111,17 @@ impl Try<'_> {
                 done_with(Known { recent, ..seen }, state, unit)
             }
             Err(failure) => self.refused(job, (&version, seen), &failure, recording),
+        })
+    }
+
+    /// What there is of the key; `None` if a newer version has written it than serves here.
+    fn seen(&self, job: &Job<Input>) -> Result<Option<Known>, StoreError> {
+        if let Some(known) = job.slots.first().and_then(|slot| slot.state.clone()) {
+            return Ok(Some(known));
+        }
+        Ok(match load(self.store, self.handler, &self.work.key)? {
+            Loaded::State(known) => Some(known),
+            Loaded::Newer => None,
         })
     }
 
@@ -300,14 +314,29 @@ fn done_with(seen: Known, change: StateChange, unit: Unit) -> LaneResult {
     )
 }
 
+/// How long an event rests whose state a newer version has written than this host has, in milliseconds.
+const NEWER_PAUSE: Millis = 1_000;
+
+/// What there is of a key.
+pub(super) enum Loaded {
+    /// Its state.
+    State(Known),
+    /// A state that a newer version has written, on another host, than serves here: nothing may be decided from it.
+    Newer,
+}
+
 /// The state of a key as the store has it.
-pub(super) fn load(store: &dyn Store, handler: &Handler, key: &str) -> Result<Known, StoreError> {
+pub(super) fn load(store: &dyn Store, handler: &Handler, key: &str) -> Result<Loaded, StoreError> {
     let stored = store.state(&handler.name, key)?;
-    Ok(stored.map_or_else(Known::default, |stored| Known {
-        base: Some(stored.revision),
-        document: stored.document,
-        recent: stored.recent,
-    }))
+    Ok(match stored {
+        Some(stored) if !handler.may_read(stored.since_millis) => Loaded::Newer,
+        Some(stored) => Loaded::State(Known {
+            base: Some(stored.revision),
+            document: stored.document,
+            recent: stored.recent,
+        }),
+        None => Loaded::State(Known::default()),
+    })
 }
 
 /// What it means for an event's record that it is done.

@@ -29,6 +29,7 @@ pub(super) fn routes() -> Vec<AdminRoute> {
     vec![
         ("get", "/metrics", get(metrics)),
         ("get", "/openapi.json", get(openapi)),
+        ("get", "/v1/hosts", get(hosts)),
         ("get", "/v1/handlers", get(handlers)),
         ("get", "/v1/handlers/{name}/history", get(history)),
         ("post", "/v1/handlers/{name}/versions", post(deploy)),
@@ -66,6 +67,10 @@ async fn openapi() -> Response {
 
 async fn handlers(State(api): State<Api>) -> Response {
     aside(move || answer(api.control.handlers())).await
+}
+
+async fn hosts(State(api): State<Api>) -> Response {
+    aside(move || answer(api.control.hosts())).await
 }
 
 async fn history(State(api): State<Api>, Path(name): Path<String>) -> Response {

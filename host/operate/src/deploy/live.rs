@@ -38,6 +38,7 @@ impl<'a> Live<'a> {
     pub(super) fn activate(&self, version: Arc<Version>, since_millis: i64) {
         let (name, meters) = (&self.handler.name, &self.deployer.meters);
         let (before, after) = (self.handler.active(), Arc::clone(&version));
+        version.since.set(since_millis);
         self.handler.activate(version);
         self.deployer.since.lock().insert(Arc::clone(name), since_millis);
         meters.serves(name, (before.number, &before.digest), false);

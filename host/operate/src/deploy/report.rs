@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hosts::HostVersion;
 use sandman_core::store::{Action, Outcome};
 
 /// The stages of a deploy, in their order.
@@ -84,6 +85,9 @@ pub struct Done {
     pub error: Option<String>,
     /// How long all of it took, in milliseconds.
     pub millis: f64,
+    /// The version that each host serves afterwards, where several share the store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostVersion>,
 }
 
 /// A line of a deploy: stages, then one end.
@@ -117,6 +121,7 @@ mod tests {
             stage: Some(Stage::Compiled),
             error: Some("too slow".to_owned()),
             millis: 2.0,
+            hosts: Vec::new(),
         });
         let line = r#"{"stage":"world","millis":1.5,"detail":""}"#;
         assert_eq!(serde_json::to_string(&passed).unwrap(), line);

@@ -332,7 +332,10 @@ impl<'a> Run<'a> {
         let gone = versions.activate(name, &entry, self.subject.config.host.versions)?;
         let when = match &self.subject.live {
             Some(live) => {
-                live.activate(version, entry.at_millis);
+                // As the store counts it. Should it not tell, the host finds out when it looks for what others activate.
+                let active = versions.active(name).ok().flatten();
+                let since = active.filter(|active| active.number == number);
+                live.activate(version, since.map_or(entry.at_millis, |active| active.since_millis));
                 ""
             }
             None => " from the next start on",
@@ -421,6 +424,7 @@ impl<'a> Run<'a> {
             stage,
             error,
             millis: millis(self.began, Instant::now()),
+            hosts: Vec::new(),
         }
     }
 }

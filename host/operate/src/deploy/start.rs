@@ -152,6 +152,7 @@ fn stored(
             "{file} is not the version that serves, it is the first version only; `sandman deploy {name} {file}` makes it serve"
         );
     }
+    version.since.set(active.since_millis);
     Ok(FoundVersion { version, first: None })
 }
 
@@ -182,5 +183,7 @@ fn first(handler: &HandlerConfig, found: FoundVersion, versions: &dyn VersionSto
         detail: String::new(),
     };
     versions.activate(name, &entry, keep).context("the store")?;
+    let active = versions.active(name).context("the store")?;
+    version.since.set(active.map_or(now, |active| active.since_millis));
     Ok(version)
 }

@@ -43,7 +43,8 @@ serves from the next start on. Run it as the host's user, with the host's config
 
 Exit codes:
   0  it serves, or did already
-  1  it was refused; the stage and the reason are on stderr
+  1  it was refused; the stage and the reason are on stderr. Or it serves, but not on every host of the
+     deployment: which ones go on with another version, and why, is on stderr
   2  the command line was wrong
   3  the host could not be asked
 
@@ -165,6 +166,7 @@ pub(super) fn end(done: &Done, json: bool, when: When) -> ExitCode {
         When::Later => ("serves from the next start on", "stays the active one"),
     };
     match done.outcome {
+        Outcome::Active if !elsewhere(done, json) => return ExitCode::FAILURE,
         Outcome::Active | Outcome::Unchanged if json => {}
         Outcome::Active => {
             let millis = done.millis;
@@ -185,4 +187,22 @@ pub(super) fn end(done: &Done, json: bool, when: When) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Says which hosts do not serve the version. Returns whether all do.
+fn elsewhere(done: &Done, json: bool) -> bool {
+    let behind: Vec<_> = done
+        .hosts
+        .iter()
+        .filter(|host| Some(host.version) != done.version)
+        .collect();
+    for host in behind.iter().filter(|_| !json) {
+        let (name, version) = (&host.host, host.version);
+        let why = host.error.as_deref().unwrap_or("it has not followed yet");
+        let handler = &done.handler;
+        output::error(&format!(
+            "{handler}: active, but host {name} goes on with version {version}: {why}; see `sandman hosts`"
+        ));
+    }
+    behind.is_empty()
 }

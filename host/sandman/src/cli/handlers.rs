@@ -13,7 +13,8 @@ use sandman_operate::control::HandlerReport;
 const AFTER: &str = "\
 ok/s and failed/s are invocations per second in the last minute; LAG is the messages on Kafka that are
 not completed; PARKED the triggers behind a back-off; MEMORY the most that one invocation of this
-version has used, of what it may use.
+version has used, of what it may use. Where several hosts share the deployment, a line follows for each
+that serves another version.
 
 Exit codes:
   0  it worked
@@ -32,7 +33,7 @@ pub(super) struct HandlersArgs {
     #[command(flatten)]
     host: HostArgs,
 
-    /// Print everything as JSON: name, version, digest, activatedAt, rates, lag, inFlight, parked, memory.
+    /// Print everything as JSON: name, version, digest, activatedAt, rates, lag, inFlight, parked, memory, hosts.
     #[arg(long)]
     json: bool,
 }
@@ -91,6 +92,15 @@ fn print(handlers: &[HandlerReport]) {
             output::line(&format!(
                 "{name} holds keys: `sandman dlq list --handler {name}` shows them"
             ));
+        }
+        for other in handler
+            .hosts
+            .iter()
+            .filter(|other| other.version != handler.version || other.error.is_some())
+        {
+            let (host, name, version) = (&other.host, &handler.name, other.version);
+            let why = other.error.as_deref().unwrap_or("it has not followed yet");
+            output::line(&format!("{name}: host {host} serves version {version}: {why}"));
         }
     }
 }

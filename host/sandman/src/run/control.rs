@@ -27,6 +27,7 @@ use sandman_operate::control::{
 };
 use sandman_operate::deploy::{Deployer, Done, Order, Refusal, Report, Slot};
 use sandman_operate::explain::{Question, Story};
+use sandman_operate::hosts::{self, HostLine};
 use sandman_operate::letters::{
     Letters, LettersDropped, RedriveCancelled, RedriveHow, RedriveOrdered, RedriveProgress, Redriver, Rehearsed,
     ReleaseProgress,
@@ -52,6 +53,8 @@ pub(super) struct HostControl {
     pub(super) letters: Letters,
     pub(super) recordings: Recordings,
     pub(super) redriver: Arc<Redriver>,
+    /// Where the admin API listens, once it does.
+    pub(super) address: Mutex<String>,
     rates: Mutex<HashMap<HandlerIx, Rates>>,
 }
 
@@ -98,6 +101,7 @@ impl HostControl {
             health: KafkaHealth::new(),
             orders,
             lag: Arc::new(LagView::new(pipeline)),
+            address: Mutex::default(),
             rates: Mutex::default(),
         };
         (Arc::new(control), ordered)
@@ -184,6 +188,7 @@ impl HostControl {
                 peak: version.guest.peak_memory(),
                 records: standing.bytes as u64,
             },
+            hosts: Vec::new(),
         })
     }
 }
@@ -194,8 +199,18 @@ impl Control for HostControl {
         let mut reports = serving
             .map(|(ix, handler)| self.report(ix, handler))
             .collect::<Result<Vec<_>, _>>()?;
+        if self.store.is_shared() {
+            let hosts = self.known_hosts()?;
+            for report in &mut reports {
+                report.hosts = hosts::versions(&hosts, &report.name);
+            }
+        }
         reports.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(reports)
+    }
+
+    fn hosts(&self) -> Result<Vec<HostLine>, Refusal> {
+        Ok(self.known_hosts()?)
     }
 
     fn history(&self, name: &str) -> Result<Vec<Entry>, Refusal> {
@@ -294,11 +309,14 @@ impl Control for HostControl {
     }
 
     fn deploy(&self, slot: Slot, order: (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
-        self.deployer.deploy(slot, order, tell);
+        self.deployer.deploy(slot, order, &mut |report| match report {
+            Report::Done(done) => tell(Report::Done(self.followed(done))),
+            passed @ Report::Passed(_) => tell(passed),
+        });
     }
 
     fn rollback(&self, slot: &Slot, order: Order<'_>, to: Option<u64>) -> Result<Done, Refusal> {
-        self.deployer.rollback(slot, order, to)
+        Ok(self.followed(self.deployer.rollback(slot, order, to)?))
     }
 
     fn reload(&self, by: &str) -> Result<Reloaded, ReloadError> {

@@ -28,7 +28,7 @@ pub(crate) fn open_store(config: &Config) -> Result<Arc<dyn DeploymentStore>> {
 pub(super) fn join_store(config: &Config) -> Result<Arc<dyn DeploymentStore>> {
     match open_postgres(config)? {
         Some(store) => {
-            store.join(&config.host.name, &config.admin.listen.to_string())?;
+            store.join(&config.host.name)?;
             Ok(Arc::new(store))
         }
         None => open_store(config),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Sender, bounded, select};
 
 use sandman_core::store::DeploymentStore;
 
@@ -26,7 +26,13 @@ pub(super) fn follow(
     let (stop, stopped) = bounded(0);
     let control = Arc::clone(control);
     threads.spawn("versions".to_owned(), move || {
-        while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK) {
+        loop {
+            select! {
+                recv(stopped) -> _ => return,
+                // A trigger has met a state of a newer version, and waits.
+                recv(control.registry.behind()) -> _ => {}
+                default(LOOK) => {}
+            }
             look(&control);
         }
     })?;

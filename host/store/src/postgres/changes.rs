@@ -142,6 +142,7 @@ impl CommitChanges<'_> {
                 remember,
                 &updates.recent,
                 &self.now,
+                &updates.since,
             ],
         )?;
         let emptied = updates.ids.iter().zip(whats).filter(|(_, what)| **what != 1);
@@ -190,6 +191,7 @@ impl CommitChanges<'_> {
                 &inserts.documents,
                 &inserts.recent,
                 &self.now,
+                &inserts.since,
             ],
         )?;
         let mut added: HashMap<(i32, Vec<u8>), i64> = HashMap::new();

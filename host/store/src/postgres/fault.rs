@@ -49,6 +49,23 @@ impl PgFault {
         }
     }
 
+    /// Whether the connection is of no use any more: it broke, or the server has ended it.
+    pub(super) fn ends_session(&self) -> bool {
+        match self {
+            Self::Sql(error) => match error.code() {
+                // Nothing that the server said, but that it does not answer, or not in its protocol.
+                None => true,
+                // It shuts down, connections are cut, or a transaction was idle for too long.
+                Some(code) => {
+                    let code = code.code();
+                    ["57P", "08"].iter().any(|class| code.starts_with(class)) || code == "25P03" || code == "25P04"
+                }
+            },
+            Self::Unknown(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether the same transaction may well succeed at once: two of them waited for each other.
     pub(super) fn is_collision(&self) -> bool {
         let Self::Sql(error) = self else { return false };

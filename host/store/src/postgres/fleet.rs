@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::fault::{PgFault, from_sql};
 use super::link::{ConnectTarget, Link, Session, pause};
 use super::{PostgresStore, outbox, schema};
-use sandman_core::store::{Epoch, OutboxSize, Shard, ShardLease, StoreError};
+use sandman_core::store::{Epoch, HostEntry, HostStore, OutboxSize, Shard, ShardLease, StoreError};
 
 /// How often the host shows that it lives and renews its leases.
 const BEAT: Duration = Duration::from_secs(1);
@@ -27,19 +27,6 @@ const SILENT: Duration = Duration::from_secs(4);
 /// Without a renewal for so long the leases are taken for lost; a little less than the store waits before it gives them to
 /// somebody else.
 const LOST: Duration = Duration::from_secs(8);
-
-/// A host of the deployment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HostEntry {
-    /// Its name.
-    pub name: String,
-    /// Seconds since its last sign of life.
-    pub seen: f64,
-    /// The shards whose relays it runs, as text: `0,3`.
-    pub shards: String,
-    /// What it says of itself: its admin address.
-    pub detail: String,
-}
 
 /// Why the host cannot join the fleet.
 #[derive(Debug, Error)]
@@ -63,6 +50,8 @@ struct View {
     /// Leases that were given up: the relay has a beat's time to end.
     leaving: Vec<Shard>,
     backlog: OutboxSize,
+    /// What this host says of itself.
+    report: String,
 }
 
 /// This host in the fleet.
@@ -99,11 +88,10 @@ impl Fleet {
         self.view.lock().backlog
     }
 
-    fn join(&self, name: &str, detail: &str, shards: u16) -> Result<(), JoinError> {
+    fn join(&self, name: &str, shards: u16) -> Result<(), JoinError> {
         let mut host = Beating {
             link: Link::new(&self.target, None),
             name: name.to_owned(),
-            detail: detail.to_owned(),
             instance: self.instance.clone(),
             shards,
             view: Arc::clone(&self.view),
@@ -142,7 +130,6 @@ impl Drop for Fleet {
 struct Beating {
     link: Link,
     name: String,
-    detail: String,
     instance: String,
     shards: u16,
     view: Arc<Mutex<View>>,
@@ -177,10 +164,10 @@ impl Beating {
 
     /// Takes the name.
     fn enter(&mut self) -> Result<(), PgFault> {
-        let (name, instance, detail) = (&self.name, &self.instance, &self.detail);
+        let (name, instance) = (&self.name, &self.instance);
         self.link.transact(|session| {
             session.execute(schema::RELEASE_PREDECESSOR, &[name, instance])?;
-            session.execute(schema::ENTER, &[name, instance, detail])?;
+            session.execute(schema::ENTER, &[name, instance])?;
             Ok(())
         })
     }
@@ -215,10 +202,13 @@ impl Beating {
     /// Shows that the host lives, renews its leases, and takes or gives up shards so that every host has about as many.
     fn beat(&mut self) -> Result<(), PgFault> {
         let began = Instant::now();
-        let leaving = std::mem::take(&mut self.view.lock().leaving);
+        let (leaving, report) = {
+            let mut view = self.view.lock();
+            (std::mem::take(&mut view.leaving), view.report.clone())
+        };
         let (name, instance, shards) = (&self.name, &self.instance, self.shards);
         let found = self.link.transact(|session| {
-            if session.execute(schema::SEEN, &[name, instance])? == 0 {
+            if session.execute(schema::SEEN, &[name, instance, &report])? == 0 {
                 return Err(PgFault::Replaced);
             }
             release(session, instance, &leaving)?;
@@ -293,26 +283,34 @@ impl PostgresStore {
     ///
     /// # Errors
     /// [`JoinError`] if the name is taken, or the store cannot be written.
-    pub fn join(&self, name: &str, detail: &str) -> Result<(), JoinError> {
-        self.fleet.join(name, detail, self.shards)
+    pub fn join(&self, name: &str) -> Result<(), JoinError> {
+        self.fleet.join(name, self.shards)
     }
+}
 
-    /// The hosts of the deployment, those included that were not seen for a while.
-    ///
-    /// # Errors
-    /// [`StoreError`] if they cannot be read.
-    pub fn hosts(&self) -> Result<Vec<HostEntry>, StoreError> {
+impl HostStore for PostgresStore {
+    fn hosts(&self) -> Result<Vec<HostEntry>, StoreError> {
         self.read(|session| {
-            let rows = session.query(schema::HOSTS, &[])?;
+            let rows = session.query(schema::HOSTS, &[&self.fleet.instance])?;
             let one = |row: &::postgres::Row| {
+                let shards: Vec<i32> = row.try_get(4)?;
+                let shards = shards
+                    .into_iter()
+                    .map(|shard| Shard(u16::try_from(shard).unwrap_or_default()));
                 Ok(HostEntry {
-                    name: row.try_get(0)?,
-                    seen: row.try_get(1)?,
-                    detail: row.try_get(2)?,
-                    shards: row.try_get(3)?,
+                    name: row.try_get::<_, &str>(0)?.into(),
+                    silent_millis: from_sql(row.try_get(1)?),
+                    live: row.try_get(2)?,
+                    own: row.try_get(3)?,
+                    shards: shards.collect(),
+                    report: row.try_get(5)?,
                 })
             };
             rows.iter().map(one).collect()
         })
+    }
+
+    fn tell(&self, _: &str, report: String) {
+        self.fleet.view.lock().report = report;
     }
 }

@@ -11,8 +11,9 @@ use super::link::Session;
 use super::{PostgresStore, schema};
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::store::{
-    Commit, CommittedBatch, GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId,
-    LetterStore, LetterWrite, LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder, Shard, StoreError,
+    Commit, CommitConflict, CommittedBatch, GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead,
+    LetterId, LetterStore, LetterWrite, LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder, Shard,
+    StoreError,
 };
 
 /// Writes what a commit says of dead letters, and lets the oldest go that are beyond its bound and on Kafka. Returns how
@@ -24,6 +25,7 @@ pub(super) fn write(
     (handlers, shards): (&HashMap<Arc<str>, i32>, u16),
 ) -> Result<u64, PgFault> {
     let number = |name: &Arc<str>| handlers.get(name).copied().unwrap_or_default();
+    let mut gone = Vec::new();
     for write in &commit.letters {
         match write {
             LetterWrite::Add(letter) => {
@@ -33,11 +35,15 @@ pub(super) fn write(
                 add(session, letter, number(&letter.handler), (shard, batch))?;
             }
             LetterWrite::Done(id) => {
-                if session.execute(schema::DROP_LETTER, &[&to_sql(*id)])? == 0 {
-                    return Err(gone(*id));
+                if session.execute(schema::DONE_LETTER, &[&to_sql(*id)])? == 0 {
+                    gone.push(*id);
                 }
             }
-            LetterWrite::Failed(id, given_up) => failed(session, *id, given_up)?,
+            LetterWrite::Failed(id, given_up) => {
+                if !failed(session, *id, given_up)? {
+                    gone.push(*id);
+                }
+            }
             LetterWrite::Release(name) => {
                 session.execute(schema::RELEASE_KEY, &[&number(&name.handler), &name.key.as_bytes()])?;
             }
@@ -54,6 +60,12 @@ pub(super) fn write(
                 session.execute(schema::DROP_PAUSE, &[&number(handler)])?;
             }
         }
+    }
+    if !gone.is_empty() {
+        return Err(PgFault::Overtaken(CommitConflict {
+            letters: gone,
+            ..CommitConflict::default()
+        }));
     }
     let adds = commit.letters.iter().any(|write| matches!(write, LetterWrite::Add(_)));
     match adds {
@@ -121,8 +133,8 @@ fn held(hold: Hold) -> i32 {
     }
 }
 
-/// A letter that stays; what waits behind it is not to be redriven any more.
-fn failed(session: &mut Session, id: LetterId, given_up: &GivenUp) -> Result<(), PgFault> {
+/// A letter that stays; what waits behind it is not to be redriven any more. Returns whether it was still to be redriven.
+fn failed(session: &mut Session, id: LetterId, given_up: &GivenUp) -> Result<bool, PgFault> {
     let state = given_up.state.as_deref();
     let texts = given_up.reason.len() + state.map_or(0, str::len);
     let found = session.execute(
@@ -139,18 +151,10 @@ fn failed(session: &mut Session, id: LetterId, given_up: &GivenUp) -> Result<(),
             &to_sql(texts as u64),
         ],
     )?;
-    if found == 0 {
-        return Err(gone(id));
+    if found > 0 {
+        session.execute(schema::STALL_KEY, &[&to_sql(id)])?;
     }
-    session.execute(schema::STALL_KEY, &[&to_sql(id)])?;
-    Ok(())
-}
-
-fn gone(id: LetterId) -> PgFault {
-    PgFault::Conflict {
-        what: "dead letter",
-        detail: format!("letter {id} is gone"),
-    }
+    Ok(found > 0)
 }
 
 /// The first six parameters of every statement that takes a filter.

@@ -21,7 +21,7 @@ const SET_UP: &str = "
     SET synchronous_commit = on;
     SET statement_timeout = '20s';
     SET lock_timeout = '5s';
-    SET idle_in_transaction_session_timeout = '20s';
+    SET idle_in_transaction_session_timeout = '5s';
     SET client_min_messages = warning;
     SET default_transaction_isolation = 'read committed'";
 
@@ -139,9 +139,6 @@ impl Link {
 
     /// The session, made anew if it is gone. Fails at once while the pause after a failed attempt lasts.
     fn session(&mut self) -> Result<&mut Session, PgFault> {
-        if self.session.as_ref().is_some_and(|session| session.client.is_closed()) {
-            self.session = None;
-        }
         if self.session.is_none() {
             if Instant::now() < self.due {
                 return Err(PgFault::Away(self.reason.clone()));
@@ -165,10 +162,12 @@ impl Link {
     pub(super) fn read<T>(&mut self, mut query: impl FnMut(&mut Session) -> Result<T, PgFault>) -> Result<T, PgFault> {
         let was_open = self.session.is_some();
         let result = query(self.session()?);
-        match result {
-            Err(PgFault::Sql(error)) if was_open && self.is_gone(&error) => query(self.session()?),
-            result => result,
+        if self.drops(&result) && was_open {
+            let again = query(self.session()?);
+            self.drops(&again);
+            return again;
         }
+        result
     }
 
     /// Runs a transaction, and finds out what became of it. Runs it again where it collided with another one, or where the
@@ -186,6 +185,7 @@ impl Link {
                 done = Some(work(session)?);
                 Ok(())
             });
+            let dropped = self.drops(&result);
             let fault = match (result, done) {
                 (Ok(()), Some(done)) => return Ok(done),
                 (Err(PgFault::Unknown(number)), Some(done)) => {
@@ -197,10 +197,7 @@ impl Link {
                 (Err(fault), _) => fault,
                 (Ok(()), None) => continue,
             };
-            let again = match &fault {
-                PgFault::Sql(error) if was_open && attempts == 1 => self.is_gone(error),
-                _ => false,
-            };
+            let again = dropped && was_open && attempts == 1;
             let collided = fault.is_collision() && attempts < 10;
             if !again && !collided {
                 return Err(fault);
@@ -208,8 +205,14 @@ impl Link {
         }
     }
 
-    fn is_gone(&self, error: &::postgres::Error) -> bool {
-        error.is_closed() || self.session.as_ref().is_none_or(|session| session.client.is_closed())
+    /// Lets the session go if its connection is gone: the client itself only knows once it is used again, and not even then
+    /// that it is of no use. Returns whether it was so.
+    fn drops<T>(&mut self, result: &Result<T, PgFault>) -> bool {
+        let gone = result.as_ref().err().is_some_and(PgFault::ends_session);
+        if gone {
+            self.session = None;
+        }
+        gone
     }
 
     /// Whether the transaction of this number was committed.

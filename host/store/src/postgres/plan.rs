@@ -22,6 +22,7 @@ pub(super) struct Updates {
     pub(super) documents: Vec<Option<String>>,
     pub(super) remember: Vec<bool>,
     pub(super) recent: Vec<Option<Vec<u8>>>,
+    pub(super) since: Vec<i64>,
 }
 
 /// New rows, in the order of their handlers and keys.
@@ -32,6 +33,7 @@ pub(super) struct Inserts {
     pub(super) keys: Vec<Vec<u8>>,
     pub(super) documents: Vec<Option<String>>,
     pub(super) recent: Vec<Option<Vec<u8>>>,
+    pub(super) since: Vec<i64>,
 }
 
 /// States that must be as they were read.
@@ -84,7 +86,8 @@ impl CommitPlan {
         order.sort_by(|(_, one), (_, other)| place(one).cmp(&place(other)));
         for (at, write) in order {
             let handler = plan.handler(store, &write.handler)?;
-            plan.state(handler, write, at);
+            let since = commit.since.iter().find(|(name, _)| *name == write.handler);
+            plan.state(handler, (write, since.map_or(0, |(_, since)| *since)), at);
         }
         for read in &commit.reads {
             let state = StateKey {
@@ -127,7 +130,7 @@ impl CommitPlan {
         Ok(id)
     }
 
-    fn state(&mut self, handler: i32, write: &StateWrite, at: usize) {
+    fn state(&mut self, handler: i32, (write, since): (&StateWrite, i64), at: usize) {
         let (what, document) = match &write.change {
             StateChange::Keep => (0, None),
             StateChange::Put(document) => (1, Some(document.to_string())),
@@ -145,6 +148,7 @@ impl CommitPlan {
             updates.documents.push(document);
             updates.remember.push(write.recent.is_some());
             updates.recent.push(recent);
+            updates.since.push(since);
         } else if document.is_some() || recent.is_some() {
             let inserts = &mut self.inserts;
             inserts.at.push(at);
@@ -152,6 +156,7 @@ impl CommitPlan {
             inserts.keys.push(write.key.as_bytes().to_vec());
             inserts.documents.push(document);
             inserts.recent.push(recent);
+            inserts.since.push(since);
         } else {
             self.absent(handler, key_of(write));
         }

@@ -29,6 +29,7 @@ const SINCE_1: &str = "
         recent bytea,
         bare boolean NOT NULL,
         changed bigint NOT NULL,
+        since bigint NOT NULL,
         UNIQUE (handler, key)
     ) WITH (fillfactor = 80);
     CREATE INDEX state_bare ON state (id) WHERE bare;
@@ -183,7 +184,8 @@ pub(super) const HANDLER: &str = "SELECT id FROM handlers WHERE name = $1";
 pub(super) const HANDLERS: &str = "SELECT name FROM handlers ORDER BY name";
 pub(super) const ADD_HANDLER: &str = "INSERT INTO handlers (name) VALUES ($1) ON CONFLICT DO NOTHING";
 
-pub(super) const STATE: &str = "SELECT id, revision, document, recent FROM state WHERE handler = $1 AND key = $2";
+pub(super) const STATE: &str =
+    "SELECT id, revision, document, recent, since FROM state WHERE handler = $1 AND key = $2";
 /// In one order, so that no two commits wait for each other.
 pub(super) const LOCK_WRITTEN: &str =
     "SELECT id, revision FROM state WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE";
@@ -199,16 +201,18 @@ pub(super) const SET_STATES: &str = "
         document = CASE u.what WHEN 0 THEN s.document WHEN 1 THEN u.document END,
         recent = CASE WHEN u.remember THEN u.recent ELSE s.recent END,
         bare = (u.what = 2 OR u.what = 0 AND s.document IS NULL),
-        changed = $6
-    FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::boolean[], $5::bytea[])
-        AS u (id, what, document, remember, recent)
+        changed = $6,
+        since = greatest(s.since, u.since)
+    FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::boolean[], $5::bytea[], $7::bigint[])
+        AS u (id, what, document, remember, recent, since)
     WHERE s.id = u.id";
 pub(super) const DROP_EMPTY: &str =
     "DELETE FROM state WHERE id = ANY($1::bigint[]) AND document IS NULL AND recent IS NULL RETURNING id";
 pub(super) const ADD_STATES: &str = "
-    INSERT INTO state (handler, key, revision, document, recent, bare, changed)
-    SELECT handler, key, 1, document, recent, document IS NULL, $5
-    FROM unnest($1::integer[], $2::bytea[], $3::text[], $4::bytea[]) AS u (handler, key, document, recent)
+    INSERT INTO state (handler, key, revision, document, recent, bare, changed, since)
+    SELECT handler, key, 1, document, recent, document IS NULL, $5, since
+    FROM unnest($1::integer[], $2::bytea[], $3::text[], $4::bytea[], $6::bigint[])
+        AS u (handler, key, document, recent, since)
     ON CONFLICT DO NOTHING RETURNING id, handler, key";
 pub(super) const DROP_BARE: &str = "
     DELETE FROM state WHERE id IN
@@ -333,7 +337,8 @@ pub(super) const LETTERS: &str = concat!(
 pub(super) const LETTER: &str = "SELECT l.*, h.name FROM letters l JOIN handlers h ON h.id = l.handler WHERE l.id = $1";
 pub(super) const LETTERS_SIZE: &str = "SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM letters";
 pub(super) const MOVE_LETTERS: &str = "UPDATE letters SET batch = $3 WHERE shard = $1 AND batch = $2";
-pub(super) const DROP_LETTER: &str = "DELETE FROM letters WHERE id = $1";
+/// A letter that was redriven: one that is still to be, or is held.
+pub(super) const DONE_LETTER: &str = "DELETE FROM letters WHERE id = $1 AND (ordered OR held > 0)";
 pub(super) const DROP_LETTERS: &str = concat!(
     "DELETE FROM letters l WHERE ",
     meant!(),
@@ -359,7 +364,7 @@ pub(super) const FAIL_LETTER: &str = "
     UPDATE letters SET at = $2, code = $3, reason = $4, version = $5, digest = $6, attempts = $7, state = $8,
         bytes = bytes + $9 - octet_length(reason) - coalesce(octet_length(state), 0), redriven = redriven + 1,
         ordered = false, held = CASE WHEN held > 0 THEN 1 ELSE 0 END
-    WHERE id = $1";
+    WHERE id = $1 AND (ordered OR held > 0)";
 /// Those that wait behind the letter are not to be redriven any more.
 pub(super) const STALL_KEY: &str = "
     UPDATE letters SET ordered = false
@@ -425,15 +430,15 @@ pub(super) const OTHER_HOST: &str = "
     SELECT instance, seen::text FROM hosts
     WHERE name = $1 AND instance <> $2 AND seen > now() - interval '10 seconds'";
 pub(super) const ENTER: &str = "
-    INSERT INTO hosts (name, instance, seen, detail) VALUES ($1, $2, now(), $3)
-    ON CONFLICT (name) DO UPDATE SET instance = excluded.instance, seen = excluded.seen, detail = excluded.detail";
+    INSERT INTO hosts (name, instance, seen, detail) VALUES ($1, $2, now(), '')
+    ON CONFLICT (name) DO UPDATE SET instance = excluded.instance, seen = excluded.seen, detail = ''";
 /// The leases of whoever had the name before are over: it is gone, or ends as soon as it finds its name taken.
 pub(super) const RELEASE_PREDECESSOR: &str = "
     UPDATE relays SET holder = NULL WHERE holder = (SELECT instance FROM hosts WHERE name = $1 AND instance <> $2)";
-pub(super) const SEEN: &str = "UPDATE hosts SET seen = now() WHERE name = $1 AND instance = $2";
+pub(super) const SEEN: &str = "UPDATE hosts SET seen = now(), detail = $3 WHERE name = $1 AND instance = $2";
 pub(super) const HOSTS: &str = "
-    SELECT h.name, extract(epoch FROM now() - h.seen)::double precision, h.detail,
-        coalesce((SELECT string_agg(shard::text, ',' ORDER BY shard) FROM relays WHERE holder = h.instance), '')
+    SELECT h.name, (extract(epoch FROM now() - h.seen) * 1000)::bigint, h.seen > now() - interval '10 seconds',
+        h.instance = $1, array(SELECT shard FROM relays WHERE holder = h.instance ORDER BY shard), h.detail
     FROM hosts h ORDER BY h.name";
 pub(super) const LIVE_HOSTS: &str = "SELECT count(*) FROM hosts WHERE seen > now() - interval '10 seconds'";
 pub(super) const RENEW: &str = "UPDATE relays SET renewed = now() WHERE holder = $1 RETURNING shard, epoch";
@@ -454,7 +459,7 @@ pub(super) const ADD_COMPONENT: &str = "INSERT INTO components VALUES ($1, $2) O
 pub(super) const ADD_VERSION: &str = "INSERT INTO versions VALUES ($1, $2, $3, $4, $5, NULL) ON CONFLICT DO NOTHING";
 pub(super) const SET_ACTIVE: &str = "
     INSERT INTO active (handler, number, since) SELECT handler, number, $3 FROM versions WHERE handler = $1 AND number = $2
-    ON CONFLICT (handler) DO UPDATE SET number = excluded.number, since = excluded.since";
+    ON CONFLICT (handler) DO UPDATE SET number = excluded.number, since = greatest(excluded.since, active.since + 1)";
 pub(super) const SET_REPLACED: &str = "UPDATE versions SET replaced = $3 WHERE handler = $1 AND number = $2";
 /// Keeps the newest $2 and the active one.
 pub(super) const DROP_VERSIONS: &str = "

@@ -9,8 +9,8 @@ use super::ledger::{Ledger, NewHandlers};
 use super::{SqliteStore, schema};
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::store::{
-    Commit, GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, LetterWrite,
-    LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder, StoreError,
+    Commit, CommitConflict, GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId,
+    LetterStore, LetterWrite, LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder, StoreError,
 };
 
 /// Letters that are looked at in one step for what may go.
@@ -25,11 +25,20 @@ pub(super) fn write(
     ledger: &Ledger,
     size: &mut LettersSize,
 ) -> Result<u64, SqliteFault> {
+    let mut gone = Vec::new();
     for write in &commit.letters {
         match write {
             LetterWrite::Add(letter) => add(connection, letter, handlers, ledger, size)?,
-            LetterWrite::Done(id) => remove(connection, *id, size)?,
-            LetterWrite::Failed(id, given_up) => failed(connection, *id, given_up, size)?,
+            LetterWrite::Done(id) => {
+                if !remove(connection, schema::DONE_LETTER, *id, size)? {
+                    gone.push(*id);
+                }
+            }
+            LetterWrite::Failed(id, given_up) => {
+                if !failed(connection, *id, given_up, size)? {
+                    gone.push(*id);
+                }
+            }
             LetterWrite::Release(name) => {
                 let mut release = connection.prepare_cached(schema::RELEASE)?;
                 release.execute(params![handlers.id(&name.handler)?, name.key])?;
@@ -39,7 +48,7 @@ pub(super) fn write(
                 let mut head = connection.prepare_cached(schema::HELD_LETTERS)?;
                 let mut heads = head.query_map(params![name.handler, name.key, 1], |row| row.get(0))?;
                 if let Some(id) = heads.next().transpose()? {
-                    remove(connection, from_sql(id), size)?;
+                    remove(connection, schema::DROP_LETTER, from_sql(id), size)?;
                 }
                 connection
                     .prepare_cached(schema::RELEASE)?
@@ -54,6 +63,12 @@ pub(super) fn write(
                 resume.execute(params![handlers.id(handler)?])?;
             }
         }
+    }
+    if !gone.is_empty() {
+        return Err(SqliteFault::Overtaken(CommitConflict {
+            letters: gone,
+            ..CommitConflict::default()
+        }));
     }
     let adds = commit.letters.iter().any(|write| matches!(write, LetterWrite::Add(_)));
     match adds {
@@ -104,34 +119,32 @@ fn add(
     Ok(())
 }
 
-/// A letter whose outcome is part of the commit. One that is gone was handled by somebody else.
-fn remove(connection: &Connection, id: LetterId, size: &mut LettersSize) -> Result<(), SqliteFault> {
-    let mut drop = connection.prepare_cached(schema::DROP_LETTER)?;
+/// Removes a letter. Returns whether it was there.
+fn remove(
+    connection: &Connection,
+    sql: &'static str,
+    id: LetterId,
+    size: &mut LettersSize,
+) -> Result<bool, SqliteFault> {
+    let mut drop = connection.prepare_cached(sql)?;
     let bytes = drop.query_row(params![to_sql(id)], |row| row.get(0)).optional()?;
-    let Some(bytes) = bytes else { return Err(gone(id)) };
+    let Some(bytes) = bytes else { return Ok(false) };
     size.count = size.count.saturating_sub(1);
     size.bytes = size.bytes.saturating_sub(from_sql(bytes));
-    Ok(())
+    Ok(true)
 }
 
-fn gone(id: LetterId) -> SqliteFault {
-    SqliteFault::Conflict {
-        what: "dead letter",
-        detail: format!("letter {id} is gone"),
-    }
-}
-
-/// A letter that stays; what waits behind it is not to be redriven any more.
+/// A letter that stays; what waits behind it is not to be redriven any more. Returns whether it was still to be redriven.
 fn failed(
     connection: &Connection,
     id: LetterId,
     given_up: &GivenUp,
     size: &mut LettersSize,
-) -> Result<(), SqliteFault> {
+) -> Result<bool, SqliteFault> {
     let mut query = connection.prepare_cached(schema::LETTER_TEXTS)?;
     let texts = query.query_row(params![to_sql(id)], |row| row.get(0)).optional()?;
     let Some(before) = texts.map(from_sql) else {
-        return Err(gone(id));
+        return Ok(false);
     };
     let after = (given_up.reason.len() + given_up.state.as_deref().map_or(0, str::len)) as u64;
     let mut update = connection.prepare_cached(schema::FAIL_LETTER)?;
@@ -150,7 +163,7 @@ fn failed(
         .prepare_cached(schema::STALL_KEY)?
         .execute(params![to_sql(id)])?;
     size.bytes = (size.bytes + after).saturating_sub(before);
-    Ok(())
+    Ok(true)
 }
 
 fn held(hold: Hold) -> i64 {

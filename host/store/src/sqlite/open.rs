@@ -150,6 +150,7 @@ fn assemble(connection: Connection, ledger: Ledger, id: StoreId, name: String) -
         handlers,
         size: Mutex::new(writer.size()),
         letters: Mutex::new(writer.letters()),
+        host: Mutex::default(),
         failed: OnceLock::new(),
         readers: None,
         writer: Mutex::new(writer),

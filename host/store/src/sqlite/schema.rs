@@ -336,6 +336,8 @@ pub(super) const LETTERS_SIZE: &str = "SELECT count(*), coalesce(sum(bytes), 0) 
 pub(super) const OLDEST_LETTERS: &str =
     "SELECT id, bytes FROM letters WHERE batch <= ?1 AND held = 0 AND ordered = 0 ORDER BY id LIMIT ?2";
 pub(super) const DROP_LETTER: &str = "DELETE FROM letters WHERE id = ?1 RETURNING bytes";
+/// A letter that was redriven: one that is still to be, or is held.
+pub(super) const DONE_LETTER: &str = "DELETE FROM letters WHERE id = ?1 AND (ordered = 1 OR held > 0) RETURNING bytes";
 pub(super) const DROP_LETTERS: &str = concat!(
     "DELETE FROM letters WHERE ",
     meant!(),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use sandman_core::store::{DeploymentStore, FileStore, Shard, Store, VersionStore};
+use sandman_core::store::{DeploymentStore, FileStore, HostStore, Shard, Store, VersionStore};
 use sandman_store::{JoinError, PgOpenError, PgOptions, PostgresStore};
 
 use crate::server::PostgresServer;
@@ -65,11 +65,11 @@ fn hosts_share_the_shards_and_a_name_is_given_once() {
     let deployment = Postgres::new();
     let (one, two) = (deployment.open(), deployment.open());
     assert_eq!(one.leases(), []);
-    one.join("one", "").unwrap();
+    one.join("one").unwrap();
     let all = one.leases();
     assert_eq!(all.len(), 4);
-    assert!(matches!(two.join("one", ""), Err(JoinError::Taken(_))));
-    two.join("two", "").unwrap();
+    assert!(matches!(two.join("one"), Err(JoinError::Taken(_))));
+    two.join("two").unwrap();
     // The first gives up half of them, and the second takes them, with later epochs.
     while two.leases().len() < 2 {
         std::thread::yield_now();
@@ -80,7 +80,7 @@ fn hosts_share_the_shards_and_a_name_is_given_once() {
         assert!(lease.epoch > before.epoch);
     }
     let names: Vec<_> = one.hosts().unwrap().into_iter().map(|host| host.name).collect();
-    assert_eq!(names, ["one", "two"]);
+    assert_eq!(names, ["one".into(), "two".into()]);
     drop(one);
     while two.leases().len() < 4 {
         std::thread::yield_now();

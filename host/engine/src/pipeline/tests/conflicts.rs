@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
+use crate::pipeline::Redrive;
 use sandman_core::outcome::Reply;
 use sandman_core::work::{Answer, Idempotency, RequestWork};
 
@@ -142,6 +143,60 @@ fn a_request_that_another_host_has_answered_is_answered_the_same() {
     assert_eq!(batch.blocking_recv().unwrap(), replayed);
     running.stop();
     assert_eq!(store.tables.lock().conflicts, 1);
+}
+
+#[test]
+fn a_letter_that_another_host_has_handled_meanwhile_comes_to_nothing() {
+    let store = Flaky::shared();
+    let running = Running::start(&store, options());
+    store.tables.lock().handled.insert(7);
+    for (id, offset) in [(7, 1), (8, 2)] {
+        running.pipeline.redrive(Redrive {
+            id,
+            handler: 0,
+            key: Some("1".into()),
+            hold: false,
+            through: None,
+            record: record(1, u32::try_from(offset).unwrap(), 0, offset),
+        });
+    }
+    running.settle();
+    assert!(!running.pipeline.is_redriving(7) && !running.pipeline.is_redriving(8));
+    running.stop();
+    let tables = store.tables.lock();
+    assert_eq!(tables.states[&name("lister", "1")].document.as_deref(), Some("2"));
+    assert_eq!((tables.outbox.len(), tables.conflicts), (1, 1));
+}
+
+#[test]
+fn a_state_of_a_newer_version_waits_until_this_host_has_switched() {
+    let store = Flaky::shared();
+    let (registry, calls) = words(&["one"]);
+    let (_, handler) = registry.find("one").unwrap();
+    handler.serves_since(10);
+    let running = Running::start_with(&store, options(), Arc::clone(&registry));
+    assert_eq!(answer(&running, ask("PUT", vec![0], None)).0, 200);
+    // Another host serves a version since later, and has written with it.
+    store.tables.lock().since = 20;
+    store.write_elsewhere("one", "k", "x");
+    let asked = running.pipeline.request(ask("GET", vec![0], None));
+    registry
+        .behind()
+        .recv_timeout(std::time::Duration::from_secs(30))
+        .unwrap();
+    let before = calls.load(Ordering::Relaxed);
+    handler.serves_since(20);
+    let body = Some("{\"saw\":\"k x\"}".to_owned());
+    assert_eq!(asked.blocking_recv().unwrap(), Answer::Reply { status: 200, body });
+    assert_eq!(calls.load(Ordering::Relaxed), before + 1);
+    // One that does not load here is not waited for, and nothing is decided from its states.
+    store.tables.lock().since = 30;
+    store.write_elsewhere("one", "k", "y");
+    handler.cannot_follow(30);
+    let asked = running.pipeline.request(ask("GET", vec![0], None));
+    let refused = asked.blocking_recv().unwrap();
+    assert!(matches!(refused, Answer::Unavailable(_)), "{refused:?}");
+    running.stop();
 }
 
 #[test]

@@ -11,8 +11,8 @@ use sandman_core::outcome::StateChange;
 use sandman_core::progress::Progress;
 use sandman_core::store::{
     AnswerWrite, Answered, Assigned, Attempts, BatchNo, Commit, CommitConflict, CommitResult, Committed,
-    CommittedBatch, Epoch, OutboxBatch, OutboxSize, Revision, Shard, ShardLease, ShardPublished, StateKey, Store,
-    StoreError, StoreId, Stored,
+    CommittedBatch, Epoch, LetterId, LetterWrite, OutboxBatch, OutboxSize, Revision, Shard, ShardLease, ShardPublished,
+    StateKey, Store, StoreError, StoreId, Stored,
 };
 
 /// A store in memory that refuses every third commit, or none.
@@ -39,6 +39,10 @@ pub(super) struct Tables {
     pub(super) named: usize,
     /// Conflicts so far.
     pub(super) conflicts: u64,
+    /// Since when the version serves that other hosts have.
+    pub(super) since: i64,
+    /// Dead letters that other hosts have handled.
+    pub(super) handled: BTreeSet<LetterId>,
     /// So many looks for an answer come before it was committed.
     hidden: u32,
     epochs: HashMap<TopicPartition, Epoch>,
@@ -89,6 +93,7 @@ impl Flaky {
             revision: Revision::new(0, tables.revisions),
             document: Some(document.trim().into()),
             recent,
+            since_millis: tables.since,
         };
         tables.states.insert(name(handler, key), state);
     }
@@ -107,6 +112,16 @@ impl Flaky {
 }
 
 impl Tables {
+    fn note_attempts(&mut self, commit: &Commit) {
+        for write in &commit.attempts {
+            let at = (write.partition.clone(), write.offset);
+            match &write.attempts {
+                Some(attempts) => self.attempts.insert(at, attempts.clone()),
+                None => self.attempts.remove(&at),
+            };
+        }
+    }
+
     fn begin(&mut self, partition: &TopicPartition) -> Epoch {
         let epoch = self.epochs.entry(partition.clone()).or_default();
         epoch.0 += 1;
@@ -137,6 +152,10 @@ impl Tables {
             .filter(|(_, partition, epoch)| over(partition, *epoch));
         let given = |write: &&AnswerWrite| self.answers.iter().any(|known| is_same(known, write));
         let answers = commit.answers.iter().filter(given);
+        let handled = commit.letters.iter().filter_map(|write| match write {
+            LetterWrite::Done(id) | LetterWrite::Failed(id, _) => Some(*id).filter(|id| self.handled.contains(id)),
+            _ => None,
+        });
         CommitConflict {
             states: stale
                 .map(|(handler, key, _)| StateKey {
@@ -150,6 +169,7 @@ impl Tables {
             answers: answers
                 .map(|write| (write.key.clone(), write.idempotency_key.clone()))
                 .collect(),
+            letters: handled.collect(),
         }
     }
 }
@@ -249,6 +269,7 @@ impl Store for Flaky {
                     revision,
                     document,
                     recent,
+                    since_millis: 0,
                 };
                 tables.states.insert(name(&write.handler, &write.key), state);
             }
@@ -264,13 +285,7 @@ impl Store for Flaky {
         for write in &commit.progress {
             tables.progress.insert(write.partition.clone(), write.progress.clone());
         }
-        for write in &commit.attempts {
-            let at = (write.partition.clone(), write.offset);
-            match &write.attempts {
-                Some(attempts) => tables.attempts.insert(at, attempts.clone()),
-                None => tables.attempts.remove(&at),
-            };
-        }
+        tables.note_attempts(commit);
         if !commit.outbox.is_empty() {
             tables.batches += 1;
             committed.batches.push(CommittedBatch {

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use crate::control::{Control, Entry, ExplainLine, Forgotten, HandlerReport, ReloadError, Reloaded};
 use crate::deploy::{Done, Order, Passed, Refusal, Report, Slot, Stage};
 use crate::explain::{Question, Story};
+use crate::hosts::HostLine;
 use crate::letters::{
     Letters, LettersDropped, RedriveCancelled, RedriveHow, RedriveOrdered, RedriveProgress, Rehearsed, ReleaseProgress,
 };
@@ -82,11 +83,16 @@ fn done(outcome: Outcome) -> Done {
         stage: None,
         error: None,
         millis: 1.0,
+        hosts: Vec::new(),
     }
 }
 
 impl Control for Fake {
     fn handlers(&self) -> Result<Vec<HandlerReport>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    fn hosts(&self) -> Result<Vec<HostLine>, Refusal> {
         Ok(Vec::new())
     }
 

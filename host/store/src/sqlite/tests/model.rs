@@ -85,6 +85,7 @@ impl Model {
                     revision,
                     document,
                     recent: remembered,
+                    since_millis: 0,
                 };
                 self.states.insert(*key, stored);
             }

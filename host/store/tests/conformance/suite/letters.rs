@@ -4,7 +4,7 @@ use sandman_core::event::Record;
 use sandman_core::reason::{ReasonCode, TrapKind};
 use sandman_core::store::{
     GivenUp, HeldName, Hold, LetterFilter, LetterStore, LetterWrite, NewLetter, Ordered, Pause, RedriveOrder, Shard,
-    ShardPublished, StoreError,
+    ShardPublished,
 };
 
 use super::*;
@@ -255,15 +255,41 @@ pub(crate) fn a_letter_that_is_redriven_goes_with_its_outcome_or_stays_with_anot
         letters: vec![LetterWrite::Done(1)],
         ..publish(&[("ada", "twice")])
     };
-    let twice = store.commit(&gone, 7).unwrap_err();
-    assert!(matches!(twice, StoreError::Conflict { .. }), "{twice}");
-    assert!(twice.to_string().contains("letter 1 is gone"), "{twice}");
+    assert_eq!(conflict(&*store, &gone).letters, [1]);
     let shard = Shard::of(Some(b"ada"), store.shards());
     assert_eq!(store.outbox_size(shard).unwrap().last, 4, "nothing of it is committed");
     // One that failed is not ordered again beyond the bound.
     assert_eq!(order(&*store, &LetterFilter::default(), 1).refused, 1);
     assert_eq!(store.drop_letters(&LetterFilter::default()).unwrap(), 1);
     assert_eq!(ids(&*store, &LetterFilter::default()), [3, 4]);
+}
+
+pub(crate) fn a_letter_that_another_host_has_handled_is_a_conflict_over_that_letter(backend: &mut impl Backend) {
+    let (one, two) = (backend.host(), backend.host());
+    for offset in 1..=3 {
+        let letter = letter("h", Some("ada"), (offset, ReasonCode::Schema), 10);
+        committed(&*one, &given_up(letter.clone(), u64::MAX));
+    }
+    assert_eq!(order(&*two, &LetterFilter::default(), 5).ordered, 3);
+    let again = letter("h", None, (1, ReasonCode::Rejected), 0).given_up;
+    let failed = |id| LetterWrite::Failed(id, Box::new(again.clone()));
+    write(&*one, vec![LetterWrite::Done(1), failed(2)]);
+    let stale = Commit {
+        letters: vec![LetterWrite::Done(2), LetterWrite::Done(3), failed(1)],
+        letters_bound: u64::MAX,
+        ..states(vec![put("ada", None, "1")])
+    };
+    let found = conflict(&*two, &stale);
+    assert_eq!(
+        (found.letters, found.states),
+        (vec![2, 1], vec![]),
+        "handled there, and failed there"
+    );
+    assert_eq!(document(&*two, "ada"), None);
+    assert_eq!(ordered(&*two), [3]);
+    assert_eq!(two.letter(2).unwrap().unwrap().head.redriven, 1);
+    write(&*two, vec![LetterWrite::Done(3)]);
+    assert_eq!(ids(&*one, &LetterFilter::default()), [2]);
 }
 
 pub(crate) fn a_held_key_is_released_from_its_head_in_order(backend: &mut impl Backend) {

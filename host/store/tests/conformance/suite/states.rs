@@ -222,3 +222,21 @@ pub(crate) fn an_answer_is_given_once_and_forgotten_after_a_day(backend: &mut im
     committed_at(&*there, &answer(202), later);
     assert_eq!(here.answered("u1", "i", later).unwrap().unwrap().status, 202);
 }
+
+pub(crate) fn a_state_says_since_when_the_newest_version_serves_that_wrote_it(backend: &mut impl Backend) {
+    let (one, two) = (backend.host(), backend.host());
+    let write = |store: &dyn Store, since| {
+        let base = store.state("profile", "ada").unwrap().map(|stored| stored.revision);
+        let commit = Commit {
+            since: vec![(text("profile"), since)],
+            ..states(vec![put("ada", base, "1")])
+        };
+        committed(store, &commit);
+        store.state("profile", "ada").unwrap().unwrap().since_millis
+    };
+    // Where one host writes, nobody serves a newer version than it does.
+    let expected = |since| if one.is_shared() { since } else { 0 };
+    assert_eq!(write(&*one, 5), expected(5));
+    assert_eq!(write(&*two, 8), expected(8));
+    assert_eq!(write(&*one, 5), expected(8));
+}

@@ -54,7 +54,9 @@ pub(crate) fn a_version_serves_once_it_is_activated(backend: &mut impl Backend) 
     backend.restart();
     let store = backend.versions();
     let active = store.active("profile").unwrap().unwrap();
-    assert_eq!((active.number, active.since_millis), (3, 7));
+    // Where several hosts activate versions, each activation is later than the one before.
+    let since = if backend.host().is_shared() { 9 } else { 7 };
+    assert_eq!((active.number, active.since_millis), (3, since));
     let versions = store.versions("profile").unwrap();
     let replaced = |version: &KeptVersion| (version.number, version.replaced);
     let replaced: Vec<_> = versions.iter().map(replaced).collect();

@@ -1,0 +1,122 @@
+//! This host among those that share the store: what it tells of itself, and what it is told of the others.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sandman_config::{Config, HandlerConfig};
+use sandman_core::digest;
+use sandman_core::store::{Action, Outcome, Shard, StoreError};
+use sandman_engine::health::FleetPart;
+use sandman_operate::deploy::Done;
+use sandman_operate::hosts::{self, HostLine, HostReport, ServedHandler};
+
+use super::Host;
+use super::control::HostControl;
+
+/// How long a deploy waits for the other hosts to follow.
+const FOLLOW: Duration = Duration::from_secs(30);
+/// Between two looks whether they have.
+const LOOK: Duration = Duration::from_millis(200);
+
+impl HostControl {
+    pub(super) fn known_hosts(&self) -> Result<Vec<HostLine>, StoreError> {
+        Ok(self.store.hosts()?.into_iter().map(HostLine::of).collect())
+    }
+
+    /// Says what the others are to know of this host.
+    pub(super) fn tell_hosts(&self) {
+        let config = self.config.load();
+        let serving = self.registry.iter().filter(|(_, handler)| !handler.is_retired());
+        let handlers = serving.map(|(ix, handler)| {
+            let version = handler.active();
+            let configured = config.handlers.iter().find(|known| known.name == handler.name);
+            let partitions = self.pipeline.assigned_to(ix);
+            ServedHandler {
+                name: handler.name.to_string(),
+                version: version.number,
+                since_millis: version.since.get(),
+                unable: self.deployer.unable(&handler.name),
+                partitions: partitions.iter().map(ToString::to_string).collect(),
+                lag: configured.and_then(|handler| self.lag.of(ix, &handler.topics)),
+            }
+        });
+        let report = HostReport {
+            sandman: env!("CARGO_PKG_VERSION").to_owned(),
+            admin: self.address.lock().clone(),
+            configuration: fingerprint(&config),
+            handlers: handlers.collect(),
+        };
+        match serde_json::to_string(&report) {
+            Ok(report) => self.store.tell(&config.host.name, report),
+            Err(error) => tracing::warn!(%error, "this host cannot tell the others of itself"),
+        }
+    }
+
+    /// Waits until the other hosts serve what has just been activated, or have said why not.
+    pub(super) fn followed(&self, mut done: Done) -> Done {
+        if !self.store.is_shared() || done.outcome != Outcome::Active {
+            return done;
+        }
+        let Some((_, handler)) = self.registry.find(&done.handler) else {
+            return done;
+        };
+        let since = handler.active().since.get();
+        let until = Instant::now() + FOLLOW;
+        let mut known = Vec::new();
+        while Instant::now() < until {
+            self.tell_hosts();
+            match self.known_hosts() {
+                Ok(hosts) => known = hosts,
+                Err(error) => tracing::warn!(%error, "it is not known what the other hosts serve"),
+            }
+            if hosts::have_followed(&known, &done.handler, since) {
+                break;
+            }
+            self.pipeline.await_commit(LOOK);
+        }
+        done.hosts = hosts::versions(&known, &done.handler);
+        for host in done.hosts.iter().filter(|host| Some(host.version) != done.version) {
+            let (name, version, error) = (&host.host, host.version, host.error.as_deref().unwrap_or("not yet"));
+            let action = done.action == Action::Rollback;
+            tracing::warn!(
+                handler = done.handler,
+                host = name,
+                version,
+                error,
+                action,
+                "a host does not follow"
+            );
+        }
+        done
+    }
+}
+
+impl Host {
+    /// Called about once a second.
+    pub(super) fn look_at_fleet(&self) {
+        self.control.tell_hosts();
+        if !self.store.is_shared() {
+            return;
+        }
+        let shards: Vec<u16> = self.store.leases().iter().map(|lease| lease.shard.0).collect();
+        self.view.set_fleet(FleetPart {
+            host: Arc::from(self.control.config.load().host.name.as_str()),
+            redrives: shards.contains(&Shard::default().0),
+            shards,
+        });
+    }
+}
+
+/// What hosts of one deployment should have in common: handlers, without the file of their first component, and routes.
+fn fingerprint(config: &Config) -> String {
+    let mut text = String::new();
+    for handler in &config.handlers {
+        let handler = HandlerConfig {
+            component: std::path::PathBuf::new(),
+            ..handler.clone()
+        };
+        text.push_str(&format!("{handler:?}\n"));
+    }
+    text.push_str(&format!("{:?}", config.routes));
+    digest(text.as_bytes()).chars().take(12).collect()
+}
