@@ -55,13 +55,7 @@ impl Pipeline {
                     "the topic was deleted and made anew: it is handled from its beginning"
                 );
                 self.store.restart_topic(name, topic, is)?;
-                let mut shared = self.shared.lock();
-                let partitions = shared.partitions.iter_mut();
-                for (_, partition) in
-                    partitions.filter(|(_, known)| known.handler == handler && known.name.topic == *topic)
-                {
-                    partition.restart();
-                }
+                self.state.lock().admission.restart_topic(handler, topic);
             }
         }
         Ok(())
@@ -69,8 +63,8 @@ impl Pipeline {
 
     /// Whether this host has a partition of the topic.
     fn has_of_topic(&self, handler: HandlerIx, topic: &Arc<str>) -> bool {
-        let shared = self.shared.lock();
-        let mut partitions = shared.partitions.of(handler);
+        let state = self.state.lock();
+        let mut partitions = state.admission.of(handler);
         partitions.any(|(_, partition)| partition.name.topic == *topic && partition.assigned)
     }
 }

@@ -57,7 +57,7 @@ impl Received {
 }
 
 /// A record's place: what it accounts for, and in which partition.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) handler: HandlerIx,
     pub(super) partition: PartitionIx,

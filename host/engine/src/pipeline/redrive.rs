@@ -1,7 +1,6 @@
 //! Dead letters that are redriven, keys that are held, and handlers that are paused: what an operator orders, carried out
 //! through the lanes and the commits that everything else goes through.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -22,49 +21,17 @@ use sandman_core::unit::{Finish, Unit};
 use sandman_core::version::Version;
 use sandman_core::work::{Answer, EventWork, Input, LetterWork};
 
-use super::held::HeldKeys;
+use super::detours::{Detour, FULL, PAUSED};
 use super::received::{Received, Unreadable};
+use super::state::EngineState;
 use super::worker::{LaneResult, done};
-use super::{Pipeline, Shared, letter};
+use super::{Pipeline, letter};
 
 /// Letters that may be on their way at once.
 const UNDER_WAY: usize = 256;
 
-/// How long a trigger of a paused handler is parked, in milliseconds: until the handler is resumed.
-const PAUSED: Millis = 365 * 24 * 60 * 60 * 1_000;
-
-/// How long a trigger of a held key waits before it is seen whether the store has room for it, in milliseconds.
-const FULL: Millis = 1_000;
-
 /// How long an operator's order waits for its commit.
 const ORDER_WAIT: Duration = Duration::from_secs(10);
-
-/// Why letters and handlers do not go the usual way.
-#[derive(Debug, Default)]
-pub(super) struct Detours {
-    /// Letters between the store and their commit.
-    pub(super) under_way: HashSet<LetterId>,
-    /// Those of them that another host has handled meanwhile: nothing is left to do.
-    pub(super) gone: HashSet<LetterId>,
-    pub(super) held: HeldKeys,
-    pub(super) paused: HashMap<HandlerIx, Pause>,
-    /// Handlers that have paused because too many of their triggers failed, for whoever may roll them back.
-    failing: Vec<HandlerIx>,
-    /// No letter begins any more.
-    closed: bool,
-}
-
-/// Where a trigger goes instead of to its guest.
-pub(super) enum Detour {
-    /// Into the store, behind the letter that holds its key.
-    Hold,
-    /// Back to the head of its lane, for so long.
-    Wait(Millis),
-    /// Nowhere: another host has handled the letter, or its key is not released any more.
-    Leave(LetterId),
-    /// The client hears that the key is held.
-    Refuse,
-}
 
 /// A letter that is to be redriven.
 #[derive(Debug)]
@@ -86,7 +53,7 @@ pub struct Redrive {
 impl Pipeline {
     /// What the store knew of held keys and paused handlers when the host, or a handler, began.
     pub fn load_letters(&self, held: Vec<HeldKey>, pauses: Vec<(Arc<str>, Pause)>) {
-        let mut shared = self.shared.lock();
+        let mut state = self.state.lock();
         for HeldKey {
             name,
             count,
@@ -96,7 +63,7 @@ impl Pipeline {
         {
             if let Some((handler, _)) = self.registry.find(&name.handler) {
                 let lane = LaneKey { handler, key: name.key };
-                shared.detours.held.load(lane, (count, bytes), released);
+                state.detours.held.load(lane, (count, bytes), released);
             }
         }
         for (name, pause) in pauses {
@@ -107,55 +74,55 @@ impl Pipeline {
                     reason = pause.reason,
                     "paused; `sandman resume` ends it"
                 );
-                shared.detours.paused.entry(handler).or_insert(pause);
+                state.detours.paused.entry(handler).or_insert(pause);
             }
         }
     }
 
-    /// Rings when letters may be waiting to be redriven.
-    pub fn letters_rung(&self) -> &Receiver<()> {
-        &self.letter_bell.1
+    /// Has a message when letters may be waiting to be redriven.
+    pub fn letter_signals(&self) -> &Receiver<()> {
+        &self.letter_signal.1
     }
 
     /// Letters may be waiting to be redriven.
-    pub fn ring_letters(&self) {
-        // A full channel means that it has rung already.
-        self.letter_bell.0.try_send(()).ok();
+    pub fn signal_letters(&self) {
+        // A full channel means that it has been said already.
+        self.letter_signal.0.try_send(()).ok();
     }
 
     /// How many more letters may begin to be redriven.
     pub fn letter_room(&self) -> usize {
-        let shared = self.shared.lock();
-        match shared.detours.closed || shared.stopping {
+        let state = self.state.lock();
+        match state.detours.closed || state.stopping {
             true => 0,
-            false => UNDER_WAY.saturating_sub(shared.detours.under_way.len()),
+            false => UNDER_WAY.saturating_sub(state.detours.under_way.len()),
         }
     }
 
     /// Waits for the next commit, but no longer than `patience`.
     pub fn await_commit(&self, patience: Duration) {
-        let mut shared = self.shared.lock();
-        self.settled.wait_for(&mut shared, patience);
+        let mut state = self.state.lock();
+        self.settled.wait_for(&mut state, patience);
     }
 
     /// Whether a letter is on its way.
     pub fn is_redriving(&self, id: LetterId) -> bool {
-        self.shared.lock().detours.under_way.contains(&id)
+        self.state.lock().detours.under_way.contains(&id)
     }
 
     /// No letter begins any more: the host stops.
     pub fn close_letters(&self) {
-        self.shared.lock().detours.closed = true;
-    }
-
-    /// What is held of a handler's keys is not known any more: the store has changed without a commit of the pipeline.
-    pub fn forget_held(&self, handler: HandlerIx) {
-        self.shared.lock().detours.held.forget(handler);
+        self.state.lock().detours.closed = true;
     }
 
     /// Keys whose letters are to be redriven, in order.
     pub fn released_keys(&self) -> Vec<LaneKey> {
-        self.shared.lock().detours.held.released()
+        self.state.lock().detours.held.released()
+    }
+
+    /// What is held of a handler's keys is not known any more: the store has changed without a commit of the pipeline.
+    pub fn forget_held(&self, handler: HandlerIx) {
+        self.state.lock().detours.held.forget(handler);
     }
 
     /// Puts a letter into the lane of its key. It is gone from the store, or has failed again, with its commit.
@@ -172,8 +139,8 @@ impl Pipeline {
             return;
         };
         let received = Received::of(&record, known);
-        let mut shared = self.shared.lock();
-        if shared.detours.closed || !shared.detours.under_way.insert(id) {
+        let mut state = self.state.lock();
+        if state.detours.closed || !state.detours.under_way.insert(id) {
             return;
         }
         match received {
@@ -196,43 +163,19 @@ impl Pipeline {
                     through,
                     event,
                 };
-                shared
-                    .lanes
-                    .offer(lane, Arc::new(Input::Letter(Box::new(work))), 0, None);
-                self.wake_workers(&mut shared);
+                let input = Input::Letter(Box::new(work));
+                state.scheduler.offer(lane, input, (0, None));
+                state.scheduler.wake();
             }
-            Received::Tombstone => self.queue(&mut shared, letter_unit(id, LetterWrite::Done(id))),
+            Received::Tombstone => state.queue(letter_unit(id, LetterWrite::Done(id))),
             Received::Unreadable(unreadable) => {
                 let unit = letter_unit(id, still_unreadable(id, known, &unreadable));
-                self.queue(&mut shared, unit);
+                state.queue(unit);
             }
         }
     }
 
-    /// Where the job goes instead of to its guest. Nearly always nowhere else, and then this looks at nothing.
-    pub(super) fn detour(&self, shared: &Shared, job: &Job<Input>) -> Option<Detour> {
-        let Detours { held, paused, gone, .. } = &shared.detours;
-        if held.is_empty() && paused.is_empty() && gone.is_empty() {
-            return None;
-        }
-        let lane = &job.slots.first()?.lane;
-        match &*job.work {
-            Input::Event(_) if paused.contains_key(&lane.handler) => Some(Detour::Wait(PAUSED)),
-            Input::Event(_) if !held.holds(lane) => None,
-            // Of a key that is being released it must not wait: the letters that make room are behind it in the lane.
-            Input::Event(_) if held.bytes() >= self.options.held_bytes && !held.runs(lane) => Some(Detour::Wait(FULL)),
-            Input::Event(_) => Some(Detour::Hold),
-            Input::Letter(letter) if gone.contains(&letter.id) || letter.hold && !held.runs(lane) => {
-                Some(Detour::Leave(letter.id))
-            }
-            Input::Letter(_) => None,
-            Input::Request(_, request) => {
-                let is_held = job.slots.iter().any(|slot| held.holds(&slot.lane));
-                (is_held && request.method != "GET").then_some(Detour::Refuse)
-            }
-        }
-    }
-
+    /// The unit of a job that does not go to its guest.
     pub(super) fn follow(&self, job: &Job<Input>, detour: &Detour) -> LaneResult {
         let keep = job.slots.iter().map(|slot| Change {
             seen: slot.state.clone(),
@@ -291,69 +234,6 @@ impl Pipeline {
         }))]
     }
 
-    /// A unit with letters is on its way to the commit; the next trigger of its lane must know.
-    pub(super) fn letters_ahead(&self, shared: &mut Shared, unit: &Unit) {
-        let lane = unit.changes.first().map(|(lane, _)| lane);
-        for write in &unit.letters {
-            match (write, lane) {
-                (LetterWrite::Add(letter), Some(lane)) if letter.hold != Hold::No => {
-                    shared.detours.held.added(lane, letter.bytes());
-                }
-                (LetterWrite::Failed(..), Some(lane)) => shared.detours.held.failed(lane),
-                (LetterWrite::Pause(name, Some(pause)), _) => {
-                    if let Some((ix, handler)) = self.registry.find(name) {
-                        shared.detours.paused.entry(ix).or_insert_with(|| pause.clone());
-                        if handler.active().retry.failing.is_some() {
-                            shared.detours.failing.push(ix);
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Some units run again, the others are still on their way to the commit.
-    pub(super) fn recount_held(&self, shared: &mut Shared) {
-        shared.detours.held.revert();
-        let units = std::mem::take(&mut shared.units);
-        for unit in units.iter().filter(|unit| !unit.letters.is_empty()) {
-            self.letters_ahead(shared, unit);
-        }
-        shared.units = units;
-    }
-
-    /// What a unit says of letters is durable.
-    pub(super) fn letters_settled(&self, shared: &mut Shared, unit: &Unit) {
-        let lane = unit.changes.first().map(|(lane, _)| lane);
-        let held = &mut shared.detours.held;
-        for write in &unit.letters {
-            match (write, lane) {
-                (LetterWrite::Add(letter), Some(lane)) if letter.hold != Hold::No => held.committed(lane),
-                (LetterWrite::Done(_), Some(lane)) => held.done(lane),
-                (LetterWrite::Failed(..), Some(lane)) => held.stalled(lane),
-                (LetterWrite::Release(name) | LetterWrite::DropHead(name), _) => {
-                    if let Some((handler, _)) = self.registry.find(&name.handler) {
-                        let key = Arc::clone(&name.key);
-                        let lane = LaneKey { handler, key };
-                        held.release(&lane);
-                        if matches!(write, LetterWrite::DropHead(_)) {
-                            held.done(&lane);
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        if let Finish::Redriven(id) = &unit.finish {
-            shared.detours.under_way.remove(id);
-            shared.detours.gone.remove(id);
-        }
-        if !unit.letters.is_empty() || matches!(unit.finish, Finish::Redriven(_)) {
-            self.ring_letters();
-        }
-    }
-
     /// Has what is held of a key redriven, in order; with `drop` without the letter that holds it. Returns whether there is
     /// a key that waits to be released.
     pub fn release(&self, handler: HandlerIx, key: &str, drop: bool) -> bool {
@@ -364,8 +244,8 @@ impl Pipeline {
             handler,
             key: key.into(),
         };
-        let mut shared = self.shared.lock();
-        if !shared.detours.held.waits(&lane) {
+        let mut state = self.state.lock();
+        if !state.detours.held.waits(&lane) {
             return false;
         }
         let name = HeldName {
@@ -376,52 +256,51 @@ impl Pipeline {
             true => LetterWrite::DropHead(name),
             false => LetterWrite::Release(name),
         };
-        self.order(&mut shared, write);
+        self.order(&mut state, write);
         true
     }
 
     /// The intake of a handler goes on. Returns whether it stood still.
     pub fn resume(&self, handler: HandlerIx) -> bool {
-        let mut shared = self.shared.lock();
-        let (Some(known), true) = (self.registry.get(handler), shared.detours.paused.contains_key(&handler)) else {
+        let mut state = self.state.lock();
+        let (Some(known), true) = (self.registry.get(handler), state.detours.paused.contains_key(&handler)) else {
             return false;
         };
-        self.order(&mut shared, LetterWrite::Pause(Arc::clone(&known.name), None));
-        shared.detours.paused.remove(&handler);
+        self.order(&mut state, LetterWrite::Pause(Arc::clone(&known.name), None));
+        state.detours.paused.remove(&handler);
         let due = clock::monotonic_millis() + PAUSED / 2;
-        shared.lanes.wake_parked(handler, due);
+        state.scheduler.wake_parked(handler, due);
         known.resumable.store(true, Ordering::Relaxed);
-        self.wake_workers(&mut shared);
         true
     }
 
     /// Why the intake of a handler stands still, if it does.
     pub fn paused(&self, handler: HandlerIx) -> Option<Pause> {
-        self.shared.lock().detours.paused.get(&handler).cloned()
+        self.state.lock().detours.paused.get(&handler).cloned()
     }
 
     /// Handlers that have paused because too many of their triggers failed, since this was asked before.
     pub fn take_failing(&self) -> Vec<HandlerIx> {
-        std::mem::take(&mut self.shared.lock().detours.failing)
+        self.state.lock().detours.take_failing()
     }
 
     /// How many keys of a handler are held, and whether all of them together are at the bound.
     pub fn held(&self, handler: HandlerIx) -> (usize, bool) {
-        let shared = self.shared.lock();
-        let held = &shared.detours.held;
+        let state = self.state.lock();
+        let held = &state.detours.held;
         (held.count(handler), held.bytes() >= self.options.held_bytes)
     }
 
     /// Waits until an order is durable; units that nothing stands on survive whatever happens meanwhile.
-    fn order(&self, shared: &mut MutexGuard<'_, Shared>, write: LetterWrite) {
+    fn order(&self, state: &mut MutexGuard<'_, EngineState>, write: LetterWrite) {
         let unit = Unit {
             letters: vec![write],
             ..letter::nothing(Finish::Ordered)
         };
-        self.queue(shared, unit);
+        state.queue(unit);
         let deadline = Instant::now() + ORDER_WAIT;
-        while (shared.committing || !shared.units.is_empty()) && !shared.stopping && Instant::now() < deadline {
-            self.settled.wait_for(shared, Duration::from_millis(20));
+        while !state.commits.is_idle() && !state.stopping && Instant::now() < deadline {
+            self.settled.wait_for(state, Duration::from_millis(20));
         }
     }
 }

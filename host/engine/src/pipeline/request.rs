@@ -22,9 +22,6 @@ use super::Pipeline;
 use super::invocation::{self, Invocation, Source};
 use super::worker::{LaneResult, Loaded, load};
 
-/// Requests that may wait for their answers at once; more are told to come again.
-const WAITING: usize = 10_000;
-
 /// What the handlers made of a request so far.
 #[derive(Default)]
 struct RequestDecision {
@@ -41,30 +38,27 @@ impl Pipeline {
     /// Puts a request into the lanes of its key. The answer comes after its commit.
     pub fn request(&self, work: RequestWork) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
-        let mut shared = self.shared.lock();
+        let mut state = self.state.lock();
         // A read publishes nothing: however long Kafka is away, everybody still sees what is known of them.
         let full = self.outbox.bytes() >= self.options.outbox_bytes && work.method != "GET";
-        if shared.stopping || shared.waiting.len() >= WAITING || full {
-            drop(shared);
+        if state.stopping || state.clients.is_full() || full {
+            drop(state);
             // A client that has gone hears nothing.
             sender.send(Answer::Busy).ok();
             return receiver;
         }
-        shared.requests += 1;
-        let id = shared.requests;
-        shared.waiting.insert(id, sender);
+        let id = state.clients.add(sender);
         let key = |handler: &HandlerIx| LaneKey {
             handler: *handler,
             key: Arc::clone(&work.key),
         };
         let lanes: Vec<LaneKey> = work.handlers.iter().map(key).collect();
-        shared.lanes.offer_joint(&lanes, &Arc::new(Input::Request(id, work)));
-        self.wake_workers(&mut shared);
+        state.scheduler.offer_joint(&lanes, Input::Request(id, work));
         receiver
     }
 
     /// Runs a request. Whatever becomes of it becomes a unit: its answer must not overtake what it stands on.
-    pub(super) fn run_request(&self, job: &Job<Input>, id: RequestId, work: &RequestWork) -> LaneResult {
+    pub(super) fn attempt_request(&self, job: &Job<Input>, id: RequestId, work: &RequestWork) -> LaneResult {
         let (made, mut answer) = match self.recall(work) {
             Ok(None) => self.run_handlers(job, work),
             Ok(Some(answer)) => (nothing(job), answer),
@@ -117,8 +111,7 @@ impl Pipeline {
         let Some(Idempotency { key, digest }) = &work.idempotency else {
             return Ok(None);
         };
-        let name = (Arc::clone(&work.key), Arc::from(key.as_str()));
-        let pending = self.shared.lock().remembered.get(&name).cloned();
+        let pending = self.state.lock().clients.recall(&work.key, key);
         let answered = match pending {
             Some(answered) => Some(answered),
             None => self.store.answered(&work.key, key, clock::wall_millis())?,

@@ -23,53 +23,34 @@ pub struct HandlerStatus {
 impl Pipeline {
     /// Makes room for a handler that came while the host runs, with its progress as the store has it.
     pub fn admit(&self, ix: HandlerIx, progress: Vec<(TopicPartition, Progress)>) {
-        let mut shared = self.shared.lock();
-        let room = usize::from(ix) + 1;
-        if shared.load.len() < room {
-            shared.load.resize(room, (0, 0));
-        }
-        for (name, progress) in progress {
-            // What this process knows already is newer.
-            shared.partitions.enter(ix, &name, Some(progress));
-        }
+        self.state.lock().admission.enter(ix, progress);
     }
 
     /// How the handler at `ix` stands.
     pub fn status(&self, ix: HandlerIx) -> HandlerStatus {
-        let shared = self.shared.lock();
-        let (in_flight, bytes) = Self::load(&shared, ix);
-        let mut status = HandlerStatus {
+        let state = self.state.lock();
+        let (in_flight, bytes) = state.admission.load(ix);
+        let parked = state.admission.of(ix);
+        let parked = parked.map(|(partition, _)| state.scheduler.parked(partition).records);
+        HandlerStatus {
             in_flight,
             bytes,
-            ..HandlerStatus::default()
-        };
-        for (partition_ix, _) in shared.partitions.of(ix) {
-            status.parked += shared.lanes.parked(partition_ix).records;
+            parked: parked.sum(),
         }
-        status
     }
 
     /// How many records of these partitions, of what the brokers have, the handler at `ix` has still to handle, whoever
     /// they are assigned to.
     pub fn waiting(&self, ix: HandlerIx, partitions: &[(TopicPartition, Extent)]) -> u64 {
-        let shared = self.shared.lock();
-        let waiting = partitions.iter().map(|(name, extent)| {
-            let known = shared
-                .partitions
-                .find(ix, name)
-                .and_then(|at| shared.partitions.get(at));
-            known.map_or_else(
-                || u64::try_from(extent.end - extent.first).unwrap_or_default(),
-                |partition| partition.waiting(*extent),
-            )
-        });
+        let state = self.state.lock();
+        let waiting = partitions
+            .iter()
+            .map(|(name, extent)| state.admission.waiting(ix, name, *extent));
         waiting.sum()
     }
 
     /// The partitions that the handler at `ix` is assigned.
     pub fn assigned_to(&self, ix: HandlerIx) -> BTreeSet<TopicPartition> {
-        let shared = self.shared.lock();
-        let of = shared.partitions.of(ix).filter(|(_, partition)| partition.assigned);
-        of.map(|(_, partition)| partition.name.clone()).collect()
+        self.state.lock().admission.assigned(ix)
     }
 }

@@ -6,18 +6,20 @@ mod conflicts;
 mod duplicates;
 mod files;
 mod flaky;
+mod patience;
 mod recreated;
 mod requests;
 mod swap;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::meters::Meters;
 use crate::registry::Handler;
 use sandman_core::broker::{Flow, Intake, Recreation, Start};
 use sandman_core::contract::{Consumes, Contract, Emits, Grant, Terms};
-use sandman_core::event::{Headers, Record, TopicPartition};
+use sandman_core::event::{DeadLetterTopic, Headers, Record, TopicPartition};
 use sandman_core::limits::{Limits, RecordingPolicy, Retry, Tombstones};
 use sandman_core::outcome::{Context, EmittedEvent, Fault, Guest, Outcome, StateChange, Trigger};
 use sandman_core::store::{Attempts, Epoch, Shard, ShardPublished};
@@ -158,7 +160,7 @@ impl Running {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             assert!(self.pipeline.drain(deadline), "the pipeline does not come to rest");
-            if self.pipeline.shared.lock().lanes.count(0) == 0 {
+            if self.pipeline.state.lock().scheduler.lanes().count(0) == 0 {
                 return;
             }
             std::thread::yield_now();
@@ -289,8 +291,8 @@ fn partitions_taken_away_and_given_back_lose_and_repeat_nothing() {
     for _ in 0..5 {
         feed(&running, &log);
         running.intake.revoked(&names);
-        let shared = running.pipeline.shared.lock();
-        assert!(shared.partitions.of(0).all(|(_, partition)| partition.in_flight == 0));
+        let state = running.pipeline.state.lock();
+        assert!(state.admission.of(0).all(|(_, partition)| partition.in_flight == 0));
     }
     feed(&running, &log);
     running.settle();

@@ -1,4 +1,4 @@
-//! One try of one event: state, version, contract, guest, unit.
+//! What a worker makes of a trigger; for an event one try of it: state, version, contract, guest, unit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use crate::registry::Handler;
 use sandman_core::attempt::{AttemptFailure, Attempted, Decision, Origin, Surroundings};
 use sandman_core::event::{OutRecord, key_hash};
 use sandman_core::faults::{self, Step};
-use sandman_core::lanes::{Change, Job, Known, Millis};
+use sandman_core::files;
+use sandman_core::lanes::{Change, Job, Known, LaneKey, Millis};
 use sandman_core::limits::Exhausted;
 use sandman_core::outcome::StateChange;
 use sandman_core::recent::EventHash;
@@ -22,7 +23,7 @@ use sandman_core::version::Version;
 use sandman_core::work::{EventWork, Input, LetterWork};
 
 use super::invocation::{self, Invocation, Source};
-use super::{Options, letter, redrive};
+use super::{Options, Pipeline, letter, redrive};
 
 /// What a try came to.
 pub(super) enum LaneResult {
@@ -36,7 +37,79 @@ pub(super) enum LaneResult {
     },
 }
 
-/// One try, from a worker's point of view.
+/// How long a trigger rests whose state could not be read.
+const STORE_PAUSE: Millis = 1000;
+
+impl Pipeline {
+    /// Runs a trigger to its unit.
+    pub(super) fn attempt(&self, job: &Job<Input>) -> LaneResult {
+        let ran = match &*job.work {
+            Input::Event(work) => self.attempt_event(job, work, None),
+            Input::Letter(letter) => self.attempt_event(job, &letter.event, Some(letter)),
+            Input::Request(id, work) => Ok(self.attempt_request(job, *id, work)),
+        };
+        match ran {
+            Ok(LaneResult::Done(changes, mut unit)) => {
+                unit.files = renamed_files(&unit, &changes);
+                LaneResult::Done(changes, unit)
+            }
+            Ok(again) => again,
+            Err(error) => {
+                tracing::error!(%error, "a state could not be read; its key waits");
+                self.stop_if_failed(&error);
+                LaneResult::Again {
+                    failed: job.failed,
+                    due: clock::monotonic_millis() + STORE_PAUSE,
+                    unit: None,
+                }
+            }
+        }
+    }
+
+    fn attempt_event(
+        &self,
+        job: &Job<Input>,
+        work: &EventWork,
+        letter: Option<&LetterWork>,
+    ) -> Result<LaneResult, StoreError> {
+        let unknown = || StoreError::Failed(format!("there is no handler number {}", work.handler));
+        let handler = self.registry.get(work.handler).ok_or_else(unknown)?;
+        let (options, store) = (&self.options, &*self.store);
+        Try {
+            options,
+            store,
+            handler,
+            work,
+            letter,
+        }
+        .run(job)
+    }
+
+    /// What cannot be read now may be later, but not from a store that is damaged: nobody is to build on the rest of it.
+    pub(super) fn stop_if_failed(&self, error: &StoreError) {
+        if matches!(error, StoreError::Failed(_)) {
+            self.alarm.raise(error);
+        }
+    }
+}
+
+/// The uploaded files that the states of the unit's lanes name after these changes, where they are others than before.
+fn renamed_files(unit: &Unit, changes: &[Change]) -> Vec<(LaneKey, Vec<Arc<str>>)> {
+    let lanes = unit.changes.iter().zip(changes);
+    let renamed = lanes.filter_map(|((lane, _), Change { seen, change })| {
+        let after = match change {
+            StateChange::Keep => return None,
+            StateChange::Put(document) => Some(&**document),
+            StateChange::Delete => None,
+        };
+        let before = seen.as_ref().and_then(|seen| seen.document.as_deref());
+        let names = files::renamed(before, after)?;
+        Some((lane.clone(), names))
+    });
+    renamed.collect()
+}
+
+/// One try of an event.
 pub(super) struct Try<'a> {
     pub(super) options: &'a Options,
     pub(super) store: &'a dyn Store,

@@ -86,7 +86,7 @@ impl Redriver {
             if let Err(error) = self.feed() {
                 tracing::error!(%error, "dead letters cannot be redriven now");
             }
-            self.pipeline.letters_rung().recv_timeout(PAUSE).ok();
+            self.pipeline.letter_signals().recv_timeout(PAUSE).ok();
         }
     }
 
@@ -94,7 +94,7 @@ impl Redriver {
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         self.pipeline.close_letters();
-        self.pipeline.ring_letters();
+        self.pipeline.signal_letters();
     }
 
     /// Whether it is this host that redrives: of several, the one that publishes the first shard.

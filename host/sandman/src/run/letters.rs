@@ -51,7 +51,7 @@ impl HostControl {
             }
         }
         let ordered = self.letters.order(filter, through, force)?;
-        self.pipeline.ring_letters();
+        self.pipeline.signal_letters();
         Ok(ordered)
     }
 
@@ -78,7 +78,7 @@ impl HostControl {
         let meant = self.registry.iter().filter(|(_, known)| is_meant(known));
         let released = meant.filter(|(ix, _)| self.pipeline.release(*ix, key, drop));
         let released: Vec<String> = released.map(|(_, handler)| handler.name.to_string()).collect();
-        self.pipeline.ring_letters();
+        self.pipeline.signal_letters();
         if released.is_empty() {
             let of_key = LetterFilter {
                 key: Some(key.to_owned()),

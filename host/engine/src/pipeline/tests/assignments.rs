@@ -189,7 +189,7 @@ impl World {
 
     fn take(&mut self, late: bool) {
         let now = if late { u64::MAX } else { 0 };
-        let Some(job) = self.pipeline.shared.lock().lanes.take(now) else {
+        let Some(job) = self.pipeline.state.lock().scheduler.take(now) else {
             return;
         };
         let lane = &job.slots[0].lane;
@@ -206,20 +206,23 @@ impl World {
         }
         let job = self.jobs.remove(which % self.jobs.len());
         let stray = self.strays.remove(&place(&job)).then(|| self.tries.lock().clone());
-        let ran = self.pipeline.run(&job);
+        let ran = self.pipeline.attempt(&job);
         if let Some(known) = stray {
             *self.tries.lock() = known;
         }
-        self.pipeline.hand_back(&mut self.pipeline.shared.lock(), job, ran);
+        let mut state = self.pipeline.state.lock();
+        if let Some(unit) = state.scheduler.hand_back(job, ran) {
+            state.queue(unit);
+        }
     }
 
     fn commit(&mut self, fails: bool) {
-        let mut shared = self.pipeline.shared.lock();
-        if shared.units.is_empty() {
+        let mut state = self.pipeline.state.lock();
+        if state.commits.is_empty() {
             return;
         }
-        let batch = self.pipeline.gather(&mut shared);
-        drop(shared);
+        let batch = self.pipeline.gather(&mut state);
+        drop(state);
         if fails {
             self.pipeline.fail(batch);
             return;
@@ -258,7 +261,7 @@ impl World {
             return;
         }
         let name = partition(i32::try_from(number).unwrap());
-        let found = self.pipeline.let_go(&mut self.pipeline.shared.lock(), 0, &[name]);
+        let found = self.pipeline.state.lock().let_go(0, &[name]);
         let mut rounds = 0;
         while self.is_under_way(&found, forced) {
             self.take(false);
@@ -269,18 +272,18 @@ impl World {
             rounds += 1;
             assert!(rounds < 10_000, "the partition is not given up");
         }
-        while Pipeline::is_under_way(&self.pipeline.shared.lock(), &found, true) {
+        while self.pipeline.state.lock().admission.is_under_way(&found, true) {
             self.commit(false);
         }
     }
 
     fn is_under_way(&self, found: &[PartitionIx], forced: bool) -> bool {
-        let mut shared = self.pipeline.shared.lock();
+        let mut state = self.pipeline.state.lock();
         if forced {
-            self.pipeline.revert(&mut shared, Vec::new());
+            state.revert(Vec::new());
         }
-        self.pipeline.purge(&mut shared, found[0]);
-        Pipeline::is_under_way(&shared, found, !forced)
+        state.purge(found[0]);
+        state.admission.is_under_way(found, !forced)
     }
 
     fn assign(&mut self, number: usize) {
@@ -300,11 +303,11 @@ impl World {
 
     /// What is counted per partition is what is counted per handler, and what is parked is part of it.
     fn adds_up(&self) {
-        let shared = self.pipeline.shared.lock();
-        let in_flight: usize = shared.partitions.of(0).map(|(_, partition)| partition.in_flight).sum();
-        assert_eq!(in_flight, shared.load[0].0);
-        for (ix, partition) in shared.partitions.of(0) {
-            let parked = shared.lanes.parked(ix);
+        let state = self.pipeline.state.lock();
+        let in_flight: usize = state.admission.of(0).map(|(_, partition)| partition.in_flight).sum();
+        assert_eq!(in_flight, state.admission.load(0).0);
+        for (ix, partition) in state.admission.of(0) {
+            let parked = state.scheduler.parked(ix);
             assert!(parked.records <= partition.in_flight, "{parked:?}");
             assert_eq!(parked.records == 0, parked.bytes == 0);
         }
@@ -381,18 +384,22 @@ impl World {
                     .last()
                     .is_none_or(|(_, _, last)| last.offset < *next)
             };
-            let shared = self.pipeline.shared.lock();
-            if self.reading.iter().all(at_the_end) && shared.load[0].0 == 0 && shared.units.is_empty() {
+            let state = self.pipeline.state.lock();
+            if self.reading.iter().all(at_the_end) && state.admission.load(0).0 == 0 && state.commits.is_empty() {
                 break;
             }
             rounds += 1;
             assert!(rounds < 10_000, "it does not come to rest");
         }
         self.check();
-        let shared = self.pipeline.shared.lock();
-        assert_eq!((shared.load[0], shared.lanes.count(0)), ((0, 0), 0), "left in memory");
-        assert!(shared.lanes.is_settled() && self.jobs.is_empty());
-        assert!(shared.partitions.of(0).all(|(_, partition)| partition.noting == 0));
+        let state = self.pipeline.state.lock();
+        assert_eq!(
+            (state.admission.load(0), state.scheduler.lanes().count(0)),
+            ((0, 0), 0),
+            "left in memory"
+        );
+        assert!(state.scheduler.lanes().is_settled() && self.jobs.is_empty());
+        assert!(state.admission.of(0).all(|(_, partition)| partition.noting == 0));
         let tables = self.store.tables.lock();
         for (_, _, record) in self.log.iter().filter_map(|log| log.last()) {
             let progress = &tables.progress[&record.source];
@@ -431,7 +438,7 @@ fn a_drain_waits_for_the_commit_that_is_under_way() {
     world.deliver(0);
     let is_drained = |world: &World| world.pipeline.drain(Instant::now());
     assert!(!is_drained(&world), "its dead letter waits");
-    let batch = world.pipeline.gather(&mut world.pipeline.shared.lock());
+    let batch = world.pipeline.gather(&mut world.pipeline.state.lock());
     assert!(!is_drained(&world), "it is being committed");
     let CommitResult::Committed(committed) = world.store.commit(&batch.commit, 0).unwrap() else {
         panic!("a conflict")

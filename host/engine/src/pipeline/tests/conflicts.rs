@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::*;
 use crate::pipeline::Redrive;
 use sandman_core::outcome::Reply;
+use sandman_core::store::{AnswerWrite, Answered};
 use sandman_core::work::{Answer, Idempotency, RequestWork};
 
 /// A handler that answers with what it sees; `PUT` adds a word. It counts its calls.

@@ -1,0 +1,164 @@
+//! Why triggers do not go the usual way: keys that are held, handlers that are paused, letters that are on their way.
+//!
+//! Pure: a part of what is behind the pipeline's lock. It runs ahead of the commit as lanes do, and goes back with them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::registry::Registry;
+use sandman_core::lanes::{HandlerIx, Job, LaneKey, Millis};
+use sandman_core::store::{Hold, LetterId, LetterWrite, Pause};
+use sandman_core::unit::{Finish, Unit};
+use sandman_core::work::Input;
+
+use super::held::HeldKeys;
+
+/// How long a trigger of a paused handler is parked, in milliseconds: until the handler is resumed.
+pub(super) const PAUSED: Millis = 365 * 24 * 60 * 60 * 1_000;
+
+/// How long a trigger of a held key waits before it is seen whether the store has room for it, in milliseconds.
+pub(super) const FULL: Millis = 1_000;
+
+/// Why letters and handlers do not go the usual way.
+#[derive(Debug)]
+pub(super) struct Detours {
+    /// Letters between the store and their commit.
+    pub(super) under_way: HashSet<LetterId>,
+    /// Those of them that another host has handled meanwhile: nothing is left to do.
+    gone: HashSet<LetterId>,
+    pub(super) held: HeldKeys,
+    pub(super) paused: HashMap<HandlerIx, Pause>,
+    /// Handlers that have paused because too many of their triggers failed, for whoever may roll them back.
+    failing: Vec<HandlerIx>,
+    /// No letter begins any more.
+    pub(super) closed: bool,
+    /// Bytes of what is held in the store, at most.
+    held_bytes: u64,
+}
+
+/// Where a trigger goes instead of to its guest.
+pub(super) enum Detour {
+    /// Into the store, behind the letter that holds its key.
+    Hold,
+    /// Back to the head of its lane, for so long.
+    Wait(Millis),
+    /// Nowhere: another host has handled the letter, or its key is not released any more.
+    Leave(LetterId),
+    /// The client hears that the key is held.
+    Refuse,
+}
+
+impl Detours {
+    pub(super) fn new(held_bytes: u64) -> Self {
+        Self {
+            under_way: HashSet::new(),
+            gone: HashSet::new(),
+            held: HeldKeys::default(),
+            paused: HashMap::new(),
+            failing: Vec::new(),
+            closed: false,
+            held_bytes,
+        }
+    }
+
+    /// Where the job goes instead of to its guest. Nearly always nowhere else, and then this looks at nothing.
+    pub(super) fn of(&self, job: &Job<Input>) -> Option<Detour> {
+        let Self { held, paused, gone, .. } = self;
+        if held.is_empty() && paused.is_empty() && gone.is_empty() {
+            return None;
+        }
+        let lane = &job.slots.first()?.lane;
+        match &*job.work {
+            Input::Event(_) if paused.contains_key(&lane.handler) => Some(Detour::Wait(PAUSED)),
+            Input::Event(_) if !held.holds(lane) => None,
+            // Of a key that is being released it must not wait: the letters that make room are behind it in the lane.
+            Input::Event(_) if held.bytes() >= self.held_bytes && !held.runs(lane) => Some(Detour::Wait(FULL)),
+            Input::Event(_) => Some(Detour::Hold),
+            Input::Letter(letter) if gone.contains(&letter.id) || letter.hold && !held.runs(lane) => {
+                Some(Detour::Leave(letter.id))
+            }
+            Input::Letter(_) => None,
+            Input::Request(_, request) => {
+                let is_held = job.slots.iter().any(|slot| held.holds(&slot.lane));
+                (is_held && request.method != "GET").then_some(Detour::Refuse)
+            }
+        }
+    }
+
+    /// A unit is on its way to the commit; if it has letters, the next trigger of its lane must know.
+    pub(super) fn queued(&mut self, unit: &Unit, registry: &Registry) {
+        let lane = unit.changes.first().map(|(lane, _)| lane);
+        for write in &unit.letters {
+            match (write, lane) {
+                (LetterWrite::Add(letter), Some(lane)) if letter.hold != Hold::No => {
+                    self.held.added(lane, letter.bytes());
+                }
+                (LetterWrite::Failed(..), Some(lane)) => self.held.failed(lane),
+                (LetterWrite::Pause(name, Some(pause)), _) => {
+                    if let Some((ix, handler)) = registry.find(name) {
+                        self.paused.entry(ix).or_insert_with(|| pause.clone());
+                        if handler.active().retry.failing.is_some() {
+                            self.failing.push(ix);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Nothing that waited for its commit happened.
+    pub(super) fn revert(&mut self) {
+        self.held.revert();
+    }
+
+    /// Some units run again; these are still on their way to the commit.
+    pub(super) fn requeued<'a>(&mut self, units: impl Iterator<Item = &'a Unit>, registry: &Registry) {
+        self.revert();
+        units.for_each(|unit| self.queued(unit, registry));
+    }
+
+    /// What a unit says of letters is durable. Returns whether letters may be waiting to be redriven.
+    pub(super) fn settled(&mut self, unit: &Unit, registry: &Registry) -> bool {
+        let lane = unit.changes.first().map(|(lane, _)| lane);
+        let held = &mut self.held;
+        for write in &unit.letters {
+            match (write, lane) {
+                (LetterWrite::Add(letter), Some(lane)) if letter.hold != Hold::No => held.committed(lane),
+                (LetterWrite::Done(_), Some(lane)) => held.done(lane),
+                (LetterWrite::Failed(..), Some(lane)) => held.stalled(lane),
+                (LetterWrite::Release(name) | LetterWrite::DropHead(name), _) => {
+                    if let Some((handler, _)) = registry.find(&name.handler) {
+                        let key = Arc::clone(&name.key);
+                        let lane = LaneKey { handler, key };
+                        held.release(&lane);
+                        if matches!(write, LetterWrite::DropHead(_)) {
+                            held.done(&lane);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Finish::Redriven(id) = &unit.finish {
+            self.ended(*id);
+        }
+        !unit.letters.is_empty() || matches!(unit.finish, Finish::Redriven(_))
+    }
+
+    /// Another host has handled these letters.
+    pub(super) fn handled_elsewhere(&mut self, letters: &[LetterId]) {
+        self.gone.extend(letters);
+    }
+
+    /// A letter is on its way no more.
+    pub(super) fn ended(&mut self, letter: LetterId) {
+        self.under_way.remove(&letter);
+        self.gone.remove(&letter);
+    }
+
+    /// Handlers that have paused because too many of their triggers failed, since this was asked before.
+    pub(super) fn take_failing(&mut self) -> Vec<HandlerIx> {
+        std::mem::take(&mut self.failing)
+    }
+}
