@@ -27,6 +27,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["http"]),
     ("multer", &["http"]),
     ("object_store", &["http"]),
+    ("openssl", &["http"]),
+    ("hyper-openssl", &["http"]),
     ("tower-http", &["http"]),
     ("http-body-util", &["http"]),
     ("matchit", &["http"]),

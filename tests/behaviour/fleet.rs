@@ -35,11 +35,26 @@ pub(crate) fn server() -> Result<&'static PostgresServer> {
         .map_err(|error| anyhow!("PostgreSQL does not start: {error}"))
 }
 
-/// A deployment with a schema of its own.
-pub(crate) fn deployment(world: &World) -> Result<Settings> {
+/// The name of a schema of one's own.
+fn schema() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let schema = format!("\"fleet_{}_{number}\"", std::process::id());
+    format!("fleet_{}_{number}", std::process::id())
+}
+
+/// What makes a host one of a fleet, in its environment; each has a name besides.
+pub(crate) fn environment() -> Result<Vec<(String, String)>> {
+    let of = |name: &str, value: String| (name.to_owned(), value);
+    Ok(vec![
+        of("SANDMAN_STORE__URL", server()?.url()),
+        of("SANDMAN_STORE__SCHEMA", schema()),
+        of("SANDMAN_STORE__SHARDS", "2".to_owned()),
+    ])
+}
+
+/// A deployment with a schema of its own.
+pub(crate) fn deployment(world: &World) -> Result<Settings> {
+    let schema = format!("{:?}", schema());
     Ok(world
         .settings()?
         .set("store.url", &format!("\"{}\"", server()?.url()))

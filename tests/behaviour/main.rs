@@ -61,6 +61,7 @@ mod torture;
 mod unended;
 mod unreadable;
 mod uploads;
+mod uploads_bucket;
 mod uploads_sweep;
 mod values;
 mod whole_way;
@@ -122,6 +123,7 @@ fn main() -> ExitCode {
         values::BEHAVIOURS,
         tokens::BEHAVIOURS,
         uploads::BEHAVIOURS,
+        uploads_bucket::BEHAVIOURS,
         uploads_sweep::BEHAVIOURS,
         http_clients::BEHAVIOURS,
         http_metrics::BEHAVIOURS,

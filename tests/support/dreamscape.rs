@@ -37,6 +37,8 @@ pub(crate) const GUESTS: [&str; 2] = ["guest/profile", "guest/preferences"];
 /// DreamScape's user service in a world of its own.
 pub struct DreamScape<'w> {
     world: &'w World,
+    /// Of its host, below the world's.
+    folder: String,
     environment: Vec<(String, String)>,
     host: Host,
 }
@@ -55,14 +57,23 @@ impl<'w> DreamScape<'w> {
     /// # Errors
     /// If it does not become ready.
     pub fn start_with(world: &'w World, more: &[(&str, &str)]) -> Result<Self> {
+        Self::start_in(world, "", more)
+    }
+
+    /// The same in a folder below the world's, for one of several hosts.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn start_in(world: &'w World, folder: &str, more: &[(&str, &str)]) -> Result<Self> {
         let mut environment = environment(world)?;
         environment.extend(
             more.iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
-        let host = host(world, &environment)?;
+        let host = host(world, folder, &environment)?;
         Ok(Self {
             world,
+            folder: folder.to_owned(),
             environment,
             host,
         })
@@ -90,7 +101,7 @@ impl<'w> DreamScape<'w> {
     /// If it does not become ready again.
     pub fn kill_and_start(self) -> Result<Self> {
         self.host.kill()?;
-        let host = host(self.world, &self.environment)?;
+        let host = host(self.world, &self.folder, &self.environment)?;
         Ok(Self { host, ..self })
     }
 
@@ -215,12 +226,12 @@ pub fn registration(id: &str) -> Value {
     })
 }
 
-fn host(world: &World, environment: &[(String, String)]) -> Result<Host> {
+fn host(world: &World, folder: &str, environment: &[(String, String)]) -> Result<Host> {
     let shipped = fs::read_to_string(repository().join("sandman.toml")).context("no sandman.toml")?;
     let mut topics: Vec<_> = PUBLISHED.iter().map(|name| world.topic(name)).collect();
     let input = world.topic("user.created");
     topics.extend([format!("{input}.dlq"), input, format!("{}.relay", world.deployment())]);
-    world.host_as_configured(&shipped, environment, &topics)
+    world.host_as_configured((folder, &shipped), environment, &topics)
 }
 
 /// What differs from the shipped file: where Kafka and the components are, and names that no other world has.

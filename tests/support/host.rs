@@ -78,7 +78,7 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
 fn command_of(binary: &Path, folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars() {
-        let ours = ["SANDMAN_", "KAFKA_", "JWT_", "PORT"];
+        let ours = ["SANDMAN_", "KAFKA_", "JWT_", "PORT", "AWS_", "PGPASSWORD"];
         if name != "SANDMAN_LOG" && ours.iter().any(|prefix| name.starts_with(prefix)) {
             command.env_remove(name);
         }

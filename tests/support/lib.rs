@@ -31,6 +31,7 @@ mod process;
 mod producer;
 pub mod proxy;
 mod rival;
+mod s3;
 mod settings;
 mod store;
 #[path = "../torture/scenarios.rs"]
@@ -66,6 +67,7 @@ pub use postgres::PostgresServer;
 pub use process::Process;
 pub use producer::{Compression, Producer};
 pub use rival::Rival;
+pub use s3::{S3_SECRET, S3Server};
 pub use settings::{Handler, Settings};
 pub use store::{ProgressRows, StoreFile};
 pub use transaction::OpenTransaction;

@@ -287,19 +287,21 @@ impl World {
         })
     }
 
-    /// Starts a host with a `sandman.toml` as it stands, and with what the environment says of it; `topics` are those that
-    /// it reads or writes.
+    /// Starts a host in a folder below this world's with a `sandman.toml` as it stands, and with what the environment says
+    /// of it; `topics` are those that it reads or writes.
     pub(crate) fn host_as_configured(
         &self,
-        toml: &str,
+        (folder, toml): (&str, &str),
         environment: &[(String, String)],
         topics: &[String],
     ) -> Result<Host> {
-        fs::write(self.folder.join("sandman.toml"), toml)?;
+        let folder = self.folder.join(folder);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("sandman.toml"), toml)?;
         if matches!(self.means.shared, Shared::InProcess(_)) {
             self.cluster()?.make_what_nobody_can_ask_for(topics, PARTITIONS)?;
         }
-        Host::start(false, &self.folder, &[], environment, |log| self.remember(log))
+        Host::start(false, &folder, &[], environment, |log| self.remember(log))
     }
 
     /// Runs a program of the tests in Node, which finds the packages of `tests/node`; returns what it printed.

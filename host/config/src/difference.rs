@@ -144,8 +144,8 @@ impl ChangedKeys {
         self.add("store.outbox", outbox, &new.0.outbox);
         self.add("store.held", held, &new.0.held);
         self.add("store.dead_letters", dead_letters, &new.0.dead_letters);
-        let UploadsConfig { folder, keep } = old.1;
-        self.add("uploads.url", folder, &new.1.folder);
+        let UploadsConfig { url, keep } = old.1;
+        self.add("uploads.url", url, &new.1.url);
         self.add("uploads.keep", keep, &new.1.keep);
     }
 

@@ -13,6 +13,8 @@ const OWN: [&str; 2] = ["SANDMAN_ADMIN_TOKEN", "SANDMAN_LOG"];
 /// Variables that the tests read.
 const TESTS: &str = "SANDMAN_TEST_";
 const PREFIX: &str = "SANDMAN_";
+/// Variables of AWS's own clients.
+const AWS: &str = "AWS_";
 
 /// Variables of DreamScape's services, and of PostgreSQL's clients, that are understood.
 const DREAMSCAPE: [&str; 8] = [
@@ -65,6 +67,8 @@ pub(super) struct Environment {
     pub(super) sasl_password: Option<Secret>,
     pub(super) sasl_mechanism: Option<String>,
     pub(super) pg_password: Option<Secret>,
+    /// The variables of AWS's own clients: where an S3 server is, and the credentials.
+    pub(super) aws: BTreeMap<String, Secret>,
 }
 
 /// Lays the environment over the file's table, notes which variable set which key, and gives what has no key.
@@ -86,7 +90,14 @@ pub(super) fn overlay(
         sasl_password: filled("KAFKA_SASL_PASSWORD").and_then(|text| secret("KAFKA_SASL_PASSWORD", text, report)),
         sasl_mechanism: filled("KAFKA_SASL_MECHANISM"),
         pg_password: filled("PGPASSWORD").and_then(|text| secret("PGPASSWORD", text, report)),
+        aws: BTreeMap::new(),
     };
+    for (name, text) in variables.iter().filter(|(name, _)| name.starts_with(AWS)) {
+        // As above: an empty one is one that is not set.
+        if !text.trim().is_empty() {
+            environment.aws.insert(name.clone(), Secret::new(text.clone()));
+        }
+    }
     if let Some(text) = variables.get("SANDMAN_ADMIN_TOKEN") {
         environment.admin_token = token("SANDMAN_ADMIN_TOKEN", text.clone(), report);
     }
@@ -129,7 +140,7 @@ fn readable(variables: impl Iterator<Item = (String, Variable)>, report: &Proble
 }
 
 /// A text without the blanks and line breaks at its end, which files and secrets managers add.
-fn trimmed(name: &str, text: String, report: &ProblemReport) -> String {
+pub(super) fn trimmed(name: &str, text: String, report: &ProblemReport) -> String {
     let kept = text.trim_end();
     if kept.len() == text.len() {
         return text;

@@ -38,7 +38,7 @@ pub use problem::{ConfigErrors, NoHandler, Problem};
 pub use route::{Auth, KeySource, RouteConfig, RoutePath};
 pub use secret::Secret;
 pub use store::{StoreConfig, StoreUrl};
-pub use uploads::UploadsConfig;
+pub use uploads::{Bucket, UploadsConfig, UploadsUrl};
 
 use problem::ProblemReport;
 use sandman_core::contract::Grant;
@@ -222,6 +222,14 @@ impl Config {
                 "{method} {path} lets strangers write: a token is not required (auth)"
             ));
         }
+        let is_fleet = matches!(self.store.url, StoreUrl::Postgres(_));
+        let takes_files = self.routes.iter().any(|route| !route.files.is_empty());
+        if is_fleet && takes_files && matches!(self.uploads.url, UploadsUrl::Folder(_)) {
+            warnings.push(
+                "uploads.url is a folder: unless all hosts share it, a file that one of them takes is not found by the others"
+                    .to_owned(),
+            );
+        }
         warnings.extend(feedback::warnings(self));
         warnings
     }
@@ -232,6 +240,7 @@ fn read(path: &Path, mut root: Section<'_>, mut environment: environment::Enviro
     let jwt_secret = environment.jwt_secret.take();
     let token = environment.admin_token.take();
     let pg_password = environment.pg_password.take();
+    let aws = std::mem::take(&mut environment.aws);
     let http = listeners::read_http(root.section("http"), environment.port.as_deref(), jwt_secret);
     let admin = listeners::read_admin(root.section("admin"), token);
     listeners::check_distinct(&http, &admin, root.report);
@@ -253,7 +262,7 @@ fn read(path: &Path, mut root: Section<'_>, mut environment: environment::Enviro
     let config = Config {
         file: path.to_owned(),
         store,
-        uploads: uploads::read(root.section("uploads")),
+        uploads: uploads::read(root.section("uploads"), aws),
         host,
         kafka,
         http,

@@ -7,10 +7,11 @@
 
 mod held;
 mod leftovers;
+mod s3;
 mod stored;
 mod sweep;
 
 pub(crate) use held::HeldFiles;
-pub(crate) use stored::StoredFiles;
-pub use stored::UploadsError;
+pub(crate) use stored::{StoredFiles, in_brief};
+pub use stored::{UploadsError, check_uploads};
 pub use sweep::Sweep;

@@ -23,7 +23,7 @@ mod uploads;
 
 use tokio::sync::oneshot;
 
-pub use files::{Sweep, UploadsError};
+pub use files::{Sweep, UploadsError, check_uploads};
 pub use server::{HttpError, HttpServer, LiveRoutes};
 
 use sandman_core::work::{Answer, RequestWork};

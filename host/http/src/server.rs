@@ -20,7 +20,7 @@ use super::serve::{Bounds, ListenError, Listener, in_time};
 use super::token::Tokens;
 use super::uploads::Uploads;
 use super::{Requests, correlation, cors, health};
-use crate::files::{StoredFiles, Sweep, UploadsError};
+use crate::files::{Sweep, UploadsError};
 use sandman_config::Config;
 use sandman_core::lanes::HandlerIx;
 use sandman_core::store::FileStore;
@@ -63,7 +63,7 @@ impl HttpServer {
     /// which uploaded files their states name.
     ///
     /// # Errors
-    /// [`HttpError`] if the address cannot be bound, or the folder of uploads not be used.
+    /// [`HttpError`] if the address cannot be bound, or the place of uploads not be used.
     pub async fn bind(
         config: &Config,
         (requests, store): (Arc<dyn Requests>, Arc<dyn FileStore>),
@@ -72,7 +72,7 @@ impl HttpServer {
     ) -> Result<Self, HttpError> {
         let http = &config.http;
         let running = Arc::new(Semaphore::new(usize::try_from(RUNNING).unwrap_or(usize::MAX)));
-        let uploads = Uploads::new(StoredFiles::open(&config.uploads.folder)?, store);
+        let uploads = Uploads::open(&config.uploads.url, store).await?;
         let all = Routes::new(config, &position(config), meters);
         let routes = Arc::new(ArcSwap::from_pointee(all));
         let edge = Edge {

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::parameters::entries;
 use super::picture::{Picture, PictureKind};
 use super::refusal::HttpRefusal;
-use crate::files::{HeldFiles, StoredFiles, Sweep};
+use crate::files::{HeldFiles, StoredFiles, Sweep, UploadsError, in_brief};
+use sandman_config::UploadsUrl;
 use sandman_core::outcome::UploadedFile;
 use sandman_core::store::{FileStore, StoreError};
 use sandman_engine::clock;
@@ -30,6 +31,8 @@ const INERT: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox
 #[derive(Clone)]
 pub(super) struct Uploads {
     files: StoredFiles,
+    /// The same files, for the sweep, which has a runtime of its own.
+    swept: StoredFiles,
     held: Arc<HeldFiles>,
     store: Arc<dyn FileStore>,
 }
@@ -43,16 +46,23 @@ pub(super) struct StoredPicture {
 }
 
 impl Uploads {
-    pub(super) fn new(files: StoredFiles, store: Arc<dyn FileStore>) -> Self {
-        let held = Arc::default();
-        Self { files, held, store }
+    /// Opens the configured place, of which `store` knows what states name.
+    pub(super) async fn open(url: &UploadsUrl, store: Arc<dyn FileStore>) -> Result<Self, UploadsError> {
+        let files = StoredFiles::open(url)?;
+        files.probe(url).await?;
+        Ok(Self {
+            files,
+            swept: StoredFiles::open(url)?,
+            held: Arc::default(),
+            store,
+        })
     }
 
     /// What removes the files that have had no name for so long.
     pub(super) fn sweep(&self, keep: Duration, meters: HttpMeters) -> Sweep {
-        let Self { files, held, store } = self.clone();
+        let Self { swept, held, store, .. } = self.clone();
         Sweep {
-            files,
+            files: swept,
             held,
             store,
             keep,
@@ -79,7 +89,7 @@ impl Uploads {
                 .files
                 .put(&location, content.into())
                 .await
-                .map_err(|error| error.to_string()),
+                .map_err(|error| in_brief(&error)),
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = stored {
@@ -109,6 +119,7 @@ impl Uploads {
     pub(super) async fn remove(&self, orphans: &[Location]) {
         for location in orphans {
             if let Err(error) = self.files.remove(location).await {
+                let error = in_brief(&error);
                 tracing::warn!(%error, %location, "an uploaded file that nothing names is left behind");
             }
         }
@@ -130,16 +141,21 @@ impl Uploads {
             return Err(HttpRefusal::Method("GET, HEAD".to_owned()));
         }
         let kind = kind_of(path).ok_or(HttpRefusal::NotFound)?;
-        let found = match self.files.get(&Location::from(path)).await {
+        let tag = tag_of(path)?;
+        let known = entries(headers, &header::IF_NONE_MATCH).any(|sent| is_tag(sent, &tag));
+        let found = match self
+            .files
+            .get(&Location::from(path), known || method == Method::HEAD)
+            .await
+        {
             Ok(found) => found,
             Err(object_store::Error::NotFound { .. }) => return Err(HttpRefusal::NotFound),
             Err(error) => {
+                let error = in_brief(&error);
                 tracing::error!(%error, path, "an uploaded file cannot be read");
                 return Err(HttpRefusal::Unavailable("the file cannot be read"));
             }
         };
-        let tag = tag_of(path)?;
-        let known = entries(headers, &header::IF_NONE_MATCH).any(|sent| is_tag(sent, &tag));
         let caching = [(header::ETAG, tag), (header::CACHE_CONTROL, FOREVER)];
         Ok(if known {
             (StatusCode::NOT_MODIFIED, caching).into_response()

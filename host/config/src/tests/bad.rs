@@ -30,6 +30,12 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("store", "url = \"sqlite:\"", "store.url", "\"sqlite:PATH\""),
     ("store", "outbox = 1", "store.outbox", "from 64KiB to 1TiB"),
     ("uploads", "url = \"s3://x\"", "uploads.url", "\"file:PATH\""),
+    (
+        "uploads",
+        "url = \"s3://ann:hush@pictures\"",
+        "uploads.url",
+        "\"s3://BUCKET/PREFIX\"",
+    ),
     ("http", "listen = \"3002\"", "http.listen", "an IP address and a port"),
     ("http", "jwt_secret = \"x\"", "http.jwt_secret", "JWT_SECRET"),
     ("http", "body = \"1GiB\"", "http.body", "from 1KiB to 64MiB"),
@@ -305,6 +311,44 @@ fn every_bad_variable_is_named() {
     for (name, value, key, words) in cases {
         refused(MINIMAL, &[(name, value)], key, words);
     }
+}
+
+#[test]
+fn what_a_bucket_needs_is_named_by_its_variable() {
+    let text = format!("{MINIMAL}\n[uploads]\nurl = \"s3://pictures/users\"");
+    let cases = [
+        (
+            "AWS_ACCESS_KEY_ID",
+            "ann",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_ACCESS_KEY_ID is set",
+        ),
+        (
+            "AWS_SECRET_ACCESS_KEY",
+            "hush",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY is set",
+        ),
+        (
+            "AWS_ENDPOINT_URL",
+            "s3.example:9000",
+            "AWS_ENDPOINT_URL",
+            "https://s3.example:9000",
+        ),
+        (
+            "AWS_ENDPOINT_URL_S3",
+            "s3.example",
+            "AWS_ENDPOINT_URL_S3",
+            "leave it out",
+        ),
+    ];
+    for (name, value, key, words) in cases {
+        refused(&text, &[(name, value)], key, words);
+        // Without a bucket they are none of ours.
+        good(MINIMAL, &[(name, value)]);
+    }
+    let shown = format!("{:#?}", problems(&text, &[("AWS_SECRET_ACCESS_KEY", "hush")]));
+    assert!(!shown.contains("hush"), "{shown}");
 }
 
 #[test]

@@ -29,7 +29,10 @@ fn a_minimal_file_gets_the_documented_defaults() {
         StoreUrl::Sqlite("/etc/sandman/data/sandman.db".into())
     );
     assert_eq!(config.store.outbox, 256 << 20);
-    assert_eq!(config.uploads.folder, PathBuf::from("/etc/sandman/data/uploads"));
+    assert_eq!(
+        config.uploads.url,
+        UploadsUrl::Folder(PathBuf::from("/etc/sandman/data/uploads"))
+    );
     assert_eq!(config.uploads.keep.as_secs(), 30 * 24 * 60 * 60);
     assert_eq!(config.http.listen.to_string(), "0.0.0.0:3002");
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:3902");
@@ -266,4 +269,57 @@ fn the_defaults_shown_in_the_file_at_the_root_are_the_real_ones() {
         format!("{:?}", good(&all, &secret)),
         format!("{:?}", good(SHIPPED, &secret))
     );
+}
+
+#[test]
+fn a_bucket_is_reached_by_the_variables_of_aws_which_are_not_shown() {
+    let environment = [
+        ("AWS_ENDPOINT_URL", "https://s3.example:9000"),
+        ("AWS_ACCESS_KEY_ID", "ann"),
+        ("AWS_SECRET_ACCESS_KEY", "hush\n"),
+        ("AWS_SESSION_TOKEN", ""),
+    ];
+    let config = good(
+        &format!("{MINIMAL}\n[uploads]\nurl = \"s3://pictures/users/\""),
+        &environment,
+    );
+    assert!(!format!("{config:?}").contains("hush"));
+    assert!(
+        config
+            .warnings()
+            .iter()
+            .any(|warning| warning.contains("AWS_SECRET_ACCESS_KEY ends with"))
+    );
+    let UploadsUrl::S3(bucket) = config.uploads.url else {
+        panic!("a bucket");
+    };
+    assert_eq!((&*bucket.name, &*bucket.prefix), ("pictures", "users"));
+    let access: Vec<_> = bucket
+        .access
+        .iter()
+        .map(|(name, value)| (&**name, value.expose()))
+        .collect();
+    assert_eq!(
+        access,
+        [
+            ("AWS_ACCESS_KEY_ID", "ann"),
+            ("AWS_ENDPOINT_URL", "https://s3.example:9000"),
+            ("AWS_SECRET_ACCESS_KEY", "hush"),
+        ]
+    );
+}
+
+#[test]
+fn a_fleet_that_takes_files_into_a_folder_is_warned_about() {
+    let with = |url: &str| {
+        let text = format!(
+            "{MINIMAL}{ROUTE}\nfiles = [\"avatar\"]\n[store]\nurl = \"postgres://sandman@db/sandman\"\n[uploads]\nurl = \"{url}\""
+        );
+        let config = good(&text.replace("\"PUT\"", "\"POST\""), &[]);
+        config
+            .warnings()
+            .iter()
+            .any(|warning| warning.starts_with("uploads.url"))
+    };
+    assert!(with("file:uploads") && !with("s3://pictures"));
 }

@@ -1,4 +1,4 @@
-//! The files themselves, in an object store: a folder of this machine.
+//! The files themselves, in an object store: a folder of this machine, or a bucket of an S3 server.
 
 use std::fs;
 use std::io;
@@ -8,31 +8,76 @@ use std::sync::Arc;
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Location;
-use object_store::{GetResult, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutPayload};
 use thiserror::Error;
 
 use super::leftovers::Leftovers;
+use super::s3;
+use sandman_config::{Bucket, UploadsConfig, UploadsUrl};
 use sandman_core::files::path_of;
+use sandman_core::printable;
+
+/// What is asked for at the start. It is not there; who may not list a bucket is not told so, but refused.
+const PROBED: &str = "is-there-a-bucket";
+
+/// Bytes of a reason: enough for the request, the status, and what S3 calls the mistake.
+const LONGEST_REASON: usize = 600;
 
 /// Why there is no place for uploads.
 #[derive(Debug, Error)]
-#[error("the folder of uploads, {}, cannot be used: {reason}; set uploads.url to one that this user can write to", folder.display())]
-pub struct UploadsError {
-    folder: PathBuf,
-    reason: String,
+pub enum UploadsError {
+    /// The folder is not to be had.
+    #[error("the folder of uploads, {}, cannot be used: {reason}; set uploads.url to one that this user can write to", folder.display())]
+    Folder {
+        /// Where it should be.
+        folder: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// The bucket is not to be had.
+    #[error(
+        "{bucket} cannot be used as uploads.url: {reason}; check the name, the variables AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID \
+         and AWS_SECRET_ACCESS_KEY, and the rights (s3:ListBucket on the bucket, s3:GetObject, s3:PutObject and s3:DeleteObject on its files)"
+    )]
+    Bucket {
+        /// As in `uploads.url`.
+        bucket: String,
+        /// What the server or its client says.
+        reason: String,
+    },
+}
+
+/// Looks at the configured place without touching it: what can be known of a bucket before its server is asked.
+///
+/// # Errors
+/// [`UploadsError`]
+pub fn check_uploads(config: &UploadsConfig) -> Result<(), UploadsError> {
+    match &config.url {
+        UploadsUrl::Folder(_) => Ok(()),
+        UploadsUrl::S3(bucket) => StoredFiles::in_bucket(bucket).map(drop),
+    }
 }
 
 /// All files that were uploaded.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredFiles {
     store: Arc<dyn ObjectStore>,
-    leftovers: Leftovers,
+    /// Of a folder: a bucket has none.
+    leftovers: Option<Leftovers>,
 }
 
 impl StoredFiles {
-    /// Opens the folder, and makes it if it is not there.
-    pub(crate) fn open(folder: &Path) -> Result<Self, UploadsError> {
-        let fail = |reason: String| UploadsError {
+    /// Opens the folder, which is made if it is not there, or a bucket, of which nothing is asked yet. The connections to a
+    /// bucket's server belong to the runtime that they were made on, so each runtime opens its own.
+    pub(crate) fn open(url: &UploadsUrl) -> Result<Self, UploadsError> {
+        match url {
+            UploadsUrl::Folder(folder) => Self::in_folder(folder),
+            UploadsUrl::S3(bucket) => Self::in_bucket(bucket),
+        }
+    }
+
+    fn in_folder(folder: &Path) -> Result<Self, UploadsError> {
+        let fail = |reason: String| UploadsError::Folder {
             folder: folder.to_owned(),
             reason,
         };
@@ -41,21 +86,53 @@ impl StoredFiles {
         Ok(Self {
             // A commit that names a file must not outlive it.
             store: Arc::new(store.with_fsync(true)),
-            leftovers: Leftovers::of(folder),
+            leftovers: Some(Leftovers::of(folder)),
         })
+    }
+
+    fn in_bucket(bucket: &Bucket) -> Result<Self, UploadsError> {
+        Ok(Self {
+            store: Arc::new(s3::open(bucket).map_err(|error| no_bucket(bucket, &error))?),
+            leftovers: None,
+        })
+    }
+
+    /// Asks a bucket's server whether we may use it. A server that does not answer may come back, and is warned about.
+    pub(crate) async fn probe(&self, url: &UploadsUrl) -> Result<(), UploadsError> {
+        let UploadsUrl::S3(bucket) = url else {
+            return Ok(());
+        };
+        match self.store.get(&Location::from(PROBED)).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_refusal(&error) => Err(no_bucket(bucket, &error)),
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => {
+                let error = in_brief(&error);
+                tracing::warn!(%error, uploads = %bucket, "the server of uploads.url does not answer; files are refused until it does");
+                Ok(())
+            }
+        }
     }
 
     pub(crate) async fn put(&self, location: &Location, content: PutPayload) -> object_store::Result<()> {
         self.store.put(location, content).await.map(|_| ())
     }
 
-    pub(crate) async fn get(&self, location: &Location) -> object_store::Result<GetResult> {
-        self.store.get(location).await
+    /// The file, or, with `head`, only what is known of it.
+    pub(crate) async fn get(&self, location: &Location, head: bool) -> object_store::Result<GetResult> {
+        let options = GetOptions {
+            head,
+            ..GetOptions::default()
+        };
+        self.store.get_opts(location, options).await
     }
 
-    /// Removes a file, also where it was not written to its end. Returns whether there was one.
+    /// Removes a file, also where it was not written to its end. Returns whether there was one; a bucket does not tell.
     pub(crate) async fn remove(&self, location: &Location) -> object_store::Result<bool> {
-        let partial = self.leftovers.remove_partial(location.as_ref());
+        let partial = match &self.leftovers {
+            Some(leftovers) => leftovers.remove_partial(location.as_ref()),
+            None => Ok(false),
+        };
         let partial = partial.map_err(|source| object_store::Error::Generic {
             store: "the folder of uploads",
             source: source.into(),
@@ -74,12 +151,40 @@ impl StoredFiles {
             let is_ours = path_of(name).as_deref() == Some(object.location.as_ref());
             Ok(is_ours.then(|| name.to_owned()))
         });
-        let partial = futures_util::stream::iter(self.leftovers.partial_names().into_iter().map(Ok));
+        let partial = self
+            .leftovers
+            .as_ref()
+            .map(Leftovers::partial_names)
+            .unwrap_or_default();
+        let partial = futures_util::stream::iter(partial.into_iter().map(Ok));
         stored.chain(partial).boxed()
     }
 
     /// Brings back what a sweep of an older version had put aside.
     pub(crate) fn bring_back(&self) -> io::Result<()> {
-        self.leftovers.bring_back()
+        self.leftovers.as_ref().map_or(Ok(()), Leftovers::bring_back)
+    }
+}
+
+/// What went wrong, without the page that a server may have answered with.
+pub(crate) fn in_brief(error: &object_store::Error) -> String {
+    printable::line(&error.to_string(), LONGEST_REASON).into_owned()
+}
+
+fn no_bucket(bucket: &Bucket, error: &object_store::Error) -> UploadsError {
+    UploadsError::Bucket {
+        bucket: bucket.to_string(),
+        reason: in_brief(error),
+    }
+}
+
+/// Whether the server has answered that we may not, or that there is no such bucket.
+fn is_refusal(error: &object_store::Error) -> bool {
+    use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+    match error {
+        PermissionDenied { .. } | Unauthenticated { .. } => true,
+        // A key that is not there is what was asked for.
+        NotFound { source, .. } => source.to_string().contains("NoSuchBucket"),
+        _ => false,
     }
 }

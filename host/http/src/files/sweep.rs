@@ -10,7 +10,7 @@ use object_store::path::Path as Location;
 use thiserror::Error;
 
 use super::held::HeldFiles;
-use super::stored::StoredFiles;
+use super::stored::{StoredFiles, in_brief};
 use sandman_core::files::path_of;
 use sandman_core::store::{FileStore, StoreError};
 use sandman_engine::clock;
@@ -35,7 +35,7 @@ pub struct Sweep {
 enum SweepError {
     #[error("the folder of uploads: {0}")]
     Folder(#[from] io::Error),
-    #[error("the uploaded files: {0}")]
+    #[error("the uploaded files: {}", in_brief(.0))]
     Files(#[from] object_store::Error),
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -139,6 +139,7 @@ impl Sweep {
         }
         let removed = self.files.remove(&Location::from(path)).await;
         removed.map_err(|error| {
+            let error = in_brief(&error);
             tracing::warn!(%error, name, "an uploaded file that nothing names cannot be removed; the next try is in an hour");
             NotRemoved
         })

@@ -71,7 +71,7 @@ fn check(args: &CheckArgs) -> Result<Checked> {
     match args.config.load() {
         Ok(config) => {
             let looked = Looked::at(&config, |_| true)?;
-            let problems = [looked.problems, crate::run::kafka_problems(&config)].concat();
+            let problems = [looked.problems, unreachable(&config)].concat();
             Ok(Checked {
                 ok: problems.is_empty(),
                 file,
@@ -109,7 +109,7 @@ impl Looked {
             return Ok(Self::default());
         };
         let mut looked = Self::at(config, |name| !errors.concern(&format!("handlers.{name}")))?;
-        looked.problems.extend(crate::run::kafka_problems(config));
+        looked.problems.extend(unreachable(config));
         Ok(looked)
     }
 
@@ -145,6 +145,21 @@ impl Looked {
         }
         Ok(looked)
     }
+}
+
+/// What keeps the clients of other servers from being made; none is connected.
+fn unreachable(config: &Config) -> Vec<Problem> {
+    let mut problems = crate::run::kafka_problems(config);
+    if let Err(error) = sandman_http::check_uploads(&config.uploads) {
+        problems.push(Problem {
+            key: "uploads.url".to_owned(),
+            problem: error.to_string(),
+            allowed: None,
+            nearest: None,
+            variable: None,
+        });
+    }
+    problems
 }
 
 fn print(checked: &Checked) {

@@ -5,6 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use sandman_config::UploadsUrl;
 use sandman_core::store::{Commit, FilesWrite, Store};
 use sandman_engine::meters::Meters;
 use sandman_store::SqliteStore;
@@ -21,7 +22,7 @@ impl Scene {
         fs::create_dir(place.path().join("avatars")).expect("a folder");
         let store = Arc::new(SqliteStore::in_memory().expect("a store"));
         let sweep = Sweep {
-            files: StoredFiles::open(place.path()).expect("a folder"),
+            files: StoredFiles::open(&UploadsUrl::Folder(place.path().to_owned())).expect("a folder"),
             held: Arc::default(),
             store: Arc::clone(&store) as _,
             keep: Duration::from_millis(1_000),
