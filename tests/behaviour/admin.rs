@@ -85,6 +85,15 @@ fn commands(world: &World) -> Result {
         "{}",
         by_variable.stderr
     );
+    for (arguments, word) in [(&["health"][..], "ready"), (&["health", "--live"], "live")] {
+        let health = world.command(&[arguments, &["--host", &address]].concat(), &[])?;
+        ensure!(
+            health.code() == 0 && health.stdout.trim() == word,
+            "{}{}",
+            health.stdout,
+            health.stderr
+        );
+    }
     world.send(&topic, &[Event::thing("ann", 1)])?;
     let handlers = eventually("the lag is known", || {
         let json = world.command(&["handlers", "--json", "--host", &address], &[])?;
@@ -103,6 +112,9 @@ fn commands(world: &World) -> Result {
         unknown.stderr
     );
     host.terminate()?;
+    world
+        .command(&["health", "--host", &address], &[])?
+        .says(3, &["no host answers"])?;
     let gone = world.command(&["handlers", "--host", &address], &[])?;
     ensure!(
         gone.code() == 3 && gone.stderr.contains("no host answers"),

@@ -12,6 +12,7 @@ mod diff;
 mod explain;
 mod forget;
 mod handlers;
+mod health;
 mod history;
 mod hosts;
 mod import;
@@ -88,6 +89,7 @@ enum Command {
     Rollback(rollback::RollbackArgs),
     Handlers(handlers::HandlersArgs),
     Hosts(hosts::HostsArgs),
+    Health(health::HealthArgs),
     History(history::HistoryArgs),
     Reload(reload::ReloadArgs),
     Dlq(dlq::DlqArgs),
@@ -135,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Rollback(args) => rollback::run(&args),
         Command::Handlers(args) => handlers::run(&args),
         Command::Hosts(args) => hosts::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::History(args) => history::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Dlq(args) => dlq::run(&args),

@@ -163,13 +163,18 @@ impl Client {
 
     /// The same, for an answer that comes in lines.
     pub(super) fn open(&self, path: &str) -> Result<Response<Body>> {
+        let mut response = self.answer(path)?;
+        self.refused(&mut response)?;
+        Ok(response)
+    }
+
+    /// The answer to a question, whatever its status.
+    pub(super) fn answer(&self, path: &str) -> Result<Response<Body>> {
         let mut request = self.agent.get(self.url(path));
         if let Some(bearer) = self.bearer() {
             request = request.header("Authorization", bearer);
         }
-        let mut response = self.heard(request.call())?;
-        self.refused(&mut response)?;
-        Ok(response)
+        self.heard(request.call())
     }
 
     /// The answer to an order, whatever its status; `sent` is the body and its media type.
@@ -195,12 +200,7 @@ impl Client {
 
     /// The bytes at a path.
     pub(super) fn bytes(&self, path: &str) -> Result<Vec<u8>> {
-        let mut request = self.agent.get(self.url(path));
-        if let Some(bearer) = self.bearer() {
-            request = request.header("Authorization", bearer);
-        }
-        let mut response = self.heard(request.call())?;
-        self.refused(&mut response)?;
+        let mut response = self.open(path)?;
         let bytes = response.body_mut().with_config().limit(LARGEST).read_to_vec();
         bytes.context("the host's answer broke off")
     }

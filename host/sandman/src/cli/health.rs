@@ -1,0 +1,66 @@
+//! `sandman health`: whether a host is ready, for probes that can run a command and ask no address.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::Value;
+
+use super::client::{self, HostArgs};
+use super::output;
+use sandman_core::printable;
+
+const AFTER: &str = "\
+The same as /health/ready, and with --live as /health/live, on the admin listener. A host is ready while
+Kafka is away, because requests are served; `sandman handlers` and /health tell more.
+
+Exit codes:
+  0  it is ready, or with --live: it runs
+  1  it is not
+  2  the command line was wrong
+  3  the host could not be asked
+
+Examples:
+  sandman health
+  sandman health --live
+  docker inspect --format '{{.State.Health.Status}}' sandman   # what the image's own check has found";
+
+/// Say whether a host is ready; for the health check of a container.
+#[derive(Args, Debug)]
+#[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
+pub(super) struct HealthArgs {
+    /// Ask whether it runs at all, instead.
+    #[arg(long)]
+    live: bool,
+
+    #[command(flatten)]
+    host: HostArgs,
+
+    /// Print what it answers as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &HealthArgs) -> Result<ExitCode> {
+    client::asking(|| {
+        let (path, word) = match args.live {
+            true => ("/health/live", "live"),
+            false => ("/health/ready", "ready"),
+        };
+        let mut response = args.host.client()?.answer(path)?;
+        let good = response.status().is_success();
+        let told: Value = client::read(&mut response)?;
+        client::show(args.json, &told, |told| match good {
+            true => output::line(word),
+            false => {
+                let reason = told
+                    .get("reason")
+                    .and_then(Value::as_str)
+                    .unwrap_or("it gives no reason");
+                let reason = printable::line(reason, printable::LONGEST);
+                output::error(&format!("not {word}: {reason}"));
+            }
+        })?;
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
