@@ -25,6 +25,13 @@ lint:
 torture *arguments:
     cargo run --release -p sandman-tests --bin torture -- {{arguments}}
 
+# Lints and renders the Helm chart, and puts what it tells a host to `sandman check`. Builds helm once into target/tools where it is
+# not installed: two minutes of CPU time.
+chart:
+    command -v helm >/dev/null || [ -x target/tools/bin/helm ] || GOBIN="$PWD/target/tools/bin" go install helm.sh/helm/v3/cmd/helm@v3.22.0
+    cargo build --bin sandman
+    HELM=$(command -v helm || echo "$PWD/target/tools/bin/helm") SANDMAN="$PWD/target/debug/sandman" deploy/helm/check
+
 # Advisories, licences and sources of the dependencies (needs cargo-deny).
 deny:
     cargo deny check

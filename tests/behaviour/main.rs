@@ -11,6 +11,7 @@ mod crash;
 mod dead_letters;
 mod deploy;
 mod demo;
+mod deployment;
 mod drain;
 mod exchange;
 mod duplicates;
@@ -135,6 +136,7 @@ fn main() -> ExitCode {
         admin::BEHAVIOURS,
         embedded::BEHAVIOURS,
         configuration::BEHAVIOURS,
+        deployment::BEHAVIOURS,
         architecture::BEHAVIOURS,
     ];
     sandman_tests::main(&all.concat())
