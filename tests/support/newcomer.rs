@@ -1,6 +1,7 @@
 //! Somebody who writes a guest: the commands in a folder of their own, an editor, and `sandman dev` in a window.
 
 use std::fs;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
@@ -13,6 +14,9 @@ use crate::paths::target_dir;
 use crate::process::Process;
 use crate::wait::PATIENCE;
 use crate::world::World;
+
+/// Runs a command at a terminal, in Python.
+const TERMINAL: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
 
 /// Somebody in the folder of a world.
 pub struct Newcomer<'w> {
@@ -67,6 +71,32 @@ impl<'w> Newcomer<'w> {
             ended.stderr
         );
         Ok(ended.stdout)
+    }
+
+    /// Runs a command of `sandman` at a terminal, where `typed` is typed; it is to succeed. Returns what the terminal showed.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn at_terminal(&self, arguments: &[&str], typed: &str) -> Result<String> {
+        let sandman = host::command(self.world.folder(), arguments)?;
+        let mut child = Command::new("python3")
+            .args(["-c", TERMINAL])
+            .arg(sandman.get_program())
+            .args(sandman.get_args())
+            .current_dir(self.world.folder())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("python3 does not start")?;
+        let mut stdin = child.stdin.take().context("no standard input")?;
+        stdin.write_all(typed.as_bytes())?;
+        // Open until the end: a terminal does not go away while somebody types.
+        let ended = child.wait_with_output();
+        drop(stdin);
+        let ended = ended?;
+        let shown = String::from_utf8_lossy(&ended.stdout).into_owned();
+        ensure!(ended.status.success(), "{arguments:?}: {}\n{shown}", ended.status);
+        Ok(shown)
     }
 
     /// Runs cargo in a folder; it is to succeed.

@@ -170,7 +170,8 @@ fn configure(guest: NewGuest<'_>, file: &Path) -> Result<()> {
         false => format!(" --config {}", file.display()),
     };
     output::line(&format!(
-        "\nGo on with:\n  sandman dev{config}\n  sandman invoke {name} --event {dir}/{EVENT}{config}   (once it is built)"
+        "\nGo on with:\n  sandman dev{config}\n  sandman invoke {name} --event {dir}/{EVENT}{config}   (once it is built)\n{}",
+        own_tests(guest)
     ));
     Ok(())
 }
@@ -178,8 +179,19 @@ fn configure(guest: NewGuest<'_>, file: &Path) -> Result<()> {
 fn print_table(guest: NewGuest<'_>, file: &Path, known: &ExistingFile) -> Result<()> {
     let table = guest.handler(folder(file), known.prefix())?;
     output::line(&format!("\nAdd to {}:\n\n{table}", file.display()));
-    output::line(&format!("Go on with:\n  sandman dev {}", guest.dir.display()));
+    let dir = guest.dir.display();
+    output::line(&format!("Go on with:\n  sandman dev {dir}\n{}", own_tests(guest)));
     Ok(())
+}
+
+/// A line with the command that runs the guest's own tests.
+fn own_tests(guest: NewGuest<'_>) -> String {
+    let toolchain = guest.language.toolchain();
+    let first = match toolchain.tests_need_a_build() {
+        true => "   (once it is built)",
+        false => "",
+    };
+    format!("  (cd {} && {}){first}", guest.dir.display(), toolchain.own_tests())
 }
 
 fn folder(file: &Path) -> &Path {

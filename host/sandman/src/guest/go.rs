@@ -86,6 +86,10 @@ impl Toolchain for Go {
         "does an init function of its package main call `sandman.Export`?"
     }
 
+    fn own_tests(&self) -> &'static str {
+        "go test ./..."
+    }
+
     fn template(&self) -> TemplateFiles {
         files::TEMPLATE
     }

@@ -85,6 +85,14 @@ impl Toolchain for Python {
         "does its handler.py import sandman?"
     }
 
+    fn own_tests(&self) -> &'static str {
+        ".venv/bin/pytest"
+    }
+
+    fn tests_need_a_build(&self) -> bool {
+        true
+    }
+
     fn template(&self) -> TemplateFiles {
         files::TEMPLATE
     }

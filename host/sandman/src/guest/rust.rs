@@ -23,6 +23,7 @@ const FILES: TemplateFiles = &[
     ("Cargo.toml", include_str!("../../templates/rust/Cargo.toml.template")),
     ("src/lib.rs", include_str!("../../templates/rust/src/lib.rs")),
     ("src/tests.rs", include_str!("../../templates/rust/src/tests.rs")),
+    ("clippy.toml", include_str!("../../templates/rust/clippy.toml")),
     (EVENT, EVENT_TO_TRY),
     AGENTS,
     ("README.md", include_str!("../../templates/rust/README.md.template")),
@@ -96,6 +97,10 @@ impl Toolchain for Rust {
 
     fn no_handler(&self) -> &'static str {
         "does it call `sandman_sdk::export!`?"
+    }
+
+    fn own_tests(&self) -> &'static str {
+        "cargo test"
     }
 
     fn template(&self) -> TemplateFiles {

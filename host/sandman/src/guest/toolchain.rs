@@ -84,6 +84,14 @@ pub(crate) trait Toolchain: Sync {
         None
     }
 
+    /// The command that runs a guest's own tests, in its folder.
+    fn own_tests(&self) -> &'static str;
+
+    /// Whether they need what the first build installs.
+    fn tests_need_a_build(&self) -> bool {
+        false
+    }
+
     /// Finishes a new guest in `dir` once its files are there. Best effort: nothing depends on it.
     fn complete(&self, _dir: &Path, _sdk: &SdkPlace) {}
 }

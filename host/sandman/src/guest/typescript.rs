@@ -88,6 +88,14 @@ impl Toolchain for TypeScript {
         "is its default export made by `defineHandler`?"
     }
 
+    fn own_tests(&self) -> &'static str {
+        "npm test"
+    }
+
+    fn tests_need_a_build(&self) -> bool {
+        true
+    }
+
     fn template(&self) -> TemplateFiles {
         files::TEMPLATE
     }
