@@ -45,11 +45,13 @@
 //!
 //! **A handler is pure.** The same trigger, state and context must give the same outcome, to the byte: the host may run
 //! a trigger again, on another version or another machine. There is no clock (`Context::now_millis` is the time) and no
-//! random source. Do not let the order of a `HashMap` or `HashSet` reach a state, a payload or the order of events: it
-//! differs from one instance to the next; use `BTreeMap`, `BTreeSet` or `Vec`. Keep nothing in a `static`.
+//! random source. Do not let the order of the standard library's `HashMap` or `HashSet` reach a state, a payload or the order of
+//! events: it differs from one call to the next. Those of [`collections`], which the prelude has, keep one order; `BTreeMap` and
+//! `BTreeSet` sort. Keep nothing in a `static`.
 
 #[doc(hidden)]
 pub mod bindings;
+pub mod collections;
 mod contract;
 pub mod form;
 #[cfg(all(feature = "heap", target_family = "wasm"))]
@@ -76,6 +78,7 @@ pub const IMPORT: (&str, &str) = ("IMPORT", "state");
 /// The names that a handler uses; import all of it.
 pub mod prelude {
     pub use crate::IMPORT;
+    pub use crate::collections::{HashMap, HashSet};
     pub use crate::log;
     pub use crate::{Context, Contract, Emitted, Event, Failure, Outcome, Request, rejected, retry};
 }

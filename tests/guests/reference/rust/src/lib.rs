@@ -1,6 +1,5 @@
 //! The reference guest in Rust: see its README in the folder above.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -79,11 +78,11 @@ pub fn on_event(event: Event, state: Option<Counted>, context: Context) -> Resul
         "unfit" => Ok(Outcome::new().emit("reference.checked", "1.0", &json!({ "n": "text" }))),
         "undeclared" => Ok(Outcome::new().emit("reference.other", "1.0", &json!({}))),
         "clock" => done(json!({ "now": clock(), "given": context.now_millis })),
-        // The order of a `HashMap`, which docs/guests.md warns of, is all that Rust has.
+        // The standard library's `HashMap`, which docs/guests.md warns of, is all that Rust has.
         "random" => Err(rejected("there is no random source")),
         "order" => {
-            let set: BTreeSet<&str> = text.split(' ').collect();
-            let map: BTreeMap<&str, usize> = text.split(' ').enumerate().map(|(at, word)| (word, at)).collect();
+            let set: HashSet<&str> = text.split(' ').collect();
+            let map: HashMap<&str, usize> = text.split(' ').enumerate().map(|(at, word)| (word, at)).collect();
             done(json!({ "set": set, "map": map.keys().collect::<Vec<_>>() }))
         }
         other => Err(rejected(format!("cannot do {other}"))),
