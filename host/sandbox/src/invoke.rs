@@ -12,6 +12,9 @@ use sandman_core::contract::Contract;
 use sandman_core::outcome::{Context, Outcome, Trigger};
 use sandman_core::reason::TrapKind;
 
+/// Why a call ended whose functions called each other too deeply.
+const STACK: &str = "its stack is exhausted: recursion without end, or deeper than host.stack allows";
+
 impl SandboxedGuest {
     /// Calls the handler with one trigger of one key. Blocks for as long as the guest runs, which its limits bound.
     ///
@@ -136,7 +139,7 @@ impl SandboxedGuest {
             return InvokeError::Exceeded { label, bound };
         }
         let kind = match fault.downcast_ref::<Trap>() {
-            Some(Trap::StackOverflow) => "its stack is exhausted (recursion without end?)".to_owned(),
+            Some(Trap::StackOverflow) => STACK.to_owned(),
             Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
             None => format!("{fault:#}"),
         };

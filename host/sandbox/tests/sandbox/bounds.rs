@@ -105,7 +105,7 @@ fn endless_recursion_is_a_trap_by_name() {
     let text = text(&guest, json!({"do": "recurse"}));
     assert_eq!(
         text,
-        "the guest trapped: its stack is exhausted (recursion without end?)"
+        "the guest trapped: its stack is exhausted: recursion without end, or deeper than host.stack allows"
     );
     still_serves(&guest);
 }
