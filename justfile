@@ -75,3 +75,7 @@ murmur2:
 # Writes docs/evidence.md from the saved reports of torture runs.
 evidence:
     cargo run -p sandman-tests --bin torture -- --evidence tests/torture/reports/*.json > docs/evidence.md
+
+# The WIT package as a file to be published: `wkg publish target/sandman-handler.wasm`.
+wit-package:
+    cargo run -p sandman --example wit_package -- target/sandman-handler.wasm

@@ -13,3 +13,4 @@ mod wit;
 pub use language::Language;
 pub use missing::MissingTool;
 pub(crate) use toolchain::{GuestPackage, SdkPlace, TemplateFiles, Toolchain};
+pub use wit::package as wit_package;

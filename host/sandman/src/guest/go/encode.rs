@@ -1,9 +1,6 @@
 //! Makes a core module of Go a component.
 
-use std::path::Path;
-
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::{Resolve, SourceMap};
 
 use super::{Go, Toolchain};
 use crate::build_guest::BuildError;
@@ -26,13 +23,7 @@ pub(super) fn component(package: &GuestPackage, mut module: Vec<u8>) -> Result<V
 }
 
 fn encoded(module: &mut Vec<u8>) -> anyhow::Result<Vec<u8>> {
-    let mut resolve = Resolve::default();
-    let mut sources = SourceMap::new();
-    for (name, text) in wit::FILES {
-        sources.push(Path::new(name), text);
-    }
-    let parsed = sources.parse().map_err(|(_, fault)| fault)?;
-    let contract = resolve.push_group(parsed)?;
+    let (mut resolve, contract) = wit::resolved()?;
     let handler = resolve.select_world(&[contract], Some("event-handler"))?;
     embed_component_metadata(module, &resolve, handler, StringEncoding::UTF8)?;
 
