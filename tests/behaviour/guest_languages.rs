@@ -7,11 +7,14 @@ mod conformance;
 mod first_steps;
 #[path = "guest_languages/no_world.rs"]
 mod no_world;
+#[path = "guest_languages/take_turns.rs"]
+mod take_turns;
 
 use sandman::guest::Language;
 use sandman_tests::{Behaviour, Newcomer, Result, World, guest_in, repository};
 
 use conformance::conforms;
+use take_turns::take_turns;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     // Python first: its component takes the longest to compile.
@@ -58,6 +61,17 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("go_is_given_no_world_but_its_call", no_world::go)
         .without_broker()
         .in_language(Language::Go),
+    Behaviour::new("guests_in_rust_and_in_python_take_turns_under_load", |world| {
+        take_turns(world, Language::Python)
+    })
+    .in_language(Language::Python),
+    Behaviour::new("guests_in_rust_and_in_go_take_turns_under_load", |world| {
+        take_turns(world, Language::Go)
+    })
+    .in_language(Language::Go),
+    Behaviour::new("a_new_guest_asks_for_its_language_at_a_terminal", first_steps::asked)
+        .without_broker()
+        .in_language(Language::Python),
     Behaviour::new("the_sdk_for_typescript_and_its_guests_pass_their_own_tests", own_tests)
         .without_broker()
         .in_language(Language::TypeScript),

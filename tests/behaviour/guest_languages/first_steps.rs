@@ -162,3 +162,26 @@ fn walk(world: &World, path: &Path<'_>) -> Result {
     ensure!(ended.code() == 0, "{}\n{}", ended.status, ended.stderr);
     Ok(())
 }
+
+/// The terminal is one of Python's making.
+pub(super) fn asked(world: &World) -> Result {
+    let newcomer = Newcomer::in_folder(world)?;
+    let shown = newcomer.at_terminal(&["new", "shop"], "cobol\ntypescript\n")?;
+    for words in [
+        "In which language? rust, ts, py, go (default: rust)",
+        "\"cobol\" is none of them",
+        "shop: a guest in TypeScript, in shop",
+        "(cd shop && npm test)   (once it is built)",
+    ] {
+        ensure!(shown.contains(words), "no {words:?} in:\n{shown}");
+    }
+    let shown = newcomer.at_terminal(&["new", "stall"], "\n")?;
+    ensure!(shown.contains("stall: a guest in Rust, in stall"), "{shown}");
+    // Nobody is asked where there is nobody.
+    let shown = newcomer.does(&["new", "store"])?;
+    ensure!(
+        shown.contains("store: a guest in Rust") && !shown.contains("In which"),
+        "{shown}"
+    );
+    Ok(())
+}
