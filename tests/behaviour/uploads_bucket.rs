@@ -15,9 +15,10 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new(
         "files_in_a_bucket_that_no_state_names_are_removed_after_their_time",
         removed,
-    ),
-    Behaviour::new("while_the_bucket_is_away_files_are_refused_and_all_else_goes_on", away),
-    Behaviour::new("a_bucket_that_cannot_be_used_is_named_with_its_variables", unusable),
+    )
+    .with_s3(),
+    Behaviour::new("while_the_bucket_is_away_files_are_refused_and_all_else_goes_on", away).with_s3(),
+    Behaviour::new("a_bucket_that_cannot_be_used_is_named_with_its_variables", unusable).with_s3(),
 ];
 
 /// Where the files are, in the bucket.

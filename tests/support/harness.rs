@@ -32,6 +32,8 @@ enum Needs {
     Kafka(&'static str),
     /// A real Kafka of its own, to be stopped.
     OwnKafka,
+    /// Any broker, and the S3 server, which runs where a real Kafka does.
+    S3,
     /// A real Kafka and Node, because what is shown are clients in it.
     Node,
 }
@@ -104,6 +106,12 @@ impl Behaviour {
         self.needing(Needs::OwnKafka)
     }
 
+    /// It needs the S3 server, whose parts come from Maven as Kafka's do.
+    #[must_use]
+    pub const fn with_s3(self) -> Self {
+        self.needing(Needs::S3)
+    }
+
     /// It shows what clients in Node see, on a real Kafka.
     #[must_use]
     pub const fn in_node(self) -> Self {
@@ -129,6 +137,7 @@ impl Behaviour {
             (Needs::Kafka(why), Shared::InProcess(_), _) => Some(format!("the in-process broker {why}")),
             (Needs::Node, Shared::InProcess(_), _) => Some("the in-process broker knows KafkaJS too little".to_owned()),
             (Needs::Node, ..) => means.node.as_ref().err().cloned(),
+            (Needs::S3, Shared::InProcess(_), Err(why)) => Some(format!("no S3 server: {why}")),
             (Needs::OwnKafka, _, Err(why)) => Some(format!("it stops a broker of its own: {why}")),
             _ => None,
         }
