@@ -216,10 +216,12 @@ impl Run<'_> {
 
 /// Whether the answer says that nothing was done. One that came too late does not.
 fn is_refusal(reply: &Reply) -> bool {
-    let words = ["nothing was changed", "there is too much to do"];
+    let codes = ["busy", "unavailable", "failed"];
     match reply.status {
         400..500 => true,
-        500.. => words.iter().any(|words| reply.text().contains(words)),
+        500.. => codes
+            .iter()
+            .any(|code| reply.text().contains(&format!("\"code\":\"{code}\""))),
         _ => false,
     }
 }

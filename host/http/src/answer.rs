@@ -1,4 +1,5 @@
-//! Answers in the shape that clients of the present service know: `{"error": "…"}`.
+//! Answers in the shape that clients of the present service know: `{"error": "…"}`; where the host itself could not carry a
+//! request out, with a `code` beside it.
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -19,9 +20,47 @@ pub fn error(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({ "error": message }))).into_response()
 }
 
-/// 503, with the time after which to come again.
-pub fn later(message: &str) -> Response {
-    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, message);
+/// Why the host could not carry a request out, for programs to tell apart. The text beside it may change, these do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// `busy`: a bound is reached, and nothing was begun.
+    Busy,
+    /// `unavailable`: nothing was changed, and another try may help.
+    Unavailable,
+    /// `no-answer`: no answer came in time, and the request may still be carried out.
+    NoAnswer,
+    /// `failed`: a handler broke its contract, and nothing was changed.
+    Failed,
+}
+
+impl ErrorCode {
+    /// The code as it is sent.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Unavailable => "unavailable",
+            Self::NoAnswer => "no-answer",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Busy | Self::Unavailable | Self::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// An error of the host's own, with its code.
+pub fn coded(code: ErrorCode, message: &str) -> Response {
+    let message = printable::line(message, printable::LONGEST);
+    (code.status(), Json(json!({ "error": message, "code": code.as_str() }))).into_response()
+}
+
+/// The same, with the time after which to come again.
+pub fn later(code: ErrorCode, message: &str) -> Response {
+    let mut response = coded(code, message);
     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     response
 }
@@ -41,27 +80,24 @@ pub fn response(answer: Answer, route: &str, correlation: &str) -> Response {
             StatusCode::UNPROCESSABLE_ENTITY,
             "this Idempotency-Key was used for another request; use a new one",
         ),
-        Answer::Busy => later("there is too much to do; try again later"),
+        Answer::Busy => later(ErrorCode::Busy, "there is too much to do; try again later"),
         Answer::Unavailable(reason) => {
             tracing::warn!(route, correlation, reason, "a request could not be carried out");
-            later("the request could not be carried out, nothing was changed; try again later")
+            later(
+                ErrorCode::Unavailable,
+                "the request could not be carried out, nothing was changed; try again later",
+            )
         }
         Answer::Failed(reason) => {
             tracing::error!(route, correlation, reason, "a request failed");
-            error(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the request failed, nothing was changed",
-            )
+            coded(ErrorCode::Failed, "the request failed, nothing was changed")
         }
     }
 }
 
 fn reply(status: u16, body: Option<String>) -> Response {
     let Ok(status) = StatusCode::from_u16(status) else {
-        return error(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the handler's status is none of HTTP's",
-        );
+        return coded(ErrorCode::Failed, "the handler's status is none of HTTP's");
     };
     let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
     match body {

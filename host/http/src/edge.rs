@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Requests;
-use super::answer::{error, later, response};
+use super::answer::{ErrorCode, error, later, response};
 use super::body::{IncomingBody, content_type, json};
 use super::correlation::{CorrelationId, trace, visible};
 use super::form::{self, Takes};
@@ -228,7 +228,10 @@ fn commits(answer: &Answer) -> bool {
 
 /// No answer came: the request may be carried out or not.
 fn unknown() -> Response {
-    later("no answer came in time; the request may still be carried out, ask before you send it again")
+    later(
+        ErrorCode::NoAnswer,
+        "no answer came in time; the request may still be carried out, ask before you send it again",
+    )
 }
 
 pub(super) fn idempotency_key(method: &str, headers: &HeaderMap) -> Result<Option<String>, HttpRefusal> {

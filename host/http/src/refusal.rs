@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use thiserror::Error;
 
-use super::answer::{error, later};
+use super::answer::{ErrorCode, error, later};
 
 /// A refusal; its text is for the client.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl IntoResponse for HttpRefusal {
                 response.headers_mut().insert(header::ACCEPT_ENCODING, taken);
                 response
             }
-            Self::Unavailable(_) => later(&text),
+            Self::Unavailable(_) => later(ErrorCode::Unavailable, &text),
             _ => error(status, &text),
         }
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use hyper::server::conn::http1;
@@ -22,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::answer::error;
+use super::answer::{ErrorCode, coded};
 use super::silent::{Seat, Silent};
 
 /// How long to wait after an `accept` that failed: the process is out of file descriptors, and retrying at once would
@@ -238,6 +237,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 pub async fn in_time(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
     match timeout(bounds.request_time, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the request took too long"),
+        Err(_) => coded(ErrorCode::NoAnswer, "the request took too long"),
     }
 }

@@ -22,6 +22,10 @@ use super::wait::{Deadline, POLL, drop_apart};
 use sandman_core::broker::Flow;
 use sandman_core::event::TopicPartition;
 
+/// The same where nothing has come for a while: a host may have hundreds of handlers that have nothing to do.
+const POLL_QUIET: Duration = Duration::from_secs(1);
+/// After so many polls without anything, some ten seconds.
+const QUIET: u32 = 100;
 /// The same while a partition is paused and may want to go on.
 const POLL_PAUSED: Duration = Duration::from_millis(5);
 /// How often the intake is asked for partitions to resume while records keep coming.
@@ -48,6 +52,8 @@ pub(super) struct Polling {
     told: Instant,
     positioned: Instant,
     unlooked: u32,
+    /// Polls since something came.
+    quiet: u32,
     kept: Kept,
 }
 
@@ -81,6 +87,7 @@ impl Polling {
             told: Instant::now(),
             positioned: Instant::now(),
             unlooked: 0,
+            quiet: 0,
             kept,
         }
     }
@@ -153,16 +160,16 @@ impl Polling {
             if self.orders.quiesce.load(Ordering::Relaxed) {
                 self.quiesce();
             }
-            let wait = if self.member().assignment.lock().any_paused() {
-                POLL_PAUSED
-            } else {
-                POLL
-            };
+            let wait = patience(self.member().assignment.lock().any_paused(), self.quiet);
             let mut polled = self.consumer.poll(Duration::ZERO);
             if polled.is_none() {
                 self.member().intake.caught_up();
                 polled = self.consumer.poll(wait);
             }
+            self.quiet = match polled {
+                Some(_) => 0,
+                None => self.quiet.saturating_add(1),
+            };
             let idle = match polled {
                 Some(Ok(message)) => {
                     self.take(&message)?;
@@ -406,5 +413,27 @@ impl Polling {
     fn is_fenced(&self) -> bool {
         let fatal = self.consumer.client().fatal_error();
         fatal.is_some_and(|(code, _)| code == RDKafkaErrorCode::FencedInstanceId)
+    }
+}
+
+/// How long one poll waits, where so many polls have brought nothing.
+fn patience(any_paused: bool, quiet: u32) -> Duration {
+    match any_paused {
+        true => POLL_PAUSED,
+        false if quiet >= QUIET => POLL_QUIET,
+        false => POLL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_without_work_polls_seldom_and_one_that_waits_for_room_often() {
+        assert_eq!(patience(false, 0), POLL);
+        assert_eq!(patience(false, QUIET - 1), POLL);
+        assert_eq!(patience(false, QUIET), POLL_QUIET);
+        assert_eq!(patience(true, u32::MAX), POLL_PAUSED);
     }
 }

@@ -66,12 +66,10 @@ async fn what_became_of_a_request_is_said_in_the_service_s_shape() {
             "",
         ),
         (Answer::Busy, 503, "retry-after: 1"),
+        (Answer::Busy, 503, "\"code\":\"busy\""),
         (Answer::Unavailable("hush".to_owned()), 503, "retry-after: 1"),
-        (
-            Answer::Failed("hush".to_owned()),
-            500,
-            "{\"error\":\"the request failed",
-        ),
+        (Answer::Unavailable("hush".to_owned()), 503, "\"code\":\"unavailable\""),
+        (Answer::Failed("hush".to_owned()), 500, "\"code\":\"failed\""),
         (Answer::IdempotencyMismatch, 422, "Idempotency-Key"),
         (
             Answer::Replayed {
