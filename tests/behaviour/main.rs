@@ -54,6 +54,7 @@ mod rights;
 mod sections;
 mod seeing;
 mod senders;
+mod slow_network;
 mod swap;
 mod time_travel;
 mod tokens;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         &torture::behaviours(),
         planted::BEHAVIOURS,
         crash::BEHAVIOURS,
+        slow_network::BEHAVIOURS,
         swap::BEHAVIOURS,
         deploy::BEHAVIOURS,
         exchange::BEHAVIOURS,

@@ -53,7 +53,7 @@ use sandman_core::lanes::{HandlerIx, LaneKey};
 use sandman_core::store::{CommitResult, Store, StoreError};
 use sandman_core::work::{EventWork, Input};
 
-use admission::Admitted;
+use admission::NewRecord;
 use received::Received;
 use scheduler::IdleWorkers;
 use state::EngineState;
@@ -91,7 +91,7 @@ impl Pipeline {
         };
         let received = Received::of(&record, known);
         let mut state = self.state.lock();
-        let Some(Admitted { place, attempts }) = state.admission.arrive(handler, &record) else {
+        let Some(NewRecord { place, attempts }) = state.admission.arrive(handler, &record) else {
             return Flow::Go;
         };
         if let Some(meters) = known.meters.topic(&record.source.topic) {

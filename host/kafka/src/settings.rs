@@ -244,8 +244,10 @@ impl KafkaSettings {
             // The broker answers "concurrent transactions" for some milliseconds after each commit; the default waits
             // 100 ms before it asks again.
             ("retry.backoff.ms", "1"),
-            ("retry.backoff.max.ms", "20"),
-            ("topic.metadata.refresh.fast.interval.ms", "20"),
+            // How soon the library asks again who leads a partition, although the answer is only on its way, doubling up to
+            // `retry.backoff.max.ms` (a second). At most five requests are under way: every 20 ms filled a network with answers
+            // that are half a second late until nothing else got through.
+            ("topic.metadata.refresh.fast.interval.ms", "100"),
             ("topic.metadata.propagation.max.ms", "10000"),
             // A killed relay's open transaction holds up readers for no longer than this.
             ("transaction.timeout.ms", "30000"),

@@ -29,7 +29,7 @@ pub(super) struct Admission {
 
 /// A record that was admitted.
 #[derive(Debug)]
-pub(super) struct Admitted {
+pub(super) struct NewRecord {
     pub(super) place: Place,
     /// The tries that it has had.
     pub(super) attempts: Option<Attempts>,
@@ -77,7 +77,7 @@ impl Admission {
     }
 
     /// Admits a record, if it is new; from here on it is in memory until [`Admission::forget`].
-    pub(super) fn arrive(&mut self, handler: HandlerIx, record: &Record) -> Option<Admitted> {
+    pub(super) fn arrive(&mut self, handler: HandlerIx, record: &Record) -> Option<NewRecord> {
         let ix = self.partitions.find(handler, &record.source)?;
         let partition = self.partitions.get_mut(ix)?;
         let Arrival::New(span) = partition.arrive(record.offset) else {
@@ -93,7 +93,7 @@ impl Admission {
             partition: ix,
             span,
         };
-        Some(Admitted { place, attempts })
+        Some(NewRecord { place, attempts })
     }
 
     /// Counts records and their bytes out that are not in memory any more.

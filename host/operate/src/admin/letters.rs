@@ -199,7 +199,7 @@ pub(super) async fn remove(State(api): State<Api>, request: Request) -> Response
 /// Which key is meant.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-struct Release {
+struct ReleaseOrder {
     key: Option<String>,
     handler: Option<String>,
     drop: bool,
@@ -207,12 +207,12 @@ struct Release {
 }
 
 #[derive(Debug, Serialize)]
-struct Released {
+struct ReleasedCount {
     released: Vec<String>,
 }
 
 pub(super) async fn release(State(api): State<Api>, request: Request) -> Response {
-    let Release {
+    let ReleaseOrder {
         key,
         handler,
         drop,
@@ -238,7 +238,7 @@ pub(super) async fn release(State(api): State<Api>, request: Request) -> Respons
         return rehearsed(api, letters, how).await;
     }
     aside(move || match api.control.release(handler.as_deref(), &key, drop) {
-        Ok(released) => Json(Released { released }).into_response(),
+        Ok(released) => Json(ReleasedCount { released }).into_response(),
         Err(refusal) => refused(&refusal),
     })
     .await

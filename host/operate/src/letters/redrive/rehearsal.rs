@@ -21,7 +21,7 @@ use sandman_engine::registry::Handler;
 
 /// What the letters before have left.
 #[derive(Default)]
-struct Before {
+struct RehearsedBefore {
     states: HashMap<LaneKey, Option<Arc<str>>>,
     /// Keys whose letter failed again, and holds what is behind it.
     stalled: HashSet<(Arc<str>, Option<Arc<str>>)>,
@@ -51,7 +51,7 @@ impl Redriver {
         how: RedriveHow,
         tell: &mut dyn FnMut(Rehearsed),
     ) -> Result<(), StoreError> {
-        let mut before = Before::default();
+        let mut before = RehearsedBefore::default();
         Letters::new(Arc::clone(&self.letters)).each(filter, |head| {
             if how.held && head.hold == Hold::No {
                 return Ok(());
@@ -76,7 +76,7 @@ impl Redriver {
         &self,
         head: &LetterHead,
         through: Option<u64>,
-        before: &mut Before,
+        before: &mut RehearsedBefore,
     ) -> Result<Rehearsed, NotRunnable> {
         let letter = self.letters.letter(head.id)?;
         let letter = letter.ok_or_else(|| NotRunnable::Never("it is gone by now".to_owned()))?;
@@ -158,7 +158,7 @@ impl Redriver {
     }
 }
 
-impl Before {
+impl RehearsedBefore {
     /// Why a redrive, or a release, would not run a letter at all.
     fn left_out(&mut self, head: &LetterHead, how: RedriveHow) -> Option<Rehearsed> {
         let name = (Arc::clone(&head.handler), head.key.clone());
