@@ -389,7 +389,8 @@ fn forgotten(world: &World) -> Result {
 fn bounded(world: &World) -> Result {
     let told = world.make_topic("hostile.told")?;
     let handler = hostile(&[&told])?.set("record", "{ rate = 20, keep = \"256KiB\" }");
-    let host = world.host(&world.settings()?.handler(handler))?;
+    let settings = world.settings()?.handler(handler);
+    let host = world.host(&settings)?;
     // Each failure is a recording of more than a kilobyte.
     let text = "x".repeat(1_000);
     let events: Vec<_> = (0..300)
@@ -402,6 +403,21 @@ fn bounded(world: &World) -> Result {
     let bytes: usize = found.iter().map(|it| it.to_string().len()).sum();
     ensure!((5..256).contains(&found.len()), "{} recordings are left", found.len());
     ensure!(bytes < 512 << 10, "{bytes} bytes are left");
+    // The metrics tell both, also after a restart.
+    let kept = |host: &Host| {
+        let metrics = host.metrics_when("the bytes of recordings are told", |metrics| {
+            metrics.sum("sandman_recording_bytes", &[("handler", "hostile")]) > Some(0.0)
+        })?;
+        metrics.sum("sandman_recording_bytes", &[]).context("no bytes")
+    };
+    let before = kept(&host)?;
+    let gone = host.metrics()?.sum("sandman_recording_bytes_gone_total", &[]);
+    ensure!(before <= f64::from(256 << 10), "{before} bytes are kept");
+    ensure!(gone > Some(0.0), "{gone:?} bytes are gone");
+    ensure!(host.terminate()?.code() == 0, "the host did not stop well");
+    let host = world.host(&settings)?;
+    let after = kept(&host)?;
+    ensure!(after == before, "{after} bytes after a restart, {before} before");
     host.still_runs()
 }
 

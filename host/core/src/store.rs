@@ -32,7 +32,7 @@ pub use letters::{
     GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, LetterWrite,
     LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder,
 };
-pub use recordings::{RecordingBatch, RecordingStore, RecordingWrite};
+pub use recordings::{RecordingBatch, RecordingStore, RecordingWrite, RecordingsSize};
 pub use shard::{Shard, kafka_hash};
 pub use versions::{Action, Activation, Active, KeptVersion, NewVersion, Outcome, VersionStore};
 

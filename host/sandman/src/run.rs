@@ -375,6 +375,9 @@ fn start_pipeline(
         store.held_keys().context("the store")?,
         store.pauses().context("the store")?,
     );
+    for (_, handler) in registry.iter() {
+        stories::measure_recordings(handler, &**store).context("the store")?;
+    }
     for number in 0..config.host.workers {
         let pipeline = Arc::clone(&pipeline);
         threads.spawn(format!("worker-{number}"), move || pipeline.work())?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BatchNo, Epoch, FilesWrite, LetterId, LetterWrite, RecordingWrite, Revision, Shard};
+use super::{BatchNo, Epoch, FilesWrite, LetterId, LetterWrite, RecordingWrite, RecordingsSize, Revision, Shard};
 use crate::event::{OutRecord, TopicPartition};
 use crate::outcome::StateChange;
 use crate::progress::Progress;
@@ -166,6 +166,8 @@ pub struct Committed {
     pub batches: Vec<CommittedBatch>,
     /// How many dead letters went because of [`Commit::letters_bound`].
     pub letters_gone: u64,
+    /// For each handler of [`Commit::recordings`]: how large its recordings are now.
+    pub recordings: Vec<RecordingsSize>,
 }
 
 /// An outbox batch that a commit made.

@@ -24,6 +24,17 @@ pub struct RecordingBatch {
     pub lines: String,
 }
 
+/// How large the recordings of a handler are after a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingsSize {
+    /// The handler.
+    pub handler: Arc<str>,
+    /// Bytes that the store has of them.
+    pub bytes: u64,
+    /// Bytes of those that the commit dropped, or left out itself, because the handler keeps no more.
+    pub gone: u64,
+}
+
 /// The store, for recordings.
 pub trait RecordingStore: Send + Sync {
     /// Batches of a handler's recordings with lower numbers than `before`, the newest first, at most `most`.
@@ -43,6 +54,12 @@ pub trait RecordingStore: Send + Sync {
     /// # Errors
     /// As for a commit.
     fn keep_of_recordings(&self, number: u64, lines: &str) -> Result<(), StoreError>;
+
+    /// Bytes of a handler's recordings.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be read.
+    fn recordings_bytes(&self, handler: &str) -> Result<u64, StoreError>;
 
     /// All handlers that ever committed, whether the configuration names them or not, by name.
     ///

@@ -76,6 +76,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Dead letters that left the store because it keeps no more (store.dead_letters); they are on Kafka",
     ),
     (
+        "sandman_recording_bytes_gone_total",
+        "Bytes of recordings that left the store, or did not come into it, because their handler keeps no more (record.keep), by handler",
+    ),
+    (
         "sandman_deploys_total",
         "Deploys and rollbacks, by handler and outcome: active, unchanged or refused",
     ),
@@ -169,6 +173,11 @@ const GAUGES: &[(&str, Unit, &str)] = &[
         "sandman_dead_letter_bytes",
         Unit::Bytes,
         "Bytes of the dead letters in the store, of store.dead_letters",
+    ),
+    (
+        "sandman_recording_bytes",
+        Unit::Bytes,
+        "Bytes of a handler's recordings in the store, of record.keep, by handler",
     ),
     ("sandman_cache_bytes", Unit::Bytes, "States kept in memory"),
     (

@@ -52,6 +52,10 @@ pub struct HandlerMeters {
     pub paused: Gauge,
     /// Keys that are held until somebody releases them.
     pub held_keys: Gauge,
+    /// Bytes of its recordings in the store.
+    pub recording_bytes: Gauge,
+    /// Bytes of recordings that made room for newer ones.
+    pub recording_bytes_gone: Counter,
     redriven: [Counter; 2],
     invocations: Invocations,
     topics: Vec<(Arc<str>, HandlerTopicMeters)>,
@@ -138,6 +142,8 @@ impl HandlerMeters {
             degraded: gauge!("sandman_handler_degraded", labels()),
             paused: gauge!("sandman_handler_paused", labels()),
             held_keys: gauge!("sandman_held_keys", labels()),
+            recording_bytes: gauge!("sandman_recording_bytes", labels()),
+            recording_bytes_gone: counter!("sandman_recording_bytes_gone_total", labels()),
             redriven: ["failed", "ok"].map(|outcome| {
                 let outcome = Label::from_static_parts("outcome", outcome);
                 counter!("sandman_redriven_total", [labels(), vec![outcome]].concat())

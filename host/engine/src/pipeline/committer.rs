@@ -6,7 +6,7 @@ use parking_lot::MutexGuard;
 
 use crate::clock;
 use sandman_core::faults::{self, Step};
-use sandman_core::store::{CommitResult, Committed, StoreError};
+use sandman_core::store::{CommitResult, Committed, RecordingsSize, StoreError};
 
 use super::Pipeline;
 use super::fold::Batch;
@@ -119,6 +119,12 @@ impl Pipeline {
             .committed(commit.outbox, batches, !commit.published.is_empty());
         if committed.letters_gone > 0 {
             self.meters.letters_gone.increment(committed.letters_gone);
+        }
+        for RecordingsSize { handler, bytes, gone } in &committed.recordings {
+            if let Some((_, handler)) = self.registry.find(handler) {
+                handler.meters.recording_bytes.set(*bytes as f64);
+                handler.meters.recording_bytes_gone.increment(*gone);
+            }
         }
         let now = clock::wall_millis();
         let states = states.into_iter().zip(committed.revisions);

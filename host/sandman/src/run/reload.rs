@@ -10,7 +10,7 @@ use anyhow::Context;
 use super::control::HostControl;
 use super::http::Http;
 use super::switch::{Added, Plan, Switch};
-use super::{Host, kafka};
+use super::{Host, kafka, stories};
 use sandman_config::{Brokers, Config, Difference, HandlerConfig, Problem};
 use sandman_core::event::TopicPartition;
 use sandman_core::progress::Progress;
@@ -240,6 +240,9 @@ impl Host {
         self.pipeline.admit(ix, progress);
         self.pipeline
             .load_letters(self.store.held_keys()?, self.store.pauses()?);
+        if let Some(handler) = self.registry.get(ix) {
+            stories::measure_recordings(handler, &*self.store)?;
+        }
         if self.consuming {
             self.consume_one(handler, ix)?;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::control::HostControl;
 use sandman_core::recording::{Recording, RecordingQuery};
-use sandman_core::store::LetterFilter;
+use sandman_core::store::{LetterFilter, RecordingStore, StoreError};
 use sandman_engine::registry::Handler;
 use sandman_kafka::{ScanBounds, TopicScanner};
 use sandman_operate::control::{ExplainLine, Forgotten, KeyHolder};
@@ -21,6 +21,13 @@ const INVOCATIONS: usize = 500;
 const RECORDS: usize = 1_000;
 /// How long a topic may take to go on.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Says how large the recordings of a handler are that this process has not written to yet.
+pub(super) fn measure_recordings(handler: &Handler, store: &(impl RecordingStore + ?Sized)) -> Result<(), StoreError> {
+    let bytes = store.recordings_bytes(&handler.name)?;
+    handler.meters.recording_bytes.set(bytes as f64);
+    Ok(())
+}
 
 impl HostControl {
     fn serving(&self) -> impl Iterator<Item = &Handler> {

@@ -45,13 +45,14 @@ impl CommitChanges<'_> {
         self.attempts(plan)?;
         let batches = self.batches(plan)?;
         let letters_gone = letters::write(self.session, commit, &batches, (&plan.handlers, self.shards))?;
-        recordings::write(self.session, commit, &plan.handlers, self.now)?;
+        let recordings = recordings::write(self.session, commit, &plan.handlers, self.now)?;
         files::write(self.session, commit, &plan.handlers, (self.lock_class, self.now))?;
         self.published(&commit.published)?;
         Ok(Committed {
             revisions,
             batches,
             letters_gone,
+            recordings,
         })
     }
 

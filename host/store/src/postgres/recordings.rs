@@ -8,23 +8,31 @@ use ::postgres::Row;
 use super::fault::{PgFault, from_sql, to_sql};
 use super::link::Session;
 use super::{PostgresStore, schema};
-use crate::rings::by_handler;
-use sandman_core::store::{Commit, RecordingBatch, RecordingStore, StoreError};
+use crate::rings::{RingBatch, by_handler};
+use sandman_core::store::{Commit, RecordingBatch, RecordingStore, RecordingsSize, StoreError};
 
 /// Writes the recordings of a commit, and drops the oldest batches of their handlers beyond what these may keep.
-/// `handlers` are the numbers of the handlers that the commit names.
+/// Returns how large they are then. `handlers` are the numbers of the handlers that the commit names.
 pub(super) fn write(
     session: &mut Session,
     commit: &Commit,
     handlers: &HashMap<Arc<str>, i32>,
     now: i64,
-) -> Result<(), PgFault> {
-    for (name, lines, keep) in by_handler(&commit.recordings) {
-        let handler = handlers.get(name).copied().unwrap_or_default();
+) -> Result<Vec<RecordingsSize>, PgFault> {
+    let mut sizes = Vec::new();
+    for batch in by_handler(&commit.recordings) {
+        let RingBatch { lines, keep, .. } = &batch;
+        let handler = handlers.get(batch.handler).copied().unwrap_or_default();
         session.execute(schema::ADD_RECORDINGS, &[&handler, &now, &lines.as_bytes()])?;
-        session.execute(schema::SHRINK_RECORDINGS, &[&handler, &to_sql(keep)])?;
+        let row = session.one(schema::SHRINK_RECORDINGS, &[&handler, &to_sql(*keep)])?;
+        let (all, gone) = (from_sql(row.try_get(0)?), from_sql(row.try_get(1)?));
+        sizes.push(RecordingsSize {
+            handler: Arc::clone(batch.handler),
+            bytes: all.saturating_sub(gone),
+            gone: gone + batch.left_out,
+        });
     }
-    Ok(())
+    Ok(sizes)
 }
 
 impl RecordingStore for PostgresStore {
@@ -40,6 +48,13 @@ impl RecordingStore for PostgresStore {
         self.read(|session| {
             let rows = session.query(schema::RECORDING_BATCH, &[&to_sql(number)])?;
             rows.first().map(batch).transpose()
+        })
+    }
+
+    fn recordings_bytes(&self, handler: &str) -> Result<u64, StoreError> {
+        self.read(|session| {
+            let row = session.one(schema::RECORDINGS_BYTES, &[&handler])?;
+            Ok(from_sql(row.try_get(0)?))
         })
     }
 

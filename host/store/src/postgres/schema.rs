@@ -390,15 +390,22 @@ pub(super) const SET_PAUSE: &str =
 pub(super) const DROP_PAUSE: &str = "DELETE FROM pauses WHERE handler = $1";
 
 pub(super) const ADD_RECORDINGS: &str = "INSERT INTO recordings (handler, committed, lines) VALUES ($1, $2, $3)";
-/// All but the newest batches of a handler, so many that they have at most so many bytes, and at least one.
+/// All but the newest batches of a handler go, so many that they have at most so many bytes, and at least one. Tells how many
+/// bytes there were, and how many of them went.
 pub(super) const SHRINK_RECORDINGS: &str = "
-    DELETE FROM recordings WHERE number IN (SELECT number FROM recordings WHERE number IN (
-        SELECT number FROM (
-            SELECT number, row_number() OVER (ORDER BY number DESC) AS n,
-                sum(octet_length(lines)) OVER (ORDER BY number DESC) AS total
-            FROM recordings WHERE handler = $1) AS counted
-        WHERE n > 1 AND total > $2::bigint)
-    ORDER BY number FOR UPDATE SKIP LOCKED)";
+    WITH counted AS (
+        SELECT number, octet_length(lines) AS bytes, row_number() OVER newest AS n,
+            sum(octet_length(lines)) OVER newest AS total
+        FROM recordings WHERE handler = $1 WINDOW newest AS (ORDER BY number DESC)),
+    gone AS (
+        DELETE FROM recordings WHERE number IN (SELECT number FROM recordings WHERE number IN (
+            SELECT number FROM counted WHERE n > 1 AND total > $2::bigint)
+        ORDER BY number FOR UPDATE SKIP LOCKED)
+        RETURNING octet_length(lines) AS bytes)
+    SELECT (SELECT coalesce(sum(bytes), 0) FROM counted)::bigint, (SELECT coalesce(sum(bytes), 0) FROM gone)::bigint";
+pub(super) const RECORDINGS_BYTES: &str = "
+    SELECT coalesce(sum(octet_length(lines)), 0)::bigint FROM recordings
+    WHERE handler = (SELECT id FROM handlers WHERE name = $1)";
 pub(super) const RECORDINGS: &str = "
     SELECT number, lines FROM recordings
     WHERE handler = (SELECT id FROM handlers WHERE name = $1) AND number < $2 ORDER BY number DESC LIMIT $3";

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::fault::{SqliteFault, from_sql, to_sql};
 use super::ledger::NewHandlers;
 use super::{SqliteStore, schema};
-use crate::rings::by_handler;
-use sandman_core::store::{RecordingBatch, RecordingStore, RecordingWrite, StoreError};
+use crate::rings::{RingBatch, by_handler};
+use sandman_core::store::{RecordingBatch, RecordingStore, RecordingWrite, RecordingsSize, StoreError};
 
 /// How large the batches of each handler are, kept beside the writer.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,7 @@ pub(super) struct RingChanges {
     added: Vec<(i64, i64, u64)>,
     /// The newest batch that goes, per handler.
     dropped: Vec<(i64, i64)>,
+    sizes: Vec<RecordingsSize>,
 }
 
 impl Rings {
@@ -63,7 +64,13 @@ impl Rings {
             next: self.next,
             ..RingChanges::default()
         };
-        for (handler, lines, keep) in by_handler(writes) {
+        for RingBatch {
+            handler,
+            lines,
+            keep,
+            left_out,
+        } in by_handler(writes)
+        {
             let id = handlers.id(handler)?;
             let number = changes.next;
             connection
@@ -73,20 +80,27 @@ impl Rings {
             let bytes = lines.len() as u64;
             changes.added.push((id, number, bytes));
             let ring = self.handlers.get(&id);
-            if let Some(last) = ring.and_then(|ring| ring.last_beyond(keep.saturating_sub(bytes))) {
+            let mut gone = 0;
+            if let Some((last, beyond)) = ring.and_then(|ring| ring.last_beyond(keep.saturating_sub(bytes))) {
                 connection
                     .prepare_cached(schema::DROP_RECORDINGS)?
                     .execute(params![id, last])?;
                 changes.dropped.push((id, last));
+                gone = beyond;
             }
+            changes.sizes.push(RecordingsSize {
+                handler: Arc::clone(handler),
+                bytes: ring.map_or(0, |ring| ring.bytes) + bytes - gone,
+                gone: gone + left_out,
+            });
         }
         Ok(changes)
     }
 
-    /// The commit is durable.
-    pub(super) fn follow(&mut self, changes: RingChanges) {
+    /// The commit is durable. Returns how large the rings are that it wrote to.
+    pub(super) fn follow(&mut self, changes: RingChanges) -> Vec<RecordingsSize> {
         if changes.added.is_empty() {
-            return;
+            return Vec::new();
         }
         self.next = changes.next;
         for (handler, last) in changes.dropped {
@@ -95,6 +109,7 @@ impl Rings {
         for (handler, number, bytes) in changes.added {
             self.handlers.entry(handler).or_default().push(number, bytes);
         }
+        changes.sizes
     }
 }
 
@@ -104,8 +119,8 @@ impl Ring {
         self.bytes += bytes;
     }
 
-    /// The newest batch that has to go for the rest to be at most `bytes`; `None` if none has.
-    fn last_beyond(&self, bytes: u64) -> Option<i64> {
+    /// The newest batch that has to go for the rest to be at most `bytes`, and how much goes with it; `None` if none has.
+    fn last_beyond(&self, bytes: u64) -> Option<(i64, u64)> {
         let mut left = self.bytes;
         let mut last = None;
         for (number, size) in &self.batches {
@@ -113,7 +128,7 @@ impl Ring {
                 break;
             }
             left -= size;
-            last = Some(*number);
+            last = Some((*number, self.bytes - left));
         }
         last
     }
@@ -162,6 +177,16 @@ impl RecordingStore for SqliteStore {
             let mut query = connection.prepare_cached(schema::RECORDING_BATCH)?;
             let found = query.query_row(params![to_sql(number)], |row| Ok(batch(row)));
             found.optional()?.transpose()
+        })
+    }
+
+    fn recordings_bytes(&self, handler: &str) -> Result<u64, StoreError> {
+        let Some(handler) = self.handlers.id(handler) else {
+            return self.usable().map(|()| 0);
+        };
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::RECORDINGS_BYTES)?;
+            Ok(from_sql(query.query_row(params![handler], |row| row.get(0))?))
         })
     }
 

@@ -277,6 +277,7 @@ pub(super) const DROP_ACTIVATIONS: &str = "
 pub(super) const ACTIVATIONS: &str = "
     SELECT number, digest, at, by, action, outcome, detail FROM activations WHERE handler = ?1 ORDER BY id DESC LIMIT ?2";
 
+pub(super) const RECORDINGS_BYTES: &str = "SELECT coalesce(sum(length(lines)), 0) FROM recordings WHERE handler = ?1";
 pub(super) const RECORDING_SIZES: &str = "SELECT handler, number, length(lines) FROM recordings ORDER BY number";
 pub(super) const ADD_RECORDINGS: &str =
     "INSERT INTO recordings (number, handler, committed, lines) VALUES (?1, ?2, ?3, ?4)";

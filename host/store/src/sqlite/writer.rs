@@ -148,7 +148,7 @@ impl Writer {
             written => written?,
         };
         handlers.add(added);
-        self.rings.follow(recorded);
+        let recordings = self.rings.follow(recorded);
         self.ledger = ledger;
         self.letters = letters;
         let batch = records.map(|records| (ledger.last, records.len() as u64));
@@ -169,6 +169,7 @@ impl Writer {
             revisions,
             batches: batches.into_iter().collect(),
             letters_gone,
+            recordings,
         }))
     }
 

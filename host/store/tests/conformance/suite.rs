@@ -74,6 +74,7 @@ macro_rules! conformance {
             letters::a_pause_is_kept_until_it_is_resumed,
             recordings::a_commit_is_one_batch_per_handler_and_lines_are_taken_out_of_it,
             recordings::a_ring_keeps_the_newest_within_its_bound,
+            recordings::a_commit_tells_how_large_its_rings_are,
             recordings::of_a_commit_with_more_than_a_quarter_of_what_is_kept_the_newest_stay,
             concurrent::no_update_is_lost_between_hosts,
             concurrent::a_batch_that_is_visible_has_none_before_it_to_come,

@@ -64,6 +64,37 @@ pub(crate) fn a_ring_keeps_the_newest_within_its_bound(backend: &mut impl Backen
     );
     assert_eq!(kept("5"), ["5"]);
     assert_eq!(lines(&*store, "other").len(), 5);
+    assert_eq!(store.recordings_bytes("other").unwrap(), 5);
+    assert_eq!(store.recordings_bytes("nobody").unwrap(), 0);
+}
+
+pub(crate) fn a_commit_tells_how_large_its_rings_are(backend: &mut impl Backend) {
+    let store = backend.host();
+    let sizes = |store: &dyn Store, recordings: Vec<RecordingWrite>| {
+        let commit = Commit {
+            recordings,
+            ..Commit::default()
+        };
+        let told = committed(store, &commit).recordings;
+        let told = told
+            .into_iter()
+            .map(|size| (size.handler.to_string(), size.bytes, size.gone));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(&*store, vec![write("a", 10, "1111")]), [("a".to_owned(), 4, 0)]);
+    assert_eq!(
+        sizes(&*store, vec![write("b", 10, "1"), write("a", 10, "222222")]),
+        [("b".to_owned(), 1, 0), ("a".to_owned(), 10, 0)]
+    );
+    drop(store);
+    backend.restart();
+    let store = backend.host();
+    assert_eq!(store.recordings_bytes("a").unwrap(), 10);
+    assert_eq!(sizes(&*store, vec![write("a", 10, "3")]), [("a".to_owned(), 7, 4)]);
+    assert_eq!(sizes(&*store, Vec::new()), []);
+    // Of a commit with more than a quarter of what is kept, the newest stay.
+    let many = vec![write("c", 40, "one"), write("c", 40, "two"), write("c", 40, "three")];
+    assert_eq!(sizes(&*store, many), [("c".to_owned(), 9, 3)]);
 }
 
 pub(crate) fn of_a_commit_with_more_than_a_quarter_of_what_is_kept_the_newest_stay(backend: &mut impl Backend) {
