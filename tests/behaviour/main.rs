@@ -35,6 +35,7 @@ mod invoke;
 mod kafkajs;
 mod lag;
 mod membership;
+mod mended;
 mod moving_in;
 mod newcomer;
 mod one_host;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         broker_outage::BEHAVIOURS,
         http_outage::BEHAVIOURS,
         newcomer::BEHAVIOURS,
+        mended::BEHAVIOURS,
         guest_languages::BEHAVIOURS,
         torn::BEHAVIOURS,
         chains::BEHAVIOURS,

@@ -44,6 +44,13 @@ impl<'w> Newcomer<'w> {
         Ok(Self { world, environment })
     }
 
+    /// Has their commands ask the host at this address.
+    pub fn asks(&mut self, admin: &str) {
+        let listen = ("SANDMAN_ADMIN__LISTEN".to_owned(), admin.to_owned());
+        self.environment.retain(|(name, _)| *name != listen.0);
+        self.environment.push(listen);
+    }
+
     /// Runs a command of `sandman` to its end.
     ///
     /// # Errors
@@ -185,6 +192,18 @@ impl<'w> Newcomer<'w> {
 }
 
 impl Window {
+    /// Where its admin listener is, as soon as it serves.
+    ///
+    /// # Errors
+    /// If it does not say so in time.
+    pub fn admin(&self) -> Result<String> {
+        const READY: &str = "sandman ready: admin http://";
+        let line = self.process.stdout.wait_for(|line| line.contains(READY));
+        let line = line.context("`sandman dev` does not serve")?;
+        let address = line.split(READY).nth(1).unwrap_or_default();
+        Ok(address.split([',', ' ']).next().unwrap_or_default().to_owned())
+    }
+
     /// Waits for a line with all of `words` on stdout.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ import { handle, type WitContext, type WitOutcome, type WitTrigger } from "./run
 import type { Schema } from "./schema.ts";
 
 export { Rejected, Retry } from "./effects.ts";
+export { Recorded, type RecordedEvent, type RecordedOutcome, recorded } from "./recorded.ts";
 
 /** An event that a handler publishes. */
 export interface EmittedEvent {
@@ -83,6 +84,11 @@ export class Call {
       correlationId: "b4a1b0fb-33c2-4b55-8a8b-4b7d58f2c1de",
     };
     return Call.#of({ tag: "request", val });
+  }
+
+  /** A call as it was recorded. @internal */
+  static recorded(trigger: WitTrigger, state: string | undefined, context: WitContext): Call {
+    return new Call({ trigger, state, context });
   }
 
   static #of(trigger: WitTrigger): Call {

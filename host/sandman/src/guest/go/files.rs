@@ -37,4 +37,5 @@ pub(super) const SDK: TemplateFiles = sdk![
     "schema.go",
     "trigger.go",
     "sandmantest/call.go",
+    "sandmantest/recorded.go",
 ];

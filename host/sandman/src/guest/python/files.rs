@@ -39,5 +39,6 @@ pub(super) const SDK: TemplateFiles = sdk![
     "sandman/_trigger.py",
     "sandman/log.py",
     "sandman/py.typed",
+    "sandman/recorded.py",
     "sandman/testing.py",
 ];

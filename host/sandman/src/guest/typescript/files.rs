@@ -45,6 +45,7 @@ pub(super) const SDK: TemplateFiles = sdk![
     "src/position.ts",
     "src/pure.ts",
     "src/purity.ts",
+    "src/recorded.ts",
     "src/run.ts",
     "src/schema.ts",
     "src/testing.ts",

@@ -1,0 +1,177 @@
+/**
+ * Recordings that `sandman recordings NAME --export FILE` wrote, as fixtures.
+ *
+ *     for (const recording of recorded(readFileSync("profile.jsonl", "utf8"))) recording.check(handler);
+ */
+
+import type { Handler } from "./define.ts";
+import { Rejected, Retry } from "./effects.ts";
+import type { WitRequest, WitTrigger } from "./run.ts";
+import { Call } from "./testing.ts";
+
+/** What became of a recorded invocation; all JSON is text, as the handler wrote it. */
+export type RecordedOutcome =
+  | "ignored"
+  | {
+      readonly decided: {
+        readonly state: "keep" | "delete" | { readonly put: string };
+        readonly events: readonly RecordedEvent[];
+        readonly reply?: { readonly status: number; readonly body?: string | null } | null;
+      };
+    }
+  | { readonly failed: { readonly cause: string; readonly reason: string } };
+
+/** An event that was published. */
+export interface RecordedEvent {
+  readonly eventType: string;
+  readonly version: string;
+  readonly payload: string;
+}
+
+/** One recorded invocation: a call to run, and what came of it in the host. */
+export class Recorded {
+  constructor(
+    /** Its name in the host, such as `r12-0`; empty if it has none. */
+    readonly id: string,
+    /** The name of the handler that it was recorded of. */
+    readonly handler: string,
+    /** The call, with the state and the context that were recorded. */
+    readonly call: Call,
+    /** What came of it. */
+    readonly outcome: RecordedOutcome,
+  ) {}
+
+  /**
+   * Runs the call, and throws where the outcome is another one than was recorded; JSON is compared text by text.
+   * A trap or a limit that was exceeded is no outcome that a function can return: any failure will do.
+   */
+  check(handler: Handler): void {
+    const { outcome } = this;
+    if (outcome === "ignored") return;
+    let now: unknown;
+    try {
+      const made = this.call.run(handler);
+      const state = made.stateText === undefined ? made.change : { put: made.stateText };
+      const events = made.events.map(({ eventType, version, payloadText }) => ({ eventType, version, payload: payloadText }));
+      const { reply } = made;
+      now = { decided: { state, events, reply: reply && { status: reply.status, body: reply.bodyText ?? null } } };
+    } catch (error) {
+      const cause = error instanceof Rejected ? "rejected" : error instanceof Retry ? "retry" : "other";
+      now = { failed: { cause, reason: error instanceof Error ? error.message : String(error) } };
+    }
+    const [before, after] = [JSON.stringify(told(outcome)), JSON.stringify(told(now as RecordedOutcome))];
+    if (before !== after) throw new Error(`${this.id}: recorded is ${before}, now it is ${after}`);
+  }
+}
+
+/** What is compared, in one order. */
+function told(outcome: RecordedOutcome): unknown {
+  if (outcome === "ignored") return outcome;
+  if ("failed" in outcome) {
+    const { cause, reason } = outcome.failed;
+    return cause === "rejected" || cause === "retry" ? { cause, reason } : "failed";
+  }
+  const { state, events, reply } = outcome.decided;
+  return {
+    state,
+    events: events.map(({ eventType, version, payload }) => ({ eventType, version, payload })),
+    reply: reply ? { status: reply.status, body: reply.body ?? null } : null,
+  };
+}
+
+/** The format that this SDK reads. */
+const FORMAT = 1;
+
+/** The recordings in the text of a file, one a line. Throws with the number of a line that holds none. */
+export function recorded(text: string): Recorded[] {
+  const lines = text.split("\n").map((line, number) => ({ line, number: number + 1 }));
+  return lines
+    .filter(({ line }) => line.trim() !== "")
+    .map(({ line, number }) => {
+      try {
+        return read(JSON.parse(line));
+      } catch (error) {
+        throw new Error(`line ${number}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    });
+}
+
+interface Line {
+  format: number;
+  id?: string;
+  handler: string;
+  key: string;
+  trigger: { event?: { value: unknown }; request?: Omit<WitRequest, "key"> };
+  state: string | null;
+  context: { nowMillis: number; attempt: number; settings: string };
+  outcome: RecordedOutcome;
+}
+
+function read(line: Line): Recorded {
+  if (line.format !== FORMAT) throw new Error(`it has format ${line.format}, this SDK reads format ${FORMAT}`);
+  const { nowMillis, attempt, settings } = line.context;
+  const call = Call.recorded(trigger(line), line.state ?? undefined, { nowMillis, attempt, settings });
+  return new Recorded(line.id ?? "", line.handler, call, line.outcome);
+}
+
+function trigger({ key, trigger: { event, request } }: Line): WitTrigger {
+  if (request !== undefined) return { tag: "request", val: { ...request, key } };
+  const text = event?.value;
+  if (typeof text !== "string") throw new Error("the event's value is no text");
+  const envelope = JSON.parse(text);
+  const payload = member(text, "payload");
+  if (payload === undefined) throw new Error("the event has no payload");
+  const val = {
+    key,
+    eventId: envelope.eventId,
+    eventType: envelope.eventType,
+    version: envelope.version,
+    timestamp: envelope.timestamp,
+    source: envelope.source,
+    correlationId: envelope.correlationId ?? null,
+    causationId: envelope.causationId ?? null,
+    metadata: envelope.metadata == null ? null : (member(text, "metadata") ?? null),
+    payload,
+  };
+  return { tag: "event", val };
+}
+
+/** The text of a member of a JSON object, as it stands there. */
+function member(object: string, name: string): string | undefined {
+  let at = object.indexOf("{") + 1;
+  for (;;) {
+    at = next(object, at);
+    if (object[at] === "}") return undefined;
+    const colon = next(object, end(object, at));
+    const from = next(object, colon + 1);
+    const to = end(object, from);
+    if (JSON.parse(object.slice(at, end(object, at))) === name) return object.slice(from, to);
+    at = next(object, to);
+    if (object[at] === ",") at += 1;
+  }
+}
+
+/** The place of the next character that is no white space. */
+function next(text: string, at: number): number {
+  while (/\s/.test(text[at] ?? "}")) at += 1;
+  return at;
+}
+
+/** The place behind the JSON value that begins here, in a text that is JSON. */
+function end(text: string, from: number): number {
+  let [at, depth] = [from, 0];
+  do {
+    const char = text[at] ?? "";
+    if (char === '"') {
+      for (at += 1; text[at] !== '"'; at += 1) if (text[at] === "\\") at += 1;
+    } else if (char === "{" || char === "[") {
+      depth += 1;
+    } else if (char === "}" || char === "]") {
+      depth -= 1;
+    } else if (depth === 0) {
+      while (/[^\s,\]}]/.test(text[at + 1] ?? ",")) at += 1;
+    }
+    at += 1;
+  } while (depth > 0);
+  return at;
+}
