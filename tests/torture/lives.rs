@@ -35,6 +35,8 @@ pub struct Activity {
     pub published: u64,
     /// Requests that were answered with 2xx, by route.
     pub answered: BTreeMap<String, u64>,
+    /// Dead letters that were handled again, or failed again.
+    pub redriven: u64,
 }
 
 impl Activity {
@@ -47,6 +49,7 @@ impl Activity {
             transactions: whole("sandman_relay_transaction_seconds_count"),
             published: whole("sandman_events_published_total"),
             answered: metrics.sums("sandman_http_requests_total", &[("status", "2xx")], "route"),
+            redriven: whole("sandman_redriven_total"),
         }
     }
 
@@ -66,6 +69,7 @@ impl Activity {
             transactions: self.transactions.saturating_sub(before.transactions),
             published: self.published.saturating_sub(before.published),
             answered: by(&self.answered, &before.answered),
+            redriven: self.redriven.saturating_sub(before.redriven),
         }
     }
 }
@@ -92,6 +96,8 @@ pub enum Target {
     Events,
     /// The same, and requests are answered too.
     EventsAndRequests,
+    /// A host that redrives dead letters, or releases what waits behind one.
+    Letters,
 }
 
 impl Target {
@@ -104,13 +110,18 @@ impl Target {
             ("published nothing", activity.published.min(activity.transactions)),
             ("answered no request", total(&activity.answered)),
         ];
-        let wanted = match self {
-            Self::Start => 0,
-            Self::Consumer => 2,
-            Self::Events => 4,
-            Self::EventsAndRequests => 5,
+        let letters = [
+            ("redriven nothing", activity.redriven),
+            ("committed nothing", activity.units),
+        ];
+        let (wanted, of) = match self {
+            Self::Start => (0, &events[..]),
+            Self::Consumer => (2, &events[..]),
+            Self::Events => (4, &events[..]),
+            Self::EventsAndRequests => (5, &events[..]),
+            Self::Letters => (2, &letters[..]),
         };
-        let mut wanted = events.iter().take(wanted);
+        let mut wanted = of.iter().take(wanted);
         wanted.find(|(_, count)| *count == 0).map(|(what, _)| *what)
     }
 }
@@ -323,6 +334,7 @@ mod tests {
             transactions: (consumed + answered).min(1),
             published: 2 * (consumed + answered),
             answered: by("/work/{key}", answered),
+            redriven: 0,
         }
     }
 

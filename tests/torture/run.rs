@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use sandman_kafka::cursor_topic;
 use witness::{Asked, Memory};
 
-use crate::checker::{Expected, Fate, Journal, Observed, Rules, Verdict, judge};
+use crate::checker::{Fate, Journal, Observed, Rules, Verdict, judge};
 use crate::consumer::Reader;
 use crate::wait::PATIENCE;
 use crate::{Client, Host, Result, World};
@@ -302,11 +302,11 @@ impl<'a> Run<'a> {
         let acknowledged = inputs.iter().filter(|input| input.fate == Fate::Acknowledged);
         let dead = acknowledged
             .clone()
-            .filter(|input| input.expected == Expected::DeadLetter)
+            .filter(|input| input.expected.is_given_up())
             .count();
         // What comes of them may be more than what must, and hide that something is missing still.
         let doubtful = inputs.iter().any(|input| input.fate == Fate::Unknown);
-        let answers = acknowledged.filter(|input| input.expected == Expected::Answer).count();
+        let answers = acknowledged.filter(|input| input.expected.is_answered()).count();
         let mut end = Instant::now() + PATIENCE;
         let (mut before, mut since) = (self.seen(), Instant::now());
         loop {

@@ -27,6 +27,7 @@ mod guests;
 mod http;
 mod kafka;
 mod keys;
+mod letters;
 mod proxy;
 mod soak;
 mod swap;
@@ -58,6 +59,7 @@ pub const ALL: &[&[Scenario]] = &[
     group::SCENARIOS,
     gone::SCENARIOS,
     keys::SCENARIOS,
+    letters::SCENARIOS,
     swap::SCENARIOS,
     time::SCENARIOS,
     disk::SCENARIOS,

@@ -31,6 +31,7 @@ const HOUR: i64 = 3_600_000;
 const JUMPS: Rules = Rules {
     rolled_back: false,
     clock_jumps: true,
+    redriven: false,
 };
 /// Long enough for the clock to jump, and for a kill, between two attempts.
 const RETRY: &str = r#"{ attempts = 4, first = "700ms", factor = 2.0, max = "2s" }"#;

@@ -24,6 +24,34 @@ pub enum Expected {
     DeadLetter,
     /// Either of them.
     Either,
+    /// A dead letter, and two events too where it was redriven.
+    GivenUp,
+    /// A dead letter, and two events once it was redriven.
+    Redriven,
+    /// Two events; a dead letter before them where it was given up, and none where it waited behind one of its key.
+    Released,
+}
+
+impl Expected {
+    /// Whether its events come after all, behind what came later for its key.
+    pub(super) fn comes_late(self) -> bool {
+        matches!(self, Self::GivenUp | Self::Redriven)
+    }
+
+    /// Whether events beside a dead letter are no duplicate.
+    pub(super) fn allows_both(self) -> bool {
+        matches!(self, Self::GivenUp | Self::Redriven | Self::Released)
+    }
+
+    /// Whether two events must come.
+    pub fn is_answered(self) -> bool {
+        matches!(self, Self::Answer | Self::Redriven | Self::Released)
+    }
+
+    /// Whether a dead letter must come.
+    pub fn is_given_up(self) -> bool {
+        matches!(self, Self::DeadLetter | Self::GivenUp | Self::Redriven)
+    }
 }
 
 /// An input.
@@ -97,6 +125,24 @@ impl Journal {
         if let Some(input) = self.lock().get_mut(id) {
             input.expected = expected;
         }
+    }
+
+    /// Changes what is to become of all inputs so far that fail at first and are not refused. Returns how many they are.
+    pub fn expect_of_failing(&self, expected: Expected) -> usize {
+        let mut inputs = self.lock();
+        let fails = |input: &&mut Input| {
+            let asked = input.asked.as_ref();
+            asked.is_some_and(|asked| asked.fails > 0 && !asked.refuse)
+        };
+        let failing = inputs.iter_mut().filter(fails);
+        failing.map(|input| input.expected = expected).count()
+    }
+
+    /// How many inputs are refused for good.
+    pub fn refused(&self) -> usize {
+        let inputs = self.lock();
+        let refused = |input: &&Input| input.asked.as_ref().is_some_and(|asked| asked.refuse);
+        inputs.iter().filter(refused).count()
     }
 
     /// How many inputs there are.

@@ -61,6 +61,8 @@ pub struct Rules {
     pub rolled_back: bool,
     /// The hosts' clock jumped: the times in their logs do not tell what was stored.
     pub clock_jumps: bool,
+    /// Dead letters were redriven: what was given up comes behind what came later for its key, in an order of its own.
+    pub redriven: bool,
 }
 
 /// What came of a run.
@@ -120,7 +122,12 @@ pub fn judge(inputs: &[Input], observed: &Observed, rules: Rules) -> Verdict {
     for events in &last.events {
         let keys = by_key(events);
         for (key, events) in &keys {
-            order(&mut verdict, key, events);
+            let late = |event: &&Sighting| {
+                rules.redriven && input_of(inputs, event.told.id).is_some_and(|input| input.expected.comes_late())
+            };
+            let (late, at_once): (Vec<_>, Vec<_>) = events.iter().copied().partition(late);
+            order(&mut verdict, key, &at_once);
+            order(&mut verdict, key, &late);
             folds(&mut verdict, key, events);
             versions(&mut verdict, key, events, rules);
         }
@@ -160,14 +167,16 @@ fn each_input(verdict: &mut Verdict, inputs: &[Input], last: &Witnessed) {
     for (id, (input, [first, second, dead])) in inputs.iter().zip(counts).enumerate() {
         let name = format!("input {id}, number {} of {}", input.seq, input.key);
         let seen = format!("{first} first events, {second} second ones, {dead} dead letters");
-        if first > 1 || second > 1 || dead > 1 || (dead > 0 && first + second > 0) {
+        let both = dead > 0 && first + second > 0;
+        if first > 1 || second > 1 || dead > 1 || (both && !input.expected.allows_both()) {
             verdict.add(Kind::Duplicate, format!("{name}: {seen}"));
         } else if first != second {
             verdict.add(Kind::Torn, format!("{name}: {seen}"));
         }
         let fits = match input.expected {
-            Expected::Answer => first > 0 || second > 0,
-            Expected::DeadLetter => dead > 0,
+            Expected::Answer | Expected::Released => first > 0 || second > 0,
+            Expected::DeadLetter | Expected::GivenUp => dead > 0,
+            Expected::Redriven => dead > 0 && (first > 0 || second > 0),
             Expected::Either => first + second + dead > 0,
         };
         let came = first + second + dead > 0;

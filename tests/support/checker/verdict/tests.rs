@@ -118,6 +118,7 @@ fn kinds_in(
 const ROLLED_BACK: Rules = Rules {
     rolled_back: true,
     clock_jumps: false,
+    redriven: false,
 };
 
 fn of_attempts(failures: &[(usize, u32, bool)]) -> Vec<Kind> {
@@ -256,4 +257,68 @@ fn a_rollback_may_go_back() {
     assert_eq!(forward.counts().into_keys().collect::<Vec<_>>(), [Kind::Version]);
     let back = judge(&inputs, &observed, ROLLED_BACK);
     assert!(back.anomalies.is_empty(), "{:?}", back.anomalies);
+}
+
+#[test]
+fn what_was_redriven_has_a_dead_letter_and_comes_late() {
+    let (mut inputs, mut observed) = refused();
+    let redriven = Rules {
+        redriven: true,
+        ..Rules::default()
+    };
+    for input in &mut inputs[2..] {
+        input.expected = Expected::Redriven;
+    }
+    let lost = judge(&inputs, &observed, redriven).counts();
+    assert_eq!(
+        lost.get(&Kind::Lost),
+        Some(&2),
+        "a dead letter alone is not enough: {lost:?}"
+    );
+    // The first of each key is given up and redriven behind the second.
+    let (_, all) = good();
+    observed = all;
+    for (id, input) in (0..).zip(&mut inputs) {
+        input.expected = Expected::Answer;
+        input.asked = None;
+        if input.seq == 1 {
+            input.expected = Expected::Redriven;
+            let letter = letter(id, input);
+            input.asked = Some(Box::new(letter.asked.clone()));
+            observed.last.dead.push(letter);
+        }
+    }
+    for events in &mut observed.last.events {
+        late_first(events);
+    }
+    observed.live = live(&observed.last);
+    for (_, memory) in &mut observed.states {
+        *memory = Memory::default().after(2).after(1);
+    }
+    assert_eq!(judge(&inputs, &observed, redriven).anomalies, []);
+    let order = judge(&inputs, &observed, Rules::default()).counts();
+    assert!(order.contains_key(&Kind::Order), "{order:?}");
+    // Held and released, it keeps its place.
+    for input in &mut inputs {
+        input.expected = Expected::Released;
+    }
+    let order = judge(&inputs, &observed, redriven).counts();
+    assert!(order.contains_key(&Kind::Order), "{order:?}");
+}
+
+/// Each key's second event lies before its first.
+fn late_first(events: &mut [Sighting]) {
+    let keys: HashSet<Arc<str>> = events.iter().map(|event| Arc::clone(&event.key)).collect();
+    for key in keys {
+        let of_key: Vec<_> = (0..events.len()).filter(|place| events[*place].key == key).collect();
+        let [first, second] = of_key[..] else { continue };
+        let places = [events[first].place, events[second].place];
+        events[first].place = places[1];
+        events[second].place = places[0];
+        let mut memory = Memory::default();
+        for place in [second, first] {
+            memory = memory.after(events[place].told.seq);
+            (events[place].told.count, events[place].told.fold) = (memory.count, memory.fold);
+        }
+    }
 }
