@@ -315,6 +315,8 @@ fn late_first(events: &mut [Sighting]) {
         let places = [events[first].place, events[second].place];
         events[first].place = places[1];
         events[second].place = places[0];
+        // On the version that serves by then.
+        events[first].told.by = events[second].told.by;
         let mut memory = Memory::default();
         for place in [second, first] {
             memory = memory.after(events[place].told.seq);
