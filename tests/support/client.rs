@@ -113,7 +113,8 @@ impl Reply {
         Ok(self.json())
     }
 
-    /// Whether it has this status and an error, in the service's shape, that says all of `words`.
+    /// Whether it has this status and an error, in the service's shape, that says all of `words`. The host's own faults may have
+    /// a code beside it, and nothing else does.
     ///
     /// # Errors
     /// What it is instead.
@@ -121,7 +122,8 @@ impl Reply {
         let body = self.has(status)?;
         let said = body["error"].as_str().unwrap_or_default();
         let told = words.iter().all(|word| said.contains(word));
-        let alone = body.as_object().is_some_and(|body| body.len() == 1);
+        let fields = 1 + usize::from(status >= 500 && body["code"].is_string());
+        let alone = body.as_object().is_some_and(|body| body.len() == fields);
         ensure!(told && alone && !said.is_empty(), "answered {body}\n  not {words:?}");
         Ok(())
     }
