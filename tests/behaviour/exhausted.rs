@@ -246,7 +246,7 @@ fn paused(world: &World) -> Result {
             metrics.sum("sandman_handler_paused", &[("handler", "hostile")]) == Some(1.0)
         })
     };
-    world.send(&input, &[told(0), told(1)])?;
+    let landed = world.send(&input, &[told(0), told(1)])?;
     paused(&host)?;
     let health = eventually("the host says so", || {
         let health = host.operator().get("/health")?.json();
@@ -259,6 +259,10 @@ fn paused(world: &World) -> Result {
     for words in ["PAUSED", "hostile takes in nothing", "sandman resume hostile"] {
         ensure!(shown.stdout.contains(words), "{shown:?}");
     }
+    let place = format!("{input}/{}/{}", landed[1].0, landed[1].1);
+    let story = world.command(&["explain", &place, "--host", host.admin()], &[])?;
+    let note = |line: &str| line.starts_with("hostile stands still there: ");
+    ensure!(story.stdout.lines().any(note), "{story:?}");
     let others: Vec<_> = (0..50)
         .map(|n| Event::told(&format!("other-{n}"), "nothing", 0))
         .collect();

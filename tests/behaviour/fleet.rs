@@ -20,7 +20,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
 
 pub(crate) const REAL: &str = "has no groups that several hosts share";
 
-const KEYS: usize = 60;
+pub(crate) const KEYS: usize = 60;
 const ROUNDS: usize = 40;
 /// Requests to each host.
 const EACH: u64 = 50;
@@ -68,6 +68,18 @@ pub(crate) fn start(world: &World, settings: &Settings, name: &str) -> Result<Ho
     world.host_in(name, &settings, &[])
 }
 
+/// Two hosts of a deployment which both have taken events in.
+pub(crate) fn pair(world: &World, settings: &Settings, input: &str, ledger: &mut Ledger) -> Result<(Host, Host)> {
+    let one = start(world, settings, "one")?;
+    let two = start(world, settings, "two")?;
+    // Until both have partitions; what one has taken in until then moves to the other with its progress.
+    eventually("both hosts take events in", || {
+        world.send(input, &ledger.rounds(KEYS, 1, 0))?;
+        Ok((consumed(&one)? > 0.0 && consumed(&two)? > 0.0).then_some(()))
+    })?;
+    Ok((one, two))
+}
+
 /// How many events a host has taken in.
 pub(crate) fn consumed(host: &Host) -> Result<f64> {
     let consumed = host.metrics()?.sum("sandman_events_consumed_total", &[]);
@@ -77,14 +89,8 @@ pub(crate) fn consumed(host: &Host) -> Result<f64> {
 fn shared(world: &World) -> Result {
     let input = world.make_topic("thing.happened")?;
     let settings = deployment(world)?.handler(echo(&[&input])?);
-    let one = start(world, &settings, "one")?;
-    let two = start(world, &settings, "two")?;
     let mut ledger = Ledger::default();
-    // Until both have partitions; what one has taken in until then moves to the other with its progress.
-    eventually("both hosts take events in", || {
-        world.send(&input, &ledger.rounds(KEYS, 1, 0))?;
-        Ok((consumed(&one)? > 0.0 && consumed(&two)? > 0.0).then_some(()))
-    })?;
+    let (one, two) = pair(world, &settings, &input, &mut ledger)?;
     world.send(&input, &ledger.rounds(KEYS, ROUNDS, 50))?;
     ledger.settle(world)?;
     let (one, two) = (one.terminate()?, two.terminate()?);
@@ -100,13 +106,8 @@ fn shared(world: &World) -> Result {
 fn killed(world: &World) -> Result {
     let input = world.make_topic("thing.happened")?;
     let settings = deployment(world)?.handler(echo(&[&input])?);
-    let one = start(world, &settings, "one")?;
-    let mut two = start(world, &settings, "two")?;
     let mut ledger = Ledger::default();
-    eventually("both hosts take events in", || {
-        world.send(&input, &ledger.rounds(KEYS, 1, 0))?;
-        Ok((consumed(&one)? > 0.0 && consumed(&two)? > 0.0).then_some(()))
-    })?;
+    let (one, mut two) = pair(world, &settings, &input, &mut ledger)?;
     let before = ledger.total();
     let events = ledger.rounds(KEYS, ROUNDS, 100);
     let two = std::thread::scope(|scope| -> Result<_> {

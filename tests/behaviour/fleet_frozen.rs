@@ -7,7 +7,7 @@ use sandman_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::fleet::{REAL, consumed, deployment, start};
+use crate::fleet::{KEYS, REAL, consumed, deployment, pair, start};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_host_that_was_frozen_writes_nothing_when_it_wakes_up", frozen).on_real_kafka(REAL),
@@ -23,7 +23,6 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     .on_real_kafka(REAL),
 ];
 
-const KEYS: usize = 40;
 const LETTER_KEYS: u64 = 10;
 const EACH: u64 = 40;
 
@@ -31,13 +30,8 @@ const EACH: u64 = 40;
 fn frozen(world: &World) -> Result {
     let input = world.make_topic("thing.happened")?;
     let settings = deployment(world)?.handler(echo(&[&input])?);
-    let one = start(world, &settings, "one")?;
-    let two = start(world, &settings, "two")?;
     let mut ledger = Ledger::default();
-    eventually("both hosts take events in", || {
-        world.send(&input, &ledger.rounds(KEYS, 1, 0))?;
-        Ok((consumed(&one)? > 0.0 && consumed(&two)? > 0.0).then_some(()))
-    })?;
+    let (one, two) = pair(world, &settings, &input, &mut ledger)?;
     let before = ledger.total();
     let events = ledger.rounds(KEYS, 40, 200);
     std::thread::scope(|scope| -> Result {

@@ -8,6 +8,7 @@ use sandman_tests::{Ask, Behaviour, DreamScape, Form, Handler, Result, S3_SECRET
 use serde_json::json;
 
 use super::fleet;
+use super::uploads_sweep::swept;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_picture_that_one_host_took_is_served_by_the_other", shared)
@@ -124,14 +125,6 @@ fn shared(world: &World) -> Result {
     }
     let leaked = world.logged().iter().any(|line| line.contains(S3_SECRET));
     ensure!(!leaked, "the secret is in a log");
-    Ok(())
-}
-
-/// Waits until the host has swept once since its start.
-fn swept(app: &DreamScape<'_>) -> Result {
-    app.host().metrics_when("it has swept", |metrics| {
-        metrics.sum("sandman_upload_sweeps_total", &[]) == Some(1.0)
-    })?;
     Ok(())
 }
 

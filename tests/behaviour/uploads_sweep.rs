@@ -42,7 +42,7 @@ fn member(app: &DreamScape<'_>) -> Result<User> {
 }
 
 /// Waits until the host has swept once since its start.
-fn swept(app: &DreamScape<'_>) -> Result {
+pub(crate) fn swept(app: &DreamScape<'_>) -> Result {
     app.host().metrics_when("it has swept", |metrics| {
         metrics.sum("sandman_upload_sweeps_total", &[]) == Some(1.0)
     })?;

@@ -138,7 +138,7 @@ fn print(story: &Story) {
     }
     story.letters.iter().for_each(print_letter);
     for note in &story.notes {
-        output::line(&shown(&format!("\n{note}")));
+        output::line(&format!("\n{}", shown(note)));
     }
     output::line("\nlooked at");
     print_looked_at(&story.looked_at);
