@@ -22,6 +22,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("wasmtime", &["sandbox"]),
     ("rusqlite", &["store"]),
     ("postgres", &["store"]),
+    ("rustls", &["store"]),
+    ("tokio-postgres-rustls", &["store"]),
     ("axum", &["http", "operate"]),
     ("regex-automata", &["core"]),
     ("jsonwebtoken", &["http"]),

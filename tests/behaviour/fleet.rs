@@ -63,9 +63,13 @@ pub(crate) fn deployment(world: &World) -> Result<Settings> {
         .set("host.batch", "20"))
 }
 
+/// Settings of the host of that name.
+fn named(settings: &Settings, name: &str) -> Settings {
+    settings.clone().set("host.name", &format!("\"{name}\""))
+}
+
 pub(crate) fn start(world: &World, settings: &Settings, name: &str) -> Result<Host> {
-    let settings = settings.clone().set("host.name", &format!("\"{name}\""));
-    world.host_in(name, &settings, &[])
+    world.host_in(name, &named(settings, name), &[])
 }
 
 /// Two hosts of a deployment which both have taken events in.

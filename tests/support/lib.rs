@@ -9,6 +9,7 @@ mod bombs;
 mod broker;
 pub mod checker;
 mod client;
+mod commit_proxy;
 mod consumer;
 mod cores;
 mod dreamscape;
@@ -45,6 +46,7 @@ pub use admin::STAGES;
 pub use bombs::{bomb, grafted, nested};
 pub use broker::{Broker, Cluster, Operation, PASSWORD, Resource, USER};
 pub use client::{Ask, Client, Reply};
+pub use commit_proxy::CommitProxy;
 pub use consumer::{Header, Reader, Seen};
 pub use cores::on_cores;
 pub use dreamscape::{

@@ -4,9 +4,9 @@
 //! this file as well, so it needs nothing but the standard library.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,21 +18,32 @@ const ARTIFACT: &str = "io.zonky.test.postgres:embedded-postgres-binaries-linux-
 /// The server refuses to run as root: nobody's number.
 const NOBODY: u32 = 65_534;
 
-/// Runs the server until the standard input ends, which it does with the process that holds the other side.
+/// Runs the server until the standard input ends, which it does with the process that holds the other side. A line there
+/// ends the server at once, as a crash would, or starts it again.
 const SCRIPT: &str = r#"
-"$1/postgres" -D "$2/data" -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200 &
-server=$!
-cat > /dev/null
+bin=$1 folder=$2 port=$3
+serve() {
+    "$bin/postgres" -D "$folder/data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
+        -c max_connections=200 &
+    server=$!
+}
+serve
+while read -r order; do
+    case $order in
+        quit) kill -QUIT $server; wait $server ;;
+        start) serve ;;
+    esac
+done
 kill -INT $server
 wait $server
-rm -rf "$2"
+rm -rf "$folder"
 "#;
 
 /// A running server.
 pub struct PostgresServer {
     port: u16,
     // Its standard input is what keeps it running.
-    _process: Child,
+    process: Child,
 }
 
 impl PostgresServer {
@@ -41,6 +52,18 @@ impl PostgresServer {
     /// # Errors
     /// What is missing, or what the server said.
     pub fn start(target: &Path) -> io::Result<Self> {
+        Self::start_with(target, None)
+    }
+
+    /// Starts one that takes encrypted connections alone, with the certificate in that folder, and asks for a password.
+    ///
+    /// # Errors
+    /// As for [`PostgresServer::start`].
+    pub fn start_secured(target: &Path, certificates: &Path, password: &str) -> io::Result<Self> {
+        Self::start_with(target, Some((certificates, password)))
+    }
+
+    fn start_with(target: &Path, secured: Option<(&Path, &str)>) -> io::Result<Self> {
         let mut bin = binaries(target)?;
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -60,12 +83,20 @@ impl PostgresServer {
             bin = handed_over(&bin, &folder)?;
         }
         let mut init = Command::new(bin.join("initdb"));
-        init.args(["-A", "trust", "-N", "-U", "sandman", "-E", "UTF8", "-D"])
+        let authentication = if secured.is_some() { "scram-sha-256" } else { "trust" };
+        if let Some((_, password)) = secured {
+            fs::write(folder.join("password"), password)?;
+            init.arg("--pwfile").arg(folder.join("password"));
+        }
+        init.args(["-A", authentication, "-N", "-U", "sandman", "-E", "UTF8", "-D"])
             .arg(folder.join("data"));
         as_user(&mut init);
         let made = init.output()?;
         if !made.status.success() {
             return Err(io::Error::other(String::from_utf8_lossy(&made.stderr).into_owned()));
+        }
+        if let Some((certificates, _)) = secured {
+            secure(certificates, &folder.join("data"), is_root)?;
         }
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut serve = Command::new("sh");
@@ -91,16 +122,54 @@ impl PostgresServer {
         }
         // Whatever else it says is read, so that it never waits for a reader.
         std::thread::spawn(move || io::copy(&mut log, &mut io::sink()));
-        Ok(Self {
-            port,
-            _process: process,
-        })
+        Ok(Self { port, process })
+    }
+
+    /// Ends it at once: connections break, and what was not committed is lost.
+    ///
+    /// # Errors
+    /// If whatever runs it has ended.
+    pub fn quit(&self) -> io::Result<()> {
+        self.order("quit\n")
+    }
+
+    /// Starts it again, on the same port.
+    ///
+    /// # Errors
+    /// If whatever runs it has ended.
+    pub fn start_again(&self) -> io::Result<()> {
+        self.order("start\n")
+    }
+
+    fn order(&self, order: &str) -> io::Result<()> {
+        let mut stdin = self.process.stdin.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
+        stdin.write_all(order.as_bytes())
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Where it is, for `store.url`.
     pub fn url(&self) -> String {
         format!("postgres://sandman@127.0.0.1:{}/postgres", self.port)
     }
+}
+
+/// Sets a server up for encrypted connections.
+fn secure(certificates: &Path, data: &Path, is_root: bool) -> io::Result<()> {
+    for name in ["server.crt", "server.key"] {
+        let copy = data.join(name);
+        fs::copy(certificates.join(name), &copy)?;
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o600))?;
+        if is_root {
+            chown(&copy, Some(NOBODY), Some(NOBODY))?;
+        }
+    }
+    fs::write(data.join("pg_hba.conf"), "hostssl all all all scram-sha-256\n")?;
+    let mut settings = fs::OpenOptions::new().append(true).open(data.join("postgresql.conf"))?;
+    settings.write_all(b"ssl = on\n")
 }
 
 /// A copy that is nobody's, in its folder: below a home that is root's alone, nobody could not start the programs.

@@ -133,6 +133,7 @@ impl ChangedKeys {
             schema,
             shards,
             password,
+            passfile,
             outbox,
             dead_letters,
             held,
@@ -141,6 +142,7 @@ impl ChangedKeys {
         self.add("store.schema", schema, &new.0.schema);
         self.add("store.shards", shards, &new.0.shards);
         self.add("PGPASSWORD", password, &new.0.password);
+        self.add("PGPASSFILE", passfile, &new.0.passfile);
         self.add("store.outbox", outbox, &new.0.outbox);
         self.add("store.held", held, &new.0.held);
         self.add("store.dead_letters", dead_letters, &new.0.dead_letters);

@@ -17,9 +17,10 @@ const PREFIX: &str = "SANDMAN_";
 const AWS: &str = "AWS_";
 
 /// Variables of DreamScape's services, and of PostgreSQL's clients, that are understood.
-const DREAMSCAPE: [&str; 8] = [
+const DREAMSCAPE: [&str; 9] = [
     "JWT_SECRET",
     "PGPASSWORD",
+    "PGPASSFILE",
     "PORT",
     "KAFKA_BROKERS",
     "KAFKA_SSL",
@@ -67,6 +68,7 @@ pub(super) struct Environment {
     pub(super) sasl_password: Option<Secret>,
     pub(super) sasl_mechanism: Option<String>,
     pub(super) pg_password: Option<Secret>,
+    pub(super) pg_passfile: Option<String>,
     /// The variables of AWS's own clients: where an S3 server is, and the credentials.
     pub(super) aws: BTreeMap<String, Secret>,
 }
@@ -81,6 +83,7 @@ pub(super) fn overlay(
     // Compose files pass unset variables on as empty ones; DreamScape's names follow that habit.
     let mut filled = |name: &str| variables.remove(name).filter(|value| !value.is_empty());
     let brokers = filled("KAFKA_BROKERS");
+    let home = filled("HOME");
     let mut environment = Environment {
         admin_token: None,
         jwt_secret: filled("JWT_SECRET").and_then(|text| secret("JWT_SECRET", text, report)),
@@ -90,6 +93,8 @@ pub(super) fn overlay(
         sasl_password: filled("KAFKA_SASL_PASSWORD").and_then(|text| secret("KAFKA_SASL_PASSWORD", text, report)),
         sasl_mechanism: filled("KAFKA_SASL_MECHANISM"),
         pg_password: filled("PGPASSWORD").and_then(|text| secret("PGPASSWORD", text, report)),
+        // Where it is for `psql`.
+        pg_passfile: filled("PGPASSFILE").or_else(|| home.map(|home| format!("{home}/.pgpass"))),
         aws: BTreeMap::new(),
     };
     for (name, text) in variables.iter().filter(|(name, _)| name.starts_with(AWS)) {

@@ -239,7 +239,7 @@ fn read(path: &Path, mut root: Section<'_>, mut environment: environment::Enviro
     let host = host::read(root.section("host"));
     let jwt_secret = environment.jwt_secret.take();
     let token = environment.admin_token.take();
-    let pg_password = environment.pg_password.take();
+    let postgres = (environment.pg_password.take(), environment.pg_passfile.take());
     let aws = std::mem::take(&mut environment.aws);
     let http = listeners::read_http(root.section("http"), environment.port.as_deref(), jwt_secret);
     let admin = listeners::read_admin(root.section("admin"), token);
@@ -255,7 +255,7 @@ fn read(path: &Path, mut root: Section<'_>, mut environment: environment::Enviro
     }
     let handlers = handler::read_all(sections, &host, &kafka, root.report);
     let routes = route::read_all(root.array("routes"), &names, root.report);
-    let store = store::read(root.section("store"), pg_password);
+    let store = store::read(root.section("store"), postgres);
     check_fleet(&handlers, &store, root.report);
     check_idle(&handlers, &routes, root.report);
     check_secret(&http, &routes, root.report);

@@ -28,6 +28,8 @@ pub struct StoreConfig {
     pub shards: u16,
     /// The password for PostgreSQL, where the environment has one.
     pub password: Option<Secret>,
+    /// The file that has it where the environment has none: `PGPASSFILE`, or `.pgpass` in the home folder; may be missing.
+    pub passfile: Option<PathBuf>,
     /// Bytes of committed events that may wait for Kafka; at this bound intake stops.
     pub outbox: u64,
     /// Bytes of dead letters that are kept; beyond it the oldest go that are on Kafka.
@@ -36,13 +38,14 @@ pub struct StoreConfig {
     pub held: u64,
 }
 
-pub(super) fn read(mut section: Section<'_>, password: Option<Secret>) -> StoreConfig {
+pub(super) fn read(mut section: Section<'_>, (password, passfile): (Option<Secret>, Option<String>)) -> StoreConfig {
     let default = resolve(&section.report.folder, "data/sandman.db");
     let config = StoreConfig {
         url: section.or("url", &url(&section.report.folder), StoreUrl::Sqlite(default)),
         schema: section.or("schema", &identifier(), "sandman".to_owned()),
         shards: section.or("shards", &shards(), 8),
         password,
+        passfile: passfile.map(PathBuf::from),
         outbox: section.or("outbox", &size(64 << 10..=1 << 40), 256 << 20),
         dead_letters: section.or("dead_letters", &size(64 << 10..=1 << 40), 256 << 20),
         held: section.or("held", &size(64 << 10..=1 << 40), 64 << 20),

@@ -27,7 +27,7 @@ pub use commit::{
     CommittedBatch, ProgressWrite, ShardPublished, StateKey, StateRead, StateWrite,
 };
 pub use files::{FileStore, FilesWrite};
-pub use hosts::{HostEntry, HostStore};
+pub use hosts::{HostEntry, HostStore, StoreStatistics};
 pub use letters::{
     GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, LetterWrite,
     LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder,

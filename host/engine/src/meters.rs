@@ -57,6 +57,16 @@ pub struct HostMeters {
     pub relay_failures: Counter,
     /// Topics that refuse a record: what goes to them waits.
     pub held_topics: Gauge,
+    /// Statements that were sent on the connection that commits.
+    pub store_round_trips: Counter,
+    /// Shards of the outbox that this host has taken or lost.
+    pub lease_changes: Counter,
+    /// Hosts that share the store and count as running.
+    pub hosts: Gauge,
+    /// Transactions since the oldest snapshot in the database.
+    pub oldest_snapshot: Gauge,
+    /// The age of the oldest transaction in the database.
+    pub oldest_transaction: Gauge,
     /// Bytes of states kept in memory.
     pub cache_bytes: Gauge,
     /// Dead letters in the store.
@@ -106,6 +116,11 @@ impl Meters {
                 relay_seconds: histogram!("sandman_relay_transaction_seconds"),
                 relay_failures: counter!("sandman_relay_transaction_failures_total"),
                 held_topics: gauge!("sandman_relay_held_topics"),
+                store_round_trips: counter!("sandman_store_round_trips_total"),
+                lease_changes: counter!("sandman_lease_changes_total"),
+                hosts: gauge!("sandman_hosts"),
+                oldest_snapshot: gauge!("sandman_store_oldest_snapshot_transactions"),
+                oldest_transaction: gauge!("sandman_store_oldest_transaction_seconds"),
                 cache_bytes: gauge!("sandman_cache_bytes"),
                 letters: gauge!("sandman_dead_letters_kept"),
                 letter_bytes: gauge!("sandman_dead_letter_bytes"),
@@ -115,6 +130,14 @@ impl Meters {
             }
         });
         Self { recorder, handle, host }
+    }
+
+    /// Notes the size of one of the store's tables.
+    pub fn table(&self, table: &str, bytes: u64) {
+        let labels = vec![Label::new("table", table.to_owned())];
+        with_local_recorder(&self.recorder, || {
+            gauge!("sandman_store_table_bytes", labels).set(bytes as f64);
+        });
     }
 
     /// The handles of a topic that we publish to; the same ones each time.

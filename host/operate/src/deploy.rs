@@ -268,6 +268,9 @@ impl Deployer {
         };
         let version = loader.version(handler, (active.number, &component), &mut |_| {})?;
         version.since.set(active.since.get());
+        // What other hosts serve and did not load here may do so now.
+        known.cannot_follow(0);
+        self.unable.lock().remove(&handler.name);
         Ok(Some(version))
     }
 

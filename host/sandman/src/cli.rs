@@ -17,6 +17,7 @@ mod history;
 mod hosts;
 mod import;
 mod invoke;
+mod move_store;
 mod new;
 mod offline;
 mod output;
@@ -88,6 +89,7 @@ enum Command {
     Deploy(deploy::DeployArgs),
     Rollback(rollback::RollbackArgs),
     Handlers(handlers::HandlersArgs),
+    Move(move_store::MoveArgs),
     Hosts(hosts::HostsArgs),
     Health(health::HealthArgs),
     History(history::HistoryArgs),
@@ -136,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Deploy(args) => deploy::run(&args),
         Command::Rollback(args) => rollback::run(&args),
         Command::Handlers(args) => handlers::run(&args),
+        Command::Move(args) => move_store::run(&args),
         Command::Hosts(args) => hosts::run(&args),
         Command::Health(args) => health::run(&args),
         Command::History(args) => history::run(&args),

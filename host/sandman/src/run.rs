@@ -11,7 +11,7 @@ mod lag;
 mod letters;
 
 pub(crate) use kafka::{problems as kafka_problems, topics};
-pub(crate) use store::{open_store, refuse_shared, store_file};
+pub(crate) use store::{open_postgres, open_store, postgres_options, refuse_shared, store_file};
 mod relays;
 mod reload;
 mod shortage;
@@ -130,7 +130,7 @@ impl Host {
         let meters = Arc::new(Meters::new());
         let sandbox = load::sandbox(config)?;
         let registry = Arc::new(deploy::registry(config, &sandbox, &*store, &meters)?);
-        let topics = kafka::topics(config);
+        let topics = kafka::topics_of(config, &*store);
         let broker = start_broker(config, &store, &topics)?;
         let settings = kafka::settings(&config.kafka, broker.as_ref());
         let (alarm, alarmed) = Alarm::new();

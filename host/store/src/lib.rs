@@ -1,10 +1,12 @@
 //! The stores: SQLite for one host in one file, PostgreSQL for a fleet. The only crate that names a database.
 
 mod batch;
+mod moving;
 mod postgres;
 mod rings;
 mod sqlite;
 
+pub use moving::{MoveError, Moved, move_to_postgres, move_to_sqlite};
 pub use postgres::{JoinError, PgOpenError, PgOptions, PostgresStore};
 #[doc(hidden)]
 pub use sqlite::fuzzing;

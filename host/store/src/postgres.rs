@@ -4,6 +4,7 @@
 //! state that it was decided from and the epoch of every partition. Locks are held for a transaction and no longer. A commit
 //! whose answer is lost is asked for by the number of its transaction.
 
+mod aside;
 mod changes;
 mod commit;
 mod fault;
@@ -11,19 +12,24 @@ mod files;
 mod fleet;
 mod letters;
 mod link;
+mod moving;
 mod open;
 mod outbox;
 mod plan;
 mod recordings;
 mod schema;
+mod target;
+mod tls;
 mod versions;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 
 use crate::batch;
+use aside::aside;
 use fault::{PgFault, from_sql};
 use link::{ConnectTarget, Link, Session};
 use sandman_core::event::{TopicId, TopicPartition};
@@ -49,6 +55,8 @@ pub struct PostgresStore {
     lock_class: i32,
     writer: Mutex<Link>,
     readers: Vec<Mutex<Link>>,
+    /// Statements that were sent on the connection that commits.
+    round_trips: Arc<AtomicU64>,
     /// The numbers of handlers' names.
     handlers: RwLock<HashMap<Arc<str>, i32>>,
     /// Why the store refuses all work, once a commit's result cannot be found out.
@@ -74,24 +82,35 @@ impl PostgresStore {
     }
 
     /// Runs a query outside of any transaction. It may run twice, where a connection turns out to be gone.
-    fn read<T>(&self, query: impl FnMut(&mut Session) -> Result<T, PgFault>) -> Result<T, StoreError> {
+    fn read<T: Send>(&self, query: impl FnMut(&mut Session) -> Result<T, PgFault> + Send) -> Result<T, StoreError> {
         self.usable()?;
-        let idle = self.readers.iter().find_map(Mutex::try_lock);
-        let mut link = match (idle, self.readers.first()) {
-            (Some(idle), _) => idle,
-            (None, Some(first)) => first.lock(),
-            (None, None) => self.writer.lock(),
+        self.look(query).map_err(|fault| fault.named(&self.target.name))
+    }
+
+    fn look<T: Send>(&self, query: impl FnMut(&mut Session) -> Result<T, PgFault> + Send) -> Result<T, PgFault> {
+        let read = || {
+            let idle = self.readers.iter().find_map(Mutex::try_lock);
+            let mut link = match (idle, self.readers.first()) {
+                (Some(idle), _) => idle,
+                (None, Some(first)) => first.lock(),
+                (None, None) => self.writer.lock(),
+            };
+            link.read(query)
         };
-        link.read(query).map_err(|fault| fault.named(&self.target.name))
+        aside(read, PgFault::Away)
     }
 
     /// Runs a transaction of its own beside the commits.
-    fn write<T>(&self, work: impl FnMut(&mut Session) -> Result<T, PgFault>) -> Result<T, StoreError> {
+    fn write<T: Send>(&self, work: impl FnMut(&mut Session) -> Result<T, PgFault> + Send) -> Result<T, StoreError> {
         self.usable()?;
-        let mut link = self.writer.lock();
-        let done = link.transact(work).map_err(|fault| fault.named(&self.target.name));
+        let done = self.transact(work).map_err(|fault| fault.named(&self.target.name));
         self.note_failure(&done);
         done
+    }
+
+    /// Runs a transaction on the connection of the commits.
+    fn transact<T: Send>(&self, work: impl FnMut(&mut Session) -> Result<T, PgFault> + Send) -> Result<T, PgFault> {
+        aside(|| self.writer.lock().transact(work), PgFault::Away)
     }
 
     fn note_failure<T>(&self, result: &Result<T, StoreError>) {

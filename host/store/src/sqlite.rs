@@ -10,6 +10,7 @@ pub mod fuzzing;
 mod fault;
 mod files;
 mod ledger;
+mod moving;
 mod letters;
 mod open;
 mod place;
@@ -37,7 +38,7 @@ use sandman_core::progress::Progress;
 use sandman_core::recent::RecentEvents;
 use sandman_core::store::{
     ANSWER_MILLIS, Answered, Assigned, Attempts, BatchNo, Commit, CommitResult, Epoch, HostEntry, HostStore,
-    LettersSize, OutboxBatch, OutboxSize, Shard, ShardLease, Store, StoreError, StoreId, Stored,
+    LettersSize, OutboxBatch, OutboxSize, Shard, ShardLease, Store, StoreError, StoreId, StoreStatistics, Stored,
 };
 use writer::Writer;
 
@@ -132,6 +133,10 @@ impl HostStore for SqliteStore {
 
     fn tell(&self, name: &str, report: String) {
         *self.host.lock() = Some((name.into(), report));
+    }
+
+    fn statistics(&self) -> StoreStatistics {
+        StoreStatistics::default()
     }
 }
 

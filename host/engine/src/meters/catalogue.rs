@@ -96,6 +96,14 @@ const COUNTERS: &[(&str, &str)] = &[
         "Units that were run again after such a commit",
     ),
     (
+        "sandman_store_round_trips_total",
+        "Statements sent to PostgreSQL on the connection that commits; divided by sandman_commit_seconds_count: by commit",
+    ),
+    (
+        "sandman_lease_changes_total",
+        "Shards of the outbox that this host has taken or lost; grows while hosts come and go",
+    ),
+    (
         "sandman_relay_transaction_failures_total",
         "Relay transactions that failed and were tried again",
     ),
@@ -178,6 +186,26 @@ const GAUGES: &[(&str, Unit, &str)] = &[
         "sandman_recording_bytes",
         Unit::Bytes,
         "Bytes of a handler's recordings in the store, of record.keep, by handler",
+    ),
+    (
+        "sandman_hosts",
+        Unit::Count,
+        "Hosts that share the store on PostgreSQL and were seen in the last 10 seconds; 0 with a store in a file",
+    ),
+    (
+        "sandman_store_oldest_snapshot_transactions",
+        Unit::Count,
+        "Transactions since the oldest snapshot (xmin) in PostgreSQL's database; while it grows, nothing deleted is cleared",
+    ),
+    (
+        "sandman_store_oldest_transaction_seconds",
+        Unit::Seconds,
+        "Age of the oldest transaction in PostgreSQL's database, of whatever client",
+    ),
+    (
+        "sandman_store_table_bytes",
+        Unit::Bytes,
+        "Size of a table on PostgreSQL with its indexes, by table",
     ),
     ("sandman_cache_bytes", Unit::Bytes, "States kept in memory"),
     (

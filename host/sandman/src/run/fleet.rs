@@ -98,6 +98,17 @@ impl Host {
         if !self.store.is_shared() {
             return;
         }
+        let statistics = self.store.statistics();
+        let meters = &self.meters.host;
+        meters.store_round_trips.absolute(statistics.round_trips);
+        meters.lease_changes.absolute(statistics.lease_changes);
+        meters.hosts.set(statistics.live_hosts as f64);
+        meters.oldest_snapshot.set(statistics.oldest_snapshot as f64);
+        let oldest = Duration::from_millis(statistics.oldest_transaction_millis);
+        meters.oldest_transaction.set(oldest.as_secs_f64());
+        for (table, bytes) in &statistics.tables {
+            self.meters.table(table, *bytes);
+        }
         let shards: Vec<u16> = self.store.leases().iter().map(|lease| lease.shard.0).collect();
         self.view.set_fleet(FleetPart {
             host: Arc::from(self.control.config.load().host.name.as_str()),

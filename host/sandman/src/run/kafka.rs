@@ -9,7 +9,7 @@ use anyhow::Result;
 use sandman_config::{Brokers, Config, HandlerConfig, KafkaConfig, Problem, StoreUrl};
 use sandman_core::broker::{Recreation, TopicSpec};
 use sandman_core::lanes::HandlerIx;
-use sandman_core::store::{Shard, StoreId};
+use sandman_core::store::{Shard, Store, StoreId};
 use sandman_engine::alarm::Alarm;
 use sandman_engine::health::HealthView;
 use sandman_engine::pipeline::{HandlerIntake, Pipeline};
@@ -95,6 +95,13 @@ pub(crate) fn topics(config: &Config) -> Vec<TopicSpec> {
         add(cursor_topic(&config.host.deployment, shard), 1, compacted);
     }
     topics.into_values().collect()
+}
+
+/// The same for a store that is there: it keeps the shards that it was made with, whatever the configuration says.
+pub(super) fn topics_of(config: &Config, store: &dyn Store) -> Vec<TopicSpec> {
+    let mut config = config.clone();
+    config.store.shards = store.shards();
+    topics(&config)
 }
 
 /// The health of a host that is starting, with the topics that its events go to.

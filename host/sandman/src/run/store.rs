@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use sandman_config::{Brokers, Config, StoreUrl};
+use sandman_config::{Brokers, Config, Secret, StoreUrl};
 use sandman_core::store::DeploymentStore;
 use sandman_store::{PgOptions, PostgresStore, SqliteStore};
 
@@ -45,17 +45,22 @@ pub(crate) fn open_postgres(config: &Config) -> Result<Option<PostgresStore>> {
             "kafka.brokers is \"embedded\", which starts empty each time; with store.url on PostgreSQL it has to be a cluster"
         );
     }
-    let options = PgOptions {
+    Ok(Some(PostgresStore::open(&postgres_options(config, url))?))
+}
+
+/// How the store at that URL is opened, with all else from the configuration.
+pub(crate) fn postgres_options(config: &Config, url: &Secret) -> PgOptions {
+    PgOptions {
         url: url.expose().to_owned(),
         password: config
             .store
             .password
             .as_ref()
             .map(|password| password.expose().to_owned()),
+        passfile: config.store.passfile.clone(),
         schema: config.store.schema.clone(),
         shards: config.store.shards,
-    };
-    Ok(Some(PostgresStore::open(&options)?))
+    }
 }
 
 /// The file of the configured store; `None` for one in memory, or on a server.

@@ -216,9 +216,11 @@ impl HostControl {
     /// What the handlers read and write, and their dead letters.
     fn topics(&self) -> BTreeSet<String> {
         let config = self.config.load();
-        let all = super::kafka::topics(&config).into_iter().map(|topic| topic.name);
+        let all = super::kafka::topics_of(&config, &*self.store)
+            .into_iter()
+            .map(|topic| topic.name);
         let cursor = |shard| sandman_kafka::cursor_topic(&config.host.deployment, shard);
-        let cursors: Vec<String> = (0..config.store.shards).map(cursor).collect();
+        let cursors: Vec<String> = (0..self.store.shards()).map(cursor).collect();
         all.filter(|name| !cursors.contains(name)).collect()
     }
 

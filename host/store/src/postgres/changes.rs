@@ -317,12 +317,8 @@ impl CommitChanges<'_> {
         sorted.sort_by_key(|news| news.shard);
         for news in sorted {
             let (shard, batch): (i32, i64) = (i32::from(news.shard.0), to_sql(news.batch));
-            let set = self
-                .session
+            self.session
                 .execute(schema::SET_PUBLISHED, &[&shard, &batch, &to_sql(news.epoch.0)])?;
-            if set > 0 {
-                self.session.execute(schema::DROP_BATCHES, &[&shard, &batch])?;
-            }
         }
         Ok(())
     }

@@ -12,10 +12,7 @@ impl PostgresStore {
         let plan = CommitPlan::of(commit, self)?;
         let result = match plan.only_reads(commit) {
             true => self.compare(commit, &plan, now),
-            false => {
-                let mut link = self.writer.lock();
-                link.transact(|session| self.changes(session, now).write(commit, &plan))
-            }
+            false => self.transact(|session| self.changes(session, now).write(commit, &plan)),
         };
         match result {
             Ok(committed) => Ok(CommitResult::Committed(committed)),
@@ -36,20 +33,22 @@ impl PostgresStore {
 
     /// What was read counts if it is the same now: nothing needs to be held for that.
     fn compare(&self, commit: &Commit, plan: &CommitPlan, now: i64) -> Result<Committed, PgFault> {
-        let result = self.read(|session| {
+        let conflict = self.look(|session| {
+            if plan.reads.ids.is_empty() && plan.absent.keys.is_empty() {
+                // Asked for nothing, the store says whether it is there.
+                session.batch("SELECT 1")?;
+            }
             let mut changes = self.changes(session, now);
             changes.compare_reads(plan, schema::LOOK_READ)?;
             changes.compare_absent(plan)?;
             Ok(changes.conflict)
-        });
-        match result {
-            Ok(conflict) if conflict.is_empty() => Ok(Committed {
+        })?;
+        match conflict.is_empty() {
+            true => Ok(Committed {
                 revisions: vec![None; commit.states.len()],
                 ..Committed::default()
             }),
-            Ok(conflict) => Err(PgFault::Overtaken(conflict)),
-            Err(StoreError::Failed(reason)) => Err(PgFault::Damaged(reason)),
-            Err(error) => Err(PgFault::Away(error.to_string())),
+            false => Err(PgFault::Overtaken(conflict)),
         }
     }
 }

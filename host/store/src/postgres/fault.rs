@@ -66,6 +66,11 @@ impl PgFault {
         }
     }
 
+    /// Whether a lock was not to be had in time.
+    pub(super) fn is_lock_timeout(&self) -> bool {
+        matches!(self, Self::Sql(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+    }
+
     /// Whether the same transaction may well succeed at once: two of them waited for each other.
     pub(super) fn is_collision(&self) -> bool {
         let Self::Sql(error) = self else { return false };

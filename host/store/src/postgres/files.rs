@@ -44,31 +44,15 @@ pub(super) fn write(
 }
 
 impl PostgresStore {
-    /// Runs a transaction over names on a thread of its own: files are handled in asynchronous code, where the driver, which
-    /// waits, refuses to run.
+    /// Runs a transaction over names, which waits for the others of that kind.
     fn write_names<T: Send>(
         &self,
-        work: impl Fn(&mut Session) -> Result<T, PgFault> + Send + Sync,
+        mut work: impl FnMut(&mut Session) -> Result<T, PgFault> + Send,
     ) -> Result<T, StoreError> {
-        let write = || {
-            self.write(|session| {
-                session.query(schema::LOCK_FILES, &[&self.lock_class])?;
-                work(session)
-            })
-        };
-        let done = std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("files".to_owned());
-            thread
-                .spawn_scoped(scope, write)
-                .map(std::thread::ScopedJoinHandle::join)
-        });
-        match done {
-            Ok(Ok(done)) => done,
-            Ok(Err(_)) => Err(StoreError::Failed(
-                "the thread that writes the names of files panicked".to_owned(),
-            )),
-            Err(error) => Err(StoreError::Unavailable(format!("a thread cannot be started: {error}"))),
-        }
+        self.write(|session| {
+            session.query(schema::LOCK_FILES, &[&self.lock_class])?;
+            work(session)
+        })
     }
 }
 

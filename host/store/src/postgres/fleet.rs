@@ -4,6 +4,7 @@
 //! doing harm is the lease's epoch, which the store compares, and Kafka's transactional id, which belongs to the shard.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,10 +17,13 @@ use uuid::Uuid;
 use super::fault::{PgFault, from_sql};
 use super::link::{ConnectTarget, Link, Session, pause};
 use super::{PostgresStore, outbox, schema};
-use sandman_core::store::{Epoch, HostEntry, HostStore, OutboxSize, Shard, ShardLease, StoreError};
+use sandman_core::store::{Epoch, HostEntry, HostStore, OutboxSize, Shard, ShardLease, StoreError, StoreStatistics};
 
 /// How often the host shows that it lives and renews its leases.
 const BEAT: Duration = Duration::from_secs(1);
+
+/// Once in so many signs of life the host looks at the sizes of the tables.
+const TABLES: u64 = 10;
 
 /// A host whose sign of life does not change for so long is gone, and its name is free.
 const SILENT: Duration = Duration::from_secs(4);
@@ -52,6 +56,8 @@ struct View {
     backlog: OutboxSize,
     /// What this host says of itself.
     report: String,
+    /// What the store tells of itself; without what is counted elsewhere.
+    statistics: StoreStatistics,
 }
 
 /// This host in the fleet.
@@ -90,7 +96,8 @@ impl Fleet {
 
     fn join(&self, name: &str, shards: u16) -> Result<(), JoinError> {
         let mut host = Beating {
-            link: Link::new(&self.target, None),
+            link: Link::new(&self.target),
+            beats: 0,
             name: name.to_owned(),
             instance: self.instance.clone(),
             shards,
@@ -129,6 +136,7 @@ impl Drop for Fleet {
 /// The thread's own.
 struct Beating {
     link: Link,
+    beats: u64,
     name: String,
     instance: String,
     shards: u16,
@@ -184,8 +192,29 @@ impl Beating {
         let mut view = self.view.lock();
         if over && !view.leases.is_empty() {
             tracing::warn!("the leases of this host's shards are over; somebody else may publish them");
+            view.statistics.lease_changes += view.leases.len() as u64;
             view.leases.clear();
         }
+    }
+
+    /// Looks once in a while at what operators want to know of the server.
+    fn look_at_tables(&mut self) -> Result<(), PgFault> {
+        self.beats += 1;
+        if self.beats % TABLES != 1 {
+            return Ok(());
+        }
+        let (snapshot, transaction, tables) = self.link.read(|session| {
+            let oldest = session.one(schema::OLDEST, &[])?;
+            let rows = session.query(schema::TABLE_BYTES, &[])?;
+            let table = |row: &::postgres::Row| Ok((row.try_get::<_, &str>(0)?.into(), from_sql(row.try_get(1)?)));
+            let tables = rows.iter().map(table).collect::<Result<Vec<_>, PgFault>>()?;
+            Ok((from_sql(oldest.try_get(0)?), from_sql(oldest.try_get(1)?), tables))
+        })?;
+        let statistics = &mut self.view.lock().statistics;
+        statistics.oldest_snapshot = snapshot;
+        statistics.oldest_transaction_millis = transaction;
+        statistics.tables = tables;
+        Ok(())
     }
 
     /// Another host has taken the name while this one was silent, and is its successor.
@@ -219,15 +248,18 @@ impl Beating {
             if wanted > 0 {
                 held.extend(leases(session, schema::TAKE_SHARDS, &[instance, &wanted])?);
             }
-            Ok((
-                held,
-                usize::try_from(fair).unwrap_or(usize::MAX),
-                outbox::backlog(session)?,
-            ))
+            let fair = usize::try_from(fair).unwrap_or(usize::MAX);
+            Ok((held, fair, outbox::backlog(session)?, from_sql(live)))
         });
-        let (mut held, fair, backlog) = found?;
+        let (mut held, fair, backlog, live) = found?;
         self.renewed = began;
+        self.look_at_tables()?;
+        // One host is enough.
+        if held.contains_key(&Shard::default()) {
+            outbox::rotate(&mut self.link)?;
+        }
         let mut view = self.view.lock();
+        view.statistics.live_hosts = live;
         while held.len() > fair {
             // Not those that are given up already: these are not renewed any more.
             view.leaving.extend(held.pop_last().map(|(shard, _)| shard));
@@ -235,6 +267,7 @@ impl Beating {
         if held != view.leases {
             let shards: Vec<String> = held.keys().map(ToString::to_string).collect();
             tracing::info!(shards = shards.join(","), "the shards that this host publishes");
+            view.statistics.lease_changes += lease_changes(&view.leases, &held);
         }
         (view.leases, view.backlog) = (held, backlog);
         Ok(())
@@ -252,6 +285,13 @@ impl Beating {
             tracing::warn!(error = %fault.named("the store"), "the other hosts wait until this one's leases are over");
         }
     }
+}
+
+/// How many shards come or go.
+fn lease_changes(before: &BTreeMap<Shard, Epoch>, after: &BTreeMap<Shard, Epoch>) -> u64 {
+    let gone = before.keys().filter(|shard| !after.contains_key(shard));
+    let new = after.iter().filter(|(shard, epoch)| before.get(shard) != Some(epoch));
+    (gone.count() + new.count()) as u64
 }
 
 fn release(session: &mut Session, instance: &String, shards: &[Shard]) -> Result<(), PgFault> {
@@ -312,5 +352,12 @@ impl HostStore for PostgresStore {
 
     fn tell(&self, _: &str, report: String) {
         self.fleet.view.lock().report = report;
+    }
+
+    fn statistics(&self) -> StoreStatistics {
+        StoreStatistics {
+            round_trips: self.round_trips.load(Ordering::Relaxed),
+            ..self.fleet.view.lock().statistics.clone()
+        }
     }
 }

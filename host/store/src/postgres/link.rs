@@ -1,13 +1,15 @@
 //! A connection that is made anew when it is gone, with a pause between attempts.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use std::sync::Arc;
-
+use ::postgres::fallible_iterator::FallibleIterator;
 use ::postgres::types::ToSql;
 use ::postgres::{Client, Config, NoTls, Row, Statement};
 use parking_lot::{Condvar, Mutex};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::fault::{self, PgFault, words};
 
@@ -26,9 +28,10 @@ const SET_UP: &str = "
     SET default_transaction_isolation = 'read committed'";
 
 /// Where the store is.
-#[derive(Debug)]
 pub(super) struct ConnectTarget {
     pub(super) config: Config,
+    /// Encrypts connections, where the URL wants it and the server can.
+    pub(super) tls: Option<MakeRustlsConnect>,
     /// The schema, a plain identifier.
     pub(super) schema: String,
     /// How errors name the store; without a password.
@@ -41,23 +44,33 @@ pub(super) type SqlParams<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// One connection, with the statements that it has prepared.
 pub(super) struct Session {
     client: Client,
+    round_trips: Arc<AtomicU64>,
     statements: HashMap<&'static str, Statement>,
 }
 
 impl Session {
-    pub(super) fn open(target: &ConnectTarget) -> Result<Self, ::postgres::Error> {
-        let mut client = target.config.connect(NoTls)?;
+    pub(super) fn open(target: &ConnectTarget, round_trips: &Arc<AtomicU64>) -> Result<Self, ::postgres::Error> {
+        let mut client = match &target.tls {
+            Some(tls) => target.config.connect(tls.clone())?,
+            None => target.config.connect(NoTls)?,
+        };
         client.batch_execute(&format!("SET search_path TO \"{}\";{SET_UP}", target.schema))?;
         Ok(Self {
             client,
+            round_trips: Arc::clone(round_trips),
             statements: HashMap::new(),
         })
+    }
+
+    fn count(&self) {
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
     }
 
     fn statement(&mut self, sql: &'static str) -> Result<Statement, ::postgres::Error> {
         if let Some(known) = self.statements.get(sql) {
             return Ok(known.clone());
         }
+        self.count();
         let statement = self.client.prepare(sql)?;
         self.statements.insert(sql, statement.clone());
         Ok(statement)
@@ -65,21 +78,42 @@ impl Session {
 
     pub(super) fn query(&mut self, sql: &'static str, params: SqlParams<'_>) -> Result<Vec<Row>, ::postgres::Error> {
         let statement = self.statement(sql)?;
+        self.count();
         self.client.query(&statement, params)
     }
 
     pub(super) fn one(&mut self, sql: &'static str, params: SqlParams<'_>) -> Result<Row, ::postgres::Error> {
         let statement = self.statement(sql)?;
+        self.count();
         self.client.query_one(&statement, params)
+    }
+
+    /// Hands over row by row, as long as `take` wants more.
+    pub(super) fn each(
+        &mut self,
+        sql: &'static str,
+        take: &mut dyn FnMut(&Row) -> Result<bool, PgFault>,
+    ) -> Result<(), PgFault> {
+        let statement = self.statement(sql)?;
+        let none: [&(dyn ToSql + Sync); 0] = [];
+        let mut rows = self.client.query_raw(&statement, none)?;
+        while let Some(row) = rows.next()? {
+            if !take(&row)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn execute(&mut self, sql: &'static str, params: SqlParams<'_>) -> Result<u64, ::postgres::Error> {
         let statement = self.statement(sql)?;
+        self.count();
         self.client.execute(&statement, params)
     }
 
     /// Statements without parameters.
     pub(super) fn batch(&mut self, sql: &str) -> Result<(), ::postgres::Error> {
+        self.count();
         self.client.batch_execute(sql)
     }
 
@@ -124,17 +158,25 @@ pub(super) struct Link {
     wait: Duration,
     /// What the last attempt failed with.
     reason: String,
+    /// Statements that were sent.
+    round_trips: Arc<AtomicU64>,
 }
 
 impl Link {
-    pub(super) fn new(target: &Arc<ConnectTarget>, session: Option<Session>) -> Self {
+    pub(super) fn new(target: &Arc<ConnectTarget>) -> Self {
         Self {
             target: Arc::clone(target),
-            session,
+            session: None,
             due: Instant::now(),
             wait: FIRST_WAIT,
             reason: String::new(),
+            round_trips: Arc::default(),
         }
+    }
+
+    /// Statements that were sent so far.
+    pub(super) fn round_trips(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.round_trips)
     }
 
     /// The session, made anew if it is gone. Fails at once while the pause after a failed attempt lasts.
@@ -143,7 +185,7 @@ impl Link {
             if Instant::now() < self.due {
                 return Err(PgFault::Away(self.reason.clone()));
             }
-            match Session::open(&self.target) {
+            match Session::open(&self.target, &self.round_trips) {
                 Ok(session) => {
                     self.wait = FIRST_WAIT;
                     self.session = Some(session);

@@ -1,12 +1,9 @@
 //! Opening the store: where it is, whose tables they are, and every reason not to.
 
 use std::collections::HashMap;
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ::postgres::Config;
-use ::postgres::config::{Host, SslMode};
 use parking_lot::{Mutex, RwLock};
 use thiserror::Error;
 use uuid::Uuid;
@@ -14,6 +11,7 @@ use uuid::Uuid;
 use super::fault::{PgFault, words};
 use super::fleet::Fleet;
 use super::link::{ConnectTarget, Link, Session};
+use super::target::target;
 use super::{PostgresStore, READERS, schema};
 use sandman_core::store::{StoreId, kafka_hash};
 
@@ -24,6 +22,8 @@ pub struct PgOptions {
     pub url: String,
     /// Goes before a password in the URL.
     pub password: Option<String>,
+    /// A file of passwords as `psql` reads it, for where there is none else; the URL's `passfile` goes before it.
+    pub passfile: Option<PathBuf>,
     /// The schema that holds the tables: a plain identifier.
     pub schema: String,
     /// How many shards the outbox gets where it is made, 1 to 256; it keeps what it has.
@@ -36,13 +36,16 @@ pub enum PgOpenError {
     /// The URL is no URL of a server.
     #[error("[store] url is no URL of PostgreSQL: {0}")]
     Url(String),
-    /// Connections are not encrypted, and the URL wants them to be.
-    #[error(
-        "{0}: TLS is not supported yet; connect inside a private network with sslmode=disable, or through a local proxy that encrypts"
-    )]
-    Tls(String),
+    /// The URL's parameters about encryption cannot be met.
+    #[error("{name}: {reason}")]
+    Tls {
+        /// The store.
+        name: String,
+        /// What is wrong with them.
+        reason: String,
+    },
     /// The server does not answer, or does not let us in.
-    #[error("{name}: {reason}; check [store] url, PGPASSWORD and that the server runs")]
+    #[error("{name}: {reason}; check [store] url, PGPASSWORD or the file of PGPASSFILE, and that the server runs")]
     Unreachable {
         /// The store.
         name: String,
@@ -100,7 +103,7 @@ struct Meta {
 pub(super) fn open(options: &PgOptions) -> Result<PostgresStore, PgOpenError> {
     let target = Arc::new(target(options)?);
     let name = || target.name.clone();
-    let mut session = Session::open(&target).map_err(|error| PgOpenError::Unreachable {
+    let mut session = Session::open(&target, &Arc::default()).map_err(|error| PgOpenError::Unreachable {
         name: name(),
         reason: words(&error),
     })?;
@@ -119,13 +122,15 @@ pub(super) fn open(options: &PgOptions) -> Result<PostgresStore, PgOpenError> {
                 reason: fault.named(&options.schema).to_string(),
             },
         })?;
-    let readers = (0..READERS).map(|_| Mutex::new(Link::new(&target, None)));
+    let readers = (0..READERS).map(|_| Mutex::new(Link::new(&target)));
     let failed = Arc::default();
+    let writer = Link::new(&target);
     Ok(PostgresStore {
+        round_trips: writer.round_trips(),
         id: meta.id,
         shards: meta.shards,
         lock_class: lock_class(&options.schema),
-        writer: Mutex::new(Link::new(&target, Some(session))),
+        writer: Mutex::new(writer),
         readers: readers.collect(),
         handlers: RwLock::new(HashMap::new()),
         fleet: Fleet::new(&target, &failed),
@@ -137,40 +142,6 @@ pub(super) fn open(options: &PgOptions) -> Result<PostgresStore, PgOpenError> {
 /// Advisory locks belong to the database: those of two schemas must not meet.
 fn lock_class(schema: &str) -> i32 {
     i32::try_from(kafka_hash(schema.as_bytes())).unwrap_or(i32::MAX)
-}
-
-fn target(options: &PgOptions) -> Result<ConnectTarget, PgOpenError> {
-    // The driver's words may hold the URL's parts, and so a password: the reason is not shown.
-    let unreadable = || PgOpenError::Url("use postgres://USER@HOST:PORT/DATABASE".to_owned());
-    let mut config = Config::from_str(&options.url).map_err(|_| unreadable())?;
-    if let Some(password) = &options.password {
-        config.password(password);
-    }
-    let host = config.get_hosts().first().map_or_else(String::new, |host| match host {
-        Host::Tcp(host) => host.clone(),
-        Host::Unix(path) => path.display().to_string(),
-    });
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    let database = config.get_dbname().unwrap_or("postgres").to_owned();
-    let name = format!("the store postgres://{host}:{port}/{database}");
-    match config.get_ssl_mode() {
-        SslMode::Disable | SslMode::Prefer => config.ssl_mode(SslMode::Disable),
-        _ => return Err(PgOpenError::Tls(name)),
-    };
-    // A server that is gone without a word is noticed in seconds, not in the hours of the system's defaults.
-    config
-        .application_name("sandman")
-        .connect_timeout(Duration::from_secs(5))
-        .tcp_user_timeout(Duration::from_secs(15))
-        .keepalives(true)
-        .keepalives_idle(Duration::from_secs(5))
-        .keepalives_interval(Duration::from_secs(3))
-        .keepalives_retries(3);
-    Ok(ConnectTarget {
-        config,
-        schema: options.schema.clone(),
-        name,
-    })
 }
 
 fn check_encoding(session: &mut Session, target: &ConnectTarget) -> Result<(), PgOpenError> {

@@ -1,7 +1,7 @@
 //! The outbox of a shard.
 
 use super::fault::{PgFault, from_sql, to_sql};
-use super::link::Session;
+use super::link::{Link, Session};
 use super::schema;
 use crate::batch;
 use sandman_core::store::{BatchNo, OutboxBatch, OutboxSize, Shard};
@@ -37,6 +37,39 @@ pub(super) fn backlog(session: &mut Session) -> Result<OutboxSize, PgFault> {
     sized(&session.one(schema::BACKLOG, &[])?)
 }
 
+/// A table of the outbox that is larger is left for the next one, which is emptied before: 8 MiB.
+const FULL: i64 = 8 << 20;
+/// How many tables take turns.
+const SLOTS: i32 = 3;
+
+/// Turns to the next table of the outbox where the one in use is full, and empties that, if all in it is on Kafka. Nothing
+/// depends on which table a batch is in. Returns whether it turned.
+pub(super) fn rotate(link: &mut Link) -> Result<bool, PgFault> {
+    let (slot, bytes) = link.read(|session| {
+        let row = session.one(schema::OUTBOX_SLOT, &[])?;
+        Ok((row.try_get::<_, i32>(0)?, row.try_get::<_, i64>(1)?))
+    })?;
+    if bytes < FULL {
+        return Ok(false);
+    }
+    let next = (slot + 1).rem_euclid(SLOTS);
+    let turned = link.transact(|session| {
+        // Whoever works with the table now is waited for a moment only; everybody else waits behind.
+        session.batch("SET LOCAL lock_timeout = '200ms'")?;
+        session.batch(&format!("LOCK TABLE outbox_{next} IN ACCESS EXCLUSIVE MODE"))?;
+        if session.one(schema::SLOT_WAITS, &[&next])?.try_get(0)? {
+            return Ok(false);
+        }
+        session.batch(&format!("TRUNCATE outbox_{next}"))?;
+        session.execute(schema::SET_SLOT, &[&next])?;
+        Ok(true)
+    });
+    match turned {
+        Err(fault) if fault.is_lock_timeout() => Ok(false),
+        turned => turned,
+    }
+}
+
 fn sized(row: &::postgres::Row) -> Result<OutboxSize, PgFault> {
     Ok(OutboxSize {
         last: from_sql(row.try_get(0)?),
@@ -52,11 +85,12 @@ fn sized(row: &::postgres::Row) -> Result<OutboxSize, PgFault> {
 pub(super) fn adopt(session: &mut Session, (class, shard): (i32, Shard), cursor: BatchNo) -> Result<(), PgFault> {
     let number = i32::from(shard.0);
     session.query(schema::LOCK_SHARDS, &[&class, &vec![number]])?;
+    let before: i64 = session.one(schema::PUBLISHED, &[&number])?.try_get(0)?;
     let row = session.one(schema::RAISE_LAST, &[&number, &to_sql(cursor)])?;
     let mut last: i64 = row.try_get(0)?;
     let row = session.one(schema::RAISE_PUBLISHED, &[&number, &to_sql(cursor)])?;
     let published: i64 = row.try_get(0)?;
-    let rows = session.query(schema::WAITING, &[&number])?;
+    let rows = session.query(schema::WAITING, &[&number, &before])?;
     let waiting = rows
         .iter()
         .map(|row| Ok(row.try_get(0)?))

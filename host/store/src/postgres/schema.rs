@@ -7,7 +7,8 @@ pub(super) const VERSION: i32 = 1;
 pub(super) const STEPS: &[&str] = &[SINCE_1];
 
 /// Keys are bytes: text cannot hold every one. A state's number and revision name one version of it for ever. `outbox` has
-/// a row per batch of a shard. `shards` is written by whoever commits to the shard, `relays` by whoever publishes it, so
+/// a row per batch of a shard, in one of three tables by turns: what is published stays until its table is emptied as a
+/// whole, whatever transaction is open elsewhere; nothing is ever deleted row by row. `shards` is written by whoever commits to the shard, `relays` by whoever publishes it, so
 /// that neither waits for the other; their rows are few and change all the time.
 const SINCE_1: &str = "
     CREATE TABLE meta (
@@ -79,13 +80,19 @@ const SINCE_1: &str = "
         renewed timestamptz
     ) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
     CREATE TABLE outbox (
+        slot integer NOT NULL,
         shard integer NOT NULL,
         number bigint NOT NULL,
         committed bigint NOT NULL,
         records bytea NOT NULL,
-        PRIMARY KEY (shard, number)
-    ) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+        PRIMARY KEY (shard, number, slot)
+    ) PARTITION BY LIST (slot);
     ALTER TABLE outbox ALTER COLUMN records SET STORAGE EXTERNAL;
+    CREATE TABLE outbox_0 PARTITION OF outbox FOR VALUES IN (0) WITH (autovacuum_enabled = false);
+    CREATE TABLE outbox_1 PARTITION OF outbox FOR VALUES IN (1) WITH (autovacuum_enabled = false);
+    CREATE TABLE outbox_2 PARTITION OF outbox FOR VALUES IN (2) WITH (autovacuum_enabled = false);
+    CREATE TABLE outbox_slot (one boolean PRIMARY KEY CHECK (one), slot integer NOT NULL);
+    INSERT INTO outbox_slot VALUES (true, 0);
     CREATE TABLE hosts (
         name text PRIMARY KEY,
         instance text NOT NULL,
@@ -268,34 +275,42 @@ pub(super) const LOCK_SHARDS: &str = "
 pub(super) const DRAW_NUMBERS: &str =
     "UPDATE shards SET last = last + 1 WHERE shard = ANY($1::integer[]) RETURNING shard, last";
 pub(super) const ADD_BATCHES: &str = "
-    INSERT INTO outbox (shard, number, committed, records)
-    SELECT shard, number, $4, records
-    FROM unnest($1::integer[], $2::bigint[], $3::bytea[]) AS u (shard, number, records)";
+    INSERT INTO outbox (slot, shard, number, committed, records)
+    SELECT s.slot, u.shard, u.number, $4, u.records
+    FROM unnest($1::integer[], $2::bigint[], $3::bytea[]) AS u (shard, number, records), outbox_slot s";
 pub(super) const SET_PUBLISHED: &str =
     "UPDATE relays SET published = greatest(published, $2) WHERE shard = $1 AND epoch = $3";
-pub(super) const DROP_BATCHES: &str = "DELETE FROM outbox WHERE shard = $1 AND number <= $2";
 pub(super) const OUTBOX: &str = "
     SELECT number, committed, bytes, records FROM (
         SELECT number, committed, octet_length(records)::bigint AS bytes, records,
             (sum(octet_length(records)) OVER (ORDER BY number))::bigint AS total,
             row_number() OVER (ORDER BY number) AS n
-        FROM (SELECT * FROM outbox WHERE shard = $1 AND number > $2 ORDER BY number LIMIT 500) AS next
+        FROM (SELECT * FROM outbox WHERE shard = $1
+            AND number > greatest($2, (SELECT published FROM relays WHERE shard = $1)) ORDER BY number LIMIT 500) AS next
     ) AS counted WHERE n = 1 OR total <= $3 ORDER BY number";
 pub(super) const OUTBOX_SIZE: &str = "
     SELECT s.last, r.published, r.claimed, count(o.number), coalesce(sum(octet_length(o.records)), 0)::bigint,
         min(o.committed)
-    FROM shards s JOIN relays r USING (shard) LEFT JOIN outbox o USING (shard)
-    WHERE shard = $1 GROUP BY s.last, r.published, r.claimed";
+    FROM shards s JOIN relays r USING (shard) LEFT JOIN outbox o ON o.shard = s.shard AND o.number > r.published
+    WHERE s.shard = $1 GROUP BY s.last, r.published, r.claimed";
 pub(super) const BACKLOG: &str = "
-    SELECT (SELECT max(last) FROM shards), max(published), bool_and(claimed),
-        (SELECT count(*) FROM outbox), (SELECT coalesce(sum(octet_length(records)), 0)::bigint FROM outbox),
-        (SELECT min(committed) FROM outbox)
-    FROM relays";
+    SELECT (SELECT max(last) FROM shards), max(r.published), bool_and(r.claimed), coalesce(sum(w.batches), 0)::bigint,
+        coalesce(sum(w.bytes), 0)::bigint, min(w.oldest)
+    FROM relays r LEFT JOIN LATERAL (
+        SELECT count(*) AS batches, sum(octet_length(records)) AS bytes, min(committed) AS oldest
+        FROM outbox o WHERE o.shard = r.shard AND o.number > r.published) AS w ON true";
+/// The table that batches go to, and how large it is.
+pub(super) const OUTBOX_SLOT: &str =
+    "SELECT slot, pg_total_relation_size(format('outbox_%s', slot)::regclass) FROM outbox_slot";
+pub(super) const SLOT_WAITS: &str = "
+    SELECT EXISTS (SELECT 1 FROM outbox o JOIN relays r USING (shard) WHERE o.slot = $1 AND o.number > r.published)";
+pub(super) const SET_SLOT: &str = "UPDATE outbox_slot SET slot = $1";
 pub(super) const CLAIMED: &str = "UPDATE relays SET claimed = true WHERE shard = $1";
 pub(super) const RAISE_LAST: &str = "UPDATE shards SET last = greatest(last, $2) WHERE shard = $1 RETURNING last";
 pub(super) const RAISE_PUBLISHED: &str =
     "UPDATE relays SET published = greatest(published, $2) WHERE shard = $1 RETURNING published";
-pub(super) const WAITING: &str = "SELECT number FROM outbox WHERE shard = $1 ORDER BY number";
+pub(super) const PUBLISHED: &str = "SELECT published FROM relays WHERE shard = $1";
+pub(super) const WAITING: &str = "SELECT number FROM outbox WHERE shard = $1 AND number > $2 ORDER BY number";
 pub(super) const MOVE_BATCH: &str = "UPDATE outbox SET number = $3 WHERE shard = $1 AND number = $2";
 
 /// `batch` is the batch of the shard that holds the letter's record for Kafka: one that is published may go. A letter that
@@ -447,6 +462,14 @@ pub(super) const HOSTS: &str = "
     SELECT h.name, (extract(epoch FROM now() - h.seen) * 1000)::bigint, h.seen > now() - interval '10 seconds',
         h.instance = $1, array(SELECT shard FROM relays WHERE holder = h.instance ORDER BY shard), h.detail
     FROM hosts h ORDER BY h.name";
+/// The oldest snapshot that any transaction in this database, or a replica, still has, and when the oldest one began.
+pub(super) const OLDEST: &str = "
+    SELECT coalesce((SELECT max(age(backend_xmin)) FROM pg_stat_activity WHERE datname = current_database()), 0)::bigint,
+        coalesce((SELECT max(extract(epoch FROM clock_timestamp() - xact_start) * 1000) FROM pg_stat_activity
+            WHERE datname = current_database() AND backend_type = 'client backend'), 0)::bigint";
+pub(super) const TABLE_BYTES: &str = "
+    SELECT relname::text, pg_total_relation_size(oid) FROM pg_class
+    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') ORDER BY relname";
 pub(super) const LIVE_HOSTS: &str = "SELECT count(*) FROM hosts WHERE seen > now() - interval '10 seconds'";
 pub(super) const RENEW: &str = "UPDATE relays SET renewed = now() WHERE holder = $1 RETURNING shard, epoch";
 pub(super) const TAKE_SHARDS: &str = "

@@ -1,10 +1,13 @@
 //! The suite on PostgreSQL: each host of a deployment has connections of its own.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use sandman_core::store::{DeploymentStore, FileStore, HostStore, Shard, Store, VersionStore};
+use sandman_core::store::{
+    Commit, DeploymentStore, FileStore, HostStore, Shard, ShardPublished, Store, StoreError, VersionStore,
+};
 use sandman_store::{JoinError, PgOpenError, PgOptions, PostgresStore};
 
 use crate::server::PostgresServer;
@@ -19,25 +22,26 @@ fn server() -> &'static PostgresServer {
 }
 
 /// A schema of the server.
-struct Postgres {
-    options: PgOptions,
+pub(crate) struct Postgres {
+    pub(crate) options: PgOptions,
 }
 
 impl Postgres {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self {
             options: PgOptions {
                 url: server().url(),
                 password: None,
+                passfile: None,
                 schema: format!("suite_{number}"),
                 shards: 4,
             },
         }
     }
 
-    fn open(&self) -> Arc<PostgresStore> {
+    pub(crate) fn open(&self) -> Arc<PostgresStore> {
         Arc::new(PostgresStore::open(&self.options).unwrap())
     }
 }
@@ -99,8 +103,171 @@ fn a_store_of_a_newer_version_is_refused_and_shards_stay_as_they_were_made() {
     deployment.options.url = "postgres://sandman@127.0.0.1:1/postgres".to_owned();
     let refused = PostgresStore::open(&deployment.options).unwrap_err();
     assert!(matches!(refused, PgOpenError::Unreachable { .. }), "{refused}");
-    deployment.options.url = "postgres://sandman:secret@127.0.0.1:1/postgres?sslmode=require".to_owned();
-    let refused = PostgresStore::open(&deployment.options).unwrap_err();
-    assert!(matches!(refused, PgOpenError::Tls(_)));
-    assert!(!refused.to_string().contains("secret"));
+}
+
+#[test]
+fn a_store_goes_on_when_its_server_was_restarted() {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+    let server = PostgresServer::start(&target).unwrap();
+    let store = PostgresStore::open(&PgOptions {
+        url: server.url(),
+        ..Postgres::new().options
+    });
+    let store = store.unwrap();
+    let commit = |key: &str| store.commit(&suite::states(vec![suite::put(key, None, "1")]), 7);
+    commit("before").unwrap();
+    server.quit().unwrap();
+    // It says so, and goes on by itself.
+    while store.state("profile", "before").is_ok() {
+        std::thread::yield_now();
+    }
+    let refused = commit("meanwhile").unwrap_err();
+    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
+    server.start_again().unwrap();
+    while commit("after").is_err() {
+        std::thread::yield_now();
+    }
+    for key in ["before", "after"] {
+        assert_eq!(suite::document(&store, key).as_deref(), Some("1"), "{key}");
+    }
+    assert_eq!(suite::document(&store, "meanwhile"), None);
+}
+
+#[test]
+fn the_outbox_is_emptied_although_a_transaction_elsewhere_sees_what_was_in_it() {
+    let deployment = Postgres::new();
+    let store = deployment.open();
+    store.join("one").unwrap();
+    let schema = &deployment.options.schema;
+    let connect = || ::postgres::Client::connect(&server().url(), ::postgres::NoTls).unwrap();
+    let (mut elsewhere, mut client) = (connect(), connect());
+    elsewhere
+        .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        .unwrap();
+    elsewhere.query("SELECT pg_current_xact_id()", &[]).unwrap();
+    let mut bytes = || {
+        let size = format!(
+            "SELECT sum(pg_total_relation_size(('{schema}.outbox_' || n)::regclass))::bigint FROM generate_series(0, 2) n"
+        );
+        client.query_one(&size, &[]).unwrap().get::<_, i64>(0)
+    };
+    let value = "x".repeat(1 << 20);
+    let (mut committed, mut largest) = (0, 0);
+    // Each turn empties the table that comes next: in the end there is less than there was.
+    while bytes() >= largest || committed < 40 {
+        let batch = suite::committed(&*store, &suite::publish(&[("ada", &value)])).batches[0];
+        let lease = store
+            .leases()
+            .into_iter()
+            .find(|lease| lease.shard == batch.shard)
+            .unwrap();
+        let published = Commit {
+            published: vec![ShardPublished {
+                shard: batch.shard,
+                epoch: lease.epoch,
+                batch: batch.number,
+            }],
+            ..Commit::default()
+        };
+        suite::committed(&*store, &published);
+        assert_eq!(
+            store.outbox(batch.shard, 0, u64::MAX).unwrap(),
+            [],
+            "what is published is not handed out"
+        );
+        committed += 1;
+        largest = largest.max(bytes());
+        assert!(committed < 2_000, "nothing was emptied of {largest} bytes");
+    }
+    assert_eq!(store.outbox_size(Shard::default()).unwrap().batches, 0);
+    elsewhere.batch_execute("COMMIT").unwrap();
+}
+
+/// A server that takes encrypted connections alone, and asks for a password.
+fn secured() -> &'static PostgresServer {
+    static SERVER: OnceLock<PostgresServer> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        PostgresServer::start_secured(&root.join("target"), &certificates(), "let me in").unwrap()
+    })
+}
+
+fn certificates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/support/certificates")
+}
+
+/// Opens the secured server's store under that name of the server, with these parameters.
+fn open_secured(host: &str, parameters: &str, password: Option<&str>) -> Result<PostgresStore, PgOpenError> {
+    let port = secured().port();
+    PostgresStore::open(&PgOptions {
+        url: format!("postgres://sandman@{host}:{port}/postgres?{parameters}"),
+        password: password.map(str::to_owned),
+        passfile: None,
+        schema: "secured".to_owned(),
+        shards: 1,
+    })
+}
+
+#[test]
+fn connections_are_encrypted_and_the_server_proves_itself_as_sslmode_wants() {
+    let ca = certificates().join("ca.crt").display().to_string();
+    let other = certificates().join("other-ca.crt").display().to_string();
+    let open = |host: &str, parameters: String| {
+        let opened = open_secured(host, &parameters, Some("let me in"));
+        opened.map(drop).map_err(|error| error.to_string())
+    };
+    let refused = |host: &str, parameters: String, words: &str| {
+        let error = open(host, parameters.clone()).unwrap_err();
+        assert!(
+            error.contains(words) && !error.contains("let me in"),
+            "{parameters}: {error}"
+        );
+    };
+    refused("localhost", "sslmode=disable".to_owned(), "no encryption");
+    open("localhost", String::new()).unwrap();
+    open("127.0.0.1", "sslmode=require".to_owned()).unwrap();
+    open("127.0.0.1", format!("sslmode=verify-ca&sslrootcert={ca}")).unwrap();
+    open("localhost", format!("sslmode=verify-full&sslrootcert={ca}")).unwrap();
+    refused(
+        "127.0.0.1",
+        format!("sslmode=verify-full&sslrootcert={ca}"),
+        "127.0.0.1",
+    );
+    refused(
+        "localhost",
+        format!("sslmode=verify-ca&sslrootcert={other}"),
+        "UnknownIssuer",
+    );
+    refused(
+        "localhost",
+        format!("sslmode=require&sslrootcert={other}"),
+        "UnknownIssuer",
+    );
+    refused("localhost", "sslmode=verify-full".to_owned(), "sslrootcert=FILE");
+    let server = server().port();
+    let plain = format!("postgres://sandman:secret@127.0.0.1:{server}/postgres?sslmode=require");
+    let options = PgOptions {
+        url: plain,
+        ..Postgres::new().options
+    };
+    let error = PostgresStore::open(&options).unwrap_err().to_string();
+    assert!(error.contains("TLS") && !error.contains("secret"), "{error}");
+}
+
+#[test]
+fn the_password_comes_from_a_file_that_is_ours_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("passwords");
+    std::fs::write(&file, "elsewhere:*:*:*:wrong\n*:*:postgres:sandman:let me in\n").unwrap();
+    let mode = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    let parameters = format!("sslmode=require&passfile={}", file.display());
+    mode(0o600);
+    drop(open_secured("localhost", &parameters, None).unwrap());
+    mode(0o644);
+    let error = open_secured("localhost", &parameters, None).unwrap_err().to_string();
+    assert!(error.contains("password"), "{error}");
+    let error = open_secured("localhost", &parameters, Some("wrong"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("28P01") && !error.contains("wrong"), "{error}");
 }

@@ -9,12 +9,12 @@ pub(crate) mod recordings;
 pub(crate) mod states;
 pub(crate) mod versions;
 
-use std::sync::Arc;
+pub(crate) use std::sync::Arc;
 
-use sandman_core::event::{Header, Headers, OutRecord, TopicPartition};
-use sandman_core::outcome::StateChange;
-use sandman_core::progress::Progress;
-use sandman_core::store::{
+pub(crate) use sandman_core::event::{Header, Headers, OutRecord, TopicPartition};
+pub(crate) use sandman_core::outcome::StateChange;
+pub(crate) use sandman_core::progress::Progress;
+pub(crate) use sandman_core::store::{
     AttemptWrite, Attempts, Commit, CommitConflict, CommitResult, Committed, DeploymentStore, Epoch, FileStore,
     ProgressWrite, Revision, StateWrite, Store, VersionStore,
 };
@@ -76,6 +76,7 @@ macro_rules! conformance {
             recordings::a_ring_keeps_the_newest_within_its_bound,
             recordings::a_commit_tells_how_large_its_rings_are,
             recordings::of_a_commit_with_more_than_a_quarter_of_what_is_kept_the_newest_stay,
+            concurrent::a_store_may_be_asked_from_asynchronous_code,
             concurrent::no_update_is_lost_between_hosts,
             concurrent::a_batch_that_is_visible_has_none_before_it_to_come,
             concurrent::random_histories_agree_with_a_map
@@ -95,11 +96,11 @@ macro_rules! conformance {
 }
 pub(crate) use conformance;
 
-fn text(text: &str) -> Arc<str> {
+pub(crate) fn text(text: &str) -> Arc<str> {
     text.into()
 }
 
-fn committed(store: &dyn Store, commit: &Commit) -> Committed {
+pub(crate) fn committed(store: &dyn Store, commit: &Commit) -> Committed {
     committed_at(store, commit, 7)
 }
 
@@ -120,7 +121,7 @@ fn conflict(store: &dyn Store, commit: &Commit) -> CommitConflict {
     }
 }
 
-fn put(key: &str, base: Option<Revision>, document: &str) -> StateWrite {
+pub(crate) fn put(key: &str, base: Option<Revision>, document: &str) -> StateWrite {
     StateWrite {
         handler: text("profile"),
         key: key.into(),
@@ -137,14 +138,14 @@ fn delete(key: &str, base: Option<Revision>) -> StateWrite {
     }
 }
 
-fn states(states: Vec<StateWrite>) -> Commit {
+pub(crate) fn states(states: Vec<StateWrite>) -> Commit {
     Commit {
         states,
         ..Commit::default()
     }
 }
 
-fn document(store: &dyn Store, key: &str) -> Option<String> {
+pub(crate) fn document(store: &dyn Store, key: &str) -> Option<String> {
     let stored = store.state("profile", key).unwrap();
     stored
         .and_then(|stored| stored.document)
@@ -167,21 +168,21 @@ fn record(key: &str, value: &str) -> OutRecord {
     }
 }
 
-fn publish(records: &[(&str, &str)]) -> Commit {
+pub(crate) fn publish(records: &[(&str, &str)]) -> Commit {
     Commit {
         outbox: records.iter().map(|(key, value)| record(key, value)).collect(),
         ..Commit::default()
     }
 }
 
-fn partition(number: i32) -> TopicPartition {
+pub(crate) fn partition(number: i32) -> TopicPartition {
     TopicPartition {
         topic: "t".into(),
         partition: number,
     }
 }
 
-fn progress(number: i32, epoch: Epoch, next: i64) -> Commit {
+pub(crate) fn progress(number: i32, epoch: Epoch, next: i64) -> Commit {
     Commit {
         progress: vec![ProgressWrite {
             handler: text("profile"),
@@ -193,7 +194,7 @@ fn progress(number: i32, epoch: Epoch, next: i64) -> Commit {
     }
 }
 
-fn attempt(number: i32, epoch: Epoch, (offset, failed): (i64, Option<u32>)) -> Commit {
+pub(crate) fn attempt(number: i32, epoch: Epoch, (offset, failed): (i64, Option<u32>)) -> Commit {
     Commit {
         attempts: vec![AttemptWrite {
             handler: text("profile"),
@@ -210,7 +211,7 @@ fn attempt(number: i32, epoch: Epoch, (offset, failed): (i64, Option<u32>)) -> C
     }
 }
 
-fn assign(store: &dyn Store, number: i32) -> sandman_core::store::Assigned {
+pub(crate) fn assign(store: &dyn Store, number: i32) -> sandman_core::store::Assigned {
     let assigned = store.assign(&text("profile"), &[partition(number)]).unwrap();
     assert_eq!(assigned.len(), 1);
     assigned.into_iter().next().unwrap()

@@ -30,6 +30,31 @@ fn add_one(store: &dyn Store, key: &str) {
     }
 }
 
+/// Whatever waits below waits on a thread that may.
+pub(crate) fn a_store_may_be_asked_from_asynchronous_code(backend: &mut impl Backend) {
+    let store = backend.host();
+    let versions = backend.versions();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
+    let on_a_worker = Arc::clone(&store);
+    let asked = runtime.spawn(async move {
+        add_one(&*on_a_worker, "k");
+        assign(&*on_a_worker, 0);
+        on_a_worker.list_files(&["f"], 1).unwrap();
+        on_a_worker.take_unnamed_files(2, 1).unwrap().len()
+    });
+    runtime.block_on(async {
+        assert_eq!(asked.await.unwrap(), 1);
+        assert_eq!(document(&*store, "k").as_deref(), Some("1"));
+        assert_eq!(store.letters_size().unwrap().count, 0);
+        assert_eq!(store.recordings("profile", None, 1).unwrap(), []);
+        assert_eq!(versions.active("profile").unwrap(), None);
+        store.hosts().unwrap();
+    });
+}
+
 pub(crate) fn no_update_is_lost_between_hosts(backend: &mut impl Backend) {
     let stores: Vec<_> = (0..HOSTS).map(|_| backend.host()).collect();
     std::thread::scope(|scope| {

@@ -1,0 +1,194 @@
+//! Encrypted connections, as `sslmode` and `sslrootcert` of the URL want them. The words mean what they mean to `psql`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ::postgres::config::SslMode;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// What the URL says of encryption.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct TlsWish {
+    /// `sslmode`.
+    pub(super) mode: Option<String>,
+    /// `sslrootcert`.
+    pub(super) authorities: Option<PathBuf>,
+}
+
+/// How connections are made.
+#[derive(Clone)]
+pub(super) struct TlsSetup {
+    pub(super) mode: SslMode,
+    /// `None`: never encrypted.
+    pub(super) connector: Option<MakeRustlsConnect>,
+}
+
+impl std::fmt::Debug for TlsSetup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsSetup")
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whom a certificate has to come from, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// Anybody: the connection is encrypted, and not proven to lead where it should.
+    Anybody,
+    /// One of the authorities, whatever the server's name.
+    Authority,
+    /// One of the authorities, and for the server's name.
+    Name,
+}
+
+impl TlsWish {
+    /// The way to connect.
+    ///
+    /// # Errors
+    /// What is wrong with the wish, or with the file of the authorities.
+    pub(super) fn setup(&self) -> Result<TlsSetup, String> {
+        let (mode, trust) = match (self.mode.as_deref(), &self.authorities) {
+            (Some("disable"), _) => {
+                return Ok(TlsSetup {
+                    mode: SslMode::Disable,
+                    connector: None,
+                });
+            }
+            (None | Some("prefer"), _) => (SslMode::Prefer, Trust::Anybody),
+            (Some("require"), None) => (SslMode::Require, Trust::Anybody),
+            (Some("require" | "verify-ca"), Some(_)) => (SslMode::Require, Trust::Authority),
+            (Some("verify-full"), Some(_)) => (SslMode::Require, Trust::Name),
+            (Some(mode @ ("verify-ca" | "verify-full")), None) => {
+                return Err(format!(
+                    "sslmode={mode} needs sslrootcert=FILE, the certificates of the authorities that are trusted"
+                ));
+            }
+            (Some(other), _) => {
+                return Err(format!(
+                    "there is no sslmode={other}; there are disable, prefer, require, verify-ca and verify-full"
+                ));
+            }
+        };
+        let provider = Arc::new(ring::default_provider());
+        let verifier: Arc<dyn ServerCertVerifier> = match (trust, &self.authorities) {
+            (Trust::Anybody, _) | (_, None) => Arc::new(AnyServer(Arc::clone(&provider))),
+            (Trust::Authority, Some(file)) => Arc::new(AnyName(authorities(file, &provider)?)),
+            (Trust::Name, Some(file)) => authorities(file, &provider)?,
+        };
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        Ok(TlsSetup {
+            mode,
+            connector: Some(MakeRustlsConnect::new(config)),
+        })
+    }
+}
+
+/// Trusts the authorities in a file.
+fn authorities(file: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, String> {
+    let shown = file.display();
+    let unreadable = |error: &dyn std::fmt::Display| format!("sslrootcert {shown}: {error}");
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unreadable(&error))? {
+        let certificate = certificate.map_err(|error| unreadable(&error))?;
+        roots.add(certificate).map_err(|error| unreadable(&error))?;
+    }
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| unreadable(&error))
+}
+
+/// Takes any certificate.
+#[derive(Debug)]
+struct AnyServer(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Takes a certificate of the authorities, whatever name it is for.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.0.verify_server_cert(certificate, intermediates, name, ocsp, now);
+        match verified {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
