@@ -64,7 +64,7 @@ pub(crate) fn deployment(world: &World) -> Result<Settings> {
 }
 
 /// Settings of the host of that name.
-fn named(settings: &Settings, name: &str) -> Settings {
+pub(crate) fn named(settings: &Settings, name: &str) -> Settings {
     settings.clone().set("host.name", &format!("\"{name}\""))
 }
 

@@ -9,7 +9,7 @@ use sandman_tests::{
 };
 use serde_json::Value;
 
-use crate::fleet::{REAL, deployment, start};
+use crate::fleet::{REAL, deployment, named, start};
 use crate::swap::{Handled, ask_on, each_once, handled};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
@@ -152,6 +152,13 @@ fn cannot_load(world: &World) -> Result {
     one.still_runs()?;
     two.still_runs()?;
 
+    // What it is allowed now it loads now.
+    world.file("two/sandman.toml", named(&generous, "two").text().as_bytes())?;
+    let reloaded = world.command(&["reload", "--host", two.admin()], &[])?;
+    ensure!(reloaded.code() == 0, "{reloaded:?}");
+    eventually("the other host follows after all", || {
+        Ok((two.version("hostile")? == 2).then_some(()))
+    })?;
     // What serves everywhere again is told everywhere.
     let back = world.command(&["rollback", "hostile", "--host", one.admin()], &[])?;
     ensure!(back.code() == 0, "{back:?}");
