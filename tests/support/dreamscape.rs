@@ -254,6 +254,7 @@ fn environment(world: &World) -> Result<Vec<(String, String)>> {
             "SANDMAN_HOST__COMPILED",
             keeper()?.folder().join("compiled").to_string_lossy().into_owned(),
         ),
+        of("SANDMAN_HOST__COMPILE_TIME", "10m".to_owned()),
         // A host that was killed leaves the group soon.
         of("SANDMAN_KAFKA__OPTIONS__SESSION_TIMEOUT_MS", "6000".to_owned()),
         of("SANDMAN_KAFKA__OPTIONS__HEARTBEAT_INTERVAL_MS", "500".to_owned()),

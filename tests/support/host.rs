@@ -13,7 +13,7 @@ use crate::binary;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::process::Process;
-use crate::wait::{PATIENCE, eventually};
+use crate::wait::{COMPILING, PATIENCE, eventually};
 
 const READY: &str = "sandman ready: ";
 
@@ -92,7 +92,7 @@ pub(crate) fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)
     let mut command = command(folder, arguments)?;
     command.envs(environment.iter().copied());
     let process = Process::start(&format!("sandman {}", arguments.join(" ")), &mut command)?;
-    let status = process.wait(PATIENCE)?;
+    let status = process.wait(COMPILING)?;
     Ok(ended(&process, status))
 }
 
@@ -169,7 +169,7 @@ impl Host {
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start("the host", &mut command)?;
         remember(process.stderr.clone());
-        let ready = process.stdout.wait_for(|line| line.starts_with(READY));
+        let ready = process.stdout.wait_within(COMPILING, |line| line.starts_with(READY));
         let line = match ready {
             Some(line) => line,
             // What it wrote ends a moment before it does.

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::wait::PATIENCE;
 
@@ -42,7 +42,12 @@ impl Log {
 
     /// The first line that `wanted` accepts; `None` if the output ended or the deadline passed without it.
     pub(crate) fn wait_for(&self, wanted: impl Fn(&str) -> bool) -> Option<String> {
-        let end = Instant::now() + PATIENCE;
+        self.wait_within(PATIENCE, wanted)
+    }
+
+    /// The same with a deadline of its own.
+    pub(crate) fn wait_within(&self, patience: Duration, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        let end = Instant::now() + patience;
         let mut looked_at = 0;
         let mut lines = self.lock();
         loop {

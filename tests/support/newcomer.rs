@@ -12,7 +12,7 @@ use crate::host::{self, Ended};
 use crate::log::Log;
 use crate::paths::target_dir;
 use crate::process::Process;
-use crate::wait::PATIENCE;
+use crate::wait::{COMPILING, PATIENCE};
 use crate::world::World;
 
 /// Runs a command at a terminal, in Python.
@@ -40,6 +40,7 @@ impl<'w> Newcomer<'w> {
         let environment = vec![
             ("CARGO_TARGET_DIR".to_owned(), target),
             ("SANDMAN_ADMIN__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+            ("SANDMAN_HOST__COMPILE_TIME".to_owned(), "10m".to_owned()),
         ];
         Ok(Self { world, environment })
     }
@@ -198,7 +199,7 @@ impl Window {
     /// If it does not say so in time.
     pub fn admin(&self) -> Result<String> {
         const READY: &str = "sandman ready: admin http://";
-        let line = self.process.stdout.wait_for(|line| line.contains(READY));
+        let line = self.process.stdout.wait_within(COMPILING, |line| line.contains(READY));
         let line = line.context("`sandman dev` does not serve")?;
         let address = line.split(READY).nth(1).unwrap_or_default();
         Ok(address.split([',', ' ']).next().unwrap_or_default().to_owned())
@@ -222,7 +223,7 @@ impl Window {
 
     fn has(&self, log: &Log, words: &[&str]) -> Result {
         let holds = |line: &str| words.iter().all(|word| line.contains(word));
-        let found = log.wait_for(holds);
+        let found = log.wait_within(COMPILING, holds);
         found
             .map(drop)
             .with_context(|| format!("`sandman dev` has no line with {words:?}"))

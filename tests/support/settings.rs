@@ -78,6 +78,8 @@ impl Settings {
             .set("host.deployment", &quoted(deployment))
             .set("kafka.brokers", &quoted(brokers))
             .set("kafka.topic_prefix", &quoted(prefix))
+            // Large components take long on a debug build whose cores are busy.
+            .set("host.compile_time", &quoted("10m"))
             // A host that was killed leaves the group soon.
             .set("kafka.options.\"session.timeout.ms\"", SESSION)
             .set("kafka.options.\"heartbeat.interval.ms\"", "500")

@@ -10,6 +10,9 @@ use crate::Result;
 /// How long to wait for anything. Far longer than it takes on a slow machine: reaching it means that something is wrong.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The same where a component may be built or compiled meanwhile: a minute of CPU time for a large one, on cores that are busy.
+pub(crate) const COMPILING: Duration = Duration::from_secs(600);
+
 /// Between two looks at something that cannot tell by itself that it changed.
 const LOOK: Duration = Duration::from_millis(50);
 

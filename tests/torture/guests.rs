@@ -198,7 +198,10 @@ struct Bomb {
 
 /// Which of its bounds a compiler meets first depends on the machine.
 const TOO_MUCH_TO_COMPILE: &[(&str, &str)] = &[
-    ("compiled", "compiling took more than 30s (host.compile_time)"),
+    (
+        "compiled",
+        "compiling took more than 30s of CPU time (host.compile_time)",
+    ),
     ("compiled", "it may use 201326592 bytes of memory (host.compile_memory)"),
 ];
 

@@ -53,7 +53,7 @@ pub struct HostConfig {
     pub component: usize,
     /// Versions kept of each handler; the active one is kept in any case.
     pub versions: usize,
-    /// How long compiling one component may take.
+    /// How much CPU time compiling one component may take; by the clock, ten times as much.
     pub compile_time: Duration,
     /// Bytes of memory that compiling one component may take.
     pub compile_memory: u64,

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, nice, setrlimit};
 
 use super::compiled::Compiled;
 use super::error::{Label, LoadError};
@@ -31,10 +31,22 @@ pub enum Compiler {
 /// What compiling one component may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompileBounds {
-    /// Wall time.
+    /// CPU time of the child, all cores together; in whole seconds, rounded up. What a component costs to compile does not depend
+    /// on what else the machine does, as wall time would.
     pub time: Duration,
     /// Address space of the child, in bytes.
     pub memory: u64,
+}
+
+impl CompileBounds {
+    /// Wall time: for a child that stands still. One that shares its cores with guests gets a tenth of them in any case.
+    fn patience(self) -> Duration {
+        self.time.saturating_mul(10)
+    }
+
+    fn seconds(self) -> u64 {
+        self.time.as_secs() + u64::from(self.time.subsec_nanos() > 0)
+    }
 }
 
 /// Bytes of the child's last words that are read.
@@ -48,15 +60,21 @@ pub(super) enum CompilerFault {
     /// The component is no handler or does not compile, or the code cannot be kept.
     Refused(String),
     TooSlow,
+    Stalled,
     Died(String),
 }
 
 impl CompilerFault {
-    pub(super) fn of(self, label: &Label, CompileBounds { time, memory }: CompileBounds) -> LoadError {
+    pub(super) fn of(self, label: &Label, bounds: CompileBounds) -> LoadError {
         let label = label.clone();
+        let CompileBounds { time, memory } = bounds;
         match self {
             Self::Refused(reason) => LoadError::Unfit { label, reason },
             Self::TooSlow => LoadError::TooSlow { label, limit: time },
+            Self::Stalled => LoadError::Stalled {
+                label,
+                limit: bounds.patience(),
+            },
             Self::Died(how) => LoadError::CompilerDied { label, how, memory },
         }
     }
@@ -94,11 +112,11 @@ fn run(command: io::Result<Command>, bounds: CompileBounds, wasm: &[u8]) -> Resu
             stderr.take(WORDS).read_to_end(&mut text).ok();
             said.send(String::from_utf8_lossy(&text).trim().to_owned()).ok();
         });
-        match words.recv_timeout(bounds.time) {
+        match words.recv_timeout(bounds.patience()) {
             Ok(words) => verdict(child.wait().map_err(no_child)?, words),
             Err(_) => {
                 end(&mut child);
-                Err(CompilerFault::TooSlow)
+                Err(CompilerFault::Stalled)
             }
         }
     })
@@ -116,7 +134,7 @@ fn command(bounds: CompileBounds) -> io::Result<Command> {
     command
         .arg("compile")
         .args(["--memory", &bounds.memory.to_string()])
-        .args(["--seconds", &bounds.time.as_secs().saturating_add(1).to_string()])
+        .args(["--seconds", &bounds.seconds().to_string()])
         // It needs no secrets.
         .env_clear()
         // Else the allocator would reserve a gibibyte of the bound at once.
@@ -139,6 +157,7 @@ fn verdict(status: ExitStatus, words: String) -> Result<(), CompilerFault> {
         (Some(0), _) => Ok(()),
         (Some(REFUSED), _) => Err(CompilerFault::Refused(words)),
         (Some(code), _) => Err(CompilerFault::Died(format!("exit code {code}: {words}"))),
+        (None, Some(signal)) if signal == Signal::XCPU.as_raw() => Err(CompilerFault::TooSlow),
         (None, signal) => Err(CompilerFault::Died(format!(
             "signal {}: {words}",
             signal.unwrap_or_default()
@@ -169,15 +188,19 @@ pub fn compile_in_child(cache: Option<&Path>, bounds: CompileBounds, mut wasm: i
     compiled.store(&digest(&bytes), &code).map_err(kept)
 }
 
-fn bound(CompileBounds { time, memory }: CompileBounds) -> rustix::io::Result<()> {
+fn bound(bounds: CompileBounds) -> rustix::io::Result<()> {
     let at_most = |limit| Rlimit {
         current: Some(limit),
         maximum: Some(limit),
     };
-    setrlimit(Resource::As, at_most(memory))?;
-    // The host ends it after `time`; this is for a host that is gone.
-    let cores = thread::available_parallelism().map_or(1, |cores| u64::try_from(cores.get()).unwrap_or(1));
-    setrlimit(Resource::Cpu, at_most(time.as_secs().saturating_mul(cores)))?;
+    setrlimit(Resource::As, at_most(bounds.memory))?;
+    // The first bound is a signal that says what it was; SIGKILL, at the second, would not.
+    let seconds = bounds.seconds();
+    let cpu = Rlimit {
+        current: Some(seconds),
+        maximum: Some(seconds.saturating_add(2)),
+    };
+    setrlimit(Resource::Cpu, cpu)?;
     setrlimit(Resource::Core, at_most(0))?;
     // Guests go first. A system that does not allow it compiles at the usual priority.
     nice(NICE).ok();
@@ -192,7 +215,7 @@ const NICE: i32 = 5;
 /// A host that is killed leaves no compiler behind.
 #[cfg(target_os = "linux")]
 fn end_with_the_host() -> rustix::io::Result<()> {
-    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    use rustix::process::{getppid, set_parent_process_death_signal};
     let host = getppid();
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != host {
@@ -201,3 +224,6 @@ fn end_with_the_host() -> rustix::io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

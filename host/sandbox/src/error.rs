@@ -98,9 +98,19 @@ pub enum LoadError {
         /// What wasmtime said.
         reason: String,
     },
-    /// Compiling took longer than a component may take.
-    #[error("{label}: compiling took more than {limit:?} (host.compile_time) and was given up")]
+    /// Compiling took more CPU time than a component may take.
+    #[error("{label}: compiling took more than {limit:?} of CPU time (host.compile_time) and was given up")]
     TooSlow {
+        /// Whose it is.
+        label: Label,
+        /// The bound.
+        limit: Duration,
+    },
+    /// Compiling stood still, or had next to nothing of the machine.
+    #[error(
+        "{label}: compiling did not end within {limit:?}, ten times host.compile_time, and was given up; is the machine overloaded?"
+    )]
+    Stalled {
         /// Whose it is.
         label: Label,
         /// The bound.

@@ -109,7 +109,7 @@ fn conforms_with(world: &World, language: Language, instances: &'static str) -> 
         .set("limits", r#"{ time = "500ms", memory = "64MiB" }"#)
         .set("settings", r#"{ greeting = "hi" }"#);
     // Tests compile with a slow compiler, many of them at once.
-    let settings = world.settings()?.set("host.compile_time", "\"10m\"").handler(handler);
+    let settings = world.settings()?.handler(handler);
     let settings = ["GET", "PUT", "DELETE"].into_iter().fold(settings, |settings, method| {
         settings.route_for(method, "/reference/{key}", &["reference"])
     });

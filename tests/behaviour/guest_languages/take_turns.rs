@@ -47,7 +47,7 @@ pub(super) fn take_turns(world: &World, language: Language) -> Result {
         .set("instances", "\"reused\"")
         .set("limits", r#"{ time = "500ms", memory = "64MiB" }"#);
     // Tests compile with a slow compiler, many of them at once.
-    let settings = world.settings()?.set("host.compile_time", "\"10m\"").handler(handler);
+    let settings = world.settings()?.handler(handler);
     let settings = ["GET", "PUT", "DELETE"].into_iter().fold(settings, |settings, method| {
         settings.route_for(method, "/reference/{key}", &["reference"])
     });

@@ -29,7 +29,7 @@ pub(super) struct CompileArgs {
     #[arg(long, value_name = "BYTES")]
     memory: u64,
 
-    /// CPU time for each core, in seconds.
+    /// CPU time, all cores together, in seconds.
     #[arg(long, value_name = "SECONDS")]
     seconds: u64,
 }

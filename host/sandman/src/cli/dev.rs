@@ -3,6 +3,7 @@
 
 mod events;
 mod guests;
+mod progress;
 mod show;
 mod watch;
 
@@ -171,7 +172,10 @@ fn unusable(guest: &GuestFolder, config: &Config) -> Result<Option<CandidateErro
     };
     // The host finds what is compiled here.
     let sandbox = &load::sandbox(config)?;
-    let loaded = Loader { config, sandbox }.version(handler, (1, &load::read(&guest.component)?), &mut |_| {});
+    let component = load::read(&guest.component)?;
+    let loaded = progress::compiling(&guest.handler, || {
+        Loader { config, sandbox }.version(handler, (1, &component), &mut |_| {})
+    });
     Ok(loaded
         .err()
         .filter(|error| !matches!(error, CandidateError::Contract(_))))
@@ -271,7 +275,9 @@ fn deploy(control: &dyn Control, guest: &GuestFolder, tell: &mut dyn FnMut(Repor
                 force: true,
                 accept_diffs: true,
             };
-            control.deploy(slot, (order, Some(&component)), tell);
+            progress::compiling(&guest.handler, || {
+                control.deploy(slot, (order, Some(&component)), tell);
+            });
         }
         Err(refusal) => output::error(&format!("{}: {refusal}", guest.handler)),
     }
