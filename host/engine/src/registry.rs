@@ -26,7 +26,7 @@ use sandman_core::version::Version;
 const CAPACITY: usize = 1_024;
 
 /// How long a trigger waits for this host to switch to the version that another host serves already.
-const SWITCH: Duration = Duration::from_secs(2);
+const SWITCH: Duration = Duration::from_secs(5);
 
 /// A handler: a name, and the version that serves it now.
 pub struct Handler {

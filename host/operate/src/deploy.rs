@@ -3,6 +3,7 @@
 //! A version serves in the store before it does in memory, so that after a crash no key meets an older version than the one
 //! that wrote its state. Whatever fails before that leaves the old version serving, and is written into the history.
 
+mod ahead;
 mod busy;
 mod live;
 mod offline;
@@ -23,7 +24,6 @@ use crate::load::{CandidateError, Loader};
 use crate::recordings::Recordings;
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::limits::ComponentParts;
-use sandman_core::printable;
 use sandman_core::store::{Activation, KeptVersion, StoreError, VersionStore};
 use sandman_core::version::Version;
 use sandman_engine::alarm::Alarm;
@@ -32,6 +32,7 @@ use sandman_engine::meters::Meters;
 use sandman_engine::registry::{Handler, Registry};
 use sandman_sandbox::Sandbox;
 
+use ahead::Ahead;
 use busy::Busy;
 use live::Live;
 use run::Run;
@@ -137,6 +138,7 @@ pub struct Deployer {
     since: Mutex<HashMap<Arc<str>, i64>>,
     /// Versions that other hosts serve and that do not load here.
     unable: Mutex<HashMap<Arc<str>, UnableVersion>>,
+    ahead: Ahead,
 }
 
 impl Deployer {
@@ -163,6 +165,7 @@ impl Deployer {
             busy: Busy::default(),
             since: Mutex::default(),
             unable: Mutex::default(),
+            ahead: Ahead::default(),
         }
     }
 
@@ -187,12 +190,19 @@ impl Deployer {
 
     /// Deploys a component to the handler that was reserved; tells each stage as it is passed, and then how it ended.
     /// `None` stands for a component that was larger than `host.component` and not even received. Whoever hears of the end
-    /// may order the next change: the slot is free by then.
-    pub fn deploy(&self, slot: Slot, (order, component): (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
+    /// may order the next change: the slot is free by then. `others` is called with the version's number before it serves:
+    /// it waits until the other hosts have loaded it.
+    pub fn deploy(
+        &self,
+        slot: Slot,
+        (order, component): (Order<'_>, Option<&[u8]>),
+        others: &dyn Fn(&Arc<str>, u64),
+        tell: &mut dyn FnMut(Report),
+    ) {
         let Some(handler) = slot.handler().and_then(|name| self.handler(name).ok()) else {
             return;
         };
-        let mut run = Run::deploy(Live::subject(self, handler), order, tell);
+        let mut run = Run::deploy(Live::subject(self, handler), order, tell).after(others);
         let ended = run.component(component);
         let done = run.finish(ended);
         drop(slot);
@@ -295,7 +305,7 @@ impl Deployer {
     /// # Errors
     /// [`CandidateError`] if it does not fit this host's configuration; the version that served before still does. The store's
     /// error if it cannot be read.
-    pub fn follow(&self, config: &Config, handler: &HandlerConfig) -> Result<Option<u64>, AgainError> {
+    pub fn follow(&self, config: &Arc<Config>, handler: &HandlerConfig) -> Result<Option<u64>, AgainError> {
         let name = &handler.name;
         let (Some((_, known)), Some(active)) = (self.registry.find(name), self.versions.active(name)?) else {
             return Ok(None);
@@ -311,7 +321,11 @@ impl Deployer {
             self.since.lock().insert(Arc::clone(name), active.since_millis);
             return Ok(None);
         }
-        match self.elsewhere(config, (handler, known), active.number) {
+        let ready = self.prepared_for(config, name, active.number);
+        match ready.map_or_else(
+            || self.elsewhere(config, (handler, known), active.number),
+            |ready| Ok(Some(ready)),
+        ) {
             Ok(Some(version)) => {
                 let live = Live {
                     deployer: self,
@@ -323,13 +337,7 @@ impl Deployer {
             }
             Ok(None) => Ok(None),
             Err(error) => {
-                if let AgainError::Candidate(reason) = &error {
-                    let unable = UnableVersion {
-                        version: active.number,
-                        since_millis: active.since_millis,
-                        reason: printable::line(&reason.to_string(), printable::LONGEST).into_owned(),
-                    };
-                    self.unable.lock().insert(Arc::clone(name), unable);
+                if self.cannot_load(name, (active.number, active.since_millis), &error) {
                     known.cannot_follow(active.since_millis);
                 }
                 Err(error)

@@ -30,6 +30,12 @@ pub struct ServedHandler {
     pub version: u64,
     /// Since when that version serves, as the store counts it: milliseconds since 1970.
     pub since_millis: i64,
+    /// The version that the host is about to activate: the others load it beforehand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changing: Option<u64>,
+    /// The version that another host is about to activate and that is loaded there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<u64>,
     /// The version that serves elsewhere and does not load there, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unable: Option<UnableVersion>,
@@ -118,6 +124,22 @@ pub fn versions(hosts: &[HostLine], handler: &str) -> Vec<HostVersion> {
     served.map(line).collect()
 }
 
+/// The version of a handler that one of the other hosts is about to activate.
+pub(crate) fn is_changing(hosts: &[HostLine], handler: &str) -> Option<u64> {
+    let mut others = hosts.iter().filter(|host| host.live && !host.asked);
+    others.find_map(|host| host.handler(handler)?.changing)
+}
+
+/// Whether every other host that runs could serve this version of a handler at once, or has said that it cannot.
+pub fn are_ready(hosts: &[HostLine], handler: &str, version: u64) -> bool {
+    let is_ready = |served: &ServedHandler| {
+        let unable = served.unable.as_ref().map(|unable| unable.version);
+        [Some(served.version), served.ready, unable].contains(&Some(version))
+    };
+    let mut others = hosts.iter().filter(|host| host.live && !host.asked);
+    others.all(|host| !host.report.admin.is_empty() && host.handler(handler).is_none_or(is_ready))
+}
+
 /// Whether every host that runs serves what was activated at that time, or has said that it cannot.
 pub fn have_followed(hosts: &[HostLine], handler: &str, since_millis: i64) -> bool {
     let has = |served: &ServedHandler| {
@@ -174,6 +196,46 @@ mod tests {
             }),
             ..ServedHandler::default()
         }
+    }
+
+    #[test]
+    fn a_version_is_switched_to_when_each_other_host_has_loaded_it_or_says_that_it_cannot() {
+        let ready = |ready| ServedHandler {
+            ready,
+            ..served(1, 10, None)
+        };
+        let of = |other| {
+            vec![
+                host("a", true, served(1, 10, None)),
+                host("b", true, other),
+                host("gone", false, ready(None)),
+            ]
+        };
+        assert!(!are_ready(&of(ready(None)), "h", 2) && !are_ready(&of(ready(Some(3))), "h", 2));
+        assert!(
+            are_ready(&of(ready(Some(2))), "h", 2),
+            "the host that asks has it anyway"
+        );
+        assert!(are_ready(&of(served(1, 10, Some((2, 0)))), "h", 2), "it cannot");
+        assert!(are_ready(&of(served(2, 10, None)), "h", 2) && are_ready(&of(ready(None)), "other", 2));
+        let mut silent = of(ready(Some(2)));
+        silent[1].report.admin.clear();
+        assert!(!are_ready(&silent, "h", 2), "it has not said anything yet");
+        let changing = |changing| ServedHandler {
+            changing,
+            ..served(1, 10, None)
+        };
+        let mut hosts = of(changing(Some(2)));
+        assert_eq!(
+            (is_changing(&hosts, "h"), is_changing(&hosts, "other")),
+            (Some(2), None)
+        );
+        hosts[1].live = false;
+        assert_eq!(
+            is_changing(&hosts, "h"),
+            None,
+            "a host that is gone changes nothing any more"
+        );
     }
 
     #[test]

@@ -18,6 +18,9 @@ use sandman_core::version::Version;
 use sandman_engine::clock;
 use sandman_sandbox::{LoadStep, Sandbox};
 
+/// Waits until the other hosts have loaded the version of this number of this handler.
+pub(super) type Others<'a> = &'a dyn Fn(&Arc<str>, u64);
+
 /// Why a stage was not passed.
 #[derive(Debug, Error)]
 enum StageFault {
@@ -94,6 +97,8 @@ pub(super) struct Run<'a> {
     digest: Option<Arc<str>>,
     /// What the history is to say of a version that is active.
     remark: String,
+    /// What is done before the version serves.
+    others: Option<Others<'a>>,
 }
 
 impl<'a> Run<'a> {
@@ -110,6 +115,7 @@ impl<'a> Run<'a> {
             number: None,
             digest: None,
             remark: String::new(),
+            others: None,
         }
     }
 
@@ -119,6 +125,12 @@ impl<'a> Run<'a> {
             stage: Stage::Stored,
             ..Self::deploy(subject, order, tell)
         }
+    }
+
+    /// With what is to be done before the version serves.
+    pub(super) fn after(self, others: Others<'a>) -> Self {
+        let others = Some(others);
+        Self { others, ..self }
     }
 
     /// With what the history is to say of it.
@@ -326,6 +338,9 @@ impl<'a> Run<'a> {
         let (number, before) = (version.number, self.subject.before.number);
         if number == before {
             return Ok(Ended::Unchanged);
+        }
+        if let Some(others) = self.others {
+            others(name, number);
         }
         let digest = Arc::clone(&version.digest);
         let entry = self.entry(Outcome::Active, self.remark.clone());

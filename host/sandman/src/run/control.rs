@@ -309,7 +309,8 @@ impl Control for HostControl {
     }
 
     fn deploy(&self, slot: Slot, order: (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report)) {
-        self.deployer.deploy(slot, order, &mut |report| match report {
+        let others = |handler: &Arc<str>, version| self.await_ready(handler, version);
+        self.deployer.deploy(slot, order, &others, &mut |report| match report {
             Report::Done(done) => tell(Report::Done(self.followed(done))),
             passed @ Report::Passed(_) => tell(passed),
         });

@@ -35,6 +35,8 @@ impl HostControl {
                 name: handler.name.to_string(),
                 version: version.number,
                 since_millis: version.since.get(),
+                changing: self.deployer.changing(&handler.name),
+                ready: self.deployer.prepared(&handler.name),
                 unable: self.deployer.unable(&handler.name),
                 partitions: partitions.iter().map(ToString::to_string).collect(),
                 lag: configured.and_then(|handler| self.lag.of(ix, &handler.topics)),
@@ -52,11 +54,47 @@ impl HostControl {
         }
     }
 
+    /// Waits until the other hosts have loaded what is about to be activated, or have said why they cannot.
+    pub(super) fn await_ready(&self, handler: &Arc<str>, version: u64) {
+        if !self.store.is_shared() {
+            return;
+        }
+        self.deployer.begin_change(handler, version);
+        let until = Instant::now() + 2 * self.config.load().host.compile_time + FOLLOW;
+        while Instant::now() < until {
+            self.tell_hosts();
+            match self.known_hosts() {
+                Ok(hosts) if hosts::are_ready(&hosts, handler, version) => return,
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "it is not known what the other hosts have loaded"),
+            }
+            self.pipeline.await_commit(LOOK);
+        }
+        tracing::warn!(
+            handler = &**handler,
+            version,
+            "another host has not loaded this version; it serves without"
+        );
+    }
+
     /// Waits until the other hosts serve what has just been activated, or have said why not.
-    pub(super) fn followed(&self, mut done: Done) -> Done {
-        if !self.store.is_shared() || done.outcome != Outcome::Active {
+    pub(super) fn followed(&self, done: Done) -> Done {
+        if !self.store.is_shared() {
             return done;
         }
+        let (name, version) = (done.handler.clone(), done.version);
+        let done = if done.outcome == Outcome::Active {
+            self.await_followers(done)
+        } else {
+            done
+        };
+        if let Some(version) = version {
+            self.deployer.end_change(&name, version);
+        }
+        done
+    }
+
+    fn await_followers(&self, mut done: Done) -> Done {
         let Some((_, handler)) = self.registry.find(&done.handler) else {
             return done;
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use crossbeam_channel::{Sender, bounded, select};
 
+use sandman_config::Config;
 use sandman_core::store::DeploymentStore;
 
 use super::control::HostControl;
@@ -41,8 +42,37 @@ pub(super) fn follow(
 
 fn look(control: &HostControl) {
     let config = control.config.load_full();
+    switch(control, &config);
+    prepare(control, &config);
+}
+
+/// Loads what others are about to activate.
+fn prepare(control: &HostControl, config: &Arc<Config>) {
+    let hosts = match control.known_hosts() {
+        Ok(hosts) => hosts,
+        Err(error) => return tracing::warn!(%error, "it is not known what the other hosts deploy"),
+    };
     for handler in &config.handlers {
-        match control.deployer.follow(&config, handler) {
+        match control.deployer.prepare(config, handler, &hosts) {
+            Ok(false) => continue,
+            Ok(true) => tracing::info!(
+                handler = &*handler.name,
+                version = control.deployer.prepared(&handler.name),
+                "loaded what another host is about to activate"
+            ),
+            Err(error) => tracing::error!(
+                handler = &*handler.name, %error,
+                "what another host is about to activate does not load here"
+            ),
+        }
+        control.tell_hosts();
+    }
+}
+
+/// Serves what others have activated.
+fn switch(control: &HostControl, config: &Arc<Config>) {
+    for handler in &config.handlers {
+        match control.deployer.follow(config, handler) {
             Ok(None) => {}
             Ok(Some(version)) => {
                 tracing::info!(
