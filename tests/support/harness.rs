@@ -13,7 +13,7 @@ use sandman::guest::Language;
 use crate::broker::{Cluster, Means, Shared};
 use crate::torture::{self, How, Plant, Report, Scenario};
 use crate::world::World;
-use crate::{Result, binary, dreamscape, guests};
+use crate::{Result, again, binary, dreamscape, guests};
 
 /// Behaviours that run side by side: most of their time they wait for a broker or a deadline, but each has a host of its
 /// own, and the machines that they run on have few cores.
@@ -158,7 +158,11 @@ impl Behaviour {
         })
     }
 
-    fn run(self, means: &'static Means) -> Result<(), Failed> {
+    pub(crate) fn is(self, name: &str) -> bool {
+        self.name == name
+    }
+
+    pub(crate) fn run(self, means: &'static Means) -> Result<(), Failed> {
         let world = World::new(self.name, (means, self.language)).map_err(|error| chain(&error))?;
         PANIC.set(None);
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| match self.check {
@@ -179,6 +183,7 @@ impl Behaviour {
             Ok(Err(error)) => chain(&error),
             Err(_) => PANIC.take().unwrap_or_default(),
         };
+        again::note(self.name);
         Err(format!("{why}\n{}", world.logs()).into())
     }
 }
@@ -211,7 +216,10 @@ fn run(behaviours: &[Behaviour]) -> Result<ExitCode> {
         // After the summary, on the same output: the last line.
         let _ = writeln!(stdout(), "{remedy}");
     }
-    Ok(conclusion.exit_code())
+    match conclusion.has_failed() && again::all(conclusion.num_failed, behaviours, means)? {
+        true => Ok(ExitCode::SUCCESS),
+        false => Ok(conclusion.exit_code()),
+    }
 }
 
 /// Builds and starts what the selected behaviours need before the first of them, with progress.

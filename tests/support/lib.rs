@@ -4,6 +4,7 @@
 //! time: it waits for a line, a record, a metric or the end of a process, each with a generous deadline.
 
 mod admin;
+mod again;
 mod binary;
 mod bombs;
 mod broker;
