@@ -20,6 +20,7 @@ mod exhausted;
 mod fleet;
 mod fleet_deploy;
 mod fleet_frozen;
+mod fleet_held;
 mod fleet_move;
 mod fleet_postgres;
 mod going_back;
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
         fleet::BEHAVIOURS,
         fleet_deploy::BEHAVIOURS,
         fleet_frozen::BEHAVIOURS,
+        fleet_held::BEHAVIOURS,
         fleet_move::BEHAVIOURS,
         fleet_postgres::BEHAVIOURS,
         lag::BEHAVIOURS,

@@ -64,6 +64,9 @@ pub(crate) fn handled(key: &str, told: &Value, into: &mut Handled) -> Result {
     Ok(())
 }
 
+/// So often a client asks again; each answer takes the host 2 seconds.
+const PATIENCE: usize = 60;
+
 /// Asks the route for one key after the other until `done`; `latest` learns which versions answer.
 pub(crate) fn ask_on(host: &str, keys: &[String], (done, latest): (&AtomicBool, &AtomicU64)) -> Result<Handled> {
     let client = Client::new(host);
@@ -82,8 +85,14 @@ pub(crate) fn ask_on(host: &str, keys: &[String], (done, latest): (&AtomicBool, 
 }
 
 fn ask(client: &Client, key: &str, n: u64) -> Result<Value> {
-    let asked = client.ask(&Ask::new("POST", &format!("/things/{key}")).json(&json!({ "n": n })))?;
-    asked.has(200)
+    // A host of a fleet that has not switched yet says so, having done nothing; a client asks again.
+    for _ in 0..PATIENCE {
+        let asked = client.ask(&Ask::new("POST", &format!("/things/{key}")).json(&json!({ "n": n })))?;
+        if asked.status != 503 || !asked.text().contains("another host serves a newer version") {
+            return asked.has(200);
+        }
+    }
+    Err(anyhow!("the host does not switch"))
 }
 
 /// Checks that the tallies of each key follow from one another: every input is in them once, events in their order, and no

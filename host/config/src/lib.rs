@@ -42,7 +42,6 @@ pub use uploads::{Bucket, UploadsConfig, UploadsUrl};
 
 use problem::ProblemReport;
 use sandman_core::contract::Grant;
-use sandman_core::limits::Exhausted;
 use section::Section;
 
 /// Everything the host is told, valid.
@@ -256,7 +255,6 @@ fn read(path: &Path, mut root: Section<'_>, mut environment: environment::Enviro
     let handlers = handler::read_all(sections, &host, &kafka, root.report);
     let routes = route::read_all(root.array("routes"), &names, root.report);
     let store = store::read(root.section("store"), postgres);
-    check_fleet(&handlers, &store, root.report);
     check_idle(&handlers, &routes, root.report);
     check_secret(&http, &routes, root.report);
     let config = Config {
@@ -285,31 +283,6 @@ fn check_idle(handlers: &[HandlerConfig], routes: &[RouteConfig], report: &Probl
         if !served && !report.has(&key) && !report.has("routes") {
             let problem = "is empty and no route names the handler, so nothing would ever call it";
             report.refuse(&format!("{key}.topics"), problem);
-        }
-    }
-}
-
-/// Which keys are held and which handlers stand still is known to the host that has decided it, and to no other.
-fn check_fleet(handlers: &[HandlerConfig], store: &StoreConfig, report: &ProblemReport) {
-    if !matches!(store.url, StoreUrl::Postgres(_)) {
-        return;
-    }
-    let not_yet = "does not work yet with a store.url on PostgreSQL: the other hosts would not know of it";
-    for handler in handlers {
-        let key = format!("handlers.{}", handler.name);
-        let word = match handler.retry.exhausted {
-            Exhausted::DeadLetter => None,
-            Exhausted::HoldKey => Some("\"hold-key\""),
-            Exhausted::PauseHandler => Some("\"pause-handler\""),
-        };
-        if let Some(word) = word {
-            report.refuse(
-                &format!("{key}.exhausted"),
-                format!("{word} {not_yet}; \"dead-letter\" does"),
-            );
-        }
-        if handler.retry.failing.is_some() {
-            report.refuse(&format!("{key}.failing.share"), format!("{not_yet}; 1.0 is off"));
         }
     }
 }

@@ -29,8 +29,8 @@ pub use commit::{
 pub use files::{FileStore, FilesWrite};
 pub use hosts::{HostEntry, HostStore, StoreStatistics};
 pub use letters::{
-    GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore, LetterWrite,
-    LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder,
+    GivenUp, HeldCount, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore,
+    LetterWrite, LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder,
 };
 pub use recordings::{RecordingBatch, RecordingStore, RecordingWrite, RecordingsSize};
 pub use shard::{Shard, kafka_hash};
@@ -110,6 +110,9 @@ pub struct Stored {
     /// Since when the version served that wrote it, as [`Active::since_millis`]; 0 where no other host serves. A host whose
     /// own version serves for longer must not decide anything from it.
     pub since_millis: i64,
+    /// What is held of the key, in a store that hosts share. Whenever that changes the state gets another revision, so that
+    /// whoever knows the revision knows this as well. Always `None` in a store of one host, which knows it anyway.
+    pub held: Option<HeldCount>,
 }
 
 /// How long the recent events of a key without a state are remembered after the last of them: 24 hours, in milliseconds.

@@ -131,6 +131,14 @@ impl Pipeline {
                 self.idle.rest(&mut state, now);
                 continue;
             };
+            if self.store.is_shared() && job.slots.iter().any(|slot| slot.state.is_none()) {
+                drop(state);
+                let found = self.look_up(&mut job);
+                state = self.state.lock();
+                for (lane, held) in found {
+                    state.detours.held.learn(&lane, held);
+                }
+            }
             let detour = state.detours.of(&job);
             drop(state);
             faults::at(Step::Taken);

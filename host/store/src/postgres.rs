@@ -187,6 +187,7 @@ impl Store for PostgresStore {
                     document: document.map(Arc::from),
                     recent: RecentEvents::from_bytes(recent.unwrap_or_default()),
                     since_millis: row.try_get(4)?,
+                    held: letters::held_count(row, 5)?,
                 })
             });
             stored.transpose()

@@ -171,6 +171,7 @@ impl Store for SqliteStore {
                     document: states::has_document(revision).then(|| document.into()),
                     recent: RecentEvents::from_bytes(row.get_ref(3)?.as_blob_or_null()?.unwrap_or_default()),
                     since_millis: 0,
+                    held: None,
                 })
             });
             Ok(found.optional()?)

@@ -125,6 +125,9 @@ pub struct Commit {
     pub published: Vec<ShardPublished>,
     /// What becomes of dead letters.
     pub letters: Vec<LetterWrite>,
+    /// Keys of which `letters` changes what is held. Each is among [`Commit::states`], perhaps with nothing to change, and gets
+    /// another revision. Needless where the store is not shared.
+    pub held: Vec<StateKey>,
     /// Bytes of dead letters that are kept: where `letters` adds some beyond it, the oldest that are on Kafka go.
     pub letters_bound: u64,
 }

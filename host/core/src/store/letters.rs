@@ -108,17 +108,24 @@ pub struct HeldName {
     pub key: Arc<str>,
 }
 
-/// What the store holds of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldKey {
-    /// Which key.
-    pub name: HeldName,
+/// How much is held of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldCount {
     /// Letters: the one that holds it, and those that wait behind.
     pub count: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Whether they are being redriven.
     pub released: bool,
+}
+
+/// What the store holds of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldKey {
+    /// Which key.
+    pub name: HeldName,
+    /// How much.
+    pub held: HeldCount,
 }
 
 /// Letters that are to be redriven.

@@ -172,7 +172,7 @@ impl Pipeline {
             handler.meters.parked.set(parked as f64);
             handler.meters.in_flight.set(state.admission.load(ix).0 as f64);
             handler.meters.lanes.set(lanes.count(ix) as f64);
-            handler.meters.held_keys.set(state.detours.held.count(ix) as f64);
+            handler.meters.held_keys.set(state.detours.held_count(ix) as f64);
             let paused = state.detours.paused.contains_key(&ix);
             handler.meters.paused.set(f64::from(u8::from(paused)));
         }

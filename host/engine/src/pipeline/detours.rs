@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::registry::Registry;
 use sandman_core::lanes::{HandlerIx, Job, LaneKey, Millis};
-use sandman_core::store::{Hold, LetterId, LetterWrite, Pause};
+use sandman_core::store::{HeldCount, Hold, LetterId, LetterWrite, Pause};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::Input;
 
@@ -34,6 +34,20 @@ pub(super) struct Detours {
     pub(super) closed: bool,
     /// Bytes of what is held in the store, at most.
     held_bytes: u64,
+    /// What all hosts of a fleet hold and pause; `None` where there is one host.
+    fleet: Option<FleetLetters>,
+}
+
+/// What a fleet holds and pauses, as the store said a second ago. It decides nothing of the order of a key, which what comes
+/// with its state decides.
+#[derive(Debug, Default)]
+pub(super) struct FleetLetters {
+    held: HashMap<LaneKey, HeldCount>,
+    bytes: u64,
+    /// Bytes that this host has added since.
+    added: u64,
+    /// Pauses that the store has: where it has one no more, another host has resumed the handler.
+    pauses: HashSet<HandlerIx>,
 }
 
 /// Where a trigger goes instead of to its guest.
@@ -58,7 +72,65 @@ impl Detours {
             failing: Vec::new(),
             closed: false,
             held_bytes,
+            fleet: None,
         }
+    }
+
+    /// Whether there is room in the store for more of what is held.
+    pub(super) fn is_held_full(&self) -> bool {
+        let fleet = self.fleet.as_ref().map(|fleet| fleet.bytes + fleet.added);
+        fleet.unwrap_or_else(|| self.held.bytes()) >= self.held_bytes
+    }
+
+    /// How many keys of a handler are held.
+    pub(super) fn held_count(&self, handler: HandlerIx) -> usize {
+        match &self.fleet {
+            None => self.held.count(handler),
+            Some(fleet) => fleet.held.keys().filter(|lane| lane.handler == handler).count(),
+        }
+    }
+
+    /// Whether the key waits for an operator.
+    pub(super) fn waits(&self, lane: &LaneKey) -> bool {
+        match &self.fleet {
+            None => self.held.waits(lane),
+            Some(fleet) => fleet.held.get(lane).is_some_and(|held| !held.released),
+        }
+    }
+
+    /// Keys whose letters are to run.
+    pub(super) fn released(&self) -> Vec<LaneKey> {
+        let Some(fleet) = &self.fleet else {
+            return self.held.released();
+        };
+        let released = fleet.held.iter().filter(|(_, held)| held.released);
+        released.map(|(lane, _)| lane.clone()).collect()
+    }
+
+    /// What all hosts hold and pause. Returns the handlers that another host has resumed.
+    pub(super) fn learn_fleet(
+        &mut self,
+        held: HashMap<LaneKey, HeldCount>,
+        pauses: HashMap<HandlerIx, Pause>,
+    ) -> Vec<HandlerIx> {
+        let before = self.fleet.take().unwrap_or_default().pauses;
+        let resumed = before.into_iter().filter(|ix| !pauses.contains_key(ix));
+        let resumed: Vec<HandlerIx> = resumed.filter(|ix| self.paused.remove(ix).is_some()).collect();
+        self.fleet = Some(FleetLetters {
+            bytes: held.values().map(|held| held.bytes).sum(),
+            held,
+            added: 0,
+            pauses: pauses.keys().copied().collect(),
+        });
+        for (ix, pause) in pauses {
+            self.paused.entry(ix).or_insert(pause);
+        }
+        resumed
+    }
+
+    /// Whether something is held of the key, as far as the fleet knows.
+    fn is_held_somewhere(&self, lane: &LaneKey) -> bool {
+        self.fleet.as_ref().is_none_or(|fleet| fleet.held.contains_key(lane))
     }
 
     /// Where the job goes instead of to its guest. Nearly always nowhere else, and then this looks at nothing.
@@ -71,8 +143,11 @@ impl Detours {
         match &*job.work {
             Input::Event(_) if paused.contains_key(&lane.handler) => Some(Detour::Wait(PAUSED)),
             Input::Event(_) if !held.holds(lane) => None,
-            // Of a key that is being released it must not wait: the letters that make room are behind it in the lane.
-            Input::Event(_) if held.bytes() >= self.held_bytes && !held.runs(lane) => Some(Detour::Wait(FULL)),
+            // Of a key that is being released it must not wait: the letters that make room are behind it in the lane. Nor
+            // where another host may have ended the hold: the commit tells.
+            Input::Event(_) if self.is_held_full() && !held.runs(lane) && self.is_held_somewhere(lane) => {
+                Some(Detour::Wait(FULL))
+            }
             Input::Event(_) => Some(Detour::Hold),
             Input::Letter(letter) if gone.contains(&letter.id) || letter.hold && !held.runs(lane) => {
                 Some(Detour::Leave(letter.id))
@@ -92,6 +167,9 @@ impl Detours {
             match (write, lane) {
                 (LetterWrite::Add(letter), Some(lane)) if letter.hold != Hold::No => {
                     self.held.added(lane, letter.bytes());
+                    if let Some(fleet) = &mut self.fleet {
+                        fleet.added += letter.bytes();
+                    }
                 }
                 (LetterWrite::Failed(..), Some(lane)) => self.held.failed(lane),
                 (LetterWrite::Pause(name, Some(pause)), _) => {

@@ -13,7 +13,10 @@ use sandman_core::lanes::{HandlerIx, LaneKey, Lanes, PartitionIx, Work};
 use sandman_core::outcome::StateChange;
 use sandman_core::progress::{Progress, Span};
 use sandman_core::recent::RecentEvents;
-use sandman_core::store::{AttemptWrite, Attempts, Commit, FilesWrite, ProgressWrite, Revision, StateRead, StateWrite};
+use sandman_core::store::{
+    AttemptWrite, Attempts, Commit, FilesWrite, Hold, LetterWrite, ProgressWrite, Revision, StateKey, StateRead,
+    StateWrite,
+};
 use sandman_core::unit::{Finish, Unit, UnitEmissions};
 
 use super::partitions::Partitions;
@@ -56,6 +59,7 @@ pub(super) fn fold<W: Work>(units: Vec<Unit>, standings: &Standings<'_, W>, read
         batch: Batch::default(),
         written: HashMap::default(),
         named: HashMap::new(),
+        held: HashSet::new(),
         read: reads.then(HashSet::new),
         progress: HashMap::new(),
         lanes: standings.lanes,
@@ -75,6 +79,8 @@ struct Folding<'a, W> {
     written: HashMap<LaneKey, usize, RandomState>,
     /// Where the files that the state of a lane names stand in the commit.
     named: HashMap<LaneKey, usize>,
+    /// Lanes of which what is held changes.
+    held: HashSet<LaneKey>,
     /// Lanes whose states were read and kept, if that counts.
     read: Option<HashSet<LaneKey>>,
     progress: HashMap<PartitionIx, Progress>,
@@ -87,8 +93,9 @@ impl<W: Work> Folding<'_, W> {
     fn unit(&mut self, unit: &mut Unit) {
         // Copied, since a unit whose commit fails is committed again; there is nearly never one.
         self.batch.commit.letters.extend(unit.letters.iter().cloned());
+        let held = self.held_lane(unit);
         for (lane, change) in &unit.changes {
-            self.state(lane, change, unit.recent.as_ref());
+            self.state(lane, (change, held == Some(lane)), unit.recent.as_ref());
         }
         for (lane, names) in &unit.files {
             self.files(lane, names);
@@ -118,8 +125,22 @@ impl<W: Work> Folding<'_, W> {
         }
     }
 
-    fn state(&mut self, lane: &LaneKey, change: &StateChange, recent: Option<&RecentEvents>) {
-        if *change == StateChange::Keep && recent.is_none() {
+    /// The lane of the unit if the unit changes what is held of its key, where other hosts must find that.
+    fn held_lane<'u>(&self, unit: &'u Unit) -> Option<&'u LaneKey> {
+        let changes = |write: &LetterWrite| match write {
+            LetterWrite::Add(letter) => letter.hold != Hold::No,
+            LetterWrite::Done(_) | LetterWrite::Failed(..) => true,
+            LetterWrite::Release(_) | LetterWrite::DropHead(_) | LetterWrite::Pause(..) => false,
+        };
+        let (lane, _) = unit.changes.first()?;
+        (self.read.is_some() && unit.letters.iter().any(changes)).then_some(lane)
+    }
+
+    fn state(&mut self, lane: &LaneKey, (change, held): (&StateChange, bool), recent: Option<&RecentEvents>) {
+        if held {
+            self.held.insert(lane.clone());
+        }
+        if *change == StateChange::Keep && recent.is_none() && !held {
             if let Some(read) = &mut self.read {
                 read.insert(lane.clone());
             }
@@ -226,6 +247,14 @@ impl<W: Work> Folding<'_, W> {
         self.batch.commit.reads = reads.collect();
     }
 
+    fn name_held(&mut self) {
+        let held = self.held.drain().filter_map(|lane| {
+            let handler = self.registry.get(lane.handler)?.name.clone();
+            Some(StateKey { handler, key: lane.key })
+        });
+        self.batch.commit.held = held.collect();
+    }
+
     /// The version that is active now is at least as new as those that decided.
     fn since(&mut self) {
         let mut handlers: Vec<HandlerIx> = self.written.keys().map(|lane| lane.handler).collect();
@@ -242,6 +271,7 @@ impl<W: Work> Folding<'_, W> {
         if self.read.is_some() {
             self.since();
         }
+        self.name_held();
         self.reads();
         for (ix, progress) in self.progress {
             let Some(partition) = self.partitions.get(ix) else {

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use sandman_core::lanes::LaneKey;
+use sandman_core::store::HeldCount;
 
 /// What is held of one key.
 #[derive(Debug, Default)]
@@ -45,6 +46,16 @@ impl HeldKeys {
         };
         self.bytes += held.kept.iter().sum::<u64>();
         self.keys.insert(lane, held);
+    }
+
+    /// What the store holds of a key, as its state was read; nothing of it is on its way to the commit.
+    pub(super) fn learn(&mut self, lane: &LaneKey, held: Option<HeldCount>) {
+        if let Some(known) = self.keys.remove(lane) {
+            self.bytes -= known.kept.iter().chain(&known.pending).sum::<u64>();
+        }
+        if let Some(held) = held {
+            self.load(lane.clone(), (held.count, held.bytes), held.released);
+        }
     }
 
     /// Whether what comes for this key has to wait.
@@ -187,6 +198,17 @@ mod tests {
         held.load(other.clone(), (1, 7), false);
         held.forget(0);
         assert!(!held.holds(&ada) && held.holds(&other) && held.bytes() == 7);
+    }
+
+    #[test]
+    fn what_is_learned_of_a_key_replaces_what_was_known() {
+        let (mut held, ada) = (HeldKeys::default(), lane("ada"));
+        held.load(ada.clone(), (2, 20), false);
+        let (count, bytes, released) = (3, 33, true);
+        held.learn(&ada, Some(HeldCount { count, bytes, released }));
+        assert!(held.runs(&ada) && held.bytes() == 33);
+        held.learn(&ada, None);
+        assert!(held.is_empty() && held.bytes() == 0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Dead letters that are redriven, keys that are held, and handlers that are paused: what an operator orders, carried out
 //! through the lanes and the commits that everything else goes through.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -16,7 +17,9 @@ use sandman_core::outcome::StateChange;
 use sandman_core::printable;
 use sandman_core::progress::Span;
 use sandman_core::reason::ReasonCode;
-use sandman_core::store::{Attempts, GivenUp, HeldKey, HeldName, Hold, LetterId, LetterWrite, NewLetter, Pause};
+use sandman_core::store::{
+    Attempts, GivenUp, HeldCount, HeldKey, HeldName, Hold, LetterId, LetterWrite, NewLetter, Pause,
+};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::version::Version;
 use sandman_core::work::{Answer, EventWork, Input, LetterWork};
@@ -24,7 +27,7 @@ use sandman_core::work::{Answer, EventWork, Input, LetterWork};
 use super::detours::{Detour, FULL, PAUSED};
 use super::received::{Received, Unreadable};
 use super::state::EngineState;
-use super::worker::{LaneResult, done};
+use super::worker::{LaneResult, Loaded, done, load};
 use super::{Pipeline, letter};
 
 /// Letters that may be on their way at once.
@@ -53,17 +56,15 @@ pub struct Redrive {
 impl Pipeline {
     /// What the store knew of held keys and paused handlers when the host, or a handler, began.
     pub fn load_letters(&self, held: Vec<HeldKey>, pauses: Vec<(Arc<str>, Pause)>) {
+        if self.store.is_shared() {
+            self.learn_fleet(held, pauses);
+            return;
+        }
         let mut state = self.state.lock();
-        for HeldKey {
-            name,
-            count,
-            bytes,
-            released,
-        } in held
-        {
+        for HeldKey { name, held } in held {
             if let Some((handler, _)) = self.registry.find(&name.handler) {
                 let lane = LaneKey { handler, key: name.key };
-                state.detours.held.load(lane, (count, bytes), released);
+                state.detours.held.load(lane, (held.count, held.bytes), held.released);
             }
         }
         for (name, pause) in pauses {
@@ -77,6 +78,49 @@ impl Pipeline {
                 state.detours.paused.entry(handler).or_insert(pause);
             }
         }
+    }
+
+    /// What all hosts of a fleet hold and pause, about once a second.
+    fn learn_fleet(&self, held: Vec<HeldKey>, pauses: Vec<(Arc<str>, Pause)>) {
+        let held = held.into_iter().filter_map(|HeldKey { name, held }| {
+            let (handler, _) = self.registry.find(&name.handler)?;
+            Some((LaneKey { handler, key: name.key }, held))
+        });
+        let held = held.collect();
+        let mut state = self.state.lock();
+        let mut paused = HashMap::new();
+        for (name, pause) in pauses {
+            let Some((handler, _)) = self.registry.find(&name) else {
+                continue;
+            };
+            if !state.detours.paused.contains_key(&handler) {
+                let (by, reason) = (&pause.by, &pause.reason);
+                tracing::warn!(handler = &*name, by, reason, "paused; `sandman resume` ends it");
+            }
+            paused.insert(handler, pause);
+        }
+        for handler in state.detours.learn_fleet(held, paused) {
+            if let Some(known) = self.registry.get(handler) {
+                tracing::info!(handler = &*known.name, "goes on: it was resumed on another host");
+                go_on(&mut state, handler, known);
+            }
+        }
+    }
+
+    /// Reads what is not known of the states of a job's lanes, and with it what is held of their keys. What cannot be read
+    /// stays unknown.
+    pub(super) fn look_up(&self, job: &mut Job<Input>) -> Vec<(LaneKey, Option<HeldCount>)> {
+        let mut found = Vec::new();
+        for slot in job.slots.iter_mut().filter(|slot| slot.state.is_none()) {
+            let Some(handler) = self.registry.get(slot.lane.handler) else {
+                continue;
+            };
+            if let Ok(Loaded::State(known, held)) = load(&*self.store, handler, &slot.lane.key) {
+                slot.state = Some(known);
+                found.push((slot.lane.clone(), held));
+            }
+        }
+        found
     }
 
     /// Has a message when letters may be waiting to be redriven.
@@ -117,7 +161,7 @@ impl Pipeline {
 
     /// Keys whose letters are to be redriven, in order.
     pub fn released_keys(&self) -> Vec<LaneKey> {
-        self.state.lock().detours.held.released()
+        self.state.lock().detours.released()
     }
 
     /// What is held of a handler's keys is not known any more: the store has changed without a commit of the pipeline.
@@ -197,10 +241,9 @@ impl Pipeline {
                 LaneResult::Done(keep.collect(), unit(letter, done(work, job.failed)))
             }
             (Detour::Refuse, Input::Request(id, _)) => {
-                let reason = "an event of this key failed, and what comes after it waits until the key is released";
                 let finish = Finish::Answered {
                     request: *id,
-                    answer: Answer::Unavailable(reason.to_owned()),
+                    answer: Answer::Unavailable(HELD.to_owned()),
                     remember: None,
                 };
                 LaneResult::Done(keep.collect(), unit(Vec::new(), finish))
@@ -245,7 +288,7 @@ impl Pipeline {
             key: key.into(),
         };
         let mut state = self.state.lock();
-        if !state.detours.held.waits(&lane) {
+        if !state.detours.waits(&lane) {
             return false;
         }
         let name = HeldName {
@@ -268,9 +311,7 @@ impl Pipeline {
         };
         self.order(&mut state, LetterWrite::Pause(Arc::clone(&known.name), None));
         state.detours.paused.remove(&handler);
-        let due = clock::monotonic_millis() + PAUSED / 2;
-        state.scheduler.wake_parked(handler, due);
-        known.resumable.store(true, Ordering::Relaxed);
+        go_on(&mut state, handler, known);
         true
     }
 
@@ -287,8 +328,7 @@ impl Pipeline {
     /// How many keys of a handler are held, and whether all of them together are at the bound.
     pub fn held(&self, handler: HandlerIx) -> (usize, bool) {
         let state = self.state.lock();
-        let held = &state.detours.held;
-        (held.count(handler), held.bytes() >= self.options.held_bytes)
+        (state.detours.held_count(handler), state.detours.is_held_full())
     }
 
     /// Waits until an order is durable; units that nothing stands on survive whatever happens meanwhile.
@@ -303,6 +343,16 @@ impl Pipeline {
             self.settled.wait_for(state, Duration::from_millis(20));
         }
     }
+}
+
+/// What a client hears whose key is held.
+pub(super) const HELD: &str = "an event of this key failed, and what comes after it waits until the key is released";
+
+/// The intake of a handler goes on, and so does what is parked because it stood still.
+fn go_on(state: &mut EngineState, handler: HandlerIx, known: &Handler) {
+    let due = clock::monotonic_millis() + PAUSED / 2;
+    state.scheduler.wake_parked(handler, due);
+    known.resumable.store(true, Ordering::Relaxed);
 }
 
 /// Why a trigger of a handler that pauses stays where it is; the handler, and whatever may have to be rolled back, hear of it.

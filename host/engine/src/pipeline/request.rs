@@ -20,6 +20,7 @@ use sandman_core::work::{Answer, Idempotency, Input, RequestId, RequestWork};
 
 use super::Pipeline;
 use super::invocation::{self, Invocation, Source};
+use super::redrive::HELD;
 use super::worker::{LaneResult, Loaded, load};
 
 /// What the handlers made of a request so far.
@@ -149,7 +150,9 @@ impl Pipeline {
         let seen = match &slot.state {
             Some(known) => known.clone(),
             None => match load(&*self.store, handler, &work.key).map_err(|error| self.unreadable(&error))? {
-                Loaded::State(known) => known,
+                Loaded::State(known, None) => known,
+                Loaded::State(known, Some(_)) if work.method == "GET" => known,
+                Loaded::State(_, Some(_)) => return Err(Answer::Unavailable(HELD.to_owned())),
                 Loaded::Newer => return Err(newer(handler)),
             },
         };

@@ -17,7 +17,7 @@ use sandman_core::limits::Exhausted;
 use sandman_core::outcome::StateChange;
 use sandman_core::recent::EventHash;
 use sandman_core::recording::Recording;
-use sandman_core::store::{Attempts, GivenUp, Hold, LetterWrite, Store, StoreError};
+use sandman_core::store::{Attempts, GivenUp, HeldCount, Hold, LetterWrite, Store, StoreError};
 use sandman_core::unit::{Finish, Unit, UnitEmissions};
 use sandman_core::version::Version;
 use sandman_core::work::{EventWork, Input, LetterWork};
@@ -193,8 +193,9 @@ impl Try<'_> {
             return Ok(Some(known));
         }
         Ok(match load(self.store, self.handler, &self.work.key)? {
-            Loaded::State(known) => Some(known),
-            Loaded::Newer => None,
+            Loaded::State(known, None) => Some(known),
+            // It is looked up again, and goes where what comes for a held key goes.
+            Loaded::State(_, Some(_)) | Loaded::Newer => None,
         })
     }
 
@@ -392,8 +393,8 @@ const NEWER_PAUSE: Millis = 1_000;
 
 /// What there is of a key.
 pub(super) enum Loaded {
-    /// Its state.
-    State(Known),
+    /// Its state, and what is held of it, in a store that hosts share.
+    State(Known, Option<HeldCount>),
     /// A state that a newer version has written, on another host, than serves here: nothing may be decided from it.
     Newer,
 }
@@ -403,12 +404,15 @@ pub(super) fn load(store: &dyn Store, handler: &Handler, key: &str) -> Result<Lo
     let stored = store.state(&handler.name, key)?;
     Ok(match stored {
         Some(stored) if !handler.may_read(stored.since_millis) => Loaded::Newer,
-        Some(stored) => Loaded::State(Known {
-            base: Some(stored.revision),
-            document: stored.document,
-            recent: stored.recent,
-        }),
-        None => Loaded::State(Known::default()),
+        Some(stored) => Loaded::State(
+            Known {
+                base: Some(stored.revision),
+                document: stored.document,
+                recent: stored.recent,
+            },
+            stored.held,
+        ),
+        None => Loaded::State(Known::default(), None),
     })
 }
 

@@ -123,11 +123,19 @@ impl HostControl {
         let active = handler.active();
         let Some(policy) = active.retry.failing else { return };
         let history = self.deployer.history(&handler.name, 1).unwrap_or_default();
-        let deployed = history.iter().find(|entry| {
-            let age = clock::wall_millis().saturating_sub(entry.at_millis);
-            let is_young = u64::try_from(age).is_ok_and(|age| u128::from(age) <= policy.rollback.as_millis());
-            entry.action == Action::Deploy && entry.outcome == Outcome::Active && is_young
-        });
+        let newest = |action: Action| {
+            history.iter().find(|entry| {
+                let age = clock::wall_millis().saturating_sub(entry.at_millis);
+                let is_young = u64::try_from(age).is_ok_and(|age| u128::from(age) <= policy.rollback.as_millis());
+                entry.action == action && entry.outcome == Outcome::Active && is_young
+            })
+        };
+        if self.store.is_shared() && newest(Action::Rollback).is_some() {
+            tracing::warn!(handler = &*handler.name, "goes on: another host has rolled it back");
+            self.pipeline.resume(ix);
+            return;
+        }
+        let deployed = newest(Action::Deploy);
         let (Some(_), Some(pause)) = (deployed, self.pipeline.paused(ix)) else {
             return;
         };

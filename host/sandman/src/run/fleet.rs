@@ -77,6 +77,14 @@ impl HostControl {
         );
     }
 
+    /// What the fleet holds and pauses; what cannot be read now is read a second later.
+    pub(super) fn look_at_holds(&self) {
+        match (self.store.held_keys(), self.store.pauses()) {
+            (Ok(held), Ok(pauses)) => self.pipeline.load_letters(held, pauses),
+            (Err(error), _) | (_, Err(error)) => tracing::debug!(%error, "what the fleet holds is not known now"),
+        }
+    }
+
     /// Waits until the other hosts serve what has just been activated, or have said why not.
     pub(super) fn followed(&self, done: Done) -> Done {
         if !self.store.is_shared() {
@@ -136,6 +144,7 @@ impl Host {
         if !self.store.is_shared() {
             return;
         }
+        self.control.look_at_holds();
         let statistics = self.store.statistics();
         let meters = &self.meters.host;
         meters.store_round_trips.absolute(statistics.round_trips);

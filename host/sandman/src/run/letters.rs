@@ -74,6 +74,9 @@ impl HostControl {
         if let Some(name) = handler {
             self.knows_handler(name)?;
         }
+        if self.store.is_shared() {
+            self.look_at_holds();
+        }
         let is_meant = |known: &Handler| !known.is_retired() && handler.is_none_or(|name| *known.name == *name);
         let meant = self.registry.iter().filter(|(_, known)| is_meant(known));
         let released = meant.filter(|(ix, _)| self.pipeline.release(*ix, key, drop));

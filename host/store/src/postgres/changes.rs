@@ -44,7 +44,7 @@ impl CommitChanges<'_> {
         self.progress(plan)?;
         self.attempts(plan)?;
         let batches = self.batches(plan)?;
-        let letters_gone = letters::write(self.session, commit, &batches, (&plan.handlers, self.shards))?;
+        let letters_gone = letters::write(self.session, commit, &batches, (&plan.handlers, self.shards), self.now)?;
         let recordings = recordings::write(self.session, commit, &plan.handlers, self.now)?;
         files::write(self.session, commit, &plan.handlers, (self.lock_class, self.now))?;
         self.published(&commit.published)?;
@@ -146,8 +146,9 @@ impl CommitChanges<'_> {
                 &updates.since,
             ],
         )?;
-        let emptied = updates.ids.iter().zip(whats).filter(|(_, what)| **what != 1);
-        let emptied: Vec<i64> = emptied.map(|(id, _)| *id).collect();
+        let emptied = updates.ids.iter().zip(whats).zip(&updates.held);
+        let emptied = emptied.filter(|((_, what), held)| **what != 1 && !**held);
+        let emptied: Vec<i64> = emptied.map(|((id, _), _)| *id).collect();
         let mut dropped = HashSet::new();
         if !emptied.is_empty() {
             for row in self.session.query(schema::DROP_EMPTY, &[&emptied])? {

@@ -11,9 +11,9 @@ use super::link::Session;
 use super::{PostgresStore, schema};
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::store::{
-    Commit, CommitConflict, CommittedBatch, GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead,
-    LetterId, LetterStore, LetterWrite, LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder, Shard,
-    StoreError,
+    Commit, CommitConflict, CommittedBatch, GivenUp, HeldCount, HeldKey, HeldName, Hold, KeptLetter, LetterFilter,
+    LetterHead, LetterId, LetterStore, LetterWrite, LettersSize, NewLetter, Ordered, OrderedLetter, Pause,
+    RedriveOrder, Shard, StoreError,
 };
 
 /// Writes what a commit says of dead letters, and lets the oldest go that are beyond its bound and on Kafka. Returns how
@@ -23,6 +23,7 @@ pub(super) fn write(
     commit: &Commit,
     batches: &[CommittedBatch],
     (handlers, shards): (&HashMap<Arc<str>, i32>, u16),
+    now: i64,
 ) -> Result<u64, PgFault> {
     let number = |name: &Arc<str>| handlers.get(name).copied().unwrap_or_default();
     let mut gone = Vec::new();
@@ -46,11 +47,13 @@ pub(super) fn write(
             }
             LetterWrite::Release(name) => {
                 session.execute(schema::RELEASE_KEY, &[&number(&name.handler), &name.key.as_bytes()])?;
+                revise(session, (number(&name.handler), name.key.as_bytes()), now)?;
             }
             LetterWrite::DropHead(name) => {
                 let (handler, key) = (number(&name.handler), name.key.as_bytes());
                 session.execute(schema::DROP_HEAD, &[&handler, &key])?;
                 session.execute(schema::RELEASE_KEY, &[&handler, &key])?;
+                revise(session, (handler, key), now)?;
             }
             LetterWrite::Pause(handler, Some(Pause { at_millis, by, reason })) => {
                 let (by, reason) = (storable(by), storable(reason));
@@ -72,6 +75,12 @@ pub(super) fn write(
         false => Ok(0),
         true => Ok(session.execute(schema::SHRINK_LETTERS, &[&to_sql(commit.letters_bound)])?),
     }
+}
+
+/// What is held of a key has changed, which every host must find that knows its state.
+fn revise(session: &mut Session, (handler, key): (i32, &[u8]), now: i64) -> Result<(), PgFault> {
+    session.execute(schema::REVISE_STATE, &[&handler, &key, &now])?;
+    Ok(())
 }
 
 /// The handlers whose numbers a commit's letters need.
@@ -270,12 +279,8 @@ impl LetterStore for PostgresStore {
                     handler: row.try_get::<_, &str>(0)?.into(),
                     key: text(row.try_get(1)?)?,
                 };
-                Ok(HeldKey {
-                    name,
-                    count: from_sql(row.try_get(2)?),
-                    bytes: from_sql(row.try_get(3)?),
-                    released: row.try_get(4)?,
-                })
+                let held = held_count(row, 2)?.unwrap_or_default();
+                Ok(HeldKey { name, held })
             };
             rows.iter().map(one).collect()
         })
@@ -305,6 +310,19 @@ impl LetterStore for PostgresStore {
             rows.iter().map(one).collect()
         })
     }
+}
+
+/// How much is held, in three columns from `first` on: letters, bytes, and whether they are released.
+pub(super) fn held_count(row: &Row, first: usize) -> Result<Option<HeldCount>, PgFault> {
+    let count: i64 = row.try_get(first)?;
+    if count == 0 {
+        return Ok(None);
+    }
+    Ok(Some(HeldCount {
+        count: from_sql(count),
+        bytes: from_sql(row.try_get(first + 1)?),
+        released: row.try_get(first + 2)?,
+    }))
 }
 
 fn text(bytes: &[u8]) -> Result<Arc<str>, PgFault> {

@@ -133,6 +133,7 @@ impl PostgresStore {
             match work.take().filter(|_| refused.is_none()).map(|work| work(side)) {
                 Some(Ok(done)) => {
                     if writes {
+                        side.session.execute(super::schema::ADD_HELD_STATES, &[])?;
                         side.session.batch(GO_ON)?;
                     }
                     Ok(Some(done))

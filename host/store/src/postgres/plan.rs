@@ -1,6 +1,6 @@
 //! A commit as the arrays that its statements take.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::fault::{PgFault, to_sql};
@@ -23,6 +23,8 @@ pub(super) struct Updates {
     pub(super) remember: Vec<bool>,
     pub(super) recent: Vec<Option<Vec<u8>>>,
     pub(super) since: Vec<i64>,
+    /// Whether what is held of the key changes.
+    pub(super) held: Vec<bool>,
 }
 
 /// New rows, in the order of their handlers and keys.
@@ -84,10 +86,13 @@ impl CommitPlan {
         let mut plan = Self::default();
         let mut order: Vec<(usize, &StateWrite)> = commit.states.iter().enumerate().collect();
         order.sort_by(|(_, one), (_, other)| place(one).cmp(&place(other)));
+        let held: HashSet<&StateKey> = commit.held.iter().collect();
         for (at, write) in order {
             let handler = plan.handler(store, &write.handler)?;
             let since = commit.since.iter().find(|(name, _)| *name == write.handler);
-            plan.state(handler, (write, since.map_or(0, |(_, since)| *since)), at);
+            let since = since.map_or(0, |(_, since)| *since);
+            let held = !held.is_empty() && held.contains(&key_of(write));
+            plan.state(handler, (write, since, held), at);
         }
         for read in &commit.reads {
             let state = StateKey {
@@ -130,7 +135,7 @@ impl CommitPlan {
         Ok(id)
     }
 
-    fn state(&mut self, handler: i32, (write, since): (&StateWrite, i64), at: usize) {
+    fn state(&mut self, handler: i32, (write, since, held): (&StateWrite, i64, bool), at: usize) {
         let (what, document) = match &write.change {
             StateChange::Keep => (0, None),
             StateChange::Put(document) => (1, Some(document.to_string())),
@@ -149,7 +154,8 @@ impl CommitPlan {
             updates.remember.push(write.recent.is_some());
             updates.recent.push(recent);
             updates.since.push(since);
-        } else if document.is_some() || recent.is_some() {
+            updates.held.push(held);
+        } else if document.is_some() || recent.is_some() || held {
             let inserts = &mut self.inserts;
             inserts.at.push(at);
             inserts.handlers.push(handler);

@@ -8,8 +8,20 @@ pub(super) const HANDLER: &str = "SELECT id FROM handlers WHERE name = $1";
 pub(super) const HANDLERS: &str = "SELECT name FROM handlers ORDER BY name";
 pub(super) const ADD_HANDLER: &str = "INSERT INTO handlers (name) VALUES ($1) ON CONFLICT DO NOTHING";
 
-pub(super) const STATE: &str =
-    "SELECT id, revision, document, recent, since FROM state WHERE handler = $1 AND key = $2";
+/// What is held of the key comes with its state, as of the same moment.
+pub(super) const STATE: &str = "
+    SELECT s.id, s.revision, s.document, s.recent, s.since, h.count, h.bytes, h.released
+    FROM state s CROSS JOIN LATERAL (
+        SELECT count(*) AS count, coalesce(sum(l.bytes), 0)::bigint AS bytes,
+            coalesce((array_agg(l.ordered OR l.held = 2 ORDER BY l.id))[1], false) AS released
+        FROM letters l WHERE l.handler = $1 AND l.key = $2 AND l.held > 0) AS h
+    WHERE s.handler = $1 AND s.key = $2";
+/// A key of which something is held has a row, also where that has nothing in it.
+pub(super) const REVISE_STATE: &str =
+    "UPDATE state SET revision = revision + 1, changed = $3 WHERE handler = $1 AND key = $2";
+pub(super) const ADD_HELD_STATES: &str = "
+    INSERT INTO state (handler, key, revision, bare, changed, since)
+    SELECT DISTINCT handler, key, 1, true, at, 0 FROM letters WHERE held > 0 ON CONFLICT DO NOTHING";
 /// In one order, so that no two commits wait for each other.
 pub(super) const LOCK_WRITTEN: &str =
     "SELECT id, revision FROM state WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE";
@@ -31,7 +43,9 @@ pub(super) const SET_STATES: &str = "
         AS u (id, what, document, remember, recent, since)
     WHERE s.id = u.id";
 pub(super) const DROP_EMPTY: &str =
-    "DELETE FROM state WHERE id = ANY($1::bigint[]) AND document IS NULL AND recent IS NULL RETURNING id";
+    "DELETE FROM state s WHERE id = ANY($1::bigint[]) AND document IS NULL AND recent IS NULL
+        AND NOT EXISTS (SELECT 1 FROM letters l WHERE l.handler = s.handler AND l.key = s.key AND l.held > 0)
+    RETURNING id";
 pub(super) const ADD_STATES: &str = "
     INSERT INTO state (handler, key, revision, document, recent, bare, changed, since)
     SELECT handler, key, 1, document, recent, document IS NULL, $5, since
@@ -40,7 +54,9 @@ pub(super) const ADD_STATES: &str = "
     ON CONFLICT DO NOTHING RETURNING id, handler, key";
 pub(super) const DROP_BARE: &str = "
     DELETE FROM state WHERE id IN
-        (SELECT id FROM state WHERE bare AND changed < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED)";
+        (SELECT id FROM state s WHERE bare AND changed < $1
+            AND NOT EXISTS (SELECT 1 FROM letters l WHERE l.handler = s.handler AND l.key = s.key AND l.held > 0)
+        LIMIT 1000 FOR UPDATE SKIP LOCKED)";
 
 pub(super) const PROGRESS: &str = "SELECT topic, partition, done FROM progress WHERE handler = $1 AND done IS NOT NULL";
 pub(super) const ASSIGN: &str = "
@@ -169,8 +185,15 @@ pub(super) const LETTERS: &str = concat!(
 pub(super) const LETTER: &str = "SELECT l.*, h.name FROM letters l JOIN handlers h ON h.id = l.handler WHERE l.id = $1";
 pub(super) const LETTERS_SIZE: &str = "SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM letters";
 pub(super) const MOVE_LETTERS: &str = "UPDATE letters SET batch = $3 WHERE shard = $1 AND batch = $2";
-/// A letter that was redriven: one that is still to be, or is held.
-pub(super) const DONE_LETTER: &str = "DELETE FROM letters WHERE id = $1 AND (ordered OR held > 0)";
+/// A letter that was redriven: one that is still to be, or is the first that is held of its key.
+macro_rules! redriven {
+    () => {
+        " WHERE id = $1 AND (held = 0 AND ordered OR held > 0 AND NOT EXISTS (SELECT 1 FROM letters e
+            WHERE e.handler = letters.handler AND e.key = letters.key AND e.held > 0 AND e.id < letters.id))"
+    };
+}
+
+pub(super) const DONE_LETTER: &str = concat!("DELETE FROM letters", redriven!());
 pub(super) const DROP_LETTERS: &str = concat!(
     "DELETE FROM letters l WHERE ",
     meant!(),
@@ -192,18 +215,21 @@ pub(super) const LEFT_OUT: &str = concat!(
 pub(super) const ORDERED_LETTERS: &str = "
     SELECT l.id, h.name, l.through FROM letters l JOIN handlers h ON h.id = l.handler
     WHERE l.ordered AND l.held = 0 ORDER BY l.id LIMIT $1";
-pub(super) const FAIL_LETTER: &str = "
-    UPDATE letters SET at = $2, code = $3, reason = $4, version = $5, digest = $6, attempts = $7, state = $8,
+pub(super) const FAIL_LETTER: &str = concat!(
+    "UPDATE letters SET at = $2, code = $3, reason = $4, version = $5, digest = $6, attempts = $7, state = $8,
         bytes = bytes + $9 - octet_length(reason) - coalesce(octet_length(state), 0), redriven = redriven + 1,
-        ordered = false, held = CASE WHEN held > 0 THEN 1 ELSE 0 END
-    WHERE id = $1 AND (ordered OR held > 0)";
+        ordered = false, held = CASE WHEN held > 0 THEN 1 ELSE 0 END",
+    redriven!()
+);
 /// Those that wait behind the letter are not to be redriven any more.
 pub(super) const STALL_KEY: &str = "
     UPDATE letters SET ordered = false
     WHERE held > 0 AND (handler, key) = (SELECT handler, key FROM letters WHERE id = $1 AND held > 0)";
 pub(super) const RELEASE_KEY: &str = "UPDATE letters SET ordered = true WHERE handler = $1 AND key = $2 AND held > 0";
+/// Of a key that waits: where another host has released it meanwhile, its first letter is on its way.
 pub(super) const DROP_HEAD: &str = "
-    DELETE FROM letters WHERE id = (SELECT min(id) FROM letters WHERE handler = $1 AND key = $2 AND held > 0)";
+    DELETE FROM letters WHERE held = 1 AND NOT ordered
+        AND id = (SELECT min(id) FROM letters WHERE handler = $1 AND key = $2 AND held > 0)";
 pub(super) const HELD_LETTERS: &str = "
     SELECT id FROM letters WHERE handler = (SELECT id FROM handlers WHERE name = $1) AND key = $2 AND held > 0
     ORDER BY id LIMIT $3";

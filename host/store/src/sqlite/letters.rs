@@ -9,8 +9,9 @@ use super::ledger::{Ledger, NewHandlers};
 use super::{SqliteStore, schema};
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::store::{
-    Commit, CommitConflict, GivenUp, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId,
-    LetterStore, LetterWrite, LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder, StoreError,
+    Commit, CommitConflict, GivenUp, HeldCount, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead,
+    LetterId, LetterStore, LetterWrite, LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder,
+    StoreError,
 };
 
 /// Letters that are looked at in one step for what may go.
@@ -327,9 +328,11 @@ impl LetterStore for SqliteStore {
                         handler: row.get_ref(0)?.as_str()?.into(),
                         key: row.get_ref(1)?.as_str()?.into(),
                     },
-                    count: from_sql(row.get(2)?),
-                    bytes: from_sql(row.get(3)?),
-                    released: row.get(4)?,
+                    held: HeldCount {
+                        count: from_sql(row.get(2)?),
+                        bytes: from_sql(row.get(3)?),
+                        released: row.get(4)?,
+                    },
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)

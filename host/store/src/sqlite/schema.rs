@@ -338,7 +338,11 @@ pub(super) const OLDEST_LETTERS: &str =
     "SELECT id, bytes FROM letters WHERE batch <= ?1 AND held = 0 AND ordered = 0 ORDER BY id LIMIT ?2";
 pub(super) const DROP_LETTER: &str = "DELETE FROM letters WHERE id = ?1 RETURNING bytes";
 /// A letter that was redriven: one that is still to be, or is held.
-pub(super) const DONE_LETTER: &str = "DELETE FROM letters WHERE id = ?1 AND (ordered = 1 OR held > 0) RETURNING bytes";
+/// Of a held key only the first letter: none overtakes another.
+pub(super) const DONE_LETTER: &str = "
+    DELETE FROM letters WHERE id = ?1 AND (held = 0 AND ordered = 1 OR held > 0 AND NOT EXISTS (SELECT 1 FROM letters e
+        WHERE e.handler = letters.handler AND e.key = letters.key AND e.held > 0 AND e.id < letters.id))
+    RETURNING bytes";
 pub(super) const DROP_LETTERS: &str = concat!(
     "DELETE FROM letters WHERE ",
     meant!(),

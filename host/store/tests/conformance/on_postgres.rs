@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use sandman_core::outcome::StateChange;
 use sandman_core::store::{
-    Commit, DeploymentStore, FileStore, HostStore, Shard, ShardPublished, Store, StoreError, VersionStore,
+    Commit, CommitResult, DeploymentStore, FileStore, HeldName, Hold, HostStore, LetterWrite, Revision, Shard,
+    ShardPublished, StateKey, StateWrite, Store, StoreError, VersionStore,
 };
 use sandman_store::{JoinError, PgOpenError, PgOptions, PostgresStore};
 
@@ -270,4 +272,75 @@ fn the_password_comes_from_a_file_that_is_ours_alone() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("28P01") && !error.contains("wrong"), "{error}");
+}
+
+/// A commit that changes what is held of a key.
+fn holding(base: Option<Revision>, letters: Vec<LetterWrite>) -> Commit {
+    let (handler, key): (Arc<str>, Arc<str>) = ("h".into(), "ada".into());
+    Commit {
+        states: vec![StateWrite {
+            handler: Arc::clone(&handler),
+            key: Arc::clone(&key),
+            base,
+            change: StateChange::Keep,
+            recent: None,
+        }],
+        held: vec![StateKey { handler, key }],
+        letters,
+        letters_bound: u64::MAX,
+        ..Commit::default()
+    }
+}
+
+fn fits(store: &PostgresStore, commit: &Commit) -> bool {
+    matches!(store.commit(commit, 1).unwrap(), CommitResult::Committed(_))
+}
+
+/// Whoever knows the revision of a state knows what is held of its key.
+#[test]
+fn what_is_held_of_a_key_comes_with_the_revision_of_its_state() {
+    let fleet = Postgres::new();
+    let (one, two) = (fleet.open(), fleet.open());
+    let stored = |store: &PostgresStore| store.state("h", "ada").unwrap();
+    let held = |store: &PostgresStore| {
+        let held = stored(store).and_then(|stored| stored.held);
+        held.map(|held| (held.count, held.released))
+    };
+    let base = |store: &PostgresStore| stored(store).map(|stored| stored.revision);
+    let add = |hold| {
+        vec![LetterWrite::Add(Box::new(suite::letters::held_letter(
+            "h", "ada", hold,
+        )))]
+    };
+
+    // A key without a state gets a row, which a second host finds.
+    let first = holding(None, add(Hold::Head));
+    assert!(fits(&one, &first));
+    assert_eq!(held(&two), Some((1, false)));
+    assert!(!fits(&two, &first), "two hosts held it at once");
+    let known = base(&two);
+    assert!(fits(&one, &holding(base(&one), add(Hold::Behind))));
+    let late = holding(known, add(Hold::Behind));
+    assert!(!fits(&two, &late), "it knew of one letter only");
+    let known = base(&two);
+    let name = HeldName {
+        handler: "h".into(),
+        key: "ada".into(),
+    };
+    let release = Commit {
+        letters: vec![LetterWrite::Release(name)],
+        ..Commit::default()
+    };
+    assert!(fits(&one, &release));
+    assert_eq!(held(&two), Some((2, true)));
+    let late = holding(known, add(Hold::Behind));
+    assert!(!fits(&two, &late), "it did not know of the release");
+
+    // The row outlives its document as long as something is held.
+    let mut deleted = holding(base(&two), vec![LetterWrite::Done(1)]);
+    deleted.states[0].change = StateChange::Delete;
+    assert!(fits(&two, &deleted));
+    assert_eq!(held(&one), Some((1, true)));
+    assert!(fits(&one, &holding(base(&one), vec![LetterWrite::Done(2)])));
+    assert_eq!(held(&two), None);
 }

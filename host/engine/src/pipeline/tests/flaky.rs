@@ -94,6 +94,7 @@ impl Flaky {
             document: Some(document.trim().into()),
             recent,
             since_millis: tables.since,
+            held: None,
         };
         tables.states.insert(name(handler, key), state);
     }
@@ -270,6 +271,7 @@ impl Store for Flaky {
                     document,
                     recent,
                     since_millis: 0,
+                    held: None,
                 };
                 tables.states.insert(name(&write.handler, &write.key), state);
             }

@@ -86,6 +86,7 @@ impl Model {
                     document,
                     recent: remembered,
                     since_millis: 0,
+                    held: None,
                 };
                 self.states.insert(*key, stored);
             }

@@ -307,7 +307,7 @@ pub(crate) fn a_held_key_is_released_from_its_head_in_order(backend: &mut impl B
     };
     let key = |store: &dyn DeploymentStore| {
         let keys = store.held_keys().unwrap();
-        keys.first().map(|key| (key.count, key.released))
+        keys.first().map(|key| (key.held.count, key.held.released))
     };
     assert_eq!(key(&*store), Some((3, false)));
     assert_eq!(
@@ -324,6 +324,15 @@ pub(crate) fn a_held_key_is_released_from_its_head_in_order(backend: &mut impl B
     backend.restart();
     store = backend.host();
     assert_eq!(key(&*store), Some((4, true)));
+    let early = Commit {
+        letters: vec![LetterWrite::Done(2)],
+        letters_bound: u64::MAX,
+        ..Commit::default()
+    };
+    let CommitResult::Conflict(conflict) = store.commit(&early, 1).unwrap() else {
+        panic!("a letter has overtaken the one before it");
+    };
+    assert_eq!(conflict.letters, [2]);
     assert_eq!(store.held_letters(&name, 10).unwrap(), [1, 2, 3, 4]);
     assert!(ordered(&*store).is_empty(), "they go by their key");
     write(&*store, vec![LetterWrite::Done(1)]);
@@ -391,4 +400,12 @@ pub(crate) fn a_pause_is_kept_until_it_is_resumed(backend: &mut impl Backend) {
     assert_eq!(store.pauses().unwrap(), [("h".into(), pause)]);
     write(&*store, vec![LetterWrite::Pause("h".into(), None)]);
     assert!(store.pauses().unwrap().is_empty());
+}
+
+/// A letter of a key that is held.
+pub(crate) fn held_letter(handler: &str, key: &str, hold: Hold) -> NewLetter {
+    NewLetter {
+        hold,
+        ..letter(handler, Some(key), (1, ReasonCode::Retries), 10)
+    }
 }
