@@ -4,6 +4,7 @@
 //! outcome of a transaction is not known, the cursor tells what is visible; the relay goes on behind it.
 
 mod held;
+mod pace;
 mod publish;
 mod reconcile;
 #[cfg(test)]
@@ -29,14 +30,9 @@ use sandman_core::faults::{self, Step};
 use sandman_core::store::{BatchNo, OutboxSize, ShardLease, ShardPublished, Store, StoreError};
 
 use held::Held;
+use pace::Pace;
 pub use reconcile::CursorRefusal;
 use reconcile::{Resume, provisional, reconcile};
-
-/// What one transaction carries at most, in bytes of the outbox, unless a single batch is larger.
-const TRANSACTION_BYTES: u64 = 4 << 20;
-/// The same after a failure, twice as much after each that works: a slow network takes little within a transaction's time,
-/// and an outbox that grew during an outage must not be too much for it for ever.
-const CAREFUL_BYTES: u64 = 64 << 10;
 
 /// How long the relay waits for a commit before it looks for other things to do.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -122,15 +118,12 @@ impl Relay {
                 adopt: self.adopt,
             },
             held: Held::default(),
+            pace: Pace::default(),
         };
         let mut wait = FIRST_WAIT;
-        let mut most = TRANSACTION_BYTES;
         while !self.give_up.load(Ordering::Relaxed) {
-            match self.step(&mut state, most) {
-                Ok(StepResult::Publish) => {
-                    wait = FIRST_WAIT;
-                    most = (most * 2).min(TRANSACTION_BYTES);
-                }
+            match self.step(&mut state) {
+                Ok(StepResult::Publish) => wait = FIRST_WAIT,
                 Ok(StepResult::Nothing) => {
                     if self.drain.load(Ordering::Relaxed) {
                         return;
@@ -142,7 +135,7 @@ impl Relay {
                     tracing::warn!(%error, brokers = self.broker.address(), ?wait, "publishing waits");
                     // A late request of the old publisher could hit the next transaction: never go on with it.
                     state.open = None;
-                    most = CAREFUL_BYTES;
+                    state.pace.failed();
                     self.rest(wait);
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
@@ -283,6 +276,7 @@ struct RelayState {
     topics: Topics,
     progress: RelayProgress,
     held: Held,
+    pace: Pace,
 }
 
 /// What this process knows beside the cursor and the store.

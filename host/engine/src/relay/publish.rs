@@ -19,8 +19,8 @@ enum TransactionResult {
 }
 
 impl Relay {
-    /// Publishes what is there, up to so many bytes.
-    pub(super) fn step(&self, state: &mut RelayState, most: u64) -> Result<StepResult, RelayError> {
+    /// Publishes what is there, up to what the network takes.
+    pub(super) fn step(&self, state: &mut RelayState) -> Result<StepResult, RelayError> {
         if state.open.is_none() {
             state.open = Some(self.open(state.progress, &mut state.held)?);
             state.progress.began = true;
@@ -29,19 +29,19 @@ impl Relay {
             self.ready.try_send(()).ok();
         }
         if let Some((topic, after)) = state.held.due(Instant::now())
-            && self.step_held(state, (&topic, after), most)?
+            && self.step_held(state, (&topic, after))?
         {
             return Ok(StepResult::Publish);
         }
-        self.step_all(state, most)
+        self.step_all(state)
     }
 
     /// Publishes the next batches, but for what is held.
-    fn step_all(&self, state: &mut RelayState, most: u64) -> Result<StepResult, RelayError> {
+    fn step_all(&self, state: &mut RelayState) -> Result<StepResult, RelayError> {
         let Some(Open { after, .. }) = state.open else {
             return Ok(StepResult::Publish);
         };
-        let mut batches = self.outbox.next(self.lease.shard, after, most)?;
+        let mut batches = self.outbox.next(self.lease.shard, after, state.pace.most())?;
         let Some(last) = batches.last().map(|batch| batch.number) else {
             return Ok(StepResult::Nothing);
         };
@@ -58,29 +58,27 @@ impl Relay {
             .flat_map(|batch| &batch.records)
             .filter(|record| !held.holds(&record.topic))
             .collect();
+        let bytes: usize = records.iter().map(|record| record.bytes()).sum();
         let began = Instant::now();
         let TransactionResult::Visible(published) = self.publish(state, &records, (&cursor, after))? else {
             return Ok(StepResult::Publish);
         };
+        let took = began.elapsed();
+        state.pace.went(bytes as u64, took);
         if let Some(open) = &mut state.open {
             open.after = last;
         }
         state.progress.confirmed = last;
         state.progress.adopt = false;
         state.held.committed();
-        self.meters.host.relay_seconds.record(began.elapsed());
+        self.meters.host.relay_seconds.record(took);
         self.tell_published(state, last);
         self.settled_with(state, published, last);
         Ok(StepResult::Publish)
     }
 
     /// Publishes what waits for a held topic behind `after`, as far as all others are. Returns whether anything was done.
-    fn step_held(
-        &self,
-        state: &mut RelayState,
-        (topic, after): (&Arc<str>, BatchNo),
-        most: u64,
-    ) -> Result<bool, RelayError> {
+    fn step_held(&self, state: &mut RelayState, (topic, after): (&Arc<str>, BatchNo)) -> Result<bool, RelayError> {
         // What it refused is not among what the others have yet: they go on first.
         let Some(batch) = state
             .open
@@ -90,7 +88,7 @@ impl Relay {
         else {
             return Ok(false);
         };
-        let mut batches = self.store.outbox(self.lease.shard, after, most)?;
+        let mut batches = self.store.outbox(self.lease.shard, after, state.pace.most())?;
         batches.retain(|waiting| waiting.number <= batch);
         let to = batches.last().map_or(batch, |last| last.number);
         fit(&mut batches, &state.held);

@@ -99,7 +99,8 @@ impl World {
 
     fn step(&mut self) -> bool {
         // Small transactions: two batches.
-        match self.relay.step(&mut self.state, 2) {
+        self.state.pace = Pace::of(2);
+        match self.relay.step(&mut self.state) {
             Ok(StepResult::Publish) => true,
             Ok(StepResult::Nothing) => false,
             Err(error) => {
@@ -170,6 +171,7 @@ fn state() -> RelayState {
             adopt: false,
         },
         held: Held::default(),
+        pace: Pace::of(2),
     }
 }
 
@@ -213,7 +215,7 @@ fn the_relays_own_topic_is_waited_for_and_not_held() {
     world.step();
     world.cluster.lock().refuse.insert(RELAY.into());
     world.commit(&[0]);
-    let error = world.relay.step(&mut world.state, 2).err();
+    let error = world.relay.step(&mut world.state).err();
     assert!(
         error.is_some_and(|error| error.passes()),
         "it is tried again without a pause"
@@ -225,12 +227,7 @@ fn the_relays_own_topic_is_waited_for_and_not_held() {
 fn a_topic_that_is_gone_and_may_not_be_made_stops_no_relay_that_runs() {
     let mut world = World::new();
     world.cluster.lock().forbidden = true;
-    assert!(
-        world
-            .relay
-            .step(&mut world.state, 2)
-            .is_err_and(|error| !error.passes())
-    );
+    assert!(world.relay.step(&mut world.state).is_err_and(|error| !error.passes()));
     world.cluster.lock().forbidden = false;
     world.step();
     world.cluster.lock().forbidden = true;

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{CursorRefusal, FIRST_WAIT, Relay, RelayError, RelayProgress, Resume, TRANSACTION_BYTES, reconcile};
+use super::{CursorRefusal, FIRST_WAIT, Relay, RelayError, RelayProgress, Resume, pace, reconcile};
 use sandman_core::broker::{Cursor, PublishError, Publisher};
 use sandman_core::event::OutRecord;
 use sandman_core::store::BatchNo;
@@ -190,7 +190,7 @@ impl Relay {
             .min()
             .unwrap_or(last.batch);
         while at < last.batch {
-            let batches = self.store.outbox(self.lease.shard, at, TRANSACTION_BYTES)?;
+            let batches = self.store.outbox(self.lease.shard, at, pace::MOST)?;
             let Some(newest) = batches.last() else {
                 break;
             };
