@@ -6,14 +6,15 @@ use std::thread;
 
 use anyhow::{anyhow, ensure};
 use sandman_tests::{
-    Ask, Behaviour, Client, CommitProxy, Compression, Handler, Host, Ledger, PostgresServer, Result, Settings, World,
-    echo, eventually, guest, repository,
+    Ask, Behaviour, Client, CommitProxy, Compression, Handler, Host, Ledger, PostgresServer, Result, Settings,
+    TransactionPooler, World, echo, eventually, guest, repository,
 };
 use serde_json::json;
 
 use crate::fleet::{REAL, consumed, deployment, server, start};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new("a_fleet_works_behind_a_pooler_in_transaction_mode", pooled).on_real_kafka(REAL),
     Behaviour::new("a_commit_whose_answer_is_lost_counts_once", lost_answers).on_real_kafka(REAL),
     Behaviour::new("hosts_go_on_when_their_postgresql_was_restarted", restarted).on_real_kafka(REAL),
 ];
@@ -33,6 +34,31 @@ fn until_both_take_events(world: &World, input: &str, ledger: &mut Ledger, hosts
         let [one, two] = hosts;
         Ok((consumed(one)? > 0.0 && consumed(two)? > 0.0).then_some(()))
     })
+}
+
+/// Events and requests on two hosts, one of which is killed, while each transaction gets another session of the server.
+fn pooled(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    let pooler = TransactionPooler::start(server()?.port())?;
+    let settings = at(&deployment(world)?.handler(echo(&[&input])?), &pooler.url());
+    let settings = settings.route("/things/{key}", &["echo"]);
+    let one = start(world, &settings, "one")?;
+    let two = start(world, &settings, "two")?;
+    let mut ledger = Ledger::default();
+    until_both_take_events(world, &input, &mut ledger, [&one, &two])?;
+    world.send(&input, &ledger.rounds(KEYS, 20, 20))?;
+    let clients = [Client::new(one.http()?), Client::new(two.http()?)];
+    for n in 1..=40_u64 {
+        for client in &clients {
+            let asked = Ask::new("POST", "/things/asked").json(&json!({ "n": n }));
+            ensure!(client.ask(&asked)?.status == 200, "request {n} was refused");
+        }
+    }
+    two.kill()?;
+    world.send(&input, &ledger.rounds(KEYS, 10, 20))?;
+    ledger.settle(world)?;
+    one.still_runs()?;
+    ledger.check(world)
 }
 
 fn lost_answers(world: &World) -> Result {

@@ -18,6 +18,7 @@ mod outbox;
 mod plan;
 mod recordings;
 mod schema;
+mod session;
 mod target;
 mod tls;
 mod versions;
@@ -31,7 +32,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::batch;
 use aside::aside;
 use fault::{PgFault, from_sql};
-use link::{ConnectTarget, Link, Session};
+use link::{ConnectTarget, Link};
 use sandman_core::event::{TopicId, TopicPartition};
 use sandman_core::progress::Progress;
 use sandman_core::recent::RecentEvents;
@@ -39,6 +40,7 @@ use sandman_core::store::{
     ANSWER_MILLIS, Answered, Assigned, Attempts, BatchNo, Commit, CommitResult, Epoch, OutboxBatch, OutboxSize,
     Revision, Shard, ShardLease, Store, StoreError, StoreId, Stored,
 };
+use session::Session;
 
 pub use fleet::JoinError;
 pub use open::{PgOpenError, PgOptions};

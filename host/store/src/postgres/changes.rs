@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::fault::{PgFault, from_sql, to_sql};
-use super::link::Session;
 use super::plan::{CommitPlan, StatePlace, key_of};
+use super::session::Session;
 use super::{files, letters, recordings, schema};
 use sandman_core::event::TopicPartition;
 use sandman_core::store::{

@@ -2,8 +2,8 @@
 
 use super::changes::CommitChanges;
 use super::fault::PgFault;
-use super::link::Session;
 use super::plan::CommitPlan;
+use super::session::Session;
 use super::{PostgresStore, schema};
 use sandman_core::store::{Commit, CommitConflict, CommitResult, Committed, StoreError};
 

@@ -103,7 +103,16 @@ pub(super) fn is_undone(error: &::postgres::Error) -> bool {
 /// The server's words, with its code.
 pub(super) fn words(error: &::postgres::Error) -> String {
     match error.as_db_error() {
-        Some(said) => format!("{} ({})", said.message(), said.code().code()),
+        Some(said) => {
+            let code = said.code().code();
+            // A statement that another session has prepared, or a schema that another one was told: missing statements, tables
+            // and schemas.
+            let hint = match ["26000", "42P05", "42P01", "3F000"].contains(&code) {
+                true => "; behind a pooler in transaction mode add pooler=transaction to store.url",
+                false => "",
+            };
+            format!("{} ({code}){hint}", said.message())
+        }
         None => {
             let cause = std::error::Error::source(error);
             cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::fault::{PgFault, to_sql};
-use super::link::Session;
+use super::session::Session;
 use super::{PostgresStore, schema};
 use sandman_core::store::{Commit, FileStore, FilesWrite, StoreError};
 

@@ -15,7 +15,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::fault::{PgFault, from_sql};
-use super::link::{ConnectTarget, Link, Session, pause};
+use super::link::{ConnectTarget, Link, pause};
+use super::session::Session;
 use super::{PostgresStore, outbox, schema};
 use sandman_core::store::{Epoch, HostEntry, HostStore, OutboxSize, Shard, ShardLease, StoreError, StoreStatistics};
 
@@ -305,7 +306,7 @@ fn release(session: &mut Session, instance: &String, shards: &[Shard]) -> Result
 fn leases(
     session: &mut Session,
     sql: &'static str,
-    params: super::link::SqlParams<'_>,
+    params: super::session::SqlParams<'_>,
 ) -> Result<BTreeMap<Shard, Epoch>, PgFault> {
     let rows = session.query(sql, params)?;
     let one = |row: &::postgres::Row| {

@@ -7,7 +7,7 @@ use ::postgres::Row;
 use ::postgres::types::ToSql;
 
 use super::fault::{PgFault, from_sql, storable, to_sql};
-use super::link::Session;
+use super::session::Session;
 use super::{PostgresStore, schema};
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::store::{

@@ -1,31 +1,19 @@
 //! A connection that is made anew when it is gone, with a pause between attempts.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use ::postgres::fallible_iterator::FallibleIterator;
-use ::postgres::types::ToSql;
-use ::postgres::{Client, Config, NoTls, Row, Statement};
+use ::postgres::Config;
 use parking_lot::{Condvar, Mutex};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::fault::{self, PgFault, words};
+use super::fault::{PgFault, words};
+use super::session::Session;
 
 /// The pauses between attempts to connect, each twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-/// Settings of each session. A commit that is acknowledged is on the disk; nothing waits for ever, neither for a lock nor
-/// with one.
-const SET_UP: &str = "
-    SET synchronous_commit = on;
-    SET statement_timeout = '20s';
-    SET lock_timeout = '5s';
-    SET idle_in_transaction_session_timeout = '5s';
-    SET client_min_messages = warning;
-    SET default_transaction_isolation = 'read committed'";
 
 /// Where the store is.
 pub(super) struct ConnectTarget {
@@ -34,114 +22,11 @@ pub(super) struct ConnectTarget {
     pub(super) tls: Option<MakeRustlsConnect>,
     /// The schema, a plain identifier.
     pub(super) schema: String,
+    /// Each transaction may get another session of the server.
+    pub(super) pooled: bool,
     /// How errors name the store; without a password.
     pub(super) name: String,
 }
-
-/// Parameters of a statement.
-pub(super) type SqlParams<'a> = &'a [&'a (dyn ToSql + Sync)];
-
-/// One connection, with the statements that it has prepared.
-pub(super) struct Session {
-    client: Client,
-    round_trips: Arc<AtomicU64>,
-    statements: HashMap<&'static str, Statement>,
-}
-
-impl Session {
-    pub(super) fn open(target: &ConnectTarget, round_trips: &Arc<AtomicU64>) -> Result<Self, ::postgres::Error> {
-        let mut client = match &target.tls {
-            Some(tls) => target.config.connect(tls.clone())?,
-            None => target.config.connect(NoTls)?,
-        };
-        client.batch_execute(&format!("SET search_path TO \"{}\";{SET_UP}", target.schema))?;
-        Ok(Self {
-            client,
-            round_trips: Arc::clone(round_trips),
-            statements: HashMap::new(),
-        })
-    }
-
-    fn count(&self) {
-        self.round_trips.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn statement(&mut self, sql: &'static str) -> Result<Statement, ::postgres::Error> {
-        if let Some(known) = self.statements.get(sql) {
-            return Ok(known.clone());
-        }
-        self.count();
-        let statement = self.client.prepare(sql)?;
-        self.statements.insert(sql, statement.clone());
-        Ok(statement)
-    }
-
-    pub(super) fn query(&mut self, sql: &'static str, params: SqlParams<'_>) -> Result<Vec<Row>, ::postgres::Error> {
-        let statement = self.statement(sql)?;
-        self.count();
-        self.client.query(&statement, params)
-    }
-
-    pub(super) fn one(&mut self, sql: &'static str, params: SqlParams<'_>) -> Result<Row, ::postgres::Error> {
-        let statement = self.statement(sql)?;
-        self.count();
-        self.client.query_one(&statement, params)
-    }
-
-    /// Hands over row by row, as long as `take` wants more.
-    pub(super) fn each(
-        &mut self,
-        sql: &'static str,
-        take: &mut dyn FnMut(&Row) -> Result<bool, PgFault>,
-    ) -> Result<(), PgFault> {
-        let statement = self.statement(sql)?;
-        let none: [&(dyn ToSql + Sync); 0] = [];
-        let mut rows = self.client.query_raw(&statement, none)?;
-        while let Some(row) = rows.next()? {
-            if !take(&row)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn execute(&mut self, sql: &'static str, params: SqlParams<'_>) -> Result<u64, ::postgres::Error> {
-        let statement = self.statement(sql)?;
-        self.count();
-        self.client.execute(&statement, params)
-    }
-
-    /// Statements without parameters.
-    pub(super) fn batch(&mut self, sql: &str) -> Result<(), ::postgres::Error> {
-        self.count();
-        self.client.batch_execute(sql)
-    }
-
-    /// Runs `work` in a transaction. Where it is not known whether that was committed, the error names it.
-    pub(super) fn transact<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, PgFault>) -> Result<T, PgFault> {
-        self.batch("BEGIN")?;
-        let done = work(self).and_then(|done| {
-            let number: Option<String> = self.one(TRANSACTION, &[])?.try_get(0)?;
-            Ok((done, number))
-        });
-        match done {
-            Ok((done, number)) => match self.batch("COMMIT") {
-                Ok(()) => Ok(done),
-                Err(error) if fault::is_undone(&error) => Err(PgFault::Sql(error)),
-                // What wrote nothing has no number, and may be run again.
-                Err(error) => Err(number.map_or(PgFault::Sql(error), PgFault::Unknown)),
-            },
-            Err(fault) => {
-                // A connection that is gone has rolled back by itself.
-                self.batch("ROLLBACK").ok();
-                Err(fault)
-            }
-        }
-    }
-}
-
-/// The number of the transaction, if it has written anything.
-const TRANSACTION: &str = "SELECT pg_current_xact_id_if_assigned()::text";
 
 /// What became of a transaction.
 const STATUS: &str = "SELECT pg_xact_status($1::text::xid8)";

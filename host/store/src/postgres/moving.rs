@@ -5,7 +5,7 @@ use ::postgres::types::ToSql;
 
 use super::PostgresStore;
 use super::fault::PgFault;
-use super::link::Session;
+use super::session::Session;
 use crate::moving::{ColumnKind, GO_ON, MoveError, MovedTable, MovedValue, MovingSide};
 use sandman_core::store::StoreError;
 

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::fault::{PgFault, words};
 use super::fleet::Fleet;
-use super::link::{ConnectTarget, Link, Session};
+use super::link::{ConnectTarget, Link};
+use super::session::Session;
 use super::target::target;
 use super::{PostgresStore, READERS, schema};
 use sandman_core::store::{StoreId, kafka_hash};
@@ -149,10 +150,11 @@ fn check_encoding(session: &mut Session, target: &ConnectTarget) -> Result<(), P
         name: target.name.clone(),
         reason: words(&error),
     };
-    let row = session
-        .one("SELECT current_setting('server_encoding')", &[])
+    let rows = session
+        .query("SELECT current_setting('server_encoding')", &[])
         .map_err(failed)?;
-    let encoding: String = row.try_get(0).map_err(failed)?;
+    let encoding = rows.first().map(|row| row.try_get(0)).transpose();
+    let encoding: String = encoding.map_err(failed)?.unwrap_or_default();
     match encoding == "UTF8" {
         true => Ok(()),
         false => Err(PgOpenError::Encoding {
@@ -185,6 +187,13 @@ fn make_schema(session: &mut Session, target: &ConnectTarget) -> Result<(), PgOp
 fn migrate(session: &mut Session, options: &PgOptions) -> Result<Meta, PgFault> {
     // For as long as the transaction: whoever comes second finds it done.
     session.query("SELECT pg_advisory_xact_lock($1, -1)", &[&lock_class(&options.schema)])?;
+    let schema: Option<String> = session.one("SELECT current_schema()::text", &[])?.try_get(0)?;
+    if schema.as_ref() != Some(&options.schema) {
+        // Tables must not be made in whichever schema comes first there.
+        let reason = "the server forgets which schema this host uses; behind a pooler in transaction mode add \
+             pooler=transaction to store.url";
+        return Err(PgFault::Away(reason.to_owned()));
+    }
     let there: bool = session.one("SELECT to_regclass('meta') IS NOT NULL", &[])?.try_get(0)?;
     let version = match there {
         true => session.one("SELECT version FROM meta", &[])?.try_get(0)?,

@@ -1,8 +1,9 @@
 //! The outbox of a shard.
 
 use super::fault::{PgFault, from_sql, to_sql};
-use super::link::{Link, Session};
+use super::link::Link;
 use super::schema;
+use super::session::Session;
 use crate::batch;
 use sandman_core::store::{BatchNo, OutboxBatch, OutboxSize, Shard};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ::postgres::Row;
 
 use super::fault::{PgFault, from_sql, to_sql};
-use super::link::Session;
+use super::session::Session;
 use super::{PostgresStore, schema};
 use crate::rings::{RingBatch, by_handler};
 use sandman_core::store::{Commit, RecordingBatch, RecordingStore, RecordingsSize, StoreError};

@@ -17,6 +17,8 @@ struct UrlParameters {
     url: String,
     tls: TlsWish,
     passfile: Option<PathBuf>,
+    /// `transaction`: each transaction may get another session of the server.
+    pooler: Option<String>,
 }
 
 impl UrlParameters {
@@ -33,6 +35,7 @@ impl UrlParameters {
             match parameter.split_once('=') {
                 Some(("sslmode", mode)) => found.tls.mode = Some(decoded(mode)),
                 Some(("sslrootcert", file)) => found.tls.authorities = Some(decoded(file).into()),
+                Some(("pooler", kind)) => found.pooler = Some(decoded(kind)),
                 Some(("passfile", file)) => found.passfile = Some(decoded(file).into()),
                 _ => rest.push(parameter),
             }
@@ -86,6 +89,15 @@ pub(super) fn target(options: &PgOptions) -> Result<ConnectTarget, PgOpenError> 
             config.password(password);
         }
     }
+    let pooled = match parameters.pooler.as_deref() {
+        None | Some("session" | "none") => false,
+        Some("transaction") => true,
+        Some(_) => {
+            return Err(PgOpenError::Url(
+                "its pooler may be \"transaction\" or \"none\"".to_owned(),
+            ));
+        }
+    };
     let refused = |reason| PgOpenError::Tls {
         name: name.clone(),
         reason,
@@ -105,6 +117,7 @@ pub(super) fn target(options: &PgOptions) -> Result<ConnectTarget, PgOpenError> 
         config,
         tls: tls.connector,
         schema: options.schema.clone(),
+        pooled,
         name,
     })
 }

@@ -7,7 +7,7 @@ use ::postgres::Row;
 use sha2::{Digest, Sha256};
 
 use super::fault::{PgFault, from_sql, storable, to_sql};
-use super::link::Session;
+use super::session::Session;
 use super::{PostgresStore, schema};
 use sandman_core::store::{Action, Activation, Active, KeptVersion, NewVersion, Outcome, StoreError, VersionStore};
 

@@ -13,4 +13,8 @@ mod on_sqlite;
 #[path = "../../../../tests/support/postgres.rs"]
 mod server;
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the same file is a part of a library elsewhere")]
+#[path = "../../../../tests/support/transaction_pooler.rs"]
+mod pooler;
+#[cfg(test)]
 mod suite;

@@ -12,6 +12,7 @@ use sandman_core::store::{
 };
 use sandman_store::{JoinError, PgOpenError, PgOptions, PostgresStore};
 
+use crate::pooler::TransactionPooler;
 use crate::server::PostgresServer;
 use crate::suite::{self, Backend};
 
@@ -43,6 +44,15 @@ impl Postgres {
         }
     }
 
+    /// Behind a pooler whose sessions all tests share.
+    fn pooled() -> Self {
+        static POOLER: OnceLock<TransactionPooler> = OnceLock::new();
+        let pooler = POOLER.get_or_init(|| TransactionPooler::start(server().port()).unwrap());
+        let mut pooled = Self::new();
+        pooled.options.url = pooler.url();
+        pooled
+    }
+
     pub(crate) fn open(&self) -> Arc<PostgresStore> {
         Arc::new(PostgresStore::open(&self.options).unwrap())
     }
@@ -65,6 +75,7 @@ impl Backend for Postgres {
 }
 
 suite::conformance!(postgres, Postgres::new());
+suite::conformance!(pooled, Postgres::pooled());
 
 #[test]
 fn hosts_share_the_shards_and_a_name_is_given_once() {
@@ -343,4 +354,24 @@ fn what_is_held_of_a_key_comes_with_the_revision_of_its_state() {
     assert_eq!(held(&one), Some((1, true)));
     assert!(fits(&one, &holding(base(&one), vec![LetterWrite::Done(2)])));
     assert_eq!(held(&two), None);
+}
+
+/// Nobody is left to wonder: without being told of the pooler the store does not work, with it it does.
+#[test]
+fn a_pooler_has_to_be_told() {
+    let pooler = TransactionPooler::start_own(server().port()).unwrap();
+    let (mut pooled, mut untold) = (Postgres::new(), Postgres::new());
+    pooled.options.url = pooler.url();
+    untold.options.url = pooler.url().replace("?pooler=transaction", "");
+    let commit = suite::states(vec![suite::put("ada", None, "1")]);
+    let works = |store: &Postgres| {
+        let store = PostgresStore::open(&store.options).map_err(|error| error.to_string())?;
+        let committed = store.commit(&commit, 1).map_err(|error| error.to_string())?;
+        Ok::<bool, String>(matches!(committed, CommitResult::Committed(_)))
+    };
+    assert_eq!(works(&pooled), Ok(true));
+    let refused = works(&untold).unwrap_err();
+    assert!(refused.contains("pooler=transaction"), "{refused}");
+    untold.options.url = format!("{}?pooler=sometimes", untold.options.url);
+    assert!(matches!(PostgresStore::open(&untold.options), Err(PgOpenError::Url(_))));
 }

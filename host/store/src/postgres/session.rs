@@ -1,0 +1,219 @@
+//! One connection and what is sent on it: prepared statements, or none where a pooler gives each transaction another session of
+//! the server.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ::postgres::fallible_iterator::FallibleIterator;
+use ::postgres::types::{ToSql, Type};
+use ::postgres::{Client, NoTls, Row, Statement};
+
+use super::fault::{self, PgFault};
+use super::link::ConnectTarget;
+
+/// Settings of each session, or of each transaction. A commit that is acknowledged is on the disk; nothing waits for ever,
+/// neither for a lock nor with one.
+const SETTINGS: [&str; 5] = [
+    "synchronous_commit = on",
+    "statement_timeout = '20s'",
+    "lock_timeout = '5s'",
+    "idle_in_transaction_session_timeout = '5s'",
+    "client_min_messages = warning",
+];
+
+/// The number of the transaction, if it has written anything.
+const TRANSACTION: &str = "SELECT pg_current_xact_id_if_assigned()::text";
+
+/// Parameters of a statement.
+pub(super) type SqlParams<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// One connection.
+pub(super) struct Session {
+    client: Client,
+    round_trips: Arc<AtomicU64>,
+    /// What this session of the server has prepared.
+    statements: HashMap<&'static str, Statement>,
+    /// What begins a transaction.
+    begin: String,
+    /// The types of statements' parameters, where nothing is prepared since the next transaction may have another session.
+    pooled: Option<HashMap<&'static str, Vec<Type>>>,
+    in_transaction: bool,
+}
+
+impl Session {
+    pub(super) fn open(target: &ConnectTarget, round_trips: &Arc<AtomicU64>) -> Result<Self, ::postgres::Error> {
+        let client = match &target.tls {
+            Some(tls) => target.config.connect(tls.clone())?,
+            None => target.config.connect(NoTls)?,
+        };
+        let settings = |word: &str| {
+            let path = format!("search_path = \"{}\"", target.schema);
+            let all = std::iter::once(path.as_str()).chain(SETTINGS);
+            let all: Vec<String> = all.map(|setting| format!("{word} {setting}")).collect();
+            all.join("; ")
+        };
+        let mut session = Self {
+            client,
+            round_trips: Arc::clone(round_trips),
+            statements: HashMap::new(),
+            begin: "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
+            pooled: target.pooled.then(HashMap::new),
+            in_transaction: false,
+        };
+        match target.pooled {
+            true => session.begin = format!("{}; {}", session.begin, settings("SET LOCAL")),
+            false => session.client.batch_execute(&settings("SET"))?,
+        }
+        Ok(session)
+    }
+
+    fn count(&self) {
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn statement(&mut self, sql: &'static str) -> Result<Statement, ::postgres::Error> {
+        if let Some(known) = self.statements.get(sql) {
+            return Ok(known.clone());
+        }
+        self.count();
+        let statement = self.client.prepare(sql)?;
+        self.statements.insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    pub(super) fn query(&mut self, sql: &'static str, params: SqlParams<'_>) -> Result<Vec<Row>, ::postgres::Error> {
+        if self.pooled.is_some() {
+            let mut rows = Vec::new();
+            self.within(|session| session.unprepared(sql, params, &mut |row| rows.push(row)))?;
+            return Ok(rows);
+        }
+        let statement = self.statement(sql)?;
+        self.count();
+        self.client.query(&statement, params)
+    }
+
+    pub(super) fn one(&mut self, sql: &'static str, params: SqlParams<'_>) -> Result<Row, PgFault> {
+        let none = || PgFault::Damaged(format!("nothing is there for: {sql}"));
+        self.query(sql, params)?.into_iter().next().ok_or_else(none)
+    }
+
+    /// Hands over row by row, as long as `take` wants more. Within a transaction.
+    pub(super) fn each(
+        &mut self,
+        sql: &'static str,
+        take: &mut dyn FnMut(&Row) -> Result<bool, PgFault>,
+    ) -> Result<(), PgFault> {
+        self.count();
+        let none: [(&(dyn ToSql + Sync), Type); 0] = [];
+        let mut rows = self.client.query_typed_raw(sql, none)?;
+        while let Some(row) = rows.next()? {
+            if !take(&row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn execute(&mut self, sql: &'static str, params: SqlParams<'_>) -> Result<u64, ::postgres::Error> {
+        if self.pooled.is_some() {
+            return self.within(|session| session.unprepared(sql, params, &mut |_| {}));
+        }
+        let statement = self.statement(sql)?;
+        self.count();
+        self.client.execute(&statement, params)
+    }
+
+    /// Statements without parameters.
+    pub(super) fn batch(&mut self, sql: &str) -> Result<(), ::postgres::Error> {
+        if self.pooled.is_some() {
+            return self.within(|session| session.send(sql));
+        }
+        self.send(sql)
+    }
+
+    fn send(&mut self, sql: &str) -> Result<(), ::postgres::Error> {
+        self.count();
+        self.client.batch_execute(sql)
+    }
+
+    /// Runs a statement without a name in one round trip, but for the first time, which asks for its parameters' types.
+    fn unprepared(
+        &mut self,
+        sql: &'static str,
+        params: SqlParams<'_>,
+        each: &mut dyn FnMut(Row),
+    ) -> Result<u64, ::postgres::Error> {
+        self.count();
+        let known = self.pooled.as_ref().and_then(|types| types.get(sql));
+        let types = match known {
+            Some(types) => types.clone(),
+            None => {
+                self.count();
+                // Gone from the server before the transaction ends.
+                let types = self.client.prepare(sql)?.params().to_vec();
+                if let Some(known) = &mut self.pooled {
+                    known.insert(sql, types.clone());
+                }
+                types
+            }
+        };
+        let typed = params.iter().copied().zip(types);
+        let typed: Vec<(&(dyn ToSql + Sync), Type)> = typed.collect();
+        let mut rows = self.client.query_typed_raw(sql, typed)?;
+        while let Some(row) = rows.next()? {
+            each(row);
+        }
+        Ok(rows.rows_affected().unwrap_or_default())
+    }
+
+    /// Behind a pooler everything is part of a transaction, so that the settings are those of the store.
+    fn within<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, ::postgres::Error>,
+    ) -> Result<T, ::postgres::Error> {
+        if self.in_transaction {
+            return work(self);
+        }
+        self.begin()?;
+        let done = work(self);
+        let ended = self.end(if done.is_ok() { "COMMIT" } else { "ROLLBACK" });
+        let done = done?;
+        ended.map(|()| done)
+    }
+
+    fn begin(&mut self) -> Result<(), ::postgres::Error> {
+        let begin = std::mem::take(&mut self.begin);
+        let begun = self.send(&begin);
+        self.begin = begin;
+        self.in_transaction = begun.is_ok();
+        begun
+    }
+
+    fn end(&mut self, how: &str) -> Result<(), ::postgres::Error> {
+        self.in_transaction = false;
+        self.send(how)
+    }
+
+    /// Runs `work` in a transaction. Where it is not known whether that was committed, the error names it.
+    pub(super) fn transact<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, PgFault>) -> Result<T, PgFault> {
+        self.begin()?;
+        let done = work(self).and_then(|done| {
+            let number: Option<String> = self.one(TRANSACTION, &[])?.try_get(0)?;
+            Ok((done, number))
+        });
+        match done {
+            Ok((done, number)) => match self.end("COMMIT") {
+                Ok(()) => Ok(done),
+                Err(error) if fault::is_undone(&error) => Err(PgFault::Sql(error)),
+                // What wrote nothing has no number, and may be run again.
+                Err(error) => Err(number.map_or(PgFault::Sql(error), PgFault::Unknown)),
+            },
+            Err(fault) => {
+                // A connection that is gone has rolled back by itself.
+                self.end("ROLLBACK").ok();
+                Err(fault)
+            }
+        }
+    }
+}
