@@ -76,6 +76,27 @@ impl Run<'_> {
         Ok(host)
     }
 
+    /// Starts a host of that name, in a folder of its own; clients of its routes find it from now on.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn host_named(&self, settings: &Settings, name: &str) -> Result<Host> {
+        let settings = settings.clone().set("host.name", &format!("{name:?}"));
+        let host = self.world.host_in(name, &settings, &[])?;
+        self.lives.begin(&host);
+        self.turn_to(&host)?;
+        Ok(host)
+    }
+
+    /// Clients of the routes go to this host from now on.
+    ///
+    /// # Errors
+    /// If it serves no routes.
+    pub fn turn_to(&self, host: &Host) -> Result {
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(host.http()?.to_owned());
+        Ok(())
+    }
+
     /// Kills a host that is at work.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod vitals;
 mod crash;
 mod damage;
 mod disk;
+mod fleet;
 mod gone;
 mod group;
 mod guests;
@@ -57,6 +58,7 @@ pub const ALL: &[&[Scenario]] = &[
     kafka::SCENARIOS,
     proxy::SCENARIOS,
     group::SCENARIOS,
+    fleet::SCENARIOS,
     gone::SCENARIOS,
     keys::SCENARIOS,
     letters::SCENARIOS,
