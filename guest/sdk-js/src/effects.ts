@@ -45,8 +45,17 @@ export function emit<const Type extends string, Payload>(
   return { effect: "emit", type, payload, options };
 }
 
-/** Puts this document in the place of the key's state. */
-export function put<State>(state: State): Put<State> {
+/** Where nothing says what the state is. */
+declare const unsaid: unique symbol;
+type Unsaid = typeof unsaid;
+
+/**
+ * Puts this document in the place of the key's state. Where a handler's function returns it at once, `State` is the handler's, so
+ * that a mistake is shown at the document and not at the whole function.
+ */
+export function put<State = Unsaid, Given = unknown>(
+  state: [State] extends [Unsaid] ? Given : NoInfer<State>,
+): Put<[State] extends [Unsaid] ? Given : State> {
   return { effect: "put", state };
 }
 
