@@ -50,6 +50,11 @@ bench *arguments:
     cargo build --release --workspace --bins
     target/release/bench {{arguments}}
 
+# From a save to the new version that serves in `sandman dev`, three times in each language.
+save-to-live *languages="rust ts go py":
+    cargo build --release --bin sandman
+    for language in {{languages}}; do tests/bench/save_to_live.sh target/release/sandman $language; done
+
 # What HTTP can take.
 http-load:
     cargo run --release -p sandman-tests --bin http_load

@@ -69,6 +69,20 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         take_turns(world, Language::Go)
     })
     .in_language(Language::Go),
+    Behaviour::new("two_builds_of_a_guest_in_rust_are_equal_to_the_byte", |world| {
+        first_steps::same_anywhere(world, "rust")
+    })
+    .without_broker(),
+    Behaviour::new("two_builds_of_a_guest_in_typescript_are_equal_to_the_byte", |world| {
+        first_steps::same_anywhere(world, "ts")
+    })
+    .without_broker()
+    .in_language(Language::TypeScript),
+    Behaviour::new("two_builds_of_a_guest_in_go_are_equal_to_the_byte", |world| {
+        first_steps::same_anywhere(world, "go")
+    })
+    .without_broker()
+    .in_language(Language::Go),
     Behaviour::new("a_new_guest_asks_for_its_language_at_a_terminal", first_steps::asked)
         .without_broker()
         .in_language(Language::Python),

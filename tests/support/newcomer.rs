@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
@@ -21,6 +22,7 @@ const TERMINAL: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(
 /// Somebody in the folder of a world.
 pub struct Newcomer<'w> {
     world: &'w World,
+    folder: PathBuf,
     /// Their environment: cargo builds where the tests' own guests are built, so that nothing is built twice.
     environment: Vec<(String, String)>,
 }
@@ -36,13 +38,36 @@ impl<'w> Newcomer<'w> {
     /// # Errors
     /// If there is no target folder.
     pub fn in_folder(world: &'w World) -> Result<Self> {
+        Self::at(world, world.folder().to_owned())
+    }
+
+    /// Somebody in a folder in that of this world, which is made.
+    ///
+    /// # Errors
+    /// If it is there.
+    pub fn in_folder_of(world: &'w World, name: &str) -> Result<Self> {
+        let folder = world.folder().join(name);
+        fs::create_dir(&folder)?;
+        Self::at(world, folder)
+    }
+
+    fn at(world: &'w World, folder: PathBuf) -> Result<Self> {
         let target = target_dir()?.to_string_lossy().into_owned();
         let environment = vec![
             ("CARGO_TARGET_DIR".to_owned(), target),
             ("SANDMAN_ADMIN__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
             ("SANDMAN_HOST__COMPILE_TIME".to_owned(), "10m".to_owned()),
         ];
-        Ok(Self { world, environment })
+        Ok(Self {
+            world,
+            folder,
+            environment,
+        })
+    }
+
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Has their commands ask the host at this address.
@@ -62,7 +87,7 @@ impl<'w> Newcomer<'w> {
             .iter()
             .map(|(name, value)| (&**name, &**value))
             .collect();
-        host::run(self.world.folder(), arguments, &environment)
+        host::run(&self.folder, arguments, &environment)
     }
 
     /// The same, where it is to succeed; returns what it printed.
@@ -86,12 +111,12 @@ impl<'w> Newcomer<'w> {
     /// # Errors
     /// If it does not.
     pub fn at_terminal(&self, arguments: &[&str], typed: &str) -> Result<String> {
-        let sandman = host::command(self.world.folder(), arguments)?;
+        let sandman = host::command(&self.folder, arguments)?;
         let mut child = Command::new("python3")
             .args(["-c", TERMINAL])
             .arg(sandman.get_program())
             .args(sandman.get_args())
-            .current_dir(self.world.folder())
+            .current_dir(&self.folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -123,7 +148,7 @@ impl<'w> Newcomer<'w> {
     pub fn runs(&self, folder: &str, tool: &str, arguments: &[&str]) -> Result {
         let done = Command::new(tool)
             .args(arguments)
-            .current_dir(self.world.folder().join(folder))
+            .current_dir(self.folder.join(folder))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .output()?;
@@ -143,7 +168,7 @@ impl<'w> Newcomer<'w> {
     /// # Errors
     /// If the text is not there.
     pub fn edit(&self, file: &str, from: &str, to: &str) -> Result {
-        let path = self.world.folder().join(file);
+        let path = self.folder.join(file);
         let text = fs::read_to_string(&path).with_context(|| file.to_owned())?;
         ensure!(text.contains(from), "{file} holds no {from:?}:\n{text}");
         Ok(fs::write(path, text.replace(from, to))?)
@@ -162,7 +187,7 @@ impl<'w> Newcomer<'w> {
     /// # Errors
     /// If it cannot be read.
     pub fn read(&self, file: &str) -> Result<String> {
-        fs::read_to_string(self.world.folder().join(file)).with_context(|| file.to_owned())
+        fs::read_to_string(self.folder.join(file)).with_context(|| file.to_owned())
     }
 
     /// The names of what lies in the folder, sorted.
@@ -171,7 +196,7 @@ impl<'w> Newcomer<'w> {
     /// If it cannot be read.
     pub fn files(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(self.world.folder())? {
+        for entry in fs::read_dir(&self.folder)? {
             names.push(entry?.file_name().to_string_lossy().into_owned());
         }
         names.sort();
@@ -183,7 +208,7 @@ impl<'w> Newcomer<'w> {
     /// # Errors
     /// If it does not start.
     pub fn dev(&self, arguments: &[&str]) -> Result<Window> {
-        let mut command = host::command(self.world.folder(), &[&["dev"], arguments].concat())?;
+        let mut command = host::command(&self.folder, &[&["dev"], arguments].concat())?;
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start("sandman dev", &mut command)?;
         self.world.remember(process.stdout.clone());

@@ -3,15 +3,15 @@
 // Lines on stdout that start with "step " say what is being done. Mistakes of the guest go to stderr, and end it with 1.
 
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { createRequire, SourceMap } from "node:module";
-import { basename, dirname, join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
 import { entry } from "./entry.mjs";
+import { sameEachTime } from "./runtime.mjs";
 
 const MISTAKES = 1;
 
@@ -85,44 +85,23 @@ async function bundle() {
   }
 }
 
-/**
- * The component of the same module, if the last build made it: the engine's hash seeds are drawn when it is made, so that it
- * would have other bytes, and with them another digest.
- */
-async function kept(jsSource) {
-  const version = guest("componentize-qjs/package.json").version;
-  const hash = createHash("sha256").update(version).update("\0").update(jsSource);
-  for (const name of (await readdir(options.wit)).sort()) hash.update(await readFile(join(options.wit, name)));
-  const folder = join("target", "kept");
-  await mkdir(folder, { recursive: true });
-  const file = join(folder, `${hash.digest("hex")}.wasm`);
-  return { file, component: await readFile(file).catch(() => undefined) };
-}
-
-/** Keeps a component for the next build, and no other. */
-async function keep(file, component) {
-  await writeFile(`${file}.${process.pid}`, component);
-  await rename(`${file}.${process.pid}`, file);
-  for (const name of await readdir(dirname(file))) {
-    if (name !== basename(file)) await rm(join(dirname(file), name), { force: true });
-  }
+/** The engine that makes the same component of the same module each time, on every machine; where it is not found, another one does. */
+function engine() {
+  const libraries = Object.keys(guest.cache).filter((file) => file.endsWith(".node"));
+  const runtimeBytes = libraries.map(sameEachTime).find((found) => found !== undefined);
+  if (runtimeBytes !== undefined) return { runtimeBytes };
+  const { version } = guest("componentize-qjs/package.json");
+  process.stderr.write(`componentize-qjs ${version} is not known to sandman-sdk: each build makes a component with another digest\n`);
+  return { sync: true };
 }
 
 /** Puts the engine and the module into a component, as they are once the module is loaded. */
 async function componentize({ code, map }) {
   // The last line, so that no other one moves.
   const jsSource = `${code}\nglobalThis.sandmanSourceMap = ${JSON.stringify(map)};\n`;
-  const { file, component } = await kept(jsSource);
-  if (component !== undefined) return component;
-  const made = await run(jsSource, map);
-  await keep(file, made);
-  return made;
-}
-
-async function run(jsSource, map) {
   const { componentize } = await load("componentize-qjs");
   try {
-    const { component } = await componentize({ witPath: options.wit, jsSource, sync: true, stubWasi: true });
+    const { component } = await componentize({ witPath: options.wit, jsSource, stubWasi: true, ...engine() });
     return component;
   } catch (fault) {
     throw new Mistakes(inTheSources(String(fault.message ?? fault), map));

@@ -1,6 +1,8 @@
 //! From nothing to a handler that is changed while it serves, in each language but Rust, which `newcomer.rs` is about.
 
-use anyhow::ensure;
+use std::fs;
+
+use anyhow::{bail, ensure};
 use sandman_tests::{Newcomer, Result, World, repository};
 use serde_json::Value;
 
@@ -32,7 +34,12 @@ pub(super) fn typescript(world: &World) -> Result {
             mistakes: &[
                 (
                     ("put({ times })", "put({ time: times })"),
-                    &["does not compile", "src/handler.ts:", "times"],
+                    &[
+                        "does not compile",
+                        "src/handler.ts:27:59: ",
+                        "'time' does not exist in type",
+                        "mean to write 'times'?",
+                    ],
                 ),
                 (
                     ("export default", "export defalt"),
@@ -160,6 +167,36 @@ fn walk(world: &World, path: &Path<'_>) -> Result {
     dev.shows(&["out ", "\"times\":11"])?;
     let ended = dev.interrupt()?;
     ensure!(ended.code() == 0, "{}\n{}", ended.status, ended.stderr);
+    Ok(())
+}
+
+/// Two builds of the same sources, from nothing, in two folders.
+pub(super) fn same_anywhere(world: &World, lang: &str) -> Result {
+    let mut components = Vec::new();
+    for folder in ["here", "somewhere-else"] {
+        let newcomer = Newcomer::in_folder_of(world, folder)?;
+        newcomer.does(&["new", "shop", "--lang", lang])?;
+        newcomer.does(&["build", "shop", "--out", "."])?;
+        components.push(fs::read(newcomer.folder().join("shop.wasm"))?);
+    }
+    let home = format!("{}/", std::env::var("HOME")?);
+    ensure!(
+        !components
+            .concat()
+            .windows(home.len())
+            .any(|text| text == home.as_bytes()),
+        "it tells where it was built: {home}"
+    );
+    let [one, other] = components.as_slice() else {
+        bail!("{} components", components.len());
+    };
+    let differing = one.iter().zip(other).filter(|(one, other)| one != other).count();
+    ensure!(
+        one == other,
+        "{} and {} bytes, of which {differing} differ",
+        one.len(),
+        other.len()
+    );
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Runs cargo and listens to it.
 
+use std::env;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -102,6 +103,9 @@ fn command(package: &Package, options: &BuildOptions, progress: &Progress) -> Co
     if let Some(dir) = package.manifest.parent() {
         command.current_dir(dir);
     }
+    if let Some(flags) = without_home() {
+        command.arg("--config").arg(flags);
+    }
     if !options.features.is_empty() {
         command.arg("--features").arg(options.features.join(","));
     }
@@ -111,6 +115,19 @@ fn command(package: &Package, options: &BuildOptions, progress: &Progress) -> Co
             .arg(std::path::absolute(dir).unwrap_or_else(|_| dir.clone()));
     }
     command
+}
+
+/// Panics name the sources of dependencies, which lie in the home of whoever builds: the component would be another one elsewhere,
+/// and tell of it. The flag is added to those of the guest's own configuration; `RUSTFLAGS` takes the place of them all.
+fn without_home() -> Option<String> {
+    let home = match env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => env::home_dir()?.join(".cargo"),
+    };
+    let home = home.to_str().filter(|home| !home.contains('\''))?;
+    Some(format!(
+        "target.{TARGET}.rustflags=['--remap-path-prefix={home}=/cargo']"
+    ))
 }
 
 fn listen(package: &Package, stdout: impl Read, progress: &Progress) -> io::Result<Heard> {

@@ -35,6 +35,7 @@ pub(super) const SDK: TemplateFiles = sdk![
     "build/build.mjs",
     "build/entry.mjs",
     "build/loader.mjs",
+    "build/runtime.mjs",
     "src/component.ts",
     "src/define.ts",
     "src/effects.ts",
