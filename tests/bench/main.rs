@@ -7,6 +7,7 @@
 mod compiled;
 mod contender;
 mod deploy;
+mod fleet;
 mod idle;
 mod input;
 mod latency;
@@ -100,6 +101,8 @@ enum Case {
     Deploy,
     /// A hundred handlers without work.
     Idle,
+    /// One host on SQLite, one and two on PostgreSQL.
+    Fleet,
 }
 
 /// How much of it.
@@ -164,5 +167,6 @@ fn measure_case(case: Case, world: &World, plan: &Plan, report: &mut Report) -> 
         Case::Visible => visible::run(world, plan, report),
         Case::Deploy => deploy::run(world, plan, report),
         Case::Idle => idle::run(world, plan, report),
+        Case::Fleet => fleet::run(world, plan, report),
     }
 }

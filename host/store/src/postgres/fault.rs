@@ -55,10 +55,11 @@ impl PgFault {
             Self::Sql(error) => match error.code() {
                 // Nothing that the server said, but that it does not answer, or not in its protocol.
                 None => true,
-                // It shuts down, connections are cut, or a transaction was idle for too long.
+                // It shuts down, connections are cut, a transaction was idle for too long, or the server became a replica.
                 Some(code) => {
                     let code = code.code();
-                    ["57P", "08"].iter().any(|class| code.starts_with(class)) || code == "25P03" || code == "25P04"
+                    ["57P", "08"].iter().any(|class| code.starts_with(class))
+                        || ["25P03", "25P04", "25006"].contains(&code)
                 }
             },
             Self::Unknown(_) => true,

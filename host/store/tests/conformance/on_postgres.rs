@@ -375,3 +375,55 @@ fn a_pooler_has_to_be_told() {
     untold.options.url = format!("{}?pooler=sometimes", untold.options.url);
     assert!(matches!(PostgresStore::open(&untold.options), Err(PgOpenError::Url(_))));
 }
+
+/// A lock that somebody holds, a full disk, a server that takes no writes: nothing is committed, and all goes on afterwards.
+#[test]
+fn a_server_that_cannot_write_refuses_commits_for_a_while_and_loses_nothing() {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+    // One of its own: the last fault is the whole database's.
+    let server = PostgresServer::start(&target).unwrap();
+    let options = PgOptions {
+        url: server.url(),
+        ..Postgres::new().options
+    };
+    let store = PostgresStore::open(&options).unwrap();
+    let schema = &options.schema;
+    let commit = |key: &str| store.commit(&suite::states(vec![suite::put(key, None, "1")]), 7);
+    let mut other = ::postgres::Client::connect(&server.url(), ::postgres::NoTls).unwrap();
+    let faults = [
+        (
+            format!("BEGIN; LOCK TABLE {schema}.state IN ACCESS EXCLUSIVE MODE"),
+            "COMMIT".to_owned(),
+        ),
+        (
+            format!(
+                "CREATE FUNCTION {schema}.full() RETURNS trigger LANGUAGE plpgsql AS
+                    $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = 'disk_full'; END $$;
+                CREATE TRIGGER full_disk BEFORE INSERT ON {schema}.state EXECUTE FUNCTION {schema}.full()"
+            ),
+            format!("DROP TRIGGER full_disk ON {schema}.state"),
+        ),
+        (
+            "ALTER DATABASE postgres SET default_transaction_read_only = on;
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE pid <> pg_backend_pid() AND application_name = 'sandman'"
+                .to_owned(),
+            "BEGIN READ WRITE; ALTER DATABASE postgres SET default_transaction_read_only = off; COMMIT".to_owned(),
+        ),
+    ];
+    for (number, (broken, mended)) in faults.iter().enumerate() {
+        commit(&format!("before-{number}")).unwrap();
+        other.batch_execute(broken).unwrap();
+        let refused = commit(&format!("in-{number}")).unwrap_err();
+        assert!(matches!(refused, StoreError::Unavailable(_)), "{number}: {refused}");
+        other.batch_execute(mended).unwrap();
+        // A connection that was lost is made again after a pause.
+        while commit(&format!("after-{number}")).is_err() {
+            std::thread::yield_now();
+        }
+        for when in ["before", "after"] {
+            assert!(store.state("profile", &format!("{when}-{number}")).unwrap().is_some());
+        }
+        assert_eq!(store.state("profile", &format!("in-{number}")).unwrap(), None);
+    }
+}
