@@ -224,6 +224,20 @@ fn full(world: &World) -> Result {
     let mut done = world.reader(&world.topic("hostile.done"))?;
     done.until("keys of other partitions", |seen| seen.len() >= 10)?;
     host.still_runs()?;
+    // A release that fails makes no room, and takes nothing in.
+    for _ in 0..3 {
+        let again = dlq(world, &host, &["release", "ada"])?;
+        again.says(1, &[])?;
+        let now = letter_count(world, &host)?;
+        ensure!(now == held, "{held} were held, and after a release that failed {now}");
+    }
+    let shown = world.command(&["handlers", "--host", host.admin()], &[])?;
+    ensure!(shown.stdout.contains("store.held"), "{shown:?}");
+    host.metrics_when("what is held is within its bound", |metrics| {
+        let held = metrics.sum("sandman_held_bytes", &[]).unwrap_or_default();
+        let others = metrics.sum("sandman_dead_letter_bytes", &[]);
+        (30_000.0..72_000.0).contains(&held) && others == Some(0.0)
+    })?;
     reloaded(world, &host, &settings(2)?)?;
     ensure!(dlq(world, &host, &["release", "ada"])?.code() == 0, "not released");
     let seen = done.until_count(110)?;

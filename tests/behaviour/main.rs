@@ -26,6 +26,7 @@ mod fleet_postgres;
 mod going_back;
 mod group;
 mod guest_languages;
+mod guest_words;
 mod held;
 mod isolation;
 mod hostile;
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         newcomer::BEHAVIOURS,
         mended::BEHAVIOURS,
         guest_languages::BEHAVIOURS,
+        guest_words::BEHAVIOURS,
         torn::BEHAVIOURS,
         chains::BEHAVIOURS,
         duplicates::BEHAVIOURS,

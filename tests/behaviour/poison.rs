@@ -184,7 +184,7 @@ fn check_letter(letter: &Seen, topic: &str, handler: &str, attempts: &str) -> Re
     }
     let digest = letter.header("sandman.digest");
     ensure!(
-        digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()),
+        digest.len() == 12 && digest.bytes().all(|b| b.is_ascii_hexdigit()),
         "the digest is {digest:?}"
     );
     let time = letter.header("sandman.time");

@@ -20,10 +20,10 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("what_users_sent_is_for_those_who_may_read_it", scoped),
 ];
 
-const ALL: &str = "{ rate = 1000, keep = \"1MiB\" }";
+pub(crate) const ALL: &str = "{ rate = 1000, keep = \"1MiB\" }";
 
 /// Runs a command on the host, which is expected to end with this code.
-fn run(world: &World, host: &Host, arguments: &[&str], code: i32) -> Result<Ended> {
+pub(crate) fn run(world: &World, host: &Host, arguments: &[&str], code: i32) -> Result<Ended> {
     let ended = world.command(&[arguments, &["--host", host.admin()]].concat(), &[])?;
     ensure!(
         ended.code() == code,
@@ -35,12 +35,12 @@ fn run(world: &World, host: &Host, arguments: &[&str], code: i32) -> Result<Ende
     Ok(ended)
 }
 
-fn recordings(world: &World, host: &Host, name: &str) -> Result<Vec<Value>> {
+pub(crate) fn recordings(world: &World, host: &Host, name: &str) -> Result<Vec<Value>> {
     let listed = run(world, host, &["recordings", name, "--json", "--limit", "1000"], 0)?;
     Ok(serde_json::from_str(&listed.stdout)?)
 }
 
-fn says(ended: &Ended, words: &[&str]) -> Result {
+pub(crate) fn says(ended: &Ended, words: &[&str]) -> Result {
     for word in words {
         ensure!(ended.stdout.contains(word), "nothing of {word:?}:\n{}", ended.stdout);
     }
@@ -86,15 +86,29 @@ fn replayed(world: &World) -> Result {
         "{ada}"
     );
     ensure!(
-        bea["deadLetter"] == true && bea["outcome"]["failed"]["cause"] == "rejected",
+        bea["deadLetter"] == true && bea["outcome"]["failed"]["code"] == "rejected",
         "{bea}"
     );
     ensure!(
-        cleo["deadLetter"] == false && cleo["outcome"]["failed"]["cause"] == "retry",
+        cleo["deadLetter"] == false && cleo["outcome"]["failed"]["code"] == "retries",
         "{cleo}"
     );
     let listed = run(world, &host, &["recordings", "hostile", "--failed"], 0)?;
-    says(&listed, &["rejected, dead letter", "retry", "hostile.told"])?;
+    says(&listed, &["rejected, dead letter", "retries", "hostile.told"])?;
+    // By the codes that dead letters have.
+    let of_code = run(
+        world,
+        &host,
+        &["recordings", "hostile", "--code", "rejected", "--json"],
+        0,
+    )?;
+    let of_code: Value = serde_json::from_str(&of_code.stdout)?;
+    ensure!(
+        of_code
+            .as_array()
+            .is_some_and(|all| all.len() == 1 && all[0]["key"] == "bea"),
+        "{of_code:#}"
+    );
 
     // One from the host, on the version that ran.
     let id = bea["id"].as_str().unwrap_or_default().to_owned();
@@ -235,14 +249,51 @@ fn explained(world: &World) -> Result {
             "given up, dead letter",
         ],
     )?;
+    // It was given up after it came, and by the time at which that was.
+    let letter = run(world, &host, &["explain", &bea.id, "--json"], 0)?;
+    let letter: Value = serde_json::from_str(&letter.stdout)?;
+    let records = letter["records"].as_array().context("no records")?;
+    let at = |is: &str| {
+        let found = records.iter().find(|record| record["is"] == is);
+        found.and_then(|record| record["at"].as_str()).map(str::to_owned)
+    };
+    let (came, gone) = (
+        at("itself").context("no event")?,
+        at("deadLetter").context("no letter")?,
+    );
+    ensure!(
+        came < gone && records.first().is_some_and(|first| first["is"] == "itself"),
+        "came {came}, given up {gone}: {letter:#}"
+    );
     let key = run(world, &host, &["explain", "--key", "cleo"], 0)?;
-    says(&key, &["failed (retry): attempt 1 of 1 that fail", "attempt 1:"])?;
+    says(
+        &key,
+        &[
+            "failed (retries): attempt 1 of 1 that fail",
+            "attempt 1:",
+            "an event of the key: hostile.told",
+            "  published: hostile.done",
+        ],
+    )?;
     let at = bea_place(world, &told)?;
     says(
         &run(world, &host, &["explain", &at], 0)?,
         &["the event: hostile.told", "it is closed"],
     )?;
     run(world, &host, &["explain", "nobody-knows"], 1)?;
+    // Why there is nothing at a place.
+    for (place, why) in [
+        ("no-such-topic/0/0".to_owned(), "no such topic"),
+        (format!("{told}/99/0"), "the topic has the partitions 0 to"),
+        (format!("{told}/0/99999"), "no record at"),
+    ] {
+        says(&run(world, &host, &["explain", &place], 1)?, &[why])?;
+    }
+    let nothing = world.command(&["explain", "--host", host.admin()], &[])?;
+    nothing.says(2, &["--key"])?;
+    for wrong in [&["dlq", "list", "--key", ""][..], &["dlq", "release", ""]] {
+        run(world, &host, wrong, 2)?;
+    }
 
     let before = recordings(world, &host, "hostile")?;
     ensure!(before.iter().any(|it| it["key"] == "bea"), "bea is not recorded");
@@ -296,10 +347,11 @@ fn whole_story(world: &World) -> Result {
     // By the key that the handler reads, and not by the record's alone.
     let key = run(world, &host, &["explain", "--key", "u-77"], 0)?;
     let words = [
-        "related: hostile.told",
+        "an event of the key: hostile.told",
         "dead letter: hostile.told",
         "letter 1: given up by hostile",
         "the same event as at",
+        "handled once",
     ];
     says(&key, &words)?;
     // Without Kafka as well, the letter is in the store.

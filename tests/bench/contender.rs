@@ -12,6 +12,10 @@ use super::throughput::Work;
 /// What a contender writes when it works.
 const READY: &str = "ready";
 
+/// Settings of a handler that switch something off.
+const RECORD_NOTHING: (&str, &str) = ("record.rate", "0");
+const REMEMBER_NOTHING: (&str, &str) = ("dedupe", "0");
+
 /// Who contends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Contender {
@@ -27,6 +31,14 @@ pub(crate) enum Contender {
     Fresh,
     /// Sandman with reused instances.
     Reused,
+    /// The same without recordings: `record.rate` is 0.
+    WithoutRecordings,
+    /// The same without remembered events: `dedupe` is 0.
+    WithoutDedupe,
+    /// The same without either.
+    WithoutBoth,
+    /// The same with every invocation recorded that one second allows.
+    MoreRecordings,
     /// The binary of `--before`, with a fresh instance for each event.
     BeforeFresh,
     /// The same with reused instances.
@@ -48,6 +60,10 @@ impl Contender {
             Self::CompiledIn => "Sandman's engine, work compiled in",
             Self::Fresh => "Sandman, fresh instances",
             Self::Reused => "Sandman, reused instances",
+            Self::WithoutRecordings => "without recordings",
+            Self::WithoutDedupe => "without dedupe",
+            Self::WithoutBoth => "without either",
+            Self::MoreRecordings => "1,000 recordings a second",
             Self::BeforeFresh => "the binary before, fresh instances",
             Self::BeforeReused => "the binary before, reused instances",
             Self::Streams => "Kafka Streams",
@@ -112,6 +128,10 @@ impl Run<'_> {
             Contender::CompiledIn => self.compiled_in(),
             Contender::Fresh => self.host("fresh").map(Running::Host),
             Contender::Reused => self.host("reused").map(Running::Host),
+            Contender::WithoutRecordings => self.host_with(&[RECORD_NOTHING]),
+            Contender::WithoutDedupe => self.host_with(&[REMEMBER_NOTHING]),
+            Contender::WithoutBoth => self.host_with(&[RECORD_NOTHING, REMEMBER_NOTHING]),
+            Contender::MoreRecordings => self.host_with(&[("record.rate", "1000")]),
             Contender::BeforeFresh => self.before("fresh"),
             Contender::BeforeReused => self.before("reused"),
             Contender::Streams => self.streams(work),
@@ -189,12 +209,24 @@ impl Run<'_> {
         self.world.host_in(&self.name, &self.settings(instances)?, &[])
     }
 
+    /// A host with reused instances and other settings of its handler.
+    fn host_with(&self, settings: &[(&str, &str)]) -> Result<Running> {
+        let settings = self.settings_with("reused", settings)?;
+        self.world.host_in(&self.name, &settings, &[]).map(Running::Host)
+    }
+
     /// The settings of a host that does the work.
     pub(crate) fn settings(&self, instances: &str) -> Result<Settings> {
+        self.settings_with(instances, &[])
+    }
+
+    fn settings_with(&self, instances: &str, others: &[(&str, &str)]) -> Result<Settings> {
         let handler = Handler::new("bench", &guest_in(self.work.guest)?)
             .consumes(&[&self.input.to_owned()])
             .emits(self.work.outputs)
             .set("instances", &format!("{instances:?}"));
+        let set = |handler: Handler, (name, value): &(&str, &str)| handler.set(name, value);
+        let handler = others.iter().fold(handler, set);
         let settings = self
             .world
             .settings()?

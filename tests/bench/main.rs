@@ -89,6 +89,8 @@ enum Part {
 enum Case {
     /// A document per user, two events out.
     Stateful,
+    /// The same with recordings and remembered events switched off.
+    Costs,
     /// One event out.
     Stateless,
     /// The stateful work for one user.
@@ -161,6 +163,7 @@ fn run(arguments: Arguments) -> Result {
 fn measure_case(case: Case, world: &World, plan: &Plan, report: &mut Report) -> Result {
     match case {
         Case::Stateful => throughput::run(&throughput::STATEFUL, world, plan, report),
+        Case::Costs => throughput::run(&throughput::COSTS, world, plan, report),
         Case::Stateless => throughput::run(&throughput::STATELESS, world, plan, report),
         Case::HotKey => throughput::run(&throughput::HOT_KEY, world, plan, report),
         Case::OnePartition => throughput::run(&throughput::ONE_PARTITION, world, plan, report),

@@ -57,6 +57,20 @@ pub(crate) const STATEFUL: Work = Work {
     latencies: true,
 };
 
+/// The stateful work with what can be switched off: what recordings and remembered events cost.
+pub(crate) const COSTS: Work = Work {
+    name: "costs",
+    contenders: &[
+        Contender::Reused,
+        Contender::WithoutRecordings,
+        Contender::WithoutDedupe,
+        Contender::WithoutBoth,
+        Contender::MoreRecordings,
+    ],
+    latencies: false,
+    ..STATEFUL
+};
+
 /// One event out.
 pub(crate) const STATELESS: Work = Work {
     name: "stateless",

@@ -222,7 +222,12 @@ fn released(run: &Run<'_>) -> Result<Verdict> {
         ..beside(HELD)
     };
     let host = run.under(&few, || killed_meanwhile(run, host, &mending, HELD))?;
-    at_most(&host, 0)?;
+    eventually("no key is held", || {
+        host.still_runs()?;
+        // A letter that should have held its key and did not is nothing that a release takes: the checker judges it.
+        let is_held = |letter: &Value| letter["held"].is_string();
+        Ok((!letters(&host, 1_000)?.1.iter().any(is_held)).then_some(()))
+    })?;
     run.finish(host)
 }
 

@@ -3,6 +3,8 @@
 //! Pure, and the only implementation: events, requests and `sandman invoke` all come here. The contract is checked on the
 //! way in, the guest is called, the contract is checked on the way out, and the envelopes are completed.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -10,7 +12,7 @@ use crate::contract::{Incoming, TermsError};
 use crate::event::{Headers, OutRecord, Provenance, TopicPartition, TraceContext, TriggerSource};
 use crate::outcome::{Context, Fault, Outcome, Reply, StateChange, Trigger};
 use crate::printable;
-use crate::reason::ReasonCode;
+use crate::reason::{ReasonCode, without_guest_text};
 use crate::unit::{EmitError, EnvelopeContext, records};
 use crate::version::Version;
 
@@ -70,7 +72,8 @@ pub struct AttemptFailure {
     pub cause: FailureCause,
     /// The same, for programs, and in more detail: what a dead letter is found by.
     pub code: ReasonCode,
-    /// In words, as one printable line: it may hold text of the guest or the sender, and goes into logs, headers and answers.
+    /// In words, as the guest or the host wrote them, at most [`printable::LONGEST`] bytes. It may hold data of users; a log
+    /// gets [`AttemptFailure::without_guest_text`].
     pub reason: String,
 }
 
@@ -125,9 +128,20 @@ impl AttemptFailure {
         Self {
             cause,
             code,
-            reason: printable::line(&reason.to_string(), printable::LONGEST).into_owned(),
+            reason: cut(reason.to_string()),
         }
     }
+
+    /// The reason for whoever may not read data: without text that the guest chose.
+    pub fn without_guest_text(&self) -> Cow<'_, str> {
+        without_guest_text(self.code, &self.reason)
+    }
+}
+
+/// At most [`printable::LONGEST`] bytes, whole characters only.
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(printable::LONGEST));
+    text
 }
 
 impl From<TermsError> for AttemptFailure {

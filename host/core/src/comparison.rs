@@ -266,7 +266,7 @@ pub fn differences(first: &RecordedOutcome, second: &RecordedOutcome) -> Vec<Out
 
 fn said(outcome: &RecordedOutcome) -> String {
     match outcome {
-        RecordedOutcome::Failed { cause, reason } => format!("{}: {reason}", cause.word()),
+        failed @ RecordedOutcome::Failed { reason, .. } => format!("{}: {reason}", failed.word()),
         other => other.word().to_owned(),
     }
 }

@@ -61,6 +61,12 @@ pub trait Work {
         0
     }
 
+    /// Whether it goes before other work of its lane that waits, in the order in which it came itself: what makes room for
+    /// the other.
+    fn goes_first(&self) -> bool {
+        false
+    }
+
     /// Whether it is run again after a failed commit. A request is answered instead: its client decides.
     fn runs_again(&self) -> bool {
         self.partition().is_some()
@@ -113,7 +119,8 @@ impl<W: Work> Lanes<W> {
         }
     }
 
-    /// Puts work at the end of its lane. `failed` tries lie behind it, and it is not run before `due`.
+    /// Puts work at the end of its lane, or behind what goes first if it does so too. `failed` tries lie behind it, and it is
+    /// not run before `due`.
     pub fn offer(&mut self, lane: LaneKey, work: Arc<W>, failed: u32, due: Option<Millis>) {
         self.enqueue(&lane, Queued::single(work, failed, due));
         self.advance(&lane);
@@ -134,10 +141,29 @@ impl<W: Work> Lanes<W> {
             *self.counts.entry(key.handler).or_insert(0) += 1;
             Lane::new(self.cache.take(key), self.generation)
         });
+        if queued.work.goes_first() {
+            return self.enqueue_first(key, queued);
+        }
         if lane.due.is_some() {
             self.parked.add(&*queued.work);
         }
         lane.waiting.push_back(queued);
+    }
+
+    fn enqueue_first(&mut self, key: &LaneKey, queued: Queued<W>) {
+        let first = self.lanes.get(key).map_or(0, Lane::first);
+        if first == 0
+            && let Some(due) = self.wake(key)
+            && let Some(head) = self.lanes.get_mut(key).and_then(|lane| lane.waiting.front_mut())
+        {
+            // Parked again when it reaches the head.
+            head.due = Some(due);
+        }
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        if lane.due.is_some() {
+            self.parked.add(&*queued.work);
+        }
+        lane.waiting.insert(first, queued);
     }
 
     /// Looks at the head of a lane that may have become free, and makes it ready, parks it, or lets the lane rest.
@@ -265,7 +291,7 @@ impl<W: Work> Lanes<W> {
         current
     }
 
-    /// Hands a job back that failed and is to be tried again at `due`, before everything else in its lane. Answers
+    /// Hands a job back that failed and is to be tried again at `due`, before everything else in its lane but what goes first. Answers
     /// `false` if the lane was reverted meanwhile, which has put it back already.
     pub fn park(&mut self, job: Job<W>, failed: u32, due: Millis) -> bool {
         let current = self.is_current(&job);
@@ -275,8 +301,9 @@ impl<W: Work> Lanes<W> {
             };
             lane.release();
             if current {
-                lane.waiting
-                    .push_front(Queued::single(Arc::clone(&job.work), failed, Some(due)));
+                let queued = Queued::single(Arc::clone(&job.work), failed, Some(due));
+                let place = if job.work.goes_first() { 0 } else { lane.first() };
+                lane.waiting.insert(place, queued);
             }
             self.advance(&slot.lane);
         }

@@ -2,6 +2,7 @@
 //!
 //! The text beside it is for people, and may change with every version; alerts, filters and redrives go by the code.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -99,6 +100,33 @@ impl ReasonCode {
     }
 }
 
+/// What a reason is without text that the guest chose, which may hold data of users: what logs, `/health`, the history and
+/// callers without the right to read data are told. Of a panic its place stays. All other reasons are the host's own words,
+/// which name rules, places and limits, and no values.
+pub fn without_guest_text(code: ReasonCode, reason: &str) -> Cow<'_, str> {
+    match code {
+        ReasonCode::Rejected => Cow::Borrowed("the guest rejected it"),
+        ReasonCode::Retries => Cow::Borrowed("the guest asked for another attempt"),
+        ReasonCode::Trap(TrapKind::Panic) => match place_of(reason) {
+            Some(place) => Cow::Owned(format!("the guest panicked at {place}")),
+            None => Cow::Borrowed("the guest panicked"),
+        },
+        _ => Cow::Borrowed(reason),
+    }
+}
+
+/// Bytes of a place in a source file.
+const PLACE: usize = 200;
+
+/// The place in "… panicked at PLACE: …", if it is one: a file, a line and perhaps a column.
+fn place_of(reason: &str) -> Option<&str> {
+    let (_, rest) = reason.split_once("panicked at ")?;
+    let place = rest.split_once(": ").map_or(rest, |(place, _)| place);
+    let is_file = |letter: char| letter.is_ascii_alphanumeric() || "._-/\\:".contains(letter);
+    let ends_in_line = place.ends_with(|letter: char| letter.is_ascii_digit()) && place.contains(':');
+    (ends_in_line && place.len() <= PLACE && place.chars().all(is_file)).then_some(place)
+}
+
 impl fmt::Display for ReasonCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
@@ -130,6 +158,35 @@ mod tests {
             assert_eq!(code.word(), *word);
         }
         assert!("trap".parse::<ReasonCode>().is_err());
+    }
+
+    #[test]
+    fn what_a_guest_says_is_left_out_and_where_it_panicked_is_not() {
+        let panic = ReasonCode::Trap(TrapKind::Panic);
+        for (code, reason, told) in [
+            (
+                panic,
+                "the guest panicked at src/lib.rs:43:132: it is inside of `\u{d6}z`: no",
+                "the guest panicked at src/lib.rs:43:132",
+            ),
+            (
+                panic,
+                "the guest panicked at handler.py:5",
+                "the guest panicked at handler.py:5",
+            ),
+            (panic, "the guest panicked: `\u{d6}z`", "the guest panicked"),
+            (panic, "the guest panicked at ada@example.org: 1", "the guest panicked"),
+            (
+                panic,
+                "the guest panicked at the name \u{d6}z:1: 1",
+                "the guest panicked",
+            ),
+            (ReasonCode::Rejected, "no such user \u{d6}z", "the guest rejected it"),
+            (ReasonCode::Retries, "\u{d6}z", "the guest asked for another attempt"),
+            (ReasonCode::Schema, "does not fit at `/name`", "does not fit at `/name`"),
+        ] {
+            assert_eq!(without_guest_text(code, reason), told, "{reason}");
+        }
     }
 
     #[test]

@@ -174,6 +174,10 @@ impl Work for Input {
         }
     }
 
+    fn goes_first(&self) -> bool {
+        matches!(self, Self::Letter(letter) if letter.hold)
+    }
+
     fn runs_again(&self) -> bool {
         !matches!(self, Self::Request(..))
     }

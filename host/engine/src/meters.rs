@@ -71,8 +71,10 @@ pub struct HostMeters {
     pub cache_bytes: Gauge,
     /// Dead letters in the store.
     pub letters: Gauge,
-    /// Their bytes.
+    /// Their bytes, but for those of held keys.
     pub letter_bytes: Gauge,
+    /// Bytes of the letters of held keys.
+    pub held_bytes: Gauge,
     /// Dead letters that went because the store keeps no more.
     pub letters_gone: Counter,
     /// 1 while Kafka is connected, else 0.
@@ -124,6 +126,7 @@ impl Meters {
                 cache_bytes: gauge!("sandman_cache_bytes"),
                 letters: gauge!("sandman_dead_letters_kept"),
                 letter_bytes: gauge!("sandman_dead_letter_bytes"),
+                held_bytes: gauge!("sandman_held_bytes"),
                 letters_gone: counter!("sandman_dead_letters_gone_total"),
                 kafka_connected: gauge!("sandman_kafka_connected"),
                 kafka_poll_breaches: counter!("sandman_kafka_poll_breaches_total"),

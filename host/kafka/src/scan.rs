@@ -73,17 +73,28 @@ impl TopicScanner {
         scan
     }
 
-    /// The record at one place, if it is still there.
+    /// The record at one place.
     ///
     /// # Errors
-    /// What Kafka says.
-    pub fn at(&self, place: (&str, i32, i64), patience: Duration) -> Result<Option<Record>, String> {
+    /// Why there is none, or what Kafka says.
+    pub fn at(&self, place: (&str, i32, i64), patience: Duration) -> Result<Record, String> {
         let (topic, partition, offset) = place;
         let read = || {
             let deadline = Deadline::after(patience);
+            let known = self.reader.fetch_metadata(Some(topic), deadline.left())?;
+            let partitions = known.topics().first().map_or(0, |topic| topic.partitions().len());
+            if partitions == 0 {
+                return Ok(Err("there is no such topic".to_owned()));
+            }
+            if usize::try_from(partition).map_or(true, |partition| partition >= partitions) {
+                return Ok(Err(format!("the topic has the partitions 0 to {}", partitions - 1)));
+            }
             let (low, end) = self.reader.fetch_watermarks(topic, partition, deadline.left())?;
             if !(low..end).contains(&offset) {
-                return Ok(None);
+                return Ok(Err(match low < end {
+                    true => format!("the partition has the offsets {low} to {}", end - 1),
+                    false => "the partition is empty".to_owned(),
+                }));
             }
             let span = OffsetRange {
                 start: offset,
@@ -97,9 +108,9 @@ impl TopicScanner {
                     found = Some(record);
                 }
             })?;
-            Ok(found)
+            Ok(found.ok_or_else(|| "the offset is a transaction's marker, or its record was compacted".to_owned()))
         };
-        read().map_err(|error: KafkaError| error.to_string())
+        read().map_err(|error: KafkaError| error.to_string())?
     }
 
     fn spans(&self, topic: &str, records: i64, deadline: Deadline) -> Result<HashMap<i32, OffsetRange>, KafkaError> {

@@ -107,7 +107,7 @@ pub trait Control: Send + Sync + 'static {
     /// (`tell` answers `false`).
     ///
     /// # Errors
-    /// [`Refusal::Store`].
+    /// [`Refusal::NoOrder`], [`Refusal::Store`].
     fn follow_redrive(
         &self,
         job: u64,
@@ -185,6 +185,9 @@ pub struct HandlerReport {
     /// Keys that are held behind a dead letter.
     #[serde(default)]
     pub held_keys: u64,
+    /// Why it does not do all of its work, as `/health` says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degraded: Option<String>,
     /// What it holds and may hold.
     pub memory: MemoryReport,
     /// The version that each host serves, where several share the store.

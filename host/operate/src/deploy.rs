@@ -96,6 +96,9 @@ pub enum Refusal {
     /// No such letter.
     #[error("there is no dead letter {0}")]
     NoLetter(u64),
+    /// There is no order to redrive of this number.
+    #[error("there is no order {0}; what came of the last 1000 is kept")]
+    NoOrder(u64),
     /// A key that is held by a handler that the configuration does not name.
     #[error(
         "`{0}` holds this key, and the configuration does not name it: configure it again, or drop what it holds with `sandman dlq drop --handler {0}`"

@@ -53,7 +53,7 @@ pub struct FoundRecord {
     pub place: String,
     /// What it is to the question.
     pub is: Relation,
-    /// When it was produced, as in an envelope.
+    /// When it was produced, as in an envelope; of a dead letter when it was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     /// Its key.
@@ -73,6 +73,9 @@ pub struct FoundRecord {
     /// Where the same event lies that was there before: a producer's retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,
+    /// Whether that one was given up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again_given_up: bool,
     /// Headers that say where it comes from, or why it was given up: those that begin with `sandman.`, without that.
     pub says: Vec<(String, String)>,
 }
@@ -178,7 +181,8 @@ fn said(outcome: &RecordedOutcome) -> String {
         RecordedOutcome::Ignored => "ignored: the version does not consume it".to_owned(),
         RecordedOutcome::Decided { reply: Some(reply), .. } => format!("decided, reply {}", reply.status),
         RecordedOutcome::Decided { .. } => "decided".to_owned(),
-        RecordedOutcome::Failed { cause, reason } => format!("failed ({}): {reason}", cause.word()),
+        RecordedOutcome::Failed { reason, .. } => format!("failed ({}): {reason}", outcome.word()),
+        RecordedOutcome::Duplicate => "passed over: its event had been handled before".to_owned(),
     }
 }
 
@@ -314,7 +318,8 @@ impl Matcher {
         let is = if header("reason").is_some() {
             Relation::DeadLetter
         } else if self.key.is_some() {
-            if is_of_place {
+            // Ours says so itself, whether or not its invocation is recorded.
+            if header("trigger").is_some() {
                 Relation::Effect
             } else {
                 Relation::Related
@@ -337,14 +342,27 @@ impl Matcher {
             says: says.collect(),
             place,
             is,
-            at: record.timestamp_millis.map(iso_millis),
+            // A dead letter has its record's own time, for whoever sends it back.
+            at: header("time")
+                .filter(|_| is == Relation::DeadLetter)
+                .or_else(|| record.timestamp_millis.map(iso_millis)),
             key: String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned(),
             event_id: text(&named.event_id),
             event_type: text(&named.event_type),
             correlation_id: text(&named.correlation_id),
             causation_id: text(&named.causation_id),
             again: None,
+            again_given_up: false,
         })
+    }
+}
+
+impl FoundRecord {
+    /// Of a dead letter: the place of the record that was given up.
+    fn origin(&self) -> Option<String> {
+        let said = |name: &str| self.says.iter().find(|(known, _)| known == name);
+        let [topic, partition, offset] = ["topic", "partition", "offset"].map(said);
+        Some(format!("{}/{}/{}", topic?.1, partition?.1, offset?.1))
     }
 }
 
@@ -360,6 +378,8 @@ impl Story {
     pub fn sort(&mut self) {
         self.records.sort_by(|a, b| (&a.at, &a.place).cmp(&(&b.at, &b.place)));
         self.records.dedup_by(|a, b| a.place == b.place);
+        let dead = self.records.iter().filter(|record| record.is == Relation::DeadLetter);
+        let given_up: BTreeSet<String> = dead.filter_map(FoundRecord::origin).collect();
         let mut seen: HashMap<(String, String), String> = HashMap::new();
         for record in self
             .records
@@ -369,7 +389,10 @@ impl Story {
             let topic = place(&record.place).map(|(topic, ..)| topic.to_owned());
             if let (Some(topic), Some(id)) = (topic, record.event_id.clone()) {
                 match seen.entry((topic, id)) {
-                    Entry::Occupied(first) => record.again = Some(first.get().clone()),
+                    Entry::Occupied(first) => {
+                        record.again_given_up = given_up.contains(first.get());
+                        record.again = Some(first.get().clone());
+                    }
                     Entry::Vacant(none) => drop(none.insert(record.place.clone())),
                 }
             }

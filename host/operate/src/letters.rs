@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sandman_core::store::{Hold, LetterFilter, LetterHead, LetterStore, RedriveOrder, StoreError};
+use sandman_core::store::{DroppedLetters, Hold, LetterFilter, LetterHead, LetterStore, RedriveOrder, StoreError};
 use sandman_engine::clock;
 
 pub use redrive::{NotRunnable, RedriveHow, Redriver};
@@ -18,6 +18,9 @@ pub use view::{
 
 /// A letter that was redriven as often is not redriven again unless it is forced.
 pub const MOST_REDRIVEN: u32 = 5;
+
+/// So many of the last orders to redrive are remembered with what they came to.
+pub const ORDERS_KEPT: u64 = 1_000;
 
 /// Letters that are read in one step.
 const STEP: usize = 1_000;
@@ -37,8 +40,8 @@ impl Letters {
         }
     }
 
-    /// Every letter that is meant, in groups by handler, version and code, and the newest `most` of them. Keys are told
-    /// to those alone who may read data.
+    /// Every letter that is meant, in groups by handler, version and code, and the newest `most` of them. Keys, and
+    /// what guests say, are told to those alone who may read data.
     ///
     /// # Errors
     /// [`StoreError`] if they cannot be read.
@@ -49,7 +52,7 @@ impl Letters {
         self.each(filter, |head| {
             let name = (head.handler.to_string(), head.given_up.version, head.given_up.code);
             let group = groups.entry(name).or_insert_with(|| LetterGroup::of(&head));
-            group.add(&head);
+            group.add(&head, reads_data);
             count += 1;
             newest.push_front(head);
             newest.truncate(most);
@@ -96,40 +99,32 @@ impl Letters {
             job,
             through,
             most_redriven: if force { u32::MAX } else { MOST_REDRIVEN },
+            kept: ORDERS_KEPT,
         };
-        let mut already = 0;
-        self.each(filter, |head| {
-            already += u64::from(head.ordered && head.hold == Hold::No);
-            Ok(())
-        })?;
         let ordered = self.store.order_redrive(filter, &order)?;
-        Ok(RedriveOrdered {
-            already,
-            job,
-            ordered: ordered.ordered,
-            refused: ordered.refused,
-            held: ordered.held,
-        })
+        Ok(RedriveOrdered::of(job, ordered))
     }
 
-    /// How an order stands. Letters that were handled are gone, so they are not told.
+    /// How an order stands; `None` if there was none of this number, or it is forgotten. Letters that were handled are gone, so
+    /// they are only counted.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
-    pub fn progress(&self, job: u64, reads_data: bool) -> Result<RedriveProgress, StoreError> {
+    pub fn progress(&self, job: u64, reads_data: bool) -> Result<Option<RedriveProgress>, StoreError> {
         let filter = LetterFilter {
             job: Some(job),
             ..LetterFilter::default()
         };
-        let (mut remaining, mut failed) = (0, Vec::new());
+        let mut failed = Vec::new();
+        // Before the counts: what fails meanwhile is counted and not listed yet, never the other way round.
         self.each(&filter, |head| {
-            match head.ordered {
-                true => remaining += 1,
-                false => failed.push(LetterLine::of(&head, reads_data)),
+            if !head.ordered {
+                failed.push(LetterLine::of(&head, reads_data));
             }
             Ok(())
         })?;
-        Ok(RedriveProgress { job, remaining, failed })
+        let result = self.store.order_result(job)?;
+        Ok(result.map(|result| RedriveProgress::of(job, &result, failed)))
     }
 
     /// How what was released of a key stands: what is still to run, and what failed again and holds the key.
@@ -182,13 +177,17 @@ impl Letters {
         if dry_run {
             return Ok((done, gone));
         }
-        done.dropped = self.store.drop_letters(filter)?;
+        // Counted with the drop: letters may fail or be ordered since they were looked at.
+        let DroppedLetters { dropped, ordered, held } = self.store.drop_letters(filter)?;
+        let mut done = LettersDropped { dropped, held, ordered };
         for name in &gone {
             let of_handler = LetterFilter {
                 handler: Some(name.to_string()),
                 ..filter.clone()
             };
-            done.dropped += self.store.drop_held_letters(&of_handler)?;
+            let dropped = self.store.drop_held_letters(&of_handler)?;
+            done.dropped += dropped;
+            done.held = done.held.saturating_sub(dropped);
         }
         Ok((done, gone))
     }

@@ -53,8 +53,8 @@ fn write(mut store: StoreContextMut<'_, Cell>, level: Level, message: &WasmStr) 
 
 fn panicked(mut store: StoreContextMut<'_, Cell>, message: &WasmStr, place: &WasmStr) -> wasmtime::Result<()> {
     let panic = Panic {
-        message: printable::line(&message.to_str(&store)?, PANIC_TEXT).into_owned(),
-        place: printable::line(&place.to_str(&store)?, PANIC_TEXT).into_owned(),
+        message: cut(&message.to_str(&store)?, PANIC_TEXT).to_owned(),
+        place: cut(&place.to_str(&store)?, PANIC_TEXT).to_owned(),
     };
     store.data_mut().panic = Some(panic);
     Ok(())

@@ -140,6 +140,7 @@ impl Host {
         let view = kafka::health_view(config);
         let parts = (&registry, sandbox, &store);
         let (control, ordered) = HostControl::over(config, parts, &pipeline, (&meters, &alarm), &settings);
+        control.view.set(Arc::clone(&view)).ok();
         let watch = KafkaWatch::start(&control, &settings, &mut threads)?;
         let admin = Admin::start(&config.admin, Arc::clone(&control) as _, &meters, &view, &mut threads)?;
         *control.address.lock() = format!("http://{}", admin.address);
@@ -269,6 +270,7 @@ impl Host {
         if let Ok(size) = self.store.letters_size() {
             self.meters.host.letters.set(size.count as f64);
             self.meters.host.letter_bytes.set(size.bytes as f64);
+            self.meters.host.held_bytes.set(size.held_bytes as f64);
         }
         let oldest = self.pipeline.outbox().size().oldest_millis;
         let age = oldest.map_or(0, |oldest| (clock::wall_millis() - oldest).max(0));

@@ -29,6 +29,7 @@ fn decided(state: &str, events: Vec<RecordedEmission>) -> RecordedOutcome {
 fn failed(reason: &str) -> RecordedOutcome {
     RecordedOutcome::Failed {
         cause: FailureCause::Trap,
+        code: String::new(),
         reason: reason.to_owned(),
     }
 }

@@ -44,6 +44,9 @@ impl Default for DeadLetterTopic {
 /// What our own headers begin with, and what those of Kafka's contract for dead letters do.
 const OURS: [&str; 2] = ["sandman.", "__dlq.errors."];
 
+/// Digits of a component's digest in a header.
+const DIGITS: usize = 12;
+
 /// Headers hold at most this much of the reason, in bytes: a guest chooses the text, Kafka bounds the record.
 const REASON_BYTES: usize = 4096;
 
@@ -77,7 +80,10 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
         record.offset.to_string(),
     );
     add("sandman.version", &version.to_string());
-    add("sandman.digest", digest);
+    // As in the headers of published events.
+    add("sandman.digest", digest.get(..DIGITS).unwrap_or(digest));
+    let trigger = format!("{}/{partition}/{offset}", record.source.topic);
+    add("sandman.trigger", &trigger);
     add("sandman.attempts", &attempts);
     add("sandman.code", code.word());
     add("sandman.reason", &reason);

@@ -184,6 +184,10 @@ fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
 fn explain(text: &str, error: &serde_json::Error) -> DecodeError {
     let JsonMembers(members) = match serde_json::from_str(text) {
         Ok(members) => members,
+        // JSON of another kind would be told by its value, which belongs into no log.
+        Err(error) if error.is_data() && !text.trim_start().starts_with(['[', '{']) => {
+            return DecodeError::NotJson("it is a string, a number, true, false or null".to_owned());
+        }
         // Of what is not JSON the first fault would be told by a value of it.
         Err(error) => return DecodeError::NotJson(error.to_string()),
     };
@@ -256,6 +260,8 @@ mod tests {
         assert_eq!(decode(Some(b"\"ab\xff\"")).unwrap_err(), DecodeError::NotUtf8(3));
         assert_eq!(decode(None).unwrap_err(), DecodeError::Empty);
         assert!(matches!(decode(Some(b"[1]")).unwrap_err(), DecodeError::NotJson(_)));
+        let told = decode(Some(b"\"ada\"")).unwrap_err().to_string();
+        assert!(!told.contains("ada"), "{told}");
         assert!(
             wrong(r#""version":"1.0""#, r#""version":"\ud800""#)
                 .starts_with("the envelope's field `version` cannot be read")

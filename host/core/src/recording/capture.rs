@@ -36,6 +36,15 @@ impl Capture<'_> {
         result: &Result<Attempted, AttemptFailure>,
         cost: Cost,
     ) -> Recording {
+        self.with(trigger, RecordedOutcome::of(result), cost)
+    }
+
+    /// That the event of a redriven letter had been handled before.
+    pub fn duplicate(self, trigger: RecordedTrigger) -> Recording {
+        self.with(trigger, RecordedOutcome::Duplicate, Cost::default())
+    }
+
+    fn with(self, trigger: RecordedTrigger, outcome: RecordedOutcome, cost: Cost) -> Recording {
         let Self {
             version,
             key,
@@ -58,7 +67,7 @@ impl Capture<'_> {
                 source: surroundings.source.to_owned(),
                 limits: version.limits,
             },
-            outcome: RecordedOutcome::of(result),
+            outcome,
             dead_letter: false,
             letter: None,
             cpu_micros: cost.cpu.map(|cpu| u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX)),

@@ -17,6 +17,9 @@ pub struct RecordingQuery {
     /// Failures alone.
     #[serde(default)]
     pub failed: bool,
+    /// Failures with this code alone, or with one that begins with it: `trap` is every `trap.…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// What stands before the correlation id of a request where a trigger is named.
@@ -41,6 +44,10 @@ impl RecordingQuery {
         self.key.as_ref().is_none_or(|key| *key == recording.key)
             && (failed || !self.failed)
             && self
+                .code
+                .as_deref()
+                .is_none_or(|code| failed && is_of(recording.outcome.word(), code))
+            && self
                 .event
                 .as_ref()
                 .is_none_or(|event| recording.related(event).is_some())
@@ -58,6 +65,11 @@ impl RecordingQuery {
             .map(|event| event.strip_prefix(REQUEST).unwrap_or(event));
         event.is_none_or(found) && self.key.as_deref().is_none_or(found)
     }
+}
+
+/// Whether a code is this one, or one of its kind.
+fn is_of(code: &str, asked: &str) -> bool {
+    code == asked || code.strip_prefix(asked).is_some_and(|rest| rest.starts_with('.'))
 }
 
 impl Recording {
@@ -85,7 +97,7 @@ impl Recording {
     pub fn events(&self) -> impl Iterator<Item = &super::RecordedEmission> {
         let events = match &self.outcome {
             RecordedOutcome::Decided { events, .. } => events.as_slice(),
-            RecordedOutcome::Ignored | RecordedOutcome::Failed { .. } => &[],
+            RecordedOutcome::Ignored | RecordedOutcome::Failed { .. } | RecordedOutcome::Duplicate => &[],
         };
         events.iter()
     }

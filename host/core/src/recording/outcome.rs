@@ -26,9 +26,14 @@ pub enum RecordedOutcome {
     Failed {
         /// What failed.
         cause: FailureCause,
-        /// In words.
+        /// The same, as a dead letter of it is found: a word of [`REASON_CODES`](crate::reason::REASON_CODES).
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        code: String,
+        /// In words, as they were said.
         reason: String,
     },
+    /// A dead letter that was redriven, whose event had been handled before: nothing was run.
+    Duplicate,
 }
 
 /// What becomes of a state.
@@ -93,9 +98,15 @@ impl RecordedOutcome {
             },
             Err(failure) => Self::Failed {
                 cause: failure.cause,
+                code: failure.code.word().to_owned(),
                 reason: failure.reason.clone(),
             },
         }
+    }
+
+    /// Whether something was run, which can be run again.
+    pub fn was_run(&self) -> bool {
+        *self != Self::Duplicate
     }
 
     /// The same without what another run cannot repeat: the ids that the host drew, and the topics, which the configuration
@@ -103,21 +114,28 @@ impl RecordedOutcome {
     #[must_use]
     pub fn comparable(&self) -> Self {
         let mut same = self.clone();
-        if let Self::Decided { events, .. } = &mut same {
-            for event in events {
-                event.event_id = None;
-                event.topic.clear();
+        match &mut same {
+            Self::Decided { events, .. } => {
+                for event in events {
+                    event.event_id = None;
+                    event.topic.clear();
+                }
             }
+            // It says no more than cause and reason do, and an older recording has none.
+            Self::Failed { code, .. } => code.clear(),
+            Self::Ignored | Self::Duplicate => {}
         }
         same
     }
 
-    /// What it is, in one word.
-    pub fn word(&self) -> &'static str {
+    /// What it is, in one word: of a failure its code.
+    pub fn word(&self) -> &str {
         match self {
             Self::Ignored => "ignored",
             Self::Decided { .. } => "decided",
-            Self::Failed { cause, .. } => cause.word(),
+            Self::Failed { cause, code, .. } if code.is_empty() => cause.word(),
+            Self::Failed { code, .. } => code,
+            Self::Duplicate => "duplicate",
         }
     }
 }

@@ -128,7 +128,8 @@ pub struct Commit {
     /// Keys of which `letters` changes what is held. Each is among [`Commit::states`], perhaps with nothing to change, and gets
     /// another revision. Needless where the store is not shared.
     pub held: Vec<StateKey>,
-    /// Bytes of dead letters that are kept: where `letters` adds some beyond it, the oldest that are on Kafka go.
+    /// Bytes of dead letters that are kept, but for those of held keys: where `letters` adds some beyond it, the oldest that
+    /// are on Kafka go.
     pub letters_bound: u64,
 }
 

@@ -89,6 +89,8 @@ pub enum LetterWrite {
     Add(Box<NewLetter>),
     /// A letter was redriven, and its outcome is part of the same commit: it goes.
     Done(LetterId),
+    /// A letter was redriven, and its event was handled before: it goes without an invocation.
+    Duplicate(LetterId),
     /// A letter was redriven and failed again: it stays, and with it what waits behind it.
     Failed(LetterId, Box<GivenUp>),
     /// What is held of this key is to be redriven, in order.
@@ -137,6 +139,8 @@ pub struct RedriveOrder {
     pub through: Option<u64>,
     /// Letters that were redriven as often are left out.
     pub most_redriven: u32,
+    /// So many of the last orders are remembered with what they came to; one that is not done is never forgotten.
+    pub kept: u64,
 }
 
 /// What an order came to.
@@ -148,6 +152,31 @@ pub struct Ordered {
     pub refused: u64,
     /// Letters that were left out because their key is held: it is released as a whole.
     pub held: u64,
+    /// Letters that were left out because an earlier order names them, which is not done with them.
+    pub already: u64,
+}
+
+/// What an order has come to so far. Counted in the commits that decide it, so that no crash and no restart changes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrderResult {
+    /// What was ordered, and what was left out.
+    pub ordered: Ordered,
+    /// Letters that were handled, and are gone.
+    pub handled: u64,
+    /// Letters whose event had been handled before, and that are gone without an invocation.
+    pub duplicates: u64,
+    /// Letters that failed again, and stayed.
+    pub failed: u64,
+    /// Letters of which the order was taken back, and that stayed.
+    pub cancelled: u64,
+}
+
+impl OrderResult {
+    /// Letters that are still to be redriven.
+    pub fn remaining(&self) -> u64 {
+        let done = self.handled + self.duplicates + self.failed + self.cancelled;
+        self.ordered.ordered.saturating_sub(done)
+    }
 }
 
 /// A letter that is to be redriven.
@@ -170,6 +199,8 @@ pub struct LetterHead {
     pub handler: Arc<str>,
     /// The key of its lane.
     pub key: Option<Arc<str>>,
+    /// The record's own key, where its lane has none.
+    pub record_key: Option<Vec<u8>>,
     /// The record's topic.
     pub topic: Arc<str>,
     /// The record's partition.
@@ -208,17 +239,30 @@ pub struct LetterFilter {
     pub code: Option<String>,
     /// Those that were given up at this time or later: milliseconds since 1970.
     pub since_millis: Option<i64>,
-    /// Those that an order has named, done with or not.
+    /// Those that an order has named: still to be redriven, or failed again since.
     pub job: Option<u64>,
+}
+
+/// What it came to that letters were dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DroppedLetters {
+    /// Letters that are gone.
+    pub dropped: u64,
+    /// Letters that were left out because they are to be redriven.
+    pub ordered: u64,
+    /// Letters that were left out because their key is held.
+    pub held: u64,
 }
 
 /// How many letters there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LettersSize {
-    /// Letters.
+    /// Letters, those of held keys too.
     pub count: u64,
-    /// Their bytes.
+    /// Bytes of those that hold no key and wait behind none.
     pub bytes: u64,
+    /// Bytes of those of held keys.
+    pub held_bytes: u64,
 }
 
 /// The store of the dead letters. Part of the same store as [`Store`](super::Store), whose commits write them: a letter and
@@ -254,6 +298,19 @@ pub trait LetterStore: Send + Sync {
     /// [`StoreError`] if they cannot be read.
     fn ordered(&self, most: usize) -> Result<Vec<OrderedLetter>, StoreError>;
 
+    /// What an order has come to; `None` if there was none of this number, or it is not remembered any more.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    fn order_result(&self, job: u64) -> Result<Option<OrderResult>, StoreError>;
+
+    /// Lets the oldest letters go until those of no held key are within `bound` bytes; those that are not on Kafka yet, and
+    /// those that are to be redriven, stay. Returns how many went.
+    ///
+    /// # Errors
+    /// As for a commit.
+    fn shrink_letters(&self, bound: u64) -> Result<u64, StoreError>;
+
     /// Takes back that these letters are to be redriven; those of held keys are left out. Returns how many it was.
     ///
     /// # Errors
@@ -268,11 +325,11 @@ pub trait LetterStore: Send + Sync {
     fn drop_held_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError>;
 
     /// Removes the letters that the filter means, but for those that are to be redriven and those of held keys. Returns
-    /// how many went.
+    /// how many went, and how many were left out.
     ///
     /// # Errors
     /// As for a commit.
-    fn drop_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError>;
+    fn drop_letters(&self, filter: &LetterFilter) -> Result<DroppedLetters, StoreError>;
 
     /// Every key that is held.
     ///

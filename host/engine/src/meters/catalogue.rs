@@ -178,9 +178,14 @@ const GAUGES: &[(&str, Unit, &str)] = &[
         "Dead letters in the store, which `sandman dlq` lists",
     ),
     (
+        "sandman_held_bytes",
+        Unit::Bytes,
+        "Bytes of the letters that hold a key or wait behind one, of store.held",
+    ),
+    (
         "sandman_dead_letter_bytes",
         Unit::Bytes,
-        "Bytes of the dead letters in the store, of store.dead_letters",
+        "Bytes of the dead letters in the store but for those of held keys, of store.dead_letters",
     ),
     (
         "sandman_recording_bytes",

@@ -24,7 +24,7 @@ pub(super) const FULL: Millis = 1_000;
 pub(super) struct Detours {
     /// Letters between the store and their commit.
     pub(super) under_way: HashSet<LetterId>,
-    /// Those of them that another host has handled meanwhile: nothing is left to do.
+    /// Those of them that another host has handled meanwhile, or whose order was taken back: nothing is left to do.
     gone: HashSet<LetterId>,
     pub(super) held: HeldKeys,
     pub(super) paused: HashMap<HandlerIx, Pause>,
@@ -56,7 +56,7 @@ pub(super) enum Detour {
     Hold,
     /// Back to the head of its lane, for so long.
     Wait(Millis),
-    /// Nowhere: another host has handled the letter, or its key is not released any more.
+    /// Nowhere: another host has handled the letter, its order was taken back, or its key is not released any more.
     Leave(LetterId),
     /// The client hears that the key is held.
     Refuse,
@@ -143,11 +143,8 @@ impl Detours {
         match &*job.work {
             Input::Event(_) if paused.contains_key(&lane.handler) => Some(Detour::Wait(PAUSED)),
             Input::Event(_) if !held.holds(lane) => None,
-            // Of a key that is being released it must not wait: the letters that make room are behind it in the lane. Nor
-            // where another host may have ended the hold: the commit tells.
-            Input::Event(_) if self.is_held_full() && !held.runs(lane) && self.is_held_somewhere(lane) => {
-                Some(Detour::Wait(FULL))
-            }
+            // The letters that make room go before it in the lane. Where another host may have ended the hold, the commit tells.
+            Input::Event(_) if self.is_held_full() && self.is_held_somewhere(lane) => Some(Detour::Wait(FULL)),
             Input::Event(_) => Some(Detour::Hold),
             Input::Letter(letter) if gone.contains(&letter.id) || letter.hold && !held.runs(lane) => {
                 Some(Detour::Leave(letter.id))
@@ -203,7 +200,7 @@ impl Detours {
         for write in &unit.letters {
             match (write, lane) {
                 (LetterWrite::Add(letter), Some(lane)) if letter.hold != Hold::No => held.committed(lane),
-                (LetterWrite::Done(_), Some(lane)) => held.done(lane),
+                (LetterWrite::Done(_) | LetterWrite::Duplicate(_), Some(lane)) => held.done(lane),
                 (LetterWrite::Failed(..), Some(lane)) => held.stalled(lane),
                 (LetterWrite::Release(name) | LetterWrite::DropHead(name), _) => {
                     if let Some((handler, _)) = registry.find(&name.handler) {
@@ -227,6 +224,12 @@ impl Detours {
     /// Another host has handled these letters.
     pub(super) fn handled_elsewhere(&mut self, letters: &[LetterId]) {
         self.gone.extend(letters);
+    }
+
+    /// Those of these letters that are on their way are not to be redriven any more.
+    pub(super) fn leave(&mut self, letters: &[LetterId]) {
+        let under_way = letters.iter().filter(|id| self.under_way.contains(id));
+        self.gone.extend(under_way);
     }
 
     /// A letter is on its way no more.

@@ -129,7 +129,7 @@ impl<W: Work> Folding<'_, W> {
     fn held_lane<'u>(&self, unit: &'u Unit) -> Option<&'u LaneKey> {
         let changes = |write: &LetterWrite| match write {
             LetterWrite::Add(letter) => letter.hold != Hold::No,
-            LetterWrite::Done(_) | LetterWrite::Failed(..) => true,
+            LetterWrite::Done(_) | LetterWrite::Duplicate(_) | LetterWrite::Failed(..) => true,
             LetterWrite::Release(_) | LetterWrite::DropHead(_) | LetterWrite::Pause(..) => false,
         };
         let (lane, _) = unit.changes.first()?;

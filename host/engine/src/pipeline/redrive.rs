@@ -154,6 +154,20 @@ impl Pipeline {
         self.state.lock().detours.under_way.contains(&id)
     }
 
+    /// The order of these letters is taken back: those of them that are on their way are left as they are.
+    pub fn leave_letters(&self, letters: &[LetterId]) {
+        let mut state = self.state.lock();
+        state.detours.leave(letters);
+        state.scheduler.wake();
+    }
+
+    /// So many letters went to make room.
+    pub fn letters_gone(&self, gone: u64) {
+        if gone > 0 {
+            self.meters.letters_gone.increment(gone);
+        }
+    }
+
     /// No letter begins any more: the host stops.
     pub fn close_letters(&self) {
         self.state.lock().detours.closed = true;

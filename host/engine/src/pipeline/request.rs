@@ -238,7 +238,8 @@ fn newer(handler: &Handler) -> Answer {
 
 /// What a client hears when a handler gave no decision.
 fn failed(handler: &Handler, failure: AttemptFailure) -> Answer {
-    let AttemptFailure { cause, reason, .. } = failure;
+    let told = failure.without_guest_text().into_owned();
+    let AttemptFailure { cause, code, reason } = failure;
     match cause {
         // The guest's own words about the request, such as the field that is wrong.
         FailureCause::Rejected => Answer::Reply {
@@ -249,8 +250,13 @@ fn failed(handler: &Handler, failure: AttemptFailure) -> Answer {
             Answer::Failed(format!("handler `{}`: {reason}", handler.name))
         }
         FailureCause::Retry | FailureCause::Trap | FailureCause::Exceeded => {
-            tracing::error!(handler = &*handler.name, reason, "a request failed");
-            Answer::Unavailable(reason)
+            tracing::error!(
+                handler = &*handler.name,
+                code = code.word(),
+                reason = told,
+                "a request failed"
+            );
+            Answer::Unavailable(told)
         }
     }
 }

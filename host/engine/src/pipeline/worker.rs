@@ -15,8 +15,9 @@ use sandman_core::files;
 use sandman_core::lanes::{Change, Job, Known, LaneKey, Millis};
 use sandman_core::limits::Exhausted;
 use sandman_core::outcome::StateChange;
+use sandman_core::printable;
 use sandman_core::recent::EventHash;
-use sandman_core::recording::Recording;
+use sandman_core::recording::{Capture, RecordedTrigger, Recording};
 use sandman_core::store::{Attempts, GivenUp, HeldCount, Hold, LetterWrite, Store, StoreError};
 use sandman_core::unit::{Finish, Unit, UnitEmissions};
 use sandman_core::version::Version;
@@ -137,20 +138,9 @@ impl Try<'_> {
         let version = through.unwrap_or_else(|| self.handler.version_for(&work.key));
         let event = (version.dedupe > 0).then(|| EventHash::of(work.envelope.event_id()));
         if event.is_some_and(|event| seen.recent.contains(event)) {
-            return Ok(self.duplicate(job, seen));
+            return Ok(self.duplicate(job, (&version, seen)));
         }
-        let surroundings = Surroundings {
-            source: &self.options.source,
-            now_millis: clock::wall_millis(),
-            attempt: job.failed + 1,
-            trace: work.record.trace(),
-            origin: Origin {
-                handler: &self.handler.name,
-                record: Some((&work.record.source, work.record.offset)),
-            },
-            settings: None,
-            id: Uuid::new_v4,
-        };
+        let surroundings = self.surroundings(job);
         let state = seen.document.as_deref();
         let invocation = Invocation {
             handler: self.handler,
@@ -187,6 +177,22 @@ impl Try<'_> {
         })
     }
 
+    fn surroundings(&self, job: &Job<Input>) -> Surroundings<'_> {
+        let record = &self.work.record;
+        Surroundings {
+            source: &self.options.source,
+            now_millis: clock::wall_millis(),
+            attempt: job.failed + 1,
+            trace: record.trace(),
+            origin: Origin {
+                handler: &self.handler.name,
+                record: Some((&record.source, record.offset)),
+            },
+            settings: None,
+            id: Uuid::new_v4,
+        }
+    }
+
     /// What there is of the key; `None` if a newer version has written it than serves here.
     fn seen(&self, job: &Job<Input>) -> Result<Option<Known>, StoreError> {
         if let Some(known) = job.slots.first().and_then(|slot| slot.state.clone()) {
@@ -208,17 +214,34 @@ impl Try<'_> {
     }
 
     /// The event was handled before: nothing of it counts but that its record is done.
-    fn duplicate(&self, job: &Job<Input>, seen: Known) -> LaneResult {
+    fn duplicate(&self, job: &Job<Input>, (version, seen): (&Version, Known)) -> LaneResult {
         let record = &self.work.record;
         let (topic, partition, offset) = (&record.source.topic, record.source.partition, record.offset);
         tracing::debug!(handler = &*self.handler.name, %topic, partition, offset, "a duplicate, passed over");
         if self.letter.is_some() {
             self.handler.meters.redriven(true);
-        } else if let Some(meters) = self.handler.meters.topic(topic) {
+        }
+        if let Some(meters) = self.handler.meters.topic(topic) {
             meters.duplicates.increment(1);
         }
         let change = StateChange::Keep;
-        let unit = self.unit(job, change.clone(), Vec::new());
+        let letters = self.letter.map(|letter| LetterWrite::Duplicate(letter.id));
+        let mut unit = Unit {
+            letters: letters.into_iter().collect(),
+            ..self.unit(job, change.clone(), Vec::new())
+        };
+        // What became of a letter is always told.
+        if self.letter.is_some() && version.recordings.rate > 0 {
+            let surroundings = self.surroundings(job);
+            let capture = Capture {
+                version,
+                key: &self.work.key,
+                state: seen.document.as_deref(),
+                surroundings: &surroundings,
+            };
+            let recording = capture.duplicate(RecordedTrigger::Event(record.into()));
+            self.keep(&mut unit, version, Some(recording));
+        }
         done_with(seen, change, unit)
     }
 
@@ -269,7 +292,7 @@ impl Try<'_> {
             let (failed, due, unit) = (0, redrive::paused_until(), Some(unit));
             return LaneResult::Again { failed, due, unit };
         }
-        self.tell(job, version, &failure.reason, wait);
+        self.tell(job, version, failure, wait);
         let Some(wait) = wait else {
             return self.give_up(job, (version, seen), failure, recording);
         };
@@ -292,7 +315,7 @@ impl Try<'_> {
     ) -> LaneResult {
         let given_up = GivenUp {
             code: failure.code,
-            reason: failure.reason.clone(),
+            reason: printable::line(&failure.reason, printable::LONGEST).into_owned(),
             version: version.number,
             digest: Arc::clone(&version.digest),
             attempts: job.failed + u32::from(failure.cause.called()),
@@ -328,7 +351,7 @@ impl Try<'_> {
 
     /// Why the handler pauses rather than give the trigger up; `None`: it gives it up.
     fn reason_to_pause(&self, version: &Version, failure: &AttemptFailure) -> Option<String> {
-        let (number, reason) = (version.number, &failure.reason);
+        let (number, reason) = (version.number, failure.without_guest_text());
         if version.retry.exhausted == Exhausted::PauseHandler {
             return Some(format!("a trigger failed for good on version {number}: {reason}"));
         }
@@ -340,19 +363,21 @@ impl Try<'_> {
         ))
     }
 
-    fn tell(&self, job: &Job<Input>, version: &Version, reason: &str, wait: Option<Duration>) {
+    /// What a guest says may hold data of users: the log has the code, and the host's own words.
+    fn tell(&self, job: &Job<Input>, version: &Version, failure: &AttemptFailure, wait: Option<Duration>) {
+        let (code, reason) = (failure.code.word(), &*failure.without_guest_text());
         let (record, failed) = (&self.work.record, job.failed + 1);
         let (topic, partition, offset) = (&record.source.topic, record.source.partition, record.offset);
         let (handler, version, key) = (&*self.handler.name, version.number, key_hash(&self.work.key));
         let meters = self.handler.meters.topic(topic);
         if self.letter.is_some() {
             let again = wait.is_some();
-            tracing::warn!(handler, version, key, %topic, partition, offset, failed, again, reason, "a redriven dead letter failed");
+            tracing::warn!(handler, version, key, %topic, partition, offset, failed, again, code, reason, "a redriven dead letter failed");
         } else if let Some(wait) = wait {
-            tracing::warn!(handler, version, key, %topic, partition, offset, failed, ?wait, reason, "trying again later");
+            tracing::warn!(handler, version, key, %topic, partition, offset, failed, ?wait, code, reason, "trying again later");
             meters.inspect(|meters| meters.retries.increment(1));
         } else {
-            tracing::error!(handler, version, key, %topic, partition, offset, failed, reason, "given up, dead letter");
+            tracing::error!(handler, version, key, %topic, partition, offset, failed, code, reason, "given up, dead letter");
             meters.inspect(|meters| meters.dead_letters.increment(1));
         }
     }

@@ -88,7 +88,11 @@ impl LetterOrder {
     }
 }
 
-pub(super) async fn redrive(State(api): State<Api>, request: Request) -> Response {
+pub(super) async fn redrive(
+    State(api): State<Api>,
+    Extension(scopes): Extension<Scopes>,
+    request: Request,
+) -> Response {
     let order = match LetterOrder::read(request).await {
         Ok(order) => order,
         Err(refused) => return refused,
@@ -104,6 +108,7 @@ pub(super) async fn redrive(State(api): State<Api>, request: Request) -> Respons
     let how = RedriveHow {
         through,
         force,
+        reads_data: scopes.reads_data,
         ..RedriveHow::default()
     };
     rehearsed(api, order.letters, how).await
@@ -171,6 +176,15 @@ pub(super) async fn progress(
     Path(job): Path<u64>,
     Extension(scopes): Extension<Scopes>,
 ) -> Response {
+    let asked = api.clone();
+    let known = tokio::task::spawn_blocking(move || match asked.control.letters().progress(job, false) {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(refused(&Refusal::NoOrder(job))),
+        Err(fault) => Some(unreadable(&fault)),
+    });
+    if let Ok(Some(refusal)) = known.await {
+        return refusal;
+    }
     let (lines, response) = lines::answer(StatusCode::OK);
     let follow = move || {
         let told = api.control.follow_redrive(job, scopes.reads_data, &mut |progress| {
@@ -211,7 +225,11 @@ struct ReleasedCount {
     released: Vec<String>,
 }
 
-pub(super) async fn release(State(api): State<Api>, request: Request) -> Response {
+pub(super) async fn release(
+    State(api): State<Api>,
+    Extension(scopes): Extension<Scopes>,
+    request: Request,
+) -> Response {
     let ReleaseOrder {
         key,
         handler,
@@ -233,6 +251,7 @@ pub(super) async fn release(State(api): State<Api>, request: Request) -> Respons
         let how = RedriveHow {
             held: true,
             drop_head: drop,
+            reads_data: scopes.reads_data,
             ..RedriveHow::default()
         };
         return rehearsed(api, letters, how).await;

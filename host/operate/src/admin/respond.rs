@@ -38,7 +38,9 @@ pub(super) fn answer(result: Result<impl Serialize, Refusal>) -> Response {
 
 pub(super) fn refused(refusal: &Refusal) -> Response {
     let status = match refusal {
-        Refusal::Unknown { .. } | Refusal::NotKept { .. } | Refusal::NoLetter(_) => StatusCode::NOT_FOUND,
+        Refusal::Unknown { .. } | Refusal::NotKept { .. } | Refusal::NoLetter(_) | Refusal::NoOrder(_) => {
+            StatusCode::NOT_FOUND
+        }
         Refusal::Busy(_)
         | Refusal::NothingBefore { .. }
         | Refusal::NeverServed(_)

@@ -36,7 +36,8 @@ impl Replay<'_> {
         if policy == ReplayPolicy::Off {
             return Ok(Ok("not replayed: `replay` of the handler is \"off\"".to_owned()));
         }
-        let recordings = self.recordings.find(self.handler, &RecordingQuery::default(), MOST)?;
+        let mut recordings = self.recordings.find(self.handler, &RecordingQuery::default(), MOST)?;
+        recordings.retain(|recording| recording.outcome.was_run());
         let replayed = replay(&recordings, (self.active, self.serving.as_deref()), candidate, TIME);
         Ok(judge(&replayed, policy, accepts))
     }
@@ -68,6 +69,7 @@ mod tests {
     fn a_new_failure_refuses_and_another_outcome_does_so_where_that_is_wanted() {
         let failed = RecordedOutcome::Failed {
             cause: FailureCause::Trap,
+            code: String::new(),
             reason: "x".to_owned(),
         };
         let decided = |payload: &str| RecordedOutcome::Decided {

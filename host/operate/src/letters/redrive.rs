@@ -8,7 +8,7 @@ mod rehearsal;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -50,10 +50,15 @@ pub struct RedriveHow {
     pub held: bool,
     /// With `held`: without the letter that holds the key.
     pub drop_head: bool,
+    /// Whether what guests say is told.
+    pub reads_data: bool,
 }
 
 /// How often it is looked whether there is something to do, although nobody has said so.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether there are more letters than the bound allows.
+const SHRINK_EVERY: Duration = Duration::from_secs(5);
 
 /// What redrives letters: the parts of a running host.
 pub struct Redriver {
@@ -82,11 +87,28 @@ pub struct Redriver {
 impl Redriver {
     /// Redrives what is ordered and what is released, until [`Redriver::stop`].
     pub fn run(&self) {
+        let mut shrunk: Option<Instant> = None;
         while !self.stopped.load(Ordering::Relaxed) {
             if let Err(error) = self.feed() {
                 tracing::error!(%error, "dead letters cannot be redriven now");
             }
+            if shrunk.is_none_or(|at| at.elapsed() >= SHRINK_EVERY) {
+                shrunk = Some(Instant::now());
+                self.shrink();
+            }
             self.pipeline.letter_signals().recv_timeout(PAUSE).ok();
+        }
+    }
+
+    /// Lets letters go that could not when they were beyond the bound: Kafka did not have them yet, or the bound was larger.
+    fn shrink(&self) {
+        if !self.is_ours_to_redrive() {
+            return;
+        }
+        let bound = self.config.load().store.dead_letters;
+        match self.letters.shrink_letters(bound) {
+            Ok(gone) => self.pipeline.letters_gone(gone),
+            Err(error) => tracing::error!(%error, "dead letters beyond store.dead_letters cannot be removed now"),
         }
     }
 
@@ -164,27 +186,24 @@ impl Redriver {
         found.ok_or_else(|| NotRunnable::Never(format!("there is no handler `{name}` any more")))
     }
 
-    /// Takes back that letters are to be redriven, but for those that are on their way already: all of them, where another host
-    /// of a fleet redrives.
+    /// Takes back that letters are to be redriven. Of one that runs, or waits for its next attempt, nothing counts: the store
+    /// refuses an outcome of what is not ordered, also where another host redrives it.
     ///
     /// # Errors
     /// As for a commit.
     pub fn cancel(&self, filter: &LetterFilter) -> Result<RedriveCancelled, StoreError> {
         // Nothing begins meanwhile.
         let _feeding = self.feeding.lock();
-        let is_ours = self.is_ours_to_redrive();
-        let (mut waiting, mut under_way) = (Vec::new(), 0);
+        let mut waiting = Vec::new();
         Letters::new(Arc::clone(&self.letters)).each(filter, |head| {
             if head.ordered && head.hold == Hold::No {
-                match !is_ours || self.pipeline.is_redriving(head.id) {
-                    true => under_way += 1,
-                    false => waiting.push(head.id),
-                }
+                waiting.push(head.id);
             }
             Ok(())
         })?;
         let cancelled = self.letters.cancel_redrive(&waiting)?;
-        Ok(RedriveCancelled { cancelled, under_way })
+        self.pipeline.leave_letters(&waiting);
+        Ok(RedriveCancelled { cancelled })
     }
 
     fn feed_key(&self, lane: &LaneKey) -> Result<(), StoreError> {

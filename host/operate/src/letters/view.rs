@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use sandman_core::event::{iso_millis, key_hash};
-use sandman_core::store::{Hold, KeptLetter, LetterFilter, LetterHead};
+use sandman_core::reason::without_guest_text;
+use sandman_core::store::{GivenUp, Hold, KeptLetter, LetterFilter, LetterHead, OrderResult, Ordered};
 
 /// Which letters are meant; what is left out does not restrict them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +71,15 @@ pub struct LetterList {
     pub letters: Vec<LetterLine>,
 }
 
+/// The reason of a letter: what a guest says may hold data of users.
+fn reason(head: &LetterHead, reads_data: bool) -> String {
+    let GivenUp { code, reason, .. } = &head.given_up;
+    match reads_data {
+        true => reason.clone(),
+        false => without_guest_text(*code, reason).into_owned(),
+    }
+}
+
 /// Letters that failed alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LetterGroup {
@@ -85,7 +95,7 @@ pub struct LetterGroup {
     pub oldest: String,
     /// When the last of them was.
     pub newest: String,
-    /// The last one's reason, for people.
+    /// The last one's reason, for people; without text of the guest for whoever may not read data.
     pub reason: String,
 }
 
@@ -102,13 +112,13 @@ impl LetterGroup {
         }
     }
 
-    pub(super) fn add(&mut self, head: &LetterHead) {
+    pub(super) fn add(&mut self, head: &LetterHead, reads_data: bool) {
         let at = iso_millis(head.given_up.at_millis);
         self.count += 1;
         self.oldest = std::mem::take(&mut self.oldest).min(at.clone());
         if at >= self.newest {
             self.newest = at;
-            self.reason.clone_from(&head.given_up.reason);
+            self.reason = reason(head, reads_data);
         }
     }
 }
@@ -127,7 +137,7 @@ pub struct LetterLine {
     pub version: u64,
     /// Why.
     pub code: String,
-    /// Why, for people.
+    /// Why, for people; without text of the guest for whoever may not read data.
     pub reason: String,
     /// The record's topic.
     pub topic: String,
@@ -135,7 +145,7 @@ pub struct LetterLine {
     pub partition: i32,
     /// The record's offset.
     pub offset: i64,
-    /// The key as logs show it; nothing for a record that has none.
+    /// The key as logs show it: of a letter that never got one the record's; nothing for a record that has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_hash: Option<String>,
     /// The key, for those who may read data.
@@ -166,14 +176,16 @@ pub enum HeldAs {
 impl LetterLine {
     /// A letter in a list; its key is told to those alone who may read data.
     pub fn of(head: &LetterHead, reads_data: bool) -> Self {
-        let key = head.key.as_deref();
+        // Of what never got a key of its own the record's counts, as where letters are looked for.
+        let of_record = head.record_key.as_deref().map(String::from_utf8_lossy);
+        let key = head.key.as_deref().or(of_record.as_deref());
         Self {
             id: head.id,
             at: iso_millis(head.given_up.at_millis),
             handler: head.handler.to_string(),
             version: head.given_up.version,
             code: head.given_up.code.to_string(),
-            reason: head.given_up.reason.clone(),
+            reason: reason(head, reads_data),
             topic: head.topic.to_string(),
             partition: head.partition,
             offset: head.offset,
@@ -369,14 +381,29 @@ pub struct RedriveOrdered {
     pub already: u64,
 }
 
+impl RedriveOrdered {
+    pub(super) fn of(job: u64, ordered: Ordered) -> Self {
+        let Ordered {
+            ordered,
+            refused,
+            held,
+            already,
+        } = ordered;
+        Self {
+            job,
+            ordered,
+            refused,
+            held,
+            already,
+        }
+    }
+}
+
 /// What it came to that an order to redrive was taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct RedriveCancelled {
-    /// Letters that stay as they are.
+    /// Letters that stay as they are; nothing of an attempt of theirs that was running counts.
     pub cancelled: u64,
-    /// Letters that were on their way already.
-    pub under_way: u64,
 }
 
 /// What was dropped, or would be.
@@ -401,13 +428,37 @@ pub struct ReleaseProgress {
     pub waiting: u64,
 }
 
-/// How an order to redrive stands.
+/// How an order to redrive stands: what was ordered is remaining, handled, a duplicate, failed again or taken back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RedriveProgress {
-    /// The order.
-    pub job: u64,
+    /// The order, and what was left out of it.
+    #[serde(flatten)]
+    pub order: RedriveOrdered,
     /// Letters that are still to be redriven.
     pub remaining: u64,
-    /// Letters that failed again, or whose order was taken back.
+    /// Letters that were handled.
+    pub handled: u64,
+    /// Letters whose event had been handled before: they went without an invocation.
+    pub duplicates: u64,
+    /// Letters that failed again.
+    pub failed_again: u64,
+    /// Letters whose order was taken back.
+    pub cancelled: u64,
+    /// Those that failed again and are still there; others were dropped since, or are part of a later order.
     pub failed: Vec<LetterLine>,
+}
+
+impl RedriveProgress {
+    pub(super) fn of(job: u64, result: &OrderResult, failed: Vec<LetterLine>) -> Self {
+        Self {
+            order: RedriveOrdered::of(job, result.ordered),
+            remaining: result.remaining(),
+            handled: result.handled,
+            duplicates: result.duplicates,
+            failed_again: result.failed,
+            cancelled: result.cancelled,
+            failed,
+        }
+    }
 }

@@ -58,7 +58,7 @@ pub(super) struct Client {
 /// The host could not be asked: it is not there, or does not let us in.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct NotAsked(String);
+pub(super) struct NotAsked(pub(super) String);
 
 /// Runs a command that asks a host; tells one that could not be asked from one that refused.
 pub(super) fn asking(command: impl FnOnce() -> Result<ExitCode>) -> Result<ExitCode> {
@@ -262,7 +262,10 @@ pub(super) fn read<T: DeserializeOwned>(response: &mut Response<Body>) -> Result
 /// The lines of an answer, as they come.
 pub(super) fn lines(response: &mut Response<Body>) -> impl Iterator<Item = Result<String>> {
     let lines = BufReader::new(response.body_mut().as_reader()).lines();
-    lines.map(|line| line.context("the connection to the host broke off; what it was doing may still happen"))
+    lines.map(|line| {
+        let broke = "the connection to the host broke off; what it was doing may still happen";
+        line.map_err(|error| NotAsked(format!("{broke}: {error}")).into())
+    })
 }
 
 /// A table with aligned columns on stdout.

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+pub(super) use filter::code;
 pub(super) use list::place;
 
 use list::ListArgs;

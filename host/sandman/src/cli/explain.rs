@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap::{ArgGroup, Args};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::client::{self, HostArgs};
@@ -32,9 +32,10 @@ Exit codes:
   3  the host could not be asked, or does not tell this to this token
 
 Examples:
+  sandman explain --key u-1
+  sandman explain --key u-1 --scan 100000
   sandman explain 0b5f0c1e-3f0a-4a55-9c8a-0d2f6f1f7a11
   sandman explain dreamscape.user.created/2/1045
-  sandman explain --key u-1 --scan 100000
   sandman explain journey-7 --json | jq .invocations";
 
 /// Bytes of what came of an invocation; `sandman replay` has all of it.
@@ -43,9 +44,10 @@ const REASON: usize = 500;
 /// Tell where an event came from, what ran on it, what came of it, and where that lies.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
+#[command(group(ArgGroup::new("about").required(true).args(["event", "key"])))]
 pub(super) struct ExplainArgs {
     /// An eventId, topic/partition/offset, or a correlation id.
-    #[arg(required_unless_present = "key", conflicts_with = "key", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     event: Option<String>,
 
     /// A key, whose whole story is told.
@@ -128,7 +130,8 @@ fn print(story: &Story) {
     if !story.records.is_empty() {
         output::line("\non Kafka");
     }
-    story.records.iter().for_each(print_record);
+    let is_of_key = story.question.key.is_some();
+    story.records.iter().for_each(|record| print_record(record, is_of_key));
     if !story.invocations.is_empty() {
         output::line("\nrecorded invocations");
     }
@@ -193,8 +196,10 @@ fn print_letter(letter: &LetterLine) {
     )));
 }
 
-fn print_record(record: &FoundRecord) {
+fn print_record(record: &FoundRecord, is_of_key: bool) {
     let is = match record.is {
+        Relation::Effect if is_of_key => "published",
+        Relation::Related if is_of_key => "an event of the key",
         Relation::Itself => "the event",
         Relation::Cause => "its cause",
         Relation::Effect => "published because of it",
@@ -209,9 +214,11 @@ fn print_record(record: &FoundRecord) {
         record.key
     )));
     if let Some(first) = &record.again {
-        output::line(&shown(&format!(
-            "      the same event as at {first}: handled once, where the handler's `dedupe` remembers it"
-        )));
+        let what = match record.again_given_up {
+            true => "which was given up",
+            false => "handled once, where the handler's `dedupe` remembers it",
+        };
+        output::line(&shown(&format!("      the same event as at {first}: {what}")));
     }
     let ids = [
         ("eventId", &record.event_id),

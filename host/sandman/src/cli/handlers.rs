@@ -77,31 +77,39 @@ fn print(handlers: &[HandlerReport]) {
         })
         .collect();
     client::table(head, &rows);
-    for handler in handlers {
-        let HandlerReport {
-            name,
-            paused,
-            held_keys,
-            ..
-        } = handler;
-        if let Some(reason) = paused {
-            let text = format!("{name} takes in nothing: {reason}; `sandman resume {name}` ends it");
-            output::line(&printable::line(&text, printable::LONGEST));
-        }
-        if *held_keys > 0 {
-            output::line(&format!(
-                "{name} holds keys: `sandman dlq list --handler {name}` shows them"
-            ));
-        }
-        for other in handler
-            .hosts
-            .iter()
-            .filter(|other| other.version != handler.version || other.error.is_some())
-        {
-            let (host, name, version) = (&other.host, &handler.name, other.version);
-            let why = other.error.as_deref().unwrap_or("it has not followed yet");
-            output::line(&format!("{name}: host {host} serves version {version}: {why}"));
-        }
+    handlers.iter().for_each(notes);
+}
+
+/// What is to be said beside the table.
+fn notes(handler: &HandlerReport) {
+    let HandlerReport {
+        name,
+        paused,
+        held_keys,
+        degraded,
+        ..
+    } = handler;
+    if let Some(reason) = paused {
+        let text = format!("{name} takes in nothing: {reason}; `sandman resume {name}` ends it");
+        output::line(&printable::line(&text, printable::LONGEST));
+    }
+    if let (Some(reason), None) = (degraded, paused) {
+        let text = format!("{name} does not do all of its work: {reason}");
+        output::line(&printable::line(&text, printable::LONGEST));
+    }
+    if *held_keys > 0 {
+        output::line(&format!(
+            "{name} holds keys: `sandman dlq list --handler {name}` shows them"
+        ));
+    }
+    for other in handler
+        .hosts
+        .iter()
+        .filter(|other| other.version != handler.version || other.error.is_some())
+    {
+        let (host, name, version) = (&other.host, &handler.name, other.version);
+        let why = other.error.as_deref().unwrap_or("it has not followed yet");
+        output::line(&format!("{name}: host {host} serves version {version}: {why}"));
     }
 }
 
@@ -109,6 +117,7 @@ fn print(handlers: &[HandlerReport]) {
 fn status(handler: &HandlerReport) -> String {
     match (&handler.paused, handler.held_keys) {
         (Some(_), _) => "PAUSED".to_owned(),
+        _ if handler.degraded.is_some() => "DEGRADED".to_owned(),
         (None, 0) => "serves".to_owned(),
         (None, 1) => "1 key held".to_owned(),
         (None, held) => format!("{held} keys held"),

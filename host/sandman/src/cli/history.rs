@@ -7,7 +7,11 @@ use clap::Args;
 
 use super::client::{self, HostArgs};
 use super::handlers::short;
+use sandman_core::printable;
 use sandman_operate::control::Entry;
+
+/// Bytes of a detail in a table; --json has all of it.
+const DETAIL: usize = 200;
 
 const AFTER: &str = "\
 The newest entry comes first. BY is the name of the token: `admin` for SANDMAN_ADMIN_TOKEN, NAME for
@@ -61,7 +65,7 @@ fn print(entries: &[Entry]) {
                 entry.outcome.to_string(),
                 entry.version.map_or_else(unknown, |version| version.to_string()),
                 entry.digest.as_deref().map_or_else(unknown, short),
-                entry.detail.clone(),
+                printable::line(&entry.detail, DETAIL).into_owned(),
             ]
         })
         .collect();

@@ -23,13 +23,20 @@ pub(super) fn in_file(file: &Path) -> Result<Vec<Recording>> {
     let read = lines.map(|(number, line)| {
         Recording::read(line).with_context(|| format!("{}, line {}", file.display(), number + 1))
     });
-    read.collect()
+    let read: Vec<Recording> = read.collect::<Result<_>>()?;
+    Ok(read
+        .into_iter()
+        .filter(|recording| recording.outcome.was_run())
+        .collect())
 }
 
 /// What names one or more recordings: `r12-0`, the number of a dead letter, or a file.
 pub(super) fn named(name: &str, host: &HostArgs) -> Result<Vec<Recording>> {
     if let Ok(id) = name.parse::<RecordingId>() {
-        let recording = host.client()?.get(&format!("/v1/recordings/{id}"))?;
+        let recording: Recording = host.client()?.get(&format!("/v1/recordings/{id}"))?;
+        if !recording.outcome.was_run() {
+            bail!("{id}: nothing was run, the event had been handled before");
+        }
         return Ok(vec![recording]);
     }
     if let Ok(letter) = name.parse::<u64>() {
@@ -45,6 +52,16 @@ struct LetterPlace {
     topic: String,
     partition: i32,
     offset: i64,
+    code: String,
+}
+
+/// Why there is no recording of a letter.
+fn why(code: &str) -> &'static str {
+    match code {
+        "decode" | "key" => "its record is no event that a guest could be called with",
+        "held" => "it waits behind the letter that holds its key, and nothing has run it",
+        _ => "it made room for newer ones, or the handler's `record.rate` was 0",
+    }
 }
 
 /// The last attempt of a dead letter, as it is recorded.
@@ -54,14 +71,16 @@ fn of_letter(client: &Client, letter: u64) -> Result<Vec<Recording>> {
         topic,
         partition,
         offset,
+        code,
     } = client.get(&format!("/v1/letters/{letter}"))?;
     let place = format!("{topic}/{partition}/{offset}");
     let found = of_handler(client, &handler, Some(&place))?;
     let last = found.into_iter().rev().find(|recording| recording.dead_letter);
     let last = last.with_context(|| {
         format!(
-            "the last attempt of dead letter {letter} ({place} of {handler}) is not recorded any more; `sandman dlq show \
-             {letter}` has its bytes, and `sandman invoke` runs them"
+            "there is no recording of the last attempt of dead letter {letter} ({place} of {handler}, {code}): {}; `sandman dlq \
+             show {letter}` has its bytes",
+            why(&code)
         )
     })?;
     Ok(vec![last])
@@ -76,6 +95,7 @@ pub(super) fn of_handler(client: &Client, handler: &str, event: Option<&str>) ->
     let asked = json!({ "handler": handler, "query": query, "limit": usize::MAX });
     let mut found: Vec<Recording> = client.ask("/v1/recordings/search", &asked)?;
     found.reverse();
+    found.retain(|recording| recording.outcome.was_run());
     Ok(found)
 }
 

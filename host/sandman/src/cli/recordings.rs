@@ -31,6 +31,7 @@ Exit codes:
 Examples:
   sandman recordings profile
   sandman recordings profile --failed --limit 10
+  sandman recordings profile --code trap
   sandman recordings profile --key u-1 --json | jq '.[].outcome'
   sandman recordings profile --export profile.jsonl";
 
@@ -44,6 +45,10 @@ pub(super) struct RecordingsArgs {
     /// Failures alone.
     #[arg(long)]
     failed: bool,
+
+    /// Failures with this code alone, or with one that begins with it, as in `sandman dlq list`: trap, limit.time.
+    #[arg(long, value_name = "CODE", value_parser = super::dlq::code)]
+    code: Option<String>,
 
     /// Invocations of this key alone.
     #[arg(long)]
@@ -76,6 +81,7 @@ pub(super) fn run(args: &RecordingsArgs) -> Result<ExitCode> {
             event: args.event.clone(),
             key: args.key.clone(),
             failed: args.failed,
+            code: args.code.clone(),
         };
         let asked = json!({ "handler": args.name, "query": query, "limit": limit });
         let found: Vec<Recording> = args.host.client()?.ask("/v1/recordings/search", &asked)?;
@@ -89,7 +95,13 @@ pub(super) fn run(args: &RecordingsArgs) -> Result<ExitCode> {
 
 fn export(file: &PathBuf, found: &[Recording]) -> Result<()> {
     let mut text = String::new();
-    for recording in found.iter().rev() {
+    // What was not run is nothing to compare with.
+    let runs: Vec<&Recording> = found
+        .iter()
+        .rev()
+        .filter(|recording| recording.outcome.was_run())
+        .collect();
+    for recording in &runs {
         text.push_str(&recording.line()?);
         text.push('\n');
     }
@@ -106,7 +118,7 @@ fn export(file: &PathBuf, found: &[Recording]) -> Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(file).and_then(|mut file| file.write_all(text.as_bytes()));
     written.with_context(|| format!("{} cannot be written", file.display()))?;
-    let count = found.len();
+    let count = runs.len();
     output::line(&format!("{count} recordings in {}", file.display()));
     Ok(())
 }

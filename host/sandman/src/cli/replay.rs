@@ -239,9 +239,10 @@ fn show(recordings: &[Recording], report: &ReplayReport) {
 
 fn print_outcome(outcome: &RecordedOutcome) {
     match outcome {
+        RecordedOutcome::Duplicate => output::line("passed over: its event had been handled before"),
         RecordedOutcome::Ignored => output::line("ignored: the version does not consume it"),
-        RecordedOutcome::Failed { cause, reason } => {
-            output::line(&format!("failed  {}: {}", cause.word(), shown(reason)));
+        RecordedOutcome::Failed { reason, .. } => {
+            output::line(&format!("failed  {}: {}", outcome.word(), shown(reason)));
         }
         RecordedOutcome::Decided { state, events, reply } => {
             output::line(&match state {

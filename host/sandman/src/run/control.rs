@@ -1,8 +1,8 @@
 //! The running host, as an operator sees it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
@@ -18,6 +18,7 @@ use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
 use sandman_core::store::{Action, DeploymentStore, LetterFilter, Outcome};
 use sandman_engine::alarm::Alarm;
 use sandman_engine::clock;
+use sandman_engine::health::HealthView;
 use sandman_engine::meters::{Meters, Rates};
 use sandman_engine::pipeline::Pipeline;
 use sandman_engine::registry::{Handler, Registry};
@@ -55,6 +56,8 @@ pub(super) struct HostControl {
     pub(super) redriver: Arc<Redriver>,
     /// Where the admin API listens, once it does.
     pub(super) address: Mutex<String>,
+    /// How the host is, once there is a view of it.
+    pub(super) view: OnceLock<Arc<HealthView>>,
     rates: Mutex<HashMap<HandlerIx, Rates>>,
 }
 
@@ -102,6 +105,7 @@ impl HostControl {
             orders,
             lag: Arc::new(LagView::new(pipeline)),
             address: Mutex::default(),
+            view: OnceLock::new(),
             rates: Mutex::default(),
         };
         (Arc::new(control), ordered)
@@ -172,6 +176,14 @@ impl HostControl {
         threads.spawn("redrive".to_owned(), move || redriver.run())
     }
 
+    /// Why a handler does not do all of its work, as `/health` says it.
+    fn degraded(&self, name: &str) -> Option<String> {
+        let view = self.view.get()?;
+        let handlers = view.report().handlers;
+        let found = handlers.into_iter().find(|known| *known.handler == *name);
+        found.map(|health| health.reason)
+    }
+
     fn report(&self, ix: HandlerIx, handler: &Handler) -> Result<HandlerReport, Refusal> {
         let version = handler.active();
         let standing = self.pipeline.status(ix);
@@ -191,6 +203,7 @@ impl HostControl {
             parked: standing.parked as u64,
             paused: self.pipeline.paused(ix).map(|pause| pause.reason),
             held_keys: self.pipeline.held(ix).0 as u64,
+            degraded: self.degraded(&handler.name),
             memory: MemoryReport {
                 limit: configured.map_or(0, |handler| handler.limits.memory),
                 peak: version.guest.peak_memory(),
@@ -272,6 +285,9 @@ impl Control for HostControl {
     }
 
     fn rehearse(&self, filter: &LetterFilter, how: RedriveHow, tell: &mut dyn FnMut(Rehearsed)) -> Result<(), Refusal> {
+        if how.through.is_some() {
+            self.may_run(filter, how.through)?;
+        }
         Ok(self.redriver.rehearse(filter, how, tell)?)
     }
 
@@ -289,7 +305,7 @@ impl Control for HostControl {
         reads_data: bool,
         tell: &mut dyn FnMut(&RedriveProgress) -> bool,
     ) -> Result<(), Refusal> {
-        let look = || Ok(self.letters.progress(job, reads_data)?);
+        let look = || self.letters.progress(job, reads_data)?.ok_or(Refusal::NoOrder(job));
         self.follow_letters(&look, &|progress| progress.remaining == 0, tell)
     }
 

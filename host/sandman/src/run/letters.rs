@@ -32,6 +32,14 @@ impl HostControl {
         through: Option<u64>,
         force: bool,
     ) -> Result<RedriveOrdered, Refusal> {
+        self.may_run(filter, through)?;
+        let ordered = self.letters.order(filter, through, force)?;
+        self.pipeline.signal_letters();
+        Ok(ordered)
+    }
+
+    /// Whether there are handlers, and versions, that the letters could be redriven on.
+    pub(super) fn may_run(&self, filter: &LetterFilter, through: Option<u64>) -> Result<(), Refusal> {
         let meant = self.letters.list(filter, 0, false)?;
         if let Some(id) = filter.id.filter(|_| meant.count == 0) {
             return Err(Refusal::NoLetter(id));
@@ -50,9 +58,7 @@ impl HostControl {
                 })?;
             }
         }
-        let ordered = self.letters.order(filter, through, force)?;
-        self.pipeline.signal_letters();
-        Ok(ordered)
+        Ok(())
     }
 
     pub(super) fn remove_letters(&self, filter: &LetterFilter, dry_run: bool) -> Result<LettersDropped, Refusal> {

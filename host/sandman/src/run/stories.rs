@@ -42,8 +42,8 @@ impl HostControl {
         most: usize,
     ) -> Result<Vec<Recording>, Refusal> {
         if let Some(name) = name {
-            // Says which handlers there are, where this is none.
-            self.deployer.history(name, 1)?;
+            // Says which handlers there are, where this is none; one that is gone has recordings as well.
+            self.knows_handler(name)?;
             return Ok(self.recordings.find(name, query, most)?);
         }
         let mut found = Vec::new();
@@ -61,20 +61,26 @@ impl HostControl {
             event: question.event.clone(),
             key: question.key.clone(),
             failed: false,
+            code: None,
         };
         let mut story = Story {
             question: question.clone(),
             ..Story::default()
         };
         let mut recordings = Vec::new();
-        for handler in self.serving() {
-            let found = self.recordings.find(&handler.name, &query, INVOCATIONS)?;
-            let not = match found.len() == INVOCATIONS {
+        for name in &self.recordings.handlers()? {
+            let found = self.recordings.find(name, &query, INVOCATIONS)?;
+            let mut not = match found.len() == INVOCATIONS {
                 true => format!("older ones than the newest {INVOCATIONS}"),
                 false => "invocations that are not recorded: the sample is `record` of the handler".to_owned(),
             };
+            if !self.serving().any(|handler| handler.name == *name) {
+                not.push_str(&format!(
+                    "; and the topics of {name}, which the configuration does not name any more"
+                ));
+            }
             story.looked_at.push(LookedAt {
-                what: format!("recordings of {} that belong to it", handler.name),
+                what: format!("recordings of {name} that belong to it"),
                 read: found.len() as u64,
                 not,
             });
@@ -150,6 +156,27 @@ impl HostControl {
         Ok(())
     }
 
+    /// The record at the place that was asked for, or why there is none.
+    fn look_at_place(&self, scanner: &TopicScanner, place: (&str, i32, i64), matcher: &mut Matcher, story: &mut Story) {
+        let (topic, partition, offset) = place;
+        match scanner.at(place, PATIENCE) {
+            Ok(record) => {
+                if let Some(found) = matcher.found(&record) {
+                    matcher.learn(found.event_id.clone(), true);
+                    story.records.push(found);
+                }
+            }
+            Err(why) => story
+                .notes
+                .push(format!("no record at {topic}/{partition}/{offset}: {why}")),
+        }
+        if !self.topics().contains(topic) {
+            story
+                .notes
+                .push(format!("no handler of this host reads or writes {topic}"));
+        }
+    }
+
     fn look_at_kafka(
         &self,
         question: &Question,
@@ -164,12 +191,8 @@ impl HostControl {
                 return story.looked_at.push(LookedAt { what, read: 0, not });
             }
         };
-        if let Some(place) = question.event.as_deref().and_then(place)
-            && let Ok(Some(record)) = scanner.at(place, PATIENCE)
-            && let Some(found) = matcher.found(&record)
-        {
-            matcher.learn(found.event_id.clone(), true);
-            story.records.push(found);
+        if let Some(place) = question.event.as_deref().and_then(place) {
+            self.look_at_place(&scanner, place, matcher, story);
         }
         let bounds = ScanBounds {
             records: i64::try_from(question.scan).unwrap_or(i64::MAX),
@@ -266,7 +289,10 @@ impl HostControl {
                     .to_owned(),
             });
         }
-        let topics: Vec<String> = self.topics().into_iter().collect();
+        let mut topics: Vec<String> = self.topics().into_iter().collect();
+        let gone = self.recordings.handlers()?.into_iter();
+        let gone = gone.filter(|name| !self.serving().any(|handler| handler.name == *name));
+        topics.extend(gone.map(|name| format!("those of {name}, which the configuration does not name")));
         held.push(KeyHolder {
             what: format!("perhaps records on Kafka, and dead letters, in: {}", topics.join(", ")),
             removed_by: "Kafka's retention; a tombstone in a topic that is compacted; `sandman explain --key` shows which there \

@@ -148,10 +148,15 @@ impl Host {
                 ))
             });
             let reason = reason.or(lacks).or_else(|| match self.pipeline.held(ix) {
-                (keys @ 1.., true) => Some(format!(
-                    "{keys} keys are held, and store.held is full: what more comes for them holds up their partitions; see \
-                     `sandman dlq release`"
-                )),
+                (keys @ 1.., true) => {
+                    let held = match keys {
+                        1 => "1 key is held".to_owned(),
+                        keys => format!("{keys} keys are held"),
+                    };
+                    Some(format!(
+                        "{held}, and store.held is full: what more comes for it holds up its partition; see `sandman dlq release`"
+                    ))
+                }
                 _ => None,
             });
             let stopped = stopped || paused.is_some();

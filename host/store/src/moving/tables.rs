@@ -89,6 +89,14 @@ pub(super) const TABLES: &[MovedTable] = &[
     },
     LETTERS,
     MovedTable {
+        name: "orders to redrive",
+        columns: &[Long, Long, Long, Long, Long, Long, Long, Long, Long],
+        from_sqlite: "SELECT job, ordered, refused, held, already, handled, duplicates, failed, cancelled FROM redrives",
+        into_sqlite: "INSERT INTO redrives SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE ?10 > 0",
+        from_postgres: "SELECT job, ordered, refused, held, already, handled, duplicates, failed, cancelled FROM redrives",
+        into_postgres: "INSERT INTO redrives VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    },
+    MovedTable {
         name: "pauses",
         columns: &[Short, Long, Text, Text],
         from_sqlite: "SELECT handler, at, by, reason FROM pauses",

@@ -1,6 +1,6 @@
 //! Dead letters: written by the commits that give triggers up, within a bound, and read by operators.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ::postgres::Row;
@@ -11,9 +11,9 @@ use super::session::Session;
 use super::{PostgresStore, schema};
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::store::{
-    Commit, CommitConflict, CommittedBatch, GivenUp, HeldCount, HeldKey, HeldName, Hold, KeptLetter, LetterFilter,
-    LetterHead, LetterId, LetterStore, LetterWrite, LettersSize, NewLetter, Ordered, OrderedLetter, Pause,
-    RedriveOrder, Shard, StoreError,
+    Commit, CommitConflict, CommittedBatch, DroppedLetters, GivenUp, HeldCount, HeldKey, HeldName, Hold, KeptLetter,
+    LetterFilter, LetterHead, LetterId, LetterStore, LetterWrite, LettersSize, NewLetter, OrderResult, Ordered,
+    OrderedLetter, Pause, RedriveOrder, Shard, StoreError,
 };
 
 /// Writes what a commit says of dead letters, and lets the oldest go that are beyond its bound and on Kafka. Returns how
@@ -26,7 +26,12 @@ pub(super) fn write(
     now: i64,
 ) -> Result<u64, PgFault> {
     let number = |name: &Arc<str>| handlers.get(name).copied().unwrap_or_default();
-    let mut gone = Vec::new();
+    let (mut gone, mut orders) = (Vec::new(), BTreeMap::<i64, OrderResult>::new());
+    let mut end = |id: LetterId, job: Option<JobOf>, what: fn(&mut OrderResult) -> &mut u64| match job {
+        Some(Some(job)) => *what(orders.entry(job).or_default()) += 1,
+        Some(None) => {}
+        None => gone.push(id),
+    };
     for write in &commit.letters {
         match write {
             LetterWrite::Add(letter) => {
@@ -35,15 +40,10 @@ pub(super) fn write(
                 let batch = batch.map_or(0, |batch| batch.number);
                 add(session, letter, number(&letter.handler), (shard, batch))?;
             }
-            LetterWrite::Done(id) => {
-                if session.execute(schema::DONE_LETTER, &[&to_sql(*id)])? == 0 {
-                    gone.push(*id);
-                }
-            }
+            LetterWrite::Done(id) => end(*id, handled(session, *id)?, |order| &mut order.handled),
+            LetterWrite::Duplicate(id) => end(*id, handled(session, *id)?, |order| &mut order.duplicates),
             LetterWrite::Failed(id, given_up) => {
-                if !failed(session, *id, given_up)? {
-                    gone.push(*id);
-                }
+                end(*id, failed(session, *id, given_up)?, |order| &mut order.failed);
             }
             LetterWrite::Release(name) => {
                 session.execute(schema::RELEASE_KEY, &[&number(&name.handler), &name.key.as_bytes()])?;
@@ -70,6 +70,10 @@ pub(super) fn write(
             ..CommitConflict::default()
         }));
     }
+    for (job, order) in &orders {
+        let [handled, duplicates, failed] = [order.handled, order.duplicates, order.failed].map(to_sql);
+        session.execute(schema::COUNT_ORDER, &[job, &handled, &duplicates, &failed])?;
+    }
     let adds = commit.letters.iter().any(|write| matches!(write, LetterWrite::Add(_)));
     match adds {
         false => Ok(0),
@@ -89,7 +93,7 @@ pub(super) fn handlers(commit: &Commit) -> impl Iterator<Item = &Arc<str>> {
         LetterWrite::Add(letter) => Some(&letter.handler),
         LetterWrite::Release(name) | LetterWrite::DropHead(name) => Some(&name.handler),
         LetterWrite::Pause(handler, _) => Some(handler),
-        LetterWrite::Done(_) | LetterWrite::Failed(..) => None,
+        LetterWrite::Done(_) | LetterWrite::Duplicate(_) | LetterWrite::Failed(..) => None,
     })
 }
 
@@ -142,11 +146,24 @@ fn held(hold: Hold) -> i32 {
     }
 }
 
-/// A letter that stays; what waits behind it is not to be redriven any more. Returns whether it was still to be redriven.
-fn failed(session: &mut Session, id: LetterId, given_up: &GivenUp) -> Result<bool, PgFault> {
+/// The order that has named a letter, if one has.
+type JobOf = Option<i64>;
+
+fn job_of(rows: &[Row]) -> Result<Option<JobOf>, PgFault> {
+    Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
+}
+
+/// A letter that goes. Returns its order; nothing if it was not to be redriven any more.
+fn handled(session: &mut Session, id: LetterId) -> Result<Option<JobOf>, PgFault> {
+    job_of(&session.query(schema::DONE_LETTER, &[&to_sql(id)])?)
+}
+
+/// A letter that stays; what waits behind it is not to be redriven any more. Returns its order; nothing if it was not to be
+/// redriven any more.
+fn failed(session: &mut Session, id: LetterId, given_up: &GivenUp) -> Result<Option<JobOf>, PgFault> {
     let state = given_up.state.as_deref();
     let texts = given_up.reason.len() + state.map_or(0, str::len);
-    let found = session.execute(
+    let found = session.query(
         schema::FAIL_LETTER,
         &[
             &to_sql(id),
@@ -160,10 +177,10 @@ fn failed(session: &mut Session, id: LetterId, given_up: &GivenUp) -> Result<boo
             &to_sql(texts as u64),
         ],
     )?;
-    if found > 0 {
+    if !found.is_empty() {
         session.execute(schema::STALL_KEY, &[&to_sql(id)])?;
     }
-    Ok(found > 0)
+    job_of(&found)
 }
 
 /// The first six parameters of every statement that takes a filter.
@@ -222,6 +239,7 @@ impl LetterStore for PostgresStore {
             Ok(LettersSize {
                 count: from_sql(row.try_get(0)?),
                 bytes: from_sql(row.try_get(1)?),
+                held_bytes: from_sql(row.try_get(2)?),
             })
         })
     }
@@ -229,14 +247,18 @@ impl LetterStore for PostgresStore {
     fn order_redrive(&self, filter: &LetterFilter, order: &RedriveOrder) -> Result<Ordered, StoreError> {
         let bound = LetterBound::of(filter);
         let most_redriven = i64::from(order.most_redriven);
-        let (job, through) = (to_sql(order.job), order.through.map(to_sql));
+        let (job, through, kept) = (to_sql(order.job), order.through.map(to_sql), to_sql(order.kept));
         self.write(|session| {
             let left_out = session.one(schema::LEFT_OUT, &bound.with(&[&most_redriven]))?;
             let ordered = session.execute(schema::ORDER_LETTERS, &bound.with(&[&most_redriven, &job, &through]))?;
+            let [refused, held, already]: [i64; 3] = [left_out.try_get(0)?, left_out.try_get(1)?, left_out.try_get(2)?];
+            session.execute(schema::ADD_ORDER, &[&job, &to_sql(ordered), &refused, &held, &already])?;
+            session.execute(schema::DROP_ORDERS, &[&kept])?;
             Ok(Ordered {
                 ordered,
-                refused: from_sql(left_out.try_get(0)?),
-                held: from_sql(left_out.try_get(1)?),
+                refused: from_sql(refused),
+                held: from_sql(held),
+                already: from_sql(already),
             })
         })
     }
@@ -258,7 +280,33 @@ impl LetterStore for PostgresStore {
 
     fn cancel_redrive(&self, letters: &[LetterId]) -> Result<u64, StoreError> {
         let ids: Vec<i64> = letters.iter().map(|id| to_sql(*id)).collect();
-        self.write(|session| Ok(session.execute(schema::CANCEL_LETTERS, &[&ids])?))
+        self.write(|session| Ok(from_sql(session.one(schema::CANCEL_LETTERS, &[&ids])?.try_get(0)?)))
+    }
+
+    fn order_result(&self, job: u64) -> Result<Option<OrderResult>, StoreError> {
+        self.read(|session| {
+            let rows = session.query(schema::ORDER_RESULT, &[&to_sql(job)])?;
+            let one = |row: &Row| {
+                let count = |column: usize| -> Result<u64, PgFault> { Ok(from_sql(row.try_get(column)?)) };
+                Ok(OrderResult {
+                    ordered: Ordered {
+                        ordered: count(0)?,
+                        refused: count(1)?,
+                        held: count(2)?,
+                        already: count(3)?,
+                    },
+                    handled: count(4)?,
+                    duplicates: count(5)?,
+                    failed: count(6)?,
+                    cancelled: count(7)?,
+                })
+            };
+            rows.first().map(one).transpose()
+        })
+    }
+
+    fn shrink_letters(&self, bound: u64) -> Result<u64, StoreError> {
+        self.write(|session| Ok(session.execute(schema::SHRINK_LETTERS, &[&to_sql(bound)])?))
     }
 
     fn drop_held_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
@@ -266,9 +314,16 @@ impl LetterStore for PostgresStore {
         self.write(|session| Ok(session.execute(schema::DROP_HELD_LETTERS, &bound.with(&[]))?))
     }
 
-    fn drop_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
+    fn drop_letters(&self, filter: &LetterFilter) -> Result<DroppedLetters, StoreError> {
         let bound = LetterBound::of(filter);
-        self.write(|session| Ok(session.execute(schema::DROP_LETTERS, &bound.with(&[]))?))
+        self.write(|session| {
+            let left_out = session.one(schema::LEFT_OUT, &bound.with(&[&0_i64]))?;
+            Ok(DroppedLetters {
+                held: from_sql(left_out.try_get(1)?),
+                ordered: from_sql(left_out.try_get(2)?),
+                dropped: session.execute(schema::DROP_LETTERS, &bound.with(&[]))?,
+            })
+        })
     }
 
     fn held_keys(&self) -> Result<Vec<HeldKey>, StoreError> {
@@ -343,6 +398,11 @@ fn head(row: &Row, state: Option<Arc<str>>) -> Result<LetterHead, PgFault> {
     Ok(LetterHead {
         id: from_sql(row.try_get("id")?),
         handler: word("name")?,
+        record_key: if key.is_none() {
+            row.try_get("record_key")?
+        } else {
+            None
+        },
         key,
         topic: word("topic")?,
         partition: row.try_get("partition")?,

@@ -161,7 +161,7 @@ pub(super) const SHRINK_LETTERS: &str = "
             SELECT l.id, sum(l.bytes) OVER (ORDER BY l.id) - l.bytes AS before
             FROM letters l JOIN relays r USING (shard)
             WHERE l.batch <= r.published AND l.held = 0 AND NOT l.ordered) AS free
-        WHERE before < (SELECT coalesce(sum(bytes), 0) FROM letters) - $1::bigint)
+        WHERE before < (SELECT coalesce(sum(bytes), 0) FROM letters WHERE held = 0) - $1::bigint)
     ORDER BY id FOR UPDATE SKIP LOCKED)";
 
 /// What a filter means, by its first six parameters.
@@ -176,14 +176,16 @@ macro_rules! meant {
 }
 
 pub(super) const LETTERS: &str = concat!(
-    "SELECT l.id, h.name, l.key, l.topic, l.partition, l.record, l.at, l.code, l.reason, l.version, l.digest, l.attempts,
+    "SELECT l.id, h.name, l.key, CASE WHEN l.key IS NULL THEN l.record_key END AS record_key, l.topic, l.partition, l.record, l.at, l.code, l.reason, l.version, l.digest, l.attempts,
         l.redriven, l.held, l.ordered
     FROM letters l JOIN handlers h ON h.id = l.handler WHERE ",
     meant!(),
     " AND l.id > $7 ORDER BY l.id LIMIT $8"
 );
 pub(super) const LETTER: &str = "SELECT l.*, h.name FROM letters l JOIN handlers h ON h.id = l.handler WHERE l.id = $1";
-pub(super) const LETTERS_SIZE: &str = "SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM letters";
+pub(super) const LETTERS_SIZE: &str = "
+    SELECT count(*), coalesce(sum(bytes) FILTER (WHERE held = 0), 0)::bigint,
+        coalesce(sum(bytes) FILTER (WHERE held > 0), 0)::bigint FROM letters";
 pub(super) const MOVE_LETTERS: &str = "UPDATE letters SET batch = $3 WHERE shard = $1 AND batch = $2";
 /// A letter that was redriven: one that is still to be, or is the first that is held of its key.
 macro_rules! redriven {
@@ -193,15 +195,28 @@ macro_rules! redriven {
     };
 }
 
-pub(super) const DONE_LETTER: &str = concat!("DELETE FROM letters", redriven!());
+pub(super) const DONE_LETTER: &str = concat!("DELETE FROM letters", redriven!(), " RETURNING job");
 pub(super) const DROP_LETTERS: &str = concat!(
     "DELETE FROM letters l WHERE ",
     meant!(),
     " AND l.held = 0 AND NOT l.ordered"
 );
 pub(super) const DROP_HELD_LETTERS: &str = concat!("DELETE FROM letters l WHERE ", meant!(), " AND l.held > 0");
-pub(super) const CANCEL_LETTERS: &str =
-    "UPDATE letters SET ordered = false WHERE id = ANY($1::bigint[]) AND ordered AND held = 0";
+pub(super) const CANCEL_LETTERS: &str = "
+    WITH named AS (SELECT id, job FROM letters WHERE id = ANY($1::bigint[]) AND ordered AND held = 0 FOR UPDATE),
+    gone AS (UPDATE letters l SET ordered = false, job = NULL FROM named WHERE l.id = named.id RETURNING named.job),
+    told AS (UPDATE redrives r SET cancelled = r.cancelled + counted.n
+        FROM (SELECT job, count(*) AS n FROM gone GROUP BY job) AS counted WHERE r.job = counted.job)
+    SELECT count(*) FROM gone";
+pub(super) const ADD_ORDER: &str =
+    "INSERT INTO redrives (job, ordered, refused, held, already) VALUES ($1, $2, $3, $4, $5)";
+pub(super) const DROP_ORDERS: &str = "
+    DELETE FROM redrives WHERE job <= (SELECT job FROM redrives ORDER BY job DESC LIMIT 1 OFFSET $1)
+        AND ordered <= handled + duplicates + failed + cancelled";
+pub(super) const ORDER_RESULT: &str = "
+    SELECT ordered, refused, held, already, handled, duplicates, failed, cancelled FROM redrives WHERE job = $1";
+pub(super) const COUNT_ORDER: &str = "
+    UPDATE redrives SET handled = handled + $2, duplicates = duplicates + $3, failed = failed + $4 WHERE job = $1";
 pub(super) const ORDER_LETTERS: &str = concat!(
     "UPDATE letters l SET ordered = true, job = $8, through = $9 WHERE ",
     meant!(),
@@ -209,7 +224,7 @@ pub(super) const ORDER_LETTERS: &str = concat!(
 );
 pub(super) const LEFT_OUT: &str = concat!(
     "SELECT count(*) FILTER (WHERE l.held = 0 AND NOT l.ordered AND l.redriven >= $7::bigint),
-        count(*) FILTER (WHERE l.held > 0) FROM letters l WHERE ",
+        count(*) FILTER (WHERE l.held > 0), count(*) FILTER (WHERE l.held = 0 AND l.ordered) FROM letters l WHERE ",
     meant!()
 );
 pub(super) const ORDERED_LETTERS: &str = "
@@ -219,7 +234,8 @@ pub(super) const FAIL_LETTER: &str = concat!(
     "UPDATE letters SET at = $2, code = $3, reason = $4, version = $5, digest = $6, attempts = $7, state = $8,
         bytes = bytes + $9 - octet_length(reason) - coalesce(octet_length(state), 0), redriven = redriven + 1,
         ordered = false, held = CASE WHEN held > 0 THEN 1 ELSE 0 END",
-    redriven!()
+    redriven!(),
+    " RETURNING job"
 );
 /// Those that wait behind the letter are not to be redriven any more.
 pub(super) const STALL_KEY: &str = "

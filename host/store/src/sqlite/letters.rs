@@ -1,205 +1,21 @@
-//! Dead letters: written by the commits that give triggers up, within a bound, and read by operators.
+//! Dead letters: written by the commits that give triggers up, within a bound, and read and ordered by operators.
+
+mod commit;
 
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::{SqliteFault, from_sql, to_sql};
-use super::ledger::{Ledger, NewHandlers};
 use super::{SqliteStore, schema};
+pub(super) use commit::write;
+
+use commit::{NamingOrder, OrderTally, shrink, subtract};
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::store::{
-    Commit, CommitConflict, GivenUp, HeldCount, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead,
-    LetterId, LetterStore, LetterWrite, LettersSize, NewLetter, Ordered, OrderedLetter, Pause, RedriveOrder,
-    StoreError,
+    DroppedLetters, GivenUp, HeldCount, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId,
+    LetterStore, LettersSize, OrderResult, Ordered, OrderedLetter, Pause, RedriveOrder, StoreError,
 };
-
-/// Letters that are looked at in one step for what may go.
-const STEP: i64 = 100;
-
-/// Writes what a commit says of dead letters, and lets the oldest go that are beyond its bound and on Kafka. Returns how
-/// many went. The batch of the commit's own records is added already: it is `ledger.last`.
-pub(super) fn write(
-    connection: &Connection,
-    commit: &Commit,
-    handlers: &mut NewHandlers<'_>,
-    ledger: &Ledger,
-    size: &mut LettersSize,
-) -> Result<u64, SqliteFault> {
-    let mut gone = Vec::new();
-    for write in &commit.letters {
-        match write {
-            LetterWrite::Add(letter) => add(connection, letter, handlers, ledger, size)?,
-            LetterWrite::Done(id) => {
-                if !remove(connection, schema::DONE_LETTER, *id, size)? {
-                    gone.push(*id);
-                }
-            }
-            LetterWrite::Failed(id, given_up) => {
-                if !failed(connection, *id, given_up, size)? {
-                    gone.push(*id);
-                }
-            }
-            LetterWrite::Release(name) => {
-                let mut release = connection.prepare_cached(schema::RELEASE)?;
-                release.execute(params![handlers.id(&name.handler)?, name.key])?;
-            }
-            LetterWrite::DropHead(name) => {
-                let handler = handlers.id(&name.handler)?;
-                let mut head = connection.prepare_cached(schema::HELD_LETTERS)?;
-                let mut heads = head.query_map(params![name.handler, name.key, 1], |row| row.get(0))?;
-                if let Some(id) = heads.next().transpose()? {
-                    remove(connection, schema::DROP_LETTER, from_sql(id), size)?;
-                }
-                connection
-                    .prepare_cached(schema::RELEASE)?
-                    .execute(params![handler, name.key])?;
-            }
-            LetterWrite::Pause(handler, Some(Pause { at_millis, by, reason })) => {
-                let mut pause = connection.prepare_cached(schema::SET_PAUSE)?;
-                pause.execute(params![handlers.id(handler)?, at_millis, by, reason])?;
-            }
-            LetterWrite::Pause(handler, None) => {
-                let mut resume = connection.prepare_cached(schema::DROP_PAUSE)?;
-                resume.execute(params![handlers.id(handler)?])?;
-            }
-        }
-    }
-    if !gone.is_empty() {
-        return Err(SqliteFault::Overtaken(CommitConflict {
-            letters: gone,
-            ..CommitConflict::default()
-        }));
-    }
-    let adds = commit.letters.iter().any(|write| matches!(write, LetterWrite::Add(_)));
-    match adds {
-        false => Ok(0),
-        true => shrink(connection, commit.letters_bound, ledger, size),
-    }
-}
-
-fn add(
-    connection: &Connection,
-    letter: &NewLetter,
-    handlers: &mut NewHandlers<'_>,
-    ledger: &Ledger,
-    size: &mut LettersSize,
-) -> Result<(), SqliteFault> {
-    let NewLetter {
-        handler,
-        key,
-        record,
-        given_up,
-        hold,
-    } = letter;
-    let bytes = letter.bytes();
-    let mut insert = connection.prepare_cached(schema::ADD_LETTER)?;
-    insert.execute(params![
-        handlers.id(handler)?,
-        key,
-        record.source.topic,
-        record.source.partition,
-        record.offset,
-        given_up.at_millis,
-        given_up.code.word(),
-        given_up.reason,
-        to_sql(given_up.version),
-        given_up.digest,
-        given_up.attempts,
-        to_sql(ledger.last),
-        to_sql(bytes),
-        record.timestamp_millis,
-        record.headers.as_bytes(),
-        record.key,
-        given_up.state,
-        record.value,
-        held(*hold),
-    ])?;
-    size.count += 1;
-    size.bytes += bytes;
-    Ok(())
-}
-
-/// Removes a letter. Returns whether it was there.
-fn remove(
-    connection: &Connection,
-    sql: &'static str,
-    id: LetterId,
-    size: &mut LettersSize,
-) -> Result<bool, SqliteFault> {
-    let mut drop = connection.prepare_cached(sql)?;
-    let bytes = drop.query_row(params![to_sql(id)], |row| row.get(0)).optional()?;
-    let Some(bytes) = bytes else { return Ok(false) };
-    size.count = size.count.saturating_sub(1);
-    size.bytes = size.bytes.saturating_sub(from_sql(bytes));
-    Ok(true)
-}
-
-/// A letter that stays; what waits behind it is not to be redriven any more. Returns whether it was still to be redriven.
-fn failed(
-    connection: &Connection,
-    id: LetterId,
-    given_up: &GivenUp,
-    size: &mut LettersSize,
-) -> Result<bool, SqliteFault> {
-    let mut query = connection.prepare_cached(schema::LETTER_TEXTS)?;
-    let texts = query.query_row(params![to_sql(id)], |row| row.get(0)).optional()?;
-    let Some(before) = texts.map(from_sql) else {
-        return Ok(false);
-    };
-    let after = (given_up.reason.len() + given_up.state.as_deref().map_or(0, str::len)) as u64;
-    let mut update = connection.prepare_cached(schema::FAIL_LETTER)?;
-    update.execute(params![
-        to_sql(id),
-        given_up.at_millis,
-        given_up.code.word(),
-        given_up.reason,
-        to_sql(given_up.version),
-        given_up.digest,
-        given_up.attempts,
-        given_up.state,
-        to_sql(after) - to_sql(before),
-    ])?;
-    connection
-        .prepare_cached(schema::STALL_KEY)?
-        .execute(params![to_sql(id)])?;
-    size.bytes = (size.bytes + after).saturating_sub(before);
-    Ok(true)
-}
-
-fn held(hold: Hold) -> i64 {
-    match hold {
-        Hold::No => 0,
-        Hold::Head => 1,
-        Hold::Behind => 2,
-    }
-}
-
-/// Lets the oldest letters go until the rest is within the bound, or what is left may not go.
-fn shrink(connection: &Connection, bound: u64, ledger: &Ledger, size: &mut LettersSize) -> Result<u64, SqliteFault> {
-    let mut gone = 0;
-    while size.bytes > bound {
-        let mut query = connection.prepare_cached(schema::OLDEST_LETTERS)?;
-        let rows = query.query_map(params![to_sql(ledger.published), STEP], |row| {
-            Ok((row.get::<_, i64>(0)?, from_sql(row.get(1)?)))
-        })?;
-        let oldest: Vec<(i64, u64)> = rows.collect::<Result<_, _>>()?;
-        if oldest.is_empty() {
-            break;
-        }
-        let mut drop = connection.prepare_cached(schema::DROP_LETTER)?;
-        for (id, bytes) in oldest {
-            if size.bytes <= bound {
-                break;
-            }
-            let _: i64 = drop.query_row(params![id], |row| row.get(0))?;
-            size.count = size.count.saturating_sub(1);
-            size.bytes = size.bytes.saturating_sub(bytes);
-            gone += 1;
-        }
-    }
-    Ok(gone)
-}
 
 /// How many letters the file has.
 pub(super) fn size(connection: &Connection) -> rusqlite::Result<LettersSize> {
@@ -207,27 +23,35 @@ pub(super) fn size(connection: &Connection) -> rusqlite::Result<LettersSize> {
         Ok(LettersSize {
             count: from_sql(row.get(0)?),
             bytes: from_sql(row.get(1)?),
+            held_bytes: from_sql(row.get(2)?),
         })
     })
 }
 
-impl SqliteStore {
-    /// Removes what a statement says of a filter; it returns the bytes of each.
-    fn drop_by(&self, statement: &str, filter: &LetterFilter) -> Result<u64, StoreError> {
-        self.write(|writer| {
-            writer.letters_aside(&self.handlers, |connection, size| {
-                let mut drop = connection.prepare_cached(statement)?;
-                bind(&mut drop, filter)?;
-                let (mut rows, mut gone) = (drop.raw_query(), 0);
-                while let Some(row) = rows.next()? {
-                    gone += 1;
-                    size.count = size.count.saturating_sub(1);
-                    size.bytes = size.bytes.saturating_sub(from_sql(row.get(0)?));
-                }
-                Ok(gone)
-            })
-        })
+/// Removes what a statement says of a filter; it returns the bytes of each, and its `held`.
+fn drop_meant(
+    connection: &Connection,
+    statement: &str,
+    filter: &LetterFilter,
+    size: &mut LettersSize,
+) -> rusqlite::Result<u64> {
+    let mut drop = connection.prepare_cached(statement)?;
+    bind(&mut drop, filter)?;
+    let (mut rows, mut gone) = (drop.raw_query(), 0);
+    while let Some(row) = rows.next()? {
+        gone += 1;
+        subtract(size, row.get(0)?, row.get(1)?);
     }
+    Ok(gone)
+}
+
+/// How many a statement finds of a filter.
+fn count(connection: &Connection, statement: &str, filter: &LetterFilter) -> rusqlite::Result<u64> {
+    let mut query = connection.prepare_cached(statement)?;
+    bind(&mut query, filter)?;
+    let mut rows = query.raw_query();
+    let count = rows.next()?.map(|row| row.get(0)).transpose()?;
+    Ok(from_sql(count.unwrap_or_default()))
 }
 
 impl LetterStore for SqliteStore {
@@ -262,24 +86,30 @@ impl LetterStore for SqliteStore {
     fn order_redrive(&self, filter: &LetterFilter, order: &RedriveOrder) -> Result<Ordered, StoreError> {
         self.write(|writer| {
             writer.aside(&self.handlers, |connection, _| {
-                let count = |statement: &str| -> Result<u64, SqliteFault> {
-                    let mut query = connection.prepare_cached(statement)?;
-                    bind(&mut query, filter)?;
-                    if query.parameter_count() > 6 {
-                        query.raw_bind_parameter(7, order.most_redriven)?;
-                    }
-                    let mut rows = query.raw_query();
-                    let count = rows.next()?.map(|row| row.get(0)).transpose()?;
-                    Ok(from_sql(count.unwrap_or_default()))
-                };
-                let (refused, held) = (count(schema::REDRIVEN_TOO_OFTEN)?, count(schema::HELD_COUNT)?);
+                let held = count(connection, schema::HELD_COUNT, filter)?;
+                let already = count(connection, schema::ORDERED_ALREADY, filter)?;
                 let mut update = connection.prepare_cached(schema::ORDER_LETTERS)?;
                 bind(&mut update, filter)?;
                 update.raw_bind_parameter(7, order.most_redriven)?;
                 update.raw_bind_parameter(8, to_sql(order.job))?;
                 update.raw_bind_parameter(9, order.through.map(to_sql))?;
                 let ordered = update.raw_execute()? as u64;
-                Ok(Ordered { ordered, refused, held })
+                // What is left of them was redriven too often.
+                let waiting = count(connection, schema::ORDERED_ALREADY, filter)?;
+                let refused = count(connection, schema::NOT_HELD_COUNT, filter)?.saturating_sub(waiting);
+                let counts = [order.job, ordered, refused, held, already].map(to_sql);
+                connection
+                    .prepare_cached(schema::ADD_ORDER)?
+                    .execute(rusqlite::params_from_iter(counts))?;
+                connection
+                    .prepare_cached(schema::DROP_ORDERS)?
+                    .execute(params![to_sql(order.kept)])?;
+                Ok(Ordered {
+                    ordered,
+                    refused,
+                    held,
+                    already,
+                })
             })
         })
     }
@@ -298,25 +128,77 @@ impl LetterStore for SqliteStore {
         })
     }
 
+    fn order_result(&self, job: u64) -> Result<Option<OrderResult>, StoreError> {
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(schema::ORDER_RESULT)?;
+            let found = query.query_row(params![to_sql(job)], |row| {
+                let count = |column: usize| -> rusqlite::Result<u64> { Ok(from_sql(row.get(column)?)) };
+                Ok(OrderResult {
+                    ordered: Ordered {
+                        ordered: count(0)?,
+                        refused: count(1)?,
+                        held: count(2)?,
+                        already: count(3)?,
+                    },
+                    handled: count(4)?,
+                    duplicates: count(5)?,
+                    failed: count(6)?,
+                    cancelled: count(7)?,
+                })
+            });
+            Ok(found.optional()?)
+        })
+    }
+
+    fn shrink_letters(&self, bound: u64) -> Result<u64, StoreError> {
+        if self.letters_size()?.bytes <= bound {
+            return Ok(0);
+        }
+        self.write(|writer| {
+            let published = writer.published();
+            writer.letters_aside(&self.handlers, |connection, size| {
+                shrink(connection, bound, published, size)
+            })
+        })
+    }
+
     fn cancel_redrive(&self, letters: &[LetterId]) -> Result<u64, StoreError> {
         self.write(|writer| {
             writer.aside(&self.handlers, |connection, _| {
+                let mut order_of = connection.prepare_cached(schema::ORDER_OF)?;
                 let mut cancel = connection.prepare_cached(schema::CANCEL_LETTER)?;
-                let mut count = 0;
+                let (mut count, mut orders) = (0, OrderTally::default());
                 for id in letters {
+                    let job: Option<NamingOrder> =
+                        order_of.query_row(params![to_sql(*id)], |row| row.get(0)).optional()?;
+                    let Some(job) = job else { continue };
                     count += cancel.execute(params![to_sql(*id)])? as u64;
+                    orders.add(job, |order| &mut order.cancelled);
                 }
+                orders.write(connection)?;
                 Ok(count)
             })
         })
     }
 
     fn drop_held_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
-        self.drop_by(schema::DROP_HELD_LETTERS, filter)
+        self.write(|writer| {
+            writer.letters_aside(&self.handlers, |connection, size| {
+                Ok(drop_meant(connection, schema::DROP_HELD_LETTERS, filter, size)?)
+            })
+        })
     }
 
-    fn drop_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
-        self.drop_by(schema::DROP_LETTERS, filter)
+    fn drop_letters(&self, filter: &LetterFilter) -> Result<DroppedLetters, StoreError> {
+        self.write(|writer| {
+            writer.letters_aside(&self.handlers, |connection, size| {
+                Ok(DroppedLetters {
+                    ordered: count(connection, schema::ORDERED_ALREADY, filter)?,
+                    held: count(connection, schema::HELD_COUNT, filter)?,
+                    dropped: drop_meant(connection, schema::DROP_LETTERS, filter, size)?,
+                })
+            })
+        })
     }
 
     fn held_keys(&self) -> Result<Vec<HeldKey>, StoreError> {
@@ -388,10 +270,12 @@ fn damaged(detail: impl std::fmt::Display) -> SqliteFault {
 
 fn head(row: &Row<'_>, state: Option<Arc<str>>) -> Result<LetterHead, SqliteFault> {
     let text = |column: &str| -> rusqlite::Result<Arc<str>> { Ok(row.get_ref(column)?.as_str()?.into()) };
+    let key = row.get::<_, Option<String>>("key")?.map(Arc::from);
     Ok(LetterHead {
         id: from_sql(row.get("id")?),
         handler: text("name")?,
-        key: row.get::<_, Option<String>>("key")?.map(Arc::from),
+        record_key: if key.is_none() { row.get("record_key")? } else { None },
+        key,
         topic: text("topic")?,
         partition: row.get("partition")?,
         offset: row.get("record")?,

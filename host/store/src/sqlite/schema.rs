@@ -65,7 +65,7 @@ const SINCE_3: &str = "
 /// Dead letters: `batch` is the outbox batch that holds a letter's record for Kafka: one that is published may go when
 /// the letters are beyond their bound. A letter with `held` 1 holds its key, those with 2 wait behind it; none of them goes by
 /// itself. `ordered` marks those that are to be redriven, `job` by which order, `through` by which version (null: the active
-/// one). What is long stands last, so that a list need not read it.
+/// one). `redrives` has what the last orders came to. What is long stands last, so that a list need not read it.
 ///
 /// Recordings: a row holds the invocations of one handler in one commit, one line of JSON each; the oldest rows of a handler go
 /// when it has more bytes than it may keep.
@@ -106,6 +106,17 @@ const SINCE_4: &str = "
     CREATE INDEX letters_held ON letters (handler, key, id) WHERE held > 0;
     CREATE INDEX letters_ordered ON letters (id) WHERE ordered = 1;
     CREATE INDEX letters_job ON letters (job, id) WHERE job IS NOT NULL;
+    CREATE TABLE redrives (
+        job INTEGER PRIMARY KEY,
+        ordered INTEGER NOT NULL,
+        refused INTEGER NOT NULL,
+        held INTEGER NOT NULL,
+        already INTEGER NOT NULL,
+        handled INTEGER NOT NULL DEFAULT 0,
+        duplicates INTEGER NOT NULL DEFAULT 0,
+        failed INTEGER NOT NULL DEFAULT 0,
+        cancelled INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
     CREATE TABLE pauses (
         handler INTEGER PRIMARY KEY,
         at INTEGER NOT NULL,
@@ -326,48 +337,66 @@ macro_rules! meant {
 }
 
 pub(super) const LETTERS: &str = concat!(
-    "SELECT letters.id, name, key, topic, partition, record, at, code, reason, version, digest, attempts, redriven, held, ordered
+    "SELECT letters.id, name, key, CASE WHEN key IS NULL THEN record_key END AS record_key, topic, partition, record, at, code, reason, version, digest, attempts, redriven, held, ordered
     FROM letters JOIN handler ON handler.id = letters.handler WHERE ",
     meant!(),
     " AND letters.id > ?7 ORDER BY letters.id LIMIT ?8"
 );
 pub(super) const LETTER: &str = "
     SELECT letters.*, name FROM letters JOIN handler ON handler.id = letters.handler WHERE letters.id = ?1";
-pub(super) const LETTERS_SIZE: &str = "SELECT count(*), coalesce(sum(bytes), 0) FROM letters";
+pub(super) const LETTERS_SIZE: &str = "
+    SELECT count(*), coalesce(sum(bytes) FILTER (WHERE held = 0), 0), coalesce(sum(bytes) FILTER (WHERE held > 0), 0)
+    FROM letters";
 pub(super) const OLDEST_LETTERS: &str =
     "SELECT id, bytes FROM letters WHERE batch <= ?1 AND held = 0 AND ordered = 0 ORDER BY id LIMIT ?2";
-pub(super) const DROP_LETTER: &str = "DELETE FROM letters WHERE id = ?1 RETURNING bytes";
+pub(super) const DROP_LETTER: &str = "DELETE FROM letters WHERE id = ?1 RETURNING bytes, held, job";
 /// A letter that was redriven: one that is still to be, or is held.
 /// Of a held key only the first letter: none overtakes another.
 pub(super) const DONE_LETTER: &str = "
     DELETE FROM letters WHERE id = ?1 AND (held = 0 AND ordered = 1 OR held > 0 AND NOT EXISTS (SELECT 1 FROM letters e
         WHERE e.handler = letters.handler AND e.key = letters.key AND e.held > 0 AND e.id < letters.id))
-    RETURNING bytes";
+    RETURNING bytes, held, job";
 pub(super) const DROP_LETTERS: &str = concat!(
     "DELETE FROM letters WHERE ",
     meant!(),
-    " AND held = 0 AND ordered = 0 RETURNING bytes"
+    " AND held = 0 AND ordered = 0 RETURNING bytes, held"
 );
-pub(super) const DROP_HELD_LETTERS: &str =
-    concat!("DELETE FROM letters WHERE ", meant!(), " AND held > 0 RETURNING bytes");
-pub(super) const CANCEL_LETTER: &str = "UPDATE letters SET ordered = 0 WHERE id = ?1 AND ordered = 1 AND held = 0";
+pub(super) const DROP_HELD_LETTERS: &str = concat!(
+    "DELETE FROM letters WHERE ",
+    meant!(),
+    " AND held > 0 RETURNING bytes, held"
+);
+pub(super) const ORDER_OF: &str = "SELECT job FROM letters WHERE id = ?1 AND ordered = 1 AND held = 0";
+pub(super) const CANCEL_LETTER: &str =
+    "UPDATE letters SET ordered = 0, job = NULL WHERE id = ?1 AND ordered = 1 AND held = 0";
+pub(super) const ADD_ORDER: &str =
+    "INSERT INTO redrives (job, ordered, refused, held, already) VALUES (?1, ?2, ?3, ?4, ?5)";
+pub(super) const DROP_ORDERS: &str = "
+    DELETE FROM redrives WHERE job <= (SELECT job FROM redrives ORDER BY job DESC LIMIT 1 OFFSET ?1)
+        AND ordered <= handled + duplicates + failed + cancelled";
+pub(super) const ORDER_RESULT: &str = "
+    SELECT ordered, refused, held, already, handled, duplicates, failed, cancelled FROM redrives WHERE job = ?1";
+pub(super) const COUNT_ORDER: &str = "
+    UPDATE redrives SET handled = handled + ?2, duplicates = duplicates + ?3, failed = failed + ?4,
+        cancelled = cancelled + ?5 WHERE job = ?1";
 pub(super) const MOVE_LETTERS: &str = "UPDATE letters SET batch = ?2 WHERE batch = ?1";
 pub(super) const ORDER_LETTERS: &str = concat!(
     "UPDATE letters SET ordered = 1, job = ?8, through = ?9 WHERE ",
     meant!(),
     " AND held = 0 AND ordered = 0 AND redriven < ?7"
 );
-pub(super) const REDRIVEN_TOO_OFTEN: &str = concat!(
+pub(super) const NOT_HELD_COUNT: &str = concat!("SELECT count(*) FROM letters WHERE ", meant!(), " AND held = 0");
+pub(super) const ORDERED_ALREADY: &str = concat!(
     "SELECT count(*) FROM letters WHERE ",
     meant!(),
-    " AND held = 0 AND ordered = 0 AND redriven >= ?7"
+    " AND held = 0 AND ordered = 1"
 );
 pub(super) const HELD_COUNT: &str = concat!("SELECT count(*) FROM letters WHERE ", meant!(), " AND held > 0");
 pub(super) const ORDERED_LETTERS: &str = "
     SELECT letters.id, name, through FROM letters JOIN handler ON handler.id = letters.handler
     WHERE ordered = 1 AND held = 0 ORDER BY letters.id LIMIT ?1";
-pub(super) const LETTER_TEXTS: &str =
-    "SELECT octet_length(reason) + coalesce(octet_length(state), 0) FROM letters WHERE id = ?1";
+pub(super) const LETTER_TEXTS: &str = "
+    SELECT octet_length(reason) + coalesce(octet_length(state), 0), held, job FROM letters WHERE id = ?1";
 pub(super) const FAIL_LETTER: &str = "
     UPDATE letters SET at = ?2, code = ?3, reason = ?4, version = ?5, digest = ?6, attempts = ?7, state = ?8,
         bytes = bytes + ?9, redriven = redriven + 1, ordered = 0, held = CASE WHEN held > 0 THEN 1 ELSE 0 END

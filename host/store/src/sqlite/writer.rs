@@ -89,6 +89,11 @@ impl Writer {
     }
 
     /// How many dead letters there are, as of the last commit.
+    /// The last batch that is on Kafka.
+    pub(super) fn published(&self) -> BatchNo {
+        self.ledger.published
+    }
+
     pub(super) fn letters(&self) -> LettersSize {
         self.letters
     }

@@ -154,7 +154,9 @@ impl Tables {
         let given = |write: &&AnswerWrite| self.answers.iter().any(|known| is_same(known, write));
         let answers = commit.answers.iter().filter(given);
         let handled = commit.letters.iter().filter_map(|write| match write {
-            LetterWrite::Done(id) | LetterWrite::Failed(id, _) => Some(*id).filter(|id| self.handled.contains(id)),
+            LetterWrite::Done(id) | LetterWrite::Duplicate(id) | LetterWrite::Failed(id, _) => {
+                Some(*id).filter(|id| self.handled.contains(id))
+            }
             _ => None,
         });
         CommitConflict {

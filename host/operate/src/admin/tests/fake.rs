@@ -15,7 +15,9 @@ use sandman_config::Problem;
 use sandman_core::event::{Headers, Record, TopicPartition};
 use sandman_core::reason::ReasonCode;
 use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
-use sandman_core::store::{Action, Commit, GivenUp, Hold, LetterFilter, LetterWrite, NewLetter, Outcome, Store};
+use sandman_core::store::{
+    Action, Commit, GivenUp, Hold, LetterFilter, LetterStore, LetterWrite, NewLetter, Outcome, RedriveOrder, Store,
+};
 use sandman_store::SqliteStore;
 
 pub(super) struct Fake {
@@ -24,7 +26,7 @@ pub(super) struct Fake {
 }
 
 impl Default for Fake {
-    /// A host with one dead letter.
+    /// A host with one dead letter, and one order to redrive nothing.
     fn default() -> Self {
         let store = Arc::new(SqliteStore::in_memory().expect("a store"));
         let record = Record {
@@ -59,6 +61,17 @@ impl Default for Fake {
             ..Commit::default()
         };
         store.commit(&commit, 0).expect("a commit");
+        let nothing = LetterFilter {
+            id: Some(99),
+            ..LetterFilter::default()
+        };
+        let order = RedriveOrder {
+            job: 1,
+            through: None,
+            most_redriven: 5,
+            kept: 10,
+        };
+        store.order_redrive(&nothing, &order).expect("an order");
         Self {
             ordered: Mutex::default(),
             letters: Letters::new(store),
@@ -149,10 +162,7 @@ impl Control for Fake {
 
     fn cancel_redrive(&self, _: &LetterFilter) -> Result<RedriveCancelled, Refusal> {
         self.order("cancel".to_owned());
-        Ok(RedriveCancelled {
-            cancelled: 1,
-            under_way: 0,
-        })
+        Ok(RedriveCancelled { cancelled: 1 })
     }
 
     fn follow_release(
@@ -182,7 +192,9 @@ impl Control for Fake {
         reads_data: bool,
         tell: &mut dyn FnMut(&RedriveProgress) -> bool,
     ) -> Result<(), Refusal> {
-        tell(&self.letters.progress(job, reads_data)?);
+        if let Some(progress) = self.letters.progress(job, reads_data)? {
+            tell(&progress);
+        }
         Ok(())
     }
 

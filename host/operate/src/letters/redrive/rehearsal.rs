@@ -58,7 +58,7 @@ impl Redriver {
             }
             let rehearsed = match before.left_out(&head, how) {
                 Some(left_out) => left_out,
-                None => match self.rehearse_one(&head, how.through, &mut before) {
+                None => match self.rehearse_one(&head, how, &mut before) {
                     Ok(rehearsed) => rehearsed,
                     Err(NotRunnable::Store(error)) => return Err(error),
                     Err(NotRunnable::Never(why)) => Rehearsed::cannot(&head, why),
@@ -75,12 +75,12 @@ impl Redriver {
     fn rehearse_one(
         &self,
         head: &LetterHead,
-        through: Option<u64>,
+        how: RedriveHow,
         before: &mut RehearsedBefore,
     ) -> Result<Rehearsed, NotRunnable> {
         let letter = self.letters.letter(head.id)?;
         let letter = letter.ok_or_else(|| NotRunnable::Never("it is gone by now".to_owned()))?;
-        let run = self.runnable(&letter, through)?;
+        let run = self.runnable(&letter, how.through)?;
         let lane = LaneKey {
             handler: run.ix,
             key: Arc::clone(&run.key),
@@ -106,7 +106,7 @@ impl Redriver {
             };
             before.states.insert(lane, after);
         }
-        Ok(rehearsed(head, run.version.number, attempted))
+        Ok(rehearsed(head, (run.version.number, how.reads_data), attempted))
     }
 
     fn runnable<'a>(&'a self, letter: &'a KeptLetter, through: Option<u64>) -> Result<Runnable<'a>, NotRunnable> {
@@ -192,7 +192,11 @@ fn is_duplicate(run: &Runnable<'_>, recent: &RecentEvents) -> bool {
     run.version.dedupe > 0 && recent.contains(EventHash::of(run.envelope.event_id()))
 }
 
-fn rehearsed(head: &LetterHead, version: u64, attempted: Result<Attempted, AttemptFailure>) -> Rehearsed {
+fn rehearsed(
+    head: &LetterHead,
+    (version, reads_data): (u64, bool),
+    attempted: Result<Attempted, AttemptFailure>,
+) -> Rehearsed {
     let mut rehearsed = Rehearsed {
         version: Some(version),
         ..Rehearsed::of(head)
@@ -214,7 +218,10 @@ fn rehearsed(head: &LetterHead, version: u64, attempted: Result<Attempted, Attem
         }
         Err(failure) => {
             rehearsed.code = Some(failure.code.to_string());
-            rehearsed.reason = Some(failure.reason);
+            rehearsed.reason = Some(match reads_data {
+                true => failure.reason,
+                false => failure.without_guest_text().into_owned(),
+            });
         }
     }
     rehearsed

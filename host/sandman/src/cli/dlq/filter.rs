@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use crate::cli::output;
 use sandman_core::event::millis_of_iso;
@@ -15,18 +16,18 @@ use sandman_operate::letters::LetterQuery;
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct FilterArgs {
     /// Those of one handler.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) handler: Option<String>,
 
     /// Those of one key.
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
     pub(super) key: Option<String>,
 
     /// Those with this code, or with one that begins with it: trap, limit.time, schema.
     #[arg(long, value_name = "CODE", value_parser = code)]
     pub(super) code: Option<String>,
 
-    /// Those given up since then: 30m, 2h, 7d, or an instant such as 2026-01-31T08:00:00Z.
+    /// Those given up since then, the last time where they were redriven: 30m, 2h, 7d, or an instant such as 2026-01-31T08:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub(super) since: Option<Since>,
 }
@@ -69,7 +70,7 @@ fn since(text: &str) -> Result<Since> {
 }
 
 /// A code, or what codes begin with.
-fn code(text: &str) -> Result<String> {
+pub(in crate::cli) fn code(text: &str) -> Result<String> {
     let known = REASON_CODES
         .iter()
         .any(|(_, word)| *word == text || word.split_once('.').is_some_and(|(kind, _)| kind == text));

@@ -15,8 +15,10 @@ use sandman_operate::letters::{LetterGroup, LetterLine, LetterList};
 
 const AFTER: &str = "\
 First the letters in groups by handler, version and code, each with its newest reason; then the newest
-letters, the newest first. KEY is the key where the token may read data ([admin] read_data), else the
-hash that the log has for it.
+letters, the newest first. AT is when a letter was given up, the last time where it was redriven and failed
+again. KEY is the key where the token may read data ([admin] read_data), else the hash that the log has for
+it; of a letter that never got a key it is the record's. What a guest says is told to those tokens alone:
+others read the code, and where it panicked.
 
 --offline is for a host that is stopped: run it as the host's user, with the host's configuration.
 

@@ -12,7 +12,6 @@ use super::list;
 use crate::cli::client::{self, Client, HostArgs};
 use crate::cli::output;
 use sandman_core::printable;
-use sandman_engine::clock;
 use sandman_operate::letters::{RedriveCancelled, RedriveOrdered, RedriveProgress, Rehearsed};
 
 const AFTER: &str = "\
@@ -23,15 +22,16 @@ failed of this time. What came in after it for its key is handled already: with 
 it would have waited.
 
 The host does it, whether this command goes on or not, also after a restart; the order's number is told
-first, and --follow JOB shows the progress of the order again. --cancel takes an order back for the letters
-that are not on their way yet. Where a handler is removed, or a version goes, the host takes back what
+first, and --follow JOB shows how the order stands, or what came of it: the counts are part of the commits
+that decide them, and those of the last 1000 orders are kept. --cancel takes an order back: of a letter that
+runs, or waits for its next attempt, nothing counts. Where a handler is removed, or a version goes, the host takes back what
 nothing could run, and says so in its log. --dry-run runs the letters with all their attempts on the states
 of now, commits nothing, and says what each would come to. A letter that was redriven 5 times is left out:
 --force takes it as well. Letters of keys that are held are left out: `sandman dlq release KEY` takes them.
 
 Exit codes:
-  0  all that was ordered is handled; with --dry-run: would be
-  1  some failed again, or were left out; there is no such letter, handler or order; the host refused
+  0  all that was ordered is handled, also where a filter means no letter; with --dry-run: would be; with --cancel: it is taken back
+  1  some failed again, were taken back or left out; there is no such letter, handler or order; the host refused
   2  the command line was wrong
   3  the host could not be asked
 
@@ -71,7 +71,7 @@ pub(super) struct RedriveArgs {
     #[arg(long, conflicts_with_all = ["through", "dry_run", "force"])]
     cancel: bool,
 
-    /// Order nothing; show how an earlier order goes on.
+    /// Order nothing; show how an earlier order goes on, or what came of it.
     #[arg(long, value_name = "JOB", conflicts_with_all = ["id", "handler", "key", "code", "since", "all", "through", "dry_run", "force", "cancel"])]
     follow: Option<u64>,
 
@@ -91,7 +91,7 @@ pub(super) fn run(args: &RedriveArgs) -> Result<ExitCode> {
     client::asking(|| {
         let client = args.host.client()?;
         if let Some(job) = args.follow {
-            return again(&client, job, args.json);
+            return follow(&client, job, args.json);
         }
         let order = json!({
             "letters": query, "all": args.all, "through": args.through, "dryRun": args.dry_run, "force": args.force,
@@ -102,16 +102,25 @@ pub(super) fn run(args: &RedriveArgs) -> Result<ExitCode> {
         if args.cancel {
             return cancel(&client, &json!({ "letters": query, "all": args.all }), args.json);
         }
-        let ordered: RedriveOrdered = client.ask("/v1/letters/redrive", &order)?;
-        if ordered.ordered > 0 {
-            let RedriveOrdered { job, ordered, .. } = ordered;
+        let RedriveOrdered {
+            job,
+            ordered,
+            refused,
+            held,
+            already,
+        } = client.ask("/v1/letters/redrive", &order)?;
+        if ordered > 0 {
             // First of all, for whoever loses this command or its host.
             output::error(&format!(
                 "order {job} of {}; --follow {job} shows it again",
                 letters(ordered)
             ));
         }
-        follow(&client, ordered, args.json)
+        if ordered + already + held + refused == 0 && !args.json {
+            output::line("no letters are meant, and none is redriven");
+            return Ok(ExitCode::SUCCESS);
+        }
+        follow(&client, job, args.json)
     })
 }
 
@@ -127,109 +136,97 @@ fn path(job: u64) -> String {
     format!("/v1/letters/jobs/{job}")
 }
 
-/// Shows an earlier order.
-fn again(client: &Client, job: u64, json: bool) -> Result<ExitCode> {
-    let mut response = client.open(&path(job))?;
-    let first = client::lines(&mut response).next();
-    let first = checked(first.context("the host did not answer")??)?;
-    let first: RedriveProgress = serde_json::from_str(&first)?;
-    let left = first.remaining + first.failed.len() as u64;
-    // Orders are numbered by the time at which they were given.
-    let tomorrow = clock::wall_millis().saturating_add(DAY).unsigned_abs();
-    if left == 0 && !(FIRST_ORDER..tomorrow).contains(&job) {
-        bail!("there is no order {job}");
-    }
-    if left == 0 && !json {
-        output::line(&format!(
-            "nothing is left of order {job}: its letters were handled or dropped, or there was no such order"
-        ));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let ordered = RedriveOrdered {
-        job,
-        ordered: left,
-        refused: 0,
-        held: 0,
-        already: 0,
-    };
-    follow(client, ordered, json)
+/// What became of a list of letters that were left out.
+fn left_out(order: &RedriveOrdered) -> impl Iterator<Item = String> {
+    let why = [
+        (order.refused, "redriven 5 times already; --force takes them"),
+        (order.held, "their keys are held; see `sandman dlq release`"),
+        (
+            order.already,
+            "they are being redriven already; --cancel takes that back",
+        ),
+    ];
+    let some = why.into_iter().filter(|(count, _)| *count > 0);
+    some.map(|(count, why)| format!("{count} left out: {why}"))
 }
-
-/// A day, and the first moment at which an order can have been given, in milliseconds since 1970: 2025 began.
-const DAY: i64 = 24 * 60 * 60 * 1_000;
-const FIRST_ORDER: u64 = 1_735_689_600_000;
 
 fn cancel(client: &Client, order: &Value, json: bool) -> Result<ExitCode> {
     let done: RedriveCancelled = client.ask("/v1/letters/cancel", order)?;
     client::show(json, &done, |done| {
         output::line(&format!("{} taken back and kept", letters(done.cancelled)));
-        if done.under_way > 0 {
-            output::line(&format!("{} on their way already", letters(done.under_way)));
-        }
     })?;
-    Ok(match done.under_way {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    })
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Waits until nothing is left of the order, and tells what failed again.
-fn follow(client: &Client, ordered: RedriveOrdered, json: bool) -> Result<ExitCode> {
-    let bar = ProgressBar::new(ordered.ordered);
+/// Waits until nothing is left of the order, and tells what came of it.
+fn follow(client: &Client, job: u64, json: bool) -> Result<ExitCode> {
+    let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template("redriving {bar:30} {pos}/{len} {msg}")?);
-    let mut response = client.open(&path(ordered.job))?;
+    let mut response = client.open(&path(job))?;
+    client.refused(&mut response)?;
     let mut progress = None;
     for line in client::lines(&mut response) {
-        let line = checked(line?)?;
+        let line = checked(line.with_context(|| format!("{WENT}; --follow {job} shows what became of it"))?)?;
         let now: RedriveProgress = serde_json::from_str(&line)?;
-        bar.set_position(ordered.ordered.saturating_sub(now.remaining));
-        if !now.failed.is_empty() {
-            bar.set_message(format!("{} failed again", now.failed.len()));
+        bar.set_length(now.order.ordered);
+        bar.set_position(now.order.ordered.saturating_sub(now.remaining));
+        if now.failed_again > 0 {
+            bar.set_message(format!("{} failed again", now.failed_again));
         }
         progress = Some(now);
     }
-    let progress = progress.context("the host did not say how it goes on; --follow shows it")?;
+    let none = || client::NotAsked(format!("{WENT}; --follow {job} shows what became of it"));
+    let progress = progress.ok_or_else(none)?;
     if progress.remaining > 0 {
-        bail!(
-            "the host stops; it goes on at its next start, and --follow {} shows it",
-            ordered.job
-        );
+        bail!("{WENT}; it goes on at its next start, and --follow {job} shows it");
     }
     bar.finish_and_clear();
-    tell(&ordered, &progress, json)
+    tell(&progress, json)
 }
 
-fn tell(ordered: &RedriveOrdered, progress: &RedriveProgress, json: bool) -> Result<ExitCode> {
-    let RedriveOrdered {
-        job,
-        ordered,
-        refused,
-        held,
-        already,
-    } = *ordered;
-    let failed = progress.failed.len() as u64;
-    let handled = ordered.saturating_sub(failed);
+/// Why an answer ends before its time.
+const WENT: &str = "the host stops, or has ended";
+
+fn tell(progress: &RedriveProgress, json: bool) -> Result<ExitCode> {
+    let RedriveProgress {
+        order,
+        handled,
+        duplicates,
+        failed_again,
+        cancelled,
+        failed,
+        ..
+    } = progress;
     if json {
-        output::json(&json!({
-            "job": job, "ordered": ordered, "handled": handled, "failed": progress.failed, "refused": refused, "held": held,
-            "already": already,
-        }))?;
+        output::json(progress)?;
     } else {
-        output::line(&format!("{ordered} redriven: {handled} handled, {failed} failed again"));
-        let left_out = [
-            (refused, "redriven 5 times already; --force takes them"),
-            (held, "their keys are held; see `sandman dlq release`"),
-            (already, "they are being redriven already; --cancel takes that back"),
+        let counts = [
+            (*duplicates, "passed over as duplicates"),
+            (*cancelled, "taken back and kept"),
         ];
-        for (count, why) in left_out.iter().filter(|(count, _)| *count > 0) {
-            output::line(&format!("{count} left out: {why}"));
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        let more: String = counts.map(|(count, what)| format!(", {count} {what}")).collect();
+        output::line(&format!(
+            "{} redriven: {handled} handled, {failed_again} failed again{more}",
+            order.ordered
+        ));
+        left_out(order).for_each(|line| output::line(&line));
+        if !failed.is_empty() {
+            list::table(failed);
         }
-        if failed > 0 {
-            list::table(&progress.failed);
+        let there = failed.len() as u64;
+        if there < *failed_again {
+            let gone = failed_again - there;
+            output::line(&format!(
+                "{gone} of those that failed again were dropped since, or are part of a later order"
+            ));
         }
     }
-    let good = failed + refused + held + already == 0;
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let left = order.refused + order.held + order.already;
+    Ok(match failed_again + cancelled + left {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 /// What each letter would come to, a line each.

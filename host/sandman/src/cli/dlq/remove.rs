@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -126,6 +127,7 @@ Examples:
 #[command(after_long_help = format!("{RELEASE_AFTER}\n\n{}", client::FINDS))]
 pub(super) struct ReleaseArgs {
     /// The key.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     key: String,
 
     /// Of this handler alone.
@@ -234,7 +236,8 @@ fn followed(client: &Client, key: &str, handlers: &[String]) -> Result<ReleasePr
         last = Some(now);
     }
     bar.finish_and_clear();
-    let last = last.context("the host did not say how it goes on; `sandman dlq list --key` shows it")?;
+    let none = || client::NotAsked("the host did not say how it goes on; `sandman dlq list --key` shows it".to_owned());
+    let last = last.ok_or_else(none)?;
     if last.remaining > 0 {
         bail!("the host stops; it goes on at its next start, and `sandman dlq list --key` shows it");
     }

@@ -131,6 +131,17 @@ const SINCE_1: &str = "
     CREATE INDEX letters_held ON letters (handler, key, id) WHERE held > 0;
     CREATE INDEX letters_ordered ON letters (id) WHERE ordered;
     CREATE INDEX letters_job ON letters (job, id) WHERE job IS NOT NULL;
+    CREATE TABLE redrives (
+        job bigint PRIMARY KEY,
+        ordered bigint NOT NULL,
+        refused bigint NOT NULL,
+        held bigint NOT NULL,
+        already bigint NOT NULL,
+        handled bigint NOT NULL DEFAULT 0,
+        duplicates bigint NOT NULL DEFAULT 0,
+        failed bigint NOT NULL DEFAULT 0,
+        cancelled bigint NOT NULL DEFAULT 0
+    );
     CREATE TABLE pauses (
         handler integer PRIMARY KEY,
         at bigint NOT NULL,

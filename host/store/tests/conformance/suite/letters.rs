@@ -3,8 +3,8 @@
 use sandman_core::event::Record;
 use sandman_core::reason::{ReasonCode, TrapKind};
 use sandman_core::store::{
-    GivenUp, HeldName, Hold, LetterFilter, LetterStore, LetterWrite, NewLetter, Ordered, Pause, RedriveOrder, Shard,
-    ShardPublished,
+    DroppedLetters, GivenUp, HeldName, Hold, LetterFilter, LetterStore, LetterWrite, NewLetter, OrderResult, Ordered,
+    Pause, RedriveOrder, Shard, ShardPublished,
 };
 
 use super::*;
@@ -177,6 +177,21 @@ pub(crate) fn beyond_the_bound_the_oldest_go_that_are_published_and_no_others(ba
         [5, 6],
         "no number is used again"
     );
+    // They could not go with their commits; those of held keys are of another bound.
+    assert_eq!(store.shrink_letters(1_000).unwrap(), 0);
+    on_kafka(&*store, 6);
+    let waits = NewLetter {
+        hold: Hold::Head,
+        ..of(7)
+    };
+    committed(&*store, &given_up(waits, u64::MAX));
+    let size = store.letters_size().unwrap();
+    assert!(size.held_bytes > 1_000 && size.bytes > 2_000, "{size:?}");
+    assert_eq!(store.shrink_letters(size.bytes).unwrap(), 0);
+    assert_eq!(store.shrink_letters(size.bytes - 1).unwrap(), 1);
+    assert_eq!(store.shrink_letters(0).unwrap(), 1);
+    let left = store.letters_size().unwrap();
+    assert_eq!((left.count, left.bytes, left.held_bytes), (1, 0, size.held_bytes));
 }
 
 fn write(store: &dyn DeploymentStore, writes: Vec<LetterWrite>) -> Committed {
@@ -190,11 +205,12 @@ fn write(store: &dyn DeploymentStore, writes: Vec<LetterWrite>) -> Committed {
     )
 }
 
-fn order(store: &dyn DeploymentStore, filter: &LetterFilter, most_redriven: u32) -> Ordered {
+fn order(store: &dyn DeploymentStore, filter: &LetterFilter, (job, most_redriven): (u64, u32)) -> Ordered {
     let order = RedriveOrder {
-        job: 9,
+        job,
         through: Some(2),
         most_redriven,
+        kept: 2,
     };
     store.order_redrive(filter, &order).unwrap()
 }
@@ -216,13 +232,14 @@ pub(crate) fn a_letter_that_is_redriven_goes_with_its_outcome_or_stays_with_anot
         code: Some("schema".to_owned()),
         ..LetterFilter::default()
     };
-    assert_eq!(order(&*store, &of_schema, 5).ordered, 4);
+    assert_eq!(order(&*store, &of_schema, (9, 5)).ordered, 4);
     drop(store);
     backend.restart();
     store = backend.host();
     assert_eq!(ordered(&*store), [1, 2, 3, 4], "the order is durable");
     assert_eq!(store.ordered(1).unwrap()[0].through, Some(2));
-    assert_eq!(store.drop_letters(&of_schema).unwrap(), 0, "they are under way");
+    let dropped = store.drop_letters(&of_schema).unwrap();
+    assert_eq!((dropped.dropped, dropped.ordered, dropped.held), (0, 4, 0));
 
     let again = GivenUp {
         code: ReasonCode::Rejected,
@@ -259,9 +276,64 @@ pub(crate) fn a_letter_that_is_redriven_goes_with_its_outcome_or_stays_with_anot
     let shard = Shard::of(Some(b"ada"), store.shards());
     assert_eq!(store.outbox_size(shard).unwrap().last, 4, "nothing of it is committed");
     // One that failed is not ordered again beyond the bound.
-    assert_eq!(order(&*store, &LetterFilter::default(), 1).refused, 1);
-    assert_eq!(store.drop_letters(&LetterFilter::default()).unwrap(), 1);
+    assert_eq!(order(&*store, &LetterFilter::default(), (10, 1)).refused, 1);
+    assert_eq!(store.drop_letters(&LetterFilter::default()).unwrap().dropped, 1);
     assert_eq!(ids(&*store, &LetterFilter::default()), [3, 4]);
+}
+
+pub(crate) fn what_an_order_came_to_is_counted_with_its_commits(backend: &mut impl Backend) {
+    let mut store = backend.host();
+    for offset in 1..=6 {
+        let letter = letter("h", Some("ada"), (offset, ReasonCode::Schema), 10);
+        committed(&*store, &given_up(letter, u64::MAX));
+    }
+    let all = LetterFilter::default();
+    let first = order(&*store, &all, (9, 5));
+    let second = order(&*store, &all, (10, 5));
+    assert_eq!((first.ordered, second.ordered, second.already), (6, 0, 6));
+    let again = letter("h", None, (3, ReasonCode::Rejected), 0).given_up;
+    write(&*store, vec![LetterWrite::Done(1), LetterWrite::Done(6)]);
+    write(
+        &*store,
+        vec![LetterWrite::Duplicate(2), LetterWrite::Failed(3, Box::new(again))],
+    );
+    assert_eq!(store.cancel_redrive(&[4]).unwrap(), 1);
+    let so_far = OrderResult {
+        ordered: first,
+        handled: 2,
+        duplicates: 1,
+        failed: 1,
+        cancelled: 1,
+    };
+    assert_eq!(store.order_result(9).unwrap(), Some(so_far));
+    assert_eq!(so_far.remaining(), 1);
+    // One that failed, or of which the order was taken back, may be dropped or ordered again: that changes nothing here.
+    assert_eq!(
+        order(&*store, &all, (11, 1)),
+        Ordered {
+            ordered: 1,
+            refused: 1,
+            already: 1,
+            held: 0
+        }
+    );
+    let failed = LetterFilter {
+        id: Some(3),
+        ..LetterFilter::default()
+    };
+    assert_eq!(store.drop_letters(&failed).unwrap().dropped, 1);
+    drop(store);
+    backend.restart();
+    store = backend.host();
+    assert_eq!(store.order_result(9).unwrap(), Some(so_far));
+    // The last two are kept, and what is not done.
+    assert_eq!(store.order_result(8).unwrap(), None);
+    order(&*store, &all, (12, 5));
+    assert_eq!(store.order_result(10).unwrap(), None);
+    assert_eq!(store.order_result(9).unwrap(), Some(so_far), "it is not done");
+    write(&*store, vec![LetterWrite::Done(5)]);
+    order(&*store, &all, (13, 5));
+    assert_eq!(store.order_result(9).unwrap(), None);
 }
 
 pub(crate) fn a_letter_that_another_host_has_handled_is_a_conflict_over_that_letter(backend: &mut impl Backend) {
@@ -270,7 +342,7 @@ pub(crate) fn a_letter_that_another_host_has_handled_is_a_conflict_over_that_let
         let letter = letter("h", Some("ada"), (offset, ReasonCode::Schema), 10);
         committed(&*one, &given_up(letter.clone(), u64::MAX));
     }
-    assert_eq!(order(&*two, &LetterFilter::default(), 5).ordered, 3);
+    assert_eq!(order(&*two, &LetterFilter::default(), (9, 5)).ordered, 3);
     let again = letter("h", None, (1, ReasonCode::Rejected), 0).given_up;
     let failed = |id| LetterWrite::Failed(id, Box::new(again.clone()));
     write(&*one, vec![LetterWrite::Done(1), failed(2)]);
@@ -311,11 +383,11 @@ pub(crate) fn a_held_key_is_released_from_its_head_in_order(backend: &mut impl B
     };
     assert_eq!(key(&*store), Some((3, false)));
     assert_eq!(
-        order(&*store, &LetterFilter::default(), 5).held,
+        order(&*store, &LetterFilter::default(), (9, 5)).held,
         3,
         "a redrive leaves them alone"
     );
-    assert_eq!(store.drop_letters(&LetterFilter::default()).unwrap(), 0);
+    assert_eq!(store.drop_letters(&LetterFilter::default()).unwrap().dropped, 0);
 
     write(&*store, vec![LetterWrite::Release(name.clone())]);
     // One that comes meanwhile is released with them.
@@ -374,12 +446,18 @@ pub(crate) fn an_order_is_taken_back_and_what_nobody_can_release_goes(backend: &
     };
     assert_eq!(ids(&*store, &of("eve")), [5]);
 
-    assert_eq!(order(&*store, &LetterFilter::default(), 9).ordered, 3);
-    assert_eq!(store.drop_letters(&of("ada")).unwrap(), 0);
+    assert_eq!(order(&*store, &LetterFilter::default(), (9, 9)).ordered, 3);
+    assert_eq!(store.drop_letters(&of("ada")).unwrap().dropped, 0);
     assert_eq!(store.cancel_redrive(&[1, 3, 99]).unwrap(), 1);
     assert_eq!(ordered(&*store), [2, 5]);
-    assert_eq!(store.drop_letters(&of("ada")).unwrap(), 1);
-    assert_eq!(store.drop_letters(&of("bob")).unwrap(), 0);
+    assert_eq!(store.drop_letters(&of("ada")).unwrap().dropped, 1);
+    assert_eq!(
+        store.drop_letters(&of("bob")).unwrap(),
+        DroppedLetters {
+            held: 2,
+            ..DroppedLetters::default()
+        }
+    );
     assert_eq!(store.drop_held_letters(&of("ada")).unwrap(), 0);
     assert_eq!(store.drop_held_letters(&of("bob")).unwrap(), 2);
     assert!(store.held_keys().unwrap().is_empty());
