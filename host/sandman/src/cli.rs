@@ -43,26 +43,28 @@ Exit codes:
   1  it failed; the reason is on stderr
   2  the command line was wrong
   3  the host could not be asked (commands that talk to a running host)
-  4  the handler gave no outcome (invoke), or nothing could be run (replay, diff)
+  4  the handler returned no outcome (invoke), or nothing could be run (replay, diff)
 
 Environment:
-  SANDMAN_<SECTION>__<KEY>  sets any key of the configuration, such as SANDMAN_HOST__WORKERS=16
-                            or SANDMAN_HANDLERS__PROFILE__LIMITS__TIME=100ms
-  SANDMAN_ADMIN_TOKEN       bearer token of the admin listener; also what commands send to it
-  SANDMAN_LOG               which logs are written: error, warn, info (default), debug, trace,
-                            or by module, such as info,sandman::relay=debug
-  KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD, KAFKA_SASL_MECHANISM,
-  JWT_SECRET, PORT          as in DreamScape's services
+  SANDMAN_<SECTION>__<KEY>  sets any key of the configuration, for example
+                            SANDMAN_HOST__WORKERS=16 or
+                            SANDMAN_HANDLERS__PROFILE__LIMITS__TIME=100ms
+  SANDMAN_ADMIN_TOKEN       bearer token of the admin listener; commands send it too
+  SANDMAN_LOG               which logs are written: error, warn, info (default), debug,
+                            trace, or by module: info,sandman_engine::relay=debug
+  KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD,
+  KAFKA_SASL_MECHANISM, JWT_SECRET, PORT
+                            as in DreamScape's services
 
-A first round:
+First steps:
   sandman demo                             see everything at work
   sandman new greeter && sandman dev       write a guest, and change it while it serves
-  sandman build guest/profile              make the component
-  sandman check --config sandman.toml      find every mistake before it costs anything
-  sandman run --config sandman.toml        serve
-  sandman deploy profile profile.wasm      replace a version while it serves
-  sandman handlers                         what serves now, and how it does
-  sandman dlq list                         what failed, and why";
+  sandman build guest/profile              build a component
+  sandman check --config sandman.toml      find every mistake before the start
+  sandman run --config sandman.toml        run the host
+  sandman deploy profile profile.wasm      replace a version under traffic
+  sandman handlers                         see what serves now, and how well
+  sandman dlq list                         see what failed, and why";
 
 /// A host for WebAssembly event handlers on Kafka.
 ///
@@ -107,7 +109,7 @@ enum Command {
 /// The exit code of commands that run recordings, where none could be run: 1 says that outcomes differ.
 const NOT_RUN: u8 = 4;
 
-/// Where the configuration is; shared by the commands that need it.
+/// The place of the configuration; shared by the commands that need it.
 #[derive(Args, Debug)]
 struct ConfigArgs {
     /// The configuration; relative paths in it start from its folder.

@@ -11,20 +11,24 @@ use super::output;
 use crate::build_guest::{self, BuildOptions};
 
 const AFTER: &str = "\
-The language is known by the folder: Cargo.toml is Rust, package.json is TypeScript or JavaScript,
-pyproject.toml is Python, go.mod is Go.
-The component is written to target/sandman/<name>.wasm of the guest's folder, in Rust of its workspace.
+The language is detected by a file in the folder: Cargo.toml means Rust,
+package.json TypeScript or JavaScript, pyproject.toml Python, go.mod Go. The
+component is written to target/sandman/<name>.wasm in the guest's folder, or in
+the folder of its Cargo workspace.
 
-  Rust         the target wasm32-unknown-unknown is added through rustup where it is missing, and that
-               is said; nothing else needs to be installed
-  TypeScript   Node.js 20 or newer and npm; the packages of package-lock.json are installed by npm where
-               they are missing. Types are checked by tsc where there is a tsconfig.json
-  Python       Python 3.11 or newer with venv; what requirements.txt pins is installed by pip into .venv of
-               the guest's folder. Sources that have not changed are not built again: two builds of the same
-               would be two components
-  Go           Go 1.24 or newer; go.mod pins the release, which go downloads where it has another
+  Rust         the target wasm32-unknown-unknown is added with rustup if it is
+               missing, with a message; nothing else needs to be installed
+  TypeScript   needs Node.js 20 or newer and npm; npm installs the packages of
+               package-lock.json if they are missing; tsc checks the types if there
+               is a tsconfig.json
+  Python       needs Python 3.11 or newer with venv; pip installs the packages of
+               requirements.txt into the guest's .venv. Unchanged sources are not
+               built again, because two builds would give two different components
+  Go           needs Go 1.24 or newer; go.mod pins the release, and go downloads it
+               if another one is installed
 
-A tool that is missing is named with the command that installs it. Progress and the compiler's errors go to stderr, the result to stdout.
+If a tool is missing, the error names it and the command that installs it.
+Progress and compiler errors go to stderr, the result to stdout.
 
 Examples:
   sandman build guest/profile
@@ -35,15 +39,15 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_long_help = AFTER)]
 pub(super) struct BuildArgs {
-    /// The guest's folder, the one with its Cargo.toml, package.json, pyproject.toml or go.mod.
+    /// The guest's folder, with its Cargo.toml, package.json, pyproject.toml or go.mod.
     #[arg(value_name = "DIR")]
     dir: PathBuf,
 
-    /// Where the component goes instead of target/sandman.
+    /// Write the component to this folder instead of target/sandman.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Features of the guest's crate to switch on, separated by commas; for Rust alone.
+    /// Features of the guest's crate to enable, separated by commas (Rust only).
     #[arg(long, value_name = "FEATURES", value_delimiter = ',')]
     features: Vec<String>,
 

@@ -12,16 +12,17 @@ use sandman_config::{Config, ConfigErrors, Problem};
 use sandman_operate::load::{self, Loader};
 
 const AFTER: &str = "\
-All mistakes are reported at once, each with its key, what is allowed, and the nearest known name;
-of a handler whose own keys have mistakes the component is looked at once they are right. Kafka is
-not needed, nothing is written, and the same environment variables count as for `sandman run`.
+Reports all mistakes at once, each with its key, the allowed values and the
+nearest known name. The component of a handler is checked only if the handler's
+own keys are valid. Needs no Kafka and writes nothing. Reads the same
+environment variables as `sandman run`.
 
 Examples:
   sandman check
   sandman check --config staging/sandman.toml
   sandman check --json | jq '.problems[].key'";
 
-/// Check a configuration and the components it names.
+/// Check a configuration and its components.
 #[derive(Args, Debug)]
 #[command(after_long_help = AFTER)]
 pub(super) struct CheckArgs {

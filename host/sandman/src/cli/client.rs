@@ -33,17 +33,18 @@ const LARGE: usize = 64 << 10;
 
 /// What the help of every command that asks a host ends with.
 pub(super) const FINDS: &str = "\
-The host is found by [admin] listen of the configuration, SANDMAN_ADMIN__LISTEN, or --host. The token
-is in SANDMAN_ADMIN_TOKEN; without one only a host on this machine that has none answers.";
+The host's address comes from [admin] listen in the configuration, from
+SANDMAN_ADMIN__LISTEN, or from --host. The token comes from SANDMAN_ADMIN_TOKEN;
+without one, only a host on this machine that has no token answers.";
 
 /// Where the host is.
 #[derive(Args, Debug)]
 pub(super) struct HostArgs {
-    /// The configuration whose [admin] says where the host listens; sandman.toml, if it is there, when left out.
+    /// The configuration with the host's [admin] address. Default: sandman.toml, if it exists.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// The host's admin address instead, such as http://127.0.0.1:3902, as `sandman run` prints it.
+    /// The host's admin address, for example http://127.0.0.1:3902, as printed by `sandman run`.
     #[arg(long, value_name = "URL")]
     host: Option<String>,
 }

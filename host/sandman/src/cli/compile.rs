@@ -11,17 +11,18 @@ use super::output;
 use sandman_sandbox::{CompileBounds, compile_in_child};
 
 const AFTER: &str = "\
-The host starts it by itself, so that it can end it at its bounds.
+The host runs this command itself, as a child process that it can stop at its
+limits.
 
 Examples:
   sandman compile --memory 2147483648 --seconds 60 <profile.wasm
   sandman compile --cache data/compiled --memory 2147483648 --seconds 60 <profile.wasm";
 
-/// Compile a component from stdin into a folder of compiled code, or only look at it, within bounds.
+/// Compile a component from stdin into a folder of compiled code, or only check it, within limits.
 #[derive(Args, Debug)]
 #[command(hide = true, after_long_help = AFTER)]
 pub(super) struct CompileArgs {
-    /// The folder of compiled code; without one the component is looked at and not compiled.
+    /// The folder of compiled code; without it the component is checked but not compiled.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 

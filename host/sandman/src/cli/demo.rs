@@ -12,34 +12,36 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::demo::{DemoOptions, Plant, demo};
 
 const AFTER: &str = "\
-It builds guest/profile and guest/preferences, starts an embedded broker, a store and the host on free
-loopback ports, and plays DreamScape's traffic: registrations on Kafka, profile, preferences and
-avatar requests over HTTP. Meanwhile it deploys a new version, is refused a wrong one, rolls back, and
-takes the broker away for two seconds. At the end every event that came out is checked against what
-went in. It takes less than a minute once everything is built, and leaves nothing behind.
+Builds guest/profile and guest/preferences, starts an embedded broker, a store
+and a host on free loopback ports, and generates DreamScape's traffic:
+registrations on Kafka, and profile, preferences and avatar requests over HTTP.
+Under that traffic it deploys a new version, has an invalid one refused, rolls
+back, and stops the broker for two seconds. At the end, every event that came
+out is compared with what went in. Once everything is built, the demo takes less
+than a minute. It leaves nothing behind.
 
 Exit codes:
-  0  it played, and nothing was lost, doubled or out of order
-  1  it did not play, or the check found something; the reason is shown
+  0  the demo ran; nothing was lost, duplicated or out of order
+  1  the demo could not run, or the check found a fault; the reason is shown
 
 Examples:
   sandman demo
-  sandman demo --keep              stay up, and show what to try with curl
-  sandman demo --plant doubled     see the check find a fault";
+  sandman demo --keep              keep running, and print curl commands to try
+  sandman demo --plant doubled     watch the check find a fault";
 
 /// See everything at work: real traffic, a swap under load, a rollback, an outage, and a check.
 #[derive(Args, Debug)]
 #[command(after_long_help = AFTER)]
 pub(super) struct DemoArgs {
-    /// Stay up at the end until Ctrl-C, and show what to try.
+    /// Keep running at the end until Ctrl-C, and show what to try.
     #[arg(long)]
     keep: bool,
 
-    /// Falsify what the check sees; it must then fail.
+    /// Tamper with the output that the check reads: the check must fail.
     #[arg(long, value_name = "FAULT", value_enum)]
     plant: Option<Plant>,
 
-    /// The checkout of Sandman whose guests are built, instead of this folder or the one this program was built from.
+    /// The Sandman checkout to build the guests from. Default: this folder, or the one this program was built from.
     #[arg(long, value_name = "DIR")]
     repository: Option<PathBuf>,
 }

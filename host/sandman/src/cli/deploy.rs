@@ -14,37 +14,42 @@ use sandman_operate::load;
 
 const AFTER: &str = "\
 The component passes these stages, each shown with its time when it is done:
-  received       all of it came, no more than host.component
-  digest         its sha256 is known; the active component again is no change
+  received       all of it arrived, and it is no larger than host.component
+  digest         its SHA-256 is known; the active component again is no change
   world          it imports and exports what a handler does, and nothing else
-  compiled       in a process of its own, within host.compile_time and host.compile_memory
-  instantiated   an instance could be made within the handler's limits
-  described      it said what it consumes, emits and serves
-  contract       that fits what sandman.toml grants the handler
-  replayed       what was recorded gives no new failure on it; see `replay` of the handler
-  stored         the host's store has it
+  compiled       in a child process, within host.compile_time and host.compile_memory
+  instantiated   an instance was created within the handler's limits
+  described      it told what it consumes, emits and serves
+  contract       its contract fits what sandman.toml grants the handler
+  replayed       recorded triggers show no new failure; see `replay` of the handler
+  stored         it is in the host's store
   active         it serves, from the next event of each key on
 
-Nothing pauses: no rebalance, no lost or doubled event, and a key never goes back to the version
-before. If a stage fails, the old version goes on serving, and the attempt is in `sandman history`.
-Once the host has received the component, Ctrl-C ends the telling and not the deploy.
+Nothing pauses: there is no rebalance and no lost or duplicated event, and a key
+never goes back to the version before. If a stage fails, the old version keeps
+serving and the attempt is listed by `sandman history`. Once the host has
+received the component, Ctrl-C ends this command but not the deploy.
 
-A component whose state-version is older than the one that the active version writes is refused at
-`contract`: it says of itself that it cannot read the states that are there. --force deploys it all the same.
+A component that declares an older state-version than the active one is refused
+at `contract`, because it may not be able to read the current states. --force
+deploys it anyway.
 
-At `replayed` the recorded invocations run on the component, for ten seconds at most and with a low
-priority, and what comes of each is compared with what the active version makes of it. By `replay` of the
-handler, a new failure refuses it (failures, the default), any difference does (strict), or nothing is
-replayed (off). --accept-diffs deploys it all the same. `sandman diff` shows the differences one by one.
+At `replayed`, recorded invocations run on the component for at most ten
+seconds, at low priority, and the outcomes are compared with those of the active
+version. The handler's `replay` decides: a new failure refuses the component
+(\"failures\", the default), any difference does (\"strict\"), or nothing is
+replayed (\"off\"). --accept-diffs deploys it anyway. `sandman diff` shows each
+difference.
 
---offline is for a host that is stopped, above all one that does not start because the configuration
-has changed and the active version does not fit it any more. The component passes the same stages, and
-serves from the next start on. Run it as the host's user, with the host's configuration.
+--offline is for a stopped host, in particular one that does not start because
+the active version no longer fits a changed configuration. The component passes
+the same stages and serves from the next start on. Run the command as the host's
+user, with the host's configuration.
 
 Exit codes:
   0  it serves, or did already
-  1  it was refused; the stage and the reason are on stderr. Or it serves, but not on every host of the
-     deployment: which ones go on with another version, and why, is on stderr
+  1  it was refused: the stage and the reason are on stderr; or it serves, but not on
+     every host of the deployment: stderr lists those that keep another version, and why
   2  the command line was wrong
   3  the host could not be asked
 
@@ -55,33 +60,33 @@ Examples:
   sandman deploy profile profile.wasm --json | tail -1 | jq .version
   sandman deploy --offline profile profile.wasm --config /etc/sandman/sandman.toml";
 
-/// Make a component the version that serves a handler, while traffic flows.
+/// Deploy a component as the new version of a handler, under traffic.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct DeployArgs {
     /// The handler, as in [handlers.NAME].
     name: String,
 
-    /// The component, as `sandman build` makes it.
+    /// The component, as built by `sandman build`.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
     #[command(flatten)]
     host: HostArgs,
 
-    /// Also a component that says of itself that it cannot read the states that are there.
+    /// Deploy even a component that declares that it cannot read the current states.
     #[arg(long)]
     force: bool,
 
-    /// Also a component whose outcomes differ from the recorded ones.
+    /// Deploy even if outcomes differ from the recorded ones.
     #[arg(long)]
     accept_diffs: bool,
 
-    /// Into the store of a host that is stopped; it serves from the next start on.
+    /// Deploy into the store of a stopped host; the version serves from the next start on.
     #[arg(long, conflicts_with = "host")]
     offline: bool,
 
-    /// Print the host's own lines: a JSON object for each stage, and a last one for the outcome.
+    /// Print one JSON object for each stage, and a last one for the outcome.
     #[arg(long)]
     json: bool,
 }

@@ -33,53 +33,57 @@ use watch::{FolderWatch, SavedFiles};
 
 /// What guests log, and what is wrong; not what is shown in a better way here, nor how the embedded broker comes and goes.
 const LOGS: &str =
-    "warn,sandman::guest=info,sandman::kafka=off,sandman::deploy=error,sandman::pipeline=error,audit=off";
+    "warn,sandman::guest=info,sandman_kafka=off,sandman_operate::deploy=error,sandman_engine::pipeline=error,audit=off";
 
 /// Who deploys, in a handler's history.
 const BY: &str = "dev";
 
 const AFTER: &str = "\
-Builds the guests, serves them on a Kafka inside, with states in memory, and shows each event that
-comes in (in), goes out (out), or is given up (dead) as one line. Then it watches:
+Builds the guests and serves them on an embedded Kafka, with states in memory.
+Shows each event that is consumed (in), published (out) or given up (dead) as
+one line. Then it watches:
 
-  a guest's sources         a save builds them, and the new version serves from the next event on;
-                            states stay. What does not compile is shown, and the old one serves on
-  a guest's events/*.json   all are sent at the start, and each one again when it is saved
-  sandman.toml              is followed, as by `sandman reload`
+  a guest's sources         each save starts a build, and the new version serves from
+                            the next event on; states are kept. If the build fails,
+                            the errors are shown and the old version keeps serving
+  a guest's events/*.json   all are sent at the start, and each again when it is saved
+  sandman.toml              changes are applied as by `sandman reload`
 
-A guest is looked for where its component is built to, and in the folder of its name beside
-sandman.toml. DIR names it where it is somewhere else; then only those that are named are watched.
+A guest is expected where its component is built, or in the folder of its name
+next to sandman.toml. If it is elsewhere, name its folder as DIR; then only the
+named guests are watched.
 
-A file in events/ holds one envelope or several, as they lie in Kafka. An event goes to the topic
-of kafka.topic_prefix and its type; the field \"key\" beside those of the envelope is its key.
+A file in events/ holds one or more envelopes, as they are in Kafka. An event
+goes to the topic made of kafka.topic_prefix and its type; an additional field
+\"key\" sets the record's key.
 
-The brokers, the store and the uploads of sandman.toml do not count: nothing that is real is touched.
-Neither does dedupe: an event that is saved again is handled again.
-Routes are served on [http] listen; `sandman handlers`, `history` and `rollback` work as always.
-SIGINT (Ctrl-C) or SIGTERM ends it.
+The brokers, the store and the uploads of sandman.toml are not used, so nothing
+real is touched. `dedupe` is off: an event that is saved again is handled again.
+Routes are served on [http] listen; `sandman handlers`, `history` and `rollback`
+work as usual. SIGINT (Ctrl-C) or SIGTERM stops it.
 
 Exit codes:
-  0  a signal ended it
-  1  it could not start, or go on; the reason is on stderr
+  0  stopped by a signal
+  1  it could not start or continue; the reason is on stderr
   2  the command line was wrong
 
 Examples:
   sandman new greeter && sandman dev
   sandman dev guest/profile guest/preferences
-  sandman dev --store /tmp/states        states are still there at the next start";
+  sandman dev --store /tmp/states        keep the states for the next start";
 
 /// Build, serve, watch, swap: develop guests with everything embedded.
 #[derive(Args, Debug)]
 #[command(after_long_help = AFTER)]
 pub(super) struct DevArgs {
-    /// Folders of guests; those of all handlers that can be found, if left out.
+    /// Folders of guests. Default: those of all handlers that are found.
     #[arg(value_name = "DIR")]
     dirs: Vec<PathBuf>,
 
     #[command(flatten)]
     config: ConfigArgs,
 
-    /// Keep states and uploaded files in this folder, over the end of the command.
+    /// Keep states and uploaded files in this folder after the command ends.
     #[arg(long, value_name = "FOLDER")]
     store: Option<PathBuf>,
 }

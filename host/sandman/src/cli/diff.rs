@@ -18,23 +18,25 @@ use sandman_operate::replay::{compare, impurities};
 const SAMPLE: usize = 50;
 
 const AFTER: &str = "\
-A and B are numbers of versions that the host keeps, or files. The handler's recordings are fetched from
-the host, with the scope read-data, or read from --recordings FILE, and run on this machine, on both.
-With two files and --recordings no host is asked.
+A and B are numbers of versions that the host keeps, or component files. The
+handler's recordings are fetched from the host, with the scope read-data, or
+read from --recordings FILE, and run on both versions on this machine. With two
+files and --recordings, no host is needed.
 
-First A is run twice on a sample. A handler is a pure function: a difference there is a bug of the
-guest's runtime or of Sandman, and is reported as one.
+First, A is run twice on a sample. A handler is a pure function: a difference
+there is a bug in the guest's runtime or in Sandman, and is reported as such.
 
-What differs is grouped by place and kind, with how many recordings show it and an example: `value`,
-`missing`, `extra`, `extra event`, `missing event`, `new failure`, `failure gone`, `other failure`; and
-`slower` (more than twice the CPU time and 1 ms) and `more memory`, which by themselves are no
-difference for the exit code.
+Differences are grouped by place and kind, with the number of recordings that
+show them and an example. Kinds are `value`, `missing`, `extra`, `extra event`,
+`missing event`, `new failure`, `failure gone` and `other failure`; and `slower`
+(more than twice the CPU time and 1 ms) and `more memory`, which do not count
+for the exit code.
 
 Exit codes:
   0  the outcomes are the same
   1  they differ
   2  the command line was wrong
-  3  the host could not be asked, or does not tell this to this token
+  3  the host could not be asked, or refuses this to this token
   4  it could not be run: no recordings, or no such version
 
 Examples:
@@ -42,7 +44,7 @@ Examples:
   sandman diff profile 3 target/sandman/profile.wasm
   sandman diff profile old.wasm new.wasm --recordings profile.jsonl --json | jq '.groups[].path'";
 
-/// Compare what two versions of a handler make of its recordings.
+/// Run two versions of a handler on its recordings and compare the outcomes.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct DiffArgs {
@@ -57,7 +59,7 @@ pub(super) struct DiffArgs {
     #[arg(value_name = "B")]
     second: String,
 
-    /// Recordings to compare on, an export of `sandman recordings`, instead of the host's.
+    /// An export of `sandman recordings` to use instead of the host's recordings.
     #[arg(long, value_name = "FILE")]
     recordings: Option<PathBuf>,
 

@@ -21,12 +21,13 @@ use remove::{DropArgs, ReleaseArgs};
 use show::ShowArgs;
 
 const AFTER: &str = "\
-A trigger that is given up becomes a dead letter: in the store of the host, in the very commit that gives
-it up, and on Kafka, in the topic <topic>.dlq. The store keeps store.dead_letters bytes of them; beyond
-that the oldest go that are on Kafka.
+A trigger that is given up becomes a dead letter: in the host's store, in the
+same commit, and in Kafka, in the topic <topic>.dlq. The store keeps up to
+store.dead_letters bytes of them; beyond that it drops the oldest that are in
+Kafka.
 
-What handlers were sent and what they remember is personal data: keys, events and states are told to
-tokens alone that [admin] read_data names.
+What handlers were sent and what they remember is personal data: only tokens
+listed in [admin] read_data may see keys, events and states.
 
 Exit codes:
   0  it worked
@@ -41,7 +42,7 @@ Examples:
   sandman dlq redrive --handler profile --code trap --dry-run
   sandman dlq release 4711";
 
-/// See the dead letters of a host, and put right what failed.
+/// List, redrive and drop the dead letters of a host.
 #[derive(Args, Debug)]
 #[command(after_long_help = AFTER)]
 pub(super) struct DlqArgs {

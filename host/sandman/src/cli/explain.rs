@@ -16,20 +16,22 @@ use sandman_operate::explain::{FoundRecord, LookedAt, Question, Relation, Story,
 use sandman_operate::letters::{HeldAs, LetterLine};
 
 const AFTER: &str = "\
-EVENT is an eventId, topic/partition/offset, or a correlation id; --key tells the story of a key. Told
-are the records on Kafka that belong to it with where each comes from, the invocations that are recorded
-with their attempts, the change of the state and what they published, dead letters with their reason and
-number, also where Kafka does not have them any more, and redrives.
+EVENT is an eventId, topic/partition/offset, or a correlation id; --key tells
+the story of a key. Shows the records in Kafka that belong to it and where each
+came from; the recorded invocations with their attempts, state changes and
+published events; the dead letters with their reasons and numbers, even if Kafka
+no longer has them; and the redrives.
 
-The host looks at its recordings, and at the last --scan records of each partition of its topics. What it
-did not look at is said at the end. Whether an invocation is recorded is a matter of the handler's
-`record`: every failure is, and of the others a sample. The token needs the scope read-data.
+The host reads its recordings and the last --scan records of each partition of
+its topics. What it did not read is listed at the end. The handler's `record`
+decides which invocations are recorded: every failure, and a sample of the
+others. The token needs the scope read-data.
 
 Exit codes:
-  0  there is something to tell
-  1  nothing was found where it was looked
+  0  something was found
+  1  nothing was found in the places listed
   2  the command line was wrong
-  3  the host could not be asked, or does not tell this to this token
+  3  the host could not be asked, or refuses this to this token
 
 Examples:
   sandman explain --key u-1
@@ -41,7 +43,7 @@ Examples:
 /// Bytes of what came of an invocation; `sandman replay` has all of it.
 const REASON: usize = 500;
 
-/// Tell where an event came from, what ran on it, what came of it, and where that lies.
+/// Trace an event: where it came from, what handled it, and what it led to.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 #[command(group(ArgGroup::new("about").required(true).args(["event", "key"])))]
@@ -50,11 +52,11 @@ pub(super) struct ExplainArgs {
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     event: Option<String>,
 
-    /// A key, whose whole story is told.
+    /// Tell everything about this key.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     key: Option<String>,
 
-    /// How many of the last records of each partition are looked at on Kafka; 0: none.
+    /// How many of the last records of each partition to read from Kafka; 0 reads none.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     scan: u64,
 

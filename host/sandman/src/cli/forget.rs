@@ -11,23 +11,24 @@ use super::output;
 use sandman_operate::control::Forgotten;
 
 const AFTER: &str = "\
-Removed are the recordings of this key, of all handlers that the store knows, also of those that the
-configuration does not name any more. States, dead letters, what is on Kafka and
-exported files are not touched: they are listed, with what removes each of them.
+Removes the recordings of this key, of all handlers in the store, including
+handlers that are no longer configured. States, dead letters, records in Kafka
+and exported files are not touched: they are listed, each with the way to remove
+it.
 
-The token needs the scope read-data ([admin] read_data). The key is in no log.
+The token needs the scope read-data ([admin] read_data). The key is not logged.
 
 Exit codes:
   0  it worked
   1  the host refused
   2  the command line was wrong
-  3  the host could not be asked, or does not do this for this token
+  3  the host could not be asked, or refuses this to this token
 
 Examples:
   sandman forget u-1
   sandman forget u-1 --json | jq .held";
 
-/// Remove the recordings of a key, and say what else holds it.
+/// Remove the recordings of a key, and list what else holds its data.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct ForgetArgs {
@@ -37,7 +38,7 @@ pub(super) struct ForgetArgs {
     #[command(flatten)]
     host: HostArgs,
 
-    /// Print what was removed and what is held as JSON.
+    /// Print what was removed and what remains as JSON.
     #[arg(long)]
     json: bool,
 }

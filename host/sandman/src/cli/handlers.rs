@@ -11,10 +11,11 @@ use sandman_core::printable;
 use sandman_operate::control::HandlerReport;
 
 const AFTER: &str = "\
-ok/s and failed/s are invocations per second in the last minute; LAG is the messages on Kafka that are
-not completed; PARKED the triggers behind a back-off; MEMORY the most that one invocation of this
-version has used, of what it may use. Where several hosts share the deployment, a line follows for each
-that serves another version.
+ok/s and failed/s are invocations per second over the last minute. LAG is the
+number of records in Kafka that are not completed yet. PARKED is the number of
+triggers that wait behind a backoff. MEMORY is the peak of one invocation of
+this version, and its limit. In a fleet, a line follows for each host that
+serves another version.
 
 Exit codes:
   0  it worked
@@ -26,7 +27,7 @@ Examples:
   sandman handlers
   sandman handlers --json | jq '.[] | {name, version, lag}'";
 
-/// Show the handlers of a running host and the version that serves each.
+/// Show the handlers of a running host and their active versions.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct HandlersArgs {

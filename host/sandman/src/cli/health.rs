@@ -11,11 +11,12 @@ use super::output;
 use sandman_core::printable;
 
 const AFTER: &str = "\
-The same as /health/ready, and with --live as /health/live, on the admin listener. A host is ready while
-Kafka is away, because requests are served; `sandman handlers` and /health tell more.
+Asks the admin listener for /health/ready, or with --live for /health/live. A
+host is ready even while Kafka is down, because it still serves requests;
+`sandman handlers` and /health tell more.
 
 Exit codes:
-  0  it is ready, or with --live: it runs
+  0  the host is ready (with --live: it is running)
   1  it is not
   2  the command line was wrong
   3  the host could not be asked
@@ -23,20 +24,20 @@ Exit codes:
 Examples:
   sandman health
   sandman health --live
-  docker inspect --format '{{.State.Health.Status}}' sandman   # what the image's own check has found";
+  docker inspect --format '{{.State.Health.Status}}' sandman   # the image's own check";
 
-/// Say whether a host is ready; for the health check of a container.
+/// Check whether a host is ready, for the health check of a container.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct HealthArgs {
-    /// Ask whether it runs at all, instead.
+    /// Check whether it is running at all.
     #[arg(long)]
     live: bool,
 
     #[command(flatten)]
     host: HostArgs,
 
-    /// Print what it answers as JSON.
+    /// Print the host's answer as JSON.
     #[arg(long)]
     json: bool,
 }

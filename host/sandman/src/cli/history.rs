@@ -14,9 +14,10 @@ use sandman_operate::control::Entry;
 const DETAIL: usize = 200;
 
 const AFTER: &str = "\
-The newest entry comes first. BY is the name of the token: `admin` for SANDMAN_ADMIN_TOKEN, NAME for
-SANDMAN_ADMIN__TOKENS__NAME, `local` where the host has none, `sandman.toml` for a first version. The
-history is in the host's store and survives restarts; the last thousand entries are kept.
+The newest entry comes first. BY is the name of the token: `admin` for
+SANDMAN_ADMIN_TOKEN, NAME for SANDMAN_ADMIN__TOKENS__NAME, `local` if the host
+has no token, `sandman.toml` for a first version. The history is in the host's
+store and survives restarts; the last thousand entries are kept.
 
 Exit codes:
   0  it worked
@@ -28,7 +29,7 @@ Examples:
   sandman history profile
   sandman history profile --json | jq '.[] | select(.outcome == \"refused\")'";
 
-/// Show who changed the version of a handler, when, and what became of it.
+/// Show the deploys and rollbacks of a handler: who, when, and with what result.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct HistoryArgs {

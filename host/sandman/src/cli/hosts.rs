@@ -10,11 +10,13 @@ use super::output;
 use sandman_operate::hosts::{HostLine, configured_otherwise};
 
 const AFTER: &str = "\
-Any host of a deployment on PostgreSQL knows all of them; with a store in a file there is one. SEEN is
-the time since a host last showed that it lives, which it does once a second; one that was silent for
-10 seconds counts as gone. SHARDS are those of the outbox that it publishes, PARTITIONS how many it
-consumes, HANDLERS the version of each handler that serves there, with `!` where the active version
-does not load, and LAG the records of all handlers that are still to be handled, as that host sees it.
+On PostgreSQL, any host of a deployment knows all of them; on SQLite there is
+one. SEEN is the time since the host's last heartbeat, which it sends once a
+second; after 10 seconds of silence it counts as gone. SHARDS lists the outbox
+shards that the host publishes, PARTITIONS how many partitions it consumes,
+HANDLERS the version of each handler that it serves, with `!` if the active
+version does not load there. LAG is the number of records that all handlers have
+still to handle, as that host sees it.
 
 Exit codes:
   0  it worked

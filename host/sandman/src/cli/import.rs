@@ -19,26 +19,31 @@ use sandman_core::store::Store;
 use sandman_operate::load::{self, Loader};
 
 const AFTER: &str = "\
-The file holds one state a line: {\"key\": \"u-1\", \"state\": {\"name\": \"Ada\"}}. The key is the
-Kafka record's key, for example the user id, and comes once; the state is a document as the
-handler puts it, at most limits.output long. A handler that takes imports (DreamScape's do) reads
-it by its own rules, and its state is stored; else it must fit the state schema of the handler's
-component as it is. Blank lines count for nothing. \"-\" reads standard input, through a file without a
-name beside the store.
+The file holds one state per line: {\"key\": \"u-1\", \"state\": {\"name\": \"Ada\"}}. The
+key is the Kafka record's key, for example the user id; no key may occur twice.
+The state is a document in the form in which the handler stores it, at most
+limits.output long. A handler that reads imports itself, as DreamScape's
+handlers do, is given each document and decides what is stored. Otherwise the
+document must match the state schema of the handler's component. Blank lines are
+ignored. \"-\" reads standard input, buffered in an unnamed file next to the
+store.
 
-Nothing is written unless every line is good. The first 1000 mistakes are named with their lines,
-at most 5 of one state; of the rest the number is told. Where all are good, states are written in batches of 1000; a run
-that was interrupted is simply started again: states that are there already, equal as JSON, are
-skipped. A state that is there and differs is a mistake of its line, unless --overwrite says that
-the file wins.
+Nothing is written unless every line is valid. The first 1000 mistakes are
+listed with their line numbers, at most 5 for each state; the rest are counted.
+If all lines are valid, the states are written in batches of 1000. To resume an
+interrupted import, run it again: states that already exist and are equal as
+JSON are skipped. A state that exists and differs is a mistake, unless
+--overwrite is given.
 
-The host must not run meanwhile. Run it as the host's user, whose files the store's must be; Kafka
-and secrets are not needed, and nothing is published. A million lines take some 40 MB of memory
-beside what the store and the component take.
+Stop the host first. Run the import as the host's user, so that the store's
+files belong to that user. Kafka and secrets are not needed, and nothing is
+published. A million lines need about 40 MB of memory in addition to the store
+and the component.
 
 Exit codes:
-  0  every state of the file is in the store (with --check: every line is good)
-  1  a line is wrong and nothing was written; or it could not go on, and says how far it came
+  0  every state of the file is in the store (with --check: every line is valid)
+  1  a line is invalid and nothing was written; or the import stopped, and says
+     how far it got
   2  the command line was wrong
 
 Examples:
@@ -51,22 +56,22 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_long_help = AFTER)]
 pub(super) struct ImportArgs {
-    /// The handler whose states they are.
+    /// The handler that owns the states.
     #[arg(long, value_name = "NAME")]
     handler: String,
 
-    /// The states, one a line; "-" is standard input.
+    /// The states, one per line; "-" is standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
     #[command(flatten)]
     config: ConfigArgs,
 
-    /// Replace states that are there and differ.
+    /// Replace existing states that differ.
     #[arg(long, conflicts_with = "check")]
     overwrite: bool,
 
-    /// Only look at the file: the store is not opened, and the host may run.
+    /// Only check the file: the store is not opened, and the host may be running.
     #[arg(long)]
     check: bool,
 

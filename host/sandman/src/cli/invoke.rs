@@ -20,28 +20,30 @@ use sandman_operate::load::{self, Loader};
 const NO_OUTCOME: u8 = 4;
 
 const AFTER: &str = "\
-No Kafka, no store, and nothing outside is touched: the trigger takes the way that it takes in the
-host, and meets the same checks. NAME is a handler of sandman.toml, with its limits, settings and
-grants; a FILE.wasm has the default limits, no settings, and is granted what it asks for.
+Touches no Kafka, no store and nothing outside: the trigger takes the same path
+as in the host and passes the same checks. NAME is a handler of sandman.toml,
+with its limits, settings and grants. A FILE.wasm has the default limits, no
+settings, and is granted everything that it asks for.
 
---event takes the value of a Kafka record: an envelope, or the value of a dead letter, which fails
-here as it failed there. The key is --key; else what the handler's key in sandman.toml says: a place
-in the payload, or the record's key, which is the field \"key\" beside those of the envelope, else the
-event's id. The headers of a dead letter say when and at which try it was given
-up: sandman.time (ISO) for --now, sandman.attempts for --attempt.
+--event takes the value of a Kafka record: an envelope, or the value of a dead
+letter, which fails here as it failed in the host. The key is --key if given;
+otherwise it is found as the handler's `key` in sandman.toml says: at a place in
+the payload, or as the record's key, which is the additional field \"key\" of the
+envelope, or else the event's id. The headers of a dead letter tell its time and
+attempt: pass sandman.time (ISO) as --now and sandman.attempts as --attempt.
 
 --request takes a request as the guest sees it:
   {\"method\": \"GET\", \"route\": \"/users/{id}\", \"key\": \"u-1\", \"params\": {\"id\": \"u-1\"},
    \"query\": {}, \"claims\": {\"userId\": \"u-1\"}, \"body\": null}
 
-Shown are the new state, the events, the reply and the log, the CPU time (making the instance
-included) and the most linear memory held.
+Prints the new state, the events, the reply, the log, the CPU time (including
+the creation of the instance) and the peak of linear memory.
 
 Exit codes:
-  0  the handler gave an outcome, or does not consume the event
-  1  it could not be run: a file, the component or the configuration is at fault
+  0  the handler returned an outcome, or does not consume the event
+  1  it could not be run: a file, the component or the configuration is wrong
   2  the command line was wrong
-  4  it gave no outcome: rejected, to be retried, trapped, over a limit, or no valid outcome
+  4  no outcome: rejected, to be retried, trapped, over a limit, or invalid
 
 Examples:
   sandman invoke greeter --event greeter/events/created.json
@@ -49,34 +51,34 @@ Examples:
   sandman invoke target/sandman/profile.wasm --request get.json --json | jq .reply.body
   kcat -C -t dreamscape.user.created.dlq -o -1 -c 1 -e | sandman invoke profile --event -";
 
-/// Run a component once, alone, and print its outcome.
+/// Run a component once, without a host, and print the outcome.
 #[derive(Args, Debug)]
 #[command(after_long_help = AFTER)]
 pub(super) struct InvokeArgs {
-    /// A handler of the configuration, or a component.
+    /// A handler in the configuration, or a component file.
     #[arg(value_name = "NAME|FILE.wasm")]
     target: String,
 
     #[command(flatten)]
     trigger: TriggerArgs,
 
-    /// The key that orders it, and whose state it is.
+    /// The key of the trigger.
     #[arg(long)]
     key: Option<String>,
 
-    /// The key's state, a JSON document; none if left out.
+    /// The key's state, a JSON document. Default: no state.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
-    /// The handler's settings, a JSON object or a file with one, instead of the configured ones.
+    /// The handler's settings, a JSON object or a file with one. Default: the configured ones.
     #[arg(long, value_name = "JSON|FILE")]
     settings: Option<String>,
 
-    /// The time as the handler sees it, milliseconds since 1970; now if left out.
+    /// The time that the handler sees, in milliseconds since 1970. Default: now.
     #[arg(long, value_name = "MILLIS")]
     now: Option<i64>,
 
-    /// Which try it is.
+    /// The number of the attempt.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     attempt: u32,
 

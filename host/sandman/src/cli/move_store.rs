@@ -11,16 +11,19 @@ use sandman_config::{Secret, StoreUrl};
 use sandman_store::{Moved, PostgresStore, SqliteStore, move_to_postgres, move_to_sqlite};
 
 const AFTER: &str = "\
-All hosts have to be stopped, and all of their events published: stop them with SIGTERM while Kafka can
-be reached. The target has to be empty. It is written in one transaction and read back before it counts:
-a move that ends in the middle has done nothing and can be begun again. The source stays as it is.
+Stop all hosts first, and make sure that all their events are published: stop
+them with SIGTERM while Kafka is reachable. The target must be empty. It is
+written in one transaction and read back before it counts: a move that is
+interrupted has changed nothing and can be started again. The source is left
+unchanged.
 
-Then set store.url to the target and start the first host once with `sandman run --adopt`, which takes
-over the deployment's cursor; from then on a host with the old store is refused. The schema and the
-number of shards are those of [store], the password comes from where it comes for `sandman run`.
+Then set store.url to the target and start the first host once with `sandman run
+--adopt`, which takes over the deployment's cursor. From then on, a host that
+still uses the old store is refused. The schema and the number of shards come
+from [store], the password from where `sandman run` takes it.
 
 Exit codes:
-  0  all was moved
+  0  everything was moved
   1  nothing was moved; the reason is on stderr
   2  the command line was wrong
 
@@ -28,18 +31,18 @@ Examples:
   sandman move --to postgres://sandman@db.internal/sandman
   sandman move --to sqlite:data/sandman.db --config fleet.toml";
 
-/// Move a stopped deployment from a store in a file to PostgreSQL, or back.
+/// Move a stopped deployment from SQLite to PostgreSQL, or back.
 #[derive(Args, Debug)]
 #[command(after_long_help = AFTER)]
 pub(super) struct MoveArgs {
     #[command(flatten)]
     config: ConfigArgs,
 
-    /// Where to: postgres://USER@HOST:PORT/DATABASE, or sqlite:PATH.
+    /// The target: postgres://USER@HOST:PORT/DATABASE, or sqlite:PATH.
     #[arg(long, value_name = "URL")]
     to: String,
 
-    /// Print what was moved as JSON: rows by what they hold.
+    /// Print the number of rows moved, by kind, as JSON.
     #[arg(long)]
     json: bool,
 }

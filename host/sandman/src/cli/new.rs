@@ -14,25 +14,27 @@ use crate::new_guest::{EVENT, NewError, NewGuest, check_name};
 use sandman_config::DEFAULT_PREFIX;
 
 const AFTER: &str = "\
-A guest is a folder: a handler that counts, its tests, an event to try it with, and what its language
-needs. Where there is no sandman.toml, one is written that serves it on the embedded broker; else the
-table that it needs is printed, to be added. Nothing is ever overwritten.
+A guest is a folder with a handler that counts, its tests, an event to try, and
+the files that its language needs. If there is no sandman.toml, one is written
+that serves the guest on the embedded broker; otherwise the table to add is
+printed. Nothing is ever overwritten.
 
-  rust   a crate for cargo. Its Cargo.toml names the folder of the SDK: guest/sdk in the sources that
-         this sandman was built from, or what --sdk says
-  ts     a package for npm, in TypeScript, with the SDK inside (vendor/sandman-sdk), or as --sdk says
-  py     a project in Python, with the SDK inside (vendor/sandman-sdk), or as --sdk says
-  go     a module in Go, with the SDK inside (sandman-sdk), or as --sdk says
+  rust   a Cargo crate. Its Cargo.toml refers to the folder of the SDK: guest/sdk in
+         the sources that this sandman was built from, or the folder given by --sdk
+  ts     an npm package in TypeScript, with a copy of the SDK in vendor/sandman-sdk
+  py     a Python project, with a copy of the SDK in vendor/sandman-sdk
+  go     a Go module, with a copy of the SDK in sandman-sdk
 
-Without --lang you are asked where there is a terminal; else it is rust.
+With --sdk, the SDK of any language is taken from that folder. Without --lang
+the command asks if it runs in a terminal, and otherwise writes Rust.
 
-From here to the first event handled:
+To handle the first event:
   sandman new greeter
   sandman dev
 
 Exit codes:
-  0  the guest is there
-  1  it is not; the reason is on stderr
+  0  the guest was written
+  1  it was not; the reason is on stderr
   2  the command line was wrong
 
 Examples:
@@ -41,22 +43,22 @@ Examples:
   sandman new greeter --path guests/greeter
   sandman new greeter --sdk ../sandman/guest/sdk";
 
-/// Write a new guest: a handler, its tests, an event to try, and what sandman.toml needs.
+/// Write a new guest: a handler, its tests, an event to try, and its table in sandman.toml.
 #[derive(Args, Debug)]
 #[command(after_long_help = AFTER)]
 pub(super) struct NewArgs {
-    /// The handler's name, also that of its package: lower-case letters, digits, underscores and dashes.
+    /// The name of the handler and of its package: lower-case letters, digits, underscores and dashes.
     name: String,
 
     /// The language of the guest.
     #[arg(long, value_name = "LANG", value_parser = language)]
     lang: Option<Language>,
 
-    /// The guest's folder; one of its name where you are, if left out.
+    /// The guest's folder. Default: a folder of its name in the current folder.
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
 
-    /// The folder of the language's SDK in Sandman's sources, such as guest/sdk for Rust.
+    /// The folder of the language's SDK in Sandman's sources, for example guest/sdk for Rust.
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 

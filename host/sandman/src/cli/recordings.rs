@@ -15,18 +15,20 @@ use sandman_core::printable;
 use sandman_core::recording::{Recording, RecordingQuery};
 
 const AFTER: &str = "\
-The newest come first. Every failure is recorded, and of the other invocations a sample: `record` of the
-handler in sandman.toml says how many a second and how many bytes are kept. The newest push the oldest out.
+The newest come first. Every failure is recorded, and a sample of the other
+invocations: the handler's `record` in sandman.toml says how many per second and
+how many bytes are kept. New recordings replace the oldest.
 
-A recording holds what users sent and what is known of them: the token needs the scope read-data
-([admin] read_data), and an exported file is to be kept accordingly. It has one recording a line;
-`sandman replay` and `sandman diff` read it, and so does the SDK: sandman_sdk::testing::recorded.
+A recording holds what users sent and what is known about them: the token needs
+the scope read-data ([admin] read_data), and exported files need the same care.
+An export has one recording per line. `sandman replay` and `sandman diff` read
+it, and so do the SDKs' tests, for example sandman_sdk::testing::recorded.
 
 Exit codes:
   0  it worked
-  1  the host refused: there is no such handler, or a file cannot be written
+  1  the host refused: there is no such handler; or a file cannot be written
   2  the command line was wrong
-  3  the host could not be asked, or does not tell this to this token
+  3  the host could not be asked, or refuses this to this token
 
 Examples:
   sandman recordings profile
@@ -35,41 +37,41 @@ Examples:
   sandman recordings profile --key u-1 --json | jq '.[].outcome'
   sandman recordings profile --export profile.jsonl";
 
-/// List or export what is kept of a handler's invocations.
+/// List or export the recorded invocations of a handler.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct RecordingsArgs {
     /// The handler, as in [handlers.NAME].
     name: String,
 
-    /// Failures alone.
+    /// Only failures.
     #[arg(long)]
     failed: bool,
 
-    /// Failures with this code alone, or with one that begins with it, as in `sandman dlq list`: trap, limit.time.
+    /// Only failures with this code or one that starts with it, as in `sandman dlq list`: trap, limit.time.
     #[arg(long, value_name = "CODE", value_parser = super::dlq::code)]
     code: Option<String>,
 
-    /// Invocations of this key alone.
+    /// Only invocations of this key.
     #[arg(long)]
     key: Option<String>,
 
-    /// Invocations of this event alone: an eventId, topic/partition/offset, or a correlation id.
+    /// Only invocations of this event: an eventId, topic/partition/offset, or a correlation id.
     #[arg(long)]
     event: Option<String>,
 
-    /// How many at most, the newest first; 50 if left out, all of them with --export.
+    /// The most recordings to list, newest first. Default: 50, or all with --export.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 
-    /// Write them into this file, one a line, the oldest first; "-" is standard output.
+    /// Write them to this file, one per line, oldest first; "-" is standard output.
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
 
     #[command(flatten)]
     host: HostArgs,
 
-    /// Print them as JSON, whole.
+    /// Print the complete recordings as JSON.
     #[arg(long)]
     json: bool,
 }

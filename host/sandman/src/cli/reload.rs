@@ -11,14 +11,16 @@ use super::output;
 use sandman_operate::control::Reloaded;
 
 const AFTER: &str = "\
-The host reads its own sandman.toml, with its own environment, and changes what it can without a pause:
-handlers and routes come and go; emits, limits, retry, settings and instances change; so do
-host.component and host.versions. The version that serves stays: `sandman deploy` changes that. Everything else needs a
-restart: then the keys are named and nothing is changed, as when the file has mistakes. SIGHUP does the
-same; the host's log says how it went.
+The host reads its own sandman.toml again, with the environment that it was
+started with, and applies the changes without a pause: handlers and routes come
+and go; emits, limits, retry, record, replay, settings, instances, tombstones
+and dedupe change, and so do host.component and host.versions. The active
+versions stay: use `sandman deploy` to change them. Any other change needs a
+restart: the keys are listed and nothing is changed, as with a file that has
+mistakes. SIGHUP does the same, and the host's log tells the result.
 
 Exit codes:
-  0  it follows the file
+  0  the changes were applied
   1  nothing changed; the reasons are on stderr
   2  the command line was wrong
   3  the host could not be asked
@@ -28,7 +30,7 @@ Examples:
   sandman reload --json
   kill -HUP $(pidof sandman)";
 
-/// Let a running host follow its configuration, which has changed.
+/// Apply a changed configuration to a running host.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct ReloadArgs {

@@ -18,21 +18,23 @@ use sandman_core::recording::{RecordedChange, RecordedOutcome, Recording, Record
 use sandman_operate::replay::rerun;
 
 const AFTER: &str = "\
-RECORDING is r12-0, as `sandman recordings` shows it; LETTER the number of a dead letter, as `sandman dlq
-list` shows it, whose last attempt is run; FILE an export of `sandman recordings --export`, all of whose
-recordings are run. The first two ask a host, with the scope read-data.
+RECORDING is an id like r12-0 from `sandman recordings`. LETTER is the number of
+a dead letter from `sandman dlq list`; its last attempt is run. FILE is an
+export of `sandman recordings --export`; all its recordings are run. The first
+two ask a host, with the scope read-data.
 
-The version that ran is fetched from the host, also for a FILE; --component runs another one, and with a
-FILE no host is asked then. State, time, attempt,
-settings and limits are the recorded ones; --state gives another state. A handler is a pure function:
-the same version makes the same of them, to the byte. Where it does not, that is a bug of the guest's
-runtime or of Sandman, unless a limit on CPU time was met.
+The version that ran is fetched from the host, for a FILE as well; --component
+runs another one, and then a FILE needs no host. State, time, attempt, settings
+and limits are the recorded ones; --state gives another state. A handler is a
+pure function: the same version returns the same outcome, to the byte. If it
+does not, that is a bug in the guest's runtime or in Sandman, unless the limit
+on CPU time was reached.
 
 Exit codes:
   0  the outcome is the recorded one
   1  it differs
   2  the command line was wrong
-  3  the host could not be asked, or does not tell this to this token
+  3  the host could not be asked, or refuses this to this token
   4  it could not be run: there is no such recording, or no component for it
 
 Examples:
@@ -41,7 +43,7 @@ Examples:
   sandman replay profile.jsonl --component target/sandman/profile.wasm --json
   sandman replay 17 --state mended.json";
 
-/// Run a recorded invocation again on this machine, and say whether its outcome is the same.
+/// Run a recorded invocation again on this machine and compare the outcomes.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct ReplayArgs {
@@ -60,7 +62,7 @@ pub(super) struct ReplayArgs {
     #[command(flatten)]
     host: HostArgs,
 
-    /// Print what came of it as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }

@@ -10,13 +10,14 @@ use super::client::{self, HostArgs};
 use super::output;
 
 const AFTER: &str = "\
-A handler pauses where a trigger fails for good and it has `exhausted = \"pause-handler\"`, or where more
-than `failing.share` of its last triggers failed. It then takes in nothing, also after a restart; /health
-says why, and so does sandman_handler_paused. The trigger at which it paused is handled first, with all its
-attempts.
+A handler with `exhausted = \"pause-handler\"` pauses when a trigger fails for
+good; any handler pauses when more than `failing.share` of its last triggers
+failed. It then consumes nothing, even after a restart; /health gives the
+reason, and the metric sandman_handler_paused is 1. After the resume, the
+trigger at which it paused is handled first, with all its attempts.
 
 Exit codes:
-  0  it goes on, or did not stand still
+  0  it consumes again, or was not paused
   1  the host refused: there is no such handler
   2  the command line was wrong
   3  the host could not be asked
@@ -24,7 +25,7 @@ Exit codes:
 Examples:
   sandman resume profile";
 
-/// Let a handler that has paused take in events again.
+/// Let a paused handler consume again.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct ResumeArgs {
@@ -34,7 +35,7 @@ pub(super) struct ResumeArgs {
     #[command(flatten)]
     host: HostArgs,
 
-    /// Print whether it stood still as JSON.
+    /// Print whether it was paused as JSON.
     #[arg(long)]
     json: bool,
 }

@@ -12,21 +12,23 @@ use super::{offline, output};
 use sandman_operate::deploy::Done;
 
 const AFTER: &str = "\
-Without --to it goes to the version that the active one replaced when it was deployed; once more goes
-further back. The earlier version's code is kept, so it serves within milliseconds. `sandman history`
-shows what served when; the last versions are kept (host.versions).
+Without --to, goes back to the version that the active one replaced when it was
+deployed; a second rollback goes back one further. The compiled code of the
+earlier version is kept, so the switch takes milliseconds. `sandman history`
+lists the versions; the host keeps the last ones (host.versions).
 
-A version whose state-version is older than the one that the active version writes is refused: it says
-of itself that it cannot read what was written since. --force makes it serve all the same; each event
-of a state that it cannot read becomes a dead letter.
+A version that declares an older state-version than the active one is refused,
+because it may not be able to read the states written since. --force rolls back
+anyway; each event of a key with a state that it cannot read becomes a dead
+letter.
 
---offline is for a host that is stopped: the version serves from the next start on. Run it as the
-host's user, with the host's configuration.
+--offline is for a stopped host: the version serves from the next start on. Run
+the command as the host's user, with the host's configuration.
 
 Exit codes:
   0  it serves, or did already
-  1  it was refused: there is no such version, it does not fit the configuration any more, or it
-     cannot read the states that were written since
+  1  it was refused: there is no such version, it no longer fits the configuration, or
+     it cannot read the states written since
   2  the command line was wrong
   3  the host could not be asked
 
@@ -35,25 +37,25 @@ Examples:
   sandman rollback profile --to 3
   sandman rollback --offline profile";
 
-/// Make an earlier version of a handler serve again, at once.
+/// Go back to an earlier version of a handler, at once.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct RollbackArgs {
     /// The handler, as in [handlers.NAME].
     name: String,
 
-    /// The version, by its number.
+    /// The number of the version.
     #[arg(long, value_name = "VERSION")]
     to: Option<u64>,
 
     #[command(flatten)]
     host: HostArgs,
 
-    /// Also a version that says of itself that it cannot read the states that were written since.
+    /// Roll back even to a version that declares that it cannot read the states written since.
     #[arg(long)]
     force: bool,
 
-    /// In the store of a host that is stopped; it serves from the next start on.
+    /// Roll back in the store of a stopped host; the version serves from the next start on.
     #[arg(long, conflicts_with = "host")]
     offline: bool,
 

@@ -11,18 +11,19 @@ use crate::telemetry;
 use sandman_config::{Config, ConfigErrors};
 
 const AFTER: &str = "\
-Once everything is up, one line on stdout names the addresses:
+When everything is up, one line on stdout gives the addresses:
   sandman ready: admin http://127.0.0.1:3902
 
-SIGTERM or SIGINT stops gracefully within host.grace: intake stops, lanes drain, everything is
-committed and published. A second signal ends at once, and loses nothing: what was not committed
-is done again at the next start.
+SIGTERM or SIGINT stops the host gracefully within host.grace: it stops
+consuming, drains the lanes, and commits and publishes everything. A second
+signal stops it at once and loses nothing: what was not committed is handled
+again after the next start.
 
 Examples:
   sandman run
   sandman run --config /etc/sandman/sandman.toml
   KAFKA_BROKERS=kafka1:9092,kafka2:9092 SANDMAN_LOG=debug sandman run
-  sandman run --adopt        after a backup of the store was restored on purpose";
+  sandman run --adopt        after restoring a backup of the store on purpose";
 
 /// Run the host: consume, call the handlers, commit, publish.
 #[derive(Args, Debug)]
@@ -31,11 +32,11 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
 
-    /// Take over a deployment whose relay cursor names another store, or is ahead of this one.
+    /// Take over a deployment even if its relay cursor belongs to another store or is ahead of this one.
     ///
-    /// Without it the host refuses to start in that case, because a second host may be running or the store may be an
-    /// old backup. Events that the other store had committed and not published are not known here. It takes over once:
-    /// if another store takes the deployment over in turn, this host stops.
+    /// Without --adopt the host refuses to start in that case: a second host may be running, or the store may be an old
+    /// backup. Events that the other store committed but did not publish are lost to this one. The takeover happens once:
+    /// if another store then takes over the deployment, this host stops.
     #[arg(long)]
     adopt: bool,
 

@@ -15,19 +15,19 @@ use sandman_operate::letters::LetterQuery;
 /// Which letters are meant.
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct FilterArgs {
-    /// Those of one handler.
+    /// Only letters of this handler.
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) handler: Option<String>,
 
-    /// Those of one key.
+    /// Only letters of this key.
     #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
     pub(super) key: Option<String>,
 
-    /// Those with this code, or with one that begins with it: trap, limit.time, schema.
+    /// Only letters with this code or one that starts with it: trap, limit.time, schema.
     #[arg(long, value_name = "CODE", value_parser = code)]
     pub(super) code: Option<String>,
 
-    /// Those given up since then, the last time where they were redriven: 30m, 2h, 7d, or an instant such as 2026-01-31T08:00:00Z.
+    /// Only letters given up (again, if they were redriven) since then: 30m, 2h, 7d, or a time like 2026-01-31T08:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub(super) since: Option<Since>,
 }

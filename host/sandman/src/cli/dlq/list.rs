@@ -14,16 +14,18 @@ use sandman_core::printable;
 use sandman_operate::letters::{LetterGroup, LetterLine, LetterList};
 
 const AFTER: &str = "\
-First the letters in groups by handler, version and code, each with its newest reason; then the newest
-letters, the newest first. AT is when a letter was given up, the last time where it was redriven and failed
-again. KEY is the key where the token may read data ([admin] read_data), else the hash that the log has for
-it; of a letter that never got a key it is the record's. What a guest says is told to those tokens alone:
-others read the code, and where it panicked.
+First shows groups by handler, version and code, each with its latest reason,
+then the letters, newest first. AT is when a letter was given up, or given up
+again if it was redriven. KEY is the key if the token may read data ([admin]
+read_data), and otherwise the hash that the log uses; a letter that never got a
+key shows the key of its record. Only those tokens see the guest's own text:
+others see the code, and where the guest panicked.
 
---offline is for a host that is stopped: run it as the host's user, with the host's configuration.
+--offline is for a stopped host: run the command as the host's user, with the
+host's configuration.
 
 Exit codes:
-  0  it worked, also where there is no letter
+  0  it worked, even if there are no letters
   1  the host refused: there is no such handler
   2  the command line was wrong
   3  the host could not be asked
@@ -43,14 +45,14 @@ pub(super) struct ListArgs {
     #[command(flatten)]
     filter: FilterArgs,
 
-    /// Letters that are listed; groups count all of them.
+    /// The most letters to list; the groups count all of them.
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     limit: usize,
 
     #[command(flatten)]
     host: HostArgs,
 
-    /// Of the store of a host that is stopped.
+    /// Read the store of a stopped host.
     #[arg(long, conflicts_with = "host")]
     offline: bool,
 

@@ -15,23 +15,29 @@ use sandman_core::printable;
 use sandman_operate::letters::{RedriveCancelled, RedriveOrdered, RedriveProgress, Rehearsed};
 
 const AFTER: &str = "\
-Letters go through the lanes of their keys, in the order in which they came, as triggers of their own: on
-the version that serves, or on a kept one with --through. A letter leaves the store in the commit that
-holds its outcome, so that a crash neither loses nor doubles it. One that fails again stays, with what it
-failed of this time. What came in after it for its key is handled already: with `exhausted = \"hold-key\"`
-it would have waited.
+Each letter goes through the lane of its key, in the original order, as a
+trigger of its own: on the active version, or on a kept one with --through. A
+letter leaves the store in the commit that holds its outcome, so a crash neither
+loses nor duplicates it. A letter that fails again stays, with its new reason.
+Later events of the same key have already been handled, unless the handler has
+`exhausted = \"hold-key\"`, which makes them wait.
 
-The host does it, whether this command goes on or not, also after a restart; the order's number is told
-first, and --follow JOB shows how the order stands, or what came of it: the counts are part of the commits
-that decide them, and those of the last 1000 orders are kept. --cancel takes an order back: of a letter that
-runs, or waits for its next attempt, nothing counts. Where a handler is removed, or a version goes, the host takes back what
-nothing could run, and says so in its log. --dry-run runs the letters with all their attempts on the states
-of now, commits nothing, and says what each would come to. A letter that was redriven 5 times is left out:
---force takes it as well. Letters of keys that are held are left out: `sandman dlq release KEY` takes them.
+The host does the work, even if this command is stopped and after a restart. The
+number of the job is printed first, and --follow JOB shows its progress or its
+result: the counts are part of the commits that decide them, and those of the
+last 1000 jobs are kept. --cancel takes the order back; a letter that is running
+or waits for its next attempt then has no effect. If the handler or the version
+is removed, the host cancels what it can no longer run and logs it. --dry-run
+runs all attempts of each letter on the current states, commits nothing, and
+tells the results. Letters that were redriven 5 times are skipped; --force
+includes them. Letters of held keys are skipped; use `sandman dlq release KEY`
+for them.
 
 Exit codes:
-  0  all that was ordered is handled, also where a filter means no letter; with --dry-run: would be; with --cancel: it is taken back
-  1  some failed again, were taken back or left out; there is no such letter, handler or order; the host refused
+  0  all ordered letters were handled, or the filter matches none; with --dry-run:
+     would be handled; with --cancel: the order was taken back
+  1  some failed again, were cancelled or skipped; there is no such letter, handler
+     or job; or the host refused
   2  the command line was wrong
   3  the host could not be asked
 
@@ -41,11 +47,11 @@ Examples:
   sandman dlq redrive --key 4711 --through 3
   sandman dlq redrive --all --json";
 
-/// Have dead letters handled after all, in the order of their keys.
+/// Handle dead letters again, in the order of their keys.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct RedriveArgs {
-    /// One letter, by its number in `sandman dlq list`.
+    /// One letter: its number from `sandman dlq list`.
     id: Option<u64>,
 
     #[command(flatten)]
@@ -55,23 +61,23 @@ pub(super) struct RedriveArgs {
     #[arg(long, conflicts_with_all = ["id", "handler", "key", "code", "since"])]
     all: bool,
 
-    /// On this version and not on the one that serves.
+    /// Run on this version instead of the active one.
     #[arg(long, value_name = "VERSION")]
     through: Option<u64>,
 
-    /// Say what each letter would come to, and change nothing.
+    /// Show the result for each letter without changing anything.
     #[arg(long)]
     dry_run: bool,
 
-    /// Also letters that were redriven 5 times or more.
+    /// Include letters that were redriven 5 times or more.
     #[arg(long)]
     force: bool,
 
-    /// Order nothing; take back what is ordered of these letters: they stay as they are.
+    /// Cancel the redrive of these letters: they stay as they are.
     #[arg(long, conflicts_with_all = ["through", "dry_run", "force"])]
     cancel: bool,
 
-    /// Order nothing; show how an earlier order goes on, or what came of it.
+    /// Show the progress or the result of an earlier redrive.
     #[arg(long, value_name = "JOB", conflicts_with_all = ["id", "handler", "key", "code", "since", "all", "through", "dry_run", "force", "cancel"])]
     follow: Option<u64>,
 

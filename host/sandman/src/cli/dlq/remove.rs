@@ -17,16 +17,18 @@ use crate::cli::output;
 use sandman_operate::letters::{LettersDropped, ReleaseProgress};
 
 const DROP_AFTER: &str = "\
-Dropped letters are gone from the store; their records for Kafka stay in <topic>.dlq. Letters that are
-being redriven are left out (`sandman dlq redrive --cancel` takes their order back), and so are those of
-held keys, unless the configuration does not name their handler any more.
+Dropped letters are removed from the store; their records in <topic>.dlq stay.
+Letters that are being redriven are skipped (`sandman dlq redrive --cancel`
+cancels that), and so are those of held keys, unless their handler is no longer
+configured.
 
-Of a key that is held (`exhausted = \"hold-key\"`), --held KEY drops the letter that holds it, and has what
-waits behind it handled, in order.
+For a held key (`exhausted = \"hold-key\"`), --held KEY drops the letter that
+holds it and then handles what waits behind it, in order.
 
 Exit codes:
-  0  it worked, also where a filter means no letter
-  1  some were left out; there is no such letter or handler; the key is not held, or its next letter failed
+  0  it worked, even if the filter matches no letter
+  1  some were skipped; there is no such letter or handler; or the key is not held, or
+     its next letter failed
   2  the command line was wrong
   3  the host could not be asked
 
@@ -35,11 +37,11 @@ Examples:
   sandman dlq drop --handler profile --code decode --dry-run
   sandman dlq drop --held 4711";
 
-/// Drop dead letters that nobody will want any more.
+/// Drop dead letters that are no longer needed.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{DROP_AFTER}\n\n{}", client::FINDS))]
 pub(super) struct DropArgs {
-    /// One letter, by its number in `sandman dlq list`.
+    /// One letter: its number from `sandman dlq list`.
     id: Option<u64>,
 
     #[command(flatten)]
@@ -49,11 +51,11 @@ pub(super) struct DropArgs {
     #[arg(long, conflicts_with_all = ["id", "handler", "key", "code", "since"])]
     all: bool,
 
-    /// The letter that holds this key; what waits behind it is handled.
+    /// Drop the letter that holds this key, and handle what waits behind it.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["id", "all", "key", "code", "since"])]
     held: Option<String>,
 
-    /// Say how many would go, and change nothing.
+    /// Show how many would be dropped without changing anything.
     #[arg(long)]
     dry_run: bool,
 
@@ -106,15 +108,20 @@ fn dropped(done: &LettersDropped, dry_run: bool) {
 }
 
 const RELEASE_AFTER: &str = "\
-With `exhausted = \"hold-key\"` what comes after a trigger that was given up waits in the host's store, for
-that key alone. This has the letter handled again, and then what waits, in order, and tells what came of
-it. Where a letter fails again, it holds the key. --dry-run says what each would come to. The host goes on
-when the command is stopped; with --no-wait it does not wait. `sandman dlq drop --held KEY` leaves the letter out. `sandman dlq list --key KEY`
-shows both, the code `held` stands for what waits.
+With `exhausted = \"hold-key\"`, what comes after a trigger that was given up
+waits in the host's store, for that key alone. This command handles the letter
+again, then what waits, in order, and shows the results. If a letter fails
+again, the key stays held. --dry-run shows the results without changing
+anything. The host continues if the command is stopped; with --no-wait the
+command returns at once. `sandman dlq drop --held KEY` drops the letter instead.
+`sandman dlq list --key KEY` shows the letter and what waits behind it (code
+`held`).
 
 Exit codes:
-  0  all that waited is handled; with --no-wait: the key is being released; with --dry-run: would be
-  1  a letter failed again and holds the key; the key is not held, or is being released already
+  0  everything that waited is handled (with --no-wait: the release has started; with
+     --dry-run: everything would be handled)
+  1  a letter failed again and holds the key; or the key is not held, or is already
+     being released
   2  the command line was wrong
   3  the host could not be asked
 
@@ -122,7 +129,7 @@ Examples:
   sandman dlq release 4711
   sandman dlq release --handler profile 4711";
 
-/// Handle a key that is held: the letter that holds it, and then what waited behind it.
+/// Release a held key: handle the letter that holds it, then what waits behind it.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{RELEASE_AFTER}\n\n{}", client::FINDS))]
 pub(super) struct ReleaseArgs {
@@ -130,22 +137,22 @@ pub(super) struct ReleaseArgs {
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     key: String,
 
-    /// Of this handler alone.
+    /// Only for this handler.
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
 
-    /// Say what each letter would come to, and change nothing.
+    /// Show the result for each letter without changing anything.
     #[arg(long)]
     dry_run: bool,
 
-    /// Do not wait until all of it is handled.
+    /// Return at once instead of waiting for the results.
     #[arg(long, conflicts_with = "dry_run")]
     no_wait: bool,
 
     #[command(flatten)]
     host: HostArgs,
 
-    /// Print the handlers of which the key was held, and what failed again, as JSON.
+    /// Print the handlers that held the key, and what failed again, as JSON.
     #[arg(long)]
     json: bool,
 }

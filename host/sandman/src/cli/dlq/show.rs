@@ -13,14 +13,15 @@ use sandman_core::printable;
 use sandman_operate::letters::{Data, LetterReport};
 
 const AFTER: &str = "\
-Key, headers, value and the state that the last attempt met are told to a token alone that [admin]
-read_data names. What is no text is written as base64.
+Key, headers, value and the state that the last attempt saw are shown only to a
+token listed in [admin] read_data. Binary data is shown as base64.
 
---offline is for a host that is stopped: run it as the host's user, with the host's configuration.
+--offline is for a stopped host: run the command as the host's user, with the
+host's configuration.
 
 Exit codes:
   0  it worked
-  1  there is no such letter: it was redriven or dropped, or went because the store keeps no more
+  1  there is no such letter: it was redriven or dropped, or the store was full
   2  the command line was wrong
   3  the host could not be asked
 
@@ -28,17 +29,17 @@ Examples:
   sandman dlq show 17
   sandman dlq show 17 --json | jq -r .data.value.text";
 
-/// Show a dead letter: why, by which version, from where, and what it held.
+/// Show a dead letter: its reason, version, origin and content.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct ShowArgs {
-    /// The letter, by its number in `sandman dlq list`.
+    /// The number of the letter, from `sandman dlq list`.
     id: u64,
 
     #[command(flatten)]
     host: HostArgs,
 
-    /// From the store of a host that is stopped.
+    /// Read the store of a stopped host.
     #[arg(long, conflicts_with = "host")]
     offline: bool,
 
