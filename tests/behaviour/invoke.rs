@@ -166,7 +166,7 @@ fn refused(world: &World) -> Result {
             &["--settings is not JSON"],
         ),
         (&["echo", "--request", &request], 1, &["no route `GET /nowhere`"]),
-        (&["echo", "--request", &cut], 1, &["no request", "route"]),
+        (&["echo", "--request", &cut], 1, &["request", "route"]),
         (&["echo"], 2, &["--event", "--request"]),
         (
             &["echo", "--event", &event, "--request", &request],

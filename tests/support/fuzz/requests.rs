@@ -77,7 +77,7 @@ pub fn routes(data: &[u8]) {
             let_in(&admitted, path, with_token);
         }
         Err(why) if why.contains("nothing at this path") => assert!(fitting.is_empty(), "{path:?} is not found"),
-        Err(why) if why.contains("is asked with") => {
+        Err(why) if why.contains("this path accepts") => {
             assert!(
                 expected.is_none() && fitting.iter().all(|route| why.contains(route.0)),
                 "{why}"
