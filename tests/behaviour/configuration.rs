@@ -179,9 +179,9 @@ fn bad_components(world: &World) -> Result {
         &["handlers.missing", "nowhere.wasm", "sandman build"],
     )?;
     let garbage = with(file("garbage.wasm", b"not wasm at all")?);
-    refused(world, &garbage, &[], &["broken", "no WebAssembly component"])?;
+    refused(world, &garbage, &[], &["broken", "WebAssembly component"])?;
     let module = with(file("module.wasm", b"\0asm\x01\0\0\0")?);
-    refused(world, &module, &[], &["broken", "no WebAssembly component"])?;
+    refused(world, &module, &[], &["broken", "WebAssembly component"])?;
     let empty = with(file("empty.wasm", &wat::parse_str("(component)")?)?);
     refused(world, &empty, &[], &["broken", "does not export"])?;
     let ungranted = echo(&[&topic])?.emits(&["thing.counted"]);

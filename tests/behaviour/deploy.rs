@@ -67,7 +67,7 @@ fn fails_at_a_stage(world: &World) -> Result {
     let wasi = r#"(component (import "wasi:cli/environment@0.2.0" (instance)))"#;
     let bad = [
         ("received", "host.component", vec![0; 2 << 20]),
-        ("world", "no WebAssembly component", b"no component".to_vec()),
+        ("world", "WebAssembly component", b"no component".to_vec()),
         ("world", "wasi:cli/environment", wat::parse_str(wasi)?),
         ("described", "describe", describes("trap")?),
         ("described", "more than 256", describes("vast")?),

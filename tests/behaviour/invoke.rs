@@ -149,7 +149,7 @@ fn refused(world: &World) -> Result {
             1,
             &["nowhere.wasm cannot be read", "sandman build"],
         ),
-        (&["./event.json", "--event", &event], 1, &["no WebAssembly component"]),
+        (&["./event.json", "--event", &event], 1, &["WebAssembly component"]),
         (
             &["echo", "--event", "nowhere.json"],
             1,

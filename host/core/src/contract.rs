@@ -116,10 +116,10 @@ pub enum ContractError {
     #[error("it emits `{0}`, which `emits` of the handler does not list; add it there, or take it out of the contract")]
     NotGranted(String),
     /// The handler is given topics, but says that it consumes nothing.
-    #[error("it is given topics but consumes no event type; name what it consumes in its contract, or remove `topics`")]
+    #[error("it has `topics` but consumes no event type; list the types in its contract, or remove `topics`")]
     ConsumesNothing,
     /// The handler is given a route that it does not serve.
-    #[error("it is given the route `{0}`, which its contract does not serve")]
+    #[error("the configuration gives it the route `{0}`, which its contract does not serve")]
     RouteNotServed(String),
     /// A schema is none, or over its bounds.
     #[error("the schema of `{event_type}` {version} cannot be used: {message}")]
@@ -132,7 +132,7 @@ pub enum ContractError {
         message: String,
     },
     /// A version has no name, or one that only a consumer can declare.
-    #[error("`{version}` is no version of `{event_type}`")]
+    #[error("`{version}` is not a version of `{event_type}`")]
     BadVersion {
         /// The event type.
         event_type: String,

@@ -135,7 +135,7 @@ impl fmt::Display for ReasonCode {
 
 /// A word that stands for no code.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no code of a dead letter")]
+#[error("`{0}` is not the code of a dead letter")]
 pub struct UnknownCode(String);
 
 impl FromStr for ReasonCode {

@@ -85,7 +85,7 @@ pub struct RecordedContext {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
     /// It is not JSON, or another document.
-    #[error("it is no recording: {0}")]
+    #[error("not a recording: {0}")]
     Json(#[from] serde_json::Error),
     /// A newer version wrote it.
     #[error("it is a recording of format {found}; this version reads format {RECORDING_FORMAT}")]

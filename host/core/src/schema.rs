@@ -95,7 +95,7 @@ pub struct Misfit {
 
 /// A check that was not made, or given up: the document and its schema need more than the bound.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("to hold it against its schema takes more than {0}")]
+#[error("checking it against its schema takes more than {0}")]
 pub struct OverBudget(&'static str);
 
 impl Schema {

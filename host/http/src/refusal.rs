@@ -17,7 +17,7 @@ pub enum HttpRefusal {
     #[error("there is nothing at this path")]
     NotFound,
     /// Routes have this path, with other methods: these.
-    #[error("this path is asked with {0}")]
+    #[error("this path accepts only {0}")]
     Method(String),
     /// There is no valid token.
     #[error("{0}")]

@@ -11,7 +11,7 @@ use sandman_core::store::StoreError;
 #[derive(Debug, Error)]
 pub enum ConsumeError {
     /// The settings make no consumer.
-    #[error("kafka consumer cannot be made: {0}; check [kafka] and [kafka.options]")]
+    #[error("kafka consumer cannot be created: {0}; check [kafka] and [kafka.options]")]
     Settings(String),
     /// The thread cannot be started.
     #[error("thread of the consumer cannot be started: {0}")]

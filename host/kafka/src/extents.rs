@@ -34,7 +34,7 @@ pub struct PartitionExtent {
 #[derive(Debug, Error)]
 pub enum ExtentError {
     /// The settings make no client.
-    #[error("kafka client cannot be made: {0}; check [kafka] and [kafka.options]")]
+    #[error("kafka client cannot be created: {0}; check [kafka] and [kafka.options]")]
     Settings(String),
     /// A topic or a group cannot be seen.
     #[error("{what}: {reason}")]

@@ -71,7 +71,7 @@ pub enum OptionError {
     #[error("is not a setting of librdkafka")]
     Unknown,
     /// librdkafka does not take the value.
-    #[error("has a value that librdkafka does not take: {0}")]
+    #[error("has a value that librdkafka does not accept: {0}")]
     Invalid(String),
 }
 

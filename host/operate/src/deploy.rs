@@ -68,7 +68,7 @@ pub enum Refusal {
         known: String,
     },
     /// Somebody else is at it.
-    #[error("another deploy, rollback or reload of `{0}` is under way; try again when it has ended")]
+    #[error("another deploy, rollback or reload of `{0}` is in progress; try again when it has finished")]
     Busy(String),
     /// A version that is not kept.
     #[error("version {number} of `{name}` is not kept; there are: {kept}")]

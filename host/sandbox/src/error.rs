@@ -41,7 +41,7 @@ pub enum SandboxError {
     #[error("the thread that bounds the time of guests could not start: {0}")]
     Ticker(#[source] std::io::Error),
     /// The directory of compiled code.
-    #[error("host.compiled: the folder of compiled components {path} cannot be used: {source}; it must belong to the user that runs sandman, who alone may enter it: remove it, for it is made again, or name another", path = path.display())]
+    #[error("host.compiled: the folder of compiled components {path} cannot be used: {source}; only the user that runs sandman may own and enter it: remove it (it is created again), or name another folder", path = path.display())]
     Cache {
         /// The directory.
         path: PathBuf,
@@ -64,7 +64,7 @@ pub enum LoadError {
         limit: u64,
     },
     /// The bytes are no component.
-    #[error("{label}: this is no WebAssembly component: {reason}; build one with `sandman build DIR`")]
+    #[error("{label}: not a WebAssembly component: {reason}; build one with `sandman build DIR`")]
     NoComponent {
         /// Whose it is.
         label: Label,

@@ -21,7 +21,9 @@ const VARIABLE: &str = "SANDMAN_LOG";
 #[derive(Debug, Error)]
 pub enum TelemetryError {
     /// `SANDMAN_LOG` is no filter.
-    #[error("SANDMAN_LOG is {filter:?}, which is no filter: {reason}; use a level (error, warn, info, debug, trace)")]
+    #[error(
+        "SANDMAN_LOG is {filter:?}, which is not a valid filter: {reason}; use a level (error, warn, info, debug, trace)"
+    )]
     Filter {
         /// What it holds.
         filter: String,
@@ -37,7 +39,7 @@ pub enum TelemetryError {
         word: String,
     },
     /// `SANDMAN_LOG` holds bytes that are no text.
-    #[error("SANDMAN_LOG holds bytes that are no text in UTF-8; use a level (error, warn, info, debug, trace)")]
+    #[error("SANDMAN_LOG is not valid UTF-8; use a level (error, warn, info, debug, trace)")]
     NotText,
     /// Logs were set up before.
     #[error("logs are already set up in this process: {0}")]

@@ -126,7 +126,7 @@ impl Cursor {
 #[derive(Debug, Error)]
 pub enum CursorError {
     /// The settings make no client.
-    #[error("kafka client cannot be made: {0}; check [kafka] and [kafka.options]")]
+    #[error("kafka client cannot be created: {0}; check [kafka] and [kafka.options]")]
     Settings(String),
     /// The cluster did not answer in time.
     #[error("the relay's cursor on topic `{topic}` cannot be read: {reason}")]
@@ -174,7 +174,7 @@ pub struct TopicSpec {
 #[derive(Debug, Error)]
 pub enum TopicsError {
     /// The settings make no client.
-    #[error("kafka client cannot be made: {0}; check [kafka] and [kafka.options]")]
+    #[error("kafka client cannot be created: {0}; check [kafka] and [kafka.options]")]
     Settings(String),
     /// The cluster did not answer in time.
     #[error("kafka at {brokers} cannot be reached: {reason}")]
@@ -210,14 +210,14 @@ pub enum TopicsError {
 #[derive(Debug, Error)]
 pub enum PublishError {
     /// Nothing of it is visible to a read-committed consumer; trying again may work.
-    #[error("kafka did not take the batch, nothing of it is visible: {reason}")]
+    #[error("kafka did not accept the batch, and nothing of it is visible: {reason}")]
     Aborted {
         /// What Kafka said.
         reason: String,
     },
     /// Kafka did not answer in time, or lost track of the transaction: whether it is visible, the cursor tells, once a
     /// new publisher is open.
-    #[error("kafka did not say what became of the batch: {reason}; the relay's cursor will tell")]
+    #[error("kafka did not report the outcome of the batch: {reason}; the relay's cursor will tell")]
     Unknown {
         /// What Kafka said.
         reason: String,
@@ -251,7 +251,7 @@ pub enum PublishError {
         bytes: usize,
     },
     /// A partition of the topic has no leader: the brokers that hold it are away.
-    #[error("topic `{topic}` cannot be written to: {reason}; the brokers that have it are away")]
+    #[error("topic `{topic}` cannot be written to: {reason}; the brokers that have it are down")]
     Leaderless {
         /// The topic.
         topic: String,
@@ -259,7 +259,7 @@ pub enum PublishError {
         reason: String,
     },
     /// The topic's configuration does not allow the record: it has no key and the topic is compacted, say.
-    #[error("topic `{topic}` does not take the record: {reason}; look at the topic's configuration")]
+    #[error("topic `{topic}` does not accept the record: {reason}; check the topic's configuration")]
     Refused {
         /// The topic.
         topic: String,
@@ -277,7 +277,7 @@ pub enum PublishError {
         reason: String,
     },
     /// The settings make no producer.
-    #[error("kafka producer cannot be made: {0}; check [kafka] and [kafka.options]")]
+    #[error("kafka producer cannot be created: {0}; check [kafka] and [kafka.options]")]
     Settings(String),
 }
 

@@ -17,7 +17,7 @@ pub struct RecordingId {
 
 /// A text that names no recording.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names no recording; such a name is `r12-0`, as `sandman recordings` shows it")]
+#[error("`{0}` is not the id of a recording; ids look like `r12-0`, as `sandman recordings` shows them")]
 pub struct NoRecordingId(String);
 
 impl fmt::Display for RecordingId {

@@ -109,7 +109,7 @@ fn meaning<T: Copy>(words: &[(T, &'static str)], text: &str) -> Result<T, Unknow
 
 /// A word that none of ours is.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no word of a history")]
+#[error("`{0}` is not a word of a history")]
 pub struct UnknownWord(String);
 
 impl FromStr for Action {

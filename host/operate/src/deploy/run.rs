@@ -26,7 +26,7 @@ pub(super) type Others<'a> = &'a dyn Fn(&Arc<str>, u64);
 enum StageFault {
     #[error("the component has more than the {0} bytes that host.component allows")]
     TooLarge(usize),
-    #[error("the configuration does not have the handler any more")]
+    #[error("the handler is no longer configured")]
     Gone,
     #[error("version {0} has no component in the store")]
     NoComponent(u64),

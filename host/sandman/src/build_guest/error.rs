@@ -96,7 +96,7 @@ pub enum BuildError {
         output: String,
     },
     /// What was compiled is no handler.
-    #[error("`{package}` compiles but is no handler: {reason}; {hint}")]
+    #[error("`{package}` compiles but is not a handler: {reason}; {hint}")]
     Component {
         /// The package.
         package: String,

@@ -32,8 +32,8 @@ use show::Shows;
 use watch::{FolderWatch, SavedFiles};
 
 /// What guests log, and what is wrong; not what is shown in a better way here, nor how the embedded broker comes and goes.
-const LOGS: &str =
-    "warn,sandman::guest=info,sandman::kafka=off,sandman_kafka=off,sandman_operate::deploy=error,sandman_engine::pipeline=error,audit=off";
+const LOGS: &str = "warn,sandman::guest=info,sandman::kafka=off,sandman_kafka=off,sandman_operate::deploy=error,\
+    sandman_engine::pipeline=error,audit=off";
 
 /// Who deploys, in a handler's history.
 const BY: &str = "dev";

@@ -16,7 +16,9 @@ use sandman_core::work::RequestWork;
 #[derive(Debug, Error)]
 pub enum RequestError {
     /// The file is none.
-    #[error("this is no request: {0}; it needs method and route, and may have key, params, query, claims, body, files")]
+    #[error(
+        "not a valid request: {0}; it needs method and route, and may have key, params, query, claims, body, files"
+    )]
     Unreadable(#[from] serde_json::Error),
     /// The handler has no such route.
     #[error("the handler has no route `{route}`; it serves {served}")]

@@ -35,7 +35,7 @@ pub struct PgOptions {
 #[derive(Debug, Error)]
 pub enum PgOpenError {
     /// The URL is no URL of a server.
-    #[error("[store] url is no URL of PostgreSQL: {0}")]
+    #[error("[store] url is not a valid PostgreSQL URL: {0}")]
     Url(String),
     /// The URL's parameters about encryption cannot be met.
     #[error("{name}: {reason}")]

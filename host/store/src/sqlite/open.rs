@@ -61,7 +61,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// What a host before us wrote cannot be made durable.
-    #[error("the log of the store {path} cannot be written again: {source}; look at the disk, then restart", path = path.display())]
+    #[error("the log of the store {path} cannot be rewritten: {source}; look at the disk, then restart", path = path.display())]
     Log {
         /// The store.
         path: PathBuf,
@@ -69,7 +69,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// The file is something else.
-    #[error("{path} is no Sandman store: {why}; change [store] url, or move that file away", path = path.display())]
+    #[error("{path} is not a Sandman store: {why}; change [store] url, or move that file away", path = path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
