@@ -157,9 +157,9 @@ fn two_at_once(world: &World) -> Result {
         number = if ended.code() == 0 { 3 } else { number };
         Ok((ended.code() == 1).then_some(ended))
     })?;
-    ensure!(refused.stderr.contains("under way"), "{}", refused.stderr);
+    ensure!(refused.stderr.contains("another deploy"), "{}", refused.stderr);
     let back = world.command(&["rollback", "echo", "--host", host.admin()], &[])?;
-    ensure!(back.code() == 1 && back.stderr.contains("under way"), "{}", back.stderr);
+    ensure!(back.code() == 1 && back.stderr.contains("another deploy"), "{}", back.stderr);
     first.write_all(rest)?;
     eventually("the first deploy serves", || {
         let serves = host.handler("echo")?["digest"] == sandman_core::digest(&component);

@@ -416,13 +416,10 @@ fn a_file_that_is_not_there_says_so() {
 }
 
 #[test]
-fn a_fleet_refuses_what_only_one_of_its_hosts_would_know() {
+fn a_fleet_may_hold_keys_and_pause_handlers() {
     let on = |lines: &str| format!("{MINIMAL}{lines}\n[store]\nurl = \"postgres://sandman@db/sandman\"\n");
-    good(&on("exhausted = \"dead-letter\""), &[]);
-    for word in ["hold-key", "pause-handler"] {
-        let text = on(&format!("exhausted = \"{word}\""));
-        refused(&text, &[], "handlers.profile.exhausted", "PostgreSQL");
+    for word in ["dead-letter", "hold-key", "pause-handler"] {
+        good(&on(&format!("exhausted = \"{word}\"")), &[]);
     }
-    let failing = on("failing = { share = 0.5 }");
-    refused(&failing, &[], "handlers.profile.failing.share", "PostgreSQL");
+    good(&on("failing = { share = 0.5 }"), &[]);
 }

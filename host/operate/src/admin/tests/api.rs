@@ -149,12 +149,12 @@ async fn what_cannot_be_done_is_refused_before_anything_is_ordered() {
     has(
         &post(&served, "/v1/handlers/busy/versions", "", b"x").await,
         409,
-        "under way",
+        "another deploy",
     );
     has(
         &post(&served, "/v1/handlers/busy/rollback", "", b"").await,
         409,
-        "under way",
+        "another deploy",
     );
     has(&ask(&served, "/v1/handlers/ehco/history", "").await, 404, "ehco");
     assert_eq!(control.ordered.lock().len(), 0);
