@@ -159,7 +159,11 @@ fn two_at_once(world: &World) -> Result {
     })?;
     ensure!(refused.stderr.contains("another deploy"), "{}", refused.stderr);
     let back = world.command(&["rollback", "echo", "--host", host.admin()], &[])?;
-    ensure!(back.code() == 1 && back.stderr.contains("another deploy"), "{}", back.stderr);
+    ensure!(
+        back.code() == 1 && back.stderr.contains("another deploy"),
+        "{}",
+        back.stderr
+    );
     first.write_all(rest)?;
     eventually("the first deploy serves", || {
         let serves = host.handler("echo")?["digest"] == sandman_core::digest(&component);
