@@ -67,6 +67,13 @@ enum NotTaken {
     NotNow(String),
 }
 
+/// Whether the cluster is an embedded one, of this process or of another one: librdkafka names them so.
+fn is_embedded(consumer: &BaseConsumer<Member>) -> bool {
+    // It is known since the topics' partitions are: this asks nobody.
+    let cluster = consumer.client().fetch_cluster_id(POLL);
+    cluster.is_some_and(|cluster| cluster.starts_with("mockCluster"))
+}
+
 fn id_of(topics: &[NamedTopic], partition: &TopicPartition) -> Option<TopicId> {
     let found = topics.iter().find(|(name, _)| *name == partition.topic)?;
     found.1.clone()
@@ -180,7 +187,7 @@ impl Member {
     ) -> Result<Vec<NamedTopic>, NotTaken> {
         let names = SubscribedTopics::of(partitions);
         let asked: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-        let answer = match self.embedded {
+        let answer = match self.embedded || is_embedded(consumer) {
             true => Ok(vec![None; names.len()]),
             false => topic_ids(consumer.client(), &asked, deadline.slice(DESCRIBE)),
         };

@@ -24,7 +24,7 @@ use sandman_engine::clock;
 use sandman_kafka::Announcer;
 
 use check::{SeenEvent, check, versions};
-use commands::{Said, ask};
+use commands::{Said, ask, lag};
 use events::EventCollector;
 use scene::Scene;
 use story::{DemoStory, took};
@@ -101,6 +101,7 @@ pub fn demo(options: &DemoOptions) -> Result<bool> {
     let times = played?;
     kafka.flush(PATIENCE)?;
     events.wait_for(done.owed.len(), PATIENCE);
+    all_handled(&scene)?;
     let mut seen = events.end()?;
     plant(&mut seen, options.plant);
     let served = done.requests.iter();
@@ -164,6 +165,21 @@ fn play(scene: &Scene, story: &DemoStory, options: &DemoOptions) -> Result<Times
         outage,
         outage_millis,
     })
+}
+
+/// Waits until the registrations are handled, which publish nothing that would show it.
+fn all_handled(scene: &Scene) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match lag(scene.folder(), &scene.host, "profile")? {
+            Some(0) => return Ok(()),
+            lag if Instant::now() >= until => {
+                let lag = lag.map_or_else(|| "an unknown number of".to_owned(), |lag| lag.to_string());
+                bail!("`profile` has {lag} user.created on Kafka still to handle");
+            }
+            _ => std::thread::park_timeout(Duration::from_millis(200)),
+        }
+    }
 }
 
 fn wait(time: Duration, interrupted: &AtomicBool) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -120,14 +120,27 @@ pub(super) struct Said {
 
 /// Runs a command of `sandman` on the host.
 pub(super) fn ask(folder: &Path, host: &HostProcess, arguments: &[&str]) -> Result<Said> {
-    let output = sandman(folder)?
-        .args(arguments)
-        .args(["--host", &host.admin])
-        .output()
-        .with_context(|| format!("sandman {}", arguments.join(" ")))?;
+    let output = run(folder, host, arguments)?;
     let success = output.status.success();
     let text = if success { output.stdout } else { output.stderr };
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().last().unwrap_or_default().to_owned();
     Ok(Said { success, line })
+}
+
+/// How many records on Kafka a handler has still to handle, as `sandman handlers` tells it.
+pub(super) fn lag(folder: &Path, host: &HostProcess, handler: &str) -> Result<Option<u64>> {
+    let output = run(folder, host, &["handlers", "--json"])?;
+    let handlers: Vec<serde_json::Value> =
+        serde_json::from_slice(&output.stdout).context("what `sandman handlers --json` says")?;
+    let found = handlers.iter().find(|known| known["name"] == handler);
+    Ok(found.and_then(|found| found["lag"].as_u64()))
+}
+
+fn run(folder: &Path, host: &HostProcess, arguments: &[&str]) -> Result<Output> {
+    let mut command = sandman(folder)?;
+    command.args(arguments).args(["--host", &host.admin]);
+    command
+        .output()
+        .with_context(|| format!("sandman {}", arguments.join(" ")))
 }
