@@ -14,6 +14,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         .on_real_kafka("balances groups in its own way"),
     Behaviour::new("the_lag_counts_what_waits_behind_an_open_transaction", open_transaction).on_real_kafka(REAL),
     Behaviour::new("the_lag_behind_transactions_returns_to_zero", ended_transactions).on_real_kafka(REAL),
+    Behaviour::new("retention_that_deletes_what_was_no_record_stops_no_handler", retained).on_real_kafka(REAL),
     Behaviour::new("the_lag_behind_our_own_relay_returns_to_zero", behind_the_relay).on_real_kafka(REAL),
     Behaviour::new("the_lag_of_a_compacted_topic_returns_to_zero", compacted).on_real_kafka("compacts nothing"),
     Behaviour::new(
@@ -184,6 +185,28 @@ fn ended_transactions(world: &World) -> Result {
     host.kill()?;
     let host = world.host(&settings)?;
     lag_becomes(&host, 0.0)?;
+    host.still_runs()
+}
+
+/// Everything is handled, and what ends the topic are a commit's marker, records that were taken back and their marker.
+fn retained(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    let settings = world.settings()?.handler(echo(&[&input])?);
+    let mut host = world.host(&settings)?;
+    let mut echoed = world.reader(&world.topic("thing.echoed"))?;
+    for round in 1..=2 {
+        OpenTransaction::begin(world, "client", &input, &things(20))?.commit()?;
+        OpenTransaction::begin(world, "client", &input, &things(20))?.abort()?;
+        echoed.until_count(20 * round)?;
+        told_to_the_end(world, &input)?;
+        host.kill()?;
+        world.cluster()?.delete_all_records(&input)?;
+        host = world.host(&settings)?;
+        lag_becomes(&host, 0.0)?;
+    }
+    world.send(&input, &things(20))?;
+    echoed.until_count(60)?;
+    becomes(&host, "healthy")?;
     host.still_runs()
 }
 

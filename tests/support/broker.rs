@@ -218,6 +218,14 @@ impl Cluster {
             .collect())
     }
 
+    /// Deletes all that a topic holds, as retention does.
+    ///
+    /// # Errors
+    /// If the broker refuses.
+    pub fn delete_all_records(&self, topic: &str) -> Result {
+        self.delete_records(topic, &client::ends(&self.brokers, topic, "read_uncommitted")?)
+    }
+
     /// Deletes the records of a topic's partitions that lie before these offsets, as retention does.
     ///
     /// # Errors

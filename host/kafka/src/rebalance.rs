@@ -87,8 +87,12 @@ impl Member {
     fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
         self.unanswered.store(false, Ordering::Relaxed);
         let partitions = self.wanted(self.topics.partitions(list));
+        let mut passed = Vec::new();
         let (starts, topics) = match self.starts(consumer, &partitions) {
-            Ok(found) => found,
+            Ok((mut starts, topics)) => {
+                passed = self.passed(consumer, (&partitions, &topics), &mut starts);
+                (starts, topics)
+            }
             Err(NotTaken::Never(error)) => {
                 self.fail(error);
                 Default::default()
@@ -124,6 +128,7 @@ impl Member {
             assignment.add(partition, start, id);
         }
         drop(assignment);
+        self.intake.read_to(&passed);
         self.monitor.health().joined();
         self.monitor.health().set_connected(true);
         if self.quiet.load(Ordering::Relaxed)
@@ -253,6 +258,45 @@ impl Member {
             }
         }
         Ok(gone)
+    }
+
+    /// Progress ends behind the last record. What follows it and is none, such as the marker at the end of a transaction or an
+    /// aborted one, is passed by the position alone, which the group is told. Where retention has deleted that, the next
+    /// offset is gone and no record of ours is: the group's offset, signed by this store, says so. Such partitions start at
+    /// their oldest record; answers them.
+    fn passed(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        (partitions, topics): (&[TopicPartition], &[NamedTopic]),
+        starts: &mut [Start],
+    ) -> Vec<(TopicPartition, i64)> {
+        let mut passed = Vec::new();
+        let deadline = Deadline::after(DESCRIBE);
+        // Who does not answer leaves the start where it is: if it is gone, reading stops and says so.
+        let Ok(told) = consumer.committed_offsets(list(partitions), deadline.left()) else {
+            return passed;
+        };
+        for (partition, start) in partitions.iter().zip(starts) {
+            let told = told.find_partition(&partition.topic, partition.partition);
+            let told = told.filter(|told| self.has_signed(told.metadata(), id_of(topics, partition).as_ref()));
+            let (Start::At(next), Some(done)) = (*start, told.and_then(|told| told.offset().to_raw())) else {
+                continue;
+            };
+            if done <= next {
+                continue;
+            }
+            let ends = consumer.fetch_watermarks(&partition.topic, partition.partition, deadline.left());
+            if let Some(oldest) = ends
+                .ok()
+                .map(|(oldest, _)| oldest)
+                .filter(|oldest| (next + 1..=done).contains(oldest))
+            {
+                tracing::info!(%partition, next, oldest, "what was deleted there held no record of ours");
+                *start = Start::At(oldest);
+                passed.push((partition.clone(), oldest));
+            }
+        }
+        passed
     }
 
     /// What goes with an offset: who says it, and of which topic.
