@@ -12,6 +12,8 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     .on_real_kafka("lets any two clients into a group"),
     Behaviour::new("a_partition_that_another_member_has_counts_in_the_lag", half_kept_out)
         .on_real_kafka("balances groups in its own way"),
+    Behaviour::new("a_partition_that_an_unseen_member_has_degrades_the_handler", unseen)
+        .on_real_kafka("knows no newer protocol"),
     Behaviour::new("the_lag_counts_what_waits_behind_an_open_transaction", open_transaction).on_real_kafka(REAL),
     Behaviour::new("the_lag_behind_transactions_returns_to_zero", ended_transactions).on_real_kafka(REAL),
     Behaviour::new("retention_that_deletes_what_was_no_record_stops_no_handler", retained).on_real_kafka(REAL),
@@ -134,6 +136,24 @@ fn half_kept_out(world: &World) -> Result {
     ensure!(health["handlers"][0]["handler"] == "echo", "{health}");
     stranger.leave();
     lag_becomes(&host, 0.0)?;
+    becomes(&host, "healthy")?;
+    host.still_runs()
+}
+
+fn unseen(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    let stranger = world.unseen_member("echo", &input)?;
+    stranger.holds_some()?;
+    let host = world.host(&world.settings()?.handler(echo(&[&input])?))?;
+    host.metrics_when("some partitions are ours", |metrics| {
+        metrics.sum("sandman_assigned_partitions", &[]) > Some(0.0)
+    })?;
+    stranger.holds("not all of them", |held| (1..3).contains(&held))?;
+    eventually("the partitions that somebody else has are named", || {
+        let told = becomes(&host, "degraded")?["handlers"].to_string();
+        Ok(told.contains(&format!("{input}[")).then_some(()))
+    })?;
+    stranger.leave();
     becomes(&host, "healthy")?;
     host.still_runs()
 }

@@ -30,11 +30,13 @@ impl ForeignMember {
     /// Joins with other settings of the client library, such as the name of a static member.
     pub(crate) fn join_as(brokers: &str, group: &str, topics: &[&str], settings: &[(&str, &str)]) -> Result<Self> {
         let mut config = client(brokers);
-        config
-            .set("group.id", group)
-            .set("enable.auto.commit", "false")
-            .set("session.timeout.ms", "6000")
-            .set("heartbeat.interval.ms", "500");
+        config.set("group.id", group).set("enable.auto.commit", "false");
+        // By the newer protocol the broker decides these.
+        if !settings.iter().any(|(name, _)| *name == "group.protocol") {
+            config
+                .set("session.timeout.ms", "6000")
+                .set("heartbeat.interval.ms", "500");
+        }
         for (name, value) in settings {
             config.set(*name, *value);
         }

@@ -188,6 +188,20 @@ impl World {
         ForeignMember::join(self.cluster()?.brokers(), &group, &[topic], "roundrobin")
     }
 
+    /// Joins a handler's group by the newer protocol, whose members are not seen by those who ask for members by the older one.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn unseen_member(&self, handler: &str, topic: &str) -> Result<ForeignMember> {
+        let group = format!("{}-{handler}", self.name);
+        ForeignMember::join_as(
+            self.cluster()?.brokers(),
+            &group,
+            &[topic],
+            &[("group.protocol", "consumer")],
+        )
+    }
+
     /// Joins a handler's group as the member that the host is: as a second host of this deployment would.
     ///
     /// # Errors

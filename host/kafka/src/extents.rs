@@ -87,7 +87,7 @@ impl ExtentReader {
         Ok(extents.collect())
     }
 
-    /// The members of a consumer group with what they have, or `None` while the group divides its partitions anew.
+    /// The members of a consumer group that can be seen, with what they have, or `None` while the group divides its partitions anew.
     ///
     /// # Errors
     /// [`ExtentError::Unseen`] if the group is not described within `patience`.

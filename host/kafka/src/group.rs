@@ -8,6 +8,9 @@ use sandman_core::event::TopicPartition;
 
 /// What a group is called whose members all know their partitions.
 const STABLE: &str = "Stable";
+/// What a group with members by the newer protocol (`group.protocol=consumer`) is called for those who ask by the older one:
+/// its members are not seen.
+const UNSEEN: &str = "Dead";
 
 /// A member of a consumer group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,14 +23,16 @@ pub struct GroupMember {
     pub partitions: Vec<TopicPartition>,
 }
 
-/// The members of a group that is stable.
+/// The members of a group that is stable, and none of one whose members cannot be seen.
 pub(super) fn members(group: &GroupInfo) -> Option<Vec<GroupMember>> {
     let member = |member: &rdkafka::groups::GroupMemberInfo| GroupMember {
         id: member.id().to_owned(),
         client: format!("`{}` at {}", member.client_id(), member.client_host()),
         partitions: member.assignment().and_then(assignment).unwrap_or_default(),
     };
-    (group.state() == STABLE).then(|| group.members().iter().map(member).collect())
+    [STABLE, UNSEEN]
+        .contains(&group.state())
+        .then(|| group.members().iter().map(member).collect())
 }
 
 /// [ConsumerProtocolAssignment](https://kafka.apache.org/protocol.html): a version, then topics with their partitions.
