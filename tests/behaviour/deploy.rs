@@ -127,7 +127,7 @@ fn compiles_too_large(world: &World) -> Result {
     let input = world.make_topic("hostile.told")?;
     let settings = world
         .settings()?
-        .set("host.compile_memory", "\"192MiB\"")
+        .set("host.compile_memory", "\"256MiB\"")
         .handler(hostile(&[&input])?);
     let host = world.host(&settings)?;
     let component = grafted("hostile", &bomb(4, 40_000), 0)?;

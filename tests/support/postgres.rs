@@ -31,6 +31,7 @@ serve
 while read -r order; do
     case $order in
         quit) kill -QUIT $server; wait $server ;;
+        stop) kill -INT $server; wait $server ;;
         start) serve ;;
     esac
 done
@@ -131,6 +132,14 @@ impl PostgresServer {
     /// If whatever runs it has ended.
     pub fn quit(&self) -> io::Result<()> {
         self.order("quit\n")
+    }
+
+    /// Stops it as an upgrade does: connections break, and what is committed is on disk.
+    ///
+    /// # Errors
+    /// If whatever runs it has ended.
+    pub fn stop(&self) -> io::Result<()> {
+        self.order("stop\n")
     }
 
     /// Starts it again, on the same port.

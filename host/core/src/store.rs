@@ -176,6 +176,11 @@ pub trait Store: Send + Sync {
     /// Whether other hosts write to the same store, so that what was read from it may have changed since.
     fn is_shared(&self) -> bool;
 
+    /// Why it is not known whether the last commit took effect, while that is being found out; nothing is committed meanwhile.
+    fn in_doubt(&self) -> Option<String> {
+        None
+    }
+
     /// How many shards the outbox has, from 1.
     fn shards(&self) -> u16;
 

@@ -251,7 +251,8 @@ impl Host {
     fn look(&self) {
         let connected = self.health.connected() && self.health.poll_breach().is_none();
         self.view.set_kafka_connected(connected);
-        self.view.set_store_fault(self.pipeline.store_fault());
+        self.view
+            .set_store_fault(self.pipeline.store_fault().or_else(|| self.store.in_doubt()));
         if let Err(error @ StoreError::Failed(_)) = self.store.backlog()
             && self.store.is_shared()
         {

@@ -167,6 +167,10 @@ impl Store for PostgresStore {
         true
     }
 
+    fn in_doubt(&self) -> Option<String> {
+        self.target.doubt.lock().clone()
+    }
+
     fn shards(&self) -> u16 {
         self.shards
     }

@@ -26,12 +26,14 @@ pub(super) struct ConnectTarget {
     pub(super) pooled: bool,
     /// How errors name the store; without a password.
     pub(super) name: String,
+    /// Why it is not known what became of a transaction, while that is being asked.
+    pub(super) doubt: Mutex<Option<String>>,
 }
 
 /// What became of a transaction.
 const STATUS: &str = "SELECT pg_xact_status($1::text::xid8)";
 
-/// How long it is asked what became of a transaction, while the server is away or has not ended it.
+/// How long a server that is there may take to end a transaction whose connection is gone.
 const ASKED: Duration = Duration::from_secs(60);
 
 /// A place for a session.
@@ -149,7 +151,13 @@ impl Link {
             store = self.target.name,
             "the connection was lost while a transaction was being committed"
         );
-        let until = Instant::now() + ASKED;
+        let found = self.ask_until_known(number);
+        *self.target.doubt.lock() = None;
+        found
+    }
+
+    fn ask_until_known(&mut self, number: &str) -> Result<bool, PgFault> {
+        let mut until = Instant::now() + ASKED;
         loop {
             let status = self.read(|session| {
                 let status: Option<String> = session.one(STATUS, &[&number])?.try_get(0)?;
@@ -159,7 +167,15 @@ impl Link {
                 Ok(Some(status)) if status == "committed" => return Ok(true),
                 Ok(Some(status)) if status == "aborted" => return Ok(false),
                 Ok(None) => return Err(PgFault::Unknown(number.to_owned())),
-                // It is still being ended, or the server is away.
+                // However long the server is away: nobody else can say.
+                Err(fault @ PgFault::Away(_)) => {
+                    let why = fault.named(&self.target.name);
+                    *self.target.doubt.lock() =
+                        Some(format!("whether the last commit took effect is not known yet: {why}"));
+                    pause(Duration::from_millis(50));
+                    until = Instant::now() + ASKED;
+                }
+                // It is still being ended.
                 Ok(Some(_)) | Err(_) if Instant::now() < until => pause(Duration::from_millis(50)),
                 Ok(Some(_)) | Err(_) => return Err(PgFault::Unknown(number.to_owned())),
             }
