@@ -168,7 +168,7 @@ fn break_once(postgres: &PostgresServer, hosts: &[&Host]) -> Result {
         Ok(Some(()))
     };
     eventually("all hosts are well", || all(200))?;
-    postgres.stop()?;
+    postgres.quit(false)?;
     eventually("all hosts say that they cannot commit", || all(503))?;
     postgres.start_again()?;
     eventually("all hosts are well again", || all(200))

@@ -126,20 +126,12 @@ impl PostgresServer {
         Ok(Self { port, process })
     }
 
-    /// Ends it at once: connections break, and what was not committed is lost.
+    /// Ends it, and breaks its connections: at once, so that what was not committed is lost, or in order, as an upgrade does.
     ///
     /// # Errors
     /// If whatever runs it has ended.
-    pub fn quit(&self) -> io::Result<()> {
-        self.order("quit\n")
-    }
-
-    /// Stops it as an upgrade does: connections break, and what is committed is on disk.
-    ///
-    /// # Errors
-    /// If whatever runs it has ended.
-    pub fn stop(&self) -> io::Result<()> {
-        self.order("stop\n")
+    pub fn quit(&self, at_once: bool) -> io::Result<()> {
+        self.order(if at_once { "quit\n" } else { "stop\n" })
     }
 
     /// Starts it again, on the same port.

@@ -145,7 +145,7 @@ fn strike(
         }
         Blow::KillServer => {
             run.fault();
-            shared.postgres.quit()?;
+            shared.postgres.quit(true)?;
             run.for_a_while(Duration::from_secs(2));
             shared.postgres.start_again()?;
             Ok(host)

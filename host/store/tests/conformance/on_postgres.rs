@@ -129,7 +129,7 @@ fn a_store_goes_on_when_its_server_was_restarted() {
     let store = store.unwrap();
     let commit = |key: &str| store.commit(&suite::states(vec![suite::put(key, None, "1")]), 7);
     commit("before").unwrap();
-    server.quit().unwrap();
+    server.quit(true).unwrap();
     // It says so, and goes on by itself.
     while store.state("profile", "before").is_ok() {
         std::thread::yield_now();
