@@ -133,7 +133,9 @@ fn restarted(world: &World) -> Result {
             let mut chunks = events.chunks(200);
             chunks.try_for_each(|chunk| producer.send(&input, chunk).map(drop))
         });
-        let broken = (0..3).try_for_each(|_| break_once(&postgres, &[&one, &two]));
+        let broken = [true, false, true, true]
+            .into_iter()
+            .try_for_each(|at_once| break_once(&postgres, &[&one, &two], at_once));
         done.store(true, Ordering::Relaxed);
         producing.join().map_err(|_| anyhow!("the producer panicked"))??;
         let counts = asking.map(|(key, asking)| Ok((key, asking.join().map_err(|_| anyhow!("a client panicked"))??)));
@@ -158,7 +160,7 @@ fn restarted(world: &World) -> Result {
 }
 
 /// The server is gone, which every host says, and comes back, which every host finds.
-fn break_once(postgres: &PostgresServer, hosts: &[&Host]) -> Result {
+fn break_once(postgres: &PostgresServer, hosts: &[&Host], at_once: bool) -> Result {
     let all = |status: u16| -> Result<Option<()>> {
         for host in hosts {
             if host.operator().get("/health")?.status != status {
@@ -168,7 +170,7 @@ fn break_once(postgres: &PostgresServer, hosts: &[&Host]) -> Result {
         Ok(Some(()))
     };
     eventually("all hosts are well", || all(200))?;
-    postgres.quit(false)?;
+    postgres.quit(at_once)?;
     eventually("all hosts say that they cannot commit", || all(503))?;
     postgres.start_again()?;
     eventually("all hosts are well again", || all(200))

@@ -30,8 +30,18 @@ pub(super) struct ConnectTarget {
     pub(super) doubt: Mutex<Option<String>>,
 }
 
-/// What became of a transaction.
-const STATUS: &str = "SELECT pg_xact_status($1::text::xid8)";
+/// What became of a transaction of that number, on a server that ran since then. A server that has crashed gives numbers that
+/// it had not written down yet to other transactions, whose end says nothing of ours: they begin at the number of the checkpoint
+/// that ends its recovery. Some time later there may be another checkpoint, and nobody can say.
+const STATUS: &str = "
+SELECT CASE
+    WHEN ours.started = extract(epoch FROM pg_postmaster_start_time())::text THEN pg_xact_status(ours.number::xid8)
+    WHEN ours.number::bigint >= split_part(last.next_xid, ':', 1)::bigint * 4294967296
+        + split_part(last.next_xid, ':', 2)::bigint THEN 'aborted'
+    WHEN clock_timestamp() - pg_postmaster_start_time() < interval '2 minutes' THEN pg_xact_status(ours.number::xid8)
+    END
+FROM (SELECT split_part($1::text, '@', 1) AS number, split_part($1::text, '@', 2) AS started) AS ours,
+    pg_control_checkpoint() AS last";
 
 /// How long a server that is there may take to end a transaction whose connection is gone.
 const ASKED: Duration = Duration::from_secs(60);

@@ -22,8 +22,9 @@ const SETTINGS: [&str; 5] = [
     "client_min_messages = warning",
 ];
 
-/// The number of the transaction, if it has written anything.
-const TRANSACTION: &str = "SELECT pg_current_xact_id_if_assigned()::text";
+/// The number of the transaction, if it has written anything, and since when the server runs.
+const TRANSACTION: &str =
+    "SELECT pg_current_xact_id_if_assigned()::text || '@' || extract(epoch FROM pg_postmaster_start_time())::text";
 
 /// Parameters of a statement.
 pub(super) type SqlParams<'a> = &'a [&'a (dyn ToSql + Sync)];
