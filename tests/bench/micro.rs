@@ -216,7 +216,6 @@ fn publish_batch(bencher: Bencher) {
     });
     let broker = EmbeddedBroker::start(&topics).unwrap();
     let settings = KafkaSettings {
-        embedded: true,
         ..KafkaSettings::plain(broker.brokers())
     };
     let options = PublisherOptions {

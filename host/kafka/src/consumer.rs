@@ -183,7 +183,6 @@ impl Making {
             last_reason: Mutex::default(),
             quiet: AtomicBool::new(false),
             signature: self.signature.clone(),
-            embedded: self.settings.embedded,
             adopt: self.adopt,
             again: AtomicBool::new(false),
             lost: Mutex::default(),

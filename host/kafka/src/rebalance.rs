@@ -45,8 +45,6 @@ pub(super) struct Member {
     pub(super) quiet: AtomicBool,
     /// Who commits, for those who look at the group's offsets.
     pub(super) signature: String,
-    /// The broker is the embedded one, which has no ids of topics and does not answer for them.
-    pub(super) embedded: bool,
     /// What the group was told by this store counts for nothing.
     pub(super) adopt: bool,
     /// Set when partitions were not taken because the group did not say what it knows of them: the loop joins again.
@@ -67,8 +65,9 @@ enum NotTaken {
     NotNow(String),
 }
 
-/// Whether the cluster is an embedded one, of this process or of another one: librdkafka names them so.
-fn is_embedded(consumer: &BaseConsumer<Member>) -> bool {
+/// Whether the cluster is an embedded one, of this process or of another: librdkafka names them so. It has no ids of topics,
+/// and does not answer when it is asked for them.
+pub(super) fn is_embedded(consumer: &BaseConsumer<Member>) -> bool {
     // It is known since the topics' partitions are: this asks nobody.
     let cluster = consumer.client().fetch_cluster_id(POLL);
     cluster.is_some_and(|cluster| cluster.starts_with("mockCluster"))
@@ -192,7 +191,7 @@ impl Member {
     ) -> Result<Vec<NamedTopic>, NotTaken> {
         let names = SubscribedTopics::of(partitions);
         let asked: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-        let answer = match self.embedded || is_embedded(consumer) {
+        let answer = match is_embedded(consumer) {
             true => Ok(vec![None; names.len()]),
             false => topic_ids(consumer.client(), &asked, deadline.slice(DESCRIBE)),
         };

@@ -19,8 +19,6 @@ pub struct KafkaSettings {
     pub ssl: bool,
     /// The login, if the cluster asks for one.
     pub sasl: Option<Sasl>,
-    /// Whether it is the embedded broker, which cannot answer all that a cluster can.
-    pub embedded: bool,
     /// Settings of librdkafka that are passed through; [`check_option`] says whether librdkafka takes one.
     pub options: BTreeMap<String, String>,
 }

@@ -38,7 +38,6 @@ impl Kafka {
         };
         let broker = EmbeddedBroker::start(&[topic(TOPIC, partitions, false), topic(CURSORS, 1, true)]).unwrap();
         let settings = KafkaSettings {
-            embedded: true,
             options: options
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))

@@ -59,6 +59,8 @@ pub struct PostgresStore {
     readers: Vec<Mutex<Link>>,
     /// Statements that were sent on the connection that commits.
     round_trips: Arc<AtomicU64>,
+    /// Why it is not known whether the last commit took effect, while that is being asked.
+    doubt: Arc<Mutex<Option<String>>>,
     /// The numbers of handlers' names.
     handlers: RwLock<HashMap<Arc<str>, i32>>,
     /// Why the store refuses all work, once a commit's result cannot be found out.
@@ -168,7 +170,7 @@ impl Store for PostgresStore {
     }
 
     fn in_doubt(&self) -> Option<String> {
-        self.target.doubt.lock().clone()
+        self.doubt.lock().clone()
     }
 
     fn shards(&self) -> u16 {

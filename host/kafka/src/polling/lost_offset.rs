@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::consumer::Consumer;
 
 use super::super::identity::topic_ids;
-use super::super::rebalance::DESCRIBE;
+use super::super::rebalance::{DESCRIBE, is_embedded};
 use super::super::wait::Deadline;
 use super::Polling;
 use sandman_core::broker::Start;
@@ -48,8 +48,8 @@ impl Polling {
         };
         Some(format!(
             "the next record to read is gone: {lost}. Retention or somebody deleted it, or the brokers lost it; going on \
-             would lose events silently. Restore the topic, or, if the loss is accepted, start the handler over under a \
-             new group and state"
+             would lose events silently. Restore the topic, or, if the loss is accepted, give the handler a new name in \
+             sandman.toml, under which it starts at the oldest record"
         ))
     }
 
@@ -57,7 +57,7 @@ impl Polling {
     fn is_another_topic(&self, deadline: Deadline) -> bool {
         let member = self.member();
         let is_stale = || member.assignment.lock().slots().any(|slot| slot.stale);
-        if is_stale() || member.embedded {
+        if is_stale() || is_embedded(&self.consumer) {
             return is_stale();
         }
         let names = member.topics.names();

@@ -54,7 +54,6 @@ pub(super) fn settings(config: &KafkaConfig, broker: Option<&EmbeddedBroker>) ->
         brokers,
         ssl: config.ssl,
         sasl: config.sasl.clone(),
-        embedded: broker.is_some(),
         options: config.options.clone(),
     }
 }

@@ -26,8 +26,6 @@ pub(super) struct ConnectTarget {
     pub(super) pooled: bool,
     /// How errors name the store; without a password.
     pub(super) name: String,
-    /// Why it is not known what became of a transaction, while that is being asked.
-    pub(super) doubt: Mutex<Option<String>>,
 }
 
 /// What became of a transaction of that number, on a server that ran since then. A server that has crashed gives numbers that
@@ -57,6 +55,8 @@ pub(super) struct Link {
     reason: String,
     /// Statements that were sent.
     round_trips: Arc<AtomicU64>,
+    /// Why it is not known what became of a transaction, while that is being asked.
+    doubt: Arc<Mutex<Option<String>>>,
 }
 
 impl Link {
@@ -68,12 +68,18 @@ impl Link {
             wait: FIRST_WAIT,
             reason: String::new(),
             round_trips: Arc::default(),
+            doubt: Arc::default(),
         }
     }
 
     /// Statements that were sent so far.
     pub(super) fn round_trips(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.round_trips)
+    }
+
+    /// Why it is not known what became of a transaction, while that is being asked.
+    pub(super) fn doubt(&self) -> Arc<Mutex<Option<String>>> {
+        Arc::clone(&self.doubt)
     }
 
     /// The session, made anew if it is gone. Fails at once while the pause after a failed attempt lasts.
@@ -162,7 +168,7 @@ impl Link {
             "the connection was lost while a transaction was being committed"
         );
         let found = self.ask_until_known(number);
-        *self.target.doubt.lock() = None;
+        *self.doubt.lock() = None;
         found
     }
 
@@ -180,8 +186,7 @@ impl Link {
                 // However long the server is away: nobody else can say.
                 Err(fault @ PgFault::Away(_)) => {
                     let why = fault.named(&self.target.name);
-                    *self.target.doubt.lock() =
-                        Some(format!("whether the last commit took effect is not known yet: {why}"));
+                    *self.doubt.lock() = Some(format!("whether the last commit took effect is not known yet: {why}"));
                     pause(Duration::from_millis(50));
                     until = Instant::now() + ASKED;
                 }

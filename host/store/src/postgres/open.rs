@@ -128,6 +128,7 @@ pub(super) fn open(options: &PgOptions) -> Result<PostgresStore, PgOpenError> {
     let writer = Link::new(&target);
     Ok(PostgresStore {
         round_trips: writer.round_trips(),
+        doubt: writer.doubt(),
         id: meta.id,
         shards: meta.shards,
         lock_class: lock_class(&options.schema),

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use ::postgres::Config;
 use ::postgres::config::Host;
-use parking_lot::Mutex;
 
 use super::link::ConnectTarget;
 use super::open::{PgOpenError, PgOptions};
@@ -115,7 +114,6 @@ pub(super) fn target(options: &PgOptions) -> Result<ConnectTarget, PgOpenError> 
         .keepalives_interval(Duration::from_secs(3))
         .keepalives_retries(3);
     Ok(ConnectTarget {
-        doubt: Mutex::default(),
         config,
         tls: tls.connector,
         schema: options.schema.clone(),

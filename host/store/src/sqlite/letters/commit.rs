@@ -163,6 +163,17 @@ impl OrderTally {
     }
 }
 
+/// What a statement on one letter tells of it: bytes, its `held`, and its order; nothing if the letter was not there.
+fn found(
+    connection: &Connection,
+    sql: &'static str,
+    id: LetterId,
+) -> rusqlite::Result<Option<(i64, i64, NamingOrder)>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row(params![to_sql(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    found.optional()
+}
+
 /// Removes a letter. Returns its order; nothing if the letter was not there.
 fn remove(
     connection: &Connection,
@@ -170,9 +181,7 @@ fn remove(
     id: LetterId,
     size: &mut LettersSize,
 ) -> Result<Option<NamingOrder>, SqliteFault> {
-    let mut drop = connection.prepare_cached(sql)?;
-    let found = drop.query_row(params![to_sql(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-    let Some((bytes, held, job)) = found.optional()? else {
+    let Some((bytes, held, job)) = found(connection, sql, id)? else {
         return Ok(None);
     };
     subtract(size, bytes, held);
@@ -187,9 +196,7 @@ fn failed(
     given_up: &GivenUp,
     size: &mut LettersSize,
 ) -> Result<Option<NamingOrder>, SqliteFault> {
-    let mut query = connection.prepare_cached(schema::LETTER_TEXTS)?;
-    let found = query.query_row(params![to_sql(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-    let Some((before, held, job)) = found.optional()? else {
+    let Some((before, held, job)) = found(connection, schema::LETTER_TEXTS, id)? else {
         return Ok(None);
     };
     let before = from_sql(before);
