@@ -5,7 +5,6 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use sandman_core::store::{DroppedLetters, Hold, LetterFilter, LetterHead, LetterStore, RedriveOrder, StoreError};
 use sandman_engine::clock;
@@ -28,16 +27,12 @@ const STEP: usize = 1_000;
 /// The dead letters of a host that runs, or of the store of one that is stopped.
 pub struct Letters {
     store: Arc<dyn LetterStore>,
-    last_job: AtomicU64,
 }
 
 impl Letters {
     /// The letters of this store.
     pub fn new(store: Arc<dyn LetterStore>) -> Self {
-        Self {
-            store,
-            last_job: AtomicU64::new(0),
-        }
+        Self { store }
     }
 
     /// Every letter that is meant, in groups by handler, version and code, and the newest `most` of them. Keys, and
@@ -87,21 +82,13 @@ impl Letters {
         through: Option<u64>,
         force: bool,
     ) -> Result<RedriveOrdered, StoreError> {
-        // Two orders in one millisecond would be one.
-        let now = clock::wall_millis().unsigned_abs();
-        let last = self.last_job.fetch_max(now, Ordering::Relaxed);
-        let job = if last < now {
-            now
-        } else {
-            self.last_job.fetch_add(1, Ordering::Relaxed) + 1
-        };
         let order = RedriveOrder {
-            job,
+            from: clock::wall_millis().unsigned_abs(),
             through,
             most_redriven: if force { u32::MAX } else { MOST_REDRIVEN },
             kept: ORDERS_KEPT,
         };
-        let ordered = self.store.order_redrive(filter, &order)?;
+        let (job, ordered) = self.store.order_redrive(filter, &order)?;
         Ok(RedriveOrdered::of(job, ordered))
     }
 
@@ -115,16 +102,19 @@ impl Letters {
             job: Some(job),
             ..LetterFilter::default()
         };
+        let Some(result) = self.store.order_result(job)? else {
+            return Ok(None);
+        };
+        // After the counts: those of an order that is done are all there. What fails meanwhile is told the next time.
         let mut failed = Vec::new();
-        // Before the counts: what fails meanwhile is counted and not listed yet, never the other way round.
         self.each(&filter, |head| {
             if !head.ordered {
                 failed.push(LetterLine::of(&head, reads_data));
             }
             Ok(())
         })?;
-        let result = self.store.order_result(job)?;
-        Ok(result.map(|result| RedriveProgress::of(job, &result, failed)))
+        failed.truncate(usize::try_from(result.failed).unwrap_or(usize::MAX));
+        Ok(Some(RedriveProgress::of(job, &result, failed)))
     }
 
     /// How what was released of a key stands: what is still to run, and what failed again and holds the key.

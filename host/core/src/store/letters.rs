@@ -133,8 +133,8 @@ pub struct HeldKey {
 /// Letters that are to be redriven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedriveOrder {
-    /// Names the order; never used twice by one store.
-    pub job: u64,
+    /// The least number that the order may have: milliseconds since 1970. It gets the next one that no order has.
+    pub from: u64,
     /// On which version; `None`: on the one that is active then.
     pub through: Option<u64>,
     /// Letters that were redriven as often are left out.
@@ -286,11 +286,12 @@ pub trait LetterStore: Send + Sync {
     /// [`StoreError`] if the store cannot be used any more.
     fn letters_size(&self) -> Result<LettersSize, StoreError>;
 
-    /// Marks the letters that the filter means as to be redriven; those of held keys are left out.
+    /// Marks the letters that the filter means as to be redriven; those of held keys are left out. Answers with the order's
+    /// number, which no other order has, also where several hosts order at once.
     ///
     /// # Errors
     /// As for a commit.
-    fn order_redrive(&self, filter: &LetterFilter, order: &RedriveOrder) -> Result<Ordered, StoreError>;
+    fn order_redrive(&self, filter: &LetterFilter, order: &RedriveOrder) -> Result<(u64, Ordered), StoreError>;
 
     /// Letters that are to be redriven, but for those of held keys, in order, at most `most`.
     ///

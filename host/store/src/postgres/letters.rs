@@ -244,22 +244,26 @@ impl LetterStore for PostgresStore {
         })
     }
 
-    fn order_redrive(&self, filter: &LetterFilter, order: &RedriveOrder) -> Result<Ordered, StoreError> {
+    fn order_redrive(&self, filter: &LetterFilter, order: &RedriveOrder) -> Result<(u64, Ordered), StoreError> {
         let bound = LetterBound::of(filter);
         let most_redriven = i64::from(order.most_redriven);
-        let (job, through, kept) = (to_sql(order.job), order.through.map(to_sql), to_sql(order.kept));
+        let (from, through, kept) = (to_sql(order.from), order.through.map(to_sql), to_sql(order.kept));
         self.write(|session| {
+            // Two hosts may order at once: one number for both would be an error, and letters of both a deadlock.
+            session.query(schema::LOCK_ORDERS, &[&self.lock_class])?;
+            let job: i64 = session.one(schema::NEXT_ORDER, &[&from])?.try_get(0)?;
             let left_out = session.one(schema::LEFT_OUT, &bound.with(&[&most_redriven]))?;
             let ordered = session.execute(schema::ORDER_LETTERS, &bound.with(&[&most_redriven, &job, &through]))?;
             let [refused, held, already]: [i64; 3] = [left_out.try_get(0)?, left_out.try_get(1)?, left_out.try_get(2)?];
             session.execute(schema::ADD_ORDER, &[&job, &to_sql(ordered), &refused, &held, &already])?;
             session.execute(schema::DROP_ORDERS, &[&kept])?;
-            Ok(Ordered {
+            let ordered = Ordered {
                 ordered,
                 refused: from_sql(refused),
                 held: from_sql(held),
                 already: from_sql(already),
-            })
+            };
+            Ok((from_sql(job), ordered))
         })
     }
 

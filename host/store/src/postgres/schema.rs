@@ -208,6 +208,8 @@ pub(super) const CANCEL_LETTERS: &str = "
     told AS (UPDATE redrives r SET cancelled = r.cancelled + counted.n
         FROM (SELECT job, count(*) AS n FROM gone GROUP BY job) AS counted WHERE r.job = counted.job)
     SELECT count(*) FROM gone";
+pub(super) const LOCK_ORDERS: &str = "SELECT pg_advisory_xact_lock($1, -3)";
+pub(super) const NEXT_ORDER: &str = "SELECT greatest($1::bigint, max(job) + 1) FROM redrives";
 pub(super) const ADD_ORDER: &str =
     "INSERT INTO redrives (job, ordered, refused, held, already) VALUES ($1, $2, $3, $4, $5)";
 pub(super) const DROP_ORDERS: &str = "

@@ -83,33 +83,36 @@ impl LetterStore for SqliteStore {
         Ok(*self.letters.lock())
     }
 
-    fn order_redrive(&self, filter: &LetterFilter, order: &RedriveOrder) -> Result<Ordered, StoreError> {
+    fn order_redrive(&self, filter: &LetterFilter, order: &RedriveOrder) -> Result<(u64, Ordered), StoreError> {
         self.write(|writer| {
             writer.aside(&self.handlers, |connection, _| {
+                let next = &mut connection.prepare_cached(schema::NEXT_ORDER)?;
+                let job = from_sql(next.query_row(params![to_sql(order.from)], |row| row.get(0))?);
                 let held = count(connection, schema::HELD_COUNT, filter)?;
                 let already = count(connection, schema::ORDERED_ALREADY, filter)?;
                 let mut update = connection.prepare_cached(schema::ORDER_LETTERS)?;
                 bind(&mut update, filter)?;
                 update.raw_bind_parameter(7, order.most_redriven)?;
-                update.raw_bind_parameter(8, to_sql(order.job))?;
+                update.raw_bind_parameter(8, to_sql(job))?;
                 update.raw_bind_parameter(9, order.through.map(to_sql))?;
                 let ordered = update.raw_execute()? as u64;
                 // What is left of them was redriven too often.
                 let waiting = count(connection, schema::ORDERED_ALREADY, filter)?;
                 let refused = count(connection, schema::NOT_HELD_COUNT, filter)?.saturating_sub(waiting);
-                let counts = [order.job, ordered, refused, held, already].map(to_sql);
+                let counts = [job, ordered, refused, held, already].map(to_sql);
                 connection
                     .prepare_cached(schema::ADD_ORDER)?
                     .execute(rusqlite::params_from_iter(counts))?;
                 connection
                     .prepare_cached(schema::DROP_ORDERS)?
                     .execute(params![to_sql(order.kept)])?;
-                Ok(Ordered {
+                let ordered = Ordered {
                     ordered,
                     refused,
                     held,
                     already,
-                })
+                };
+                Ok((job, ordered))
             })
         })
     }

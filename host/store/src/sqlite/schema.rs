@@ -369,6 +369,7 @@ pub(super) const DROP_HELD_LETTERS: &str = concat!(
 pub(super) const ORDER_OF: &str = "SELECT job FROM letters WHERE id = ?1 AND ordered = 1 AND held = 0";
 pub(super) const CANCEL_LETTER: &str =
     "UPDATE letters SET ordered = 0, job = NULL WHERE id = ?1 AND ordered = 1 AND held = 0";
+pub(super) const NEXT_ORDER: &str = "SELECT max(?1, ifnull(max(job) + 1, 0)) FROM redrives";
 pub(super) const ADD_ORDER: &str =
     "INSERT INTO redrives (job, ordered, refused, held, already) VALUES (?1, ?2, ?3, ?4, ?5)";
 pub(super) const DROP_ORDERS: &str = "

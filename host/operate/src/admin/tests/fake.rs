@@ -66,7 +66,7 @@ impl Default for Fake {
             ..LetterFilter::default()
         };
         let order = RedriveOrder {
-            job: 1,
+            from: 1,
             through: None,
             most_redriven: 5,
             kept: 10,
