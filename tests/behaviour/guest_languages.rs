@@ -7,6 +7,8 @@ mod conformance;
 mod first_steps;
 #[path = "guest_languages/no_world.rs"]
 mod no_world;
+#[path = "guest_languages/recorded.rs"]
+mod recorded;
 #[path = "guest_languages/take_turns.rs"]
 mod take_turns;
 
@@ -14,6 +16,7 @@ use sandman::guest::Language;
 use sandman_tests::{Behaviour, Newcomer, Result, World, guest_in, repository};
 
 use conformance::conforms;
+use recorded::replayed_and_compared;
 use take_turns::take_turns;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
@@ -61,6 +64,14 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("go_is_given_no_world_but_its_call", no_world::go)
         .without_broker()
         .in_language(Language::Go),
+    Behaviour::new("what_a_guest_in_typescript_did_is_replayed_and_compared", |world| {
+        replayed_and_compared(world, Language::TypeScript)
+    })
+    .in_language(Language::TypeScript),
+    Behaviour::new("what_a_guest_in_python_did_is_replayed_and_compared", |world| {
+        replayed_and_compared(world, Language::Python)
+    })
+    .in_language(Language::Python),
     Behaviour::new("guests_in_rust_and_in_python_take_turns_under_load", |world| {
         take_turns(world, Language::Python)
     })

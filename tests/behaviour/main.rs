@@ -52,6 +52,7 @@ mod poison;
 mod preferences_routes;
 mod profile_routes;
 mod provenance;
+mod purity;
 mod recreated;
 mod redrive;
 mod reload;
@@ -130,6 +131,7 @@ fn main() -> ExitCode {
         whole_way::BEHAVIOURS,
         provenance::BEHAVIOURS,
         time_travel::BEHAVIOURS,
+        purity::BEHAVIOURS,
         parity::BEHAVIOURS,
         profile_routes::BEHAVIOURS,
         preferences_routes::BEHAVIOURS,

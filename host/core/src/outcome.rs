@@ -181,4 +181,9 @@ pub trait Guest: Send + Sync {
     fn last_memory(&self) -> u64 {
         0
     }
+
+    /// Whether an instance may be called again after a call: what the guest keeps in it is there then.
+    fn reuses_instances(&self) -> bool {
+        false
+    }
 }

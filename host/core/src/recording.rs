@@ -79,6 +79,9 @@ pub struct RecordedContext {
     pub source: String,
     /// The bounds of the invocation.
     pub limits: Limits,
+    /// Whether the instance may have been called before: `instances = "reused"`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reused: bool,
 }
 
 /// A line that holds no recording.

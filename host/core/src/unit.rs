@@ -81,8 +81,8 @@ pub enum Finish {
     },
     /// A dead letter was redriven; what became of it is in the unit's letters.
     Redriven(LetterId),
-    /// It is no trigger's, but an operator's.
-    Ordered,
+    /// It is no trigger's, but an operator's: the order of this number, from 1; 0 where nobody waits for it.
+    Ordered(u64),
     /// The record failed and will be tried again.
     Attempt {
         /// The record's partition.

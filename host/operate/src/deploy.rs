@@ -402,15 +402,19 @@ impl Deployer {
     }
 
     fn handler(&self, name: &str) -> Result<&Handler, Refusal> {
-        let serving = || self.registry.iter().filter(|(_, handler)| !handler.is_retired());
-        let found = serving().find(|(_, handler)| &*handler.name == name);
-        found.map(|(_, handler)| handler).ok_or_else(|| {
-            let known: Vec<&str> = serving().map(|(_, handler)| &*handler.name).collect();
-            Refusal::Unknown {
-                name: name.to_owned(),
-                known: known.join(", "),
-            }
-        })
+        let mut serving = self.registry.iter().filter(|(_, handler)| !handler.is_retired());
+        let found = serving.find(|(_, handler)| &*handler.name == name);
+        found.map(|(_, handler)| handler).ok_or_else(|| self.unknown(name))
+    }
+
+    /// The refusal of a name that no handler has.
+    pub fn unknown(&self, name: &str) -> Refusal {
+        let serving = self.registry.iter().filter(|(_, handler)| !handler.is_retired());
+        let known: Vec<&str> = serving.map(|(_, handler)| &*handler.name).collect();
+        Refusal::Unknown {
+            name: name.to_owned(),
+            known: known.join(", "),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 use sandman_config::{Config, DEFAULT_PREFIX, HandlerConfig};
 use sandman_core::contract::{Contract, ContractError, Grant, Terms};
 use sandman_core::digest;
-use sandman_core::limits::{ComponentParts, Limits};
+use sandman_core::limits::{ComponentParts, Instances, Limits};
 use sandman_core::printable;
 use sandman_core::version::{ServesSince, Version};
 use tracing::subscriber::{NoSubscriber, with_default};
@@ -135,13 +135,18 @@ pub fn alone(handler: &HandlerConfig) -> Result<(Version, Grant)> {
     Ok((version(guest, (handler, 1), &grant, DEFAULT_PREFIX)?, grant))
 }
 
-/// A component to run recordings of a handler on, granted all that it asks for, within the limits that were recorded.
+/// A component to run recordings of a handler on, granted all that it asks for, within the limits that were recorded, and on
+/// reused instances where the recorded ones were.
 ///
 /// # Errors
 /// All that is wrong with it.
-pub fn for_replay(handler: &str, component: (u64, &[u8]), limits: Limits) -> Result<Version> {
+pub fn for_replay(handler: &str, component: (u64, &[u8]), (limits, reused): (Limits, bool)) -> Result<Version> {
     let handler = HandlerConfig {
         limits,
+        instances: match reused {
+            true => Instances::Reused,
+            false => Instances::Fresh,
+        },
         ..HandlerConfig::of_file(Path::new(handler))
     };
     let sandbox = Sandbox::new(SandboxOptions::new(None, 1, limits.memory))?;

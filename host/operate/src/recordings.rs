@@ -66,21 +66,17 @@ impl Recordings {
     pub fn forget(&self, handler: &str, key: &str) -> Result<u64, StoreError> {
         let mut taken = 0;
         self.pages(handler, |batch| {
-            let is_kept = |line: &str| Recording::read(line).is_ok_and(|recording| recording.key != key);
-            // Its place stays empty: a recording is named by its place.
-            let kept = batch.lines.lines().map(|line| if is_kept(line) { line } else { "" });
-            let kept: Vec<&str> = kept.collect();
-            let filled = |lines: &[&str]| lines.iter().filter(|line| !line.is_empty()).count();
-            let before: Vec<&str> = batch.lines.lines().collect();
-            let gone = filled(&before) - filled(&kept);
-            if gone > 0 {
-                let kept = if filled(&kept) == 0 {
-                    String::new()
-                } else {
-                    kept.join("\n")
-                };
-                self.store.keep_of_recordings(batch.number, &kept)?;
-                taken += gone as u64;
+            let mut now = Some(batch.clone());
+            while let Some(read) = now.take() {
+                let (kept, gone) = without_key(&read.lines, key);
+                if gone == 0 {
+                    break;
+                }
+                match self.store.keep_of_recordings(&read, &kept)? {
+                    true => taken += gone,
+                    // Another key was forgotten meanwhile: what is there now counts.
+                    false => now = self.store.recording_batch(read.number)?,
+                }
             }
             Ok(true)
         })?;
@@ -133,6 +129,24 @@ impl Recordings {
     }
 }
 
+/// The lines of a batch without those of a key, and how many these are. Their places stay empty, since a recording is named
+/// by its place; nothing is left of a batch without any other.
+fn without_key(lines: &str, key: &str) -> (String, u64) {
+    let is_kept = |line: &str| Recording::read(line).is_ok_and(|recording| recording.key != key);
+    let kept: Vec<&str> = lines
+        .lines()
+        .map(|line| if is_kept(line) { line } else { "" })
+        .collect();
+    let gone = lines
+        .lines()
+        .zip(&kept)
+        .filter(|(before, after)| before != *after)
+        .count();
+    let is_empty = kept.iter().all(|line| line.is_empty());
+    let kept = if is_empty { String::new() } else { kept.join("\n") };
+    (kept, gone as u64)
+}
+
 /// What cannot be read was written by another version, and is passed over.
 fn read(line: &str, id: RecordingId) -> Option<Recording> {
     let recording = Recording::read(line).ok()?;
@@ -140,4 +154,112 @@ fn read(line: &str, id: RecordingId) -> Option<Recording> {
         id: Some(id),
         ..recording
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use sandman_core::limits::Limits;
+    use sandman_core::recording::{RECORDING_FORMAT, RecordedContext, RecordedEvent, RecordedOutcome, RecordedTrigger};
+
+    use super::*;
+
+    /// One batch, of which another host has taken something out whenever this one has read it.
+    struct Racing {
+        now: Mutex<String>,
+        others: Mutex<Vec<&'static str>>,
+    }
+
+    impl RecordingStore for Racing {
+        fn recordings(&self, _: &str, before: Option<u64>, _: usize) -> Result<Vec<RecordingBatch>, StoreError> {
+            let batch = self.recording_batch(7)?.filter(|_| before.is_none());
+            Ok(batch.into_iter().collect())
+        }
+
+        fn recording_batch(&self, number: u64) -> Result<Option<RecordingBatch>, StoreError> {
+            let lines = self.now.lock().clone();
+            Ok((!lines.is_empty()).then_some(RecordingBatch { number, lines }))
+        }
+
+        fn keep_of_recordings(&self, read: &RecordingBatch, lines: &str) -> Result<bool, StoreError> {
+            let mut now = self.now.lock();
+            if let Some(other) = self.others.lock().pop() {
+                *now = without_key(&now, other).0;
+            }
+            let is_as_read = *now == read.lines;
+            if is_as_read {
+                lines.clone_into(&mut now);
+            }
+            Ok(is_as_read)
+        }
+
+        fn recordings_bytes(&self, _: &str) -> Result<u64, StoreError> {
+            Ok(self.now.lock().len() as u64)
+        }
+
+        fn known_handlers(&self) -> Result<Vec<Arc<str>>, StoreError> {
+            Ok(vec!["h".into()])
+        }
+    }
+
+    fn line(key: &str) -> String {
+        let event = RecordedEvent {
+            topic: "t".to_owned(),
+            partition: 1,
+            offset: 40,
+            timestamp_millis: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        let recording = Recording {
+            format: RECORDING_FORMAT,
+            id: None,
+            handler: "h".to_owned(),
+            version: 1,
+            digest: "d".to_owned(),
+            key: key.to_owned(),
+            trigger: RecordedTrigger::Event(event),
+            state: None,
+            context: RecordedContext {
+                now_millis: 0,
+                attempt: 1,
+                settings: "{}".to_owned(),
+                source: "s".to_owned(),
+                limits: Limits::default(),
+                reused: false,
+            },
+            outcome: RecordedOutcome::Ignored,
+            dead_letter: false,
+            letter: None,
+            cpu_micros: None,
+            memory_bytes: 0,
+        };
+        recording.line().unwrap()
+    }
+
+    fn forgotten(keys: &[&str], others: &[&'static str]) -> (u64, Vec<String>) {
+        let lines: Vec<String> = keys.iter().map(|key| line(key)).collect();
+        let store = Arc::new(Racing {
+            now: Mutex::new(lines.join("\n")),
+            others: Mutex::new(others.to_vec()),
+        });
+        let recordings = Recordings::new(Arc::clone(&store) as Arc<dyn RecordingStore>);
+        let gone = recordings.forget("h", "ada").unwrap();
+        let left = recordings.find("h", &RecordingQuery::default(), 10).unwrap();
+        (gone, left.into_iter().map(|recording| recording.key).collect())
+    }
+
+    #[test]
+    fn keys_that_are_forgotten_at_once_are_all_forgotten() {
+        let (gone, left) = forgotten(&["ada", "bea", "cleo", "ada"], &[]);
+        assert_eq!((gone, left), (2, vec!["cleo".to_owned(), "bea".to_owned()]));
+        let (gone, left) = forgotten(&["ada", "bea", "cleo", "dora"], &["dora", "bea"]);
+        assert_eq!((gone, left), (1, vec!["cleo".to_owned()]));
+        let (gone, left) = forgotten(&["ada", "bea"], &["ada"]);
+        assert_eq!((gone, left), (0, vec!["bea".to_owned()]));
+        let (gone, left) = forgotten(&["ada"], &[]);
+        assert_eq!((gone, left), (1, Vec::new()));
+    }
 }

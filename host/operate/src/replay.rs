@@ -141,7 +141,7 @@ pub fn impurities(recordings: &[Recording], version: &Version) -> Comparison {
 }
 
 /// A bound on CPU time is the one thing that two runs may meet differently.
-fn is_of_time(outcome: &RecordedOutcome) -> bool {
+pub fn is_of_time(outcome: &RecordedOutcome) -> bool {
     use sandman_core::attempt::FailureCause::Exceeded;
     matches!(outcome, RecordedOutcome::Failed { cause: Exceeded, .. })
 }

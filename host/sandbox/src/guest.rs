@@ -103,4 +103,8 @@ impl Guest for SandboxedGuest {
     fn last_memory(&self) -> u64 {
         LAST.get()
     }
+
+    fn reuses_instances(&self) -> bool {
+        matches!(self.pool, Pool::Reused(_))
+    }
 }

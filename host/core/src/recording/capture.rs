@@ -66,6 +66,7 @@ impl Capture<'_> {
                 settings: version.settings.to_string(),
                 source: surroundings.source.to_owned(),
                 limits: version.limits,
+                reused: version.guest.reuses_instances(),
             },
             outcome,
             dead_letter: false,

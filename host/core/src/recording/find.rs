@@ -125,6 +125,7 @@ mod tests {
                 settings: "{}".to_owned(),
                 source: "s".to_owned(),
                 limits: Limits::default(),
+                reused: false,
             },
             outcome: RecordedOutcome::Ignored,
             dead_letter: false,

@@ -49,11 +49,12 @@ pub trait RecordingStore: Send + Sync {
     /// [`StoreError`] if it cannot be read.
     fn recording_batch(&self, number: u64) -> Result<Option<RecordingBatch>, StoreError>;
 
-    /// Keeps of a batch these lines only; none: the batch goes. A batch that has gone meanwhile stays away.
+    /// Keeps these lines of a batch only; none: the batch goes. Nothing is written where the batch is not any more as it was
+    /// read: what somebody else has taken out of it meanwhile must not come back. Returns whether it was.
     ///
     /// # Errors
     /// As for a commit.
-    fn keep_of_recordings(&self, number: u64, lines: &str) -> Result<(), StoreError>;
+    fn keep_of_recordings(&self, read: &RecordingBatch, lines: &str) -> Result<bool, StoreError>;
 
     /// Bytes of a handler's recordings.
     ///

@@ -136,7 +136,7 @@ impl Admission {
                     partition.noting = partition.noting.saturating_sub(1);
                 }
             }
-            Finish::Answered { .. } | Finish::Redriven(_) | Finish::Ordered => {}
+            Finish::Answered { .. } | Finish::Redriven(_) | Finish::Ordered(_) => {}
         }
     }
 

@@ -32,6 +32,10 @@ pub(super) struct Detours {
     failing: Vec<HandlerIx>,
     /// No letter begins any more.
     pub(super) closed: bool,
+    /// Orders of operators so far.
+    orders: u64,
+    /// The newest of them that is durable.
+    durable_order: u64,
     /// Bytes of what is held in the store, at most.
     held_bytes: u64,
     /// What all hosts of a fleet hold and pause; `None` where there is one host.
@@ -71,6 +75,8 @@ impl Detours {
             paused: HashMap::new(),
             failing: Vec::new(),
             closed: false,
+            orders: 0,
+            durable_order: 0,
             held_bytes,
             fleet: None,
         }
@@ -215,10 +221,24 @@ impl Detours {
                 _ => {}
             }
         }
-        if let Finish::Redriven(id) = &unit.finish {
-            self.ended(*id);
+        match &unit.finish {
+            Finish::Redriven(id) => self.ended(*id),
+            // They are committed in their order.
+            Finish::Ordered(order) => self.durable_order = self.durable_order.max(*order),
+            _ => {}
         }
         !unit.letters.is_empty() || matches!(unit.finish, Finish::Redriven(_))
+    }
+
+    /// The number of the next order of an operator.
+    pub(super) fn next_order(&mut self) -> u64 {
+        self.orders += 1;
+        self.orders
+    }
+
+    /// Whether an order is durable.
+    pub(super) fn is_durable(&self, order: u64) -> bool {
+        self.durable_order >= order
     }
 
     /// Another host has handled these letters.

@@ -121,7 +121,7 @@ impl<W: Work> Folding<'_, W> {
                 let noted = (attempts.failed > 0).then(|| attempts.clone());
                 self.attempts(*partition, attempts.offset, noted);
             }
-            Finish::Redriven(_) | Finish::Ordered => {}
+            Finish::Redriven(_) | Finish::Ordered(_) => {}
         }
     }
 

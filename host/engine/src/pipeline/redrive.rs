@@ -18,7 +18,7 @@ use sandman_core::printable;
 use sandman_core::progress::Span;
 use sandman_core::reason::ReasonCode;
 use sandman_core::store::{
-    Attempts, GivenUp, HeldCount, HeldKey, HeldName, Hold, LetterId, LetterWrite, NewLetter, Pause,
+    Attempts, GivenUp, HeldCount, HeldKey, HeldName, Hold, LetterId, LetterWrite, NewLetter, Pause, StoreError,
 };
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::version::Version;
@@ -293,9 +293,12 @@ impl Pipeline {
 
     /// Has what is held of a key redriven, in order; with `drop` without the letter that holds it. Returns whether there is
     /// a key that waits to be released.
-    pub fn release(&self, handler: HandlerIx, key: &str, drop: bool) -> bool {
+    ///
+    /// # Errors
+    /// [`StoreError`] if the order is not durable in time; it stands, and is carried out when it is.
+    pub fn release(&self, handler: HandlerIx, key: &str, drop: bool) -> Result<bool, StoreError> {
         let Some(known) = self.registry.get(handler) else {
-            return false;
+            return Ok(false);
         };
         let lane = LaneKey {
             handler,
@@ -303,7 +306,7 @@ impl Pipeline {
         };
         let mut state = self.state.lock();
         if !state.detours.waits(&lane) {
-            return false;
+            return Ok(false);
         }
         let name = HeldName {
             handler: Arc::clone(&known.name),
@@ -313,20 +316,23 @@ impl Pipeline {
             true => LetterWrite::DropHead(name),
             false => LetterWrite::Release(name),
         };
-        self.order(&mut state, write);
-        true
+        self.order(&mut state, write)?;
+        Ok(true)
     }
 
     /// The intake of a handler goes on. Returns whether it stood still.
-    pub fn resume(&self, handler: HandlerIx) -> bool {
+    ///
+    /// # Errors
+    /// [`StoreError`] if that is not durable in time; it goes on all the same.
+    pub fn resume(&self, handler: HandlerIx) -> Result<bool, StoreError> {
         let mut state = self.state.lock();
         let (Some(known), true) = (self.registry.get(handler), state.detours.paused.contains_key(&handler)) else {
-            return false;
+            return Ok(false);
         };
-        self.order(&mut state, LetterWrite::Pause(Arc::clone(&known.name), None));
+        let ordered = self.order(&mut state, LetterWrite::Pause(Arc::clone(&known.name), None));
         state.detours.paused.remove(&handler);
         go_on(&mut state, handler, known);
-        true
+        ordered.map(|()| true)
     }
 
     /// Why the intake of a handler stands still, if it does.
@@ -345,19 +351,28 @@ impl Pipeline {
         (state.detours.held_count(handler), state.detours.is_held_full())
     }
 
-    /// Waits until an order is durable; units that nothing stands on survive whatever happens meanwhile.
-    fn order(&self, state: &mut MutexGuard<'_, EngineState>, write: LetterWrite) {
+    /// Waits until an order is durable, however much is committed besides; units that nothing stands on survive whatever
+    /// happens meanwhile.
+    fn order(&self, state: &mut MutexGuard<'_, EngineState>, write: LetterWrite) -> Result<(), StoreError> {
+        let order = state.detours.next_order();
         let unit = Unit {
             letters: vec![write],
-            ..letter::nothing(Finish::Ordered)
+            ..letter::nothing(Finish::Ordered(order))
         };
         state.queue(unit);
         let deadline = Instant::now() + ORDER_WAIT;
-        while !state.commits.is_idle() && !state.stopping && Instant::now() < deadline {
+        while !state.detours.is_durable(order) {
+            if state.stopping || Instant::now() >= deadline {
+                return Err(StoreError::Unavailable(NOT_DURABLE.to_owned()));
+            }
             self.settled.wait_for(state, Duration::from_millis(20));
         }
+        Ok(())
     }
 }
+
+/// Why an order is not confirmed.
+const NOT_DURABLE: &str = "the order waits for its commit, and is carried out with it";
 
 /// What a client hears whose key is held.
 pub(super) const HELD: &str = "an event of this key failed, and what comes after it waits until the key is released";

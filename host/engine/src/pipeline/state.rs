@@ -215,6 +215,6 @@ pub(super) fn letter_of(unit: &Unit) -> Option<LetterId> {
 pub(super) fn partition_of(unit: &Unit) -> Option<PartitionIx> {
     match unit.finish {
         Finish::Done { partition, .. } | Finish::Attempt { partition, .. } => Some(partition),
-        Finish::Answered { .. } | Finish::Redriven(_) | Finish::Ordered => None,
+        Finish::Answered { .. } | Finish::Redriven(_) | Finish::Ordered(_) => None,
     }
 }

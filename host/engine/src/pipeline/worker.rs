@@ -298,7 +298,7 @@ impl Try<'_> {
         };
         let (due, mut unit) = match self.letter {
             // How often a letter failed counts from the start of this redrive.
-            Some(_) => (due(wait), letter::nothing(Finish::Ordered)),
+            Some(_) => (due(wait), letter::nothing(Finish::Ordered(0))),
             None => again(self.work, failed, wait),
         };
         self.keep(&mut unit, version, recording);

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::client::{self, HostArgs};
-use super::recorded::{self, Component};
+use super::recorded::{self, Component, RunAs};
 use super::{NOT_RUN, output};
 use sandman_core::comparison::{Comparison, DifferenceGroup};
 use sandman_core::printable;
@@ -23,8 +23,10 @@ handler's recordings are fetched from the host, with the scope read-data, or
 read from --recordings FILE, and run on both versions on this machine. With two
 files and --recordings, no host is needed.
 
-First, A is run twice on a sample. A handler is a pure function: a difference
-there is a bug in the guest's runtime or in Sandman, and is reported as such.
+First, A is run twice on a sample, with `instances` as the handler had it. A
+handler is a pure function: a difference there is a bug, and is reported as one.
+It is the guest's if it keeps something from one call to the next, otherwise its
+runtime's or Sandman's.
 
 Differences are grouped by place and kind, with the number of recordings that
 show them and an example. Kinds are `value`, `missing`, `extra`, `extra event`,
@@ -100,10 +102,10 @@ fn diff(args: &DiffArgs) -> Result<ExitCode> {
         Some(file) => recorded::in_file(file)?,
         None => recorded::of_handler(&args.host.client()?, &args.name, None)?,
     };
-    let limits = recorded::limits(&recordings)?;
+    let how = RunAs::newest(&recordings)?;
     let first = Component::of(&args.first, &args.host, &args.name)?;
     let second = Component::of(&args.second, &args.host, &args.name)?;
-    let (one, other) = (first.version(&args.name, limits)?, second.version(&args.name, limits)?);
+    let (one, other) = (first.version(&args.name, how)?, second.version(&args.name, how)?);
     let sample = recordings.get(..SAMPLE).unwrap_or(&recordings);
     let impure = impurities(sample, &one);
     let comparison = compare(&recordings, &one, &other);

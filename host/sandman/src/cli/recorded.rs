@@ -137,16 +137,34 @@ impl Component {
         }
     }
 
-    /// The component as a version of the handler, within these limits.
-    pub(super) fn version(&self, handler: &str, limits: Limits) -> Result<Version> {
-        load::for_replay(handler, (self.number, &self.bytes), limits).with_context(|| self.name.clone())
+    /// The component as a version of the handler, to run recordings in this way.
+    pub(super) fn version(&self, handler: &str, how: RunAs) -> Result<Version> {
+        let RunAs { limits, reused } = how;
+        load::for_replay(handler, (self.number, &self.bytes), (limits, reused)).with_context(|| self.name.clone())
     }
 }
 
-/// The limits under which all recordings can run: those of the newest.
-pub(super) fn limits(recordings: &[Recording]) -> Result<Limits> {
-    match recordings.last() {
-        Some(recording) => Ok(recording.context.limits),
-        None => bail!("there are no recordings to run"),
+/// How the guest was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RunAs {
+    limits: Limits,
+    /// Whether its instances were reused: what a guest keeps in one shows only then.
+    reused: bool,
+}
+
+impl RunAs {
+    /// As this recording was.
+    pub(super) fn of(recording: &Recording) -> Self {
+        let context = &recording.context;
+        let (limits, reused) = (context.limits, context.reused);
+        Self { limits, reused }
+    }
+
+    /// How all recordings can run: as the newest was.
+    pub(super) fn newest(recordings: &[Recording]) -> Result<Self> {
+        match recordings.last() {
+            Some(recording) => Ok(Self::of(recording)),
+            None => bail!("there are no recordings to run"),
+        }
     }
 }

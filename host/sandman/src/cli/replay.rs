@@ -8,14 +8,15 @@ use clap::Args;
 use serde::Serialize;
 
 use super::client::{self, HostArgs};
-use super::recorded::{self, Component};
+use super::recorded::{self, Component, RunAs};
 use super::recordings::cpu;
 use super::{NOT_RUN, output};
 use sandman_core::comparison::{DifferenceKind, OutcomeDifference, Rerun, differences};
 use sandman_core::event::iso_millis;
 use sandman_core::printable;
 use sandman_core::recording::{RecordedChange, RecordedOutcome, Recording, RecordingId};
-use sandman_operate::replay::rerun;
+use sandman_core::version::Version;
+use sandman_operate::replay::{is_of_time, rerun};
 
 const AFTER: &str = "\
 RECORDING is an id like r12-0 from `sandman recordings`. LETTER is the number of
@@ -79,6 +80,8 @@ struct ReplayReport {
     on: String,
     /// Whether the outcome is the recorded one, to the byte.
     same: bool,
+    /// Whether it is another one although the component and all that it was given are the recorded ones: a bug.
+    impure: bool,
     outcome: RecordedOutcome,
     differences: Vec<ReplayDifference>,
     cpu_micros: u64,
@@ -108,28 +111,24 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     }
     let state = args.state.as_deref().map(document).transpose()?;
     let mut reports = Vec::with_capacity(recordings.len());
-    let mut loaded: Option<(
-        u64,
-        sandman_core::limits::Limits,
-        sandman_core::version::Version,
-        String,
-    )> = None;
+    let mut loaded: Option<(u64, RunAs, Version, String)> = None;
     for recording in &recordings {
-        let limits = recording.context.limits;
-        let fits = |(number, known, ..): &(u64, _, _, _)| {
-            *known == limits && (args.component.is_some() || *number == recording.version)
+        let how = RunAs::of(recording);
+        let fits = |(number, known, ..): &(u64, RunAs, Version, String)| {
+            *known == how && (args.component.is_some() || *number == recording.version)
         };
         if !loaded.as_ref().is_some_and(fits) {
             let component = match &args.component {
                 Some(file) => Component::file(file)?,
                 None => kept(args, recording)?,
             };
-            let version = component.version(&recording.handler, limits)?;
-            loaded = Some((recording.version, limits, version, component.name));
+            let version = component.version(&recording.handler, how)?;
+            loaded = Some((recording.version, how, version, component.name));
         }
         let Some((_, _, version, name)) = &loaded else { continue };
-        let state = state.as_deref().or(recording.state.as_deref());
-        reports.push(report(recording, &rerun(version, recording, state), name));
+        let ran = rerun(version, recording, state.as_deref().or(recording.state.as_deref()));
+        let is_repeated = state.is_none() && *version.digest == *recording.digest;
+        reports.push(report(recording, &ran, (name, is_repeated)));
     }
     let same = reports.iter().all(|report| report.same);
     match (args.json, reports.as_slice()) {
@@ -157,6 +156,10 @@ fn kept(args: &ReplayArgs, recording: &Recording) -> Result<Component> {
     })
 }
 
+/// What is wrong where the same component makes something else of the same input.
+const IMPURE: &str =
+    "BUG: it is the component that ran, on the same input; its outcome does not depend on its input alone";
+
 /// A JSON document in a file.
 fn document(file: &Path) -> Result<String> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
@@ -165,14 +168,16 @@ fn document(file: &Path) -> Result<String> {
     Ok(text)
 }
 
-fn report(recording: &Recording, ran: &Rerun, on: &str) -> ReplayReport {
+fn report(recording: &Recording, ran: &Rerun, (on, is_repeated): (&str, bool)) -> ReplayReport {
     let found = differences(&recording.outcome, &ran.outcome);
+    let is_of_time = is_of_time(&recording.outcome) || is_of_time(&ran.outcome);
     ReplayReport {
         recording: recording.id,
         handler: recording.handler.clone(),
         recorded_version: recording.version,
         on: on.to_owned(),
         same: found.is_empty(),
+        impure: is_repeated && !found.is_empty() && !is_of_time,
         outcome: ran.outcome.clone(),
         differences: found.into_iter().map(ReplayDifference::from).collect(),
         cpu_micros: u64::try_from(ran.cpu.as_micros()).unwrap_or(u64::MAX),
@@ -226,6 +231,9 @@ fn show(recordings: &[Recording], report: &ReplayReport) {
         return;
     }
     output::line("the outcome is another one than was recorded:");
+    if report.impure {
+        output::line(IMPURE);
+    }
     for difference in &report.differences {
         let ReplayDifference {
             path,
@@ -278,6 +286,9 @@ fn list(reports: &[ReplayReport]) {
         0 => format!("{all} recordings, the same outcome for each, to the byte"),
         _ => format!("{all} recordings, {differing} with another outcome than was recorded"),
     });
+    if reports.iter().any(|report| report.impure) {
+        output::line(IMPURE);
+    }
 }
 
 fn shown(text: &str) -> std::borrow::Cow<'_, str> {

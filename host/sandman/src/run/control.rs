@@ -136,7 +136,7 @@ impl HostControl {
         };
         if self.store.is_shared() && newest(Action::Rollback).is_some() {
             tracing::warn!(handler = &*handler.name, "goes on: another host has rolled it back");
-            self.pipeline.resume(ix);
+            self.go_on(ix);
             return;
         }
         let deployed = newest(Action::Deploy);
@@ -151,7 +151,7 @@ impl HostControl {
                 ..
             }) => {
                 tracing::warn!(handler = &*handler.name, reason = pause.reason, "rolled back");
-                self.pipeline.resume(ix);
+                self.go_on(ix);
             }
             Ok(done) => tracing::error!(
                 handler = &*handler.name,
@@ -162,12 +162,16 @@ impl HostControl {
         }
     }
 
+    /// Ends a pause that the host itself has made.
+    fn go_on(&self, ix: HandlerIx) {
+        if let Err(error) = self.pipeline.resume(ix) {
+            tracing::error!(%error, "goes on, but pauses again if the host restarts before that is stored");
+        }
+    }
+
     pub(super) fn find(&self, name: &str) -> Result<HandlerIx, Refusal> {
-        self.deployer.reserve(name).map(drop).or_else(|refusal| match refusal {
-            Refusal::Busy(_) => Ok(()),
-            other => Err(other),
-        })?;
-        Ok(self.registry.find(name).map(|(ix, _)| ix).unwrap_or_default())
+        let found = self.registry.find(name).filter(|(_, handler)| !handler.is_retired());
+        found.map(|(ix, _)| ix).ok_or_else(|| self.deployer.unknown(name))
     }
 
     /// Begins to redrive what is ordered, also by a host before this one.
@@ -196,7 +200,11 @@ impl HostControl {
             name: handler.name.to_string(),
             version: version.number,
             digest: version.digest.to_string(),
-            activated_at: iso_millis(self.deployer.since(&handler.name)?),
+            activated_at: iso_millis(match version.since.get() {
+                0 => self.deployer.since(&handler.name)?,
+                // Of this version, and not of one that serves since a moment ago.
+                since => since,
+            }),
             rates: rate.unwrap_or_default(),
             lag: configured.and_then(|handler| self.lag.of(ix, &handler.topics)),
             in_flight: standing.in_flight as u64,
@@ -325,7 +333,7 @@ impl Control for HostControl {
 
     fn resume(&self, name: &str) -> Result<bool, Refusal> {
         let ix = self.find(name)?;
-        Ok(self.pipeline.resume(ix))
+        Ok(self.pipeline.resume(ix)?)
     }
 
     fn largest_component(&self) -> usize {

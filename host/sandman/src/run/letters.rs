@@ -84,9 +84,12 @@ impl HostControl {
             self.look_at_holds();
         }
         let is_meant = |known: &Handler| !known.is_retired() && handler.is_none_or(|name| *known.name == *name);
-        let meant = self.registry.iter().filter(|(_, known)| is_meant(known));
-        let released = meant.filter(|(ix, _)| self.pipeline.release(*ix, key, drop));
-        let released: Vec<String> = released.map(|(_, handler)| handler.name.to_string()).collect();
+        let mut released = Vec::new();
+        for (ix, known) in self.registry.iter().filter(|(_, known)| is_meant(known)) {
+            if self.pipeline.release(ix, key, drop)? {
+                released.push(known.name.to_string());
+            }
+        }
         self.pipeline.signal_letters();
         if released.is_empty() {
             let of_key = LetterFilter {

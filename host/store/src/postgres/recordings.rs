@@ -65,14 +65,14 @@ impl RecordingStore for PostgresStore {
         })
     }
 
-    fn keep_of_recordings(&self, number: u64, lines: &str) -> Result<(), StoreError> {
-        let number = to_sql(number);
+    fn keep_of_recordings(&self, read: &RecordingBatch, lines: &str) -> Result<bool, StoreError> {
+        let (number, before) = (to_sql(read.number), read.lines.as_bytes());
         self.write(|session| {
-            match lines.is_empty() {
-                true => session.execute(schema::DROP_RECORDING_BATCH, &[&number])?,
-                false => session.execute(schema::SET_RECORDINGS, &[&number, &lines.as_bytes()])?,
+            let written = match lines.is_empty() {
+                true => session.execute(schema::DROP_RECORDING_BATCH, &[&number, &before])?,
+                false => session.execute(schema::SET_RECORDINGS, &[&number, &before, &lines.as_bytes()])?,
             };
-            Ok(())
+            Ok(written > 0)
         })
     }
 }

@@ -286,8 +286,8 @@ pub(super) const RECORDINGS: &str = "
     SELECT number, lines FROM recordings
     WHERE handler = (SELECT id FROM handlers WHERE name = $1) AND number < $2 ORDER BY number DESC LIMIT $3";
 pub(super) const RECORDING_BATCH: &str = "SELECT number, lines FROM recordings WHERE number = $1";
-pub(super) const SET_RECORDINGS: &str = "UPDATE recordings SET lines = $2 WHERE number = $1";
-pub(super) const DROP_RECORDING_BATCH: &str = "DELETE FROM recordings WHERE number = $1";
+pub(super) const SET_RECORDINGS: &str = "UPDATE recordings SET lines = $3 WHERE number = $1 AND lines = $2";
+pub(super) const DROP_RECORDING_BATCH: &str = "DELETE FROM recordings WHERE number = $1 AND lines = $2";
 
 /// A name that one host takes away while another gives it would be lost: whoever changes names waits for the others.
 pub(super) const LOCK_FILES: &str = "SELECT pg_advisory_xact_lock($1, -2)";

@@ -190,15 +190,15 @@ impl RecordingStore for SqliteStore {
         })
     }
 
-    fn keep_of_recordings(&self, number: u64, lines: &str) -> Result<(), StoreError> {
+    fn keep_of_recordings(&self, read: &RecordingBatch, lines: &str) -> Result<bool, StoreError> {
         self.write(|writer| {
             writer.aside(&self.handlers, |connection, _| {
-                let number = to_sql(number);
-                match lines.is_empty() {
-                    true => connection.execute(schema::DROP_RECORDING_BATCH, params![number])?,
-                    false => connection.execute(schema::SET_RECORDINGS, params![number, lines.as_bytes()])?,
+                let (number, before) = (to_sql(read.number), read.lines.as_bytes());
+                let written = match lines.is_empty() {
+                    true => connection.execute(schema::DROP_RECORDING_BATCH, params![number, before])?,
+                    false => connection.execute(schema::SET_RECORDINGS, params![number, before, lines.as_bytes()])?,
                 };
-                Ok(())
+                Ok(written > 0)
             })
         })
     }

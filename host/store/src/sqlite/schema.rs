@@ -296,8 +296,8 @@ pub(super) const DROP_RECORDINGS: &str = "DELETE FROM recordings WHERE handler =
 pub(super) const RECORDINGS: &str =
     "SELECT number, lines FROM recordings WHERE handler = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3";
 pub(super) const RECORDING_BATCH: &str = "SELECT number, lines FROM recordings WHERE number = ?1";
-pub(super) const SET_RECORDINGS: &str = "UPDATE recordings SET lines = ?2 WHERE number = ?1";
-pub(super) const DROP_RECORDING_BATCH: &str = "DELETE FROM recordings WHERE number = ?1";
+pub(super) const SET_RECORDINGS: &str = "UPDATE recordings SET lines = ?3 WHERE number = ?1 AND lines = ?2";
+pub(super) const DROP_RECORDING_BATCH: &str = "DELETE FROM recordings WHERE number = ?1 AND lines = ?2";
 
 pub(super) const NAMES_OF: &str = "SELECT name FROM file_names WHERE handler = ?1 AND key = ?2";
 pub(super) const ADD_NAME: &str = "INSERT INTO file_names VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";

@@ -1,6 +1,7 @@
 //! Misbehaves on demand: the payload's `do` says how. What it does not know is done well.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sandman_sdk::prelude::*;
 use serde::Deserialize;
@@ -22,6 +23,9 @@ static DESCRIBES: [u8; 29] = *b"hostile describes itself:well";
 
 /// The version of its state's format. The tests write another digit over the last byte.
 static FORMAT: [u8; 22] = *b"hostile state format:0";
+
+/// What it keeps from one call to the next, where its instances are reused.
+static KEPT: AtomicU64 = AtomicU64::new(0);
 
 /// Can be read in two ways at each level of `nest`, neither of which fits a level that ends in a text.
 const BRANCHING: &str = r##"{ "properties": { "nest": { "$ref": "#/$defs/level" } }, "$defs": { "level": { "anyOf": [
@@ -103,6 +107,10 @@ fn answer(order: &Order, state: Option<Value>, context: &Context) -> Outcome<Val
         "bad-status" => outcome.reply(99, &done),
         "undeclared" => outcome.emit("hostile.secret", "1.0", &done),
         "bad-metadata" => outcome.emit_event(Emitted::new("hostile.done", "1.0", &done).metadata("no object")),
+        "keep" => {
+            let kept = KEPT.fetch_add(1, Ordering::Relaxed) + 1;
+            outcome.emit("hostile.done", "1.0", &json!({ "kept": kept }))
+        }
         "look" => outcome.emit("hostile.done", "1.0", &json!({ "found": found(&order.text) })),
         _ => {
             let before = state

@@ -40,9 +40,13 @@ pub(crate) fn a_commit_is_one_batch_per_handler_and_lines_are_taken_out_of_it(ba
     let newest = here.recordings("a", None, 1).unwrap();
     let older = here.recordings("a", Some(newest[0].number), 9).unwrap();
     assert_eq!(here.recording_batch(older[0].number).unwrap(), Some(older[0].clone()));
-    there.keep_of_recordings(older[0].number, "three").unwrap();
-    there.keep_of_recordings(newest[0].number, "").unwrap();
+    assert!(there.keep_of_recordings(&older[0], "three").unwrap());
+    assert!(there.keep_of_recordings(&newest[0], "").unwrap());
     assert_eq!(here.recording_batch(newest[0].number).unwrap(), None);
+    // What one has taken out does not come back with what another takes out, who has read it before.
+    assert!(!here.keep_of_recordings(&older[0], "one").unwrap());
+    assert!(!here.keep_of_recordings(&older[0], "").unwrap());
+    assert!(!here.keep_of_recordings(&newest[0], "four").unwrap());
     drop((here, there));
     backend.restart();
     assert_eq!(lines(&*backend.host(), "a"), ["three"]);
