@@ -28,6 +28,7 @@ mod group;
 mod guest_languages;
 mod guest_words;
 mod held;
+mod held_requests;
 mod isolation;
 mod hostile;
 mod http_clients;
@@ -122,6 +123,7 @@ fn main() -> ExitCode {
         drain::BEHAVIOURS,
         hostile::BEHAVIOURS,
         held::BEHAVIOURS,
+        held_requests::BEHAVIOURS,
         isolation::BEHAVIOURS,
         order::BEHAVIOURS,
         partitions::BEHAVIOURS,
