@@ -1,15 +1,22 @@
 //! `sandman demo`: DreamScape's user service with everything embedded, real traffic, a version swapped under it, a broken one
 //! refused, a rollback, a broker that goes away; and at the end a check of all that came out.
 //!
-//! The host is a process of its own, started, asked and stopped by the commands that a platform team types. This process
+//! With `--fleet`, two hosts on PostgreSQL and a real Kafka, of which one is killed.
+//!
+//! A host is a process of its own, started, asked and stopped by the commands that a platform team types. This process
 //! plays everybody else: the broker, the users, the services that publish and read.
 
 mod check;
 mod commands;
 mod events;
+mod fleet;
+mod front;
+mod kafka;
 mod keeper;
+mod postgres;
 mod scene;
 mod story;
+mod tethered;
 mod users;
 mod wrap;
 
@@ -26,9 +33,10 @@ use sandman_kafka::Announcer;
 use check::{SeenEvent, check, versions};
 use commands::{Said, ask, lag};
 use events::EventCollector;
-use scene::Scene;
+use front::Front;
+use scene::{Backing, Scene};
 use story::{DemoStory, took};
-use users::{ClientTotals, DemoClient, Request};
+use users::{ClientTotals, DemoClient, Request, Surroundings};
 
 /// Clients that send requests at the same time.
 const CLIENTS: usize = 6;
@@ -55,6 +63,8 @@ pub enum Plant {
 pub struct DemoOptions {
     /// The checkout whose guests are built.
     pub repository: PathBuf,
+    /// Two hosts on PostgreSQL, instead of one with everything embedded.
+    pub fleet: Option<FleetOptions>,
     /// Stay up at the end, until told to stop.
     pub keep: bool,
     /// Falsify what the check sees.
@@ -63,11 +73,22 @@ pub struct DemoOptions {
     pub interrupted: Arc<AtomicBool>,
 }
 
+/// What the demo of a fleet takes from outside.
+#[derive(Debug)]
+pub struct FleetOptions {
+    /// A Kafka that runs: `host:port`, comma separated. One of the demo's own if `None`.
+    pub brokers: Option<String>,
+}
+
 /// When things happened to the traffic.
 struct Times {
     swap: (Instant, Instant),
-    outage: (Instant, Instant),
-    outage_millis: (i64, i64),
+    /// When something was away.
+    fault: (Instant, Instant),
+    /// What, for a person.
+    fault_named: &'static str,
+    /// Records of these milliseconds may be of transactions that were aborted, which the embedded broker shows.
+    aborted_within: Option<(i64, i64)>,
 }
 
 /// Plays the demo. Answers whether its check found nothing.
@@ -75,13 +96,22 @@ struct Times {
 /// # Errors
 /// If a part of it could not be played.
 pub fn demo(options: &DemoOptions) -> Result<bool> {
-    let story = DemoStory::begin("Sandman: DreamScape's user service, with everything it needs in this one program");
-    let scene = Scene::build(&options.repository, &story, &options.interrupted)?;
-    let events = EventCollector::follow(&scene.kafka)?;
-    let kafka = Arc::new(Announcer::open(&scene.kafka)?);
+    let story = DemoStory::begin(match options.fleet {
+        None => "Sandman: DreamScape's user service, with everything it needs in this one program",
+        Some(_) => "Sandman: DreamScape's user service on two hosts, with PostgreSQL and Kafka",
+    });
+    let mut scene = Scene::build(options, &story)?;
+    let events = EventCollector::follow(&scene.kafka, &scene.prefix)?;
+    let front = Arc::new(Front::new(scene.addresses()));
+    let around = Surroundings {
+        front: Arc::clone(&front),
+        secret: scene.secret.clone(),
+        kafka: Arc::new(Announcer::open(&scene.kafka)?),
+        prefix: scene.prefix.clone(),
+    };
     let stop = Arc::new(AtomicBool::new(false));
     let clients = (0..CLIENTS).map(|number| {
-        let client = DemoClient::new(number, &scene.host.http, &scene.secret, &kafka);
+        let client = DemoClient::new(number, &around);
         let stop = Arc::clone(&stop);
         std::thread::spawn(move || client.run(&stop))
     });
@@ -90,7 +120,10 @@ pub fn demo(options: &DemoOptions) -> Result<bool> {
         "traffic",
         &format!("{CLIENTS} clients, {} users", CLIENTS * users::USERS),
     );
-    let played = play(&scene, &story, options);
+    let played = match options.fleet {
+        None => play(&scene, &story, options),
+        Some(_) => fleet::play(&mut scene, &front, &story, options),
+    };
     stop.store(true, Ordering::Relaxed);
     let mut done = ClientTotals::default();
     for client in clients {
@@ -99,7 +132,7 @@ pub fn demo(options: &DemoOptions) -> Result<bool> {
         }
     }
     let times = played?;
-    kafka.flush(PATIENCE)?;
+    around.kafka.flush(PATIENCE)?;
     events.wait_for(done.owed.len(), PATIENCE);
     all_handled(&scene)?;
     let mut seen = events.end()?;
@@ -111,59 +144,55 @@ pub fn demo(options: &DemoOptions) -> Result<bool> {
         .into_iter()
         .map(|stray| format!("served by versions out of turn: {stray}"));
     done.failed.extend(strays.collect::<Vec<_>>());
-    let verdict = check(&done.owed, &seen, Some(times.outage_millis));
+    let verdict = check(&done.owed, &seen, times.aborted_within);
     summary(&story, &done, &seen, &times);
     story.verdict(&verdict, &done.failed);
     if options.keep {
         scene.linger(&story, &options.interrupted);
     }
     if !scene.end()? {
-        bail!("the host did not stop gracefully");
+        bail!("a host did not stop gracefully");
     }
     Ok(verdict.holds() && done.failed.is_empty())
 }
 
 /// What happens while the traffic flows.
 fn play(scene: &Scene, story: &DemoStory, options: &DemoOptions) -> Result<Times> {
+    let (host, Backing::Alone(broker)) = (scene.host(0)?, &scene.backing) else {
+        bail!("this part of the demo is for one host");
+    };
     let wait = |time| wait(time, &options.interrupted);
     wait(PART)?;
     let swap = Instant::now();
-    let said = ask(
-        scene.folder(),
-        &scene.host,
-        &["deploy", "profile", "second/profile.wasm"],
-    )?;
+    let said = ask(scene.folder(), host, &["deploy", "profile", "second/profile.wasm"])?;
     let swap = (swap, Instant::now());
     story.tell("deploy a new version", &succeeded(said)?);
     wait(PART)?;
-    let said = ask(
-        scene.folder(),
-        &scene.host,
-        &["deploy", "profile", "first/preferences.wasm"],
-    )?;
+    let said = ask(scene.folder(), host, &["deploy", "profile", "first/preferences.wasm"])?;
     story.tell("deploy a wrong one", &first_reason(&refused(said)?));
     wait(PART)?;
     story.tell(
         "roll back",
-        &succeeded(ask(scene.folder(), &scene.host, &["rollback", "profile"])?)?,
+        &succeeded(ask(scene.folder(), host, &["rollback", "profile"])?)?,
     );
     wait(PART)?;
     let (away, away_millis) = (Instant::now(), clock::wall_millis());
-    scene.broker.stop();
+    broker.stop();
     story.tell(
         "broker stopped",
         "requests are answered meanwhile, their events wait in the outbox",
     );
     wait(OUTAGE)?;
-    scene.broker.resume();
+    broker.resume();
     let outage = (away, Instant::now());
     story.tell("broker back", "the events follow, in order");
     let outage_millis = (away_millis - 1_000, clock::wall_millis() + 1_000);
     wait(PART)?;
     Ok(Times {
         swap,
-        outage,
-        outage_millis,
+        fault: outage,
+        fault_named: "without a broker",
+        aborted_within: Some(outage_millis),
     })
 }
 
@@ -171,7 +200,7 @@ fn play(scene: &Scene, story: &DemoStory, options: &DemoOptions) -> Result<Times
 fn all_handled(scene: &Scene) -> Result<()> {
     let until = Instant::now() + PATIENCE;
     loop {
-        match lag(scene.folder(), &scene.host, "profile")? {
+        match lag(scene.folder(), scene.host(0)?, "profile")? {
             Some(0) => return Ok(()),
             lag if Instant::now() >= until => {
                 let lag = lag.map_or_else(|| "an unknown number of".to_owned(), |lag| lag.to_string());
@@ -227,8 +256,7 @@ fn summary(story: &DemoStory, done: &ClientTotals, seen: &[SeenEvent], times: &T
             "{registered} user.created from Kafka; over HTTP {put} PUT, {get} GET, {avatar} avatars, {failed} failed"
         ),
     );
-    let out = events::TOPICS.map(|topic| {
-        let event_type = topic.trim_start_matches("dreamscape.");
+    let out = events::TYPES.map(|event_type| {
         let count = seen.iter().filter(|event| event.event_type == event_type).count();
         format!("{count} {event_type}")
     });
@@ -241,6 +269,15 @@ fn summary(story: &DemoStory, done: &ClientTotals, seen: &[SeenEvent], times: &T
             .count()
     };
     let (first, second) = (served(1), served(2));
+    if done.again > 0 {
+        story.line(
+            "",
+            &format!(
+                "{} requests were sent again to the other host, and counted once",
+                done.again
+            ),
+        );
+    }
     story.line(
         "profile",
         &format!("{first} PUTs answered by the first version, {second} by the second"),
@@ -250,7 +287,7 @@ fn summary(story: &DemoStory, done: &ClientTotals, seen: &[SeenEvent], times: &T
     let within = |(from, to): (Instant, Instant)| {
         took(requests().filter(move |request| ended(request) >= from && request.at <= to))
     };
-    let after = |request: &&Request| request.at > times.swap.1 && request.at < times.outage.0;
+    let after = |request: &&Request| request.at > times.swap.1 && request.at < times.fault.0;
     story.latencies(&[
         (
             "before the swap",
@@ -258,7 +295,7 @@ fn summary(story: &DemoStory, done: &ClientTotals, seen: &[SeenEvent], times: &T
         ),
         ("during it", within(times.swap)),
         ("after it", took(requests().filter(after))),
-        ("without a broker", within(times.outage)),
+        (times.fault_named, within(times.fault)),
     ]);
 }
 

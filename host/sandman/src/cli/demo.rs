@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::demo::{DemoOptions, Plant, demo};
+use crate::demo::{DemoOptions, FleetOptions, Plant, demo};
 
 const AFTER: &str = "\
 Builds guest/profile and guest/preferences, starts an embedded broker, a store
@@ -20,12 +20,20 @@ back, and stops the broker for two seconds. At the end, every event that came
 out is compared with what went in. Once everything is built, the demo takes less
 than a minute. It leaves nothing behind.
 
+With --fleet it starts a PostgreSQL, a Kafka and two hosts instead. A deploy on
+one host serves on both, and one host is killed under the traffic and started
+again. This needs PostgreSQL 14 or newer (`initdb` in PATH, or as Debian installs
+it) and Java 17, with Maven to fetch Kafka once, or an unpacked Kafka in
+KAFKA_HOME. With --brokers it uses a Kafka that runs, in topics of its own that
+begin with `sandman-demo-` and stay there.
+
 Exit codes:
   0  the demo ran; nothing was lost, duplicated or out of order
   1  the demo could not run, or the check found a fault; the reason is shown
 
 Examples:
   sandman demo
+  sandman demo --fleet             two hosts on PostgreSQL and Kafka, one of them killed
   sandman demo --keep              keep running, and print curl commands to try
   sandman demo --plant doubled     watch the check find a fault";
 
@@ -33,6 +41,14 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_long_help = AFTER)]
 pub(super) struct DemoArgs {
+    /// Two hosts on PostgreSQL and a real Kafka, which are started for it, instead of one host with everything embedded.
+    #[arg(long)]
+    fleet: bool,
+
+    /// A Kafka that runs, without encryption and passwords, instead of one that the demo starts.
+    #[arg(long, value_name = "HOST:PORT,…", requires = "fleet")]
+    brokers: Option<String>,
+
     /// Keep running at the end until Ctrl-C, and show what to try.
     #[arg(long)]
     keep: bool,
@@ -49,6 +65,9 @@ pub(super) struct DemoArgs {
 pub(super) fn run(args: &DemoArgs) -> Result<ExitCode> {
     let options = DemoOptions {
         repository: repository(args.repository.as_deref())?,
+        fleet: args.fleet.then(|| FleetOptions {
+            brokers: args.brokers.clone(),
+        }),
         keep: args.keep,
         plant: args.plant,
         interrupted: interrupted()?,

@@ -30,7 +30,7 @@ fn sandman(folder: &Path) -> Result<Command> {
     let binary = std::env::current_exe().context("the path of this program")?;
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os() {
-        let ours = ["SANDMAN_", "KAFKA_", "JWT_", "PORT"];
+        let ours = ["SANDMAN_", "KAFKA_", "JWT_", "PORT", "PGPASS"];
         if name
             .to_str()
             .is_some_and(|name| ours.iter().any(|prefix| name.starts_with(prefix)))
@@ -43,15 +43,16 @@ fn sandman(folder: &Path) -> Result<Command> {
 }
 
 impl HostProcess {
-    /// Starts the host of the folder's `sandman.toml`, with this in its environment, and waits until it serves. Its log goes to a file there.
-    pub(super) fn start(folder: &Path, environment: [(&str, &str); 2]) -> Result<Self> {
-        let log = folder.join("host.log");
+    /// Starts a host of the folder's `sandman.toml`, with this in its environment, and waits until it serves. Its log goes to a
+    /// file there that has its name.
+    pub(super) fn start(folder: &Path, name: &str, environment: &[(&str, &str)]) -> Result<Self> {
+        let log = folder.join(format!("host-{name}.log"));
         let stderr = std::fs::File::create(&log).with_context(|| log.display().to_string())?;
         let mut child = sandman(folder)?
             .args(["run", "--with-parent"])
             // Ctrl-C in a terminal is for us; the host is stopped when its turn comes.
             .process_group(0)
-            .envs(environment)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()
@@ -128,13 +129,32 @@ pub(super) fn ask(folder: &Path, host: &HostProcess, arguments: &[&str]) -> Resu
     Ok(Said { success, line })
 }
 
+/// All lines that a command prints, which succeeds.
+pub(super) fn listed(folder: &Path, host: &HostProcess, arguments: &[&str]) -> Result<Vec<String>> {
+    let output = run(folder, host, arguments)?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
 /// How many records on Kafka a handler has still to handle, as `sandman handlers` tells it.
 pub(super) fn lag(folder: &Path, host: &HostProcess, handler: &str) -> Result<Option<u64>> {
+    number(folder, host, (handler, "lag"))
+}
+
+/// The version of a handler that a host serves, as `sandman handlers` tells it.
+pub(super) fn version(folder: &Path, host: &HostProcess, handler: &str) -> Result<Option<u64>> {
+    number(folder, host, (handler, "version"))
+}
+
+fn number(folder: &Path, host: &HostProcess, (handler, what): (&str, &str)) -> Result<Option<u64>> {
     let output = run(folder, host, &["handlers", "--json"])?;
     let handlers: Vec<serde_json::Value> =
         serde_json::from_slice(&output.stdout).context("what `sandman handlers --json` says")?;
     let found = handlers.iter().find(|known| known["name"] == handler);
-    Ok(found.and_then(|found| found["lag"].as_u64()))
+    Ok(found.and_then(|found| found[what].as_u64()))
 }
 
 fn run(folder: &Path, host: &HostProcess, arguments: &[&str]) -> Result<Output> {

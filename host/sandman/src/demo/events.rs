@@ -14,12 +14,8 @@ use sandman_core::event::{Record, decode};
 use sandman_core::json::{self, Object};
 use sandman_kafka::{KafkaSettings, Observer};
 
-/// What the service publishes.
-pub(super) const TOPICS: [&str; 3] = [
-    "dreamscape.user.updated",
-    "dreamscape.user.profile.updated",
-    "dreamscape.user.preferences.updated",
-];
+/// What the service publishes, each to the topic of its name behind the prefix.
+pub(super) const TYPES: [&str; 3] = ["user.updated", "user.profile.updated", "user.preferences.updated"];
 
 /// How long the broker may take to answer the first question.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,8 +29,10 @@ pub(super) struct EventCollector {
 
 impl EventCollector {
     /// Begins to collect.
-    pub(super) fn follow(settings: &KafkaSettings) -> Result<Self> {
-        let observer = Observer::open(settings, &TOPICS, PATIENCE)?;
+    pub(super) fn follow(settings: &KafkaSettings, prefix: &str) -> Result<Self> {
+        let topics = TYPES.map(|event_type| format!("{prefix}{event_type}"));
+        let topics = topics.each_ref().map(String::as_str);
+        let observer = Observer::open(settings, &topics, PATIENCE)?;
         let (seen, stop) = (
             Arc::<Mutex<Vec<SeenEvent>>>::default(),
             Arc::new(AtomicBool::new(false)),

@@ -1,4 +1,5 @@
-//! The stage: both guests built, a broker, a folder that goes with the demo, and the host on it.
+//! The stage: both guests built, a broker, a folder that goes with the demo, and the host on it; or two hosts on PostgreSQL
+//! and a Kafka that hosts can share.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +9,12 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::DemoOptions;
 use super::commands::HostProcess;
+use super::fleet::NAMES;
+use super::kafka::{KafkaSource, LocalKafka};
 use super::keeper::Keeper;
+use super::postgres::{LocalPostgres, PgPrograms};
 use super::story::DemoStory;
 use super::users::token;
 use crate::build_guest::{BuildOptions, build};
@@ -20,11 +25,36 @@ use sandman_kafka::{EmbeddedBroker, KafkaSettings};
 /// The routes of DreamScape are those of the configuration that we ship.
 const CONFIGURATION: &str = "sandman.toml";
 
-/// Everything that the traffic needs. The broker is dropped after the host, the folder last.
+/// How topics begin in the configuration that we ship.
+const PREFIX: &str = "dreamscape.";
+
+/// What the hosts need.
+pub(super) enum Backing {
+    /// One host, with everything in this process and its folder.
+    Alone(EmbeddedBroker),
+    /// Several hosts.
+    Fleet(FleetServers),
+}
+
+/// The servers of a fleet. They end with this value.
+pub(super) struct FleetServers {
+    kafka: LocalKafka,
+    postgres: LocalPostgres,
+}
+
+/// What a fleet is made of, found before anything is built.
+struct FleetParts {
+    kafka: KafkaSource,
+    postgres: PgPrograms,
+}
+
+/// Everything that the traffic needs. The hosts are dropped before what they need, the folder last.
 pub(super) struct Scene {
-    pub(super) host: HostProcess,
-    pub(super) broker: EmbeddedBroker,
+    hosts: Vec<Option<HostProcess>>,
+    pub(super) backing: Backing,
     pub(super) kafka: KafkaSettings,
+    /// How the names of topics begin.
+    pub(super) prefix: String,
     /// What the tokens are signed with.
     pub(super) secret: String,
     folder: TempDir,
@@ -33,49 +63,99 @@ pub(super) struct Scene {
 
 impl Scene {
     /// Builds the guests of the checkout and starts everything.
-    pub(super) fn build(repository: &Path, story: &DemoStory, interrupted: &AtomicBool) -> Result<Self> {
+    pub(super) fn build(options: &DemoOptions, story: &DemoStory) -> Result<Self> {
+        let repository = &options.repository;
+        let parts = options.fleet.as_ref().map(|fleet| {
+            let postgres = PgPrograms::find(repository)?;
+            let kafka = KafkaSource::find(fleet.brokers.as_deref(), repository, story)?;
+            anyhow::Ok(FleetParts { kafka, postgres })
+        });
+        let parts = parts.transpose()?;
         let folder = tempfile::Builder::new().prefix("sandman-demo-").tempdir()?;
         let keeper = Keeper::of(folder.path())?;
-        for (guest, out, features) in [
-            ("profile", "first", &[][..]),
-            ("preferences", "first", &[]),
-            ("profile", "second", &["second"]),
-        ] {
-            let began = Instant::now();
-            let options = BuildOptions {
-                out_dir: Some(folder.path().join(out)),
-                features: features.iter().map(|&feature| String::from(feature)).collect(),
-                show: true,
-                ..BuildOptions::default()
-            };
-            let built = build(&repository.join("guest").join(guest), &options);
-            // A compiler that Ctrl-C ended would pass for a mistake in the guest.
-            if interrupted.load(Ordering::Relaxed) {
-                bail!("interrupted");
-            }
-            let built = built?;
-            let (kilobytes, took) = (built.bytes / 1000, began.elapsed().as_secs_f64());
-            story.tell(
-                "built",
-                &format!("{guest}, the {out} version: {kilobytes} kB in {took:.1} s"),
-            );
-        }
+        build_guests(repository, folder.path(), story, &options.interrupted)?;
         let secret = Uuid::new_v4().to_string();
-        let config = configure(folder.path(), repository, &secret)?;
-        let broker = EmbeddedBroker::start(&topics(&config))?;
-        let host = HostProcess::start(
-            folder.path(),
-            [("JWT_SECRET", &secret), ("KAFKA_BROKERS", broker.brokers())],
-        )?;
-        story.tell("serving", &format!("{}, Kafka at {}", host.http, broker.brokers()));
-        Ok(Self {
-            kafka: KafkaSettings::plain(broker.brokers()),
-            host,
-            broker,
+        let backing = match &parts {
+            None => {
+                let config = configure(folder.path(), repository, (&secret, PREFIX), None)?;
+                Backing::Alone(EmbeddedBroker::start(&topics(&config))?)
+            }
+            Some(parts) => {
+                let (kafka, postgres) = (
+                    LocalKafka::start(&parts.kafka, folder.path())?,
+                    LocalPostgres::start(&parts.postgres, folder.path())?,
+                );
+                story.tell("PostgreSQL", &postgres.url());
+                Backing::Fleet(FleetServers { kafka, postgres })
+            }
+        };
+        let prefix = match &parts {
+            // It may be somebody's, who has topics of these names.
+            Some(FleetParts {
+                kafka: KafkaSource::Named(_),
+                ..
+            }) => format!("sandman-demo-{}.", Uuid::new_v4().simple()),
+            _ => PREFIX.to_owned(),
+        };
+        if let Backing::Fleet(fleet) = &backing {
+            configure(folder.path(), repository, (&secret, &prefix), Some(fleet))?;
+        }
+        let mut scene = Self {
+            hosts: Vec::new(),
+            kafka: KafkaSettings::plain(backing.brokers()),
+            backing,
+            prefix,
             secret,
             folder,
             _keeper: keeper,
-        })
+        };
+        let count = if parts.is_some() { NAMES.len() } else { 1 };
+        for index in 0..count {
+            scene.hosts.push(None);
+            scene.start_again(index)?;
+        }
+        let hosts: Vec<_> = scene.addresses().collect();
+        story.tell(
+            "serving",
+            &format!("{}, Kafka at {}", hosts.join(" and "), scene.backing.brokers()),
+        );
+        Ok(scene)
+    }
+
+    /// The host of that index, which runs.
+    pub(super) fn host(&self, index: usize) -> Result<&HostProcess> {
+        let host = self.hosts.get(index).and_then(Option::as_ref);
+        host.with_context(|| format!("host {index} does not run"))
+    }
+
+    /// Where the hosts serve the routes.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = String> {
+        self.hosts.iter().flatten().map(|host| host.http.clone())
+    }
+
+    /// Kills a host, which has no time to put anything right.
+    pub(super) fn kill(&mut self, index: usize) -> Result<()> {
+        let host = self.hosts.get_mut(index).and_then(Option::take);
+        host.map(drop).with_context(|| format!("host {index} does not run"))
+    }
+
+    /// Starts a host, for the first time or in the place of one that was killed.
+    pub(super) fn start_again(&mut self, index: usize) -> Result<()> {
+        let name = NAMES.get(index).context("a host without a name")?;
+        let compiled = format!("data/compiled-{name}");
+        let mut environment = vec![("JWT_SECRET", &*self.secret), ("KAFKA_BROKERS", self.backing.brokers())];
+        if let Backing::Fleet(fleet) = &self.backing {
+            environment.extend([
+                ("SANDMAN_HOST__NAME", *name),
+                ("SANDMAN_HOST__COMPILED", &compiled),
+                ("PGPASSWORD", &fleet.postgres.password),
+            ]);
+        }
+        let host = HostProcess::start(self.folder.path(), name, &environment)?;
+        if let Some(slot) = self.hosts.get_mut(index) {
+            *slot = Some(host);
+        }
+        Ok(())
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -84,7 +164,9 @@ impl Scene {
 
     /// Stays up, and says what there is to try, until somebody has had enough.
     pub(super) fn linger(&self, story: &DemoStory, interrupted: &AtomicBool) {
-        let (http, admin) = (&self.host.http, &self.host.admin);
+        let Ok(HostProcess { http, admin, .. }) = self.host(0) else {
+            return;
+        };
         let token = token("you", &self.secret);
         let own = format!("{http}/api/v1/users/profile");
         story.pause();
@@ -96,6 +178,7 @@ impl Scene {
             format!("curl {http}/health"),
             format!("curl {admin}/metrics"),
             format!("sandman handlers --host {admin}"),
+            format!("sandman hosts --host {admin}"),
         ] {
             story.to_copy("try", &line);
         }
@@ -105,30 +188,88 @@ impl Scene {
         }
     }
 
-    /// Stops the host as an orchestrator would, and says whether it ended well; then everything else goes.
-    pub(super) fn end(self) -> Result<bool> {
-        self.host.stop()
+    /// Stops the hosts as an orchestrator would, and says whether they ended well; then everything else goes.
+    pub(super) fn end(mut self) -> Result<bool> {
+        let mut well = true;
+        for host in self.hosts.drain(..).flatten() {
+            well &= host.stop()?;
+        }
+        Ok(well)
     }
 }
 
+impl Backing {
+    fn brokers(&self) -> &str {
+        match self {
+            Self::Alone(broker) => broker.brokers(),
+            Self::Fleet(fleet) => &fleet.kafka.brokers,
+        }
+    }
+}
+
+fn build_guests(repository: &Path, folder: &Path, story: &DemoStory, interrupted: &AtomicBool) -> Result<()> {
+    for (guest, out, features) in [
+        ("profile", "first", &[][..]),
+        ("preferences", "first", &[]),
+        ("profile", "second", &["second"]),
+    ] {
+        let began = Instant::now();
+        let options = BuildOptions {
+            out_dir: Some(folder.join(out)),
+            features: features.iter().map(|&feature| String::from(feature)).collect(),
+            show: true,
+            ..BuildOptions::default()
+        };
+        let built = build(&repository.join("guest").join(guest), &options);
+        // A compiler that Ctrl-C ended would pass for a mistake in the guest.
+        if interrupted.load(Ordering::Relaxed) {
+            bail!("interrupted");
+        }
+        let built = built?;
+        let (kilobytes, took) = (built.bytes / 1000, began.elapsed().as_secs_f64());
+        story.tell(
+            "built",
+            &format!("{guest}, the {out} version: {kilobytes} kB in {took:.1} s"),
+        );
+    }
+    Ok(())
+}
+
 /// The shipped configuration, on free ports and in a folder of its own; where its broker is stands in the environment.
-fn configure(folder: &Path, repository: &Path, secret: &str) -> Result<Config> {
+fn configure(
+    folder: &Path,
+    repository: &Path,
+    (secret, prefix): (&str, &str),
+    fleet: Option<&FleetServers>,
+) -> Result<Config> {
     let shipped = repository.join(CONFIGURATION);
     let text = std::fs::read_to_string(&shipped).with_context(|| format!("{} cannot be read", shipped.display()))?;
     let mut config: toml::Table = text.parse().with_context(|| shipped.display().to_string())?;
-    let mut set = |section: &str, key: &str, value: &str| {
+    let mut set = |section: &str, key: &str, value: toml::Value| {
         let section = config.entry(section).or_insert_with(|| toml::Table::new().into());
         if let Some(section) = section.as_table_mut() {
-            section.insert(key.to_owned(), value.into());
+            section.insert(key.to_owned(), value);
         }
     };
-    set("kafka", "brokers", "embedded");
-    set("http", "listen", "127.0.0.1:0");
-    set("admin", "listen", "127.0.0.1:0");
+    set("kafka", "brokers", "embedded".into());
+    set("http", "listen", "127.0.0.1:0".into());
+    set("admin", "listen", "127.0.0.1:0".into());
+    if let Some(fleet) = fleet {
+        set("kafka", "brokers", fleet.kafka.brokers.as_str().into());
+        set("kafka", "topic_prefix", prefix.into());
+        set("store", "url", fleet.postgres.url().into());
+        set("store", "shards", 4.into());
+        set("host", "deployment", prefix.trim_end_matches('.').into());
+    }
     if let Some(handlers) = config.get_mut("handlers").and_then(toml::Value::as_table_mut) {
         for (name, handler) in handlers {
             if let Some(handler) = handler.as_table_mut() {
                 handler.insert("component".to_owned(), format!("first/{name}.wasm").into());
+                let topics = handler.get_mut("topics").and_then(toml::Value::as_array_mut);
+                for topic in topics.into_iter().flatten() {
+                    let renamed = topic.as_str().map(|topic| topic.replacen(PREFIX, prefix, 1));
+                    *topic = renamed.unwrap_or_default().into();
+                }
             }
         }
     }

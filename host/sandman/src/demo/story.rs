@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use console::{Style, Term, style};
 
 use super::check::{DemoVerdict, SeenEvent};
+use super::events::TYPES;
 use super::users::Request;
 use super::wrap::wrap;
 
@@ -54,6 +55,11 @@ impl DemoStory {
         say(&format!("{}{text}", style(format!("{what:<WORD$}")).cyan()));
     }
 
+    /// A line of somebody else's, as it is.
+    pub(super) fn verbatim(&self, text: &str) {
+        say(&format!("{:1$}{text}", "", TIME + 2));
+    }
+
     fn styled(&self, what: &str, how: &str, style_of: &Style) {
         let head = style(format!("{what:<WORD$}")).cyan().to_string();
         self.under(&head, WORD, how, style_of);
@@ -84,7 +90,7 @@ impl DemoStory {
         if let Some(text) = registration {
             event("in", text);
         }
-        for event_type in ["user.updated", "user.profile.updated", "user.preferences.updated"] {
+        for event_type in TYPES {
             // The last, so that old and new values are there.
             if let Some(last) = seen.iter().rev().find(|event| event.event_type == event_type) {
                 event("out", &last.text);

@@ -13,6 +13,7 @@ use ureq::Agent;
 use uuid::Uuid;
 
 use super::check::Owed;
+use super::front::Front;
 use sandman_core::event::iso_millis;
 use sandman_engine::clock;
 use sandman_kafka::Announcer;
@@ -27,6 +28,8 @@ const PICTURE_EVERY: usize = 25;
 /// The first bytes of every PNG, and little else: the host looks at the signature.
 const PICTURE: &[u8] = b"\x89PNG\r\n\x1A\na picture of the demo";
 const BOUNDARY: &str = "sandman-demo";
+/// For so long a client asks again where hosts come and go.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 struct User {
     id: String,
@@ -60,6 +63,8 @@ pub(super) struct ClientTotals {
     pub(super) registered: usize,
     /// One of them.
     pub(super) registration: Option<String>,
+    /// Requests that were sent again, to another host.
+    pub(super) again: usize,
     /// Requests that were not, and why.
     pub(super) failed: Vec<String>,
 }
@@ -71,14 +76,28 @@ impl ClientTotals {
         self.requests.extend(other.requests);
         self.registered += other.registered;
         self.registration = self.registration.take().or(other.registration);
+        self.again += other.again;
         self.failed.extend(other.failed);
     }
+}
+
+/// What all clients share.
+pub(super) struct Surroundings {
+    /// Where they send requests.
+    pub(super) front: Arc<Front>,
+    /// What their tokens are signed with.
+    pub(super) secret: String,
+    /// Where their users register.
+    pub(super) kafka: Arc<Announcer>,
+    /// How the names of topics begin.
+    pub(super) prefix: String,
 }
 
 /// A client with users of its own.
 pub(super) struct DemoClient {
     number: usize,
-    http: String,
+    front: Arc<Front>,
+    prefix: String,
     secret: String,
     agent: Agent,
     kafka: Arc<Announcer>,
@@ -86,8 +105,8 @@ pub(super) struct DemoClient {
 }
 
 impl DemoClient {
-    /// A client of the service at `http`; its users register on Kafka.
-    pub(super) fn new(number: usize, http: &str, secret: &str, kafka: &Arc<Announcer>) -> Self {
+    /// A client of the service; its users register on Kafka.
+    pub(super) fn new(number: usize, around: &Surroundings) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(20)))
@@ -95,10 +114,11 @@ impl DemoClient {
             .build();
         Self {
             number,
-            http: http.to_owned(),
-            secret: secret.to_owned(),
+            front: Arc::clone(&around.front),
+            prefix: around.prefix.clone(),
+            secret: around.secret.clone(),
             agent: config.into(),
-            kafka: Arc::clone(kafka),
+            kafka: Arc::clone(&around.kafka),
             done: ClientTotals::default(),
         }
     }
@@ -138,7 +158,8 @@ impl DemoClient {
             "payload": { "userId": user, "email": format!("{user}@example.org"), "firstName": "Ada", "createdAt": now },
         })
         .to_string();
-        match self.kafka.send("dreamscape.user.created", user, envelope.as_bytes()) {
+        let topic = format!("{}user.created", self.prefix);
+        match self.kafka.send(&topic, user, envelope.as_bytes()) {
             Ok(()) => {
                 self.done.registered += 1;
                 self.done.registration.get_or_insert(envelope);
@@ -171,23 +192,25 @@ impl DemoClient {
 
     fn put(&mut self, user: &User, body: &Value, publishes: &[&'static str]) {
         let cause = Uuid::new_v4().to_string();
-        let request = self.agent.put(format!("{}{OWN}", self.http));
-        let request = request
-            .header("Authorization", &user.token)
-            .header("X-Correlation-Id", &cause);
-        let request = request.header("Content-Type", "application/json");
-        let at = Instant::now();
-        let answer = request.send(body.to_string());
-        if self.answered(("PUT", user), at, answer) {
+        let body = body.to_string();
+        let answered = self.ask(("PUT", user), |agent, host| {
+            let request = agent.put(format!("{host}{OWN}"));
+            let request = request.header("Authorization", &user.token);
+            let request = request
+                .header("X-Correlation-Id", &cause)
+                .header("Idempotency-Key", &cause);
+            request.header("Content-Type", "application/json").send(&body)
+        });
+        if answered {
             self.owe(&cause, publishes);
         }
     }
 
     fn get(&mut self, user: &User) {
-        let request = self.agent.get(format!("{}{OWN}", self.http));
-        let at = Instant::now();
-        let answer = request.header("Authorization", &user.token).call();
-        self.answered(("GET", user), at, answer);
+        self.ask(("GET", user), |agent, host| {
+            let request = agent.get(format!("{host}{OWN}"));
+            request.header("Authorization", &user.token).call()
+        });
     }
 
     fn picture(&mut self, user: &User) {
@@ -197,49 +220,57 @@ impl DemoClient {
              Content-Type: image/png\r\n\r\n"
         );
         let body = [head.as_bytes(), PICTURE, format!("\r\n--{BOUNDARY}--\r\n").as_bytes()].concat();
-        let request = self.agent.post(format!("{}{OWN}/{}/avatar", self.http, user.id));
-        let request = request
-            .header("Authorization", &user.token)
-            .header("X-Correlation-Id", &cause);
-        let request = request.header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"));
-        let at = Instant::now();
-        let answer = request.send(&body[..]);
-        if self.answered(("avatar", user), at, answer) {
+        let form = format!("multipart/form-data; boundary={BOUNDARY}");
+        let answered = self.ask(("avatar", user), |agent, host| {
+            let request = agent.post(format!("{host}{OWN}/{}/avatar", user.id));
+            let request = request.header("Authorization", &user.token);
+            let request = request
+                .header("X-Correlation-Id", &cause)
+                .header("Idempotency-Key", &cause);
+            request.header("Content-Type", &form).send(&body[..])
+        });
+        if answered {
             self.owe(&cause, &["user.profile.updated"]);
         }
     }
 
-    fn answered(
+    /// Sends a request; where there are several hosts, to another one if a host is gone or not ready. Its `Idempotency-Key`
+    /// has it count once, whatever the first host has done of it.
+    fn ask(
         &mut self,
         (what, user): (&'static str, &User),
-        at: Instant,
-        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+        send: impl Fn(&Agent, &str) -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> bool {
-        let read = answer.and_then(|mut response| {
-            let status = response.status();
-            response.body_mut().read_to_string().map(|body| (status, body))
-        });
-        match read {
-            Ok((status, body)) if status.is_success() => {
-                let took = at.elapsed();
-                let version = (what == "PUT").then(|| 1 + u64::from(body.contains("second version")));
-                self.done.requests.push(Request {
-                    user: user.id.clone(),
-                    what,
-                    at,
-                    took,
-                    version,
-                });
-                true
+        let at = Instant::now();
+        let mut turn = self.number;
+        loop {
+            let answer = send(&self.agent, &self.front.host(turn));
+            let read = answer.and_then(|mut response| {
+                let status = response.status();
+                response.body_mut().read_to_string().map(|body| (status, body))
+            });
+            let (passes, failure) = match read {
+                Ok((status, body)) if status.is_success() => {
+                    let version = (what == "PUT").then(|| 1 + u64::from(body.contains("second version")));
+                    self.done.requests.push(Request {
+                        user: user.id.clone(),
+                        what,
+                        at,
+                        took: at.elapsed(),
+                        version,
+                    });
+                    return true;
+                }
+                Ok((status, body)) => (status == 503, format!("{what}: {status} {body}")),
+                Err(error) => (true, format!("{what}: {error}")),
+            };
+            if !passes || !self.front.has_several() || at.elapsed() > PATIENCE {
+                self.done.failed.push(failure);
+                return false;
             }
-            Ok((status, body)) => {
-                self.done.failed.push(format!("{what}: {status} {body}"));
-                false
-            }
-            Err(error) => {
-                self.done.failed.push(format!("{what}: {error}"));
-                false
-            }
+            self.done.again += 1;
+            turn += 1;
+            std::thread::park_timeout(PACE);
         }
     }
 
