@@ -97,6 +97,12 @@ fn shared(world: &World) -> Result {
     let (one, two) = pair(world, &settings, &input, &mut ledger)?;
     world.send(&input, &ledger.rounds(KEYS, ROUNDS, 50))?;
     ledger.settle(world)?;
+    for host in [&one, &two] {
+        // Of the partitions that the other one has as well.
+        host.metrics_when("nothing is left to do", |metrics| {
+            metrics.sum("sandman_group_lag_messages", &[]) == Some(0.0)
+        })?;
+    }
     let (one, two) = (one.terminate()?, two.terminate()?);
     ensure!(
         (one.code(), two.code()) == (0, 0),

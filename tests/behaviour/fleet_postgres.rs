@@ -24,11 +24,13 @@ const KEYS: usize = 40;
 /// One in so many commits is cut, of the hosts' leases as well.
 const EVERY: usize = 9;
 
-fn at(settings: &Settings, url: &str) -> Settings {
+/// The same with the store at that place.
+pub(crate) fn at(settings: &Settings, url: &str) -> Settings {
     settings.clone().set("store.url", &format!("{url:?}"))
 }
 
-fn until_both_take_events(world: &World, input: &str, ledger: &mut Ledger, hosts: [&Host; 2]) -> Result {
+/// Sends events until both hosts have partitions.
+pub(crate) fn until_both_take_events(world: &World, input: &str, ledger: &mut Ledger, hosts: [&Host; 2]) -> Result {
     eventually("both hosts take events in", || {
         world.send(input, &ledger.rounds(KEYS, 1, 0))?;
         let [one, two] = hosts;
@@ -88,7 +90,7 @@ fn lost_answers(world: &World) -> Result {
 }
 
 /// Requests to one key; what was acknowledged, and what was asked at all.
-fn ask_until(host: &str, key: &str, done: &AtomicBool) -> Result<(u64, u64)> {
+pub(crate) fn ask_until(host: &str, key: &str, done: &AtomicBool) -> Result<(u64, u64)> {
     let client = Client::new(host);
     let (mut acknowledged, mut asked) = (0, 0);
     while !done.load(Ordering::Relaxed) {

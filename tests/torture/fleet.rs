@@ -1,22 +1,27 @@
-//! Hosts of a fleet are killed, stopped and frozen, and their PostgreSQL ends and comes back, while clients go on.
+//! Hosts of a fleet are killed, stopped and frozen, versions are deployed and rolled back meanwhile, and their PostgreSQL ends and
+//! comes back, with Kafka and without, while clients go on.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 
-use crate::checker::Verdict;
+use crate::checker::{Rules, Verdict};
 use crate::commit_proxy::CommitProxy;
 use crate::paths::repository;
 use crate::postgres::PostgresServer;
 use crate::{Host, Result, Settings};
 
 use super::lives::Target;
+use super::swap::version;
 use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::short(
         "fleet-two-hosts",
-        "two hosts on PostgreSQL: kill -9 of hosts and of the server, connections cut in the middle of COMMIT, stops and freezes",
+        "two hosts on PostgreSQL: kill -9 of hosts, of the server and of Kafka with it, connections cut in the middle of COMMIT, stops \
+         and freezes, deploys and rollbacks while hosts come and go",
         two_hosts,
     )
     .on_its_own_kafka(),
@@ -41,16 +46,24 @@ enum Blow {
     Stop,
     Freeze,
     KillServer,
+    KillServerAndKafka,
     CutCommits,
+    /// While a host that was killed starts again.
+    Deploy,
+    /// While a host stops and starts again.
+    RollBack,
 }
 
-const BLOWS: [Blow; 6] = [
+const BLOWS: [Blow; 9] = [
     Blow::Kill,
     Blow::KillServer,
     Blow::CutCommits,
-    Blow::Kill,
+    Blow::Deploy,
+    Blow::RollBack,
     Blow::Freeze,
+    Blow::KillServerAndKafka,
     Blow::Stop,
+    Blow::Deploy,
 ];
 
 /// One in so many commits is cut, those of leases as well.
@@ -60,12 +73,18 @@ const EVERY: usize = 7;
 struct Shared {
     postgres: PostgresServer,
     proxy: CommitProxy,
+    /// Versions of the handler that were made.
+    versions: AtomicU64,
 }
 
 fn fleet(run: &Run<'_>, names: &[&str], rounds: usize) -> Result<Verdict> {
     let postgres = PostgresServer::start(&repository().join("target"))?;
     let proxy = CommitProxy::start(postgres.port())?;
-    let shared = Shared { postgres, proxy };
+    let shared = Shared {
+        postgres,
+        proxy,
+        versions: AtomicU64::new(1),
+    };
     let settings = run
         .settings()?
         .set("store.url", &format!("{:?}", shared.proxy.url()))
@@ -112,7 +131,43 @@ fn fleet(run: &Run<'_>, names: &[&str], rounds: usize) -> Result<Verdict> {
     for host in hosts {
         host.terminate()?;
     }
-    run.finish(last)
+    let rules = Rules {
+        rolled_back: true,
+        ..Rules::default()
+    };
+    run.finish_by(last, rules)
+}
+
+/// Makes a version and deploys it.
+fn deploy(host: &Host, shared: &Shared) -> Result {
+    let number = shared.versions.fetch_add(1, Ordering::Relaxed) + 1;
+    let done = host.deploy("witness", &version(number)?, |_| true)?;
+    let done = done.context("the deploy has no end")?;
+    ensure!(done["outcome"] == "active", "not active: {done}");
+    Ok(())
+}
+
+/// Rolls back where there is something to go back to, and else deploys.
+fn roll_back(run: &Run<'_>, host: &Host, shared: &Shared) -> Result {
+    if host.version("witness")? == 1 {
+        return deploy(host, shared);
+    }
+    let ended = run
+        .world
+        .command(&["rollback", "witness", "--host", host.admin()], &[])?;
+    ensure!(ended.code() == 0, "no rollback: {}{}", ended.stdout, ended.stderr);
+    Ok(())
+}
+
+/// Starts a host while something is done on another one.
+fn starting(run: &Run<'_>, (settings, name): (&Settings, &str), meanwhile: impl FnOnce() -> Result) -> Result<Host> {
+    thread::scope(|scope| {
+        let starting = scope.spawn(|| run.host_named(settings, name));
+        let done = meanwhile();
+        let host = starting.join().map_err(|_| anyhow!("the start panicked"))?;
+        done?;
+        host
+    })
 }
 
 /// Hits a host, or what all of them need, and returns the one that stands in its place.
@@ -149,6 +204,28 @@ fn strike(
             run.for_a_while(Duration::from_secs(2));
             shared.postgres.start_again()?;
             Ok(host)
+        }
+        Blow::KillServerAndKafka => {
+            let broker = run.world.own_broker()?;
+            run.fault();
+            broker.kill()?;
+            shared.postgres.quit(true)?;
+            run.for_a_while(Duration::from_secs(2));
+            shared.postgres.start_again()?;
+            broker.start()?;
+            Ok(host)
+        }
+        Blow::Deploy => {
+            run.turn_to(survivor)?;
+            run.hits(&host, "kill -9 and a deploy", Target::Consumer)?;
+            host.kill()?;
+            starting(run, (settings, name), || deploy(survivor, shared))
+        }
+        Blow::RollBack => {
+            run.turn_to(survivor)?;
+            run.fault();
+            host.terminate()?;
+            starting(run, (settings, name), || roll_back(run, survivor, shared))
         }
         Blow::CutCommits => {
             run.fault();

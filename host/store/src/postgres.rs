@@ -2,7 +2,7 @@
 //!
 //! Nothing that this process remembers is taken for true: a commit checks, in its own transaction, the revision of every
 //! state that it was decided from and the epoch of every partition. Locks are held for a transaction and no longer. A commit
-//! whose answer is lost is asked for by the number of its transaction.
+//! whose answer is lost is asked for by its number, which it has written itself.
 
 mod aside;
 mod changes;

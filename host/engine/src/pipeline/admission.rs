@@ -289,6 +289,16 @@ impl Admission {
         )
     }
 
+    /// Notes what the store has of partitions that other hosts have.
+    pub(super) fn note_elsewhere(&mut self, handler: HandlerIx, all: Vec<(TopicPartition, Progress)>) {
+        for (name, progress) in all {
+            let ix = self.partitions.enter(handler, &name, None);
+            if let Some(partition) = self.partitions.get_mut(ix).filter(|partition| !partition.assigned) {
+                partition.elsewhere = Some(progress);
+            }
+        }
+    }
+
     /// Records of a handler in memory, and their bytes.
     pub(super) fn load(&self, handler: HandlerIx) -> (usize, usize) {
         self.load.get(usize::from(handler)).copied().unwrap_or_default()

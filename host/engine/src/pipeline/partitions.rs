@@ -25,6 +25,8 @@ pub(super) struct Partition {
     /// What is committed, as the last assignment found it and this host has gone on since; `None` until the first record of
     /// a partition that was never read.
     pub(super) progress: Option<Progress>,
+    /// What another host has committed since, as the store told last; counts while the partition is not assigned here.
+    pub(super) elsewhere: Option<Progress>,
     /// Where a partition began that was never read before.
     began: Option<i64>,
     /// The end of the last record that was received.
@@ -65,6 +67,7 @@ impl Partition {
             self.read_to = None;
         }
         (self.epoch, self.progress, self.began) = (epoch, progress, None);
+        self.elsewhere = None;
         self.assigned = true;
         self.fenced = false;
         self.held = false;
@@ -78,6 +81,7 @@ impl Partition {
     /// Another topic has the name: nothing of it is done.
     pub(super) fn restart(&mut self) {
         self.progress = None;
+        self.elsewhere = None;
         self.began = None;
         self.received = None;
         self.attempts.clear();
@@ -141,7 +145,8 @@ impl Partition {
         }
         let in_memory = if self.assigned { self.in_flight as u64 } else { 0 };
         let nothing = Progress::starting_at(extent.first);
-        in_memory + self.progress.as_ref().unwrap_or(&nothing).left(unread, extent.end)
+        let progress = self.elsewhere.as_ref().or(self.progress.as_ref());
+        in_memory + progress.unwrap_or(&nothing).left(unread, extent.end)
     }
 }
 
@@ -171,6 +176,7 @@ impl Partitions {
             assigned: false,
             fenced: false,
             progress,
+            elsewhere: None,
             began: None,
             received: None,
             attempts: HashMap::new(),
@@ -318,5 +324,21 @@ mod tests {
         assert!(matches!(partition.arrive(9), Arrival::New(Span { start: 9, end: 10 })));
         partition.progress.as_mut().unwrap().complete(first);
         assert_eq!(partition.committed(), Some(9));
+    }
+
+    #[test]
+    fn what_another_host_has_done_since_is_not_left() {
+        let mut partition = assigned(Some(10));
+        let extent = Extent { first: 0, end: 50 };
+        assert_eq!(partition.waiting(extent), 40);
+        partition.assigned = false;
+        partition.elsewhere = Some(Progress::starting_at(45));
+        assert_eq!(partition.waiting(extent), 5);
+        partition.assign(Assigned {
+            epoch: Epoch(2),
+            progress: Some(Progress::starting_at(47)),
+            attempts: Vec::new(),
+        });
+        assert_eq!(partition.waiting(extent), 3);
     }
 }

@@ -49,6 +49,11 @@ impl Pipeline {
         waiting.sum()
     }
 
+    /// Notes what the store has of the handler's partitions, for those that other hosts have: their lag counts from there.
+    pub fn note_elsewhere(&self, ix: HandlerIx, all: Vec<(TopicPartition, Progress)>) {
+        self.state.lock().admission.note_elsewhere(ix, all);
+    }
+
     /// The partitions that the handler at `ix` is assigned.
     pub fn assigned_to(&self, ix: HandlerIx) -> BTreeSet<TopicPartition> {
         self.state.lock().admission.assigned(ix)

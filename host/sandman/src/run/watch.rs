@@ -89,6 +89,11 @@ impl Watching {
             view.shortages.lock().remove(&ix);
             return;
         }
+        // Whoever has them may be a host of this deployment, which commits to the same store.
+        match self.control.store.progress(&handler.name) {
+            Ok(progress) => self.control.pipeline.note_elsewhere(ix, progress),
+            Err(error) => tracing::debug!(%error, "it is not known what other hosts have done"),
+        }
         let now = Instant::now();
         let mut shortages = view.shortages.lock();
         let shortage = shortages.entry(ix).or_insert_with(|| Shortage::of(&missing, now));

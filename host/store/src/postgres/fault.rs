@@ -12,7 +12,9 @@ pub(super) enum PgFault {
     /// The server cannot be reached, or not yet again.
     Away(String),
     /// The connection was lost while the transaction of this number was being committed.
-    Unknown(String),
+    Unknown(i64),
+    /// The server knows of fewer commits than it has acknowledged.
+    Lost,
     /// What was read makes no sense.
     Damaged(String),
     /// What a commit was made from has changed; it is an outcome and no error.
@@ -36,8 +38,12 @@ impl PgFault {
             Self::Sql(error) if is_lasting(&error) => StoreError::Failed(format!("{name}: {}", words(&error))),
             Self::Sql(error) => StoreError::Unavailable(format!("{name}: {}", words(&error))),
             Self::Away(reason) => StoreError::Unavailable(format!("{name}: {reason}")),
-            Self::Unknown(transaction) => StoreError::Failed(format!(
-                "{name}: whether transaction {transaction} was committed cannot be found out"
+            Self::Unknown(number) => StoreError::Failed(format!(
+                "{name}: whether transaction {number} of this host was committed cannot be found out"
+            )),
+            Self::Lost => StoreError::Failed(format!(
+                "{name} has lost commits that it had acknowledged: a replica without them was promoted, or a backup restored; start \
+                 the host again, which compares the store with what was published"
             )),
             Self::Damaged(detail) => StoreError::Failed(format!("{name} is damaged: {detail}")),
             Self::Overtaken(conflict) => StoreError::Conflict {
@@ -72,12 +78,17 @@ impl PgFault {
         matches!(self, Self::Sql(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 
-    /// Whether the same transaction may well succeed at once: two of them waited for each other.
+    /// Whether the server takes no writes, such as a replica until it is promoted.
+    pub(super) fn is_read_only(&self) -> bool {
+        matches!(self, Self::Sql(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION))
+    }
+
+    /// Whether the same transaction may well succeed at once: two of them waited for each other, or added the same row.
     pub(super) fn is_collision(&self) -> bool {
         let Self::Sql(error) = self else { return false };
         matches!(
             error.code(),
-            Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE)
+            Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::UNIQUE_VIOLATION)
         )
     }
 }
@@ -86,6 +97,10 @@ impl PgFault {
 /// server is away, full, shutting down, a replica until it is promoted.
 fn is_lasting(error: &::postgres::Error) -> bool {
     let Some(code) = error.code() else { return false };
+    if *code == SqlState::UNIQUE_VIOLATION {
+        // Another host has added the row: what this one writes next time may be another one.
+        return false;
+    }
     // Classes: data exceptions, integrity, syntax and missing rights or tables, and damage.
     ["22", "23", "42", "XX"]
         .iter()

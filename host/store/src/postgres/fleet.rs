@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 use thiserror::Error;
-use uuid::Uuid;
 
 use super::fault::{PgFault, from_sql};
 use super::link::{ConnectTarget, Link, pause};
@@ -76,7 +75,7 @@ impl Fleet {
         Self {
             failed: Arc::clone(failed),
             target: Arc::clone(target),
-            instance: Uuid::new_v4().to_string(),
+            instance: target.instance.clone(),
             view: Arc::default(),
             running: Mutex::default(),
         }
@@ -177,6 +176,7 @@ impl Beating {
         self.link.transact(|session| {
             session.execute(schema::RELEASE_PREDECESSOR, &[name, instance])?;
             session.execute(schema::ENTER, &[name, instance])?;
+            session.execute(schema::DROP_LINKS, &[])?;
             Ok(())
         })
     }

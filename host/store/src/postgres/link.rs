@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use ::postgres::Config;
 use parking_lot::{Condvar, Mutex};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use uuid::Uuid;
 
 use super::fault::{PgFault, words};
-use super::session::Session;
+use super::session::{Session, TransactionCount};
 
 /// The pauses between attempts to connect, each twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -22,24 +23,13 @@ pub(super) struct ConnectTarget {
     pub(super) tls: Option<MakeRustlsConnect>,
     /// The schema, a plain identifier.
     pub(super) schema: String,
+    /// Whose connections these are: an id of this process' store.
+    pub(super) instance: String,
     /// Each transaction may get another session of the server.
     pub(super) pooled: bool,
     /// How errors name the store; without a password.
     pub(super) name: String,
 }
-
-/// What became of a transaction of that number, on a server that ran since then. A server that has crashed gives numbers that
-/// it had not written down yet to other transactions, whose end says nothing of ours: they begin at the number of the checkpoint
-/// that ends its recovery. Some time later there may be another checkpoint, and nobody can say.
-const STATUS: &str = "
-SELECT CASE
-    WHEN ours.started = extract(epoch FROM pg_postmaster_start_time())::text THEN pg_xact_status(ours.number::xid8)
-    WHEN ours.number::bigint >= split_part(last.next_xid, ':', 1)::bigint * 4294967296
-        + split_part(last.next_xid, ':', 2)::bigint THEN 'aborted'
-    WHEN clock_timestamp() - pg_postmaster_start_time() < interval '2 minutes' THEN pg_xact_status(ours.number::xid8)
-    END
-FROM (SELECT split_part($1::text, '@', 1) AS number, split_part($1::text, '@', 2) AS started) AS ours,
-    pg_control_checkpoint() AS last";
 
 /// How long a server that is there may take to end a transaction whose connection is gone.
 const ASKED: Duration = Duration::from_secs(60);
@@ -47,6 +37,7 @@ const ASKED: Duration = Duration::from_secs(60);
 /// A place for a session.
 pub(super) struct Link {
     target: Arc<ConnectTarget>,
+    count: TransactionCount,
     session: Option<Session>,
     /// No attempt to connect before this time.
     due: Instant,
@@ -63,6 +54,7 @@ impl Link {
     pub(super) fn new(target: &Arc<ConnectTarget>) -> Self {
         Self {
             target: Arc::clone(target),
+            count: TransactionCount::new(format!("{}/{}", target.instance, Uuid::new_v4())),
             session: None,
             due: Instant::now(),
             wait: FIRST_WAIT,
@@ -126,7 +118,10 @@ impl Link {
             attempts += 1;
             let was_open = self.session.is_some();
             let mut done = None;
-            let result = self.session()?.transact(|session| {
+            self.session()?;
+            let Self { session, count, .. } = self;
+            let Some(session) = session else { continue };
+            let result = session.transact(Some(count), |session| {
                 done = Some(work(session)?);
                 Ok(())
             });
@@ -134,7 +129,7 @@ impl Link {
             let fault = match (result, done) {
                 (Ok(()), Some(done)) => return Ok(done),
                 (Err(PgFault::Unknown(number)), Some(done)) => {
-                    if self.find_out(&number)? {
+                    if self.find_out(number)? {
                         return Ok(done);
                     }
                     continue;
@@ -161,7 +156,7 @@ impl Link {
     }
 
     /// Whether the transaction of this number was committed.
-    fn find_out(&mut self, number: &str) -> Result<bool, PgFault> {
+    fn find_out(&mut self, number: i64) -> Result<bool, PgFault> {
         tracing::warn!(
             number,
             store = self.target.name,
@@ -172,28 +167,29 @@ impl Link {
         found
     }
 
-    fn ask_until_known(&mut self, number: &str) -> Result<bool, PgFault> {
+    fn ask_until_known(&mut self, number: i64) -> Result<bool, PgFault> {
         let mut until = Instant::now() + ASKED;
+        let count = self.count.clone();
         loop {
-            let status = self.read(|session| {
-                let status: Option<String> = session.one(STATUS, &[&number])?.try_get(0)?;
-                Ok(status)
-            });
-            match status {
-                Ok(Some(status)) if status == "committed" => return Ok(true),
-                Ok(Some(status)) if status == "aborted" => return Ok(false),
-                Ok(None) => return Err(PgFault::Unknown(number.to_owned())),
-                // However long the server is away: nobody else can say.
-                Err(fault @ PgFault::Away(_)) => {
+            match self.read(|session| count.committed(session)) {
+                Ok(last) => {
+                    let committed = last >= number;
+                    if committed {
+                        self.count.last = number;
+                    }
+                    return Ok(committed);
+                }
+                // However long the server is away, or a replica is not promoted: nobody else can say.
+                Err(fault) if matches!(fault, PgFault::Away(_)) || fault.is_read_only() => {
                     let why = fault.named(&self.target.name);
                     *self.doubt.lock() = Some(format!("whether the last commit took effect is not known yet: {why}"));
-                    pause(Duration::from_millis(50));
                     until = Instant::now() + ASKED;
                 }
                 // It is still being ended.
-                Ok(Some(_)) | Err(_) if Instant::now() < until => pause(Duration::from_millis(50)),
-                Ok(Some(_)) | Err(_) => return Err(PgFault::Unknown(number.to_owned())),
+                Err(_) if Instant::now() < until => {}
+                Err(_) => return Err(PgFault::Unknown(number)),
             }
+            pause(Duration::from_millis(50));
         }
     }
 }

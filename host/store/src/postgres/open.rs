@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ::postgres::error::SqlState;
 use parking_lot::{Mutex, RwLock};
 use thiserror::Error;
 use uuid::Uuid;
@@ -111,7 +112,7 @@ pub(super) fn open(options: &PgOptions) -> Result<PostgresStore, PgOpenError> {
     check_encoding(&mut session, &target)?;
     make_schema(&mut session, &target)?;
     let meta = session
-        .transact(|session| migrate(session, options))
+        .transact(None, |session| migrate(session, options))
         .map_err(|fault| match fault {
             PgFault::Conflict { detail, .. } => PgOpenError::Newer {
                 name: name(),
@@ -178,9 +179,11 @@ fn make_schema(session: &mut Session, target: &ConnectTarget) -> Result<(), PgOp
         .map_err(failed)?;
     match found.is_empty() {
         false => Ok(()),
-        true => session
-            .batch(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""))
-            .map_err(failed),
+        true => match session.batch(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"")) {
+            // Another host has made it at the same moment, which the server only finds out at the end.
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(()),
+            made => made.map_err(failed),
+        },
     }
 }
 

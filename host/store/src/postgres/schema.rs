@@ -318,6 +318,10 @@ pub(super) const ENTER: &str = "
 /// The leases of whoever had the name before are over: it is gone, or ends as soon as it finds its name taken.
 pub(super) const RELEASE_PREDECESSOR: &str = "
     UPDATE relays SET holder = NULL WHERE holder = (SELECT instance FROM hosts WHERE name = $1 AND instance <> $2)";
+/// Of connections that are long gone, and of no host that is known.
+pub(super) const DROP_LINKS: &str = "
+    DELETE FROM transactions WHERE used < now() - interval '1 day'
+        AND split_part(link, '/', 1) NOT IN (SELECT instance FROM hosts)";
 pub(super) const SEEN: &str = "UPDATE hosts SET seen = now(), detail = $3 WHERE name = $1 AND instance = $2";
 pub(super) const HOSTS: &str = "
     SELECT h.name, (extract(epoch FROM now() - h.seen) * 1000)::bigint, h.seen > now() - interval '10 seconds',

@@ -22,9 +22,24 @@ const SETTINGS: [&str; 5] = [
     "client_min_messages = warning",
 ];
 
-/// The number of the transaction, if it has written anything, and since when the server runs.
-const TRANSACTION: &str =
-    "SELECT pg_current_xact_id_if_assigned()::text || '@' || extract(epoch FROM pg_postmaster_start_time())::text";
+/// Counts the transactions of a connection, in each of them: whoever loses the answer to a COMMIT asks for the count. Servers give
+/// their own numbers of transactions again after a crash or a failover, and then cannot say whose they were.
+const COUNT: &str = "
+    INSERT INTO transactions AS t (link, number, used) VALUES ($1, 1, now())
+    ON CONFLICT (link) DO UPDATE SET number = t.number + 1, used = excluded.used RETURNING number";
+
+/// Asks for the count, once the transaction of that row has ended.
+const LAST: &str = "
+    INSERT INTO transactions AS t (link, number, used) VALUES ($1, 0, now())
+    ON CONFLICT (link) DO UPDATE SET used = excluded.used RETURNING number";
+
+/// The transactions of a connection, and of those that take its place.
+#[derive(Clone)]
+pub(super) struct TransactionCount {
+    name: String,
+    /// How many were committed. A server that knows of fewer has lost some.
+    pub(super) last: i64,
+}
 
 /// Parameters of a statement.
 pub(super) type SqlParams<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -196,18 +211,27 @@ impl Session {
         self.send(how)
     }
 
-    /// Runs `work` in a transaction. Where it is not known whether that was committed, the error names it.
-    pub(super) fn transact<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, PgFault>) -> Result<T, PgFault> {
+    /// Runs `work` in a transaction, which is counted. Where it is not known whether that was committed, the error has its number;
+    /// where it is not to be counted, it is an error like others.
+    pub(super) fn transact<T>(
+        &mut self,
+        mut counted: Option<&mut TransactionCount>,
+        work: impl FnOnce(&mut Self) -> Result<T, PgFault>,
+    ) -> Result<T, PgFault> {
         self.begin()?;
         let done = work(self).and_then(|done| {
-            let number: Option<String> = self.one(TRANSACTION, &[])?.try_get(0)?;
+            let number = counted.as_ref().map(|count| count.next(self)).transpose()?;
             Ok((done, number))
         });
         match done {
             Ok((done, number)) => match self.end("COMMIT") {
-                Ok(()) => Ok(done),
+                Ok(()) => {
+                    if let (Some(count), Some(number)) = (&mut counted, number) {
+                        count.last = number;
+                    }
+                    Ok(done)
+                }
                 Err(error) if fault::is_undone(&error) => Err(PgFault::Sql(error)),
-                // What wrote nothing has no number, and may be run again.
                 Err(error) => Err(number.map_or(PgFault::Sql(error), PgFault::Unknown)),
             },
             Err(fault) => {
@@ -216,5 +240,26 @@ impl Session {
                 Err(fault)
             }
         }
+    }
+}
+
+impl TransactionCount {
+    /// Nothing is committed yet under that name.
+    pub(super) fn new(name: String) -> Self {
+        Self { name, last: 0 }
+    }
+
+    /// Counts the transaction that is open.
+    fn next(&self, session: &mut Session) -> Result<i64, PgFault> {
+        let number: i64 = session.one(COUNT, &[&self.name])?.try_get(0)?;
+        match self.last > 0 && number != self.last + 1 {
+            true => Err(PgFault::Lost),
+            false => Ok(number),
+        }
+    }
+
+    /// How many the server says were committed. Waits for one that is being ended: its row is locked, or being added.
+    pub(super) fn committed(&self, session: &mut Session) -> Result<i64, PgFault> {
+        Ok(session.one(LAST, &[&self.name])?.try_get(0)?)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ::postgres::Config;
 use ::postgres::config::Host;
+use uuid::Uuid;
 
 use super::link::ConnectTarget;
 use super::open::{PgOpenError, PgOptions};
@@ -74,14 +75,12 @@ pub(super) fn target(options: &PgOptions) -> Result<ConnectTarget, PgOpenError> 
     if let Some(password) = &options.password {
         config.password(password);
     }
-    let host = config.get_hosts().first().map_or_else(String::new, |host| match host {
-        Host::Tcp(host) => host.clone(),
-        Host::Unix(path) => path.display().to_string(),
-    });
-    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let places: Vec<(String, u16)> = places(&config).collect();
+    let (host, port) = places.first().cloned().unwrap_or_default();
     let user = config.get_user().unwrap_or_default().to_owned();
     let database = config.get_dbname().unwrap_or(&user).to_owned();
-    let name = format!("the store postgres://{host}:{port}/{database}");
+    let servers: Vec<String> = places.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+    let name = format!("the store postgres://{}/{database}", servers.join(","));
     if config.get_password().is_none() {
         let asked = [&*host, &port.to_string(), &database, &user];
         let file = parameters.passfile.as_ref().or(options.passfile.as_ref());
@@ -117,8 +116,23 @@ pub(super) fn target(options: &PgOptions) -> Result<ConnectTarget, PgOpenError> 
         config,
         tls: tls.connector,
         schema: options.schema.clone(),
+        instance: Uuid::new_v4().to_string(),
         pooled,
         name,
+    })
+}
+
+/// The servers that a URL names: one, or those of which whichever takes writes is used.
+fn places(config: &Config) -> impl Iterator<Item = (String, u16)> {
+    let ports = config.get_ports();
+    config.get_hosts().iter().enumerate().map(|(at, host)| {
+        let host = match host {
+            Host::Tcp(host) => host.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        };
+        // One port counts for all of them.
+        let port = ports.get(at).or(ports.first()).copied();
+        (host, port.unwrap_or(5432))
     })
 }
 
@@ -192,6 +206,26 @@ mod tests {
         assert_eq!(password_of("other:*:*:*:p", asked), None);
         assert_eq!(password_of("#db:5432:sandman:u:p", asked), None);
         assert_eq!(password_of("db:5432", asked), None);
+    }
+
+    #[test]
+    fn a_store_on_several_servers_is_named_by_all_of_them() {
+        let named = |url: &str| {
+            let options = PgOptions {
+                url: url.to_owned(),
+                password: None,
+                passfile: None,
+                schema: "sandman".to_owned(),
+                shards: 1,
+            };
+            target(&options).map(|target| target.name).unwrap_or_default()
+        };
+        let two = "postgres://u@one:5433,two:5434/d?target_session_attrs=read-write";
+        assert_eq!(named(two), "the store postgres://one:5433,two:5434/d");
+        assert_eq!(
+            named("postgres://u@one,two/d"),
+            "the store postgres://one:5432,two:5432/d"
+        );
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The modules say `cfg(test)`, which is always so here, for clippy to know that their helpers are tests as well.
 
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod moving;
 #[cfg(test)]
 mod on_postgres;
@@ -18,3 +20,5 @@ mod server;
 mod pooler;
 #[cfg(test)]
 mod suite;
+#[cfg(test)]
+mod upgrading;

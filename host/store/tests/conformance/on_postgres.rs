@@ -427,3 +427,38 @@ fn a_server_that_cannot_write_refuses_commits_for_a_while_and_loses_nothing() {
         assert_eq!(store.state("profile", &format!("in-{number}")).unwrap(), None);
     }
 }
+
+/// Two hosts add the same row: whoever is second tries again, and is not taken for a host with a broken store.
+#[test]
+fn a_row_that_another_host_was_faster_to_add_ends_nothing() {
+    let deployment = Postgres::new();
+    let store = deployment.open();
+    let schema = &deployment.options.schema;
+    let mut client = ::postgres::Client::connect(&server().url(), ::postgres::NoTls).unwrap();
+    // A sequence goes on although its transaction is rolled back.
+    let refuse = |times: u32| {
+        format!(
+            "CREATE SEQUENCE {schema}.refused; CREATE FUNCTION {schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN IF nextval('{schema}.refused') <= {times} THEN
+                    RAISE EXCEPTION 'duplicate key' USING ERRCODE = 'unique_violation'; END IF; RETURN NEW; END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON {schema}.state FOR EACH ROW EXECUTE FUNCTION {schema}.refuse()"
+        )
+    };
+    let commit = |key: &str| store.commit(&suite::states(vec![suite::put(key, None, "1")]), 7);
+    client.batch_execute(&refuse(3)).unwrap();
+    assert!(matches!(commit("ada").unwrap(), CommitResult::Committed(_)));
+    assert_eq!(suite::document(&*store, "ada").as_deref(), Some("1"));
+    // For ever, as far as this commit goes: it is refused for a while, and the store goes on.
+    client
+        .batch_execute(&format!(
+            "DROP TRIGGER refuse ON {schema}.state; DROP FUNCTION {schema}.refuse; DROP SEQUENCE {schema}.refused"
+        ))
+        .unwrap();
+    client.batch_execute(&refuse(1_000)).unwrap();
+    let refused = commit("bob").unwrap_err();
+    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
+    client
+        .batch_execute(&format!("DROP TRIGGER refuse ON {schema}.state"))
+        .unwrap();
+    assert!(matches!(commit("bob").unwrap(), CommitResult::Committed(_)));
+}

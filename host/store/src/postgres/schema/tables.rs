@@ -1,10 +1,10 @@
 //! The tables, and how each version of them becomes the next.
 
 /// Version of the tables; a schema with a higher one is refused, one with a lower one is brought up to it.
-pub(crate) const VERSION: i32 = 1;
+pub(crate) const VERSION: i32 = 2;
 
 /// The way from each version to the next, beginning with none.
-pub(crate) const STEPS: &[&str] = &[SINCE_1];
+pub(crate) const STEPS: &[&str] = &[SINCE_1, SINCE_2];
 
 /// Keys are bytes: text cannot hold every one. A state's number and revision name one version of it for ever. `outbox` has
 /// a row per batch of a shard, in one of three tables by turns: what is published stays until its table is emptied as a
@@ -197,4 +197,13 @@ const SINCE_1: &str = "
         detail text NOT NULL
     );
     CREATE INDEX activations_handler ON activations (handler, id);
+";
+
+/// How many transactions each connection has committed, which changes in every one of them.
+const SINCE_2: &str = "
+    CREATE TABLE transactions (
+        link text PRIMARY KEY,
+        number bigint NOT NULL,
+        used timestamptz NOT NULL
+    ) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
 ";
