@@ -10,7 +10,7 @@ mod check;
 mod commands;
 mod events;
 mod fleet;
-mod front;
+mod addresses;
 mod kafka;
 mod keeper;
 mod postgres;
@@ -30,13 +30,13 @@ use anyhow::{Result, bail};
 use sandman_engine::clock;
 use sandman_kafka::Announcer;
 
+use addresses::HostAddresses;
 use check::{SeenEvent, check, versions};
 use commands::{Said, ask, lag};
 use events::EventCollector;
-use front::Front;
 use scene::{Backing, Scene};
 use story::{DemoStory, took};
-use users::{ClientTotals, DemoClient, Request, Surroundings};
+use users::{ClientTotals, DemoClient, DemoEnvironment, Request};
 
 /// Clients that send requests at the same time.
 const CLIENTS: usize = 6;
@@ -102,9 +102,9 @@ pub fn demo(options: &DemoOptions) -> Result<bool> {
     });
     let mut scene = Scene::build(options, &story)?;
     let events = EventCollector::follow(&scene.kafka, &scene.prefix)?;
-    let front = Arc::new(Front::new(scene.addresses()));
-    let around = Surroundings {
-        front: Arc::clone(&front),
+    let addresses = Arc::new(HostAddresses::new(scene.addresses()));
+    let around = DemoEnvironment {
+        addresses: Arc::clone(&addresses),
         secret: scene.secret.clone(),
         kafka: Arc::new(Announcer::open(&scene.kafka)?),
         prefix: scene.prefix.clone(),
@@ -122,7 +122,7 @@ pub fn demo(options: &DemoOptions) -> Result<bool> {
     );
     let played = match options.fleet {
         None => play(&scene, &story, options),
-        Some(_) => fleet::play(&mut scene, &front, &story, options),
+        Some(_) => fleet::play(&mut scene, &addresses, &story, options),
     };
     stop.store(true, Ordering::Relaxed);
     let mut done = ClientTotals::default();

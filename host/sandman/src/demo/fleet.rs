@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use super::addresses::HostAddresses;
 use super::commands::{ask, listed, version};
-use super::front::Front;
 use super::scene::Scene;
 use super::story::DemoStory;
 use super::{DemoOptions, OUTAGE, PART, Times, first_reason, refused, succeeded, wait};
@@ -18,7 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) const NAMES: [&str; 2] = ["one", "two"];
 
 /// What happens while the traffic flows.
-pub(super) fn play(scene: &mut Scene, front: &Front, story: &DemoStory, options: &DemoOptions) -> Result<Times> {
+pub(super) fn play(
+    scene: &mut Scene,
+    addresses: &HostAddresses,
+    story: &DemoStory,
+    options: &DemoOptions,
+) -> Result<Times> {
     let wait = |time| wait(time, &options.interrupted);
     wait(PART)?;
     let swap = Instant::now();
@@ -46,7 +51,7 @@ pub(super) fn play(scene: &mut Scene, front: &Front, story: &DemoStory, options:
     );
     wait(OUTAGE)?;
     scene.start_again(1)?;
-    front.replace(1, &scene.host(1)?.http);
+    addresses.replace(1, &scene.host(1)?.http);
     let fault = (killed, Instant::now());
     story.tell(
         "host two is back",

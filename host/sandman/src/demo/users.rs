@@ -12,8 +12,8 @@ use sha2::Sha256;
 use ureq::Agent;
 use uuid::Uuid;
 
+use super::addresses::HostAddresses;
 use super::check::Owed;
-use super::front::Front;
 use sandman_core::event::iso_millis;
 use sandman_engine::clock;
 use sandman_kafka::Announcer;
@@ -82,9 +82,9 @@ impl ClientTotals {
 }
 
 /// What all clients share.
-pub(super) struct Surroundings {
+pub(super) struct DemoEnvironment {
     /// Where they send requests.
-    pub(super) front: Arc<Front>,
+    pub(super) addresses: Arc<HostAddresses>,
     /// What their tokens are signed with.
     pub(super) secret: String,
     /// Where their users register.
@@ -96,7 +96,7 @@ pub(super) struct Surroundings {
 /// A client with users of its own.
 pub(super) struct DemoClient {
     number: usize,
-    front: Arc<Front>,
+    addresses: Arc<HostAddresses>,
     prefix: String,
     secret: String,
     agent: Agent,
@@ -106,7 +106,7 @@ pub(super) struct DemoClient {
 
 impl DemoClient {
     /// A client of the service; its users register on Kafka.
-    pub(super) fn new(number: usize, around: &Surroundings) -> Self {
+    pub(super) fn new(number: usize, around: &DemoEnvironment) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(20)))
@@ -114,7 +114,7 @@ impl DemoClient {
             .build();
         Self {
             number,
-            front: Arc::clone(&around.front),
+            addresses: Arc::clone(&around.addresses),
             prefix: around.prefix.clone(),
             secret: around.secret.clone(),
             agent: config.into(),
@@ -244,7 +244,7 @@ impl DemoClient {
         let at = Instant::now();
         let mut turn = self.number;
         loop {
-            let answer = send(&self.agent, &self.front.host(turn));
+            let answer = send(&self.agent, &self.addresses.host(turn));
             let read = answer.and_then(|mut response| {
                 let status = response.status();
                 response.body_mut().read_to_string().map(|body| (status, body))
@@ -264,7 +264,7 @@ impl DemoClient {
                 Ok((status, body)) => (status == 503, format!("{what}: {status} {body}")),
                 Err(error) => (true, format!("{what}: {error}")),
             };
-            if !passes || !self.front.has_several() || at.elapsed() > PATIENCE {
+            if !passes || !self.addresses.has_several() || at.elapsed() > PATIENCE {
                 self.done.failed.push(failure);
                 return false;
             }

@@ -3,6 +3,7 @@
 pub(crate) mod concurrent;
 pub(crate) mod files;
 pub(crate) mod letters;
+pub(crate) mod orders;
 pub(crate) mod outbox;
 pub(crate) mod partitions;
 pub(crate) mod recordings;
@@ -69,7 +70,7 @@ macro_rules! conformance {
             letters::beyond_the_bound_the_oldest_go_that_are_published_and_no_others,
             letters::a_letter_that_is_redriven_goes_with_its_outcome_or_stays_with_another_reason,
             letters::what_an_order_came_to_is_counted_with_its_commits,
-            letters::orders_at_once_have_numbers_of_their_own,
+            orders::orders_at_once_have_numbers_of_their_own,
             letters::a_letter_that_another_host_has_handled_is_a_conflict_over_that_letter,
             letters::a_held_key_is_released_from_its_head_in_order,
             letters::an_order_is_taken_back_and_what_nobody_can_release_goes,

@@ -1,8 +1,5 @@
 //! Dead letters: with the commit that gives the trigger up, found by what operators know of them, within a bound.
 
-use std::collections::BTreeSet;
-use std::thread;
-
 use sandman_core::event::Record;
 use sandman_core::reason::{ReasonCode, TrapKind};
 use sandman_core::store::{
@@ -12,7 +9,7 @@ use sandman_core::store::{
 
 use super::*;
 
-fn letter(handler: &str, key: Option<&str>, (offset, code): (i64, ReasonCode), bytes: usize) -> NewLetter {
+pub(super) fn letter(handler: &str, key: Option<&str>, (offset, code): (i64, ReasonCode), bytes: usize) -> NewLetter {
     NewLetter {
         handler: handler.into(),
         key: key.map(Into::into),
@@ -41,7 +38,7 @@ fn letter(handler: &str, key: Option<&str>, (offset, code): (i64, ReasonCode), b
 }
 
 /// A commit as the pipeline makes it: the letter, and its record for Kafka.
-fn given_up(letter: NewLetter, bound: u64) -> Commit {
+pub(super) fn given_up(letter: NewLetter, bound: u64) -> Commit {
     Commit {
         letters: vec![LetterWrite::Add(Box::new(letter))],
         letters_bound: bound,
@@ -339,33 +336,6 @@ pub(crate) fn what_an_order_came_to_is_counted_with_its_commits(backend: &mut im
     write(&*store, vec![LetterWrite::Done(5)]);
     order(&*store, &all, (13, 5));
     assert_eq!(store.order_result(9).unwrap(), None);
-}
-
-pub(crate) fn orders_at_once_have_numbers_of_their_own(backend: &mut impl Backend) {
-    let hosts = [backend.host(), backend.host()];
-    for offset in 1..=50 {
-        let letter = letter("h", Some("ada"), (offset, ReasonCode::Schema), 10);
-        committed(&*hosts[0], &given_up(letter, u64::MAX));
-    }
-    let order = RedriveOrder {
-        from: 9,
-        through: None,
-        most_redriven: 5,
-        kept: 100,
-    };
-    let all = LetterFilter::default();
-    let ordering = |store: &dyn DeploymentStore| -> Vec<(u64, Ordered)> {
-        (0..20).map(|_| store.order_redrive(&all, &order).unwrap()).collect()
-    };
-    let done: Vec<_> = thread::scope(|scope| {
-        let asking = hosts.each_ref().map(|host| scope.spawn(|| ordering(&**host)));
-        asking.into_iter().flat_map(|asked| asked.join().unwrap()).collect()
-    });
-    let numbers: BTreeSet<u64> = done.iter().map(|(number, _)| *number).collect();
-    assert_eq!(numbers, (9..49).collect());
-    let sum = |count: fn(&Ordered) -> u64| done.iter().map(|(_, ordered)| count(ordered)).sum::<u64>();
-    assert_eq!(sum(|order| order.ordered), 50);
-    assert_eq!(sum(|order| order.already), 39 * 50);
 }
 
 pub(crate) fn a_letter_that_another_host_has_handled_is_a_conflict_over_that_letter(backend: &mut impl Backend) {

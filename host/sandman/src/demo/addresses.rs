@@ -4,9 +4,9 @@ use parking_lot::RwLock;
 
 /// The addresses of the hosts. One that is down keeps its address until it is replaced: clients find out, and ask another.
 #[derive(Debug)]
-pub(super) struct Front(RwLock<Vec<String>>);
+pub(super) struct HostAddresses(RwLock<Vec<String>>);
 
-impl Front {
+impl HostAddresses {
     /// Hosts at these addresses.
     pub(super) fn new(hosts: impl Iterator<Item = String>) -> Self {
         Self(RwLock::new(hosts.collect()))
