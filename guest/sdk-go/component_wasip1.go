@@ -13,8 +13,8 @@ import (
 	"unsafe"
 )
 
-// The component model's canonical ABI by hand, for the two functions of `wit/handler.wit`. All offsets follow from the
-// records in `wit/event-types.wit`, whose fields they have in order.
+// The canonical ABI of the component model, written by hand for the two functions of `wit/handler.wit`. All offsets follow from the
+// order of the fields in `wit/event-types.wit`.
 
 //go:wasmimport sandman:handler/log@0.1.0 log
 func hostLog(level uint32, text unsafe.Pointer, length uint32)
@@ -22,7 +22,7 @@ func hostLog(level uint32, text unsafe.Pointer, length uint32)
 //go:wasmimport sandman:handler/log@0.1.0 panicked
 func hostPanicked(text unsafe.Pointer, length uint32, place unsafe.Pointer, placeLength uint32)
 
-// The stand-in for WASI, which `sandman build` puts beside this module.
+// The stand-in for WASI, which `sandman build` adds next to this module.
 
 //go:wasmimport wasi_snapshot_preview1 sandman_begin
 func begin(nowMillis int64)
@@ -36,23 +36,23 @@ func flushStderr()
 //go:wasmimport wasi_snapshot_preview1 sandman_own
 func ownSources(prefix unsafe.Pointer, length uint32)
 
-// Makes the generators of the runtime start again, so that a call does not depend on those before it. `sandman build` adds
+// Resets the random generators of the runtime, so that a call does not depend on earlier calls. `sandman build` adds
 // it to the runtime.
 //
 //go:linkname restartRandom runtime.sandmanRestartRandom
 func restartRandom()
 
 var (
-	// What Export was given.
+	// The argument of Export.
 	exported struct {
 		describe func() Contract
 		handle   func(Trigger, *string, Context) (Written, error)
 	}
-	// Memory that the host has asked for and the memory of a result: the garbage collector sees only that it is held.
+	// Memory that the host has requested and the memory of a result, kept alive for the garbage collector.
 	held []any
-	// Standard error of a call. A fatal error of the runtime is found here.
+	// Standard error of a call. A fatal error of the runtime is reported here.
 	stderr [8 << 10]byte
-	// What the paths of the guest's own sources begin with.
+	// The path prefix of the guest's own sources.
 	own string
 )
 
@@ -64,7 +64,7 @@ func init() {
 	}
 }
 
-// Export makes a handler the component's. Call it in an init function of the package main.
+// Export exports a handler as a component. Call it in an init function of the package main.
 func Export[S any](handler Handler[S]) {
 	exported.describe = handler.Describe
 	exported.handle = func(trigger Trigger, state *string, context Context) (Written, error) {
@@ -84,14 +84,14 @@ func logText(level level, text string) {
 	hostLog(uint32(level), unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
 }
 
-// The host asks for memory to write an argument to.
+// The host requests memory for an argument.
 //
 //go:wasmexport cabi_realloc
 func cabiRealloc(_ unsafe.Pointer, _, align, size uint32) unsafe.Pointer {
 	if size == 0 {
 		return unsafe.Pointer(uintptr(align))
 	}
-	// Eight bytes are the greatest alignment of the ABI.
+	// Eight bytes are the largest alignment of the ABI.
 	words := make([]uint64, (size+7)/8)
 	held = append(held, words)
 	return unsafe.Pointer(unsafe.SliceData(words))
@@ -130,7 +130,7 @@ func afterHandle(unsafe.Pointer) {
 	held = held[:0]
 }
 
-// Tells the host of a panic and where it happened, and ends the instance.
+// Reports a panic and its location to the host, and ends the instance.
 func trapOnPanic() {
 	panicked := recover()
 	if panicked == nil {
@@ -145,8 +145,8 @@ func trapOnPanic() {
 	syscall.Exit(2)
 }
 
-// The innermost line on the stack that is neither the runtime's nor this package's nor the standard library's, if there is
-// one: a panic's stack is still there when it is recovered from.
+// The innermost line on the stack outside of the runtime, this package and the standard library, if there is
+// one. The stack of a panic still exists when it is recovered.
 func panicPlace() string {
 	callers := make([]uintptr, 64)
 	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])

@@ -1,7 +1,7 @@
-// Package sandman is what a Sandman handler in Go depends on.
+// Package sandman is the SDK for Sandman handlers in Go.
 //
-// A handler is plain functions, one for each event type and route, and a [Handler] that names them. [Export] makes them a
-// component; natively they stay plain functions, tested with go test and the package sandmantest, without WebAssembly,
+// A handler consists of plain functions, one for each event type and route, and a [Handler] that lists them. [Export] turns them into a
+// component. In native builds they stay plain functions that can be tested with go test and the package sandmantest, without WebAssembly,
 // Kafka or the host.
 //
 //	type Created struct {
@@ -32,9 +32,9 @@
 //	func main() {}
 //
 // A handler is pure: the same trigger, state and context must give the same outcome, to the byte. In the component
-// time.Now is the time of the context, time.Sleep takes no time, maps are always gone through in the same order, and the
-// functions of math/rand and crypto/rand panic with a hint; rand.New with a source that you seed works. There are no files,
-// no environment and no network. Keep nothing in a global variable that a call changes.
+// time.Now returns the time of the context, time.Sleep returns immediately, maps are always iterated in the same order, and the
+// functions of math/rand and crypto/rand panic with a hint; rand.New with a seeded source works. There are no files,
+// no environment and no network. Do not keep data of a call in global variables.
 package sandman
 
 import (
@@ -42,21 +42,21 @@ import (
 	"fmt"
 )
 
-// Import is the route, with the method IMPORT, with which `sandman import` hands a document, the body, to a handler that
-// serves it. No client can send it.
+// Import is the route, with the method IMPORT, of the requests with which `sandman import` passes documents, as the body, to a handler that
+// serves it. No client can send such a request.
 const Import = "state"
 
-// Handler is what a handler says of itself, and its functions. S is the type of its state documents.
+// Handler is the contract of a handler, and its functions. S is the type of its state documents.
 type Handler[S any] struct {
-	// Consumes are the events that it understands.
+	// Consumes are the events that it consumes.
 	Consumes []Consumed[S]
 	// Serves are the HTTP routes that it serves.
 	Serves []Served[S]
 	// Emits are the events that it may publish.
 	Emits []Emitted
-	// StateVersion is the version of the format of the state documents, from 0.
+	// StateVersion is the version of the state format, starting at 0.
 	StateVersion uint32
-	// StateSchema is the JSON Schema of the state documents; what SchemaOf makes of S if left out.
+	// StateSchema is the JSON Schema of the state documents; by default SchemaOf of S.
 	StateSchema string
 }
 
@@ -64,15 +64,15 @@ type Handler[S any] struct {
 type Consumed[S any] struct {
 	// Type is the event type, for example user.created.
 	Type string
-	// Versions are the payload versions that it reads: 1.0 is that and every later 1.x, =1.0 is that alone.
+	// Versions are the payload versions that it reads: 1.0 means 1.0 and every later 1.x; =1.0 means only that version.
 	Versions []string
-	// Schema is the JSON Schema of the payload: the host turns away what does not fit. Empty for none.
+	// Schema is the JSON Schema of the payload: the host rejects events that do not match it. Empty for none.
 	Schema string
 
 	run func(wireEvent, *S, Context) (*Outcome[S], error)
 }
 
-// On names the function for an event type. The payload's schema is what SchemaOf makes of P.
+// On registers the function for an event type. The schema of the payload is SchemaOf of P.
 func On[P, S any](
 	eventType string,
 	versions []string,
@@ -92,7 +92,7 @@ func On[P, S any](
 	}
 }
 
-// WithSchema is the same with another JSON Schema of the payload; an empty one for none.
+// WithSchema sets another JSON Schema for the payload; empty for none.
 func (c Consumed[S]) WithSchema(schema string) Consumed[S] {
 	c.Schema = schema
 	return c
@@ -102,13 +102,13 @@ func (c Consumed[S]) WithSchema(schema string) Consumed[S] {
 type Served[S any] struct {
 	// Method is the HTTP method, upper case.
 	Method string
-	// Path is the path's pattern, as in the host's configuration.
+	// Path is the path pattern, as in the host's configuration.
 	Path string
 
 	run func(Request, *S, Context) (*Outcome[S], error)
 }
 
-// Route names the function for a route.
+// Route registers the function for a route.
 func Route[S any](method, path string, function func(Request, *S, Context) (*Outcome[S], error)) Served[S] {
 	return Served[S]{Method: method, Path: path, run: function}
 }
@@ -119,24 +119,24 @@ type Emitted struct {
 	Type string
 	// Version is the payload version that it writes.
 	Version string
-	// Schema is the JSON Schema of the payload: the host refuses an outcome that does not fit. Empty for none.
+	// Schema is the JSON Schema of the payload: the host rejects an outcome that does not match it. Empty for none.
 	Schema string
 }
 
-// Emits says that a handler may publish this event type in this version, with what SchemaOf makes of P as the schema.
+// Emits declares that a handler may publish this version of an event type, with SchemaOf of P as the schema.
 func Emits[P any](eventType, version string) Emitted {
 	return Emitted{Type: eventType, Version: version, Schema: SchemaOf[P]()}
 }
 
-// Contract is what a handler says of itself to the host.
+// Contract is a handler's contract with the host.
 type Contract struct {
 	// Consumes has no functions.
 	Consumes []ConsumedType
-	// Emits is what may be published.
+	// Emits are the events that may be published.
 	Emits []Emitted
 	// Routes are (method, path).
 	Routes [][2]string
-	// StateVersion is the version of the format of the state documents.
+	// StateVersion is the version of the state format.
 	StateVersion uint32
 	// StateSchema is the JSON Schema of the state documents; empty for none.
 	StateSchema string
@@ -152,7 +152,7 @@ type ConsumedType struct {
 	Schema string
 }
 
-// Describe is the handler's contract.
+// Describe returns the handler's contract.
 func (h Handler[S]) Describe() Contract {
 	contract := Contract{
 		Emits:        h.Emits,
@@ -171,7 +171,7 @@ func (h Handler[S]) Describe() Contract {
 	return contract
 }
 
-// Call runs the function for a trigger as the host does: the payload and the state come as JSON text. For the package
+// Call runs the function for a trigger in the same way as the host, with the payload and the state as JSON text. For the package
 // sandmantest and the component.
 func (h Handler[S]) Call(trigger Trigger, state *string, context Context) (*Outcome[S], error) {
 	document, err := readState[S](state)
@@ -194,10 +194,10 @@ func (h Handler[S]) Call(trigger Trigger, state *string, context Context) (*Outc
 	return nil, Reject(fmt.Sprintf("this handler has no function for %s", trigger.Event.Type))
 }
 
-// Trigger is what calls a handler: an event or a request.
+// Trigger is the input that a handler is called for: an event or a request.
 type Trigger struct {
-	// Event is set where an event calls.
+	// Event is set for an event.
 	Event *Event[json.RawMessage]
-	// Request is set where a request calls.
+	// Request is set for a request.
 	Request *Request
 }

@@ -2,7 +2,7 @@ package sandman
 
 import "fmt"
 
-// How much attention a message asks for.
+// The severity of a message.
 type level uint32
 
 const (
@@ -13,17 +13,17 @@ const (
 	levelError
 )
 
-// Trace logs a step on the way. Do not log payloads: they hold personal data.
+// Trace logs an individual step. Do not log payloads: they contain personal data.
 func Trace(format string, values ...any) { logText(levelTrace, fmt.Sprintf(format, values...)) }
 
-// Debug logs a value worth seeing while looking for a fault.
+// Debug logs details that help to find an error.
 func Debug(format string, values ...any) { logText(levelDebug, fmt.Sprintf(format, values...)) }
 
 // Info logs something that an operator may want to know. fmt.Println does so as well.
 func Info(format string, values ...any) { logText(levelInfo, fmt.Sprintf(format, values...)) }
 
-// Warn logs something odd that the handler could deal with.
+// Warn logs something unexpected that the handler could deal with.
 func Warn(format string, values ...any) { logText(levelWarn, fmt.Sprintf(format, values...)) }
 
-// Error logs something that went wrong.
+// Error logs an error.
 func Error(format string, values ...any) { logText(levelError, fmt.Sprintf(format, values...)) }

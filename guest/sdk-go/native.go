@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// Export makes a handler the component's. On other targets than WebAssembly it does nothing.
+// Export exports a handler as a component. On targets other than WebAssembly it does nothing.
 func Export[S any](Handler[S]) {}
 
 func logText(level level, text string) {

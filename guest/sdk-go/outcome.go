@@ -6,51 +6,51 @@ import (
 	"fmt"
 )
 
-// Failure is why a handler could not do its work. Nothing else of the call is kept. Any other error that a handler's
-// function returns counts as one that may be tried again.
+// Failure is why a handler failed. Nothing else of the call is kept. Any other error that a handler's
+// function returns is treated as a temporary failure.
 type Failure struct {
-	// Reason is kept with the dead letter.
+	// Reason is stored with the dead letter.
 	Reason string
-	// Retry says whether trying again may help.
+	// Retry is true for a temporary failure.
 	Retry bool
 }
 
-// Error is the reason.
+// Error returns the reason.
 func (f *Failure) Error() string { return f.Reason }
 
-// Reject is a failure that trying again will not cure: an event becomes a dead letter at once.
+// Reject creates a permanent failure: an event becomes a dead letter at once.
 func Reject(reason string) error { return &Failure{Reason: reason} }
 
-// Retry is a failure that trying again may cure: the host waits and calls again, up to its bound.
+// Retry creates a temporary failure: the host waits and calls again, up to its limit of attempts.
 func Retry(reason string) error { return &Failure{Reason: reason, Retry: true} }
 
-// Outcome is what a handler decided. The host makes all of it durable at once, or none of it.
+// Outcome is the outcome of a handler. The host commits all of it atomically, or none of it.
 type Outcome[S any] struct {
-	// State is what becomes of the key's state.
+	// State is the change of the key's state.
 	State Change[S]
-	// Events are to be published, in this order.
+	// Events are published in this order.
 	Events []Emission
 	// Answer is the answer to a request.
 	Answer *Answer
 }
 
-// Change is what becomes of the state of the trigger's key: it stays if neither is set.
+// Change is the change of the state of the trigger's key. The state is kept if neither field is set.
 type Change[S any] struct {
-	// Put takes its place.
+	// Put replaces the state.
 	Put *S
-	// Removed says that it goes.
+	// Removed deletes the state.
 	Removed bool
 }
 
 // Emission is an event to publish.
 type Emission struct {
-	// Type is the event type, which must be among those that the handler emits.
+	// Type is the event type, which the handler must declare in Emits.
 	Type string
-	// Version is the version of the payload's shape.
+	// Version is the payload version.
 	Version string
 	// Payload is written as JSON.
 	Payload any
-	// Key is the record's key in Kafka; the trigger's if empty.
+	// Key is the record's key in Kafka; the trigger's key if empty.
 	Key string
 	// Metadata is the envelope's metadata, written as a JSON object; none if nil.
 	Metadata any
@@ -62,29 +62,29 @@ type Answer struct {
 	Status int
 	// Body is written as JSON, unless HasBody is false.
 	Body any
-	// HasBody says whether there is one.
+	// HasBody is whether there is a body.
 	HasBody bool
 }
 
-// Keep starts from "nothing changes".
+// Keep creates an outcome without changes.
 func Keep[S any]() *Outcome[S] { return &Outcome[S]{} }
 
-// Put starts with a new document for the key's state.
+// Put creates an outcome with a new document for the key's state.
 func Put[S any](state S) *Outcome[S] { return Keep[S]().Put(state) }
 
-// Remove starts with the key's state removed.
+// Remove creates an outcome that deletes the key's state.
 func Remove[S any]() *Outcome[S] { return Keep[S]().Remove() }
 
-// Reply starts with the answer to a request.
+// Reply creates an outcome with the answer to a request.
 func Reply[S any](status int, body any) *Outcome[S] { return Keep[S]().Reply(status, body) }
 
-// Put puts this document in the place of the key's state.
+// Put replaces the key's state with this document.
 func (o *Outcome[S]) Put(state S) *Outcome[S] {
 	o.State = Change[S]{Put: &state}
 	return o
 }
 
-// Remove removes the key's state.
+// Remove deletes the key's state.
 func (o *Outcome[S]) Remove() *Outcome[S] {
 	o.State = Change[S]{Removed: true}
 	return o
@@ -95,7 +95,7 @@ func (o *Outcome[S]) Emit(eventType, version string, payload any) *Outcome[S] {
 	return o.EmitEvent(Emission{Type: eventType, Version: version, Payload: payload})
 }
 
-// EmitEvent publishes an event that has a key or metadata of its own.
+// EmitEvent publishes an event with its own key or metadata.
 func (o *Outcome[S]) EmitEvent(event Emission) *Outcome[S] {
 	o.Events = append(o.Events, event)
 	return o
@@ -113,35 +113,35 @@ func (o *Outcome[S]) ReplyEmpty(status int) *Outcome[S] {
 	return o
 }
 
-// Written is an outcome as the host gets it: all JSON is text.
+// Written is an outcome as the host receives it, with all JSON as text.
 type Written struct {
-	// State is the new document; nothing if there is none.
+	// State is the new document, if there is one.
 	State *string
-	// Removed says that the state goes.
+	// Removed is whether the state is deleted.
 	Removed bool
-	// Events are to be published.
+	// Events are the events to publish.
 	Events []WrittenEvent
-	// Status is the answer's; 0 for no answer.
+	// Status is the status of the answer; 0 for no answer.
 	Status int
-	// Body is the answer's; nothing if it has none.
+	// Body is the body of the answer, if it has one.
 	Body *string
 }
 
-// WrittenEvent is an event as the host gets it.
+// WrittenEvent is an event as the host receives it.
 type WrittenEvent struct {
 	// Type is the event type.
 	Type string
-	// Version is the version of the payload's shape.
+	// Version is the payload version.
 	Version string
 	// Payload is JSON text.
 	Payload string
-	// Key is the record's key; nothing for the trigger's.
+	// Key is the record's key; the trigger's key if it is missing.
 	Key *string
-	// Metadata is JSON text; nothing if there is none.
+	// Metadata is JSON text, if there is any.
 	Metadata *string
 }
 
-// Write writes the outcome down. What cannot be JSON is rejected, and named.
+// Write serializes the outcome. A value that cannot be represented in JSON is rejected by name.
 func (o *Outcome[S]) Write() (Written, error) {
 	written := Written{Removed: o.State.Removed}
 	if o.State.Put != nil {
@@ -183,7 +183,7 @@ func (o *Outcome[S]) Write() (Written, error) {
 	return written, nil
 }
 
-// Writes JSON as other languages do: `<` stays `<`.
+// Writes JSON without HTML escaping: `<` stays `<`.
 func write(what string, value any) (string, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)

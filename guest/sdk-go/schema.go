@@ -12,8 +12,8 @@ var (
 	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-// SchemaOf is the JSON Schema of what encoding/json writes for a T: a field without omitempty or omitzero is required, a
-// pointer, a slice or a map may be null, and unknown fields pass. A type that writes itself (json.Marshaler) is anything.
+// SchemaOf returns the JSON Schema of what encoding/json writes for a T: fields without omitempty or omitzero are required,
+// pointers, slices and maps may be null, and unknown fields are allowed. The schema of a json.Marshaler allows anything.
 func SchemaOf[T any]() string {
 	schema := schemas{defs: map[string]any{}, open: map[reflect.Type]string{}}
 	root := schema.of(reflect.TypeFor[T]())
@@ -71,7 +71,7 @@ func (s *schemas) of(t reflect.Type) any {
 	}
 }
 
-// A struct; one that holds itself is named under $defs.
+// A struct; a recursive one is defined under $defs.
 func (s *schemas) object(t reflect.Type) any {
 	if name, is := s.open[t]; is {
 		s.defs[name] = nil

@@ -11,31 +11,31 @@ import (
 
 // Event is an event from a topic, with its payload read as P.
 type Event[P any] struct {
-	// Payload is what the sender says.
+	// Payload is the event's payload.
 	Payload P
-	// PayloadJSON is the payload as it came, JSON text.
+	// PayloadJSON is the payload as sent, as JSON text.
 	PayloadJSON json.RawMessage
-	// Key orders the event and owns the state.
+	// Key determines the order of the event and its state.
 	Key string
 	// ID is the envelope's eventId: unique for this event.
 	ID string
 	// Type is the envelope's eventType, for example user.created.
 	Type string
-	// Version is the version of the payload's shape that was sent, for example 1.0.
+	// Version is the payload version, for example 1.0.
 	Version string
-	// Timestamp is the sender's, ISO 8601.
+	// Timestamp is the sender's timestamp, ISO 8601.
 	Timestamp string
 	// Source is the service that published the event.
 	Source string
-	// CorrelationID ties together all that one request set off; empty if the sender left it out.
+	// CorrelationID identifies everything that was caused by one request; empty if the sender did not set it.
 	CorrelationID string
-	// CausationID is the id of the event that caused this one; empty if the sender left it out.
+	// CausationID is the id of the event that caused this one; empty if the sender did not set it.
 	CausationID string
-	// Metadata is the envelope's metadata, a JSON text; nothing if the sender left it out.
+	// Metadata is the envelope's metadata as JSON text, if the sender set it.
 	Metadata json.RawMessage
 }
 
-// ReadMetadata reads the envelope's metadata; nothing is changed where there is none.
+// ReadMetadata reads the envelope's metadata; it changes nothing if there is none.
 func (e Event[P]) ReadMetadata(into any) error {
 	if e.Metadata == nil {
 		return nil
@@ -45,33 +45,33 @@ func (e Event[P]) ReadMetadata(into any) error {
 
 // Request is an HTTP request, already routed, authenticated and parsed by the host.
 type Request struct {
-	// Key orders the request and owns the state.
+	// Key determines the order of the request and its state.
 	Key string
 	// Method is the HTTP method, upper case.
 	Method string
-	// Route is the route's pattern.
+	// Route is the pattern of the route.
 	Route string
-	// Params are the path's parameters (name, value), decoded.
+	// Params are the path parameters (name, value), decoded.
 	Params [][2]string
-	// QueryParams are the query's parameters (name, value), decoded, in the order of the request.
+	// QueryParams are the query parameters (name, value), decoded, in the order of the request.
 	QueryParams [][2]string
-	// Claims are the claims of the verified token, a JSON object; nothing if no token was sent.
+	// Claims are the claims of the verified token, a JSON object, if a token was sent.
 	Claims json.RawMessage
-	// Body is the body, JSON text; nothing if it was empty.
+	// Body is the body as JSON text; missing if it was empty.
 	Body json.RawMessage
-	// Files are the files of a multipart upload, which the host has stored.
+	// Files are the files of a multipart upload, already stored by the host.
 	Files []UploadedFile
-	// CorrelationID ties together all that this request sets off.
+	// CorrelationID identifies everything that is caused by this request.
 	CorrelationID string
 }
 
-// UploadedFile is a stored upload. A handler sees where a file is, never its bytes.
+// UploadedFile is a stored upload. A handler receives the location of a file, never its bytes.
 type UploadedFile struct {
 	// Field is the name of the form field.
 	Field string
-	// URL is where the file is served from.
+	// URL is the address at which the file is served.
 	URL string
-	// MediaType is known by the content, for example image/png.
+	// MediaType is detected from the content, for example image/png.
 	MediaType string
 	// Size is in bytes.
 	Size uint64
@@ -79,13 +79,13 @@ type UploadedFile struct {
 	Digest string
 }
 
-// Param is a parameter of the path; empty if the pattern has none of this name.
+// Param returns a path parameter; empty if the pattern has none with this name.
 func (r Request) Param(name string) string { return first(r.Params, name) }
 
-// Query is the first parameter of the query of this name; empty if there is none.
+// Query returns the first query parameter with this name; empty if there is none.
 func (r Request) Query(name string) string { return first(r.QueryParams, name) }
 
-// ReadBody reads the body. An empty body and one that does not fit are rejected, with the field named.
+// ReadBody reads the body. An empty or invalid body is rejected, with the name of the field.
 func (r Request) ReadBody(into any) error {
 	if r.Body == nil {
 		return Reject(fmt.Sprintf("%s %s: the body is empty", r.Method, r.Route))
@@ -93,7 +93,7 @@ func (r Request) ReadBody(into any) error {
 	return within(fmt.Sprintf("%s %s", r.Method, r.Route), read("body", string(r.Body), into))
 }
 
-// ReadClaims reads the claims of the token. No token and claims that do not fit are rejected.
+// ReadClaims reads the claims of the token. A missing token and invalid claims are rejected.
 func (r Request) ReadClaims(into any) error {
 	if r.Claims == nil {
 		return Reject(fmt.Sprintf("%s %s: there is no token", r.Method, r.Route))
@@ -101,23 +101,23 @@ func (r Request) ReadClaims(into any) error {
 	return within(fmt.Sprintf("%s %s", r.Method, r.Route), read("claims", string(r.Claims), into))
 }
 
-// Context is what a pure handler may know of its surroundings.
+// Context is the context of a call.
 type Context struct {
 	// NowMillis is the time, taken once for this call: milliseconds since 1970-01-01T00:00:00Z.
 	NowMillis int64
-	// Attempt is which try of this trigger this is, from 1.
+	// Attempt is the number of the attempt for this trigger, starting at 1.
 	Attempt uint32
 	// Settings are the handler's own settings from the host's configuration, a JSON object.
 	Settings json.RawMessage
 }
 
-// Now is the time of the call, in UTC.
+// Now returns the time of the call, in UTC.
 func (c Context) Now() time.Time { return time.UnixMilli(c.NowMillis).UTC() }
 
-// NowISO is the time of the call as envelopes write it: 2025-01-01T00:00:00.000Z.
+// NowISO returns the time of the call in the format of envelopes: 2025-01-01T00:00:00.000Z.
 func (c Context) NowISO() string { return c.Now().Format("2006-01-02T15:04:05.000Z") }
 
-// ReadSettings reads the settings. What does not fit is rejected, with the field named.
+// ReadSettings reads the settings. An invalid setting is rejected by name.
 func (c Context) ReadSettings(into any) error {
 	text := string(c.Settings)
 	if text == "" {
@@ -166,7 +166,7 @@ func readState[S any](text *string) (*S, error) {
 	return state, nil
 }
 
-// Reads JSON text. A number that goes into an `any` keeps its digits, as a json.Number.
+// Reads JSON text. A number in an `any` keeps its digits, as a json.Number.
 func read(what, text string, into any) error {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
@@ -177,7 +177,7 @@ func read(what, text string, into any) error {
 		}
 		return nil
 	}
-	// The value itself stays out of the text, which reaches logs.
+	// The message does not contain the value, because it is logged.
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
 		place := what

@@ -1,5 +1,5 @@
-// Package sandmantest calls a handler as the host would, natively: the payload, the state and what the handler decided go
-// through JSON text.
+// Package sandmantest calls a handler natively in the same way as the host: the payload, the state and the outcome are
+// converted to JSON text and back.
 //
 //	call := sandmantest.Event("user.created", "1.0", Created{UserID: "u1"}).State(Seen{Times: 41})
 //	outcome, err := sandmantest.Run(handler, call)
@@ -12,17 +12,17 @@ import (
 	sandman "sandman/sdk"
 )
 
-// Call is one call of a handler, to be filled in and run.
+// Call is one call of a handler. Set its inputs, then run it.
 type Call struct {
-	// Trigger is what calls; all its fields may be changed.
+	// Trigger is the event or request; all its fields can be changed.
 	Trigger sandman.Trigger
-	// Document is the key's state, JSON text; nothing if there is none.
+	// Document is the key's state as JSON text, if there is one.
 	Document *string
-	// Context has 2025-01-01T00:00:00Z as the time and the first attempt.
+	// Context has the time 2025-01-01T00:00:00Z and the first attempt by default.
 	Context sandman.Context
 }
 
-// Event is an event of the key key-1.
+// Event creates a call with an event of the key key-1.
 func Event(eventType, version string, payload any) *Call {
 	return call(sandman.Trigger{Event: &sandman.Event[json.RawMessage]{
 		Payload:   text(payload),
@@ -35,7 +35,7 @@ func Event(eventType, version string, payload any) *Call {
 	}})
 }
 
-// Request is a request of the key key-1, without a body.
+// Request creates a call with a request of the key key-1, without a body.
 func Request(method, route string) *Call {
 	return call(sandman.Trigger{Request: &sandman.Request{
 		Key:           "key-1",
@@ -50,57 +50,57 @@ func call(trigger sandman.Trigger) *Call {
 	return &Call{Trigger: trigger, Context: context}
 }
 
-// State gives the key a state.
+// State sets the state of the key.
 func (c *Call) State(state any) *Call {
 	document := string(text(state))
 	c.Document = &document
 	return c
 }
 
-// Settings gives the handler settings.
+// Settings sets the handler's settings.
 func (c *Call) Settings(settings any) *Call {
 	c.Context.Settings = text(settings)
 	return c
 }
 
-// Attempt is which try this is, from 1.
+// Attempt sets the number of the attempt, starting at 1.
 func (c *Call) Attempt(attempt uint32) *Call {
 	c.Context.Attempt = attempt
 	return c
 }
 
-// NowMillis is the time, in milliseconds since 1970.
+// NowMillis sets the time, in milliseconds since 1970.
 func (c *Call) NowMillis(millis int64) *Call {
 	c.Context.NowMillis = millis
 	return c
 }
 
-// Body gives a request a JSON body.
+// Body sets the JSON body of a request.
 func (c *Call) Body(body any) *Call {
 	c.Trigger.Request.Body = text(body)
 	return c
 }
 
-// Claims gives a request the claims of a token.
+// Claims sets the token's claims of a request.
 func (c *Call) Claims(claims any) *Call {
 	c.Trigger.Request.Claims = text(claims)
 	return c
 }
 
-// Param gives a request a parameter of the path.
+// Param adds a path parameter to a request.
 func (c *Call) Param(name, value string) *Call {
 	c.Trigger.Request.Params = append(c.Trigger.Request.Params, [2]string{name, value})
 	return c
 }
 
-// Query gives a request a parameter of the query.
+// Query adds a query parameter to a request.
 func (c *Call) Query(name, value string) *Call {
 	c.Trigger.Request.QueryParams = append(c.Trigger.Request.QueryParams, [2]string{name, value})
 	return c
 }
 
-// Run calls the handler. An outcome that the host would refuse is an error: one that cannot be JSON, or an event that the
-// handler does not say it emits.
+// Run calls the handler. An outcome that the host would reject is an error: a value that cannot be represented in JSON, or an event
+// that the handler does not declare.
 func Run[S any](handler sandman.Handler[S], call *Call) (*sandman.Outcome[S], error) {
 	outcome, err := handler.Call(call.Trigger, call.Document, call.Context)
 	if err != nil {
@@ -131,7 +131,7 @@ func emits(emitted []sandman.Emitted, event sandman.WrittenEvent) bool {
 	return false
 }
 
-// Payload reads the payload of an event of an outcome. It panics if the event is not there or does not fit.
+// Payload reads the payload of an event of an outcome. It panics if the event does not exist or is invalid.
 func Payload[P, S any](outcome *sandman.Outcome[S], event int) P {
 	var payload P
 	if err := json.Unmarshal(text(outcome.Events[event].Payload), &payload); err != nil {

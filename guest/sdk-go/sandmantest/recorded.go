@@ -9,33 +9,33 @@ import (
 	sandman "sandman/sdk"
 )
 
-// Recording is one recorded invocation: a call to run, and what came of it in the host.
+// Recording is a recorded invocation: a call to run, and its outcome in the host.
 type Recording struct {
 	// ID is its name in the host, such as r12-0; empty if it has none.
 	ID string
-	// Handler is the name of the handler that it was recorded of.
+	// Handler is the name of the recorded handler.
 	Handler string
-	// Call has the state and the context that were recorded.
+	// Call is the call, with the recorded state and context.
 	Call *Call
-	// Outcome is what came of it.
+	// Outcome is its outcome.
 	Outcome RecordedOutcome
 }
 
-// RecordedOutcome is what came of a recorded invocation: one of the two, or neither where the version did not consume the event.
+// RecordedOutcome is the outcome of a recorded invocation: one of the two, or neither if the version did not consume the event.
 type RecordedOutcome struct {
-	// Decided is what the handler decided.
+	// Decided is the handler's decision.
 	Decided *RecordedDecision
 	// Failed is why there was no outcome.
 	Failed *RecordedFailure
 }
 
-// RecordedDecision is what a handler decided; all JSON is text, as the handler wrote it.
+// RecordedDecision is a handler's decision; JSON is kept as text, as written by the handler.
 type RecordedDecision struct {
-	// State is the new document; nothing if there is none.
+	// State is the new document, if there is one.
 	State *string
-	// Removed says that the state goes.
+	// Removed is whether the state was deleted.
 	Removed bool
-	// Events are what it published.
+	// Events are the published events.
 	Events []RecordedEvent
 	// Reply is the answer to a request.
 	Reply *RecordedReply
@@ -45,7 +45,7 @@ type RecordedDecision struct {
 type RecordedEvent struct {
 	// Type is the event type.
 	Type string `json:"eventType"`
-	// Version is the version of the payload's shape.
+	// Version is the payload version.
 	Version string `json:"version"`
 	// Payload is JSON text.
 	Payload string `json:"payload"`
@@ -55,7 +55,7 @@ type RecordedEvent struct {
 type RecordedReply struct {
 	// Status is the HTTP status.
 	Status int `json:"status"`
-	// Body is JSON text; nothing if it had none.
+	// Body is JSON text, if there was a body.
 	Body *string `json:"body"`
 }
 
@@ -70,8 +70,8 @@ type RecordedFailure struct {
 // The format that this SDK reads.
 const format = 1
 
-// Recorded reads the recordings in the text of a file that `sandman recordings NAME --export FILE` wrote, one a line. The error
-// has the number of a line that holds none.
+// Recorded reads the recordings in the text of a file from `sandman recordings NAME --export FILE`, one per line. The error
+// has the number of an invalid line.
 //
 //	text, _ := os.ReadFile("profile.jsonl")
 //	all, err := sandmantest.Recorded(string(text))
@@ -240,8 +240,8 @@ func readOutcome(text json.RawMessage) (RecordedOutcome, error) {
 	return RecordedOutcome{Decided: decided}, nil
 }
 
-// Check runs a recorded call. The error says where the outcome is another one than was recorded; JSON is compared text by text. A
-// trap or a limit that was exceeded is no outcome that a function can return: any failure will do.
+// Check runs a recorded call. The error says where the outcome differs from the recorded one; JSON is compared as text. A
+// function cannot return a trap or an exceeded limit, so for those any failure is accepted.
 func Check[S any](handler sandman.Handler[S], recording *Recording) error {
 	if recording.Outcome == (RecordedOutcome{}) {
 		return nil
@@ -257,7 +257,7 @@ func Check[S any](handler sandman.Handler[S], recording *Recording) error {
 	return nil
 }
 
-// What comes of a call now. A panic is a trap in a component.
+// The outcome of a call now. A panic is a trap in a component.
 func again[S any](handler sandman.Handler[S], call *Call) (now RecordedOutcome, err error) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
@@ -286,7 +286,7 @@ func again[S any](handler sandman.Handler[S], call *Call) (now RecordedOutcome, 
 	return RecordedOutcome{Decided: decided}, nil
 }
 
-// What is compared.
+// The compared values.
 func told(outcome RecordedOutcome) string {
 	if failed := outcome.Failed; failed != nil {
 		if failed.Cause == "rejected" || failed.Cause == "retry" {

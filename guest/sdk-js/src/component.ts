@@ -1,4 +1,4 @@
-/** A handler as the exports of a component. */
+/** Exports a handler as a component. */
 
 import type { Handler } from "./define.ts";
 import { Rejected, Retry } from "./effects.ts";
@@ -9,11 +9,11 @@ import { hintFor } from "./purity.ts";
 import { describe, handle, type WitContext, type WitContract, type WitOutcome, type WitTrigger } from "./run.ts";
 
 declare global {
-  /** Left by the build, after the bundle. */
+  /** Set by the build, after the bundle. */
   var sandmanSourceMap: { sources: string[]; mappings: string } | undefined;
 }
 
-/** What the component exports as the interface `handler`. */
+/** The component's exports for the interface `handler`. */
 export interface Exports {
   describe(): WitContract;
   handle(trigger: WitTrigger, state: string | null | undefined, context: WitContext): WitOutcome;
@@ -23,7 +23,7 @@ function isHandler(given: unknown): given is Handler {
   return typeof given === "object" && given !== null && "consumes" in given && "routes" in given;
 }
 
-/** Makes a handler the exports of a component, which speaks to the host. */
+/** Turns a handler into the exports of a component that is connected to the host. */
 export function component(handler: unknown, host: Host): Exports {
   if (!isHandler(handler)) throw new TypeError("the handler's module exports nothing by defineHandler as its default");
   speakTo(host);
@@ -39,10 +39,10 @@ export function component(handler: unknown, host: Host): Exports {
   };
 }
 
-/** Causes of causes that are told of. */
+/** Maximum depth of nested causes that are reported. */
 const CAUSES = 4;
 
-/** What was thrown, with what it was caused by. */
+/** A thrown value as text, with its causes. */
 function reason(error: unknown): string {
   const said: string[] = [];
   for (let each = error; each != null && said.length < CAUSES; each = each instanceof Error ? each.cause : undefined) {
@@ -51,7 +51,7 @@ function reason(error: unknown): string {
   return said.length === 0 ? String(error) : said.join("; caused by ");
 }
 
-/** What the bindings take as the failure of a call; anything else they make a trap. */
+/** What the bindings accept as a failure of a call; they turn anything else into a trap. */
 function failure(error: unknown): unknown {
   if (error instanceof Rejected) return { tag: "rejected", val: wellFormed(error.message) };
   if (error instanceof Retry) return { tag: "retry", val: wellFormed(error.message) };

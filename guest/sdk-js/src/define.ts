@@ -1,4 +1,4 @@
-/** The definition of a handler, and what follows from it for the types. */
+/** The definition of a handler, and the types that follow from it. */
 
 import type { Effect, Emit } from "./effects.ts";
 import type { Infer, Schema } from "./schema.ts";
@@ -7,10 +7,10 @@ import type { Context, Event, Request } from "./types.ts";
 /** An event type that a handler consumes. */
 export interface Consumed {
   /**
-   * The payload versions that it reads; `1.0` stands for itself and every later `1.x`. Default: `["1.0"]`.
+   * The payload versions that it reads; `1.0` means `1.0` and every later `1.x`. Default: `["1.0"]`.
    */
   readonly versions?: readonly string[];
-  /** The payload. The host turns away events that do not fit; without one it looks at none. */
+  /** The payload. The host rejects events that do not match; without a schema it checks nothing. */
   readonly payload?: Schema<unknown>;
 }
 
@@ -18,7 +18,7 @@ export interface Consumed {
 export interface Emitted {
   /** The payload version that it writes. Default: `1.0`. */
   readonly version?: string;
-  /** The payload; the host refuses an outcome whose events do not fit. */
+  /** The payload. The host rejects an outcome whose events do not match. */
   readonly payload?: Schema<unknown>;
 }
 
@@ -33,13 +33,13 @@ export type EventsOf<Emits extends EmittedTypes> = {
   [Type in keyof Emits & string]: Emit<Type, PayloadOf<Each<Emits[Type]>>>;
 }[keyof Emits & string];
 
-/** What a function of a handler returns: nothing, one thing, or several, among which `undefined` and `false` count as nothing. */
+/** What a function of a handler returns: nothing, one effect, or several, of which `undefined` and `false` are ignored. */
 export type Outcomes<Emits extends EmittedTypes, State> =
   | void
   | Effect<EventsOf<Emits>, State>
   | readonly (Effect<EventsOf<Emits>, State> | undefined | null | false)[];
 
-/** A function for each event type that is consumed. */
+/** One function per consumed event type. */
 export type On<Consumes extends ConsumedTypes, Emits extends EmittedTypes, State, Settings> = {
   readonly [Type in keyof Consumes]: (
     event: Event<PayloadOf<Consumes[Type]>>,
@@ -49,8 +49,8 @@ export type On<Consumes extends ConsumedTypes, Emits extends EmittedTypes, State
 };
 
 /**
- * A function for each route, by method and path as `sandman.toml` has them: `"GET /users/{userId}"`. The route
- * `"IMPORT state"` reads the documents of `sandman import` itself.
+ * One function per route, named by method and path as in `sandman.toml`: `"GET /users/{userId}"`. The route
+ * `"IMPORT state"` receives the documents of `sandman import`.
  */
 export type Routes<Emits extends EmittedTypes, State, Settings> = {
   readonly [route: `${string} ${string}`]: (
@@ -60,30 +60,30 @@ export type Routes<Emits extends EmittedTypes, State, Settings> = {
   ) => Outcomes<Emits, State>;
 };
 
-/** What a handler is. */
+/** The definition of a handler. */
 export interface Definition<
   Consumes extends ConsumedTypes,
   Emits extends EmittedTypes,
   State extends Schema<unknown>,
   Settings extends Schema<unknown>,
 > {
-  /** The events that it understands. */
+  /** The events that it consumes. */
   readonly consumes?: Consumes;
   /** The events that it may publish. */
   readonly emits?: Emits;
   /** The state of a key: one JSON document. */
   readonly state?: State;
-  /** The version of the state's format, from 0. Raise it when an older version of the handler could not read what this one puts. */
+  /** The version of the state format, starting at 0. Increase it if an older version of the handler cannot read the states of this one. */
   readonly stateVersion?: number;
-  /** The handler's settings of `sandman.toml`; they are checked at each call that reads them. */
+  /** The handler's settings from `sandman.toml`; they are validated at each call that reads them. */
   readonly settings?: Settings;
-  /** What it does with events. */
+  /** How it handles events. */
   readonly on?: On<Consumes, Emits, Infer<State>, Infer<Settings>>;
-  /** What it does with requests. */
+  /** How it handles requests. */
   readonly routes?: Routes<Emits, Infer<State>, Infer<Settings>>;
 }
 
-/** A handler, as `sandman build` and the tests take it. */
+/** A handler, as expected by `sandman build` and the tests. */
 export interface Handler {
   readonly consumes: ConsumedTypes;
   readonly emits: EmittedTypes;
@@ -96,7 +96,7 @@ export interface Handler {
 
 type HandlerFunction = (trigger: never, state: never, context: never) => unknown;
 
-/** Describes a handler. The module of a guest exports it as its default. */
+/** Defines a handler. A guest's module must export it as its default export. */
 export function defineHandler<
   const Consumes extends ConsumedTypes = Record<never, never>,
   const Emits extends EmittedTypes = Record<never, never>,

@@ -1,8 +1,8 @@
-/** What a handler decides. */
+/** The effects that a handler can return. */
 
 import type { RawJson } from "./json.ts";
 
-/** One thing that a handler decided. */
+/** One effect of a call. */
 export type Effect<Events extends Emit<string, unknown>, State> = Events | Put<State> | Remove | Reply;
 
 export interface Emit<Type extends string, Payload> {
@@ -13,9 +13,9 @@ export interface Emit<Type extends string, Payload> {
 }
 
 export interface EmitOptions {
-  /** The payload's version, where `emits` names several for the type. */
+  /** The payload version, if `emits` has several for the type. */
   readonly version?: string;
-  /** The record's key in Kafka; the trigger's key when left out. */
+  /** The record's key in Kafka; the trigger's key by default. */
   readonly key?: string;
   /** The envelope's `metadata`. */
   readonly metadata?: { readonly [name: string]: unknown };
@@ -36,7 +36,7 @@ export interface Reply {
   readonly body: unknown;
 }
 
-/** Publishes an event. Its type must be among those that the handler emits. */
+/** Publishes an event. Its type must be declared in the handler's `emits`. */
 export function emit<const Type extends string, Payload>(
   type: Type,
   payload: Payload | RawJson,
@@ -45,13 +45,13 @@ export function emit<const Type extends string, Payload>(
   return { effect: "emit", type, payload, options };
 }
 
-/** Where nothing says what the state is. */
+/** The state type if none is declared. */
 declare const unsaid: unique symbol;
 type Unsaid = typeof unsaid;
 
 /**
- * Puts this document in the place of the key's state. Where a handler's function returns it at once, `State` is the handler's, so
- * that a mistake is shown at the document and not at the whole function.
+ * Replaces the key's state with this document. If a handler's function returns it directly, `State` is the handler's, so
+ * that the compiler reports a type error at the document instead of at the whole function.
  */
 export function put<State = Unsaid, Given = unknown>(
   state: [State] extends [Unsaid] ? Given : NoInfer<State>,
@@ -59,32 +59,32 @@ export function put<State = Unsaid, Given = unknown>(
   return { effect: "put", state };
 }
 
-/** Deletes the key's state: the next trigger of the key sees none. */
+/** Deletes the key's state: the next trigger of the key has no state. */
 export function remove(): Remove {
   return { effect: "remove" };
 }
 
-/** Answers a request with a status, and a JSON body if there is one. A status of 400 or above commits nothing. */
+/** Answers a request with a status and an optional JSON body. With a status of 400 or above nothing is committed. */
 export function reply(status: number, body?: unknown): Reply {
   return { effect: "reply", status, body };
 }
 
-/** A failure that trying again will not cure. */
+/** A permanent failure. */
 export class Rejected extends Error {
   override readonly name = "Rejected";
 }
 
-/** A failure that trying again may cure. */
+/** A temporary failure. */
 export class Retry extends Error {
   override readonly name = "Retry";
 }
 
-/** Gives the trigger up: an event becomes a dead letter with this reason, a request is answered 400. */
+/** Rejects the trigger: an event becomes a dead letter with this reason, and a request is answered with 400. */
 export function reject(reason: string): never {
   throw new Rejected(reason);
 }
 
-/** Asks to be called again later, up to `retry.attempts` in all. */
+/** Asks the host to call again later, up to `retry.attempts` attempts in total. */
 export function retry(reason: string): never {
   throw new Retry(reason);
 }

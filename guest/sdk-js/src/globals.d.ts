@@ -1,4 +1,4 @@
-/** What a component has beside the language: `"types": ["sandman-sdk/globals"]` in a `tsconfig.json` knows this and nothing of Node's. */
+/** The globals of a component in addition to the language. With `"types": ["sandman-sdk/globals"]` in `tsconfig.json`, TypeScript knows these and none of Node's. */
 
 /** The handler's log; `log` of `sandman-sdk` is the same. */
 declare var console: {
@@ -10,10 +10,10 @@ declare var console: {
   error(...values: unknown[]): void;
 };
 
-/** The time of the call, as `Date` has it. */
+/** The time of the call, as in `Date`. */
 declare var performance: { now(): number; readonly timeOrigin: number };
 
-/** Bytes, one a character, of base 64. */
+/** Decodes base64 into bytes, one per character. */
 declare function atob(text: string): string;
-/** Base 64 of bytes, one a character. */
+/** Encodes bytes, one per character, as base64. */
 declare function btoa(bytes: string): string;

@@ -1,9 +1,9 @@
 /**
- * What a Sandman handler in TypeScript or JavaScript depends on.
+ * The SDK for Sandman handlers in TypeScript and JavaScript.
  *
- * A handler is a pure function: an event or a request, the state of its key and a context go in; a new state, events to
- * publish and a reply come out. It sees no clock, no random source, no network and no disk: the same input gives the same
- * outcome, to the byte. `defineHandler` describes one; `sandman build` makes it a component.
+ * A handler is a pure function. Its inputs are an event or a request, the state of its key and a context; its outputs are a new state, events to
+ * publish and a reply. It has no clock, no source of randomness, no network and no disk: the same input gives the same
+ * outcome, to the byte. `defineHandler` defines a handler; `sandman build` builds the component.
  */
 
 export { defineHandler } from "./define.ts";

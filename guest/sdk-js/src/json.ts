@@ -1,6 +1,6 @@
-/** JSON in and out. */
+/** Reading and writing JSON. */
 
-/** JSON text that is handed on as it is: its numbers keep all their digits. */
+/** JSON text that is passed on unchanged, so that numbers keep all their digits. */
 export class RawJson {
   readonly text: string;
   constructor(text: string) {
@@ -9,7 +9,7 @@ export class RawJson {
   }
 }
 
-/** Hands JSON text on as it is, for example `emit("thing.echoed", raw(event.payloadText))`. */
+/** Passes JSON text on unchanged, for example `emit("thing.echoed", raw(event.payloadText))`. */
 export function raw(text: string): RawJson {
   return new RawJson(text);
 }
@@ -27,7 +27,7 @@ export function toText(what: string, value: unknown): string {
   return text;
 }
 
-/** A value for people, as one line. */
+/** A human-readable value on one line. */
 export function shown(value: unknown): string {
   if (typeof value === "string") return value;
   if (value instanceof Error) return `${value.name}: ${value.message}`;
@@ -38,7 +38,7 @@ export function shown(value: unknown): string {
   }
 }
 
-/** Values as `console` shows them: `%s` and its like in the first text stand for those that follow. */
+/** Formats values like `console`: placeholders such as `%s` in the first string are replaced by the values that follow. */
 export function format([first, ...rest]: readonly unknown[]): string {
   const values = [...rest];
   const text = typeof first !== "string" ? shown(first) : first.replace(/%[sdifjoOc%]/g, (place) => {
@@ -53,7 +53,7 @@ export function format([first, ...rest]: readonly unknown[]): string {
   return [text, ...values.map(shown)].join(" ");
 }
 
-/** Text that has no half of a surrogate pair in it, which no UTF-8 can hold. */
+/** Text without unpaired surrogates, which UTF-8 cannot represent. */
 export function wellFormed(text: string): string {
   return text.replace(/[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]/g, (part) => (part.length === 2 ? part : "\ufffd"));
 }

@@ -1,4 +1,4 @@
-/** Where in the guest's sources an exception came from. The build leaves the bundle's source map in the component. */
+/** Finds the source location of an exception. The build stores the bundle's source map in the component. */
 
 interface SourceMap {
   readonly sources: readonly string[];
@@ -7,7 +7,7 @@ interface SourceMap {
 
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/** The numbers of one segment: base 64, five bits a digit, the least first, the sign in the lowest bit. */
+/** The numbers of one segment: base64, five bits per digit, least significant first, with the sign in the lowest bit. */
 function numbers(segment: string): number[] {
   const found: number[] = [];
   let value = 0;
@@ -25,7 +25,7 @@ function numbers(segment: string): number[] {
   return found;
 }
 
-/** The place in the sources of a place in the bundle, both from 1. */
+/** Maps a position in the bundle to a position in the sources, both starting at 1. */
 export function original(map: SourceMap, line: number, column: number): string | undefined {
   let [source, sourceLine, sourceColumn] = [0, 0, 0];
   let found: string | undefined;
@@ -47,7 +47,7 @@ export function original(map: SourceMap, line: number, column: number): string |
   return found;
 }
 
-/** The places in the sources of an error's stack, the innermost first. */
+/** The source locations of an error's stack, innermost first. */
 function placesOf(error: unknown, map: SourceMap | undefined): string[] {
   const stack = error instanceof Error ? (error.stack ?? "") : "";
   const places: string[] = [];
@@ -59,8 +59,8 @@ function placesOf(error: unknown, map: SourceMap | undefined): string[] {
 }
 
 /**
- * The first place of a stack, or else of its cause's, that is in the guest's own sources; else the first in a package. A place in
- * the SDK tells a guest's author nothing.
+ * The first location in the stack, or in its cause's stack, that is in the guest's own sources; otherwise the first in a package. Locations in
+ * the SDK do not help the guest's author.
  */
 export function placeOf(error: unknown, map: SourceMap | undefined): string {
   const places = [...placesOf(error, map), ...placesOf(error instanceof Error ? error.cause : undefined, map)];

@@ -1,4 +1,4 @@
-/** Imported before everything else in a component, so that no module of the guest sees anything that is not pure. */
+/** Imported first in a component, so that no module of the guest has access to anything impure. */
 
 import { log } from "./host.ts";
 import { format } from "./json.ts";

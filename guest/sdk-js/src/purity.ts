@@ -1,11 +1,11 @@
-/** Puts what is not pure out of a handler's reach: the time is that of the call, and there is no random source. */
+/** Removes impure globals: the time is that of the call, and there is no source of randomness. */
 
 let now: number | undefined;
 
-/** Where a call first left something for later. */
+/** Where a call first scheduled something asynchronous. */
 let left: Error | undefined;
 
-/** Runs one call, at a time. What it leaves for later never runs, so that it fails. */
+/** Runs one call at the given time. Asynchronous work would never run, so it makes the call fail. */
 export function at<T>(nowMillis: number, call: () => T): T {
   now = nowMillis;
   left = undefined;
@@ -23,7 +23,7 @@ function throwIfLeft(error: Error | undefined): void {
   if (error !== undefined) throw error;
 }
 
-/** What Node or a browser has, and QuickJS has not. */
+/** Names that exist in Node or browsers but not in QuickJS. */
 const ABSENT = (
   "AbortController AbortSignal Atomics Blob BroadcastChannel Buffer ByteLengthQueuingStrategy CompressionStream " +
   "CountQueuingStrategy Crypto CryptoKey CustomEvent DecompressionStream Event EventSource EventTarget File FormData Headers " +
@@ -36,14 +36,14 @@ const ABSENT = (
   "require self structuredClone window"
 ).split(" ");
 
-/** What to add to the text of an error about a name that is not there, if the name is one of those that Node has. */
+/** A hint for an error about an undefined name, if Node has this name. */
 export function hintFor(error: Error): string {
   const name = /^'?(\w+)'? is not defined$/.exec(error.message)?.[1];
   if (error.name !== "ReferenceError" || name === undefined || !ABSENT.includes(name)) return "";
   return `; ${name} is Node's or a browser's, and a component has none`;
 }
 
-/** Takes away what Node has and a component has not; returns what puts it back. */
+/** Removes what exists in Node but not in a component; returns a function that restores it. */
 export function hide(): () => void {
   const hidden = ABSENT.flatMap((name) => {
     const before = Object.getOwnPropertyDescriptor(globalThis, name);
@@ -86,7 +86,7 @@ function pureDate(Real: DateConstructor): DateConstructor {
   return PureDate as unknown as DateConstructor;
 }
 
-/** Replaces the globals that are not pure; returns what puts them back. */
+/** Replaces impure globals; returns a function that restores them. */
 export function install(console: unknown): () => void {
   const undo: (() => void)[] = [];
   const set = (holder: object, name: string, value: unknown) => {
@@ -117,7 +117,7 @@ export function install(console: unknown): () => void {
     }
     return Reflect.apply(then, this, given);
   });
-  // When something is collected differs from one instance to the next.
+  // Garbage collection happens at different times in different instances.
   for (const name of ["WeakRef", "FinalizationRegistry"]) set(globalThis, name, undefined);
   if (console !== undefined) set(globalThis, "console", console);
   return () => {

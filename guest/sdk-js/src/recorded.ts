@@ -1,5 +1,5 @@
 /**
- * Recordings that `sandman recordings NAME --export FILE` wrote, as fixtures.
+ * Recordings from `sandman recordings NAME --export FILE`, as test fixtures.
  *
  *     for (const recording of recorded(readFileSync("profile.jsonl", "utf8"))) recording.check(handler);
  */
@@ -9,7 +9,7 @@ import { Rejected, Retry } from "./effects.ts";
 import type { WitRequest, WitTrigger } from "./run.ts";
 import { Call } from "./testing.ts";
 
-/** What became of a recorded invocation; all JSON is text, as the handler wrote it. */
+/** The outcome of a recorded invocation; JSON is kept as text, as written by the handler. */
 export type RecordedOutcome =
   | "ignored"
   | {
@@ -28,22 +28,22 @@ export interface RecordedEvent {
   readonly payload: string;
 }
 
-/** One recorded invocation: a call to run, and what came of it in the host. */
+/** A recorded invocation: a call to run, and its outcome in the host. */
 export class Recorded {
   constructor(
     /** Its name in the host, such as `r12-0`; empty if it has none. */
     readonly id: string,
-    /** The name of the handler that it was recorded of. */
+    /** The name of the recorded handler. */
     readonly handler: string,
-    /** The call, with the state and the context that were recorded. */
+    /** The call, with the recorded state and context. */
     readonly call: Call,
-    /** What came of it. */
+    /** Its outcome. */
     readonly outcome: RecordedOutcome,
   ) {}
 
   /**
-   * Runs the call, and throws where the outcome is another one than was recorded; JSON is compared text by text.
-   * A trap or a limit that was exceeded is no outcome that a function can return: any failure will do.
+   * Runs the call, and throws if the outcome differs from the recorded one; JSON is compared as text.
+   * A function cannot return a trap or an exceeded limit, so for those any failure is accepted.
    */
   check(handler: Handler): void {
     const { outcome } = this;
@@ -64,7 +64,7 @@ export class Recorded {
   }
 }
 
-/** What is compared, in one order. */
+/** The compared values, in a fixed order. */
 function told(outcome: RecordedOutcome): unknown {
   if (outcome === "ignored") return outcome;
   if ("failed" in outcome) {
@@ -82,7 +82,7 @@ function told(outcome: RecordedOutcome): unknown {
 /** The format that this SDK reads. */
 const FORMAT = 1;
 
-/** The recordings in the text of a file, one a line. Throws with the number of a line that holds none. */
+/** Reads the recordings in the text of a file, one per line. Throws with the line number of an invalid line. */
 export function recorded(text: string): Recorded[] {
   const lines = text.split("\n").map((line, number) => ({ line, number: number + 1 }));
   return lines
@@ -136,7 +136,7 @@ function trigger({ key, trigger: { event, request } }: Line): WitTrigger {
   return { tag: "event", val };
 }
 
-/** The text of a member of a JSON object, as it stands there. */
+/** The text of a member of a JSON object, unchanged. */
 function member(object: string, name: string): string | undefined {
   let at = object.indexOf("{") + 1;
   for (;;) {
@@ -151,13 +151,13 @@ function member(object: string, name: string): string | undefined {
   }
 }
 
-/** The place of the next character that is no white space. */
+/** The position of the next character that is not whitespace. */
 function next(text: string, at: number): number {
   while (/\s/.test(text[at] ?? "}")) at += 1;
   return at;
 }
 
-/** The place behind the JSON value that begins here, in a text that is JSON. */
+/** The end of the JSON value that starts here, in valid JSON text. */
 function end(text: string, from: number): number {
   let [at, depth] = [from, 0];
   do {

@@ -1,4 +1,4 @@
-/** Runs a handler on what the component is given. */
+/** Runs a handler on the component's input. */
 
 import type { Handler } from "./define.ts";
 import { type EmitOptions, Rejected } from "./effects.ts";
@@ -6,10 +6,10 @@ import { toText } from "./json.ts";
 import { at } from "./purity.ts";
 import type { Schema } from "./schema.ts";
 
-/** Nothing, as the component's bindings give and take it. */
+/** A missing value in the component's bindings. */
 type None = null | undefined;
 
-/** What the bindings make of the types in `wit/event-types.wit`. */
+/** The types of `wit/event-types.wit` in the bindings. */
 export interface WitEvent {
   key: string;
   eventId: string;
@@ -73,7 +73,7 @@ const versions = (handler: Handler, type: string) => {
   return Array.isArray(emitted) ? emitted : [emitted];
 };
 
-/** What the handler says of itself. */
+/** The handler's contract. */
 export function describe(handler: Handler): WitContract {
   return {
     consumes: Object.entries(handler.consumes).map(([eventType, consumed]) => ({
@@ -137,7 +137,7 @@ class EventView {
   }
 }
 
-/** The first value of each name; names of the client's choice reach nothing of the language. */
+/** The first value of each name; names chosen by the client cannot collide with properties of the language. */
 function firsts(pairs: readonly [string, string][]): { readonly [name: string]: string } {
   const found: { [name: string]: string } = Object.create(null);
   for (const [name, value] of pairs) if (!(name in found)) found[name] = value;
@@ -186,7 +186,7 @@ class ContextView {
 }
 
 interface Found {
-  /** As its author has written it, for example `on["user.created"]`. */
+  /** As written by the author, for example `on["user.created"]`. */
   readonly name: string;
   readonly call: (trigger: unknown, state: unknown, context: unknown) => unknown;
 }
@@ -201,7 +201,7 @@ function find(handler: Handler, trigger: WitTrigger): Found {
   return { name: `${list}[${JSON.stringify(name)}]`, call: found as Found["call"] };
 }
 
-/** Runs the handler once. Failures and mistakes are thrown as they are. */
+/** Runs the handler once. Failures and errors are thrown unchanged. */
 export function handle(handler: Handler, trigger: WitTrigger, state: string | None, context: WitContext): WitOutcome {
   const { name, call } = find(handler, trigger);
   const around = new ContextView(context, handler.settings);

@@ -1,31 +1,31 @@
-/** Definitions that give both a type and a JSON Schema. */
+/** Definitions that produce both a type and a JSON Schema. */
 
 /** JSON Schema, draft 2020-12. */
 export type JsonSchema = { readonly [keyword: string]: unknown };
 
-/** What does not fit, and where. */
+/** A violation of a schema, and its location. */
 export interface Problem {
   /** For example `payload.address.street`. */
   readonly path: string;
   readonly problem: string;
 }
 
-/** The shape of a value of type `T`. */
+/** The schema of a value of type `T`. */
 export interface Schema<out T> {
-  /** What the host checks. */
+  /** The JSON Schema that the host checks. */
   readonly json: JsonSchema;
-  /** What does not fit; nothing if all does. */
+  /** The violations; empty if the value is valid. */
   problems(value: unknown, path: string): Problem[];
-  /** Never there: it carries the type. */
+  /** Never set: it only carries the type. */
   readonly type?: T;
 }
 
-/** A field that may be left out. */
+/** An optional field. */
 export interface Optional<out T> extends Schema<T> {
   readonly optional: true;
 }
 
-/** The type that a schema stands for. */
+/** The type of a schema's values. */
 export type Infer<S> = S extends Schema<infer T> ? T : never;
 
 type Fields = { readonly [name: string]: Schema<unknown> };
@@ -42,7 +42,7 @@ function schema<T>(json: JsonSchema, problems: (value: unknown, path: string) =>
   return { json, problems };
 }
 
-/** A string. A pattern is one of JSON Schema, which is not anchored. */
+/** A string. A pattern has the syntax of JSON Schema and is not anchored. */
 export function string(rules: { minLength?: number; maxLength?: number; pattern?: string } = {}): Schema<string> {
   const pattern = rules.pattern === undefined ? undefined : new RegExp(rules.pattern, "u");
   return schema({ type: "string", ...rules }, (value, path) => {
@@ -71,7 +71,7 @@ export function number(rules: Range = {}): Schema<number> {
   );
 }
 
-/** A whole number. Beyond 2^53 it loses digits. */
+/** An integer. Beyond 2^53 it loses digits. */
 export function integer(rules: Range = {}): Schema<number> {
   return schema({ type: "integer", ...rules }, (value, path) =>
     Number.isInteger(value) ? inRange(value as number, path, rules) : one(path, "must be a whole number"),
@@ -95,7 +95,7 @@ export function oneOf<const Values extends readonly (string | number | boolean |
   );
 }
 
-/** A list. */
+/** An array. */
 export function array<T>(items: Schema<T>, rules: { minItems?: number; maxItems?: number } = {}): Schema<T[]> {
   return schema({ type: "array", items: items.json, ...rules }, (value, path) => {
     if (!Array.isArray(value)) return one(path, "must be a list");
@@ -124,7 +124,7 @@ export function object<const F extends Fields>(fields: F): Schema<ObjectOf<F>> {
   });
 }
 
-/** An object whose fields have names of the sender's choice. */
+/** An object with arbitrary field names. */
 export function record<T>(values: Schema<T>): Schema<{ [name: string]: T }> {
   return schema({ type: "object", additionalProperties: values.json }, (value, path) => {
     if (!isObject(value)) return one(path, "must be an object");
@@ -132,7 +132,7 @@ export function record<T>(values: Schema<T>): Schema<{ [name: string]: T }> {
   });
 }
 
-/** A field of an object that may be left out. */
+/** An optional field of an object. */
 export function optional<T>(inner: Schema<T>): Optional<T> {
   return { ...inner, optional: true };
 }
@@ -144,7 +144,7 @@ export function nullable<T>(inner: Schema<T>): Schema<T | null> {
   );
 }
 
-/** A value of any of these shapes. */
+/** A value that matches any of these schemas. */
 export function union<const All extends readonly Schema<unknown>[]>(...all: All): Schema<Infer<All[number]>> {
   return schema({ anyOf: all.map((each) => each.json) }, (value, path) => {
     const fits = all.some((each) => each.problems(value, path).length === 0);
@@ -157,7 +157,7 @@ export function unknown(): Schema<unknown> {
   return schema({}, () => []);
 }
 
-/** A JSON Schema of your own, for values of type `T`. The host checks it, and the tests do not. */
+/** A custom JSON Schema for values of type `T`. The host checks it; the tests do not. */
 export function json<T>(own: JsonSchema): Schema<T> {
   return schema(own, () => []);
 }

@@ -1,11 +1,11 @@
 /**
- * Calls a handler as a plain function, through the same JSON as the host: no WebAssembly, no Kafka.
+ * Calls a handler as a plain function, with the same JSON conversion as the host, without WebAssembly or Kafka.
  *
  *     const outcome = Call.event("user.created", "1.0", { userId: "u-1" }).state({ times: 1 }).run(handler);
  *     assert.deepEqual(outcome.state, { times: 2 });
  *
- * Every call is run twice and must give the same outcome, to the byte. What is not pure, or
- * is Node's, is as absent as in a component.
+ * Every call is run twice and must give the same outcome, to the byte. Impure globals and those of
+ * Node are not available, as in a component.
  */
 
 import type { Handler } from "./define.ts";
@@ -28,16 +28,16 @@ export interface EmittedEvent {
   readonly payloadText: string;
 }
 
-/** What a handler decided. */
+/** The outcome of a call. */
 export interface Outcome {
-  /** What becomes of the state. */
+  /** The change of the state. */
   readonly change: "keep" | "put" | "delete";
   /** The new document, if one was put. */
   readonly state: unknown;
   readonly stateText: string | undefined;
   readonly events: readonly EmittedEvent[];
   readonly reply: { readonly status: number; readonly body: unknown; readonly bodyText: string | undefined } | undefined;
-  /** What was logged. */
+  /** The log messages. */
   readonly logs: readonly { readonly level: Level; readonly message: string }[];
 }
 
@@ -86,7 +86,7 @@ export class Call {
     return Call.#of({ tag: "request", val });
   }
 
-  /** A call as it was recorded. @internal */
+  /** A recorded call. @internal */
   static recorded(trigger: WitTrigger, state: string | undefined, context: WitContext): Call {
     return new Call({ trigger, state, context });
   }
@@ -108,12 +108,12 @@ export class Call {
     return this.#with({ context: { ...this.#given.context, ...fields } });
   }
 
-  /** The state that the key has. */
+  /** Sets the state of the key. */
   state(document: unknown): Call {
     return this.#with({ state: json(document) });
   }
 
-  /** The state as JSON text, for example a document of an older format. */
+  /** Sets the state as JSON text, for example a document in an older format. */
   stateText(text: string): Call {
     return this.#with({ state: text });
   }
@@ -130,7 +130,7 @@ export class Call {
     return this.#set({ metadata: json(metadata) });
   }
 
-  /** The payload of an event as JSON text. */
+  /** Sets the payload of an event as JSON text. */
   payloadText(payload: string): Call {
     return this.#set({ payload });
   }
@@ -167,7 +167,7 @@ export class Call {
     return this.#context({ settings: json(settings) });
   }
 
-  /** Calls the handler. Throws `Rejected` and `Retry` where it fails so, and what else it throws. */
+  /** Calls the handler. Throws `Rejected`, `Retry` and whatever else the handler throws. */
   run(handler: Handler): Outcome {
     const { trigger, state, context } = this.#given;
     if (trigger.tag === "event") fits(handler.consumes[trigger.val.eventType]?.payload, trigger.val);
@@ -190,7 +190,7 @@ export class Call {
   }
 }
 
-/** The host turns away what does not fit before it calls the handler. */
+/** The host rejects invalid input before it calls the handler. */
 function fits(schema: Schema<unknown> | undefined, event: { eventType: string; version: string; payload: string }): void {
   const [problem] = schema?.problems(JSON.parse(event.payload), "payload") ?? [];
   if (problem !== undefined) {

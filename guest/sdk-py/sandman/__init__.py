@@ -1,7 +1,7 @@
-"""What a Sandman handler in Python depends on.
+"""The SDK for Sandman handlers in Python.
 
-A handler is plain functions, one for each event type and route. In the component Sandman calls them; in tests they stay plain
-functions, called by pytest through ``sandman.testing``, without WebAssembly, Kafka or the host::
+A handler consists of plain functions, one for each event type and route. In the component Sandman calls them. In tests they stay plain
+functions that pytest calls through ``sandman.testing``, without WebAssembly, Kafka or the host::
 
     from dataclasses import dataclass
 
@@ -27,13 +27,13 @@ functions, called by pytest through ``sandman.testing``, without WebAssembly, Ka
         times = (state.times if state else 0) + 1
         return put(Seen(times)), emit("user.seen", "1.0", {"userId": event.payload.user_id, "times": times})
 
-The module is called ``handler.py``; ``sandman build DIR`` makes a component of it and of what it imports.
+The module must be called ``handler.py``; ``sandman build DIR`` builds a component from it and its imports.
 
 A handler is pure: the same trigger, state and context must give the same outcome, to the byte. In the component ``time.time()``
-and ``datetime.now()`` give the time of the context, ``time.sleep`` takes no time, and ``random``, ``uuid4``, ``os.urandom`` and
-``open`` raise :class:`ImpureError` with a hint; ``random.Random(seed)`` works. Import at the top of a module, not within a
-function: there are no files to import from in a call. Keep nothing in a global variable that a call changes, and do not let the
-order of a ``set`` reach an outcome: it differs from one build to the next.
+and ``datetime.now()`` return the time of the context, ``time.sleep`` returns immediately, and ``random``, ``uuid4``, ``os.urandom`` and
+``open`` raise :class:`ImpureError` with a hint; ``random.Random(seed)`` works. Import at the top of a module, not inside a
+function: during a call there are no files to import from. Do not keep data of a call in global variables, and do not let the
+iteration order of a ``set`` affect an outcome: it differs from one build to the next.
 """
 
 from ._contract import Emits, contract, emits, on, route
@@ -58,8 +58,8 @@ from ._pure import ImpureError
 from ._trigger import Context, Event, Request, UploadedFile
 from . import log
 
-#: Method and path of the request with which ``sandman import`` hands a document, the body, to a handler that serves it:
-#: ``@route(*IMPORT)``. No client can send it.
+#: Method and path of the requests with which ``sandman import`` passes documents, as the body, to a handler that serves them:
+#: ``@route(*IMPORT)``. No client can send such a request.
 IMPORT = ("IMPORT", "state")
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What a handler says of itself, and its functions."""
+"""The contract of a handler, and its functions."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Emits:
 
 
 def emits(event_type: str, version: str, payload: Any = None, *, schema: str | dict[str, Any] | None = None) -> Emits:
-    """Says that the handler may publish this event. The host checks every payload against the schema of this type, or against
-    the schema that is given."""
+    """Declares that the handler may publish this event. The host validates every payload against the schema of this type, or against
+    the given schema."""
     return Emits(event_type, version, _schema_text(payload, schema))
 
 
@@ -54,7 +54,7 @@ class Served:
 
 @dataclass
 class Contract:
-    """All that a handler said of itself."""
+    """Everything that a handler has declared."""
 
     consumes: dict[str, Consumed] = field(default_factory=dict)
     routes: dict[tuple[str, str], Served] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Contract:
     state_schema: str | None = None
 
 
-#: The handler's own; its module fills it when it is imported.
+#: The handler's contract; importing the handler's module fills it.
 CONTRACT = Contract()
 
 
@@ -74,7 +74,7 @@ def contract(
     state_schema: str | dict[str, Any] | None = None,
     emits: Sequence[Emits] = (),
 ) -> None:
-    """Says what the states of the handler are, and what it emits. Call it once, at the top of ``handler.py``.
+    """Declares the state type of the handler and the events that it emits. Call it once, at the top of ``handler.py``.
 
     ``state_version`` is raised when an older version of the handler could not read what this one puts. The schema of the
     state, for ``sandman import``, is that of ``state`` unless it is given.
@@ -85,7 +85,7 @@ def contract(
 
 
 def on(event_type: str, *versions: str, schema: str | dict[str, Any] | None = None) -> Callable[[F], F]:
-    """Makes a function the one for an event type: ``@on("user.created", "1.0")``.
+    """Registers a function for an event type: ``@on("user.created", "1.0")``.
 
     Without versions it reads ``1.0`` and every later ``1.x``. The host turns away events whose payload does not fit the
     annotation of the function's first parameter (``Event[Created]``), or the schema that is given.
@@ -105,7 +105,7 @@ def on(event_type: str, *versions: str, schema: str | dict[str, Any] | None = No
 
 
 def route(method: str, path: str) -> Callable[[F], F]:
-    """Makes a function the one for a route: ``@route("GET", "/seen/{userId}")``."""
+    """Registers a function for a route: ``@route("GET", "/seen/{userId}")``."""
 
     def register(function: F) -> F:
         _, state = _annotations(function, Request)
@@ -118,7 +118,7 @@ def route(method: str, path: str) -> Callable[[F], F]:
 
 
 def _annotations(function: Callable[..., Any], first: type) -> tuple[Any, Any]:
-    """The types of the payload and of the state that a function asks for."""
+    """The payload type and the state type in a function's annotations."""
     parameters = list(inspect.signature(function).parameters)
     if len(parameters) != 3:
         raise TypeError(f"{function.__name__} must take three parameters: the trigger, the state and the context")
@@ -141,7 +141,7 @@ def _schema_text(kind: Any, given: str | dict[str, Any] | None) -> str | None:
 
 
 def call(trigger: Event[str] | Request, state: str | None, context: Context, function: Any = None) -> Outcome:
-    """Runs the function for a trigger, whose payload is JSON text, as the state is."""
+    """Runs the function for a trigger. Its payload and the state are JSON text."""
     if isinstance(trigger, Event):
         found: Any = _find(CONTRACT.consumes.values(), function, lambda one: one.event_type == trigger.event_type)
         if found is None:

@@ -1,4 +1,4 @@
-"""Between JSON text and typed values: a reader, a writer and a JSON Schema for each annotation.
+"""Converts between JSON text and typed values: a reader, a writer and a JSON Schema for each annotation.
 
 Readers are made once per type, when the handler is imported, and are plain closures after that.
 """
@@ -20,23 +20,23 @@ Reader = Callable[[Any, str], Any]
 
 
 def camel_case(cls: type[T]) -> type[T]:
-    """A dataclass whose fields have camel case in JSON: ``user_id`` is ``userId``. Write it above ``@dataclass``."""
+    """Uses camel case for the fields of a dataclass in JSON: ``user_id`` is ``userId``. Write it above ``@dataclass``."""
     cls.__sandman_camel_case__ = True  # type: ignore[attr-defined]
     return cls
 
 
 def json_name(name: str, **options: Any) -> Any:
-    """A dataclass field with this name in JSON; takes the options of ``dataclasses.field``."""
+    """A dataclass field with a different name in JSON; accepts the options of ``dataclasses.field``."""
     return dataclasses.field(metadata={"json": name}, **options)
 
 
 class Raw(str):
-    """JSON text that is written as it is: ``emit("a.b", "1.0", Raw(event.payload_json))`` keeps every digit. Only for a whole
+    """JSON text that is passed on unchanged: ``emit("a.b", "1.0", Raw(event.payload_json))`` keeps every digit. Only for a whole
     payload, state, body or metadata."""
 
 
 def load(text: str, reader: Reader, what: str) -> Any:
-    """Reads JSON text; what does not fit is rejected with its place, and without the value, which belongs in no log."""
+    """Reads JSON text. An invalid value is rejected with its location, and without the value itself, which must not be logged."""
     try:
         value = json.loads(text)
     except ValueError as fault:
@@ -45,7 +45,7 @@ def load(text: str, reader: Reader, what: str) -> Any:
 
 
 def dump(value: Any, what: str) -> str:
-    """Writes JSON text; what cannot be JSON is rejected and named."""
+    """Writes JSON text. A value that cannot be represented in JSON is rejected by name."""
     if isinstance(value, Raw):
         return str(value)
     try:
@@ -54,7 +54,7 @@ def dump(value: Any, what: str) -> str:
             try:
                 text.encode()
             except UnicodeEncodeError:
-                # Half a surrogate: JSON can name it, UTF-8 cannot hold it.
+                # An unpaired surrogate: JSON can express it, UTF-8 cannot.
                 text = json.dumps(plain(value), allow_nan=False, separators=(",", ":"))
         return text
     except (TypeError, ValueError, RecursionError) as fault:
@@ -62,7 +62,7 @@ def dump(value: Any, what: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """What ``json`` can write: dataclasses become objects, enums their values, sets sorted lists."""
+    """Converts a value for ``json``: dataclasses become objects, enums their values, sets sorted lists."""
     if isinstance(value, Raw):
         raise TypeError("raw JSON can only be the whole of a payload, state, body or metadata")
     if value is None or isinstance(value, (str, bool, int, float)) and not isinstance(value, enum.Enum):
@@ -90,7 +90,7 @@ def _key(key: Any) -> str:
 
 
 def _names(cls: type) -> dict[str, str]:
-    """The names of a dataclass's fields in JSON; looked up once per class."""
+    """The JSON names of a dataclass's fields; computed once per class."""
     known = cls.__dict__.get("__sandman_names__")
     if known is None:
         camel = getattr(cls, "__sandman_camel_case__", False)
@@ -165,7 +165,7 @@ def _container(origin: Any, arguments: tuple[Any, ...], open_: dict[Any, list[Re
 
 
 def _recursive(kind: Any, open_: dict[Any, list[Reader]], make: Callable[[], Reader]) -> Reader:
-    """A type that holds itself refers to the reader that is being made."""
+    """A recursive type refers to the reader that is being built."""
     if kind in open_:
         cell = open_[kind]
         return lambda value, at: cell[0](value, at)
@@ -196,7 +196,7 @@ def _scalar(kind: type, expected: str) -> Reader:
 def _integer(value: Any, at: str) -> int:
     if type(value) is int:
         return value
-    # JSON knows no integers: 3.0 is 3.
+    # JSON does not distinguish integers: 3.0 is 3.
     if type(value) is float and value.is_integer():
         return int(value)
     raise _mismatch(at, value, "integer")
@@ -284,7 +284,7 @@ def _dict(item: Reader) -> Reader:
 
 
 def _typed_dict(kind: Any, open_: dict[Any, list[Reader]]) -> Reader:
-    """A TypedDict keeps fields that it does not know, as it does in Python."""
+    """A TypedDict keeps unknown fields, as in Python."""
     fields = {name: _reader(one, open_) for name, one in get_type_hints(kind).items()}
     required = _required_keys(kind)
 
@@ -302,14 +302,14 @@ def _typed_dict(kind: Any, open_: dict[Any, list[Reader]]) -> Reader:
 
 
 def _required_keys(kind: Any) -> list[str]:
-    """What must be there; `__required_keys__` is wrong where annotations are texts (`from __future__ import annotations`)."""
+    """The required fields. `__required_keys__` is wrong if annotations are strings (`from __future__ import annotations`)."""
     hints = get_type_hints(kind, include_extras=True)
     optional = {name for name, one in hints.items() if get_origin(one) is typing.NotRequired}
     return [name for name in hints if name in kind.__required_keys__ and name not in optional]
 
 
 def _dataclass(kind: Any, open_: dict[Any, list[Reader]]) -> Reader:
-    """A dataclass ignores fields that it does not know; one with a default may be left out."""
+    """A dataclass ignores unknown fields; fields with a default are optional."""
     names, hints = _names(kind), get_type_hints(kind)
     fields = [
         (
@@ -340,7 +340,7 @@ def _dataclass(kind: Any, open_: dict[Any, list[Reader]]) -> Reader:
 
 
 def schema_of(kind: Any) -> dict[str, Any]:
-    """The JSON Schema of what an annotation reads: fields without a default are required, unknown fields pass."""
+    """The JSON Schema for an annotation: fields without a default are required, unknown fields are allowed."""
     defs: dict[str, Any] = {}
     schema = _schema(kind, defs, [])
     return {**schema, "$defs": defs} if defs else schema

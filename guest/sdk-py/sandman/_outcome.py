@@ -1,4 +1,4 @@
-"""What a handler decides."""
+"""The outcome of a handler."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Failure(Exception):
-    """Why a handler could not do its work. Nothing else of the call is kept."""
+    """Why a handler failed. Nothing else of the call is kept."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -15,33 +15,33 @@ class Failure(Exception):
 
 
 class Rejected(Failure):
-    """Trying again will not help: an event becomes a dead letter at once, with this text as the reason."""
+    """A permanent failure: an event becomes a dead letter at once, with this text as the reason."""
 
 
 class Retry(Failure):
-    """Trying again may help: the host waits and calls again, up to its bound."""
+    """A temporary failure: the host waits and calls again, up to its limit of attempts."""
 
 
 def reject(reason: str) -> Rejected:
-    """A failure that trying again will not cure: ``raise reject("...")``."""
+    """Creates a permanent failure: ``raise reject("...")``."""
     return Rejected(reason)
 
 
 def retry(reason: str) -> Retry:
-    """A failure that trying again may cure: ``raise retry("...")``."""
+    """Creates a temporary failure: ``raise retry("...")``."""
     return Retry(reason)
 
 
 @dataclass(frozen=True)
 class Put:
-    """A document takes the place of the key's state."""
+    """Replaces the key's state with a document."""
 
     state: Any
 
 
 @dataclass(frozen=True)
 class Remove:
-    """The key's state goes."""
+    """Deletes the key's state."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Emit:
     event_type: str
     version: str
     payload: Any
-    #: The record's key in Kafka; the trigger's key when left out.
+    #: The record's key in Kafka; the trigger's key by default.
     key: str | None = None
     #: The envelope's metadata, an object.
     metadata: Any = None
@@ -67,7 +67,7 @@ class Reply:
 
 
 def put(state: Any) -> Put:
-    """Puts this document in the place of the key's state."""
+    """Replaces the key's state with this document."""
     return Put(state)
 
 
@@ -77,7 +77,7 @@ def remove() -> Remove:
 
 
 def emit(event_type: str, version: str, payload: Any, *, key: str | None = None, metadata: Any = None) -> Emit:
-    """Publishes an event, under the trigger's key unless it has its own. The contract must say that the handler emits it."""
+    """Publishes an event, under the trigger's key unless it has its own. The contract must declare the event."""
     return Emit(event_type, version, payload, key, metadata)
 
 
@@ -85,7 +85,7 @@ _NO_BODY = object()
 
 
 def reply(status: int, body: Any = _NO_BODY) -> Reply:
-    """Answers a request with a status and a JSON body; without one where it is left out."""
+    """Answers a request with a status and an optional JSON body."""
     return Reply(status, None, False) if body is _NO_BODY else Reply(status, body)
 
 
@@ -94,18 +94,18 @@ Action = Put | Remove | Emit | Reply
 
 @dataclass
 class Outcome:
-    """What a call decided, put together from what the function returned."""
+    """The outcome of a call, built from what the function returned."""
 
     #: The new document, if there is one.
     state: Any = None
-    #: Whether the state stays, is put or is removed: ``keep``, ``put`` or ``remove``.
+    #: Whether the state is kept, replaced or removed: ``keep``, ``put`` or ``remove``.
     change: str = "keep"
     events: list[Emit] = field(default_factory=list)
     reply: Reply | None = None
 
 
 def gather(returned: Any, function: Any = None) -> Outcome:
-    """An outcome of what a handler's function returned: nothing, one action, or several in a tuple or list."""
+    """Builds the outcome from what a handler's function returned: nothing, one action, or several in a tuple or list."""
     if isinstance(returned, Failure):
         raise returned
     outcome = Outcome()

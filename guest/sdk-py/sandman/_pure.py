@@ -1,4 +1,4 @@
-"""What stands in for the world within a component: the clock is the call's, and what is random or outside raises.
+"""Replacements for impure functions in a component: the clock is that of the call, and randomness and I/O raise an error.
 
 Only the component installs this; natively everything is as it was. A module that is imported before keeps what it took by name,
 so it is installed before the handler is imported.
@@ -19,13 +19,13 @@ from typing import Any
 
 
 class ImpureError(RuntimeError):
-    """A handler asked for something that only the host may touch."""
+    """A handler used something that only the host may access."""
 
     __module__ = "sandman"
 
 
 class _Clock:
-    """The time of the call, and whether there is one: while the component is built the real clock may be asked."""
+    """The time of the call, and whether a call is running: during the build the real clock may be used."""
 
     now_millis = 0
     calling = False
@@ -45,7 +45,7 @@ def _raiser(what: str, hint: str) -> Any:
 
 
 def _in_calls(real: Any, what: str, hint: str) -> Any:
-    """Refuses in a call only."""
+    """Raises an error, but only during a call."""
     refuse = _raiser(what, hint)
 
     def function(*arguments: Any, **named: Any) -> Any:
@@ -55,7 +55,7 @@ def _in_calls(real: Any, what: str, hint: str) -> Any:
 
 
 def install() -> None:
-    """Puts the stand-ins in place."""
+    """Installs the replacements."""
     _install_time()
     _install_datetime()
     _install_random()
@@ -66,7 +66,7 @@ def install() -> None:
 
 
 def _install_lines() -> None:
-    """Tracebacks show the lines that were read while the component was built."""
+    """Tracebacks show the source lines that were read during the build."""
     real = linecache.updatecache
     linecache.updatecache = lambda *arguments, **named: [] if clock.calling else real(*arguments, **named)
     linecache.checkcache = lambda filename=None: None
@@ -82,13 +82,13 @@ def _install_lines() -> None:
     builtins.compile = compile_
 
 
-# What would end a component without a word; all but these raise by themselves.
+# Functions that would end a component silently; all others raise by themselves.
 _PROCESS = "a handler decides by what it returns, and by raise reject(…) or retry(…)"
 _ALONE = "a call has nothing to wait for, and nobody to speak to; emit an event, and let another service do it"
 
 
 def refuse_the_rest() -> None:
-    """Refuses, in calls, what leads out of them. Called once the handler is imported: only what it has imported is there."""
+    """Makes impure functions raise an error during calls. Runs after the handler is imported, because only imported modules exist."""
     for name in ("_exit", "abort", "kill", "system", "popen", "fork", "getpid", "getppid"):
         # componentize-py itself ends an instance by `abort`, which the SDK has taken before.
         if hasattr(os, name):
@@ -104,12 +104,12 @@ def refuse_the_rest() -> None:
             refused = _raiser(f"{module.removesuffix('.events')}.{name}()", _ALONE)
             setattr(sys.modules[module], name, refused)
     if "socket" in sys.modules:
-        # A class that others inherit from.
+        # A base class of other classes.
         sys.modules["socket"].socket.__init__ = _raiser("socket.socket()", _ALONE)  # type: ignore[attr-defined]
 
 
 def keep_lines() -> None:
-    """Reads the source of what is not the standard library, for tracebacks."""
+    """Reads the sources outside of the standard library, for tracebacks."""
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
         if path and path.endswith(".py") and not path.startswith("/python/"):
@@ -124,13 +124,13 @@ def _install_time() -> None:
         return clock.now_millis * 1_000_000
 
     def sleep(_: float) -> None:
-        """Waiting takes no time."""
+        """Returns immediately."""
 
     for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
         setattr(time, name, seconds)
         setattr(time, f"{name}_ns", nanos)
     time.sleep = sleep
-    # These ask the system's clock only where the time is left out.
+    # These read the system's clock only if no time is given.
     for name in ("gmtime", "localtime", "ctime"):
         real = getattr(time, name)
         setattr(time, name, lambda at=None, real=real: real(seconds() if at is None else at))
@@ -142,7 +142,7 @@ def _install_time() -> None:
 def _install_datetime() -> None:
     real_date, real_datetime = datetime.date, datetime.datetime
 
-    # What is made by the real classes, such as by a subtraction, is one of these as well.
+    # Objects created by the real classes, for example by a subtraction, are instances of these as well.
     class _Like(type):
         def __instancecheck__(cls, instance: Any) -> bool:
             return isinstance(instance, cls.__mro__[1])
@@ -190,7 +190,7 @@ def _install_random() -> None:
             setattr(random, name, _raiser(f"random.{name}()", _SEED))
 
     class Seeded(random.Random):
-        """A generator that must be given its seed."""
+        """A generator that requires a seed."""
 
         def __init__(self, *seed: Any) -> None:
             if seed in ((), (None,)):
@@ -208,7 +208,7 @@ def _install_random() -> None:
 
 
 class _NoImports(importlib.abc.MetaPathFinder):
-    """Says why a module that has not been imported yet cannot be."""
+    """Explains why a module that has not been imported yet cannot be imported."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
         if clock.calling:

@@ -1,4 +1,4 @@
-"""What calls a handler."""
+"""The triggers of a handler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass
 class Event(Generic[P]):
-    """An event from a topic; its payload is read as what the handler's annotation says: ``Event[Created]``."""
+    """An event from a topic; its payload is read as the type in the handler's annotation: ``Event[Created]``."""
 
     payload: P
     key: str
@@ -28,13 +28,13 @@ class Event(Generic[P]):
     causation_id: str | None = None
     #: The envelope's metadata, read from JSON.
     metadata: Any = None
-    #: The payload as it came, JSON text.
+    #: The payload as sent, as JSON text.
     payload_json: str = ""
 
 
 @dataclass
 class UploadedFile:
-    """A stored upload. A handler sees where a file is, never its bytes."""
+    """A stored upload. A handler receives the location of a file, never its bytes."""
 
     field: str
     url: str
@@ -50,30 +50,30 @@ class Request:
     key: str
     method: str
     route: str
-    #: The path's parameters (name, value).
+    #: The path parameters (name, value).
     params: list[tuple[str, str]] = field(default_factory=list)
-    #: The query's parameters (name, value), in the order of the request.
+    #: The query parameters (name, value), in the order of the request.
     query_params: list[tuple[str, str]] = field(default_factory=list)
-    #: The claims of the verified token as JSON text, the body as JSON text.
+    #: The claims of the verified token and the body, as JSON text.
     claims_json: str | None = None
     body_json: str | None = None
     files: list[UploadedFile] = field(default_factory=list)
     correlation_id: str = ""
 
     def param(self, name: str) -> str | None:
-        """A parameter of the path."""
+        """The path parameter with this name."""
         return next((value for known, value in self.params if known == name), None)
 
     def query(self, name: str) -> str | None:
-        """The first parameter of the query of this name."""
+        """The first query parameter with this name."""
         return next((value for known, value in self.query_params if known == name), None)
 
     def body(self, kind: Any = Any) -> Any:
-        """The body, read as this type. An empty one, and one that does not fit, is rejected."""
+        """The body, read as this type. An empty or invalid body is rejected."""
         return self._read("body", self.body_json, kind, "the body is empty")
 
     def claims(self, kind: Any = Any) -> Any:
-        """The claims of the token, read as this type. No token, and claims that do not fit, are rejected."""
+        """The claims of the token, read as this type. A missing token and invalid claims are rejected."""
         return self._read("claims", self.claims_json, kind, "there is no token")
 
     def _read(self, what: str, text: str | None, kind: Any, nothing: str) -> Any:
@@ -84,11 +84,11 @@ class Request:
 
 @dataclass
 class Context:
-    """What a pure handler may know of its surroundings."""
+    """The context of a call."""
 
     #: The time, taken once for this call: milliseconds since 1970-01-01T00:00:00Z.
     now_millis: int
-    #: Which try of this trigger this is, from 1.
+    #: The number of the attempt for this trigger, starting at 1.
     attempt: int
     #: The handler's own settings as JSON text.
     settings_json: str = "{}"
@@ -100,7 +100,7 @@ class Context:
         return epoch + datetime.timedelta(seconds=seconds, milliseconds=millis)
 
     def now_iso(self) -> str:
-        """The time of the call as envelopes write it: ``2025-01-01T00:00:00.000Z``."""
+        """The time of the call in the format of envelopes: ``2025-01-01T00:00:00.000Z``."""
         return self.now().strftime("%Y-%m-%dT%H:%M:%S.") + f"{self.now_millis % 1000:03}Z"
 
     def settings(self, kind: Any = Any) -> Any:

@@ -1,7 +1,7 @@
-"""Notes for whoever operates the handler. They are bounded per call and are not part of the outcome.
+"""Log messages for the operators of the handler. Their size is limited per call, and they are not part of the outcome.
 
-Do not log payloads: they hold personal data. In tests the text goes to standard error. In the component the module ``logging``
-writes here as well, and so does ``print``.
+Do not log payloads: they contain personal data. In tests the messages go to standard error. In the component the module ``logging``
+and ``print`` write to this log as well.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ def _native(level: int, message: str) -> None:
     print(names[level], message, file=sys.stderr)
 
 
-#: Where messages go; the component puts the host's log here.
+#: Where messages go; in the component this is the host's log.
 write: Callable[[int, str], None] = _native
 
 
 def trace(message: str) -> None:
-    """Steps on the way, for whoever works on the handler."""
+    """Logs individual steps, for the handler's developers."""
     write(TRACE, message)
 
 
 def debug(message: str) -> None:
-    """Values worth seeing while looking for a fault."""
+    """Logs details that help to find an error."""
     write(DEBUG, message)
 
 
 def info(message: str) -> None:
-    """Something that an operator may want to know."""
+    """Logs something that an operator may want to know."""
     write(INFO, message)
 
 
 def warn(message: str) -> None:
-    """Something odd that the handler could deal with."""
+    """Logs something unexpected that the handler could deal with."""
     write(WARN, message)
 
 
 def error(message: str) -> None:
-    """Something that went wrong."""
+    """Logs an error."""
     write(ERROR, message)

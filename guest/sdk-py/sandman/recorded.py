@@ -1,4 +1,4 @@
-"""Recordings that ``sandman recordings NAME --export FILE`` wrote, as fixtures.
+"""Recordings from ``sandman recordings NAME --export FILE``, as test fixtures.
 
     from sandman.recorded import recorded
 
@@ -23,19 +23,19 @@ FORMAT = 1
 
 @dataclass
 class Recorded:
-    """One recorded invocation: a call to run, and what came of it in the host."""
+    """A recorded invocation: a call to run, and its outcome in the host."""
 
     #: Its name in the host, such as ``r12-0``; empty if it has none.
     id: str
-    #: The name of the handler that it was recorded of.
+    #: The name of the recorded handler.
     handler: str
-    #: The call, with the state and the context that were recorded.
+    #: The call, with the recorded state and context.
     call: Call
-    #: What came of it, as the file has it: ``"ignored"``, ``{"decided": …}`` or ``{"failed": …}``. JSON in it is text.
+    #: Its outcome, as in the file: ``"ignored"``, ``{"decided": …}`` or ``{"failed": …}``. JSON in it is text.
     outcome: Any
 
     def check(self, function: Any = None) -> None:
-        """Runs the call, and raises ``AssertionError`` where the outcome is another one than was recorded.
+        """Runs the call, and raises ``AssertionError`` if the outcome differs from the recorded one.
 
         JSON is compared text by text. A trap or a limit that was exceeded is no outcome that a function can return: any
         failure will do.
@@ -68,7 +68,7 @@ class Recorded:
 
 
 def recorded(text: str) -> list[Recorded]:
-    """The recordings in the text of a file, one a line. Raises ``ValueError`` with the number of a line that holds none."""
+    """Reads the recordings in the text of a file, one per line. Raises ``ValueError`` with the line number of an invalid line."""
     found = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -82,7 +82,7 @@ def recorded(text: str) -> list[Recorded]:
 
 
 def _told(outcome: Any) -> Any:
-    """What is compared."""
+    """The compared values."""
     if "failed" in outcome:
         cause = outcome["failed"]["cause"]
         return (cause, outcome["failed"]["reason"]) if cause in ("rejected", "retry") else "failed"
@@ -138,7 +138,7 @@ def _trigger(key: str, trigger: Any) -> Event[Any] | Request:
 
 
 def _member(text: str, name: str) -> str:
-    """The text of a member of a JSON object, as it stands there."""
+    """The text of a member of a JSON object, unchanged."""
     decoder = json.JSONDecoder()
     at = text.index("{") + 1
     while True:

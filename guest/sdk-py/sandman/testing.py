@@ -1,4 +1,4 @@
-"""Calls a handler's function as the host would, natively: the payload and the state go through JSON text.
+"""Calls a handler's function natively in the same way as the host: the payload and the state are converted to JSON text and back.
 
     from sandman.testing import Call
 
@@ -18,19 +18,19 @@ from ._trigger import Context, Event, Request
 
 
 class Call:
-    """One call of a handler, to be filled in and run."""
+    """One call of a handler. Set its inputs, then run it."""
 
     def __init__(self, trigger: Event[Any] | Request) -> None:
-        #: What calls the handler; all its fields may be changed. An event's payload is JSON text.
+        #: The trigger; all its fields can be changed. An event's payload is JSON text.
         self.trigger = trigger
         #: The key's state, JSON text.
         self.document: str | None = None
-        #: The time is 2025-01-01T00:00:00Z, the attempt the first, the settings empty.
+        #: By default the time is 2025-01-01T00:00:00Z, the attempt is the first, and the settings are empty.
         self.context = Context(now_millis=1_735_689_600_000, attempt=1)
 
     @classmethod
     def event(cls, event_type: str, version: str, payload: Any) -> Call:
-        """An event of the key ``key-1``."""
+        """Creates a call with an event of the key ``key-1``."""
         return cls(
             Event(
                 payload=dump(payload, "the payload"),
@@ -45,7 +45,7 @@ class Call:
 
     @classmethod
     def request(cls, method: str, route: str, *, params: dict[str, str] | None = None, query: dict[str, str] | None = None) -> Call:
-        """A request of the key ``key-1``, without a body."""
+        """Creates a call with a request of the key ``key-1``, without a body."""
         correlation_id = "00000000-0000-4000-8000-000000000002"
         request = Request("key-1", method, route, correlation_id=correlation_id)
         request.params = list((params or {}).items())
@@ -53,40 +53,40 @@ class Call:
         return cls(request)
 
     def body(self, body: Any) -> Call:
-        """Gives the request a JSON body."""
+        """Sets the JSON body of the request."""
         self._request().body_json = dump(body, "the body")
         return self
 
     def claims(self, claims: Any) -> Call:
-        """Gives the request the claims of a token."""
+        """Sets the token's claims of the request."""
         self._request().claims_json = dump(claims, "the claims")
         return self
 
     def state(self, state: Any) -> Call:
-        """Gives the key a state."""
+        """Sets the state of the key."""
         self.document = dump(state, "the state")
         return self
 
     def settings(self, settings: Any) -> Call:
-        """Gives the handler settings."""
+        """Sets the handler's settings."""
         self.context.settings_json = dump(settings, "the settings")
         return self
 
     def attempt(self, attempt: int) -> Call:
-        """Which try this is, from 1."""
+        """Sets the number of the attempt, starting at 1."""
         self.context.attempt = attempt
         return self
 
     def now_millis(self, now_millis: int) -> Call:
-        """The time, in milliseconds since 1970."""
+        """Sets the time, in milliseconds since 1970."""
         self.context.now_millis = now_millis
         return self
 
     def run(self, function: Any = None) -> Outcome:
-        """Calls the function, or whichever the handler has for the trigger.
+        """Calls the function, or the one that the handler has registered for the trigger.
 
-        Raises what the function raises, and ``Rejected`` where its outcome would be refused: where it is not JSON, or emits
-        what the contract does not name. The payloads of the events are as the host gets them, read from JSON.
+        Raises what the function raises, and ``Rejected`` if the host would reject its outcome, because it is not JSON or emits
+        an undeclared event. The payloads of the events are as the host receives them, read from JSON.
         """
         outcome = call(self.trigger, self.document, self.context, function)
         if outcome.change == "put":

@@ -1,4 +1,4 @@
-//! What `wit-bindgen` makes of `/wit`. Nothing else stands here.
+//! The bindings that `wit-bindgen` generates from `/wit`, and nothing else.
 wit_bindgen::generate!({
     path: "../../wit",
     world: "event-handler",

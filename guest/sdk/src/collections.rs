@@ -1,22 +1,22 @@
-//! Maps and sets that are iterated in one order, whatever was called before.
+//! Maps and sets with a deterministic iteration order.
 //!
-//! The standard library's start from keys that are drawn when a program starts and counted up with each map: two instances, or two calls
-//! of one instance, iterate in different orders. These start from nothing, so that the order depends on what was inserted alone. It
-//! is not the order of insertion, and another build of the guest may have another one: where people look at it, sort it, or use a
+//! The standard library seeds its hash maps with random keys that change with every map, so two instances, or two calls
+//! of one instance, iterate in different orders. These maps use a fixed seed, so the order depends only on the insertions. It
+//! is not the insertion order, and another build of the guest may have a different one. If people see the order, sort the entries or use a
 //! `BTreeMap`.
 //!
-//! Whoever may choose the keys can choose such as collide; what that costs is bounded by the handler's `limits.time`, and fails the
-//! sender's own event.
+//! A sender who chooses the keys can make them collide. The cost is limited by the handler's `limits.time`, and only that
+//! sender's event fails.
 
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
-/// What hashes without a random start.
+/// A hasher without a random seed.
 pub type FixedState = BuildHasherDefault<DefaultHasher>;
 
-/// A [`std::collections::HashMap`] in one order. `HashMap::default()` is an empty one.
+/// A [`std::collections::HashMap`] with a deterministic order. `HashMap::default()` is an empty one.
 pub type HashMap<K, V> = std::collections::HashMap<K, V, FixedState>;
 
-/// A [`std::collections::HashSet`] in one order. `HashSet::default()` is an empty one.
+/// A [`std::collections::HashSet`] with a deterministic order. `HashSet::default()` is an empty one.
 pub type HashSet<T> = std::collections::HashSet<T, FixedState>;
 
 #[cfg(test)]

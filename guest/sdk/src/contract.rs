@@ -1,9 +1,9 @@
-//! Building what a handler says of itself.
+//! Builds the contract of a handler.
 
 use crate::{ConsumedType, Contract, EmittedType, ServedRoute};
 
 impl Contract {
-    /// A contract that names nothing yet.
+    /// Creates an empty contract.
     pub fn new() -> Self {
         Self {
             consumes: Vec::new(),
@@ -14,15 +14,15 @@ impl Contract {
         }
     }
 
-    /// The handler consumes these payload versions of an event type. `1.0` stands for itself and for every later `1.x`, `=1.0`
-    /// for that version alone.
+    /// Declares that the handler consumes these payload versions of an event type. `1.0` means `1.0` and every later `1.x`; `=1.0`
+    /// means only that version.
     #[must_use]
     pub fn consumes<const N: usize>(self, event_type: &str, versions: [&str; N]) -> Self {
         self.consume(event_type, &versions, None)
     }
 
-    /// As [`consumes`](Self::consumes), with the payload's JSON Schema: the host turns away what does not fit. Let it pass
-    /// fields that it does not know, which later versions add.
+    /// Like [`consumes`](Self::consumes), with a JSON Schema for the payload. The host rejects payloads that do not match it. The schema
+    /// should allow unknown fields, because later versions add some.
     #[must_use]
     pub fn consumes_schema<const N: usize>(self, event_type: &str, versions: [&str; N], schema: &str) -> Self {
         self.consume(event_type, &versions, Some(schema))
@@ -37,13 +37,13 @@ impl Contract {
         self
     }
 
-    /// The handler may publish this event type in this version.
+    /// Declares that the handler may publish this version of an event type.
     #[must_use]
     pub fn emits(self, event_type: &str, version: &str) -> Self {
         self.emit(event_type, version, None)
     }
 
-    /// As [`emits`](Self::emits), with the payload's JSON Schema: the host refuses an outcome that does not fit.
+    /// Like [`emits`](Self::emits), with a JSON Schema for the payload. The host rejects an outcome that does not match it.
     #[must_use]
     pub fn emits_schema(self, event_type: &str, version: &str, schema: &str) -> Self {
         self.emit(event_type, version, Some(schema))
@@ -58,7 +58,7 @@ impl Contract {
         self
     }
 
-    /// The handler serves this route.
+    /// Declares that the handler serves this route.
     #[must_use]
     pub fn serves(mut self, method: &str, path: &str) -> Self {
         self.routes.push(ServedRoute {
@@ -68,23 +68,23 @@ impl Contract {
         self
     }
 
-    /// The handler takes the documents of `sandman import`, as requests of [`IMPORT`](crate::IMPORT): what it puts is what
-    /// is imported, and a reply of 400 or above refuses the document with its `error`.
+    /// Declares that the handler processes the documents of `sandman import` itself, as requests for [`IMPORT`](crate::IMPORT). The state that it
+    /// puts is imported; a reply with a status of 400 or above rejects the document with the reply's `error`.
     #[must_use]
     pub fn imports(self) -> Self {
         let (method, path) = crate::IMPORT;
         self.serves(method, path)
     }
 
-    /// The version of the format of the state documents, from 0. A handler reads those of the two versions before, at least.
+    /// Sets the version of the state format, starting at 0. A handler must be able to read at least the two previous versions.
     #[must_use]
     pub fn state_version(mut self, version: u32) -> Self {
         self.state_version = version;
         self
     }
 
-    /// The JSON Schema of the state documents: `sandman import` takes no document that does not fit. The host does not
-    /// check what the handler itself puts; a native test should, for each outcome it looks at.
+    /// Sets the JSON Schema of the state documents. `sandman import` rejects documents that do not match it. The host does not
+    /// validate the states that the handler puts; native tests should do so for each outcome.
     #[must_use]
     pub fn state_schema(mut self, schema: &str) -> Self {
         self.state_schema = Some(schema.to_owned());

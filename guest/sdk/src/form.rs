@@ -1,4 +1,4 @@
-//! Reading what a client sent, field by field, so that an answer can name everything that is wrong with it.
+//! Reads a client's input field by field, so that the response can list all errors at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::Request;
 
-/// A JSON object that a client sent. Each field is read with a rule; what breaks one is kept with the field's path, and
-/// [`Form::finish`] tells all of it at once. A field that is `null` counts as left out.
+/// A JSON object sent by a client. Each field is read with a rule; violations are collected with the field's path, and
+/// [`Form::finish`] returns all of them. A field that is `null` counts as missing.
 ///
 /// ```
 /// use sandman_sdk::form::Form;
@@ -34,7 +34,7 @@ impl Form {
     ///
     /// # Errors
     ///
-    /// What is wrong, if the body is no JSON object.
+    /// Why the body is not a JSON object.
     pub fn of(request: &Request) -> Result<Self, String> {
         Self::parse(request.body.as_deref())
     }
@@ -43,7 +43,7 @@ impl Form {
     ///
     /// # Errors
     ///
-    /// What is wrong, if it is no JSON object.
+    /// Why it is not a JSON object.
     pub fn parse(text: Option<&str>) -> Result<Self, String> {
         let mut unreadable = BTreeSet::new();
         let root = text.and_then(|text| members(text, "", &mut unreadable));
@@ -54,15 +54,15 @@ impl Form {
         })
     }
 
-    /// Takes every text that is empty for left out, wherever it stands in an object, as forms of browsers send what was
-    /// not filled in. Entries of lists stay.
+    /// Treats every empty string in an object as missing, at any depth, because browsers' forms send empty strings for fields that were
+    /// not filled in. Entries of lists are kept.
     #[must_use]
     pub fn without_empty_texts(mut self) -> Self {
         drop_empty_texts(&mut self.root);
         self
     }
 
-    /// Faults each field of a section that is none of these. The section is a path; an empty one is the whole object.
+    /// Reports every field of a section that is not in this list. The section is a path; an empty path means the whole object.
     pub fn only(&mut self, section: &str, fields: &[&str]) {
         let found = if section.is_empty() {
             Some(&self.root)
@@ -76,12 +76,12 @@ impl Form {
         }
     }
 
-    /// Whether there is anything at this path.
+    /// Whether there is a value at this path.
     pub fn has(&mut self, path: &str) -> bool {
         self.value(path, |_| Ok(())).is_some()
     }
 
-    /// The value at a path such as `profile.name`, read by `rule`, which otherwise says how it must be: `must be …`.
+    /// Reads the value at a path such as `profile.name` with `rule`, whose error says what is expected: `must be …`.
     pub fn value<T>(&mut self, path: &str, rule: impl FnOnce(&Value) -> Result<T, &'static str>) -> Option<T> {
         if let Some(place) = self.unreadable_at(path) {
             return self.fault(format!(
@@ -98,28 +98,28 @@ impl Form {
         }
     }
 
-    /// A text.
+    /// Reads a string.
     pub fn text(&mut self, path: &str, rule: impl FnOnce(&str) -> Result<String, &'static str>) -> Option<String> {
         self.value(path, |value| rule(value.as_str().ok_or("must be a text")?))
     }
 
-    /// A switch.
+    /// Reads a boolean.
     pub fn flag(&mut self, path: &str) -> Option<bool> {
         self.value(path, |value| value.as_bool().ok_or("must be true or false"))
     }
 
-    /// Faults a field that was left out.
+    /// Reports a missing field.
     pub fn require(&mut self, path: &str) {
         if matches!(find(&self.root, path), Ok(Value::Null)) && self.unreadable_at(path).is_none() {
             self.fault::<()>(format!("{path} is required"));
         }
     }
 
-    /// Everything that was wrong, in the order in which it was read.
+    /// Checks that there were no errors.
     ///
     /// # Errors
     ///
-    /// The faults, joined by semicolons.
+    /// All errors in the order of reading, joined by semicolons.
     pub fn finish(self) -> Result<(), String> {
         if self.faults.is_empty() {
             Ok(())

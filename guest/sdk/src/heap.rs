@@ -1,8 +1,8 @@
-//! The heap of a handler: the first part of it lies in the initial memory.
+//! The heap of a handler, whose first part is in the initial memory.
 //!
-//! Rust's own allocator asks WebAssembly for more memory at the first allocation of every instance. For a fresh instance
-//! per call that means two system calls of the host and an interruption of its other processors each time, about as
-//! long as a small handler runs: measured, 5 of 16 µs. This is the same allocator (`dlmalloc`), given a region that is there from the start;
+//! Rust's own allocator asks WebAssembly for more memory at the first allocation of every instance. With a fresh instance
+//! per call, this costs two system calls of the host and an interruption of its other processors each time, which takes about as
+//! long as a small handler (5 of 16 µs in a measurement). This is the same allocator (`dlmalloc`) with an initial region that already exists;
 //! beyond it, memory grows as usual.
 #![expect(unsafe_code, reason = "an allocator")]
 
@@ -17,8 +17,8 @@ const REGION: usize = 256 << 10;
 /// Size of a page of WebAssembly memory.
 const PAGE: usize = 64 << 10;
 
-/// Aligned as its contents are and not to a page, so that its ends share pages with the other statics: each page that a
-/// call writes to is restored behind it.
+/// Aligned like its contents instead of to a page, so that its ends share pages with the other statics: each page that a
+/// call writes to is reset afterwards.
 #[repr(C, align(16))]
 struct Region(UnsafeCell<[u8; REGION]>);
 

@@ -1,7 +1,7 @@
-//! What a Sandman handler in Rust depends on.
+//! The SDK for Sandman handlers in Rust.
 //!
-//! A handler is two or three plain functions: one that says what it consumes and emits, one for events and, where it
-//! serves routes, one for requests. [`export!`] makes them a component; natively they stay plain functions, tested with
+//! A handler consists of two or three plain functions: one that declares what it consumes and emits, one for events and, if it
+//! serves routes, one for requests. [`export!`] turns them into a component. In native builds they stay plain functions that can be tested with
 //! `cargo test` and [`testing`], without WebAssembly, Kafka or the host.
 //!
 //! ```
@@ -38,16 +38,16 @@
 //! # Ok::<(), Failure>(())
 //! ```
 //!
-//! The crate of a handler is a `cdylib` (and an `rlib` for its tests); `sandman build DIR` makes it a component.
+//! The crate of a handler is a `cdylib` (and an `rlib` for its tests); `sandman build DIR` builds the component.
 //!
-//! The feature `heap`, on by default, gives the component an allocator whose first 256 KiB need no call of the host: a
-//! fresh instance starts in two thirds of the time. Leave it out to bring an allocator of your own.
+//! The default feature `heap` gives the component an allocator whose first 256 KiB need no call to the host, so that a
+//! fresh instance starts in two thirds of the time. Disable it to use your own allocator.
 //!
 //! **A handler is pure.** The same trigger, state and context must give the same outcome, to the byte: the host may run
-//! a trigger again, on another version or another machine. There is no clock (`Context::now_millis` is the time) and no
-//! random source. Do not let the order of the standard library's `HashMap` or `HashSet` reach a state, a payload or the order of
-//! events: it differs from one call to the next. Those of [`collections`], which the prelude has, keep one order; `BTreeMap` and
-//! `BTreeSet` sort. Keep nothing in a `static`.
+//! a trigger again, on another version or another machine. There is no clock (use `Context::now_millis`) and no
+//! source of randomness. The iteration order of the standard library's `HashMap` and `HashSet` differs from one call to the next, so it must not affect a state, a payload or the order of
+//! events. The types in [`collections`], which are part of the prelude, have a deterministic order; `BTreeMap` and
+//! `BTreeSet` are sorted. Do not keep data in a `static`.
 
 #[doc(hidden)]
 pub mod bindings;
@@ -71,11 +71,11 @@ pub use bindings::sandman::handler::event_types::{
 };
 pub use outcome::{Answer, Change, Emitted, Outcome, rejected, retry};
 
-/// Method and route of the request with which `sandman import` hands a document, the body, to a handler that
-/// [imports](Contract::imports). No client can send it: it is no method of HTTP, and no path.
+/// Method and route of the requests with which `sandman import` passes documents, as the body, to a handler that
+/// [imports](Contract::imports). No client can send such a request, because it is neither an HTTP method nor a path.
 pub const IMPORT: (&str, &str) = ("IMPORT", "state");
 
-/// The names that a handler uses; import all of it.
+/// The names that a handler uses, for a glob import.
 pub mod prelude {
     pub use crate::IMPORT;
     pub use crate::collections::{HashMap, HashSet};
@@ -83,7 +83,7 @@ pub mod prelude {
     pub use crate::{Context, Contract, Emitted, Event, Failure, Outcome, Request, rejected, retry};
 }
 
-/// Makes plain functions a component.
+/// Exports plain functions as a component.
 ///
 /// `export!(describe, event = on_event)`, `export!(describe, request = on_request)`, or both:
 /// `export!(describe, event = on_event, request = on_request)`. The functions are
@@ -92,7 +92,7 @@ pub mod prelude {
 /// - `fn on_event(Event, Option<State>, Context) -> Result<Outcome<State>, Failure>`
 /// - `fn on_request(Request, Option<State>, Context) -> Result<Outcome<State>, Failure>`
 ///
-/// with any `State` that serde can read and write. On other targets than WebAssembly the macro only checks their types.
+/// with any `State` that serde can read and write. On targets other than WebAssembly the macro only checks their types.
 #[macro_export]
 macro_rules! export {
     ($describe:path, event = $event:path $(,)?) => {

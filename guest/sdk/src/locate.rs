@@ -1,12 +1,12 @@
 //! Names the field of a JSON text that serde could not read.
 //!
-//! serde_json says the line and column only. The path is found by walking the text a second time, after the fault, so
-//! that reading a good text costs nothing more and a handler carries no second deserializer per type.
+//! serde_json only reports the line and column. The path is found by scanning the text a second time after an error, so
+//! that reading a valid text costs nothing extra and a handler does not contain a second deserializer per type.
 
 use serde::de::IgnoredAny;
 
-/// The fault with the path of the innermost value that it lies in, and without that value: ``payload.address.zip: invalid
-/// type: integer, expected a string``. Such a text reaches logs, where nothing of what a sender wrote belongs.
+/// The error with the path of the innermost value that contains it, and without that value: ``payload.address.zip: invalid
+/// type: integer, expected a string``. The text may be logged, so it must not contain the sender's data.
 pub(crate) fn describe_fault(what: &str, text: &str, fault: &serde_json::Error) -> String {
     let message = fault.to_string();
     let bare = message.rsplit_once(" at line ").map_or(&*message, |(bare, _)| bare);
@@ -19,7 +19,7 @@ pub(crate) fn describe_fault(what: &str, text: &str, fault: &serde_json::Error) 
     format!("{what}{path}: {}", without_value(bare))
 }
 
-/// serde's message without the value that it shows: ``invalid type: string "x", expected u8``.
+/// serde's message without the value in it: ``invalid type: string "x", expected u8``.
 fn without_value(message: &str) -> String {
     for problem in ["invalid type: ", "invalid value: "] {
         if let Some(found) = message.strip_prefix(problem)
@@ -49,7 +49,7 @@ fn offset_of(text: &str, fault: &serde_json::Error) -> usize {
     lines + fault.column()
 }
 
-/// The path of the innermost member or element of a well-formed text that the first `end` bytes reach into.
+/// The path of the innermost member or element at byte `end` of a well-formed text.
 fn path_at(text: &[u8], end: usize) -> String {
     let mut walk = Walk { open: Vec::new() };
     let mut rest = text
@@ -109,7 +109,7 @@ impl Walk {
         }
     }
 
-    /// A string is a member's name where none has been read since the last brace or comma.
+    /// A string is a member's name if none has been read since the last brace or comma.
     fn string(&mut self, quoted: &[u8]) {
         if let Some(Step::Key(key)) = self.open.last_mut()
             && key.is_empty()

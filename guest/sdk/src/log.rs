@@ -1,30 +1,30 @@
-//! Notes for whoever operates the handler. They are bounded per call and are not part of the outcome.
+//! Log messages for the operators of the handler. Their size is limited per call, and they are not part of the outcome.
 //!
-//! Do not log payloads: they hold personal data. Natively, in tests, the text goes to standard error.
+//! Do not log payloads: they contain personal data. In native tests the messages go to standard error.
 
 use crate::bindings::sandman::handler::log::Level;
 
-/// Steps on the way, for whoever works on the handler.
+/// Logs individual steps, for the handler's developers.
 pub fn trace(message: impl AsRef<str>) {
     write(Level::Trace, message.as_ref());
 }
 
-/// Values worth seeing while looking for a fault.
+/// Logs details that help to find an error.
 pub fn debug(message: impl AsRef<str>) {
     write(Level::Debug, message.as_ref());
 }
 
-/// Something that an operator may want to know.
+/// Logs something that an operator may want to know.
 pub fn info(message: impl AsRef<str>) {
     write(Level::Info, message.as_ref());
 }
 
-/// Something odd that the handler could deal with.
+/// Logs something unexpected that the handler could deal with.
 pub fn warn(message: impl AsRef<str>) {
     write(Level::Warn, message.as_ref());
 }
 
-/// Something that went wrong.
+/// Logs an error.
 pub fn error(message: impl AsRef<str>) {
     write(Level::Error, message.as_ref());
 }
@@ -40,7 +40,7 @@ fn write(level: Level, message: &str) {
     eprintln!("{level:?} {message}");
 }
 
-/// Sends the text and the place of a panic to the host before the trap that follows it.
+/// Sends the message and the location of a panic to the host before the trap that follows it.
 #[cfg(target_family = "wasm")]
 pub(crate) fn report_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();

@@ -1,8 +1,8 @@
-//! A deserializer that takes an object for a struct, and nothing else.
+//! A deserializer that reads structs only from objects.
 //!
-//! serde reads a struct from an array as well, by the order of its fields, so that `["u1"]` would pass for
-//! `{"userId": "u1"}`. This wraps any deserializer, at every depth. What serde has buffered first (`untagged`, `flatten`) is
-//! out of its reach.
+//! serde also reads a struct from an array, in the order of its fields, so that `["u1"]` would be accepted as
+//! `{"userId": "u1"}`. This wraps any deserializer, at every depth, except for values that serde buffers first (`untagged`,
+//! `flatten`).
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         deserialize_unit deserialize_seq deserialize_map deserialize_identifier deserialize_ignored_any
     }
 
-    /// The one difference: a map can only be an object.
+    /// The only difference: a map can only come from an object.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,

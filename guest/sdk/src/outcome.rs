@@ -1,4 +1,4 @@
-//! What a handler decides.
+//! The outcome of a handler.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,22 +7,22 @@ use crate::Failure;
 use crate::locate::describe_fault;
 use crate::objects;
 
-/// A failure that trying again will not cure: the trigger becomes a dead letter, with this text as the reason.
+/// Creates a permanent failure: the trigger becomes a dead letter with this text as the reason.
 pub fn rejected(reason: impl Into<String>) -> Failure {
     Failure::Rejected(reason.into())
 }
 
-/// A failure that trying again may cure: the host waits and calls again, up to its bound.
+/// Creates a temporary failure: the host waits and calls again, up to its limit of attempts.
 pub fn retry(reason: impl Into<String>) -> Failure {
     Failure::Retry(reason.into())
 }
 
-/// What a handler decided. The host makes all of it durable at once, or none of it.
+/// The outcome of a handler. The host commits all of it atomically, or none of it.
 ///
-/// Starts from "nothing changes" and is added to: `Outcome::new().emit(..).put(state)`.
+/// It starts with no changes, and changes are added: `Outcome::new().emit(..).put(state)`.
 #[derive(Debug, PartialEq)]
 pub struct Outcome<S> {
-    /// What becomes of the key's state.
+    /// The change of the key's state.
     pub state: Change<S>,
     /// Events to publish, in this order.
     pub events: Vec<Emitted>,
@@ -30,14 +30,14 @@ pub struct Outcome<S> {
     pub reply: Option<Answer>,
 }
 
-/// What becomes of the state of the trigger's key.
+/// The change of the state of the trigger's key.
 #[derive(Debug, PartialEq)]
 pub enum Change<S> {
-    /// It stays as it is.
+    /// The state is kept.
     Keep,
-    /// This document takes its place.
+    /// The state is replaced by this document.
     Put(S),
-    /// It goes.
+    /// The state is deleted.
     Delete,
 }
 
@@ -60,7 +60,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON text, if there is one that could be written.
+    /// The body as JSON text, if there is one and it could be serialized.
     pub fn body(&self) -> Option<&str> {
         self.body.as_ref()?.as_deref().ok()
     }
@@ -76,7 +76,7 @@ impl<S> Outcome<S> {
         }
     }
 
-    /// Puts this document in the place of the key's state.
+    /// Replaces the key's state with this document.
     #[must_use]
     pub fn put(mut self, state: S) -> Self {
         self.state = Change::Put(state);
@@ -90,14 +90,14 @@ impl<S> Outcome<S> {
         self
     }
 
-    /// Publishes an event under the trigger's key. The type and version must be among those that the handler's
-    /// contract emits. A payload that cannot be JSON makes the call fail as rejected, with the event's type named.
+    /// Publishes an event under the trigger's key. Its type and version must be declared in the handler's
+    /// contract. If the payload cannot be serialized as JSON, the call is rejected with an error that names the event type.
     #[must_use]
     pub fn emit<P: Serialize + ?Sized>(self, event_type: &str, version: &str, payload: &P) -> Self {
         self.emit_event(Emitted::new(event_type, version, payload))
     }
 
-    /// Publishes an event that has a key or metadata of its own.
+    /// Publishes an event with its own key or metadata.
     #[must_use]
     pub fn emit_event(mut self, event: Emitted) -> Self {
         self.events.push(event);
@@ -133,16 +133,16 @@ impl<S> Default for Outcome<S> {
 pub struct Emitted {
     /// The event type.
     pub event_type: String,
-    /// The version of the payload's shape.
+    /// The version of the payload's format.
     pub version: String,
-    /// The record's key in Kafka; the trigger's key when left out.
+    /// The record's key in Kafka; the trigger's key by default.
     pub key: Option<String>,
     pub(crate) payload: Result<String, String>,
     pub(crate) metadata: Option<Result<String, String>>,
 }
 
 impl Emitted {
-    /// An event under the trigger's key.
+    /// Creates an event under the trigger's key.
     pub fn new<P: Serialize + ?Sized>(event_type: &str, version: &str, payload: &P) -> Self {
         Self {
             event_type: event_type.to_owned(),
@@ -153,21 +153,21 @@ impl Emitted {
         }
     }
 
-    /// Gives the event a key of its own.
+    /// Sets the event's own key.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// Gives the event metadata, which must be a JSON object.
+    /// Sets the event's metadata, which must be a JSON object.
     #[must_use]
     pub fn metadata<M: Serialize + ?Sized>(mut self, metadata: &M) -> Self {
         self.metadata = Some(to_json(metadata));
         self
     }
 
-    /// The payload as JSON text, if it could be written.
+    /// The payload as JSON text, if it could be serialized.
     pub fn payload_json(&self) -> Option<&str> {
         self.payload.as_deref().ok()
     }
@@ -176,7 +176,7 @@ impl Emitted {
     ///
     /// # Errors
     ///
-    /// Rejected, naming the field that does not fit.
+    /// Rejected, with the name of the invalid field.
     pub fn payload<P: DeserializeOwned>(&self) -> Result<P, Failure> {
         let text = self.payload.as_deref().map_err(|fault| rejected(fault.as_str()))?;
         objects::read(text).map_err(|fault| rejected(describe_fault("payload", text, &fault)))

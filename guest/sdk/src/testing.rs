@@ -1,4 +1,4 @@
-//! Calls a handler's function as the host would, natively: the payload and the state go through JSON text.
+//! Calls a handler's function natively in the same way as the host: the payload and the state are converted to JSON text and back.
 
 mod recorded;
 
@@ -10,7 +10,7 @@ use crate::{Context, Event, Failure, Outcome, Request};
 
 pub use recorded::{Recorded, RecordedAnswer, RecordedCall, RecordedEvent, RecordedOutcome, RecordedState, recorded};
 
-/// One call of a handler, to be filled in and run.
+/// One call of a handler. Set its inputs, then run it.
 ///
 /// ```
 /// use sandman_sdk::prelude::*;
@@ -30,16 +30,16 @@ pub use recorded::{Recorded, RecordedAnswer, RecordedCall, RecordedEvent, Record
 /// ```
 #[derive(Debug)]
 pub struct Call<T> {
-    /// What calls the handler; all its fields may be changed.
+    /// The trigger; all its fields can be changed.
     pub trigger: T,
     /// The key's state, JSON text.
     pub state: Option<String>,
-    /// The context; the time is 2025-01-01T00:00:00Z, the attempt the first, the settings empty.
+    /// The context. By default the time is 2025-01-01T00:00:00Z, the attempt is the first, and the settings are empty.
     pub context: Context,
 }
 
 impl Call<Event> {
-    /// An event of the key `key-1`.
+    /// Creates a call with an event of the key `key-1`.
     pub fn event<P: Serialize + ?Sized>(event_type: &str, version: &str, payload: &P) -> Self {
         Self::of(Event {
             key: "key-1".to_owned(),
@@ -57,7 +57,7 @@ impl Call<Event> {
 }
 
 impl Call<Request> {
-    /// A request of the key `key-1`, without a body.
+    /// Creates a call with a request of the key `key-1`, without a body.
     pub fn request(method: &str, route: &str) -> Self {
         Self::of(Request {
             key: "key-1".to_owned(),
@@ -72,14 +72,14 @@ impl Call<Request> {
         })
     }
 
-    /// Gives the request a JSON body.
+    /// Sets the JSON body of the request.
     #[must_use]
     pub fn body<B: Serialize + ?Sized>(mut self, body: &B) -> Self {
         self.trigger.body = Some(json(body));
         self
     }
 
-    /// Gives the request the claims of a token.
+    /// Sets the token's claims of the request.
     #[must_use]
     pub fn claims<C: Serialize + ?Sized>(mut self, claims: &C) -> Self {
         self.trigger.claims = Some(json(claims));
@@ -101,28 +101,28 @@ impl<T> Call<T> {
         }
     }
 
-    /// Gives the key a state.
+    /// Sets the state of the key.
     #[must_use]
     pub fn state<S: Serialize + ?Sized>(mut self, state: &S) -> Self {
         self.state = Some(json(state));
         self
     }
 
-    /// Gives the handler settings.
+    /// Sets the handler's settings.
     #[must_use]
     pub fn settings<S: Serialize + ?Sized>(mut self, settings: &S) -> Self {
         self.context.settings = json(settings);
         self
     }
 
-    /// Which try this is, from 1.
+    /// Sets the number of the attempt, starting at 1.
     #[must_use]
     pub fn attempt(mut self, attempt: u32) -> Self {
         self.context.attempt = attempt;
         self
     }
 
-    /// The time, in milliseconds since 1970.
+    /// Sets the time, in milliseconds since 1970.
     #[must_use]
     pub fn now_millis(mut self, now_millis: i64) -> Self {
         self.context.now_millis = now_millis;
@@ -133,7 +133,7 @@ impl<T> Call<T> {
     ///
     /// # Errors
     ///
-    /// What the function failed with, or rejected where its state or what it decided is not JSON.
+    /// The function's own failure, or a rejection if its state or its outcome cannot be represented in JSON.
     pub fn run<S, F>(self, function: F) -> Result<Outcome<S>, Failure>
     where
         S: Serialize + DeserializeOwned,

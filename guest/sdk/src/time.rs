@@ -1,15 +1,15 @@
-//! Times as events write them. A handler has no clock: the time is [`Context::now_millis`](crate::Context).
+//! Times in the format of events. A handler has no clock: the time is [`Context::now_millis`](crate::Context).
 
 use crate::Context;
 
 impl Context {
-    /// The time of this call as an event writes it, for example `2025-12-12T10:30:00.000Z`.
+    /// The time of this call in the format of events, for example `2025-12-12T10:30:00.000Z`.
     pub fn now_iso(&self) -> String {
         iso_millis(self.now_millis)
     }
 }
 
-/// Milliseconds since 1970 as JavaScript's `toISOString` writes them. Years beyond 9999 get as many digits as they need.
+/// Formats milliseconds since 1970 like JavaScript's `toISOString`. Years after 9999 have as many digits as needed.
 pub fn iso_millis(millis: i64) -> String {
     let (days, of_day) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
     let (year, month, day) = date_of(days);
@@ -18,7 +18,7 @@ pub fn iso_millis(millis: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{millis:03}Z")
 }
 
-/// Whether the text is a day of the calendar as ISO 8601 writes it: `2024-02-29`, and nothing behind it.
+/// Whether the text is a valid ISO 8601 date such as `2024-02-29`, with nothing after it.
 pub fn is_date(text: &str) -> bool {
     let number = |range: std::ops::Range<usize>| -> Option<u32> {
         let digits = text.get(range)?;
@@ -35,9 +35,9 @@ pub fn is_date(text: &str) -> bool {
     text.len() == 10 && dash(4) && dash(7) && in_month
 }
 
-/// The milliseconds since 1970 of a date with a time, as databases and services write them: `2025-12-12T10:30:00Z`,
-/// `2025-12-12 10:30:00.123456+01`, `2025-12-12T10:30`. Without an offset it is UTC; what is finer than a millisecond
-/// is cut off. `None` for anything else, a date alone included.
+/// Parses a date with a time into milliseconds since 1970, in the formats of databases and services: `2025-12-12T10:30:00Z`,
+/// `2025-12-12 10:30:00.123456+01`, `2025-12-12T10:30`. Without an offset it is UTC; fractions of a
+/// millisecond are truncated. Returns `None` for anything else, including a date without a time.
 pub fn millis_of(text: &str) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     let clock = rest.strip_prefix(['T', 't', ' '])?;
@@ -63,7 +63,7 @@ fn millis_of_clock(text: &str) -> Option<i64> {
     Some(((hours * 60 + minutes) * 60 + seconds) * 1_000 + millis)
 }
 
-/// The minutes that `Z`, `+01`, `+0130` or `-01:30` is ahead of UTC.
+/// The offset of `Z`, `+01`, `+0130` or `-01:30` from UTC in minutes.
 fn minutes_of_offset(text: &str) -> Option<i64> {
     if matches!(text, "Z" | "z") {
         return Some(0);

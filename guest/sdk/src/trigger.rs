@@ -1,4 +1,4 @@
-//! Typed access to what calls a handler.
+//! Typed access to triggers.
 
 use serde::de::DeserializeOwned;
 
@@ -7,21 +7,21 @@ use crate::objects;
 use crate::{Context, Event, Failure, Request, rejected};
 
 impl Event {
-    /// The payload as the type that the handler works with.
+    /// Reads the payload as the handler's type.
     ///
     /// # Errors
     ///
-    /// Rejected, with the field that does not fit named, for example
+    /// Rejected, with the name of the invalid field, for example
     /// ``user.created 1.0: payload.age: invalid type: string, expected u8``.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         read("payload", &self.payload).map_err(|fault| self.fault(&fault))
     }
 
-    /// The metadata as the type that the handler works with; `None` if the event has none.
+    /// Reads the metadata as the handler's type; `None` if the event has none.
     ///
     /// # Errors
     ///
-    /// Rejected, with the field that does not fit named.
+    /// Rejected, with the name of the invalid field.
     pub fn metadata<T: DeserializeOwned>(&self) -> Result<Option<T>, Failure> {
         let metadata = self.metadata.as_deref().map(|text| read("metadata", text));
         metadata.transpose().map_err(|fault| self.fault(&fault))
@@ -33,32 +33,32 @@ impl Event {
 }
 
 impl Request {
-    /// The body as the type that the handler works with. A request without a body reads as JSON's `null`.
+    /// Reads the body as the handler's type. A request without a body is read as JSON `null`.
     ///
     /// # Errors
     ///
-    /// Rejected, with the field that does not fit named. A handler that would rather answer 400 itself reads the text
-    /// in `body`.
+    /// Rejected, with the name of the invalid field. A handler that answers 400 itself should read the text
+    /// in `body` instead.
     pub fn body<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         read("body", self.body.as_deref().unwrap_or("null")).map_err(|fault| self.fault(&fault))
     }
 
-    /// The token's claims as the type that the handler works with; `None` if no token was sent.
+    /// Reads the token's claims as the handler's type; `None` if no token was sent.
     ///
     /// # Errors
     ///
-    /// Rejected, with the claim that does not fit named.
+    /// Rejected, with the name of the invalid claim.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<Option<T>, Failure> {
         let claims = self.claims.as_deref().map(|text| read("claims", text));
         claims.transpose().map_err(|fault| self.fault(&fault))
     }
 
-    /// The path parameter of that name.
+    /// The path parameter with this name.
     pub fn param(&self, name: &str) -> Option<&str> {
         first(&self.params, name)
     }
 
-    /// The first query parameter of that name.
+    /// The first query parameter with this name.
     pub fn query(&self, name: &str) -> Option<&str> {
         first(&self.query, name)
     }
@@ -69,11 +69,11 @@ impl Request {
 }
 
 impl Context {
-    /// The handler's settings as the type that it works with.
+    /// Reads the handler's settings as its own type.
     ///
     /// # Errors
     ///
-    /// Rejected, with the setting that does not fit named.
+    /// Rejected, with the name of the invalid setting.
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         read("settings", &self.settings).map_err(rejected)
     }

@@ -1,5 +1,5 @@
-//! Between the generated bindings and a handler's own functions. For [`export!`](crate::export) and
-//! [`testing`](crate::testing) only; not part of the public surface.
+//! Connects the generated bindings with a handler's functions. For [`export!`](crate::export) and
+//! [`testing`](crate::testing) only; not part of the public API.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,13 +12,13 @@ use crate::objects;
 use crate::outcome::{Answer, Change, Emitted};
 use crate::{Context, Event, Failure, Request, rejected};
 
-/// Makes an instance ready: its panics reach the host.
+/// Initializes an instance: its panics are reported to the host.
 pub fn ready() {
     #[cfg(target_family = "wasm")]
     crate::log::report_panics();
 }
 
-/// Reads the state, calls the handler's function and writes down what it decided.
+/// Reads the state, calls the handler's function and converts its outcome.
 pub fn run<T, S, F>(function: F, trigger: T, state: Option<String>, context: Context) -> Result<Outcome, Failure>
 where
     S: Serialize + DeserializeOwned,
@@ -78,7 +78,7 @@ fn write_event(event: Emitted) -> Result<EmittedEvent, Failure> {
     })
 }
 
-/// Whether the host would get all of it.
+/// Whether the whole outcome can be passed to the host.
 pub(crate) fn check<S: Serialize>(outcome: &crate::Outcome<S>) -> Result<(), Failure> {
     write_state(&outcome.state)?;
     outcome
@@ -93,7 +93,7 @@ pub(crate) fn check<S: Serialize>(outcome: &crate::Outcome<S>) -> Result<(), Fai
         .try_for_each(|reply| write_reply(reply).map(drop))
 }
 
-/// Stands in where a handler has no function for events.
+/// The default for a handler without a function for events.
 pub fn no_events<S>(event: Event, _: Option<S>, _: Context) -> Result<crate::Outcome<S>, Failure> {
     Err(rejected(format!(
         "this handler takes no events, and got {}",
@@ -101,7 +101,7 @@ pub fn no_events<S>(event: Event, _: Option<S>, _: Context) -> Result<crate::Out
     )))
 }
 
-/// Stands in where a handler has no function for requests.
+/// The default for a handler without a function for requests.
 pub fn no_requests<S>(request: Request, _: Option<S>, _: Context) -> Result<crate::Outcome<S>, Failure> {
     Err(rejected(format!(
         "this handler serves no requests, and got {} {}",
