@@ -1,5 +1,7 @@
 //! The handler as the host calls it. Every event that comes out is checked against its schema.
 
+// One text for the events of both handlers.
+#[path = "../../profile/src/tests/documentation.rs"]
 mod documentation;
 mod import;
 mod routes;
