@@ -24,25 +24,34 @@ pub(super) struct Stopped {
     store: Arc<dyn DeploymentStore>,
 }
 
+/// The configuration in `file`. Whoever repairs or looks need not have the secrets that the host has in its environment.
+pub(super) fn configuration(file: &Path) -> Result<Config> {
+    telemetry::install(LogFormat::Text, "error")?;
+    let config = super::load(file);
+    Ok(config.or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen", "admin.read_data"]))?)
+}
+
+/// The store of a host that is stopped; while it is open, no host starts with it.
+pub(super) fn store(config: &Config) -> Result<Arc<dyn DeploymentStore>> {
+    run::refuse_shared(config)?;
+    if config.store.url == StoreUrl::Memory {
+        bail!("store.url is sqlite::memory:, which went with the host; --offline needs a store in a file");
+    }
+    if let Some(path) = run::store_file(config).filter(|path| !path.exists()) {
+        bail!(
+            "there is no store {}; it is made by the first start of the host",
+            path.display()
+        );
+    }
+    run::open_store(config).context("--offline is for a host that is stopped")
+}
+
 impl Stopped {
     /// Opens the store of the configuration in `file`, for a handler of it.
     pub(super) fn open(file: &Path, handler: &str) -> Result<Self> {
-        telemetry::install(LogFormat::Text, "error")?;
-        // Whoever repairs need not have the secrets that the host has in its environment.
-        let config = super::load(file)
-            .or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen", "admin.read_data"]))?;
+        let config = configuration(file)?;
         config.find(handler)?;
-        run::refuse_shared(&config)?;
-        if config.store.url == StoreUrl::Memory {
-            bail!("store.url is sqlite::memory:, which went with the host; --offline needs a store in a file");
-        }
-        if let Some(path) = run::store_file(&config).filter(|path| !path.exists()) {
-            bail!(
-                "there is no store {}; it is made by the first start of the host",
-                path.display()
-            );
-        }
-        let store = run::open_store(&config).context("--offline is for a host that is stopped")?;
+        let store = store(&config)?;
         let sandbox = load::sandbox(&config)?;
         Ok(Self {
             config: Arc::new(config),
