@@ -109,6 +109,12 @@ pub(super) fn overlay(
     if let Some(brokers) = brokers {
         set(table, &["KAFKA", "BROKERS"], ("KAFKA_BROKERS", brokers), report);
     }
+    set_ours(table, variables, report);
+    environment
+}
+
+/// Variables that set a key of the configuration: `SANDMAN_SECTION__KEY`.
+fn set_ours(table: &mut Table, variables: BTreeMap<String, String>, report: &mut ProblemReport) {
     for (name, value) in variables {
         if let Some(key) = name.strip_prefix(PREFIX)
             && !OWN.contains(&name.as_str())
@@ -123,7 +129,6 @@ pub(super) fn overlay(
             }
         }
     }
-    environment
 }
 
 /// The variables that hold text. One of ours that holds none is a mistake: to leave out a secret may open what it closes.

@@ -1,13 +1,14 @@
 //! The loop of a consumer: polls, hands records over, and never skips.
 
+mod errors;
 mod lost_offset;
+mod telling;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
 use super::assignment::list;
@@ -17,7 +18,6 @@ use super::orders::Orders;
 use super::rebalance::Member;
 use super::record::owned;
 use super::renewal::Renewals;
-use super::verdict::{ErrorVerdict, verdict};
 use super::wait::{Deadline, POLL, drop_apart};
 use sandman_core::broker::Flow;
 use sandman_core::event::TopicPartition;
@@ -252,32 +252,6 @@ impl Polling {
         }
     }
 
-    /// Tells the intake up to where its partitions were read. The library moves a position when it hands a record over and
-    /// when it comes past a control record.
-    fn tell_positions(&self) {
-        let member = self.member();
-        // From then on records are dropped unseen.
-        if member.quiet.load(Ordering::Relaxed) {
-            return;
-        }
-        let positions = match self.consumer.position() {
-            Ok(positions) => positions,
-            Err(error) => return tracing::debug!(%error, "the positions of the partitions are not known"),
-        };
-        let mut assignment = member.assignment.lock();
-        let positions: Vec<_> = positions
-            .elements()
-            .iter()
-            .filter_map(|element| {
-                let slot = assignment.find(element.topic(), element.partition())?;
-                let position = element.offset().to_raw().filter(|position| *position >= slot.next)?;
-                Some((slot.partition.clone(), position))
-            })
-            .collect();
-        drop(assignment);
-        member.intake.read_to(&positions);
-    }
-
     /// Everything that need not happen at each record.
     fn look_around(&mut self) -> Result<(), ConsumeError> {
         self.member().monitor.health().polled();
@@ -352,67 +326,6 @@ impl Polling {
             // What still comes is dropped unseen.
             tracing::debug!(%error, "partitions cannot be paused");
         }
-    }
-
-    fn tell_group(&self) {
-        let member = self.member();
-        // Offsets that wait for a coordinator outlive the session, and the group refuses them then.
-        if !member.monitor.health().is_connected() {
-            return;
-        }
-        let slots: Vec<_> = member.assignment.lock().slots().map(|slot| slot.clone()).collect();
-        member.tell_group(&self.consumer, &slots);
-    }
-
-    /// The group's offsets at the end of a clean stop. Not the library's waiting commit, which has no deadline: closing the
-    /// consumer waits for this one, and [`super::ConsumerHandle::join`] for no longer than it was told.
-    fn last_word(&self) {
-        self.quiesce();
-        self.tell_group();
-    }
-
-    /// Ends the consumer for what it cannot go on after, and remembers what may not pass.
-    fn judge(&mut self, error: &KafkaError) -> Result<(), ConsumeError> {
-        use RDKafkaErrorCode as Code;
-        let reason = self.member().last_reason.lock().clone();
-        if let KafkaError::MessageConsumptionFatal(code) = error {
-            let group = &self.group;
-            if self.is_fenced() {
-                return Err(ConsumeError::Fenced(group.clone()));
-            }
-            return Err(ConsumeError::Failed(format!("{code}: {reason} (group `{group}`)")));
-        }
-        let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-        match verdict(code) {
-            ErrorVerdict::Gone => self
-                .lost_offset(&reason)
-                .map_or(Ok(()), |lost| Err(ConsumeError::OffsetGone(lost))),
-            ErrorVerdict::Skips => Err(self.kept.doubts.skipped(&self.consumer, &reason)),
-            verdict @ (ErrorVerdict::Waits | ErrorVerdict::Doubtful) => {
-                self.kept
-                    .doubts
-                    .raise(verdict, &format!("{reason} (group `{}`)", self.group));
-                Ok(())
-            }
-            ErrorVerdict::Passes => {
-                match code {
-                    Code::InconsistentGroupProtocol => tracing::warn!(
-                        group = %self.group,
-                        "the group has members that divide partitions in another way, so the handler consumes nothing: \
-                         stop them, or give the handler a group of its own"
-                    ),
-                    Code::PollExceeded => tracing::warn!(group = %self.group, "{reason}"),
-                    _ => tracing::debug!(group = %self.group, ?code, "{reason}"),
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Whether the group has another member by our name.
-    fn is_fenced(&self) -> bool {
-        let fatal = self.consumer.client().fatal_error();
-        fatal.is_some_and(|(code, _)| code == RDKafkaErrorCode::FencedInstanceId)
     }
 }
 

@@ -3,6 +3,8 @@
 //! The library's own handling ignores whether assigning worked, and starts from the group's offsets. Ours starts from the
 //! store's progress and turns a failure into a stop.
 
+mod offsets;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::util::Timeout;
@@ -102,24 +104,9 @@ impl Member {
                 Default::default()
             }
         };
-        // Without starts nothing is taken, but the library must be answered all the same, or closing hangs.
-        let mut taken = TopicPartitionList::new();
-        for (partition, start) in partitions.iter().zip(&starts) {
-            if let Err(error) = taken.add_partition_offset(&partition.topic, partition.partition, offset(*start)) {
-                self.fail(ConsumeError::Rebalance(format!(
-                    "{partition} cannot start at {start:?}: {error}"
-                )));
-            }
-        }
-        let answer = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_assign(&taken),
-            _ => consumer.assign(&taken),
+        let Some(taken) = self.take(consumer, &partitions, &starts) else {
+            return;
         };
-        // The library keeps our pause of a partition over a revocation: given back, it would never be read again.
-        let answer = answer.and_then(|()| consumer.resume(&taken));
-        if let Err(error) = answer {
-            return self.fail(ConsumeError::Rebalance(format!("partitions cannot be taken: {error}")));
-        }
         let mut assignment = self.assignment.lock();
         for (partition, start) in partitions.into_iter().zip(starts) {
             tracing::info!(%partition, ?start, "partition assigned");
@@ -135,6 +122,35 @@ impl Member {
         {
             tracing::debug!(%error, "partitions cannot be paused");
         }
+    }
+
+    /// Takes the partitions from their starts. Without starts nothing is taken, but the library must be answered all the same, or
+    /// closing hangs. Returns what is taken, unless the consumer ends.
+    fn take(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &[TopicPartition],
+        starts: &[Start],
+    ) -> Option<TopicPartitionList> {
+        let mut taken = TopicPartitionList::new();
+        for (partition, start) in partitions.iter().zip(starts) {
+            if let Err(error) = taken.add_partition_offset(&partition.topic, partition.partition, offset(*start)) {
+                self.fail(ConsumeError::Rebalance(format!(
+                    "{partition} cannot start at {start:?}: {error}"
+                )));
+            }
+        }
+        let answer = match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_assign(&taken),
+            _ => consumer.assign(&taken),
+        };
+        // The library keeps our pause of a partition over a revocation: given back, it would never be read again.
+        let answer = answer.and_then(|()| consumer.resume(&taken));
+        if let Err(error) = answer {
+            self.fail(ConsumeError::Rebalance(format!("partitions cannot be taken: {error}")));
+            return None;
+        }
+        Some(taken)
     }
 
     /// The group gives a member that comes again under its name what it had, also where it wants other topics now. Those
@@ -228,96 +244,6 @@ impl Member {
         self.fetched_by.lock().insert(Arc::from(topic), id);
     }
 
-    /// Partitions that would begin anew although this store has told the group that records which are still there are
-    /// done. The store is the only place where progress counts, so this is how it shows that it has lost some.
-    fn progress_gone(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        (partitions, starts, topics): (&[TopicPartition], &[Start], &[NamedTopic]),
-        deadline: Deadline,
-    ) -> Result<Vec<String>, KafkaError> {
-        let starts = partitions.iter().zip(starts);
-        let anew = starts.filter(|(_, start)| **start == Start::Beginning);
-        let anew = list(anew.map(|(partition, _)| partition));
-        let mut gone = Vec::new();
-        if self.adopt || anew.count() == 0 {
-            return Ok(gone);
-        }
-        for known in consumer.committed_offsets(anew, deadline.left())?.elements() {
-            known.error()?;
-            let id = topics.iter().find(|(name, _)| &**name == known.topic());
-            let is_ours = self.has_signed(known.metadata(), id.and_then(|(_, id)| id.as_ref()));
-            let Some(done) = known.offset().to_raw().filter(|_| is_ours) else {
-                continue;
-            };
-            let (topic, partition) = (known.topic(), known.partition());
-            let (oldest, _) = consumer.fetch_watermarks(topic, partition, deadline.left())?;
-            if oldest < done {
-                gone.push(format!("{topic}[{partition}] up to offset {done}"));
-            }
-        }
-        Ok(gone)
-    }
-
-    /// Progress ends behind the last record. What follows it and is none, such as the marker at the end of a transaction or an
-    /// aborted one, is passed by the position alone, which the group is told. Where retention has deleted that, the next
-    /// offset is gone and no record of ours is: the group's offset, signed by this store, says so. Such partitions start at
-    /// their oldest record; answers them.
-    fn passed(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        (partitions, topics): (&[TopicPartition], &[NamedTopic]),
-        starts: &mut [Start],
-    ) -> Vec<(TopicPartition, i64)> {
-        let mut passed = Vec::new();
-        let deadline = Deadline::after(DESCRIBE);
-        // Who does not answer leaves the start where it is: if it is gone, reading stops and says so.
-        let Ok(told) = consumer.committed_offsets(list(partitions), deadline.left()) else {
-            return passed;
-        };
-        for (partition, start) in partitions.iter().zip(starts) {
-            let told = told.find_partition(&partition.topic, partition.partition);
-            let told = told.filter(|told| self.has_signed(told.metadata(), id_of(topics, partition).as_ref()));
-            let (Start::At(next), Some(done)) = (*start, told.and_then(|told| told.offset().to_raw())) else {
-                continue;
-            };
-            if done <= next {
-                continue;
-            }
-            let ends = consumer.fetch_watermarks(&partition.topic, partition.partition, deadline.left());
-            if let Some(oldest) = ends
-                .ok()
-                .map(|(oldest, _)| oldest)
-                .filter(|oldest| (next + 1..=done).contains(oldest))
-            {
-                tracing::info!(%partition, next, oldest, "what was deleted there held no record of ours");
-                *start = Start::At(oldest);
-                passed.push((partition.clone(), oldest));
-            }
-        }
-        passed
-    }
-
-    /// What goes with an offset: who says it, and of which topic.
-    fn signature_for(&self, topic: Option<&TopicId>) -> String {
-        match topic {
-            Some(id) => format!("{} {id}", self.signature),
-            None => self.signature.clone(),
-        }
-    }
-
-    /// Whether we have said so of this topic, and not of another one that had its name.
-    fn has_signed(&self, metadata: &str, topic: Option<&TopicId>) -> bool {
-        let Some(rest) = metadata.strip_prefix(&self.signature) else {
-            return false;
-        };
-        match (rest.strip_prefix(' '), topic) {
-            (Some(of), Some(id)) => *of == *id.0,
-            (Some(_), None) => true,
-            (None, _) => rest.is_empty(),
-        }
-    }
-
     fn revoke(&self, consumer: &BaseConsumer<Self>, revoked: &mut TopicPartitionList) {
         let slots: Vec<PartitionSlot> = {
             let mut assignment = self.assignment.lock();
@@ -346,29 +272,6 @@ impl Member {
             self.fail(ConsumeError::Rebalance(format!(
                 "partitions cannot be given back: {error}"
             )));
-        }
-    }
-
-    /// Tells the group how far the partitions are, without waiting. Only lag tools and foreign members look at it, so a
-    /// failure is no more than a log line.
-    pub(super) fn tell_group(&self, consumer: &BaseConsumer<Self>, slots: &[PartitionSlot]) {
-        let mut offsets = TopicPartitionList::new();
-        for (partition, offset) in self.intake.offsets() {
-            let slot = slots.iter().find(|slot| slot.partition == partition && !slot.stale);
-            let Some(slot) = slot.filter(|_| offset >= 0) else {
-                continue;
-            };
-            let mut element = offsets.add_partition(&partition.topic, partition.partition);
-            element.set_metadata(self.signature_for(slot.topic.as_ref()));
-            if let Err(error) = element.set_offset(rdkafka::Offset::Offset(offset)) {
-                tracing::debug!(%partition, offset, %error, "offset cannot be committed");
-            }
-        }
-        if offsets.count() == 0 {
-            return;
-        }
-        if let Err(error) = consumer.commit(&offsets, CommitMode::Async) {
-            tracing::debug!(%error, "the group's offsets cannot be committed now");
         }
     }
 }

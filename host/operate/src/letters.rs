@@ -1,5 +1,6 @@
 //! The dead letters of a store, as operators see them: in groups, and one by one.
 
+mod orders;
 mod redrive;
 mod view;
 
@@ -9,10 +10,12 @@ use std::sync::Arc;
 use sandman_core::store::{DroppedLetters, Hold, LetterFilter, LetterHead, LetterStore, RedriveOrder, StoreError};
 use sandman_engine::clock;
 
+pub use orders::{
+    LettersDropped, RedriveCancelled, RedriveOrdered, RedriveProgress, Rehearsed, RehearsedEvent, ReleaseProgress,
+};
 pub use redrive::{NotRunnable, RedriveHow, Redriver};
 pub use view::{
     Data, HeldAs, LetterData, LetterGroup, LetterHeader, LetterLine, LetterList, LetterQuery, LetterReport,
-    LettersDropped, RedriveCancelled, RedriveOrdered, RedriveProgress, Rehearsed, RehearsedEvent, ReleaseProgress,
 };
 
 /// A letter that was redriven as often is not redriven again unless it is forced.

@@ -48,6 +48,25 @@ fn simple(members: &Map<String, Value>, rules: &mut Vec<Rule>) -> Result<(), Str
         let weight = values.iter().map(weight).sum();
         rules.push(Rule::OneOf(values, weight));
     }
+    bounds(members, rules)?;
+    match members.get("uniqueItems") {
+        None | Some(Value::Bool(false)) => {}
+        Some(Value::Bool(true)) => rules.push(Rule::Unique),
+        Some(_) => return Err("`uniqueItems` must be true or false".to_owned()),
+    }
+    if let Some(required) = members.get("required") {
+        rules.push(Rule::Required(names("required", required)?));
+    }
+    if let Some(dependent) = object(members, "dependentRequired")? {
+        let of = dependent.iter();
+        let of = of.map(|(name, others)| Ok((name.clone(), names("dependentRequired", others)?)));
+        rules.push(Rule::Dependent(of.collect::<Result<_, String>>()?));
+    }
+    Ok(())
+}
+
+/// Bounds on numbers, and on how much there is of something.
+fn bounds(members: &Map<String, Value>, rules: &mut Vec<Rule>) -> Result<(), String> {
     for (keyword, limit) in [
         ("minimum", Limit::AtLeast),
         ("exclusiveMinimum", Limit::MoreThan),
@@ -74,19 +93,6 @@ fn simple(members: &Map<String, Value>, rules: &mut Vec<Rule>) -> Result<(), Str
         if let Some(limit) = count(members, keyword)? {
             rules.push(Rule::Count(counted, side, limit));
         }
-    }
-    match members.get("uniqueItems") {
-        None | Some(Value::Bool(false)) => {}
-        Some(Value::Bool(true)) => rules.push(Rule::Unique),
-        Some(_) => return Err("`uniqueItems` must be true or false".to_owned()),
-    }
-    if let Some(required) = members.get("required") {
-        rules.push(Rule::Required(names("required", required)?));
-    }
-    if let Some(dependent) = object(members, "dependentRequired")? {
-        let of = dependent.iter();
-        let of = of.map(|(name, others)| Ok((name.clone(), names("dependentRequired", others)?)));
-        rules.push(Rule::Dependent(of.collect::<Result<_, String>>()?));
     }
     Ok(())
 }

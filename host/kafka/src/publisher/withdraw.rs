@@ -4,7 +4,8 @@ use rdkafka::producer::Producer;
 
 use super::super::publish_error::TransactionFault;
 use super::super::wait::Deadline;
-use super::{TransactionalPublisher, cursor_record, not_committed};
+use super::sending::cursor_record;
+use super::{TransactionalPublisher, not_committed};
 use sandman_core::broker::{Cursor, PublishError};
 use sandman_core::event::OutRecord;
 

@@ -1,4 +1,4 @@
-use sandman_core::event::{Header, Headers, TopicPartition};
+use sandman_core::event::{EventKey, Header, Headers, Record, TopicPartition};
 
 use super::*;
 

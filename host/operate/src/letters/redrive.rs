@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 
 use super::Letters;
-use super::view::RedriveCancelled;
+use super::orders::RedriveCancelled;
 use crate::load::Loader;
 use sandman_config::Config;
 use sandman_core::lanes::{HandlerIx, LaneKey};

@@ -232,6 +232,11 @@ fn print_record(record: &FoundRecord, is_of_key: bool) {
             output::line(&shown(&format!("      {name} {id}")));
         }
     }
+    print_origin(record);
+}
+
+/// Who published the record or gave it up, as its headers say.
+fn print_origin(record: &FoundRecord) {
     let said = |name: &str| {
         record
             .says

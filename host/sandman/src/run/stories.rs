@@ -67,9 +67,23 @@ impl HostControl {
             question: question.clone(),
             ..Story::default()
         };
+        let recordings = self.recordings_of_story(&query, &mut story)?;
+        let mut matcher = Matcher::new(question, &recordings, self.key_rules());
+        story.invocations = recordings.iter().map(StoryInvocation::of).collect();
+        if question.scan > 0 {
+            self.look_at_kafka(question, &mut matcher, &mut story, tell);
+        }
+        self.look_at_letters(question, &matcher, &mut story)?;
+        self.note_pauses(&matcher, &mut story);
+        story.sort();
+        Ok(story)
+    }
+
+    /// The recordings that belong to the story.
+    fn recordings_of_story(&self, query: &RecordingQuery, story: &mut Story) -> Result<Vec<Recording>, Refusal> {
         let mut recordings = Vec::new();
         for name in &self.recordings.handlers()? {
-            let found = self.recordings.find(name, &query, INVOCATIONS)?;
+            let found = self.recordings.find(name, query, INVOCATIONS)?;
             let mut not = match found.len() == INVOCATIONS {
                 true => format!("older ones than the newest {INVOCATIONS}"),
                 false => "invocations that are not recorded: the sample is `record` of the handler".to_owned(),
@@ -86,12 +100,11 @@ impl HostControl {
             });
             recordings.extend(found);
         }
-        let mut matcher = Matcher::new(question, &recordings, self.key_rules());
-        story.invocations = recordings.iter().map(StoryInvocation::of).collect();
-        if question.scan > 0 {
-            self.look_at_kafka(question, &mut matcher, &mut story, tell);
-        }
-        self.look_at_letters(question, &matcher, &mut story)?;
+        Ok(recordings)
+    }
+
+    /// Notes which handlers stand still at a record of the story.
+    fn note_pauses(&self, matcher: &Matcher, story: &mut Story) {
         for (ix, handler) in self.registry.iter().filter(|(_, handler)| !handler.is_retired()) {
             let Some(pause) = self.pipeline.paused(ix) else {
                 continue;
@@ -107,8 +120,6 @@ impl HostControl {
                 story.notes.push(note);
             }
         }
-        story.sort();
-        Ok(story)
     }
 
     /// Where the keys of each topic's events come from, and those of its dead letters.
@@ -206,32 +217,7 @@ impl HostControl {
                 done,
                 of,
             });
-            let mut left_out = 0_u64;
-            let scan = scanner.last(topic, bounds, &mut |record| {
-                if let Some(found) = matcher.found(&record) {
-                    match story.records.len() < RECORDS {
-                        true => story.records.push(found),
-                        false => left_out += 1,
-                    }
-                }
-            });
-            let mut not = Vec::new();
-            if scan.before > 0 {
-                not.push(format!("{} older records; --scan looks at more", scan.before));
-            }
-            if left_out > 0 {
-                not.push(format!(
-                    "{left_out} records that belong to it as well, a story holds {RECORDS}"
-                ));
-            }
-            if let Some(broken) = scan.broken {
-                not.push(format!("what is behind: {broken}"));
-            }
-            story.looked_at.push(LookedAt {
-                what: format!("records of {topic}"),
-                read: scan.read,
-                not: not.join("; "),
-            });
+            look_at_topic((&scanner, bounds), topic, matcher, story);
         }
         scanner.close();
     }
@@ -274,36 +260,74 @@ impl HostControl {
                 held.push(KeyHolder { what, removed_by });
             }
         }
+        held.extend(self.letters_of(key)?);
+        held.extend(self.may_hold()?);
+        Ok(Forgotten { recordings, held })
+    }
+
+    /// Dead letters of the key that are in the store.
+    fn letters_of(&self, key: &str) -> Result<Option<KeyHolder>, Refusal> {
         let of_key = LetterFilter {
             key: Some(key.to_owned()),
             ..LetterFilter::default()
         };
         let letters = self.letters.list(&of_key, 0, false)?.count;
-        if letters > 0 {
-            held.push(KeyHolder {
-                what: match letters {
-                    1 => "1 dead letter in the store".to_owned(),
-                    letters => format!("{letters} dead letters in the store"),
-                },
-                removed_by: "`sandman dlq drop --key`; their bound, store.dead_letters, pushes the oldest out"
-                    .to_owned(),
-            });
-        }
+        Ok((letters > 0).then(|| KeyHolder {
+            what: match letters {
+                1 => "1 dead letter in the store".to_owned(),
+                letters => format!("{letters} dead letters in the store"),
+            },
+            removed_by: "`sandman dlq drop --key`; their bound, store.dead_letters, pushes the oldest out".to_owned(),
+        }))
+    }
+
+    /// What may hold a key and cannot be asked.
+    fn may_hold(&self) -> Result<[KeyHolder; 2], Refusal> {
         let mut topics: Vec<String> = self.topics().into_iter().collect();
         let gone = self.recordings.handlers()?.into_iter();
         let gone = gone.filter(|name| !self.serving().any(|handler| handler.name == *name));
         topics.extend(gone.map(|name| format!("those of {name}, which the configuration does not name")));
-        held.push(KeyHolder {
+        let on_kafka = KeyHolder {
             what: format!("perhaps records on Kafka, and dead letters, in: {}", topics.join(", ")),
             removed_by: "Kafka's retention; a tombstone in a topic that is compacted; `sandman explain --key` shows which there \
                          are"
                 .to_owned(),
-        });
-        held.push(KeyHolder {
+        };
+        let elsewhere = KeyHolder {
             what: "perhaps what waits in the outbox, answers under an Idempotency-Key, and files that were exported"
                 .to_owned(),
             removed_by: "the outbox empties itself; answers go after a day; delete exported files".to_owned(),
-        });
-        Ok(Forgotten { recordings, held })
+        };
+        Ok([on_kafka, elsewhere])
     }
+}
+
+/// The last records of a topic that belong to the story.
+fn look_at_topic((scanner, bounds): (&TopicScanner, ScanBounds), topic: &str, matcher: &Matcher, story: &mut Story) {
+    let mut left_out = 0_u64;
+    let scan = scanner.last(topic, bounds, &mut |record| {
+        if let Some(found) = matcher.found(&record) {
+            match story.records.len() < RECORDS {
+                true => story.records.push(found),
+                false => left_out += 1,
+            }
+        }
+    });
+    let mut not = Vec::new();
+    if scan.before > 0 {
+        not.push(format!("{} older records; --scan looks at more", scan.before));
+    }
+    if left_out > 0 {
+        not.push(format!(
+            "{left_out} records that belong to it as well, a story holds {RECORDS}"
+        ));
+    }
+    if let Some(broken) = scan.broken {
+        not.push(format!("what is behind: {broken}"));
+    }
+    story.looked_at.push(LookedAt {
+        what: format!("records of {topic}"),
+        read: scan.read,
+        not: not.join("; "),
+    });
 }

@@ -14,7 +14,9 @@ use super::{Host, kafka};
 use sandman_config::HandlerConfig;
 use sandman_core::event::iso_millis;
 use sandman_core::lanes::HandlerIx;
+use sandman_core::store::Pause;
 use sandman_engine::health::HandlerHealth;
+use sandman_engine::registry::Handler;
 use sandman_kafka::{ExtentReader, KafkaSettings};
 
 /// How often Kafka is asked.
@@ -129,42 +131,17 @@ impl Host {
             let Some((ix, known)) = self.registry.find(&handler.name) else {
                 continue;
             };
-            let assigned = self.pipeline.assigned_to(ix);
-            for topic in &handler.topics {
-                let Some(meters) = known.meters.topic(topic) else {
-                    continue;
-                };
-                let of_topic = assigned.iter().filter(|partition| partition.topic == *topic).count();
-                meters.assigned.set(of_topic as f64);
-                if let Some(lag) = view.of_topic(ix, topic) {
-                    meters.group_lag.set(lag as f64);
-                }
-            }
-            let lacks = view.reason(ix, handler, self.consuming);
+            self.measure_topics(ix, handler, known);
             let fault = faults.get(&handler.name);
-            let stopped = fault.is_some_and(|fault| fault.stopped);
             let paused = self.pipeline.paused(ix);
-            let reason = fault.map(|fault| fault.reason.clone()).or_else(|| {
-                let pause = paused.as_ref()?;
-                let since = iso_millis(pause.at_millis);
-                let (name, why) = (&handler.name, &pause.reason);
-                Some(format!(
-                    "paused since {since}: {why}; `sandman resume {name}` lets it go on"
-                ))
-            });
-            let reason = reason.or(lacks).or_else(|| match self.pipeline.held(ix) {
-                (keys @ 1.., true) => {
-                    let held = match keys {
-                        1 => "1 key is held".to_owned(),
-                        keys => format!("{keys} keys are held"),
-                    };
-                    Some(format!(
-                        "{held}, and store.held is full: what more comes for it holds up its partition; see `sandman dlq release`"
-                    ))
-                }
-                _ => None,
-            });
-            let stopped = stopped || paused.is_some();
+            // Always asked: it counts for how long something lacks.
+            let lacks = view.reason(ix, handler, self.consuming);
+            let reason = fault
+                .map(|fault| fault.reason.clone())
+                .or_else(|| paused.as_ref().map(|pause| paused_since(&handler.name, pause)))
+                .or(lacks)
+                .or_else(|| self.full_of_held(ix));
+            let stopped = fault.is_some_and(|fault| fault.stopped) || paused.is_some();
             known.meters.degraded.set(f64::from(u8::from(reason.is_some())));
             degraded.extend(reason.map(|reason| HandlerHealth {
                 handler: Arc::clone(&handler.name),
@@ -179,4 +156,36 @@ impl Host {
             }
         }
     }
+
+    /// How many partitions of each of the handler's topics are assigned here, and how far the group is behind in them.
+    fn measure_topics(&self, ix: HandlerIx, handler: &HandlerConfig, known: &Handler) {
+        let assigned = self.pipeline.assigned_to(ix);
+        for topic in &handler.topics {
+            let Some(meters) = known.meters.topic(topic) else {
+                continue;
+            };
+            let of_topic = assigned.iter().filter(|partition| partition.topic == *topic).count();
+            meters.assigned.set(of_topic as f64);
+            if let Some(lag) = self.control.lag.of_topic(ix, topic) {
+                meters.group_lag.set(lag as f64);
+            }
+        }
+    }
+
+    /// Why more of what is held of a handler's keys holds up its partitions, if it does.
+    fn full_of_held(&self, ix: HandlerIx) -> Option<String> {
+        let held = match self.pipeline.held(ix) {
+            (0, _) | (_, false) => return None,
+            (1, true) => "1 key is held".to_owned(),
+            (keys, true) => format!("{keys} keys are held"),
+        };
+        Some(format!(
+            "{held}, and store.held is full: what more comes for it holds up its partition; see `sandman dlq release`"
+        ))
+    }
+}
+
+fn paused_since(name: &str, pause: &Pause) -> String {
+    let (since, why) = (iso_millis(pause.at_millis), &pause.reason);
+    format!("paused since {since}: {why}; `sandman resume {name}` lets it go on")
 }

@@ -12,9 +12,10 @@ pub(super) use commit::write;
 
 use commit::{NamingOrder, OrderTally, shrink, subtract};
 use sandman_core::event::{Headers, Record, TopicPartition};
+use sandman_core::reason::GivenUp;
 use sandman_core::store::{
-    DroppedLetters, GivenUp, HeldCount, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId,
-    LetterStore, LettersSize, OrderResult, Ordered, OrderedLetter, Pause, RedriveOrder, StoreError,
+    DroppedLetters, HeldCount, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore,
+    LettersSize, OrderResult, Ordered, OrderedLetter, Pause, RedriveOrder, StoreError,
 };
 
 /// How many letters the file has.

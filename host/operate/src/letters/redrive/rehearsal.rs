@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{NotRunnable, RedriveHow, Redriver};
-use crate::letters::view::{Rehearsed, RehearsedEvent};
+use crate::letters::orders::{Rehearsed, RehearsedEvent};
 use crate::letters::{Letters, MOST_REDRIVEN};
 use sandman_core::attempt::{AttemptFailure, Attempted, Decision, Origin, Surroundings, attempt};
 use sandman_core::event::{Envelope, Record, decode};

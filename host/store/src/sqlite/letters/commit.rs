@@ -7,8 +7,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::sqlite::fault::{SqliteFault, from_sql, to_sql};
 use crate::sqlite::ledger::{Ledger, NewHandlers};
 use crate::sqlite::schema;
+use sandman_core::reason::GivenUp;
 use sandman_core::store::{
-    Commit, CommitConflict, GivenUp, Hold, LetterId, LetterWrite, LettersSize, NewLetter, OrderResult, Pause,
+    Commit, CommitConflict, HeldName, Hold, LetterId, LetterWrite, LettersSize, NewLetter, OrderResult, Pause,
 };
 
 /// Letters that are looked at in one step for what may go.
@@ -45,11 +46,7 @@ pub(in crate::sqlite) fn write(
             }
             LetterWrite::DropHead(name) => {
                 let handler = handlers.id(&name.handler)?;
-                let mut head = connection.prepare_cached(schema::HELD_LETTERS)?;
-                let mut heads = head.query_map(params![name.handler, name.key, 1], |row| row.get(0))?;
-                if let Some(id) = heads.next().transpose()? {
-                    remove(connection, schema::DROP_LETTER, from_sql(id), size)?;
-                }
+                drop_head(connection, name, size)?;
                 connection
                     .prepare_cached(schema::RELEASE)?
                     .execute(params![handler, name.key])?;
@@ -76,6 +73,16 @@ pub(in crate::sqlite) fn write(
         false => Ok(0),
         true => shrink(connection, commit.letters_bound, ledger.published, size),
     }
+}
+
+/// Removes the letter that holds a key.
+fn drop_head(connection: &Connection, name: &HeldName, size: &mut LettersSize) -> Result<(), SqliteFault> {
+    let mut head = connection.prepare_cached(schema::HELD_LETTERS)?;
+    let mut heads = head.query_map(params![name.handler, name.key, 1], |row| row.get(0))?;
+    if let Some(id) = heads.next().transpose()? {
+        remove(connection, schema::DROP_LETTER, from_sql(id), size)?;
+    }
+    Ok(())
 }
 
 fn add(
