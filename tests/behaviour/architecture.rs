@@ -1,6 +1,9 @@
 //! The architecture's invariants, held by reading the sources.
 
+mod circles;
+
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 
@@ -10,6 +13,8 @@ use sandman_tests::{Behaviour, Result, World, repository};
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("each_foreign_library_has_one_home", one_home).of_the_sources(),
     Behaviour::new("crates_depend_on_what_is_below_them", arrows).of_the_sources(),
+    Behaviour::new("modules_of_a_crate_do_not_depend_on_each_other_in_a_circle", no_circles).of_the_sources(),
+    Behaviour::new("circles_of_modules_are_found", circles::are_found).of_the_sources(),
     Behaviour::new("the_core_is_pure", pure_core).of_the_sources(),
     Behaviour::new("sources_keep_the_house_style", house_style).of_the_sources(),
     Behaviour::new("the_code_map_names_what_is_there", code_map).of_the_sources(),
@@ -80,8 +85,10 @@ const SAME_NAMES: &[(&str, &str)] = &[
     ),
     ("Progress", "of a handler in a partition; of a build, on the terminal"),
 ];
-/// A file that is longer has more than one idea in it; most stay under 400.
-const LONGEST_FILE: usize = 500;
+/// A file of the product that is longer has more than one idea in it.
+const LONGEST_FILE: usize = 400;
+/// Tests are lists of cases, and may be longer.
+const LONGEST_TEST: usize = 500;
 const LONGEST_MAIN: usize = 80;
 
 /// A source file, its path relative to the repository.
@@ -94,7 +101,7 @@ impl Source {
     /// The code without comments and without the tests at its end, by line.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines = self.text.lines().enumerate().map(|(number, line)| (number + 1, line));
-        let product = lines.take_while(|(_, line)| *line != "#[cfg(test)]");
+        let product = lines.take_while(|(_, line)| *line != "mod tests {");
         product.map(|(number, line)| (number, line.split("//").next().unwrap_or_default()))
     }
 
@@ -178,6 +185,27 @@ fn arrows(_: &World) -> Result {
     Ok(())
 }
 
+fn no_circles(_: &World) -> Result {
+    let mut found = Vec::new();
+    for (name, _) in ARROWS {
+        let root = format!("host/{name}/src");
+        let sources = sources(&[&root])?;
+        let modules = sources.iter().filter_map(|source| {
+            let path = circles::module_path(source.path.strip_prefix(&root).ok()?)?;
+            let code: Vec<&str> = source.code().map(|(_, line)| line).collect();
+            Some((path, code.join("\n")))
+        });
+        let circles = circles::of(&modules.collect());
+        found.extend(circles.into_iter().map(|circle| format!("host/{name}: {circle}")));
+    }
+    ensure!(
+        found.is_empty(),
+        "move what both sides need to where it belongs:\n{}",
+        found.join("\n")
+    );
+    Ok(())
+}
+
 fn pure_core(_: &World) -> Result {
     let sources = sources(&["host/core/src"])?;
     let product = sources.iter().filter(|source| {
@@ -195,8 +223,11 @@ fn house_style(_: &World) -> Result {
     for source in sources(&["host", "guest", "tests"])? {
         let path = source.path.display();
         let length = source.text.lines().count();
+        let is_test = |part: &OsStr| part == "tests" || part == "tests.rs";
         let bound = if source.path.ends_with("host/sandman/src/main.rs") {
             LONGEST_MAIN
+        } else if source.path.iter().any(is_test) {
+            LONGEST_TEST
         } else {
             LONGEST_FILE
         };

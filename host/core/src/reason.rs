@@ -1,10 +1,11 @@
-//! Why a trigger was given up, as a code that programs compare and that never changes its meaning.
+//! How and why a trigger was given up. The reason is a code that programs compare and that never changes its meaning.
 //!
 //! The text beside it is for people, and may change with every version; alerts, filters and redrives go by the code.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Why a trigger was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +32,25 @@ pub enum ReasonCode {
     Trap(TrapKind),
     /// The guest went over one of its limits.
     Limit(LimitKind),
+}
+
+/// How a trigger was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// Why, for programs.
+    pub code: ReasonCode,
+    /// Why, for people: one printable line, which may hold text of the guest or the sender.
+    pub reason: String,
+    /// The version that gave it up.
+    pub version: u64,
+    /// That version's component: its sha256, lower-case hex.
+    pub digest: Arc<str>,
+    /// How often the guest was called with it; 0 if it never reached the guest.
+    pub attempts: u32,
+    /// The state that its last attempt met, JSON text; `None` if there was none, or it never reached a lane.
+    pub state: Option<Arc<str>>,
+    /// When: milliseconds since 1970.
+    pub at_millis: i64,
 }
 
 /// How a guest trapped.

@@ -29,8 +29,8 @@ pub use commit::{
 pub use files::{FileStore, FilesWrite};
 pub use hosts::{HostEntry, HostStore, StoreStatistics};
 pub use letters::{
-    DroppedLetters, GivenUp, HeldCount, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId,
-    LetterStore, LetterWrite, LettersSize, NewLetter, OrderResult, Ordered, OrderedLetter, Pause, RedriveOrder,
+    DroppedLetters, HeldCount, HeldKey, HeldName, Hold, KeptLetter, LetterFilter, LetterHead, LetterId, LetterStore,
+    LetterWrite, LettersSize, NewLetter, OrderResult, Ordered, OrderedLetter, Pause, RedriveOrder,
 };
 pub use recordings::{RecordingBatch, RecordingStore, RecordingWrite, RecordingsSize};
 pub use shard::{Shard, kafka_hash};

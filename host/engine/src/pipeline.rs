@@ -16,15 +16,20 @@ mod commits;
 mod committer;
 mod conflict;
 mod detours;
+mod diverted;
 mod fold;
 mod held;
 mod identity;
 mod intake;
 mod invocation;
+mod lane_result;
 mod letter;
 mod life;
+mod lookup;
 mod options;
+mod orders;
 mod partitions;
+mod pause;
 mod received;
 mod redrive;
 mod request;
@@ -128,7 +133,7 @@ impl Pipeline {
         while !state.stopping {
             let now = clock::monotonic_millis();
             let Some(mut job) = state.scheduler.start(me, now) else {
-                self.idle.rest(&mut state, now);
+                EngineState::rest(&mut state, &self.idle, now);
                 continue;
             };
             if self.store.is_shared() && job.slots.iter().any(|slot| slot.state.is_none()) {

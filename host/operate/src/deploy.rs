@@ -7,20 +7,21 @@ mod ahead;
 mod busy;
 mod live;
 mod offline;
+mod refusal;
 mod replayed;
 mod report;
 mod run;
 mod start;
+mod subject;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use thiserror::Error;
 
 use crate::hosts::UnableVersion;
-use crate::load::{CandidateError, Loader};
+use crate::load::Loader;
 use crate::recordings::Recordings;
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::limits::ComponentParts;
@@ -36,9 +37,11 @@ use ahead::Ahead;
 use busy::Busy;
 use live::Live;
 use run::Run;
+use subject::Subject;
 
 pub use busy::Slot;
 pub use offline::Offline;
+pub use refusal::{AgainError, Refusal};
 pub use report::{Done, Passed, Report, Stage};
 pub use start::{ReadyHandler, registry};
 
@@ -54,76 +57,6 @@ pub struct Order<'a> {
     pub force: bool,
     /// Also a version whose outcomes differ from the recorded ones, where that would refuse it.
     pub accept_diffs: bool,
-}
-
-/// Why nothing was even begun.
-#[derive(Debug, Error)]
-pub enum Refusal {
-    /// No such handler.
-    #[error("there is no handler `{name}`; there are: {known}")]
-    Unknown {
-        /// The name that was given.
-        name: String,
-        /// The names there are.
-        known: String,
-    },
-    /// Somebody else is at it.
-    #[error("another deploy, rollback or reload of `{0}` is in progress; try again when it has finished")]
-    Busy(String),
-    /// A version that is not kept.
-    #[error("version {number} of `{name}` is not kept; there are: {kept}")]
-    NotKept {
-        /// The handler.
-        name: String,
-        /// The version that was asked for.
-        number: u64,
-        /// The versions there are.
-        kept: String,
-    },
-    /// A version that letters cannot be redriven through.
-    #[error("letters cannot be redriven through version {number}: {why}")]
-    Through {
-        /// The version.
-        number: u64,
-        /// Why not.
-        why: String,
-    },
-    /// Letters of a handler that the configuration does not name: nothing could run them.
-    #[error(
-        "there are letters of `{0}` among them, which the configuration does not name; choose others with --handler, or configure it again"
-    )]
-    NotConfigured(String),
-    /// No such letter.
-    #[error("there is no dead letter {0}")]
-    NoLetter(u64),
-    /// There is no order to redrive of this number.
-    #[error("there is no order {0}; what came of the last 1000 is kept")]
-    NoOrder(u64),
-    /// A key that is held by a handler that the configuration does not name.
-    #[error(
-        "`{0}` holds this key, and the configuration does not name it: configure it again, or drop what it holds with `sandman dlq drop --handler {0}`"
-    )]
-    HeldByGone(String),
-    /// Nothing to go back to.
-    #[error(
-        "no version of `{name}` that is kept served before version {active}; name one with --to, there are: {kept}"
-    )]
-    NothingBefore {
-        /// The handler.
-        name: String,
-        /// The version that serves.
-        active: u64,
-        /// The versions there are.
-        kept: String,
-    },
-    /// Nothing is active, so there is nothing to replace while the host is stopped.
-    #[error(
-        "nothing has served `{0}` from this store yet; the first start takes the component that sandman.toml names"
-    )]
-    NeverServed(String),
-    /// The store does not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// Replaces versions. Shared by whoever may order it.
@@ -205,7 +138,7 @@ impl Deployer {
         let Some(handler) = slot.handler().and_then(|name| self.handler(name).ok()) else {
             return;
         };
-        let mut run = Run::deploy(Live::subject(self, handler), order, tell).after(others);
+        let mut run = Run::deploy(Subject::of_live(self, handler), order, tell).after(others);
         let ended = run.component(component);
         let done = run.finish(ended);
         drop(slot);
@@ -222,7 +155,7 @@ impl Deployer {
         let handler = self.handler(&name)?;
         let target = earlier(&*self.versions, (&handler.name, handler.active().number), to)?;
         let mut quiet = |_| {};
-        let mut run = Run::rollback(Live::subject(self, handler), order, &mut quiet);
+        let mut run = Run::rollback(Subject::of_live(self, handler), order, &mut quiet);
         let ended = run.version(&target);
         Ok(run.finish(ended))
     }
@@ -241,7 +174,7 @@ impl Deployer {
             force: false,
             accept_diffs: false,
         };
-        let mut run = Run::rollback(Live::subject(self, handler), order, &mut quiet).because(reason);
+        let mut run = Run::rollback(Subject::of_live(self, handler), order, &mut quiet).because(reason);
         let ended = run.version(&target);
         Ok(run.finish(ended))
     }
@@ -266,7 +199,7 @@ impl Deployer {
     /// The active version of a handler once more, with the limits, settings and grants of another configuration.
     ///
     /// # Errors
-    /// [`CandidateError`] if it does not fit them; the store's error if its component cannot be read.
+    /// [`AgainError::Candidate`] if it does not fit them; the store's error if its component cannot be read.
     pub fn again(&self, config: &Config, handler: &HandlerConfig) -> Result<Option<Version>, AgainError> {
         let Some((_, known)) = self.registry.find(&handler.name) else {
             return Ok(None);
@@ -306,7 +239,7 @@ impl Deployer {
     /// What does not load here is not tried again.
     ///
     /// # Errors
-    /// [`CandidateError`] if it does not fit this host's configuration; the version that served before still does. The store's
+    /// [`AgainError::Candidate`] if it does not fit this host's configuration; the version that served before still does. The store's
     /// error if it cannot be read.
     pub fn follow(&self, config: &Arc<Config>, handler: &HandlerConfig) -> Result<Option<u64>, AgainError> {
         let name = &handler.name;
@@ -439,15 +372,4 @@ fn earlier(versions: &dyn VersionStore, (name, active): (&str, u64), to: Option<
             }),
     };
     target.cloned()
-}
-
-/// Why the active version cannot serve under another configuration.
-#[derive(Debug, Error)]
-pub enum AgainError {
-    /// It does not fit.
-    #[error(transparent)]
-    Candidate(#[from] CandidateError),
-    /// It cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }

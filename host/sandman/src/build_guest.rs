@@ -1,28 +1,12 @@
 //! `sandman build DIR`: from a guest's folder to a component, whatever the language.
 
-mod error;
 mod place;
-mod progress;
 
 use std::path::{Path, PathBuf};
 
-pub use error::BuildError;
-pub(crate) use progress::Progress;
+use crate::guest::{GuestPackage, Language, Progress};
 
-use crate::guest::{GuestPackage, Language};
-
-/// How a guest is built.
-#[derive(Clone, Debug, Default)]
-pub struct BuildOptions {
-    /// Where the component goes; `target/sandman` of the guest, or of its workspace, when left out.
-    pub out_dir: Option<PathBuf>,
-    /// cargo's target directory; what cargo itself would take when left out. Counts for Rust alone.
-    pub target_dir: Option<PathBuf>,
-    /// Features of the crate that are switched on. Counts for Rust alone.
-    pub features: Vec<String>,
-    /// Whether progress and warnings go to standard error. Errors are always in the [`BuildError`].
-    pub show: bool,
-}
+pub use crate::guest::{BuildError, BuildOptions};
 
 /// A component that was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,5 +66,16 @@ pub(crate) fn package(dir: &Path) -> Result<GuestPackage, BuildError> {
 }
 
 fn language(dir: &Path) -> Result<Language, BuildError> {
-    Language::of(dir).ok_or_else(|| BuildError::NoGuest { dir: dir.to_owned() })
+    Language::of(dir).ok_or_else(|| BuildError::NoGuest {
+        dir: dir.to_owned(),
+        lacking: lacking(dir),
+    })
+}
+
+fn lacking(dir: &Path) -> String {
+    if !dir.is_dir() {
+        return "there is no such folder".to_owned();
+    }
+    let manifests = Language::ALL.map(|language| language.toolchain().manifest());
+    format!("it has none of {}", manifests.join(", "))
 }

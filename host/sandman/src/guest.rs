@@ -1,16 +1,26 @@
 //! The languages that guests are written in, each with its toolchain: how a folder is known, what a new one starts as, and how
-//! it becomes a component. [`build_guest`](crate::build_guest) and [`new_guest`](crate::new_guest) do the rest for all.
+//! it becomes a component. `build_guest` and `new_guest` do the rest for all.
 
+mod build_error;
 mod go;
 mod language;
 mod missing;
+mod new_error;
+mod progress;
 mod python;
 mod rust;
+mod template;
 mod toolchain;
 mod typescript;
 mod wit;
 
+pub use build_error::BuildError;
 pub use language::Language;
 pub use missing::MissingTool;
-pub(crate) use toolchain::{GuestPackage, SdkPlace, TemplateFiles, Toolchain};
+pub use new_error::NewError;
+pub(crate) use progress::Progress;
+pub use template::EVENT;
+pub(crate) use template::{AGENTS, EVENT_TO_TRY, TemplateFiles};
+pub use toolchain::BuildOptions;
+pub(crate) use toolchain::{GuestPackage, SdkPlace, Toolchain};
 pub use wit::package as wit_package;

@@ -1,13 +1,12 @@
 //! `sandman new`: the sources of a guest, ready to be built, and what the configuration needs to serve it.
 
-mod error;
 mod name;
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-pub use error::NewError;
+pub use crate::guest::{EVENT, NewError};
 pub use name::check as check_name;
 
 use crate::build_guest;
@@ -15,12 +14,6 @@ use crate::guest::{Language, SdkPlace};
 
 const HANDLER: &str = include_str!("../templates/handler.toml.template");
 const HOST: &str = include_str!("../templates/sandman.toml.template");
-
-/// What coding agents need to know, in the guest's folder.
-pub(crate) const AGENTS: (&str, &str) = ("AGENTS.md", include_str!("../../../docs/agents.md"));
-/// The event to try, in the guest's folder.
-pub const EVENT: &str = "events/created.json";
-pub(crate) const EVENT_TO_TRY: &str = include_str!("../templates/events/created.json");
 
 /// A guest to be written.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +126,7 @@ fn quoted(path: &Path) -> Result<String, NewError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::EVENT_TO_TRY;
 
     #[test]
     fn nothing_is_left_to_be_filled_in() {

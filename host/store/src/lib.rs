@@ -5,9 +5,11 @@ mod moving;
 mod postgres;
 mod rings;
 mod sqlite;
+mod transfer;
 
-pub use moving::{MoveError, Moved, move_to_postgres, move_to_sqlite};
+pub use moving::{MoveError, Moved};
 pub use postgres::{JoinError, PgOpenError, PgOptions, PostgresStore};
 #[doc(hidden)]
 pub use sqlite::fuzzing;
 pub use sqlite::{OpenError, SqliteStore};
+pub use transfer::{move_to_postgres, move_to_sqlite};

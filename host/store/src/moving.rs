@@ -1,4 +1,4 @@
-//! A deployment that is stopped moves from a store in a file to PostgreSQL, or back: all of it, checked, or nothing.
+//! A store as a move reads and writes it: all its tables, row by row, whatever the database.
 //!
 //! The target is written in one transaction, and read back in it: what it has must be what the source has, row by row. An end
 //! in the middle leaves the target empty, and the move can be begun again.
@@ -8,8 +8,7 @@ mod tables;
 
 use thiserror::Error;
 
-use crate::{PostgresStore, SqliteStore};
-use sandman_core::store::{HostStore, Shard, Store, StoreError};
+use sandman_core::store::StoreError;
 use tables::TABLES;
 
 pub(crate) use cell::MovedValue;
@@ -75,7 +74,7 @@ impl RowSum {
 }
 
 /// Copies all tables and compares them. `tell` hears of each table as it is done, and of every so many rows.
-fn copy(
+pub(crate) fn copy(
     (from, to): (&mut dyn MovingSide, &mut dyn MovingSide),
     tell: &mut dyn FnMut(&Moved),
 ) -> Result<Vec<Moved>, MoveError> {
@@ -113,47 +112,3 @@ fn copy(
 
 /// Rows between two words of progress.
 const STEP: u64 = 100_000;
-
-fn is_published(store: &dyn Store) -> Result<(), MoveError> {
-    let mut waiting = 0;
-    for shard in 0..store.shards() {
-        waiting += store.outbox_size(Shard(shard))?.batches;
-    }
-    match waiting {
-        0 => Ok(()),
-        waiting => Err(MoveError::Unpublished(waiting)),
-    }
-}
-
-fn is_stopped(store: &PostgresStore) -> Result<(), MoveError> {
-    let live = store.hosts()?.into_iter().find(|host| host.live);
-    live.map_or(Ok(()), |host| Err(MoveError::Running(host.name.to_string())))
-}
-
-/// Moves a deployment from a file to PostgreSQL. The file stays as it is.
-///
-/// # Errors
-/// [`MoveError`]; then the target is as it was.
-pub fn move_to_postgres(
-    from: &SqliteStore,
-    to: &PostgresStore,
-    tell: &mut dyn FnMut(&Moved),
-) -> Result<Vec<Moved>, MoveError> {
-    is_published(from)?;
-    is_stopped(to)?;
-    from.moving_out(|from| to.moving_in(|to| copy((from, to), tell)))
-}
-
-/// Moves a deployment from PostgreSQL to a file. PostgreSQL stays as it is.
-///
-/// # Errors
-/// [`MoveError`]; then the target is as it was.
-pub fn move_to_sqlite(
-    from: &PostgresStore,
-    to: &SqliteStore,
-    tell: &mut dyn FnMut(&Moved),
-) -> Result<Vec<Moved>, MoveError> {
-    is_published(from)?;
-    is_stopped(from)?;
-    from.moving_out(|from| to.moving_in(|to| copy((from, to), tell)))
-}

@@ -14,7 +14,9 @@ mod letters;
 mod link;
 mod moving;
 mod open;
+mod open_error;
 mod outbox;
+mod passfile;
 mod plan;
 mod recordings;
 mod schema;
@@ -32,7 +34,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::batch;
 use aside::aside;
 use fault::{PgFault, from_sql};
-use link::{ConnectTarget, Link};
+use link::Link;
 use sandman_core::event::{TopicId, TopicPartition};
 use sandman_core::progress::Progress;
 use sandman_core::recent::RecentEvents;
@@ -41,9 +43,11 @@ use sandman_core::store::{
     Revision, Shard, ShardLease, Store, StoreError, StoreId, Stored,
 };
 use session::Session;
+use target::ConnectTarget;
 
 pub use fleet::JoinError;
-pub use open::{PgOpenError, PgOptions};
+pub use open_error::PgOpenError;
+pub use target::PgOptions;
 
 /// Connections that read, beside the one that commits.
 const READERS: usize = 3;

@@ -13,6 +13,7 @@ mod ledger;
 mod moving;
 mod letters;
 mod open;
+mod open_error;
 mod place;
 mod readers;
 mod recordings;
@@ -42,7 +43,7 @@ use sandman_core::store::{
 };
 use writer::Writer;
 
-pub use open::OpenError;
+pub use open_error::OpenError;
 
 /// The embedded store. One process at a time; threads share it freely.
 #[derive(Debug)]

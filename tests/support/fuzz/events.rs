@@ -5,8 +5,8 @@ use sandman_core::event::{
     TopicPartition, dead_letter, decode, encode,
 };
 use sandman_core::printable;
+use sandman_core::reason::GivenUp;
 use sandman_core::reason::ReasonCode;
-use sandman_core::store::GivenUp;
 use serde::de::IgnoredAny;
 
 use super::cursor::Cursor;

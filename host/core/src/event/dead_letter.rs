@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Header, Headers, OutRecord, Record, iso_millis};
 use crate::printable;
-use crate::store::GivenUp;
+use crate::reason::GivenUp;
 
 /// Why a record was given up, and by whom.
 #[derive(Clone, Debug)]
@@ -62,6 +62,23 @@ pub const RECORD_BYTES: usize = 1_000_000;
 /// `sandman.value-omitted` (or `headers-`, `key-`) then holds its size, and `sandman.value-sha256` the value's digest. The
 /// record itself still stands at `sandman.topic`, `partition` and `offset`, as long as that topic keeps it.
 pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
+    let mut ours = headers(record, letter);
+    let theirs = record.headers.iter();
+    let theirs = theirs.filter(|header| !is_ours(header));
+    let mut out = OutRecord {
+        topic: letter.topic.of(&record.source.topic).into(),
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers: theirs.collect(),
+        timestamp_millis: record.timestamp_millis,
+    };
+    shrink(&mut out, &mut ours, RECORD_BYTES);
+    out.headers.extend(ours.iter());
+    out
+}
+
+/// What a dead letter says of itself.
+fn headers(record: &Record, letter: &DeadLetter<'_>) -> Headers {
     let mut ours = Headers::default();
     let mut add = |name: &str, value: &str| ours.push(Header::text(name, value));
     add("sandman.handler", letter.handler);
@@ -100,18 +117,7 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
     if let Some(millis) = record.timestamp_millis {
         add("sandman.timestamp", &iso_millis(millis));
     }
-    let theirs = record.headers.iter();
-    let theirs = theirs.filter(|header| !is_ours(header));
-    let mut out = OutRecord {
-        topic: letter.topic.of(&record.source.topic).into(),
-        key: record.key.clone(),
-        value: record.value.clone(),
-        headers: theirs.collect(),
-        timestamp_millis: record.timestamp_millis,
-    };
-    shrink(&mut out, &mut ours, RECORD_BYTES);
-    out.headers.extend(ours.iter());
-    out
+    ours
 }
 
 /// A dead letter of an earlier hand as a topic takes it that takes `bytes` in all: what does not fit is left out and said, as

@@ -3,31 +3,12 @@
 use std::sync::Arc;
 
 use crate::event::Record;
-use crate::reason::ReasonCode;
+use crate::reason::GivenUp;
 
 use super::StoreError;
 
 /// Names a dead letter; never used twice by one store. Letters of one key are numbered in the order of its lane.
 pub type LetterId = u64;
-
-/// How a trigger was given up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GivenUp {
-    /// Why, for programs.
-    pub code: ReasonCode,
-    /// Why, for people: one printable line, which may hold text of the guest or the sender.
-    pub reason: String,
-    /// The version that gave it up.
-    pub version: u64,
-    /// That version's component: its sha256, lower-case hex.
-    pub digest: Arc<str>,
-    /// How often the guest was called with it; 0 if it never reached the guest.
-    pub attempts: u32,
-    /// The state that its last attempt met, JSON text; `None` if there was none, or it never reached a lane.
-    pub state: Option<Arc<str>>,
-    /// When: milliseconds since 1970.
-    pub at_millis: i64,
-}
 
 /// A dead letter to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 
 use crate::registry::Handler;
 use sandman_core::event::{DeadLetter, OutRecord, Record, dead_letter};
-use sandman_core::store::{GivenUp, Hold, LetterWrite, NewLetter};
+use sandman_core::reason::GivenUp;
+use sandman_core::store::{Hold, LetterWrite, NewLetter};
 use sandman_core::unit::{Finish, Unit, UnitEmissions};
 
 use super::Options;

@@ -11,8 +11,8 @@ use sandman_core::lanes::{HandlerIx, PartitionIx};
 use sandman_core::limits::Tombstones;
 use sandman_core::printable;
 use sandman_core::progress::Span;
-use sandman_core::reason::ReasonCode;
-use sandman_core::store::{GivenUp, Hold};
+use sandman_core::reason::{GivenUp, ReasonCode};
+use sandman_core::store::Hold;
 use sandman_core::unit::{Finish, Unit, UnitEmissions};
 
 use super::{Pipeline, letter};

@@ -12,16 +12,17 @@ use crate::registry::Handler;
 use sandman_core::attempt::{AttemptFailure, Attempted, Decision, FailureCause, Origin, Surroundings};
 use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
-use sandman_core::lanes::{Change, HandlerIx, Job, LaneKey, LaneSlot};
+use sandman_core::lanes::{Change, HandlerIx, Job, Known, LaneKey, LaneSlot};
 use sandman_core::outcome::{Reply, StateChange};
 use sandman_core::store::{AnswerWrite, Answered, RecordingWrite, StoreError};
 use sandman_core::unit::{Finish, Unit, UnitEmissions};
 use sandman_core::work::{Answer, Idempotency, Input, RequestId, RequestWork};
 
 use super::Pipeline;
+use super::diverted::HELD;
 use super::invocation::{self, Invocation, Source};
-use super::redrive::HELD;
-use super::worker::{LaneResult, Loaded, load};
+use super::lane_result::LaneResult;
+use super::lookup::{Loaded, load};
 
 /// What the handlers made of a request so far.
 #[derive(Default)]
@@ -147,15 +148,7 @@ impl Pipeline {
         now_millis: i64,
         made: &mut RequestDecision,
     ) -> Result<(), Answer> {
-        let seen = match &slot.state {
-            Some(known) => known.clone(),
-            None => match load(&*self.store, handler, &work.key).map_err(|error| self.unreadable(&error))? {
-                Loaded::State(known, None) => known,
-                Loaded::State(known, Some(_)) if work.method == "GET" => known,
-                Loaded::State(_, Some(_)) => return Err(Answer::Unavailable(HELD.to_owned())),
-                Loaded::Newer => return Err(newer(handler)),
-            },
-        };
+        let seen = self.seen_by_request(handler, slot, work)?;
         let version = handler.version_for(&work.key);
         let surroundings = Surroundings {
             source: &self.options.source,
@@ -203,6 +196,19 @@ impl Pipeline {
         made.records.extend(records);
         made.replies.push(reply);
         Ok(())
+    }
+
+    /// The state that the request meets; the client's answer if it may not go on from there.
+    fn seen_by_request(&self, handler: &Handler, slot: &LaneSlot, work: &RequestWork) -> Result<Known, Answer> {
+        Ok(match &slot.state {
+            Some(known) => known.clone(),
+            None => match load(&*self.store, handler, &work.key).map_err(|error| self.unreadable(&error))? {
+                Loaded::State(known, None) => known,
+                Loaded::State(known, Some(_)) if work.method == "GET" => known,
+                Loaded::State(_, Some(_)) => return Err(Answer::Unavailable(HELD.to_owned())),
+                Loaded::Newer => return Err(newer(handler)),
+            },
+        })
     }
 }
 

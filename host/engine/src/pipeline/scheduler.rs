@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, MutexGuard};
 
-use super::state::EngineState;
-use super::worker::LaneResult;
+use super::lane_result::LaneResult;
 use super::workers::{HELD_UP, Watch, WorkerIx, Workers};
 use crate::clock;
 use sandman_core::lanes::{HandlerIx, Job, LaneKey, Lanes, Millis, PartitionIx, Weight};
@@ -24,6 +23,15 @@ pub(super) struct Scheduler {
     lanes: Lanes<Input>,
     workers: Workers,
     idle: Arc<IdleWorkers>,
+}
+
+/// How a worker waits that has nothing to run.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rest {
+    /// Until it is woken.
+    UntilWanted,
+    /// It keeps watch for the others: for so long, or until it is woken.
+    Watching(Option<Duration>),
 }
 
 /// Where workers rest.
@@ -177,6 +185,29 @@ impl Scheduler {
         self.workers.awake += usize::from(woken);
     }
 
+    /// The worker that asks, for which there is nothing to run, rests. Returns how it waits.
+    pub(super) fn rest(&mut self, now: Millis) -> Rest {
+        self.workers.awake -= 1;
+        if matches!(self.workers.watch, Watch::Until(_)) {
+            return Rest::UntilWanted;
+        }
+        let until = match self.lanes.has_ready() {
+            true => Some(now + HELD_UP),
+            false => self.lanes.next_due(),
+        };
+        self.workers.watch = Watch::Until(until);
+        Rest::Watching(until.map(|until| Duration::from_millis(until.saturating_sub(now).max(1))))
+    }
+
+    /// The worker that kept watch does so no more; the time may have come at which it was to look.
+    pub(super) fn watched(&mut self, timed_out: bool) {
+        if timed_out {
+            self.workers.awake += 1;
+            self.workers.look(clock::monotonic_millis());
+        }
+        self.workers.watch = Watch::Nobody;
+    }
+
     /// Everybody looks for themselves, at a stop.
     pub(super) fn wake_all(&mut self) {
         self.workers.awake += self.idle.idle.notify_all() + self.idle.watch.notify_all();
@@ -189,34 +220,13 @@ impl Scheduler {
 }
 
 impl IdleWorkers {
-    /// Waits until a worker is wanted, or it is time to look who is held up.
-    pub(super) fn rest(&self, state: &mut MutexGuard<'_, EngineState>, now: Millis) {
-        let scheduler = &mut state.scheduler;
-        scheduler.workers.awake -= 1;
-        let is_watched = matches!(scheduler.workers.watch, Watch::Until(_));
-        let until = match scheduler.lanes.has_ready() {
-            true => Some(now + HELD_UP),
-            false => scheduler.lanes.next_due(),
-        };
-        if !scheduler.is_busy() {
-            state.commits.expect_no_more();
+    /// Waits. Returns whether a time to look came first.
+    pub(super) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>, rest: Rest) -> bool {
+        match rest {
+            Rest::UntilWanted => self.idle.wait(guard),
+            Rest::Watching(None) => self.watch.wait(guard),
+            Rest::Watching(Some(time)) => return self.watch.wait_for(guard, time).timed_out(),
         }
-        if is_watched {
-            self.idle.wait(state);
-            return;
-        }
-        state.scheduler.workers.watch = Watch::Until(until);
-        match until {
-            None => self.watch.wait(state),
-            Some(until) => {
-                let wait = Duration::from_millis(until.saturating_sub(now).max(1));
-                if self.watch.wait_for(state, wait).timed_out() {
-                    let workers = &mut state.scheduler.workers;
-                    workers.awake += 1;
-                    workers.look(clock::monotonic_millis());
-                }
-            }
-        }
-        state.scheduler.workers.watch = Watch::Nobody;
+        false
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use parking_lot::MutexGuard;
 use tokio::sync::oneshot;
 
 use super::admission::Admission;
@@ -14,11 +15,11 @@ use super::clients::WaitingClients;
 use super::commits::CommitQueue;
 use super::detours::Detours;
 use super::fold::{Batch, Standings, fold};
-use super::scheduler::Scheduler;
+use super::scheduler::{IdleWorkers, Rest, Scheduler};
 use crate::registry::Registry;
 use sandman_core::event::TopicPartition;
 use sandman_core::faults::{self, Step};
-use sandman_core::lanes::{HandlerIx, LaneKey, PartitionIx, Work};
+use sandman_core::lanes::{HandlerIx, LaneKey, Millis, PartitionIx, Work};
 use sandman_core::store::{LetterId, Revision};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::{Answer, Input};
@@ -50,6 +51,18 @@ impl EngineState {
         self.admission.queued(&unit.finish);
         self.detours.queued(&unit, &self.registry);
         self.commits.push(unit);
+    }
+
+    /// The worker that asks, for which there is nothing to run, waits until it is wanted, or it is time to look who is held up.
+    pub(super) fn rest(state: &mut MutexGuard<'_, Self>, idle: &IdleWorkers, now: Millis) {
+        let rest = state.scheduler.rest(now);
+        if !state.scheduler.is_busy() {
+            state.commits.expect_no_more();
+        }
+        let timed_out = idle.wait(state, rest);
+        if let Rest::Watching(_) = rest {
+            state.scheduler.watched(timed_out);
+        }
     }
 
     /// Takes the units of the next commit, folded. With `reads` it names the states as well that were read and kept.

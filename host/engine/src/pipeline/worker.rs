@@ -1,42 +1,31 @@
 //! What a worker makes of a trigger; for an event one try of it: state, version, contract, guest, unit.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod failure;
 
-use smallvec::{SmallVec, smallvec};
+use std::sync::Arc;
+
+use smallvec::smallvec;
 use uuid::Uuid;
 
 use crate::clock;
 use crate::registry::Handler;
-use sandman_core::attempt::{AttemptFailure, Attempted, Decision, Origin, Surroundings};
-use sandman_core::event::{OutRecord, key_hash};
+use sandman_core::attempt::{Attempted, Decision, Origin, Surroundings};
+use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
 use sandman_core::files;
 use sandman_core::lanes::{Change, Job, Known, LaneKey, Millis};
-use sandman_core::limits::Exhausted;
 use sandman_core::outcome::StateChange;
-use sandman_core::printable;
 use sandman_core::recent::EventHash;
 use sandman_core::recording::{Capture, RecordedTrigger, Recording};
-use sandman_core::store::{Attempts, GivenUp, HeldCount, Hold, LetterWrite, Store, StoreError};
+use sandman_core::store::{LetterWrite, Store, StoreError};
 use sandman_core::unit::{Finish, Unit, UnitEmissions};
 use sandman_core::version::Version;
 use sandman_core::work::{EventWork, Input, LetterWork};
 
 use super::invocation::{self, Invocation, Source};
-use super::{Options, Pipeline, letter, redrive};
-
-/// What a try came to.
-pub(super) enum LaneResult {
-    /// The trigger is done: an outcome, a dead letter, an answer, or nothing to do; a change for each of its lanes.
-    Done(SmallVec<[Change; 1]>, Unit),
-    /// It failed and is tried again; the unit records the attempt.
-    Again {
-        failed: u32,
-        due: Millis,
-        unit: Option<Unit>,
-    },
-}
+use super::lane_result::{LaneResult, done};
+use super::lookup::{Loaded, load};
+use super::{Options, Pipeline};
 
 /// How long a trigger rests whose state could not be read.
 const STORE_PAUSE: Millis = 1000;
@@ -273,134 +262,6 @@ impl Try<'_> {
             self.handler.failing.lock().note(version.number, false, policy);
         }
     }
-
-    fn refused(
-        &self,
-        job: &Job<Input>,
-        (version, seen): (&Version, Known),
-        failure: &AttemptFailure,
-        recording: Option<Recording>,
-    ) -> LaneResult {
-        let failed = job.failed + 1;
-        let wait = version.retry.wait_after(failed).filter(|_| failure.cause.may_pass());
-        if wait.is_none()
-            && self.letter.is_none()
-            && let Some(reason) = self.reason_to_pause(version, failure)
-        {
-            let mut unit = redrive::pause(self.handler, self.work, reason);
-            self.keep(&mut unit, version, recording);
-            let (failed, due, unit) = (0, redrive::paused_until(), Some(unit));
-            return LaneResult::Again { failed, due, unit };
-        }
-        self.tell(job, version, failure, wait);
-        let Some(wait) = wait else {
-            return self.give_up(job, (version, seen), failure, recording);
-        };
-        let (due, mut unit) = match self.letter {
-            // How often a letter failed counts from the start of this redrive.
-            Some(_) => (due(wait), letter::nothing(Finish::Ordered(0))),
-            None => again(self.work, failed, wait),
-        };
-        self.keep(&mut unit, version, recording);
-        let unit = Some(unit);
-        LaneResult::Again { failed, due, unit }
-    }
-
-    fn give_up(
-        &self,
-        job: &Job<Input>,
-        (version, seen): (&Version, Known),
-        failure: &AttemptFailure,
-        mut recording: Option<Recording>,
-    ) -> LaneResult {
-        let given_up = GivenUp {
-            code: failure.code,
-            reason: printable::line(&failure.reason, printable::LONGEST).into_owned(),
-            version: version.number,
-            digest: Arc::clone(&version.digest),
-            attempts: job.failed + u32::from(failure.cause.called()),
-            state: seen.document.clone(),
-            at_millis: clock::wall_millis(),
-        };
-        let (records, letters) = match self.letter {
-            Some(letter) => {
-                self.handler.meters.redriven(false);
-                let stays = LetterWrite::Failed(letter.id, Box::new(given_up));
-                (Vec::new(), vec![stays])
-            }
-            None => {
-                let hold = match version.retry.exhausted {
-                    Exhausted::HoldKey => Hold::Head,
-                    Exhausted::DeadLetter | Exhausted::PauseHandler => Hold::No,
-                };
-                let trigger = (&self.work.record, Some(&self.work.key));
-                letter::given_up(self.options, self.handler, trigger, (given_up, hold))
-            }
-        };
-        let change = StateChange::Keep;
-        let mut unit = Unit {
-            letters,
-            ..self.unit(job, change.clone(), records)
-        };
-        if let Some(recording) = &mut recording {
-            recording.dead_letter = true;
-        }
-        self.keep(&mut unit, version, recording);
-        done_with(seen, change, unit)
-    }
-
-    /// Why the handler pauses rather than give the trigger up; `None`: it gives it up.
-    fn reason_to_pause(&self, version: &Version, failure: &AttemptFailure) -> Option<String> {
-        let (number, reason) = (version.number, failure.without_guest_text());
-        if version.retry.exhausted == Exhausted::PauseHandler {
-            return Some(format!("a trigger failed for good on version {number}: {reason}"));
-        }
-        let policy = version.retry.failing.as_ref()?;
-        let failed = self.handler.failing.lock().note(number, true, policy)?;
-        let of = policy.of;
-        Some(format!(
-            "{failed} of the last {of} triggers failed on version {number}; the last one: {reason}"
-        ))
-    }
-
-    /// What a guest says may hold data of users: the log has the code, and the host's own words.
-    fn tell(&self, job: &Job<Input>, version: &Version, failure: &AttemptFailure, wait: Option<Duration>) {
-        let (code, reason) = (failure.code.word(), &*failure.without_guest_text());
-        let (record, failed) = (&self.work.record, job.failed + 1);
-        let (topic, partition, offset) = (&record.source.topic, record.source.partition, record.offset);
-        let (handler, version, key) = (&*self.handler.name, version.number, key_hash(&self.work.key));
-        let meters = self.handler.meters.topic(topic);
-        if self.letter.is_some() {
-            let again = wait.is_some();
-            tracing::warn!(handler, version, key, %topic, partition, offset, failed, again, code, reason, "a redriven dead letter failed");
-        } else if let Some(wait) = wait {
-            tracing::warn!(handler, version, key, %topic, partition, offset, failed, ?wait, code, reason, "trying again later");
-            meters.inspect(|meters| meters.retries.increment(1));
-        } else {
-            tracing::error!(handler, version, key, %topic, partition, offset, failed, code, reason, "given up, dead letter");
-            meters.inspect(|meters| meters.dead_letters.increment(1));
-        }
-    }
-}
-
-/// The record goes back to the head of its lane, and is due then; that it failed is kept over a restart.
-fn again(work: &EventWork, failed: u32, wait: Duration) -> (Millis, Unit) {
-    let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-    let attempts = Attempts {
-        offset: work.record.offset,
-        failed,
-        due_millis: clock::wall_millis().saturating_add_unsigned(millis),
-    };
-    let unit = letter::nothing(Finish::Attempt {
-        partition: work.partition,
-        attempts,
-    });
-    (due(wait), unit)
-}
-
-/// After that wait, by the monotonic clock.
-fn due(wait: Duration) -> Millis {
-    clock::monotonic_millis() + u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn done_with(seen: Known, change: StateChange, unit: Unit) -> LaneResult {
@@ -415,39 +276,3 @@ fn done_with(seen: Known, change: StateChange, unit: Unit) -> LaneResult {
 
 /// How long an event rests whose state a newer version has written than this host has, in milliseconds.
 const NEWER_PAUSE: Millis = 1_000;
-
-/// What there is of a key.
-pub(super) enum Loaded {
-    /// Its state, and what is held of it, in a store that hosts share.
-    State(Known, Option<HeldCount>),
-    /// A state that a newer version has written, on another host, than serves here: nothing may be decided from it.
-    Newer,
-}
-
-/// The state of a key as the store has it.
-pub(super) fn load(store: &dyn Store, handler: &Handler, key: &str) -> Result<Loaded, StoreError> {
-    let stored = store.state(&handler.name, key)?;
-    Ok(match stored {
-        Some(stored) if !handler.may_read(stored.since_millis) => Loaded::Newer,
-        Some(stored) => Loaded::State(
-            Known {
-                base: Some(stored.revision),
-                document: stored.document,
-                recent: stored.recent,
-            },
-            stored.held,
-        ),
-        None => Loaded::State(Known::default(), None),
-    })
-}
-
-/// What it means for an event's record that it is done.
-pub(super) fn done(work: &EventWork, failed: u32) -> Finish {
-    Finish::Done {
-        partition: work.partition,
-        span: work.span,
-        failed,
-        produced_millis: work.record.timestamp_millis,
-        weight: work.record.weight(),
-    }
-}

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Deployer;
-use super::run::{Before, Subject};
 use sandman_core::store::Outcome;
 use sandman_core::version::Version;
 use sandman_engine::registry::Handler;
@@ -15,25 +14,7 @@ pub(super) struct Live<'a> {
     pub(super) handler: &'a Handler,
 }
 
-impl<'a> Live<'a> {
-    /// What a change of the handler's version starts from.
-    pub(super) fn subject(deployer: &'a Deployer, handler: &'a Handler) -> Subject<'a> {
-        let active = handler.active();
-        Subject {
-            config: deployer.config.load_full(),
-            sandbox: &deployer.sandbox,
-            versions: &*deployer.versions,
-            recordings: &deployer.recordings,
-            name: &handler.name,
-            before: Before {
-                number: active.number,
-                digest: Arc::clone(&active.digest),
-                writes: Some(active.terms.state_version()),
-            },
-            live: Some(Self { deployer, handler }),
-        }
-    }
-
+impl Live<'_> {
     /// From now on this version serves, as the store has it already.
     pub(super) fn activate(&self, version: Arc<Version>, since_millis: i64) {
         let (name, meters) = (&self.handler.name, &self.deployer.meters);

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::run::{Before, Run, Subject};
+use super::run::Run;
+use super::subject::{Before, Subject};
 use super::{Done, Order, Refusal, Report, earlier};
 use crate::load;
 use crate::recordings::Recordings;

@@ -1,86 +1,33 @@
 //! One deploy or rollback on its way through the stages, on a host that runs or on the store of one that is stopped.
 
+mod account;
+mod fault;
+
 use std::sync::Arc;
 use std::time::Instant;
 
-use thiserror::Error;
-
 use super::replayed::Replay;
-use super::{Done, Live, Order, Passed, Report, Stage};
-use crate::load::{self, CandidateError, Loader};
-use crate::recordings::Recordings;
+use super::subject::{Before, Subject};
+use super::{Order, Report, Stage};
+use crate::load::{self, Loader};
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::contract::STATE_VERSIONS_BACK;
 use sandman_core::digest;
-use sandman_core::printable;
-use sandman_core::store::{Action, Activation, KeptVersion, NewVersion, Outcome, StoreError, VersionStore};
+use sandman_core::store::{Action, KeptVersion, NewVersion, Outcome};
 use sandman_core::version::Version;
 use sandman_engine::clock;
-use sandman_sandbox::{LoadStep, Sandbox};
+use sandman_sandbox::LoadStep;
+
+use fault::StageFault;
 
 /// Waits until the other hosts have loaded the version of this number of this handler.
 pub(super) type Others<'a> = &'a dyn Fn(&Arc<str>, u64);
-
-/// Why a stage was not passed.
-#[derive(Debug, Error)]
-enum StageFault {
-    #[error("the component has more than the {0} bytes that host.component allows")]
-    TooLarge(usize),
-    #[error("the handler is no longer configured")]
-    Gone,
-    #[error("version {0} has no component in the store")]
-    NoComponent(u64),
-    #[error(
-        "its state-version is {reads}, and version {active}, which is active, writes {writes}: it could not read those \
-         states; deploy a component that reads both, or say --force and have their events as dead letters"
-    )]
-    OlderState { reads: u32, active: u64, writes: u32 },
-    #[error(
-        "its state-version is {reads}, which reads states back to {}, and version {active}, which is active, writes {writes}; \
-         deploy a version in between first, or say --force if it reads older ones as well",
-        .reads - STATE_VERSIONS_BACK
-    )]
-    SkippedState { reads: u32, active: u64, writes: u32 },
-    #[error(
-        "version {active}, which is active, does not load, so which state-version it writes is not known; --force goes \
-         on without"
-    )]
-    UnknownState { active: u64 },
-    #[error(
-        "{said}; look at them with `sandman diff`, and say --accept-diffs if they are wanted, or change the handler's `replay`"
-    )]
-    Replay { said: String },
-    #[error(transparent)]
-    Candidate(#[from] CandidateError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// How the stages ended, if none failed.
 pub(super) enum Ended {
     Active,
     Unchanged,
     Refused(String),
-}
-
-/// The version that is active when a change of it begins.
-pub(super) struct Before {
-    pub(super) number: u64,
-    pub(super) digest: Arc<str>,
-    /// Which version of the state's format it writes; `None` if it does not load.
-    pub(super) writes: Option<u32>,
-}
-
-/// What is changed.
-pub(super) struct Subject<'a> {
-    pub(super) config: Arc<Config>,
-    pub(super) sandbox: &'a Arc<Sandbox>,
-    pub(super) versions: &'a dyn VersionStore,
-    pub(super) recordings: &'a Recordings,
-    pub(super) name: &'a Arc<str>,
-    pub(super) before: Before,
-    /// Where it serves at once; `None`: from the next start on.
-    pub(super) live: Option<Live<'a>>,
 }
 
 /// A deploy or a rollback under way.
@@ -370,85 +317,8 @@ impl<'a> Run<'a> {
         );
         Ok(Ended::Active)
     }
-
-    /// The stage before `next` is passed.
-    fn pass(&mut self, next: Stage, detail: String) {
-        let passed = self.stage;
-        self.stage = next;
-        self.told(passed, detail);
-    }
-
-    fn told(&mut self, stage: Stage, detail: String) {
-        let now = Instant::now();
-        let millis = millis(self.stage_began, now);
-        self.stage_began = now;
-        (self.tell)(Report::Passed(Passed { stage, millis, detail }));
-    }
-
-    fn failed(&self, fault: &StageFault) -> Ended {
-        if let (StageFault::Store(StoreError::Failed(_)), Some(live)) = (fault, &self.subject.live) {
-            // What the store holds is not known: only a start can tell.
-            live.deployer.alarm.raise(fault);
-        }
-        Ended::Refused(printable::line(&fault.to_string(), printable::LONGEST).into_owned())
-    }
-
-    fn entry(&self, outcome: Outcome, detail: String) -> Activation {
-        Activation {
-            number: self.number,
-            digest: self.digest.clone(),
-            at_millis: clock::wall_millis(),
-            by: self.order.by.to_owned(),
-            action: self.action,
-            outcome,
-            detail,
-        }
-    }
-
-    /// Writes down how it ended, where that is not done yet.
-    pub(super) fn finish(self, ended: Ended) -> Done {
-        let (outcome, error) = match ended {
-            Ended::Active => (Outcome::Active, None),
-            Ended::Unchanged => (Outcome::Unchanged, None),
-            Ended::Refused(error) => (Outcome::Refused, Some(error)),
-        };
-        let stage = error.as_ref().map(|_| self.stage);
-        let name = self.subject.name;
-        if outcome != Outcome::Active {
-            let failed = stage.zip(error.as_ref());
-            let detail = failed.map_or(String::new(), |(stage, error)| format!("{}: {error}", stage.word()));
-            let (by, action) = (self.order.by, self.action.word());
-            match stage {
-                None => tracing::info!(handler = &**name, by, action, "serves already"),
-                Some(_) => tracing::warn!(handler = &**name, by, action, detail, "refused"),
-            }
-            if let Err(error) = self.subject.versions.note(name, &self.entry(outcome, detail)) {
-                tracing::error!(handler = &**name, %error, "the history cannot be written");
-            }
-        }
-        if let Some(live) = &self.subject.live {
-            live.deployed(outcome);
-        }
-        Done {
-            outcome,
-            action: self.action,
-            handler: name.to_string(),
-            version: self.number,
-            digest: self.digest.as_deref().map(str::to_owned),
-            previous: self.subject.before.number,
-            stage,
-            error,
-            millis: millis(self.began, Instant::now()),
-            hosts: Vec::new(),
-        }
-    }
 }
 
 fn configured<'a>(config: &'a Config, name: &str) -> Option<&'a HandlerConfig> {
     config.handlers.iter().find(|handler| &*handler.name == name)
-}
-
-fn millis(from: Instant, to: Instant) -> f64 {
-    let micros = to.saturating_duration_since(from).as_micros();
-    micros as f64 / 1_000.0
 }

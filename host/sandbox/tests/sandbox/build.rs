@@ -99,7 +99,7 @@ fn a_directory_that_is_no_guest_crate_is_named() {
     let empty = tempfile::tempdir().unwrap();
     let fault = failed(empty.path());
     assert!(
-        matches!(&fault, BuildError::NoGuest { dir } if dir == empty.path()),
+        matches!(&fault, BuildError::NoGuest { dir, .. } if dir == empty.path()),
         "{fault}"
     );
 

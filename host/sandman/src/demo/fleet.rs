@@ -7,15 +7,12 @@ use anyhow::{Context, Result, ensure};
 
 use super::addresses::HostAddresses;
 use super::commands::{ask, listed, version};
-use super::scene::Scene;
+use super::scene::{NAMES, Scene};
 use super::story::DemoStory;
 use super::{DemoOptions, OUTAGE, PART, Times, first_reason, refused, succeeded, wait};
 
 /// How long the hosts may take to agree.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The names of the hosts.
-pub(super) const NAMES: [&str; 2] = ["one", "two"];
 
 /// What happens while the traffic flows.
 pub(super) fn play(

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use super::DemoOptions;
 use super::commands::HostProcess;
-use super::fleet::NAMES;
 use super::kafka::{KafkaSource, LocalKafka};
 use super::keeper::Keeper;
 use super::postgres::{LocalPostgres, PgPrograms};
@@ -27,6 +26,9 @@ const CONFIGURATION: &str = "sandman.toml";
 
 /// How topics begin in the configuration that we ship.
 const PREFIX: &str = "dreamscape.";
+
+/// The names of the hosts of a fleet.
+pub(super) const NAMES: [&str; 2] = ["one", "two"];
 
 /// What the hosts need.
 pub(super) enum Backing {

@@ -1,23 +1,22 @@
 //! Why a guest was not built.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::guest::{Language, MissingTool};
+use super::missing::MissingTool;
 
 /// Why a guest was not built.
 #[derive(Debug, Error)]
 pub enum BuildError {
     /// There is no guest.
-    #[error(
-        "there is no guest in {dir}: {}; name the folder of a guest, or make one with `sandman new`",
-        lacking(dir)
-    )]
+    #[error("there is no guest in {dir}: {lacking}; name the folder of a guest, or make one with `sandman new`")]
     NoGuest {
         /// The directory.
         dir: PathBuf,
+        /// What it lacks.
+        lacking: String,
     },
     /// A tool that the guest's language needs is not there.
     #[error("{0}")]
@@ -113,12 +112,4 @@ pub enum BuildError {
         /// What the system said.
         source: io::Error,
     },
-}
-
-fn lacking(dir: &Path) -> String {
-    if !dir.is_dir() {
-        return "there is no such folder".to_owned();
-    }
-    let manifests = Language::ALL.map(|language| language.toolchain().manifest());
-    format!("it has none of {}", manifests.join(", "))
 }

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::missing::install_command;
-use super::{GuestPackage, MissingTool, SdkPlace, TemplateFiles, Toolchain};
-use crate::build_guest::{BuildError, BuildOptions, Progress};
-use crate::new_guest::NewError;
+use super::{
+    BuildError, BuildOptions, GuestPackage, MissingTool, NewError, Progress, SdkPlace, TemplateFiles, Toolchain,
+};
 
 /// The oldest Go that can export functions to a host, as its major and minor number.
 const GO: (u32, u32) = (1, 24);

@@ -13,7 +13,7 @@ pub(crate) enum Progress {
 }
 
 impl Progress {
-    pub(super) fn new(show: bool) -> Self {
+    pub(crate) fn new(show: bool) -> Self {
         if !show {
             return Self::Quiet;
         }
@@ -56,7 +56,7 @@ impl Progress {
         }
     }
 
-    pub(super) fn done(&self) {
+    pub(crate) fn done(&self) {
         if let Self::Moving(bar) = self {
             bar.finish_and_clear();
         }

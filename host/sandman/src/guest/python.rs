@@ -10,9 +10,9 @@ mod unchanged;
 use std::path::Path;
 
 use super::missing::{install_command, version_of};
-use super::{GuestPackage, MissingTool, SdkPlace, TemplateFiles, Toolchain};
-use crate::build_guest::{BuildError, BuildOptions, Progress};
-use crate::new_guest::NewError;
+use super::{
+    BuildError, BuildOptions, GuestPackage, MissingTool, NewError, Progress, SdkPlace, TemplateFiles, Toolchain,
+};
 
 /// The oldest Python, as its major and minor number, that the SDK's tests run on.
 const PYTHON: (u32, u32) = (3, 11);

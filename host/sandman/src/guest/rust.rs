@@ -10,9 +10,10 @@ mod target;
 
 use std::path::Path;
 
-use super::{GuestPackage, MissingTool, SdkPlace, TemplateFiles, Toolchain};
-use crate::build_guest::{BuildError, BuildOptions, Progress};
-use crate::new_guest::{AGENTS, EVENT, EVENT_TO_TRY, NewError};
+use super::{
+    AGENTS, BuildError, BuildOptions, EVENT, EVENT_TO_TRY, GuestPackage, MissingTool, NewError, Progress, SdkPlace,
+    TemplateFiles, Toolchain,
+};
 
 use package::cargo;
 

@@ -2,12 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
+use super::build_error::BuildError;
 use super::missing::MissingTool;
-use crate::build_guest::{BuildError, BuildOptions, Progress};
-use crate::new_guest::NewError;
+use super::new_error::NewError;
+use super::progress::Progress;
+use super::template::TemplateFiles;
 
-/// Files of a template: where they go, and what they start as.
-pub(crate) type TemplateFiles = &'static [(&'static str, &'static str)];
+/// How a guest is built.
+#[derive(Clone, Debug, Default)]
+pub struct BuildOptions {
+    /// Where the component goes; `target/sandman` of the guest, or of its workspace, when left out.
+    pub out_dir: Option<PathBuf>,
+    /// cargo's target directory; what cargo itself would take when left out. Counts for Rust alone.
+    pub target_dir: Option<PathBuf>,
+    /// Features of the crate that are switched on. Counts for Rust alone.
+    pub features: Vec<String>,
+    /// Whether progress and warnings go to standard error. Errors are always in the [`BuildError`].
+    pub show: bool,
+}
 
 /// A guest in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,9 +9,9 @@ mod script;
 use std::path::Path;
 
 use super::missing::{install_command, version_of};
-use super::{GuestPackage, MissingTool, SdkPlace, TemplateFiles, Toolchain};
-use crate::build_guest::{BuildError, BuildOptions, Progress};
-use crate::new_guest::NewError;
+use super::{
+    BuildError, BuildOptions, GuestPackage, MissingTool, NewError, Progress, SdkPlace, TemplateFiles, Toolchain,
+};
 
 /// The oldest Node.js that the build's tools run on.
 const NODE: u32 = 20;

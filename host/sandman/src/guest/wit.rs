@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wit_parser::{PackageId, Resolve, SourceMap};
 
-use crate::build_guest::BuildError;
+use super::BuildError;
 
 pub(super) const FILES: [(&str, &str); 4] = [
     ("event-handler.wit", include_str!("../../../../wit/event-handler.wit")),

@@ -14,8 +14,9 @@ use parking_lot::Mutex;
 use thiserror::Error;
 
 use super::fault::{PgFault, from_sql};
-use super::link::{ConnectTarget, Link, pause};
+use super::link::{Link, pause};
 use super::session::Session;
+use super::target::ConnectTarget;
 use super::{PostgresStore, outbox, schema};
 use sandman_core::store::{Epoch, HostEntry, HostStore, OutboxSize, Shard, ShardLease, StoreError, StoreStatistics};
 

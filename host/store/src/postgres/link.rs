@@ -4,32 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use ::postgres::Config;
 use parking_lot::{Condvar, Mutex};
-use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 use super::fault::{PgFault, words};
 use super::session::{Session, TransactionCount};
+use super::target::ConnectTarget;
 
 /// The pauses between attempts to connect, each twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-/// Where the store is.
-pub(super) struct ConnectTarget {
-    pub(super) config: Config,
-    /// Encrypts connections, where the URL wants it and the server can.
-    pub(super) tls: Option<MakeRustlsConnect>,
-    /// The schema, a plain identifier.
-    pub(super) schema: String,
-    /// Whose connections these are: an id of this process' store.
-    pub(super) instance: String,
-    /// Each transaction may get another session of the server.
-    pub(super) pooled: bool,
-    /// How errors name the store; without a password.
-    pub(super) name: String,
-}
 
 /// How long a server that is there may take to end a transaction whose connection is gone.
 const ASKED: Duration = Duration::from_secs(60);

@@ -1,100 +1,20 @@
 //! Opening the store: where it is, whose tables they are, and every reason not to.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::postgres::error::SqlState;
 use parking_lot::{Mutex, RwLock};
-use thiserror::Error;
 use uuid::Uuid;
 
 use super::fault::{PgFault, words};
 use super::fleet::Fleet;
-use super::link::{ConnectTarget, Link};
+use super::link::Link;
+use super::open_error::PgOpenError;
 use super::session::Session;
-use super::target::target;
+use super::target::{ConnectTarget, PgOptions, target};
 use super::{PostgresStore, READERS, schema};
 use sandman_core::store::{StoreId, kafka_hash};
-
-/// Where the store is.
-#[derive(Clone)]
-pub struct PgOptions {
-    /// `postgres://user@host:port/database?parameters`.
-    pub url: String,
-    /// Goes before a password in the URL.
-    pub password: Option<String>,
-    /// A file of passwords as `psql` reads it, for where there is none else; the URL's `passfile` goes before it.
-    pub passfile: Option<PathBuf>,
-    /// The schema that holds the tables: a plain identifier.
-    pub schema: String,
-    /// How many shards the outbox gets where it is made, 1 to 256; it keeps what it has.
-    pub shards: u16,
-}
-
-/// Why the store cannot be opened. Each says which one, and what to do.
-#[derive(Debug, Error)]
-pub enum PgOpenError {
-    /// The URL is no URL of a server.
-    #[error("[store] url is not a valid PostgreSQL URL: {0}")]
-    Url(String),
-    /// The URL's parameters about encryption cannot be met.
-    #[error("{name}: {reason}")]
-    Tls {
-        /// The store.
-        name: String,
-        /// What is wrong with them.
-        reason: String,
-    },
-    /// The server does not answer, or does not let us in.
-    #[error("{name}: {reason}; check [store] url, PGPASSWORD or the file of PGPASSFILE, and that the server runs")]
-    Unreachable {
-        /// The store.
-        name: String,
-        /// What was said.
-        reason: String,
-    },
-    /// The database cannot hold every text.
-    #[error("{name}: the database has the encoding {encoding}; create one with ENCODING 'UTF8'")]
-    Encoding {
-        /// The store.
-        name: String,
-        /// The database's encoding.
-        encoding: String,
-    },
-    /// The schema is missing and may not be made.
-    #[error(
-        "{name}: schema \"{schema}\" does not exist and cannot be created: {reason}; run CREATE SCHEMA \"{schema}\" AUTHORIZATION its role"
-    )]
-    Schema {
-        /// The store.
-        name: String,
-        /// The schema.
-        schema: String,
-        /// What the server said.
-        reason: String,
-    },
-    /// A newer version has made the tables.
-    #[error(
-        "{name} was written by a newer Sandman: its tables have version {found}, this one knows up to {known}; run the newer version on every host"
-    )]
-    Newer {
-        /// The store.
-        name: String,
-        /// Their version.
-        found: i32,
-        /// The newest version that this program reads.
-        known: i32,
-    },
-    /// Anything else.
-    #[error("{name} cannot be opened: {reason}")]
-    Failed {
-        /// The store.
-        name: String,
-        /// What was said.
-        reason: String,
-    },
-}
 
 /// What the store says of itself.
 struct Meta {
@@ -187,6 +107,25 @@ fn make_schema(session: &mut Session, target: &ConnectTarget) -> Result<(), PgOp
     }
 }
 
+/// What a store has from its beginning.
+fn first_rows(session: &mut Session, shards: u16) -> Result<(), PgFault> {
+    let shards = i32::from(shards);
+    let id = Uuid::new_v4().to_string();
+    session.execute(
+        "INSERT INTO meta VALUES (true, $1, $2, $3)",
+        &[&id, &schema::VERSION, &shards],
+    )?;
+    session.execute(
+        "INSERT INTO shards (shard) SELECT generate_series(0, $1 - 1)",
+        &[&shards],
+    )?;
+    session.execute(
+        "INSERT INTO relays (shard) SELECT generate_series(0, $1 - 1)",
+        &[&shards],
+    )?;
+    Ok(())
+}
+
 /// Brings the tables up to date, one host at a time, and reads what they say of the store.
 fn migrate(session: &mut Session, options: &PgOptions) -> Result<Meta, PgFault> {
     // For as long as the transaction: whoever comes second finds it done.
@@ -215,20 +154,7 @@ fn migrate(session: &mut Session, options: &PgOptions) -> Result<Meta, PgFault> 
         }
     }
     if version == 0 {
-        let shards = i32::from(options.shards);
-        let id = Uuid::new_v4().to_string();
-        session.execute(
-            "INSERT INTO meta VALUES (true, $1, $2, $3)",
-            &[&id, &schema::VERSION, &shards],
-        )?;
-        session.execute(
-            "INSERT INTO shards (shard) SELECT generate_series(0, $1 - 1)",
-            &[&shards],
-        )?;
-        session.execute(
-            "INSERT INTO relays (shard) SELECT generate_series(0, $1 - 1)",
-            &[&shards],
-        )?;
+        first_rows(session, options.shards)?;
     } else if version < schema::VERSION {
         session.execute("UPDATE meta SET version = $1", &[&schema::VERSION])?;
     }

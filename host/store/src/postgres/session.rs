@@ -10,7 +10,7 @@ use ::postgres::types::{ToSql, Type};
 use ::postgres::{Client, NoTls, Row, Statement};
 
 use super::fault::{self, PgFault};
-use super::link::ConnectTarget;
+use super::target::ConnectTarget;
 
 /// Settings of each session, or of each transaction. A commit that is acknowledged is on the disk; nothing waits for ever,
 /// neither for a lock nor with one.

@@ -1,16 +1,47 @@
-//! Where PostgreSQL is and how it lets us in: the URL, its parameters, and a file of passwords.
+//! Where PostgreSQL is and how it lets us in: the URL and its parameters.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use ::postgres::Config;
 use ::postgres::config::Host;
+use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
-use super::link::ConnectTarget;
-use super::open::{PgOpenError, PgOptions};
+use super::open_error::PgOpenError;
+use super::passfile::password_in;
 use super::tls::TlsWish;
+
+/// Where the store is.
+#[derive(Clone)]
+pub struct PgOptions {
+    /// `postgres://user@host:port/database?parameters`.
+    pub url: String,
+    /// Goes before a password in the URL.
+    pub password: Option<String>,
+    /// A file of passwords as `psql` reads it, for where there is none else; the URL's `passfile` goes before it.
+    pub passfile: Option<PathBuf>,
+    /// The schema that holds the tables: a plain identifier.
+    pub schema: String,
+    /// How many shards the outbox gets where it is made, 1 to 256; it keeps what it has.
+    pub shards: u16,
+}
+
+/// The store's server, ready to connect to.
+pub(super) struct ConnectTarget {
+    pub(super) config: Config,
+    /// Encrypts connections, where the URL wants it and the server can.
+    pub(super) tls: Option<MakeRustlsConnect>,
+    /// The schema, a plain identifier.
+    pub(super) schema: String,
+    /// Whose connections these are: an id of this process' store.
+    pub(super) instance: String,
+    /// Each transaction may get another session of the server.
+    pub(super) pooled: bool,
+    /// How errors name the store; without a password.
+    pub(super) name: String,
+}
 
 /// The parameters of a URL that are ours to read, and the URL without them.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,6 +78,17 @@ impl UrlParameters {
         };
         found
     }
+
+    /// Whether each transaction may get another session of the server.
+    fn pooled(&self) -> Result<bool, PgOpenError> {
+        match self.pooler.as_deref() {
+            None | Some("session" | "none") => Ok(false),
+            Some("transaction") => Ok(true),
+            Some(_) => Err(PgOpenError::Url(
+                "its pooler may be \"transaction\" or \"none\"".to_owned(),
+            )),
+        }
+    }
 }
 
 /// Text without its percent signs.
@@ -72,31 +114,8 @@ pub(super) fn target(options: &PgOptions) -> Result<ConnectTarget, PgOpenError> 
     // The driver's words may hold the URL's parts, and so a password: the reason is not shown.
     let unreadable = || PgOpenError::Url("use postgres://USER@HOST:PORT/DATABASE".to_owned());
     let mut config = Config::from_str(&parameters.url).map_err(|_| unreadable())?;
-    if let Some(password) = &options.password {
-        config.password(password);
-    }
-    let places: Vec<(String, u16)> = places(&config).collect();
-    let (host, port) = places.first().cloned().unwrap_or_default();
-    let user = config.get_user().unwrap_or_default().to_owned();
-    let database = config.get_dbname().unwrap_or(&user).to_owned();
-    let servers: Vec<String> = places.iter().map(|(host, port)| format!("{host}:{port}")).collect();
-    let name = format!("the store postgres://{}/{database}", servers.join(","));
-    if config.get_password().is_none() {
-        let asked = [&*host, &port.to_string(), &database, &user];
-        let file = parameters.passfile.as_ref().or(options.passfile.as_ref());
-        if let Some(password) = file.and_then(|file| password_in(file, asked)) {
-            config.password(password);
-        }
-    }
-    let pooled = match parameters.pooler.as_deref() {
-        None | Some("session" | "none") => false,
-        Some("transaction") => true,
-        Some(_) => {
-            return Err(PgOpenError::Url(
-                "its pooler may be \"transaction\" or \"none\"".to_owned(),
-            ));
-        }
-    };
+    let name = let_in(&mut config, options, &parameters);
+    let pooled = parameters.pooled()?;
     let refused = |reason| PgOpenError::Tls {
         name: name.clone(),
         reason,
@@ -122,6 +141,26 @@ pub(super) fn target(options: &PgOptions) -> Result<ConnectTarget, PgOpenError> 
     })
 }
 
+/// Gives the configuration a password, if one is known. Returns how errors name the store.
+fn let_in(config: &mut Config, options: &PgOptions, parameters: &UrlParameters) -> String {
+    if let Some(password) = &options.password {
+        config.password(password);
+    }
+    let places: Vec<(String, u16)> = places(config).collect();
+    let (host, port) = places.first().cloned().unwrap_or_default();
+    let user = config.get_user().unwrap_or_default().to_owned();
+    let database = config.get_dbname().unwrap_or(&user).to_owned();
+    if config.get_password().is_none() {
+        let asked = [&*host, &port.to_string(), &database, &user];
+        let file = parameters.passfile.as_ref().or(options.passfile.as_ref());
+        if let Some(password) = file.and_then(|file| password_in(file, asked)) {
+            config.password(password);
+        }
+    }
+    let servers: Vec<String> = places.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+    format!("the store postgres://{}/{database}", servers.join(","))
+}
+
 /// The servers that a URL names: one, or those of which whichever takes writes is used.
 fn places(config: &Config) -> impl Iterator<Item = (String, u16)> {
     let ports = config.get_ports();
@@ -136,52 +175,10 @@ fn places(config: &Config) -> impl Iterator<Item = (String, u16)> {
     })
 }
 
-/// The password in a file as `psql` reads it: `host:port:database:user:password` a line, `*` for any. A file that others
-/// may read is passed over, as there.
-fn password_in(file: &Path, asked: [&str; 4]) -> Option<String> {
-    let text = std::fs::read_to_string(file).ok()?;
-    if is_open_to_others(file) {
-        tracing::warn!(file = %file.display(), "passed over: others may read it; chmod 0600");
-        return None;
-    }
-    text.lines().find_map(|line| password_of(line, asked))
-}
-
-#[cfg(unix)]
-fn is_open_to_others(file: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(file).is_ok_and(|meta| meta.mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_open_to_others(_: &Path) -> bool {
-    false
-}
-
-fn password_of(line: &str, asked: [&str; 4]) -> Option<String> {
-    if line.starts_with('#') {
-        return None;
-    }
-    let mut fields = vec![String::new()];
-    let mut letters = line.chars();
-    while let Some(letter) = letters.next() {
-        // The password is the rest, colons included.
-        let is_last = fields.len() == 5;
-        match letter {
-            ':' if !is_last => fields.push(String::new()),
-            '\\' => fields.last_mut()?.extend(letters.next()),
-            other => fields.last_mut()?.push(other),
-        }
-    }
-    let [host, port, database, user, password] = fields.try_into().ok()?;
-    let mut meant = [host, port, database, user].into_iter().zip(asked);
-    meant
-        .all(|(field, asked)| field == "*" || field == asked)
-        .then_some(password)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -196,16 +193,6 @@ mod tests {
             "postgres://u@h/d"
         );
         assert_eq!(decoded("100%"), "100%");
-    }
-
-    #[test]
-    fn a_line_of_a_password_file_is_meant_by_its_fields() {
-        let asked = ["db", "5432", "sandman", "u"];
-        assert_eq!(password_of("db:5432:sandman:u:a:b", asked).as_deref(), Some("a:b"));
-        assert_eq!(password_of("*:*:*:u:p\\\\q", asked).as_deref(), Some("p\\q"));
-        assert_eq!(password_of("other:*:*:*:p", asked), None);
-        assert_eq!(password_of("#db:5432:sandman:u:p", asked), None);
-        assert_eq!(password_of("db:5432", asked), None);
     }
 
     #[test]

@@ -2,107 +2,20 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, params};
-use thiserror::Error;
 use uuid::Uuid;
 
 use super::ledger::{Handlers, Ledger};
+use super::open_error::OpenError;
 use super::place::{self, Lock};
 use super::readers::Readers;
 use super::writer::Writer;
 use super::{SqliteStore, files, schema};
 use sandman_core::store::StoreId;
-
-/// Why the store cannot be opened. Each says which path, and what to do.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// The path ends in no file name, or a folder has that name.
-    #[error("{path} is a folder: [store] url needs the path of a file, for example sqlite:data/sandman.db", path = path.display())]
-    NoFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The folder is missing and cannot be made, or cannot be entered.
-    #[error("the store's folder {path} cannot be used: {source}; create it, writable for the user that runs sandman, or change [store] url", path = path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The lock file cannot be written or locked.
-    #[error("the store's lock file {path} cannot be used: {source}; let the user that runs sandman write its folder, on a disk that knows file locks", path = path.display())]
-    Lock {
-        /// The lock file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Another host has it open.
-    #[error("the store {path} is in use by {holder}, which holds {lock}; stop that host, or give this one its own [store] url and [host] deployment", path = path.display(), lock = lock.display())]
-    Locked {
-        /// The store.
-        path: PathBuf,
-        /// The lock file.
-        lock: PathBuf,
-        /// Who holds it.
-        holder: String,
-    },
-    /// The file cannot be written.
-    #[error("the store {path} cannot be written: {source}; let the user that runs sandman write it and its folder, or change [store] url", path = path.display())]
-    ReadOnly {
-        /// The store.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// What a host before us wrote cannot be made durable.
-    #[error("the log of the store {path} cannot be rewritten: {source}; look at the disk, then restart", path = path.display())]
-    Log {
-        /// The store.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is something else.
-    #[error("{path} is not a Sandman store: {why}; change [store] url, or move that file away", path = path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-        /// How that shows.
-        why: String,
-    },
-    /// A newer version wrote it.
-    #[error("the store {path} was written by a newer Sandman: it has format {found}, this one knows up to {known}; run the newer version, or restore a backup from before it", path = path.display())]
-    Newer {
-        /// The store.
-        path: PathBuf,
-        /// Its format.
-        found: i32,
-        /// The newest format that this version reads.
-        known: i32,
-    },
-    /// The file is ours, but broken.
-    #[error("the store {path} is damaged: {detail}; move it away with its -wal file and restore a backup", path = path.display())]
-    Damaged {
-        /// The store.
-        path: PathBuf,
-        /// What SQLite said.
-        detail: String,
-    },
-    /// Anything else: the disk is full, too many files are open, the file system has no shared memory.
-    #[error("the store {path} cannot be opened: {detail}", path = path.display())]
-    Failed {
-        /// The store.
-        path: PathBuf,
-        /// What SQLite said.
-        detail: String,
-    },
-}
 
 /// The first bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

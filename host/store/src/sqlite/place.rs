@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::OpenError;
+use super::open_error::OpenError;
 
 /// The one path that stands for the store's file, whatever links lead to it, and its folder in being. A folder that is
 /// missing is made for its owner alone: states are about people.

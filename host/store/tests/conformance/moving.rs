@@ -1,9 +1,9 @@
 //! A deployment moves to PostgreSQL and back, and is the same.
 
 use sandman_core::event::Record;
-use sandman_core::reason::ReasonCode;
+use sandman_core::reason::{GivenUp, ReasonCode};
 use sandman_core::recent::{EventHash, RecentEvents};
-use sandman_core::store::{AnswerWrite, Answered, FilesWrite, GivenUp, Hold, LetterWrite, NewLetter, RecordingWrite};
+use sandman_core::store::{AnswerWrite, Answered, FilesWrite, Hold, LetterWrite, NewLetter, RecordingWrite};
 use sandman_store::{MoveError, Moved, PostgresStore, SqliteStore, move_to_postgres, move_to_sqlite};
 
 use crate::suite::*;

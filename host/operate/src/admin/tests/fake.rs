@@ -13,10 +13,10 @@ use crate::letters::{
 };
 use sandman_config::Problem;
 use sandman_core::event::{Headers, Record, TopicPartition};
-use sandman_core::reason::ReasonCode;
+use sandman_core::reason::{GivenUp, ReasonCode};
 use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
 use sandman_core::store::{
-    Action, Commit, GivenUp, Hold, LetterFilter, LetterStore, LetterWrite, NewLetter, Outcome, RedriveOrder, Store,
+    Action, Commit, Hold, LetterFilter, LetterStore, LetterWrite, NewLetter, Outcome, RedriveOrder, Store,
 };
 use sandman_store::SqliteStore;
 

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::release::{GoRelease, failed};
-use crate::build_guest::BuildError;
-use crate::guest::GuestPackage;
+use crate::guest::{BuildError, GuestPackage};
 
 /// Compiles the guest to a core module.
 pub(super) fn compile(package: &GuestPackage, overlay: &Path, release: &GoRelease) -> Result<Vec<u8>, BuildError> {

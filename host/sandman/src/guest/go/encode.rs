@@ -3,8 +3,7 @@
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use super::{Go, Toolchain};
-use crate::build_guest::BuildError;
-use crate::guest::{GuestPackage, wit};
+use crate::guest::{BuildError, GuestPackage, wit};
 
 /// The stand-in for WASI, as text.
 const STAND_IN: &str = include_str!("stand_in.wat");

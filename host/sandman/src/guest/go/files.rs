@@ -1,7 +1,6 @@
 //! What a new guest in Go starts as, and the SDK that it carries with it.
 
-use crate::guest::TemplateFiles;
-use crate::new_guest::{AGENTS, EVENT, EVENT_TO_TRY};
+use crate::guest::{AGENTS, EVENT, EVENT_TO_TRY, TemplateFiles};
 
 macro_rules! template {
     ($file:literal) => {

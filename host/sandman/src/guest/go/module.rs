@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::build_guest::BuildError;
+use crate::guest::BuildError;
 
 /// The guest's name: the last part of its module's path.
 pub(super) fn name(dir: &Path) -> Result<String, BuildError> {

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::build_guest::BuildError;
+use crate::guest::BuildError;
 
 /// A release of Go on this machine: the one that is installed, or the one that the guest's go.mod pins, which `go` has
 /// downloaded.

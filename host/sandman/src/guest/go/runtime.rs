@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::release::GoRelease;
-use crate::build_guest::BuildError;
+use crate::guest::BuildError;
 
 /// A change of one file of Go's sources: `from` stands in it once.
 struct RuntimePatch {

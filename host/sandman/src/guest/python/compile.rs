@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::environment;
-use crate::build_guest::{BuildError, Progress};
-use crate::guest::{GuestPackage, wit};
+use crate::guest::{BuildError, GuestPackage, Progress, wit};
 
 /// The module of the SDK that the component is made of; it imports the guest's `handler`.
 const MODULE: &str = "sandman_component";

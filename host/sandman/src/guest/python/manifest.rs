@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::build_guest::BuildError;
+use crate::guest::BuildError;
 
 const FILE: &str = "pyproject.toml";
 /// The module of the SDK that a component is made of.

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use sandman_core::digest;
 
-use crate::build_guest::BuildError;
-use crate::guest::{GuestPackage, wit};
+use crate::guest::{BuildError, GuestPackage, wit};
 
 /// Folders and files of a guest that are no part of its component.
 const ASIDE: [&str; 4] = ["target", "events", "tests", "__pycache__"];

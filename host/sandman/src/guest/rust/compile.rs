@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::TARGET;
 use super::package::{Package, cargo};
-use crate::build_guest::{BuildError, BuildOptions, Progress};
+use crate::guest::{BuildError, BuildOptions, Progress};
 
 /// The release profile of a guest: everything in one piece, and no text of symbols, since every instance maps it.
 /// Optimised for speed: for size a guest of 150 KB has 10% less to map, and takes 20% longer.

@@ -7,7 +7,7 @@ use wit_component::ComponentEncoder;
 
 use super::package::Package;
 use super::{Rust, Toolchain};
-use crate::build_guest::BuildError;
+use crate::guest::BuildError;
 
 /// The component of the module.
 pub(super) fn component(package: &Package, module: &Path) -> Result<Vec<u8>, BuildError> {

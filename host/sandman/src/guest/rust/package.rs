@@ -5,8 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use crate::build_guest::BuildError;
-use crate::guest::GuestPackage;
+use crate::guest::{BuildError, GuestPackage};
 
 /// The crate of a guest.
 pub(super) struct Package {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::new_guest::NewError;
+use crate::guest::NewError;
 
 /// The SDK beside the sources that this binary was built from.
 const BUILT_WITH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest/sdk");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::TARGET;
-use crate::build_guest::{BuildError, Progress};
+use crate::guest::{BuildError, Progress};
 
 /// Adds the target through rustup where it is missing, and says so.
 pub(super) fn ensure(dir: &Path, progress: &Progress) -> Result<(), BuildError> {

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::build_guest::{BuildError, Progress};
-use crate::guest::GuestPackage;
+use crate::guest::{BuildError, GuestPackage, Progress};
 
 /// Says what `node_modules` was installed from, so that a build that changes nothing asks nobody.
 const STAMP: &str = "node_modules/.sandman-installed";

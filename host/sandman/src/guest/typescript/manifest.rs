@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::build_guest::BuildError;
+use crate::guest::BuildError;
 
 /// The parts of `package.json` that count.
 #[derive(Deserialize)]

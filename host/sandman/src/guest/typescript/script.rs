@@ -7,8 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use super::manifest;
-use crate::build_guest::{BuildError, Progress};
-use crate::guest::{GuestPackage, wit};
+use crate::guest::{BuildError, GuestPackage, Progress, wit};
 
 /// The script, in the guest's folder.
 const SCRIPT: &str = "node_modules/sandman-sdk/build/build.mjs";

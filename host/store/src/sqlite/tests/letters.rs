@@ -2,8 +2,8 @@
 
 use super::*;
 use sandman_core::event::Record;
-use sandman_core::reason::ReasonCode;
-use sandman_core::store::{GivenUp, Hold, LetterFilter, LetterHead, LetterStore, LetterWrite, NewLetter};
+use sandman_core::reason::{GivenUp, ReasonCode};
+use sandman_core::store::{Hold, LetterFilter, LetterHead, LetterStore, LetterWrite, NewLetter};
 
 /// A commit as the pipeline makes it: a letter, and its record for Kafka.
 fn given_up() -> Commit {

@@ -1,10 +1,10 @@
 //! Dead letters: with the commit that gives the trigger up, found by what operators know of them, within a bound.
 
 use sandman_core::event::Record;
-use sandman_core::reason::{ReasonCode, TrapKind};
+use sandman_core::reason::{GivenUp, ReasonCode, TrapKind};
 use sandman_core::store::{
-    DroppedLetters, GivenUp, HeldName, Hold, LetterFilter, LetterStore, LetterWrite, NewLetter, OrderResult, Ordered,
-    Pause, RedriveOrder, Shard, ShardPublished,
+    DroppedLetters, HeldName, Hold, LetterFilter, LetterStore, LetterWrite, NewLetter, OrderResult, Ordered, Pause,
+    RedriveOrder, Shard, ShardPublished,
 };
 
 use super::*;

@@ -1,0 +1,67 @@
+//! Why the store cannot be opened.
+
+use thiserror::Error;
+
+/// Why the store cannot be opened. Each says which one, and what to do.
+#[derive(Debug, Error)]
+pub enum PgOpenError {
+    /// The URL is no URL of a server.
+    #[error("[store] url is not a valid PostgreSQL URL: {0}")]
+    Url(String),
+    /// The URL's parameters about encryption cannot be met.
+    #[error("{name}: {reason}")]
+    Tls {
+        /// The store.
+        name: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The server does not answer, or does not let us in.
+    #[error("{name}: {reason}; check [store] url, PGPASSWORD or the file of PGPASSFILE, and that the server runs")]
+    Unreachable {
+        /// The store.
+        name: String,
+        /// What was said.
+        reason: String,
+    },
+    /// The database cannot hold every text.
+    #[error("{name}: the database has the encoding {encoding}; create one with ENCODING 'UTF8'")]
+    Encoding {
+        /// The store.
+        name: String,
+        /// The database's encoding.
+        encoding: String,
+    },
+    /// The schema is missing and may not be made.
+    #[error(
+        "{name}: schema \"{schema}\" does not exist and cannot be created: {reason}; run CREATE SCHEMA \"{schema}\" AUTHORIZATION its role"
+    )]
+    Schema {
+        /// The store.
+        name: String,
+        /// The schema.
+        schema: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// A newer version has made the tables.
+    #[error(
+        "{name} was written by a newer Sandman: its tables have version {found}, this one knows up to {known}; run the newer version on every host"
+    )]
+    Newer {
+        /// The store.
+        name: String,
+        /// Their version.
+        found: i32,
+        /// The newest version that this program reads.
+        known: i32,
+    },
+    /// Anything else.
+    #[error("{name} cannot be opened: {reason}")]
+    Failed {
+        /// The store.
+        name: String,
+        /// What was said.
+        reason: String,
+    },
+}
