@@ -52,6 +52,12 @@ fn in_order(world: &World) -> Result {
     let unknown = dlq(world, &host, &["redrive", "--all", "--through", "9"])?;
     unknown.says(1, &["version 9"])?;
     ensure!(letter_count(world, &host)? == 30, "a dry run changed something");
+    let through = dlq(world, &host, &["redrive", "1", "--through", "1", "--json"])?;
+    let told: Value = serde_json::from_str(&through.stdout)?;
+    ensure!(
+        through.code() == 1 && told["failed"][0]["code"] == "schema" && told["failed"][0]["version"] == 1,
+        "{through:?}"
+    );
 
     let one = dlq(world, &host, &["redrive", "1", "--json"])?;
     ensure!(one.code() == 0, "{one:?}");
@@ -131,6 +137,7 @@ fn fails_again(world: &World) -> Result {
     }
     let would = dlq(world, &host, &["drop", "--key", "ada", "--dry-run"])?;
     ensure!(would.stdout.contains("1 letter would be dropped"), "{would:?}");
+    ensure!(letter_count(world, &host)? == 2, "a dry run has dropped something");
     let again = dlq(world, &host, &["redrive", "--key", "bob", "--json"])?;
     let told: Value = serde_json::from_str(&again.stdout)?;
     let job = told["job"].to_string();

@@ -127,7 +127,7 @@ impl Replayed {
 }
 
 /// Whether two runs of the same version differ, which purity rules out.
-pub fn impurities(recordings: &[Recording], version: &Version) -> Comparison {
+pub fn impurities(recordings: &[&Recording], version: &Version) -> Comparison {
     let mut comparison = Comparison::default();
     for recording in recordings {
         let state = recording.state.as_deref();

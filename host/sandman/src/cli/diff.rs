@@ -12,10 +12,11 @@ use super::recorded::{self, Component, RunAs};
 use super::{NOT_RUN, output};
 use sandman_core::comparison::{Comparison, DifferenceGroup};
 use sandman_core::printable;
+use sandman_core::recording::Recording;
 use sandman_operate::replay::{compare, impurities};
 
-/// Recordings on which a version is first compared with itself.
-const SAMPLE: usize = 50;
+/// Recordings on which a version is first compared with itself, at most.
+const SAMPLE: usize = 200;
 
 const AFTER: &str = "\
 A and B are numbers of versions that the host keeps, or component files. The
@@ -106,8 +107,8 @@ fn diff(args: &DiffArgs) -> Result<ExitCode> {
     let first = Component::of(&args.first, &args.host, &args.name)?;
     let second = Component::of(&args.second, &args.host, &args.name)?;
     let (one, other) = (first.version(&args.name, how)?, second.version(&args.name, how)?);
-    let sample = recordings.get(..SAMPLE).unwrap_or(&recordings);
-    let impure = impurities(sample, &one);
+    let sample = sample(&recordings);
+    let impure = impurities(&sample, &one);
     let comparison = compare(&recordings, &one, &other);
     let report = DiffReport {
         handler: args.name.clone(),
@@ -126,6 +127,12 @@ fn diff(args: &DiffArgs) -> Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// Recordings from all of the time that they cover, the newest among them.
+fn sample(recordings: &[Recording]) -> Vec<&Recording> {
+    let step = recordings.len().div_ceil(SAMPLE).max(1);
+    recordings.iter().rev().step_by(step).collect()
 }
 
 fn print(report: &DiffReport, impure: &Comparison, sample: usize) {
