@@ -35,7 +35,7 @@ fn refused(world: &World) -> Result {
     until_letters(world, &host, 1)?;
     let answer = asks("ada", 2)?;
     ensure!(
-        answer.status == 503 && answer.text().contains("waits until the key is released"),
+        answer.status == 503 && answer.json()["code"] == "unavailable",
         "{} {}",
         answer.status,
         answer.text()
