@@ -66,6 +66,7 @@ func init() {
 
 // Export exports a handler as a component. Call it in an init function of the package main.
 func Export[S any](handler Handler[S]) {
+	prepare[S]()
 	exported.describe = handler.Describe
 	exported.handle = func(trigger Trigger, state *string, context Context) (Written, error) {
 		outcome, err := handler.Call(trigger, state, context)
@@ -77,6 +78,16 @@ func Export[S any](handler Handler[S]) {
 		}
 		return outcome.Write()
 	}
+}
+
+// Has encoding/json look at a type. `sandman build` runs the component up to its first call, so what is found out here is in
+// the memory that each instance begins with.
+func prepare[T any]() {
+	// A type that reads or writes itself may not take what has nothing in it.
+	defer func() { _ = recover() }()
+	var value T
+	_ = json.Unmarshal([]byte("{}"), &value)
+	_, _ = json.Marshal(value)
 }
 
 func logText(level level, text string) {

@@ -78,6 +78,7 @@ func On[P, S any](
 	versions []string,
 	function func(Event[P], *S, Context) (*Outcome[S], error),
 ) Consumed[S] {
+	prepare[P]()
 	return Consumed[S]{
 		Type:     eventType,
 		Versions: versions,
@@ -125,6 +126,7 @@ type Emitted struct {
 
 // Emits declares that a handler may publish this version of an event type, with SchemaOf of P as the schema.
 func Emits[P any](eventType, version string) Emitted {
+	prepare[P]()
 	return Emitted{Type: eventType, Version: version, Schema: SchemaOf[P]()}
 }
 

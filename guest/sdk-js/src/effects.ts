@@ -36,18 +36,27 @@ export interface Reply {
   readonly body: unknown;
 }
 
-/** Publishes an event. Its type must be declared in the handler's `emits`. */
-export function emit<const Type extends string, Payload>(
-  type: Type,
-  payload: Payload | RawJson,
-  options: EmitOptions = {},
-): Emit<Type, Payload> {
-  return { effect: "emit", type, payload, options };
-}
-
-/** The state type if none is declared. */
+/** The type of what is not known: neither the state nor what a handler's function may return. */
 declare const unsaid: unique symbol;
 type Unsaid = typeof unsaid;
+
+/** The events of this type among those that a function may return. */
+type Among<Returned, Type> = Extract<Returned, Emit<string, unknown> & { readonly type: Type }>;
+/** The event types that a function may return; any, if they are not known. */
+type TypesAmong<Returned> = [Among<Returned, string>] extends [never] ? unknown : Among<Returned, string>["type"];
+
+/**
+ * Publishes an event. Its type must be declared in the handler's `emits`. If a handler's function returns it directly, `Returned` is
+ * what the function may return, so that the compiler reports a type error at the type or the payload instead of at the whole function.
+ */
+export function emit<const Type extends string, Returned = Unsaid, Given = unknown>(
+  type: Type extends TypesAmong<Returned> ? Type : TypesAmong<Returned>,
+  payload: [Among<Returned, Type>] extends [never] ? Given | RawJson : NoInfer<Among<Returned, Type>["payload"]>,
+  options: EmitOptions = {},
+): [Among<Returned, string>] extends [never] ? Emit<Type, Given> : Among<Returned, Type> {
+  // The return type depends on type parameters that are not known here.
+  return { effect: "emit", type, payload, options } as never;
+}
 
 /**
  * Replaces the key's state with this document. If a handler's function returns it directly, `State` is the handler's, so

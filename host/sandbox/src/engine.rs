@@ -30,7 +30,7 @@ pub(super) fn compiler() -> wasmtime::Result<Engine> {
 }
 
 /// What code is compiled for.
-fn settings() -> Config {
+pub(super) fn settings() -> Config {
     let mut config = Config::new();
     proposals(&mut config);
     config

@@ -18,6 +18,7 @@ mod invoke;
 mod limiter;
 mod load;
 mod notes;
+mod started;
 mod ticker;
 
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ pub use compiler::{CompileBounds, Compiler, compile_in_child};
 pub use cpu::thread_cpu;
 pub use error::{Bound, InvokeError, Label, LoadError, Panic, SandboxError};
 pub use guest::SandboxedGuest;
+pub use started::{StartError, StartedModule, start};
 
 /// What the sandbox needs to know once.
 #[derive(Clone, Debug)]

@@ -42,6 +42,25 @@ pub(super) fn typescript(world: &World) -> Result {
                     ],
                 ),
                 (
+                    (
+                        "emit(\"user.seen\", { userId, times })",
+                        "emit(\"user.seen\", { userId, timez: times })",
+                    ),
+                    &[
+                        "does not compile",
+                        "src/handler.ts:27:41: ",
+                        "'timez' does not exist in type",
+                    ],
+                ),
+                (
+                    ("emit(\"user.seen\"", "emit(\"user.sene\""),
+                    &[
+                        "does not compile",
+                        "src/handler.ts:27:20: ",
+                        "'\"user.sene\"' is not assignable to parameter of type '\"user.seen\"'",
+                    ],
+                ),
+                (
                     ("export default", "export defalt"),
                     &["does not compile", "src/handler.ts:"],
                 ),
@@ -105,6 +124,16 @@ pub(super) fn go(world: &World) -> Result {
                 (
                     ("func init() {", "func init( {"),
                     &["does not compile", "./handler.go:", "syntax error"],
+                ),
+                (
+                    (
+                        "{ sandman.Export(handler) }",
+                        "{ sandman.Export(handler); var none map[string]int; none[\"x\"] = 1 }",
+                    ),
+                    &[
+                        "compiles, but it fails while it starts: panic: assignment to entry in nil map",
+                        "(shop/handler.go:",
+                    ],
                 ),
                 (
                     ("{ sandman.Export(handler) }", "{}"),

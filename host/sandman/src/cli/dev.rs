@@ -158,7 +158,10 @@ fn build_at_last(guest: &GuestFolder, config: &Config, watch: &FolderWatch) -> R
             },
             Err(error) => {
                 not_built(guest, &error);
-                if !matches!(error, BuildError::Compile { .. } | BuildError::Component { .. }) {
+                if !matches!(
+                    error,
+                    BuildError::Compile { .. } | BuildError::Component { .. } | BuildError::Start { .. }
+                ) {
                     anyhow::bail!("{} is not built", guest.dir.display());
                 }
             }

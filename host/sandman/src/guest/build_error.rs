@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use sandman_sandbox::StartError;
 use thiserror::Error;
 
 use super::missing::MissingTool;
@@ -103,6 +104,14 @@ pub enum BuildError {
         reason: String,
         /// What is most likely wrong.
         hint: &'static str,
+    },
+    /// The guest fails before its first call.
+    #[error("`{package}` compiles, but {source}")]
+    Start {
+        /// The package.
+        package: String,
+        /// What it failed of.
+        source: StartError,
     },
     /// A file could not be read or written.
     #[error("{path}: {source}")]

@@ -79,7 +79,7 @@ impl Toolchain for Go {
         let overlay = runtime::overlay(&package.dir, &release)?;
         let module = compile::compile(package, &overlay, &release)?;
         progress.step("making the component of", &package.name);
-        encode::component(package, module)
+        encode::component(package, &module, progress)
     }
 
     fn no_handler(&self) -> &'static str {
