@@ -48,7 +48,7 @@ pub(super) fn typescript(world: &World) -> Result {
                     ),
                     &[
                         "does not compile",
-                        "src/handler.ts:27:41: ",
+                        "src/handler.ts:27:43: ",
                         "'timez' does not exist in type",
                     ],
                 ),
