@@ -46,7 +46,7 @@ mod mended;
 mod moving_in;
 mod newcomer;
 mod one_host;
-mod open_files;
+mod resources;
 mod order;
 mod parity;
 mod partitions;
@@ -151,7 +151,7 @@ fn main() -> ExitCode {
         import::BEHAVIOURS,
         invoke::BEHAVIOURS,
         moving_in::BEHAVIOURS,
-        open_files::BEHAVIOURS,
+        resources::BEHAVIOURS,
         seeing::BEHAVIOURS,
         admin::BEHAVIOURS,
         embedded::BEHAVIOURS,

@@ -110,6 +110,14 @@ impl Process {
         Ok(self.status("VmRSS")? << 10)
     }
 
+    /// Whether its memory may come in huge pages.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn takes_huge_pages(&self) -> Result<bool> {
+        Ok(self.status("THP_enabled")? == 1)
+    }
+
     /// A number in `/proc/PID/status`.
     fn status(&self, name: &str) -> Result<u64> {
         let path = format!("/proc/{}/status", self.pid);

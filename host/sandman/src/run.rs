@@ -9,6 +9,7 @@ mod kafka;
 mod known_topics;
 mod lag;
 mod letters;
+mod pages;
 mod relays;
 mod reload;
 mod shortage;
@@ -82,6 +83,7 @@ pub struct Started {
 pub fn run(config: &Config, options: RunOptions) -> Result<ExitCode> {
     let signals = threads::signals()?;
     descriptors::ensure(config);
+    pages::keep_small();
     let mut host = Host::start(config, options)?;
     let verdict = host.serve(&signals);
     let in_time = host.stop(verdict.is_ok().then_some(config.host.grace));

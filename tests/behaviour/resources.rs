@@ -1,10 +1,13 @@
-//! As many open files as connections may need, or a warning that says what to do.
+//! What a host asks of the system: as many open files as connections may need, or a warning that says what to do; and pages
+//! of memory that are not larger than what is used of them.
 
 use anyhow::ensure;
-use sandman_tests::{Behaviour, Handler, Result, Settings, World};
+use sandman_tests::{Behaviour, Handler, Result, Settings, World, echo};
 
-pub const BEHAVIOURS: &[Behaviour] =
-    &[Behaviour::new("the_limit_of_open_files_is_raised_or_warned_about", raised_or_warned).without_broker()];
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour::new("the_limit_of_open_files_is_raised_or_warned_about", raised_or_warned).without_broker(),
+    Behaviour::new("a_host_takes_no_huge_pages", small_pages),
+];
 
 /// A host with a route, that ends at once: its component is not there.
 fn settings(world: &World) -> Settings {
@@ -51,5 +54,12 @@ fn raised_or_warned(world: &World) -> Result {
             .find(|line| words.iter().all(|word| line.contains(word)));
         ensure!(line.is_some() == told, "{ulimit}: {line:?} in\n{}", ended.stderr);
     }
+    Ok(())
+}
+
+fn small_pages(world: &World) -> Result {
+    let input = world.make_topic("thing.happened")?;
+    let host = world.host(&world.settings()?.handler(echo(&[&input])?))?;
+    ensure!(!host.process().takes_huge_pages()?, "the system may give it huge pages");
     Ok(())
 }
