@@ -32,11 +32,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 const FROZEN: Duration = Duration::from_secs(12);
 
 fn two_hosts(run: &Run<'_>) -> Result<Verdict> {
-    fleet(run, &["one", "two"], run.size(4, 60))
+    fleet(run, &["one", "two"], run.size(4, 24))
 }
 
 fn three_hosts(run: &Run<'_>) -> Result<Verdict> {
-    fleet(run, &["one", "two", "three"], 40)
+    fleet(run, &["one", "two", "three"], 16)
 }
 
 /// A fault, by turns and by chance.
