@@ -253,7 +253,18 @@ impl Relay {
     /// What the cursor and the store say of each other.
     fn found(&self, size: OutboxSize, progress: RelayProgress) -> Result<Result<Resume, CursorRefusal>, RelayError> {
         let cursor = self.broker.cursor()?;
+        let size = self.until_read(size, cursor.as_ref())?;
         Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, progress.adopt))
+    }
+
+    /// The outbox with what was committed until the cursor was read: in a fleet another host may have published that meanwhile, and
+    /// the store is not older for it.
+    fn until_read(&self, size: OutboxSize, cursor: Option<&Cursor>) -> Result<OutboxSize, RelayError> {
+        if cursor.is_none_or(|cursor| cursor.batch <= size.last) {
+            return Ok(size);
+        }
+        let last = self.store.outbox_size(self.lease.shard)?.last;
+        Ok(OutboxSize { last, ..size })
     }
 
     /// The outbox, with what Kafka has confirmed to this process and the store has not heard of.

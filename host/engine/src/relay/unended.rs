@@ -104,6 +104,7 @@ impl Relay {
             let open = self.open_cursor()?;
             let size = self.size(progress)?;
             let cursor = self.broker.cursor()?;
+            let size = self.until_read(size, cursor.as_ref())?;
             let found = reconcile(cursor.as_ref(), &self.store.id().0, size, progress.adopt);
             let after = match (&found, cursor) {
                 (Ok(Resume::Claim { batch, .. }), _) => self.cursor(*batch),
