@@ -9,6 +9,10 @@ use super::time_travel::{ALL, recordings, run, says};
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_guest_that_keeps_something_differs_from_itself", keeps_something),
     Behaviour::new("what_a_deploy_may_change_is_for_the_handler_to_say", bears),
+    Behaviour::new(
+        "a_call_that_met_a_state_is_recorded_with_it_and_replayed_on_it",
+        met_a_state,
+    ),
 ];
 
 const BUG: &str = "its outcome does not depend on its input alone";
@@ -155,4 +159,28 @@ fn bears(world: &World) -> Result {
         "{outcome}: {detail}"
     );
     Ok(())
+}
+
+/// What a guest makes of an event depends on its state: without it a replay would make something else.
+fn met_a_state(world: &World) -> Result {
+    let told = world.make_topic("hostile.told")?;
+    let host = world.host(&world.settings()?.handler(hostile(&[&told])?.set("record", ALL)))?;
+    let mut done = world.reader(&world.topic("hostile.done"))?;
+    for n in 1..=2 {
+        world.send(&told, &[Event::told("ada", "well", n as u64)])?;
+        done.until_count(n)?;
+    }
+    let found = recordings(world, &host, "hostile")?;
+    let second = found.iter().find(|it| it["state"] == r#"{"count":1}"#);
+    let second = second.with_context(|| format!("no recording has the state before it: {found:#?}"))?;
+    ensure!(
+        second["outcome"]["decided"]["state"]["put"] == r#"{"count":2}"#,
+        "{second:#}"
+    );
+    let id = second["id"].as_str().unwrap_or_default();
+    let same = run(world, &host, &["replay", id], 0)?;
+    says(&same, &["is the one that was recorded, to the byte"])?;
+    world.file("state.json", br#"{"count":7}"#)?;
+    let other = run(world, &host, &["replay", id, "--state", "state.json"], 1)?;
+    says(&other, &["value at state.count", "8"])
 }
