@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, unbounded};
@@ -19,6 +19,9 @@ use super::guests::{EVENTS, GuestFolder, is_event};
 /// Editors write a file in several steps. Silence for this long means that they are done.
 const SILENCE: Duration = Duration::from_millis(50);
 
+/// The system tells no more of what is saved.
+const UNWATCHED: &str = "files cannot be watched";
+
 /// What was saved.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct SavedFiles {
@@ -28,12 +31,6 @@ pub(super) struct SavedFiles {
     pub(super) events: Vec<PathBuf>,
     /// `sandman.toml`.
     pub(super) configuration: bool,
-}
-
-impl SavedFiles {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// What a saved file stands for.
@@ -59,7 +56,7 @@ impl FolderWatch {
         let watcher = notify::recommended_watcher(move |event| drop(sender.send(event)));
         let configuration = configuration.canonicalize().context("the configuration is gone")?;
         let watch = Self {
-            watcher: Mutex::new(watcher.context("files cannot be watched")?),
+            watcher: Mutex::new(watcher.context(UNWATCHED)?),
             seen,
             guests: guests
                 .iter()
@@ -93,39 +90,49 @@ impl FolderWatch {
         Ok(())
     }
 
-    /// Waits until something was saved.
+    /// Waits until something was saved, and nothing more for [`SILENCE`]. What stands for nothing breaks no silence: somebody may
+    /// read or write files beside `sandman.toml` all the time.
     pub(super) fn next(&self) -> Result<SavedFiles> {
         let mut changes = SavedFiles::default();
-        while changes.is_empty() {
-            let mut event = Some(self.seen.recv()?);
-            while let Some(seen) = event {
-                self.note(&seen.context("files cannot be watched")?, &mut changes)?;
-                event = self.seen.recv_timeout(SILENCE).ok();
+        while !self.note(&self.seen.recv()?.context(UNWATCHED)?, &mut changes)? {}
+        let mut done = Instant::now() + SILENCE;
+        while Instant::now() < done {
+            let Ok(seen) = self.seen.recv_deadline(done) else { break };
+            if self.note(&seen.context(UNWATCHED)?, &mut changes)? {
+                done = Instant::now() + SILENCE;
             }
         }
         Ok(changes)
     }
 
-    fn note(&self, event: &Event, changes: &mut SavedFiles) -> Result<()> {
+    /// Adds what an event stands for; answers whether that is anything.
+    fn note(&self, event: &Event, changes: &mut SavedFiles) -> Result<bool> {
         if matches!(event.kind, EventKind::Access(_)) {
-            return Ok(());
+            return Ok(false);
         }
+        let mut is_saved = false;
         for path in &event.paths {
-            changes.configuration |= *path == self.configuration;
+            if *path == self.configuration {
+                changes.configuration = true;
+                is_saved = true;
+            }
             for (handler, dir) in &self.guests {
                 if path.parent() == Some(dir) {
                     self.add_below(dir, path)?;
                 }
                 match stands_for(dir, path) {
                     Saved::Source => drop(changes.guests.insert(Arc::clone(handler))),
-                    Saved::Event if path.is_file() && !changes.events.contains(path) => {
-                        changes.events.push(path.clone());
+                    Saved::Event if path.is_file() => {
+                        if !changes.events.contains(path) {
+                            changes.events.push(path.clone());
+                        }
                     }
-                    Saved::Event | Saved::Nothing => {}
+                    Saved::Event | Saved::Nothing => continue,
                 }
+                is_saved = true;
             }
         }
-        Ok(())
+        Ok(is_saved)
     }
 }
 
@@ -159,7 +166,47 @@ fn stands_for(dir: &Path, path: &Path) -> Saved {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
+    use crossbeam_channel::RecvTimeoutError;
+
     use super::*;
+
+    /// Far longer than it takes; only a fault waits as long.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn what_others_do_beside_the_configuration_keeps_no_save_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let configuration = folder.path().join("sandman.toml");
+        let dir = folder.path().canonicalize().unwrap().join("shop");
+        fs::create_dir_all(dir.join("src")).unwrap();
+        fs::write(&configuration, "").unwrap();
+        let guest = GuestFolder {
+            handler: "shop".into(),
+            component: folder.path().join("shop.wasm"),
+            dir: dir.clone(),
+        };
+        let watch = FolderWatch::over(&[guest], &configuration).unwrap();
+        let log = folder.path().join("log");
+        let (noise, ended) = unbounded::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                while ended.recv_timeout(SILENCE / 10) == Err(RecvTimeoutError::Timeout) {
+                    fs::write(&log, "a line").unwrap();
+                    fs::read(&log).unwrap();
+                }
+            });
+            fs::write(dir.join("src/lib.rs"), "").unwrap();
+            let (sender, saved) = unbounded();
+            let watch = &watch;
+            scope.spawn(move || sender.send(watch.next()).unwrap());
+            let saved = saved.recv_timeout(PATIENCE);
+            drop(noise);
+            let saved = saved.expect("the save is not told").unwrap();
+            assert!(saved.guests.contains("shop") && !saved.configuration, "{saved:?}");
+        });
+    }
 
     #[test]
     fn what_tools_and_editors_write_is_nothing() {
