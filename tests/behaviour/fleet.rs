@@ -63,6 +63,14 @@ pub(crate) fn deployment(world: &World) -> Result<Settings> {
         .set("host.batch", "20"))
 }
 
+/// The same with a handler whose requests of a key are counted, asked by `/work/{key}` and consumed from that topic.
+pub(crate) fn with_witness(settings: Settings, asked: &String) -> Result<Settings> {
+    let witness = Handler::new("witness", &guest("witness")?);
+    let witness = witness.consumes(&[asked]).emits(&witness::TYPES).set("dedupe", "0");
+    let settings = settings.handler(witness).route("/work/{key}", &["witness"]);
+    Ok(settings.route_for("GET", "/work/{key}", &["witness"]))
+}
+
 /// Settings of the host of that name.
 pub(crate) fn named(settings: &Settings, name: &str) -> Settings {
     settings.clone().set("host.name", &format!("\"{name}\""))
@@ -146,12 +154,7 @@ fn killed(world: &World) -> Result {
 
 fn requests(world: &World) -> Result {
     let input = world.make_topic("work.asked")?;
-    let witness = Handler::new("witness", &guest("witness")?);
-    let witness = witness.consumes(&[&input]).emits(&witness::TYPES).set("dedupe", "0");
-    let settings = deployment(world)?
-        .handler(witness)
-        .route("/work/{key}", &["witness"])
-        .route_for("GET", "/work/{key}", &["witness"]);
+    let settings = with_witness(deployment(world)?, &input)?;
     let one = start(world, &settings, "one")?;
     let two = start(world, &settings, "two")?;
     let clients = [Client::new(one.http()?), Client::new(two.http()?)];

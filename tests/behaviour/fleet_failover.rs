@@ -6,12 +6,12 @@ use std::thread;
 use anyhow::{anyhow, ensure};
 use postgres::NoTls;
 use sandman_tests::{
-    Ask, Behaviour, Client, Compression, Handler, Host, Ledger, PostgresServer, Result, SmallDisk, World, echo,
-    eventually, guest, repository,
+    Ask, Behaviour, Client, Compression, Host, Ledger, PostgresServer, Result, SmallDisk, World, echo, eventually,
+    repository,
 };
 use serde_json::json;
 
-use crate::fleet::{REAL, deployment, start};
+use crate::fleet::{REAL, deployment, start, with_witness};
 use crate::fleet_postgres::{ask_until, at, until_both_take_events};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
@@ -38,13 +38,7 @@ fn promoted(world: &World) -> Result {
     let asked = world.make_topic("work.asked")?;
     let primary = PostgresServer::start(&repository().join("target"))?;
     let replica = primary.replicate()?;
-    let witness = Handler::new("witness", &guest("witness")?);
-    let witness = witness.consumes(&[&asked]).emits(&witness::TYPES).set("dedupe", "0");
-    let settings = deployment(world)?
-        .handler(echo(&[&input])?.set("dedupe", "0"))
-        .handler(witness)
-        .route("/work/{key}", &["witness"])
-        .route_for("GET", "/work/{key}", &["witness"]);
+    let settings = with_witness(deployment(world)?.handler(echo(&[&input])?.set("dedupe", "0")), &asked)?;
     let url = format!(
         "postgres://sandman@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write",
         primary.port(),

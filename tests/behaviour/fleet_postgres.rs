@@ -6,12 +6,12 @@ use std::thread;
 
 use anyhow::{anyhow, ensure};
 use sandman_tests::{
-    Ask, Behaviour, Client, CommitProxy, Compression, Handler, Host, Ledger, PostgresServer, Result, Settings,
-    TransactionPooler, World, echo, eventually, guest, repository,
+    Ask, Behaviour, Client, CommitProxy, Compression, Host, Ledger, PostgresServer, Result, Settings,
+    TransactionPooler, World, echo, eventually, repository,
 };
 use serde_json::json;
 
-use crate::fleet::{REAL, consumed, deployment, server, start};
+use crate::fleet::{REAL, consumed, deployment, server, start, with_witness};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_fleet_works_behind_a_pooler_in_transaction_mode", pooled).on_real_kafka(REAL),
@@ -110,13 +110,7 @@ fn restarted(world: &World) -> Result {
     let input = world.make_topic("thing.happened")?;
     let postgres = PostgresServer::start(&repository().join("target"))?;
     let asked = world.make_topic("work.asked")?;
-    let witness = Handler::new("witness", &guest("witness")?);
-    let witness = witness.consumes(&[&asked]).emits(&witness::TYPES).set("dedupe", "0");
-    let settings = deployment(world)?
-        .handler(echo(&[&input])?)
-        .handler(witness)
-        .route("/work/{key}", &["witness"])
-        .route_for("GET", "/work/{key}", &["witness"]);
+    let settings = with_witness(deployment(world)?.handler(echo(&[&input])?), &asked)?;
     let settings = at(&settings, &postgres.url());
     let one = start(world, &settings, "one")?;
     let two = start(world, &settings, "two")?;

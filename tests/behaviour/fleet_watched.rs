@@ -6,11 +6,11 @@ use std::thread;
 use anyhow::{Context, anyhow, ensure};
 use postgres::NoTls;
 use sandman_tests::{
-    Ask, Behaviour, Client, Handler, Host, Ledger, PostgresServer, Result, World, echo, eventually, guest, repository,
+    Ask, Behaviour, Client, Host, Ledger, PostgresServer, Result, World, echo, eventually, repository,
 };
 use serde_json::json;
 
-use crate::fleet::{REAL, deployment, server, start};
+use crate::fleet::{REAL, deployment, server, start, with_witness};
 use crate::fleet_postgres::{at, until_both_take_events};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
@@ -46,13 +46,7 @@ fn metrics(world: &World) -> Result {
     let input = world.make_topic("thing.happened")?;
     let asked = world.make_topic("work.asked")?;
     let postgres = PostgresServer::start(&repository().join("target"))?;
-    let witness = Handler::new("witness", &guest("witness")?);
-    let witness = witness.consumes(&[&asked]).emits(&witness::TYPES).set("dedupe", "0");
-    let settings = deployment(world)?
-        .handler(echo(&[&input])?)
-        .handler(witness)
-        .route("/work/{key}", &["witness"])
-        .route_for("GET", "/work/{key}", &["witness"]);
+    let settings = with_witness(deployment(world)?.handler(echo(&[&input])?), &asked)?;
     let settings = at(&settings, &postgres.url());
     let one = start(world, &settings, "one")?;
     let two = start(world, &settings, "two")?;
