@@ -15,6 +15,10 @@ test *arguments:
 behaviour *filter:
     cargo test -p sandman-tests --test behaviour -- {{filter}}
 
+# The same with the stores of single hosts on PostgreSQL instead of in a file. CI does so with a chosen few.
+behaviour-postgres *filter:
+    SANDMAN_TEST_DATABASE=postgres cargo test -p sandman-tests --test behaviour -- {{filter}}
+
 # Formatting, lints and documentation.
 lint:
     cargo fmt --all --check

@@ -5,7 +5,9 @@ use sandman_tests::{Behaviour, Event, Host, Metrics, Result, World, hostile};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("attempts_survive_a_restart", survive_a_restart).on_real_kafka(REAL),
-    Behaviour::new("the_last_attempt_after_a_restart_gives_up", gives_up_after_a_restart).on_real_kafka(REAL),
+    Behaviour::new("the_last_attempt_after_a_restart_gives_up", gives_up_after_a_restart)
+        .on_postgres_too()
+        .on_real_kafka(REAL),
 ];
 
 const REAL: &str = "does not put the group of a killed member right";

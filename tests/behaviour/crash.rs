@@ -6,6 +6,7 @@ use sandman_tests::{Behaviour, Compression, Ledger, Result, World, echo};
 pub const BEHAVIOURS: &[Behaviour] =
     &[
         Behaviour::new("a_host_killed_under_load_loses_and_doubles_nothing", killed_under_load)
+            .on_postgres_too()
             .on_real_kafka("shows clients the events of aborted transactions"),
     ];
 

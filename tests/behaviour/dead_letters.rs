@@ -5,10 +5,11 @@ use sandman_tests::{Behaviour, Ended, Event, Header, Host, Result, Settings, Wor
 use serde_json::Value;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
-    Behaviour::new("a_dead_letter_is_kept_with_its_code_and_all_that_it_met", kept),
+    Behaviour::new("a_dead_letter_is_kept_with_its_code_and_all_that_it_met", kept)
+        .with_its_own_store("it reads the file of a stopped host"),
     Behaviour::new("personal_data_of_a_letter_needs_a_scope_of_its_own", scoped),
     Behaviour::new("what_senders_wrote_makes_no_line_of_a_letter", forging),
-    Behaviour::new("a_full_letter_store_lets_the_oldest_published_ones_go", full),
+    Behaviour::new("a_full_letter_store_lets_the_oldest_published_ones_go", full).on_postgres_too(),
 ];
 
 fn settings(world: &World, input: &String) -> Result<Settings> {

@@ -24,7 +24,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         nests_without_end,
     ),
     Behaviour::new("of_two_deploys_of_one_handler_the_second_is_refused", two_at_once),
-    Behaviour::new("deploying_what_serves_changes_nothing_and_says_so", deployed_again),
+    Behaviour::new("deploying_what_serves_changes_nothing_and_says_so", deployed_again).on_postgres_too(),
 ];
 
 fn deploy(world: &World, host: &Host, name: &str, component: &[u8]) -> Result<Ended> {

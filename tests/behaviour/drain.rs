@@ -7,7 +7,7 @@ use sandman_tests::{Behaviour, Event, Ledger, Result, World, echo, hostile};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_stop_drains_what_was_taken_in", drains),
-    Behaviour::new("a_start_after_a_stop_repeats_nothing", repeats_nothing),
+    Behaviour::new("a_start_after_a_stop_repeats_nothing", repeats_nothing).on_postgres_too(),
     Behaviour::new("a_second_signal_ends_at_once_and_loses_nothing", second_signal),
 ];
 

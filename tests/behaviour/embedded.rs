@@ -7,6 +7,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new(
     "the_embedded_broker_serves_and_is_announced_as_development_only",
     serves,
 )
+.with_its_own_store("the embedded broker has a file")
 .without_broker()];
 
 fn serves(world: &World) -> Result {

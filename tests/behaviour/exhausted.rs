@@ -8,17 +8,17 @@ use sandman_tests::{
 use serde_json::json;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
-    Behaviour::new("what_comes_after_a_failed_trigger_is_held_and_released_in_order", held),
+    Behaviour::new("what_comes_after_a_failed_trigger_is_held_and_released_in_order", held).on_postgres_too(),
     Behaviour::new("what_a_handler_that_is_gone_holds_may_be_dropped", held_by_gone),
     Behaviour::new(
         "a_host_killed_during_a_release_loses_and_doubles_nothing",
         killed_in_release,
     )
     .on_real_kafka(KILLED),
-    Behaviour::new("a_full_hold_queue_pauses_the_partition_and_says_so", full),
+    Behaviour::new("a_full_hold_queue_pauses_the_partition_and_says_so", full).on_postgres_too(),
     Behaviour::new("a_key_that_is_not_held_is_caught", not_held),
     Behaviour::new("a_handler_that_pauses_stays_so_until_it_is_resumed", paused).on_real_kafka(KILLED),
-    Behaviour::new("a_version_that_fails_for_most_is_rolled_back", rolled_back),
+    Behaviour::new("a_version_that_fails_for_most_is_rolled_back", rolled_back).on_postgres_too(),
     Behaviour::new("a_handler_that_fails_for_most_pauses", pauses),
 ];
 

@@ -12,11 +12,13 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new(
         "where_the_active_version_does_not_fit_the_file_another_is_activated_offline",
         unfit,
-    ),
+    )
+    .with_its_own_store("it changes the file of a stopped host"),
     Behaviour::new(
         "where_the_active_version_is_damaged_another_is_activated_offline_by_force",
         damaged,
-    ),
+    )
+    .with_its_own_store("it changes the file of a stopped host"),
 ];
 
 /// The guest with another version of its state's format.

@@ -4,10 +4,8 @@ use anyhow::ensure;
 use sandman_tests::{Ask, Behaviour, Client, Event, Handler, Result, World, dlq, guest, until_letters};
 use serde_json::json;
 
-pub const BEHAVIOURS: &[Behaviour] = &[Behaviour::new(
-    "requests_of_a_held_key_are_refused_until_it_is_released",
-    refused,
-)];
+pub const BEHAVIOURS: &[Behaviour] =
+    &[Behaviour::new("requests_of_a_held_key_are_refused_until_it_is_released", refused).on_postgres_too()];
 
 fn refused(world: &World) -> Result {
     let input = world.make_topic("work.asked")?;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 pub const BEHAVIOURS: &[Behaviour] =
     &[
         Behaviour::new("a_repeated_request_is_answered_again_and_counts_once", counts_once)
+            .on_postgres_too()
             .on_real_kafka("shows clients the events of aborted transactions"),
     ];
 

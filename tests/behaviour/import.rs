@@ -8,9 +8,11 @@ use sandman_tests::{Behaviour, Ended, Event, Result, Settings, Tally, World, ech
 use serde_json::{Value, json};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
-    Behaviour::new("imported_states_are_what_the_handler_goes_on_from", gone_on_from),
+    Behaviour::new("imported_states_are_what_the_handler_goes_on_from", gone_on_from).on_postgres_too(),
     Behaviour::new("a_file_with_mistakes_writes_nothing_and_names_them", mistakes).without_broker(),
-    Behaviour::new("an_import_that_was_killed_goes_on", killed).without_broker(),
+    Behaviour::new("an_import_that_was_killed_goes_on", killed)
+        .on_postgres_too()
+        .without_broker(),
     Behaviour::new("what_cannot_be_imported_is_refused_with_a_reason", refused).without_broker(),
 ];
 

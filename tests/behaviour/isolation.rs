@@ -6,7 +6,7 @@ use sandman_tests::{Behaviour, Event, Handler, Host, Metrics, Result, World, gue
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("other_keys_go_on_while_one_backs_off", while_one_backs_off),
     Behaviour::new("other_keys_go_on_while_some_spin", while_some_spin),
-    Behaviour::new("a_key_that_backs_off_catches_up_in_order", catches_up),
+    Behaviour::new("a_key_that_backs_off_catches_up_in_order", catches_up).on_postgres_too(),
     Behaviour::new(
         "work_parked_behind_a_key_is_bounded_and_goes_on",
         parked_work_is_bounded,

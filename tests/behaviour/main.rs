@@ -80,6 +80,20 @@ mod whole_way;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let fleets = [
+        fleet::BEHAVIOURS,
+        fleet_deploy::BEHAVIOURS,
+        fleet_failover::BEHAVIOURS,
+        fleet_frozen::BEHAVIOURS,
+        fleet_held::BEHAVIOURS,
+        fleet_move::BEHAVIOURS,
+        fleet_postgres::BEHAVIOURS,
+        fleet_watched::BEHAVIOURS,
+    ];
+    let fleets = fleets.concat().into_iter();
+    let fleets: Vec<_> = fleets
+        .map(|fleet| fleet.with_its_own_store("a fleet has PostgreSQL as it is"))
+        .collect();
     // The slow ones first: they end while the quick ones fill the gaps.
     let all = [
         &torture::behaviours(),
@@ -106,14 +120,7 @@ fn main() -> ExitCode {
         idempotency::BEHAVIOURS,
         sections::BEHAVIOURS,
         group::BEHAVIOURS,
-        fleet::BEHAVIOURS,
-        fleet_deploy::BEHAVIOURS,
-        fleet_failover::BEHAVIOURS,
-        fleet_frozen::BEHAVIOURS,
-        fleet_held::BEHAVIOURS,
-        fleet_move::BEHAVIOURS,
-        fleet_postgres::BEHAVIOURS,
-        fleet_watched::BEHAVIOURS,
+        &fleets,
         lag::BEHAVIOURS,
         membership::BEHAVIOURS,
         attempts::BEHAVIOURS,

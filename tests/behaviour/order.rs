@@ -7,7 +7,7 @@ use sandman_tests::{Behaviour, Compression, Ledger, Result, World, echo};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_thousand_keys_keep_their_order_in_slow_handlers", a_thousand_keys),
-    Behaviour::new("a_hot_key_keeps_its_order_among_others", a_hot_key),
+    Behaviour::new("a_hot_key_keeps_its_order_among_others", a_hot_key).on_postgres_too(),
 ];
 
 const KEYS: usize = 1_000;

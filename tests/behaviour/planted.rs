@@ -78,7 +78,9 @@ pub const BEHAVIOURS: &[Behaviour] = &[
 ];
 
 const fn planted(name: &'static str, check: fn(&World) -> Result) -> Behaviour {
-    Behaviour::new(name, check).on_real_kafka("proves nothing about exactly once")
+    Behaviour::new(name, check)
+        .on_real_kafka("proves nothing about exactly once")
+        .with_its_own_store("the scenario says which store it has")
 }
 
 /// What is done to a host with a bug in it, so that the bug shows.

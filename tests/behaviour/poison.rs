@@ -6,7 +6,7 @@ use serde_json::json;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("bytes_that_are_no_event_become_dead_letters", poison_bytes),
-    Behaviour::new("events_that_are_refused_become_dead_letters", poison_events),
+    Behaviour::new("events_that_are_refused_become_dead_letters", poison_events).on_postgres_too(),
 ];
 
 const GOOD: &str = r#"{"eventId":"e1","eventType":"thing.happened","timestamp":"2025-12-12T10:30:00.000Z","version":"1.0","source":"tests","payload":{"n":1}}"#;

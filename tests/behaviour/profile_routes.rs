@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("every_route_of_a_profile_answers_to_the_letter", every_route),
-    Behaviour::new("a_registration_begins_a_profile_and_replaces_nothing", registrations),
+    Behaviour::new("a_registration_begins_a_profile_and_replaces_nothing", registrations).on_postgres_too(),
 ];
 
 const TIME_FIELDS: [&str; 2] = ["createdAt", "updatedAt"];

@@ -8,15 +8,17 @@ use sandman_tests::{
 use serde_json::{Value, json};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
-    Behaviour::new("dead_letters_are_redriven_in_the_order_of_their_keys", in_order),
+    Behaviour::new("dead_letters_are_redriven_in_the_order_of_their_keys", in_order).on_postgres_too(),
     Behaviour::new(
         "a_letter_that_fails_again_stays_and_is_not_redriven_for_ever",
         fails_again,
-    ),
+    )
+    .on_postgres_too(),
     Behaviour::new("letters_of_a_handler_that_is_gone_are_not_redriven", gone),
     Behaviour::new("an_order_that_nothing_can_carry_out_is_taken_back", goes_afterwards),
     Behaviour::new("a_host_killed_during_a_redrive_loses_and_doubles_nothing", killed).on_real_kafka(KILLED),
-    Behaviour::new("a_redrive_is_whole_although_commits_fail", commits_fail),
+    Behaviour::new("a_redrive_is_whole_although_commits_fail", commits_fail)
+        .with_its_own_store("the fault is one of SQLite"),
     Behaviour::new("a_letter_that_stays_after_its_outcome_is_caught", stays),
 ];
 

@@ -6,7 +6,7 @@ use sandman_tests::{echo, guest, hostile, rewritten, stamped};
 use serde_json::{Value, json};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
-    Behaviour::new("a_reload_adds_and_removes_handlers_and_routes", handlers_and_routes),
+    Behaviour::new("a_reload_adds_and_removes_handlers_and_routes", handlers_and_routes).on_postgres_too(),
     Behaviour::new("a_reload_changes_limits_retries_and_settings", limits),
     Behaviour::new("a_reload_grants_event_types_and_takes_them_away", emits),
     Behaviour::new("a_reload_of_a_bad_file_changes_nothing_and_says_why", bad_file),

@@ -6,7 +6,7 @@ use sandman_tests::{Behaviour, DreamScape, Event, Header, Result, Seen, World, e
 use serde_json::{Value, json};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
-    Behaviour::new("a_key_may_come_from_the_payload", keys_from_the_payload),
+    Behaviour::new("a_key_may_come_from_the_payload", keys_from_the_payload).on_postgres_too(),
     Behaviour::new("a_user_is_registered_whatever_the_key_of_the_record_is", registrations),
     Behaviour::new("a_later_minor_version_is_read_and_another_major_is_not", versions),
     Behaviour::new("a_tombstone_is_counted_and_passed_over", tombstones),

@@ -21,8 +21,8 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         "a_host_killed_in_a_deploy_serves_the_old_version_or_the_new",
         killed_in_a_deploy,
     ),
-    Behaviour::new("a_rollback_under_load_is_as_clean_as_a_deploy", rollback_under_load),
-    Behaviour::new("a_restart_serves_the_active_version_and_knows_its_history", restart),
+    Behaviour::new("a_rollback_under_load_is_as_clean_as_a_deploy", rollback_under_load).on_postgres_too(),
+    Behaviour::new("a_restart_serves_the_active_version_and_knows_its_history", restart).on_postgres_too(),
 ];
 
 const EVERY: Duration = Duration::from_millis(200);

@@ -7,16 +7,16 @@ use sandman_tests::{
 use serde_json::Value;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
-    Behaviour::new("what_was_recorded_is_listed_and_replayed_to_the_byte", replayed),
+    Behaviour::new("what_was_recorded_is_listed_and_replayed_to_the_byte", replayed).on_postgres_too(),
     Behaviour::new("a_version_that_fails_what_was_recorded_is_refused", refused),
-    Behaviour::new("an_event_is_explained_and_a_key_is_forgotten", explained),
+    Behaviour::new("an_event_is_explained_and_a_key_is_forgotten", explained).on_postgres_too(),
     Behaviour::new(
         "letters_redrives_and_keys_in_payloads_are_part_of_the_story",
         whole_story,
     ),
     Behaviour::new("the_same_code_fails_in_the_same_way_whatever_its_number", same_code),
     Behaviour::new("a_key_is_forgotten_also_of_a_handler_that_is_gone", forgotten),
-    Behaviour::new("recordings_stay_within_their_bound", bounded),
+    Behaviour::new("recordings_stay_within_their_bound", bounded).on_postgres_too(),
     Behaviour::new("what_users_sent_is_for_those_who_may_read_it", scoped),
 ];
 

@@ -9,6 +9,7 @@ use sandman_tests::{Behaviour, Diaries, DreamScape, Result, World, eventually};
 pub const BEHAVIOURS: &[Behaviour] =
     &[
         Behaviour::new("a_host_killed_between_two_handlers_tears_no_request", killed_under_load)
+            .on_postgres_too()
             .on_real_kafka("shows clients the events of aborted transactions"),
     ];
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("files_that_no_state_names_are_removed_after_their_time", removed),
-    Behaviour::new("replaced_and_orphaned_files_are_kept_for_a_while", kept),
+    Behaviour::new("replaced_and_orphaned_files_are_kept_for_a_while", kept).on_postgres_too(),
 ];
 
 /// What a crash between the storing of a file and its commit leaves behind, whole or half written.

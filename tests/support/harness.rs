@@ -11,6 +11,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use sandman::guest::Language;
 
 use crate::broker::{Cluster, Means, Shared};
+use crate::database::{self, Database};
 use crate::small_disk::SmallDisk;
 use crate::torture::{self, How, Plant, Report, Scenario};
 use crate::world::World;
@@ -50,6 +51,10 @@ pub struct Behaviour {
     /// The language whose tools it needs.
     language: Option<Language>,
     small_disk: bool,
+    /// Why it says itself which store its hosts have, if it does.
+    own_store: Option<&'static str>,
+    /// CI shows it on PostgreSQL as well.
+    on_postgres: bool,
     check: Check,
 }
 
@@ -68,6 +73,8 @@ impl Behaviour {
             needs: Needs::Broker,
             language: None,
             small_disk: false,
+            own_store: None,
+            on_postgres: false,
             check: Check::Plain(check),
         }
     }
@@ -82,6 +89,8 @@ impl Behaviour {
             },
             language: None,
             small_disk: false,
+            own_store: Some("the scenario says which store it has"),
+            on_postgres: false,
             check: Check::Torture(scenario),
         }
     }
@@ -140,6 +149,24 @@ impl Behaviour {
         }
     }
 
+    /// It is about a store in a file, or says itself which store its hosts have.
+    #[must_use]
+    pub const fn with_its_own_store(self, why: &'static str) -> Self {
+        Self {
+            own_store: Some(why),
+            ..self
+        }
+    }
+
+    /// CI shows it with the store on PostgreSQL as well: it is quick, and tells much of the store.
+    #[must_use]
+    pub const fn on_postgres_too(self) -> Self {
+        Self {
+            on_postgres: true,
+            ..self
+        }
+    }
+
     const fn needing(self, needs: Needs) -> Self {
         Self { needs, ..self }
     }
@@ -156,8 +183,13 @@ impl Behaviour {
         }
     }
 
-    fn trial(self, means: &'static Means) -> Trial {
+    fn trial(self, means: &'static Means, database: Database) -> Trial {
         Trial::ignorable_test(self.name, move || {
+            if let (Some(why), Database::Postgres { .. }) = (self.own_store, database) {
+                return Ok(Completion::ignored_with(format!(
+                    "not shown again on PostgreSQL: {why}"
+                )));
+            }
             if let Some(missing) = self.language.and_then(Language::missing) {
                 return match std::env::var_os(LANGUAGES).is_some_and(|wanted| wanted == "required") {
                     true => Err(format!("{missing} ({LANGUAGES}=required)").into()),
@@ -227,21 +259,36 @@ fn run(behaviours: &[Behaviour]) -> Result<ExitCode> {
     arguments.test_threads = arguments.test_threads.or(Some(AT_ONCE));
     // A panic is part of the behaviour's report, which the hosts' logs belong to as well.
     panic::set_hook(Box::new(|panic| PANIC.set(Some(panic.to_string()))));
-    let means: &'static Means = Box::leak(Box::new(prepare(&arguments, behaviours)?));
-    let trials = behaviours.iter().map(|behaviour| behaviour.trial(means)).collect();
+    let database = Database::wanted()?;
+    let chosen = database == Database::Postgres { chosen: true };
+    let behaviours: Vec<_> = behaviours
+        .iter()
+        .filter(|known| known.on_postgres || !chosen)
+        .copied()
+        .collect();
+    let means: &'static Means = Box::leak(Box::new(prepare(&arguments, (&behaviours, database))?));
+    let trials = behaviours.iter().map(|behaviour| behaviour.trial(means, database));
+    let trials = trials.collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
+    if database != Database::File {
+        let schemas = database::schemas();
+        let _ = writeln!(
+            stdout(),
+            "hosts were set up {schemas} times with their store on PostgreSQL"
+        );
+    }
     if let Some(remedy) = means.remedy(conclusion.num_ignored) {
         // After the summary, on the same output: the last line.
         let _ = writeln!(stdout(), "{remedy}");
     }
-    match conclusion.has_failed() && again::all(conclusion.num_failed, behaviours, means)? {
+    match conclusion.has_failed() && again::all(conclusion.num_failed, &behaviours, means)? {
         true => Ok(ExitCode::SUCCESS),
         false => Ok(conclusion.exit_code()),
     }
 }
 
 /// Builds and starts what the selected behaviours need before the first of them, with progress.
-fn prepare(arguments: &Arguments, behaviours: &[Behaviour]) -> Result<Means> {
+fn prepare(arguments: &Arguments, (behaviours, database): (&[Behaviour], Database)) -> Result<Means> {
     let selected: Vec<_> = behaviours
         .iter()
         .filter(|behaviour| selected(arguments, behaviour))
@@ -250,6 +297,9 @@ fn prepare(arguments: &Arguments, behaviours: &[Behaviour]) -> Result<Means> {
         return Ok(Means::none());
     }
     timed("built sandman", || binary::sandman().map(drop))?;
+    if database != Database::File {
+        timed("started PostgreSQL", || database.prepare())?;
+    }
     timed("built the guests", || {
         let of_tests = ["tests/guests/echo", "tests/guests/hostile", "tests/guests/witness"];
         let mut all = of_tests.iter().chain(&dreamscape::GUESTS);

@@ -96,6 +96,15 @@ pub(crate) fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)
     Ok(ended(&process, status))
 }
 
+/// The same with the binary that has faults compiled in.
+pub(crate) fn run_faulty(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Ended> {
+    let mut command = command_of(&binary::faulty()?, folder, arguments);
+    command.envs(environment.iter().copied());
+    let process = Process::start(&format!("sandman-faulty {}", arguments.join(" ")), &mut command)?;
+    let status = process.wait(COMPILING)?;
+    Ok(ended(&process, status))
+}
+
 /// The same, with text on its standard input.
 pub(crate) fn run_reading(folder: &Path, arguments: &[&str], input: &str) -> Result<Ended> {
     let mut file = tempfile::tempfile()?;

@@ -14,6 +14,7 @@ mod commit_proxy;
 mod transaction_pooler;
 mod consumer;
 mod cores;
+mod database;
 mod dreamscape;
 mod event;
 pub mod fuzz;

@@ -16,7 +16,8 @@ pub struct StoreFile {
 }
 
 impl StoreFile {
-    pub(crate) fn new(path: PathBuf) -> Self {
+    /// The file at that path.
+    pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 

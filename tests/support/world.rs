@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::Result;
 use crate::broker::{Broker, Cluster, Means, Shared, maven};
 use crate::consumer::{Reader, Seen};
+use crate::database::on_the_server;
 use crate::event::Event;
 use crate::host::{self, Ended, Host};
 use crate::keeper::keeper;
@@ -228,12 +229,16 @@ impl World {
     /// # Errors
     /// If there is no broker.
     pub fn settings(&self) -> Result<Settings> {
-        Ok(Settings::new(&self.name, &self.prefix(), self.cluster()?.brokers()))
+        Ok(self.settings_for(self.cluster()?.brokers()))
     }
 
     /// The same, naming a broker that nobody runs.
     pub fn settings_without_broker(&self) -> Settings {
-        Settings::new(&self.name, &self.prefix(), "127.0.0.1:1")
+        self.settings_for("127.0.0.1:1")
+    }
+
+    fn settings_for(&self, brokers: &str) -> Settings {
+        on_the_server(Settings::new(&self.name, &self.prefix(), brokers), &self.name)
     }
 
     /// The sum of the offsets that a handler's group has committed for a topic: how many records are done.
@@ -353,6 +358,14 @@ impl World {
     /// If it does not end.
     pub fn command(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Ended> {
         host::run(&self.folder, arguments, environment)
+    }
+
+    /// The same with the binary that has faults compiled in, one of which the environment may ask for: `SANDMAN_TEST_<name>`.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn faulty_command(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Ended> {
+        host::run_faulty(&self.folder, arguments, environment)
     }
 
     /// Runs a command of `sandman` in this world's folder with temporary files in `temporary`; has a look as soon as a line
