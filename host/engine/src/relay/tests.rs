@@ -237,6 +237,31 @@ fn a_topic_that_is_gone_and_may_not_be_made_stops_no_relay_that_runs() {
     assert_eq!(world.cluster.lock().seen("t1"), [2]);
 }
 
+#[test]
+fn what_another_host_published_meanwhile_makes_no_old_store() {
+    let mut world = World::new();
+    world.commit(&[0]);
+    let progress = world.state.progress;
+    let read = world.relay.size(progress).unwrap();
+    // Another host commits, and the one that has the shard publishes that, before the cursor is read.
+    world.commit(&[0]);
+    let cursor = world.relay.cursor(2);
+    let size = world.relay.until_read(read, Some(&cursor)).unwrap();
+    assert_eq!((read.last, size.last, size.published), (1, 2, read.published));
+    assert_eq!(world.relay.until_read(read, None).unwrap().last, 1);
+    let behind = world.relay.cursor(1);
+    assert_eq!(
+        world.relay.until_read(read, Some(&behind)).unwrap().last,
+        1,
+        "there is nothing to ask for"
+    );
+    // A store that is older than the cursor, whenever it is asked, is still that.
+    let cursor = world.relay.cursor(3);
+    let size = world.relay.until_read(read, Some(&cursor)).unwrap();
+    assert_eq!(size.last, 2);
+    assert!(reconcile(Some(&cursor), "us", size, false).is_err());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
 
