@@ -14,6 +14,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("keys_are_released_in_order_while_hosts_come_and_go", released).on_real_kafka(REAL),
     Behaviour::new("a_handler_that_pauses_on_one_host_pauses_on_all", paused).on_real_kafka(REAL),
     Behaviour::new("a_version_that_fails_on_one_host_is_rolled_back_on_all", rolled_back).on_real_kafka(REAL),
+    Behaviour::new("a_host_on_which_most_triggers_fail_pauses_all_hosts", mostly_failing).on_real_kafka(REAL),
 ];
 
 /// The second event of a key fails as long as there is one attempt.
@@ -196,6 +197,35 @@ fn rolled_back(world: &World) -> Result {
         Ok((handled + letter_count(world, &two)? == 201).then_some(()))
     })?;
     until_all(&[&one, &two], "sandman_handler_paused", 0.0)?;
+    one.still_runs()?;
+    two.still_runs()
+}
+
+/// Each host counts its own triggers. All that fail here are one key's, so that one host has them, and the other one none.
+fn mostly_failing(world: &World) -> Result {
+    let input = world.make_topic("hostile.told")?;
+    let handler = hostile(&[&input])?
+        .set("dedupe", "0")
+        .set("retry", "{ attempts = 1 }")
+        .set("failing", "{ share = 0.5, of = 20 }");
+    let settings = deployment(world)?.handler(handler);
+    let [one, two] = both(world, &settings)?;
+    let failing: Vec<_> = (0..30).map(|_| told("ada", 1)).collect();
+    world.send(&input, &failing)?;
+    until_all(&[&one, &two], "sandman_handler_paused", 1.0)?;
+    // The twentieth stands where it was: nobody else takes it for a letter while the handler is paused.
+    until_letters(world, &two, 19)?;
+    let others: Vec<_> = (0..40)
+        .map(|n| Event::told(&format!("other-{n}"), "nothing", 0))
+        .collect();
+    world.send(&input, &others)?;
+    // Any host ends the pause of all. The eleven that are left are fewer than are counted.
+    let resumed = world.command(&["resume", "hostile", "--host", two.admin()], &[])?;
+    ensure!(resumed.code() == 0, "{resumed:?}");
+    until_letters(world, &one, 30)?;
+    world.reader(&world.topic("hostile.done"))?.until_count(40)?;
+    until_all(&[&one, &two], "sandman_handler_paused", 0.0)?;
+    ensure!(letter_count(world, &two)? == 30, "not thirty letters");
     one.still_runs()?;
     two.still_runs()
 }

@@ -160,14 +160,15 @@ impl Deployer {
         Ok(run.finish(ended))
     }
 
-    /// The same, ordered by the host itself, which says why in the history.
+    /// The same for the version that `failed`, ordered by the host itself, which says why in the history. Where another host was
+    /// faster, the version before it serves already.
     ///
     /// # Errors
     /// As for a rollback.
-    pub fn rollback_because(&self, slot: &Slot, reason: String) -> Result<Done, Refusal> {
+    pub fn rollback_because(&self, slot: &Slot, failed: u64, reason: String) -> Result<Done, Refusal> {
         let name = slot.handler().cloned().unwrap_or_default();
         let handler = self.handler(&name)?;
-        let target = earlier(&*self.versions, (&handler.name, handler.active().number), None)?;
+        let target = earlier(&*self.versions, (&handler.name, failed), None)?;
         let mut quiet = |_| {};
         let order = Order {
             by: HOST,

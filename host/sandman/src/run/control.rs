@@ -144,10 +144,13 @@ impl HostControl {
             return;
         };
         let done = self.deployer.reserve(&handler.name);
-        let done = done.and_then(|slot| self.deployer.rollback_because(&slot, pause.reason.clone()));
+        let done = done.and_then(|slot| {
+            self.deployer
+                .rollback_because(&slot, active.number, pause.reason.clone())
+        });
         match done {
             Ok(Done {
-                outcome: Outcome::Active,
+                outcome: Outcome::Active | Outcome::Unchanged,
                 ..
             }) => {
                 tracing::warn!(handler = &*handler.name, reason = pause.reason, "rolled back");
