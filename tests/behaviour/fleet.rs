@@ -36,7 +36,7 @@ pub(crate) fn server() -> Result<&'static PostgresServer> {
 }
 
 /// The name of a schema of one's own.
-fn schema() -> String {
+pub(crate) fn schema() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     format!("fleet_{}_{number}", std::process::id())

@@ -7,7 +7,7 @@ mod rings;
 mod sqlite;
 mod transfer;
 
-pub use moving::{MoveError, Moved};
+pub use moving::{MoveError, MoveProgress, Moved};
 pub use postgres::{JoinError, PgOpenError, PgOptions, PostgresStore};
 #[doc(hidden)]
 pub use sqlite::fuzzing;

@@ -86,7 +86,15 @@ impl PostgresStore {
     /// # Errors
     /// [`PgOpenError`], which names the server and says what to do.
     pub fn open(options: &PgOptions) -> Result<Self, PgOpenError> {
-        open::open(options)
+        open::open(options, false)
+    }
+
+    /// The same as the target of a move, which may have been begun before.
+    ///
+    /// # Errors
+    /// As for [`PostgresStore::open`].
+    pub fn open_target(options: &PgOptions) -> Result<Self, PgOpenError> {
+        open::open(options, true)
     }
 
     /// Runs a query outside of any transaction. It may run twice, where a connection turns out to be gone.

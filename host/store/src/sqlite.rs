@@ -74,7 +74,15 @@ impl SqliteStore {
     /// [`OpenError`], which names the path and says what to do: the file is in use by another host, damaged, written by
     /// a newer Sandman, no Sandman store, or cannot be written.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        open::file(path)
+        open::file(path, false)
+    }
+
+    /// The same as the target of a move, which may have been begun before.
+    ///
+    /// # Errors
+    /// As for [`SqliteStore::open`].
+    pub fn open_target(path: &Path) -> Result<Self, OpenError> {
+        open::file(path, true)
     }
 
     /// A store that lives in memory and goes with the value. Its reads wait for its commits.

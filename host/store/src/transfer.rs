@@ -1,6 +1,7 @@
-//! A deployment that is stopped moves from a store in a file to PostgreSQL, or back: all of it, checked, or nothing.
+//! A deployment that is stopped moves from a store in a file to PostgreSQL, or back: all of it, checked. A move that was broken
+//! off is continued by the same move.
 
-use crate::moving::{MoveError, Moved, copy};
+use crate::moving::{MoveError, MoveProgress, Moved, copy};
 use crate::{PostgresStore, SqliteStore};
 use sandman_core::store::{HostStore, Shard, Store};
 
@@ -23,27 +24,27 @@ fn is_stopped(store: &PostgresStore) -> Result<(), MoveError> {
 /// Moves a deployment from a file to PostgreSQL. The file stays as it is.
 ///
 /// # Errors
-/// [`MoveError`]; then the target is as it was.
+/// [`MoveError`]. What was copied stays in the target, which no host can open until the move is done.
 pub fn move_to_postgres(
     from: &SqliteStore,
     to: &PostgresStore,
-    tell: &mut dyn FnMut(&Moved),
+    tell: &mut dyn FnMut(MoveProgress),
 ) -> Result<Vec<Moved>, MoveError> {
     is_published(from)?;
     is_stopped(to)?;
-    from.moving_out(|from| to.moving_in(|to| copy((from, to), tell)))
+    from.moving_out(|side| copy((from.id(), side), &mut to.moving_in(), tell))
 }
 
 /// Moves a deployment from PostgreSQL to a file. PostgreSQL stays as it is.
 ///
 /// # Errors
-/// [`MoveError`]; then the target is as it was.
+/// [`MoveError`]. What was copied stays in the target, which no host can open until the move is done.
 pub fn move_to_sqlite(
     from: &PostgresStore,
     to: &SqliteStore,
-    tell: &mut dyn FnMut(&Moved),
+    tell: &mut dyn FnMut(MoveProgress),
 ) -> Result<Vec<Moved>, MoveError> {
     is_published(from)?;
     is_stopped(from)?;
-    from.moving_out(|from| to.moving_in(|to| copy((from, to), tell)))
+    from.moving_out(|side| copy((from.id(), side), &mut to.moving_in(), tell))
 }

@@ -36,6 +36,23 @@ pub(super) fn hash(row: &[MovedValue]) -> u128 {
 }
 
 impl MovedValue {
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Null | Self::Number(_) => 8,
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    /// The number, if it is one.
+    pub(crate) fn number(&self) -> Option<i64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// Text that every store can hold.
     pub(crate) fn text(kind: ColumnKind, text: &str) -> Self {
         match kind {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::fault::{PgFault, words};
 use super::fleet::Fleet;
 use super::link::Link;
+use super::moving::is_half_moved;
 use super::open_error::PgOpenError;
 use super::session::Session;
 use super::target::{ConnectTarget, PgOptions, target};
@@ -20,9 +21,11 @@ use sandman_core::store::{StoreId, kafka_hash};
 struct Meta {
     id: StoreId,
     shards: u16,
+    half_moved: bool,
 }
 
-pub(super) fn open(options: &PgOptions) -> Result<PostgresStore, PgOpenError> {
+/// One that a move has left half-done is only opened for the move.
+pub(super) fn open(options: &PgOptions, to_move: bool) -> Result<PostgresStore, PgOpenError> {
     let target = Arc::new(target(options)?);
     let name = || target.name.clone();
     let mut session = Session::open(&target, &Arc::default()).map_err(|error| PgOpenError::Unreachable {
@@ -44,6 +47,9 @@ pub(super) fn open(options: &PgOptions) -> Result<PostgresStore, PgOpenError> {
                 reason: fault.named(&options.schema).to_string(),
             },
         })?;
+    if meta.half_moved && !to_move {
+        return Err(PgOpenError::HalfMoved { name: name() });
+    }
     let readers = (0..READERS).map(|_| Mutex::new(Link::new(&target)));
     let failed = Arc::default();
     let writer = Link::new(&target);
@@ -162,6 +168,7 @@ fn migrate(session: &mut Session, options: &PgOptions) -> Result<Meta, PgFault> 
     let (id, shards): (String, i32) = (row.try_get(0)?, row.try_get(1)?);
     Ok(Meta {
         id: StoreId(id.into()),
+        half_moved: is_half_moved(session)?,
         shards: u16::try_from(shards).map_err(|_| PgFault::Damaged(format!("it has {shards} shards")))?,
     })
 }

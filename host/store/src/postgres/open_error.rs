@@ -56,6 +56,14 @@ pub enum PgOpenError {
         /// The newest version that this program reads.
         known: i32,
     },
+    /// A move into it did not come to its end.
+    #[error(
+        "{name} holds only a part of a deployment, because a move to it was interrupted; run the same `sandman move` again, which continues"
+    )]
+    HalfMoved {
+        /// The store.
+        name: String,
+    },
     /// Anything else.
     #[error("{name} cannot be opened: {reason}")]
     Failed {

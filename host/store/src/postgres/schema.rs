@@ -303,6 +303,21 @@ pub(super) const TAKE_UNNAMED: &str = "
         (SELECT name FROM unnamed_files WHERE since <= $1 ORDER BY since, name LIMIT $2)
     RETURNING name";
 
+/// Is there as long as a move into the schema has not come to its end, and says how far it has.
+pub(super) const HAS_MOVE_MARK: &str = "SELECT to_regclass('move_mark') IS NOT NULL";
+pub(super) const MAKE_MOVE_MARK: &str = "
+    CREATE TABLE move_mark (
+        one boolean PRIMARY KEY CHECK (one),
+        source text NOT NULL,
+        table_number bigint NOT NULL,
+        copied bigint NOT NULL
+    )";
+pub(super) const ADD_MOVE_MARK: &str = "INSERT INTO move_mark VALUES (true, $1, 0, 0)";
+pub(super) const MOVE_MARK: &str = "SELECT source, table_number, copied FROM move_mark";
+pub(super) const SET_MOVE_MARK: &str =
+    "UPDATE move_mark SET table_number = $3, copied = $4 WHERE table_number = $1 AND copied = $2";
+pub(super) const DROP_MOVE_MARK: &str = "DROP TABLE move_mark";
+
 /// Epochs go on, so that nobody commits under one of before.
 pub(super) const FORGET: &str = "
     UPDATE progress SET done = NULL, epoch = epoch + 1; DELETE FROM topics; DELETE FROM attempts; DELETE FROM outbox;

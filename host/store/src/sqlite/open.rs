@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, p
 use uuid::Uuid;
 
 use super::ledger::{Handlers, Ledger};
+use super::moving::is_half_moved;
 use super::open_error::OpenError;
 use super::place::{self, Lock};
 use super::readers::Readers;
@@ -20,8 +21,8 @@ use sandman_core::store::StoreId;
 /// The first bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// The store in a file.
-pub(super) fn file(path: &Path) -> Result<SqliteStore, OpenError> {
+/// The store in a file. One that a move has left half-done is only opened for the move.
+pub(super) fn file(path: &Path, to_move: bool) -> Result<SqliteStore, OpenError> {
     let path = place::prepare(path)?;
     if path.is_dir() {
         return Err(OpenError::NoFile { path });
@@ -35,6 +36,9 @@ pub(super) fn file(path: &Path) -> Result<SqliteStore, OpenError> {
     })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&path, flags).map_err(|error| sort(&path, &error))?;
+    if !to_move && is_half_moved(&connection).map_err(|error| sort(&path, &error))? {
+        return Err(OpenError::HalfMoved { path });
+    }
     let (connection, ledger, id) = prepare(&path, connection)?;
     let readers = Readers::open(&path).map_err(|error| sort(&path, &error))?;
     let name = path.display().to_string();

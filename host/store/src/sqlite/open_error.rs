@@ -82,6 +82,12 @@ pub enum OpenError {
         /// What SQLite said.
         detail: String,
     },
+    /// A move into it did not come to its end.
+    #[error("the store {path} holds only a part of a deployment, because a move to it was interrupted; run the same `sandman move` again, which continues", path = path.display())]
+    HalfMoved {
+        /// The store.
+        path: PathBuf,
+    },
     /// Anything else: the disk is full, too many files are open, the file system has no shared memory.
     #[error("the store {path} cannot be opened: {detail}", path = path.display())]
     Failed {

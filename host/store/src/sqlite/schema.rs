@@ -226,6 +226,23 @@ pub(super) const SET_PAUSE: &str =
     "INSERT INTO pauses VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET reason = excluded.reason";
 pub(super) const DROP_PAUSE: &str = "DELETE FROM pauses WHERE handler = ?1";
 
+/// Is there as long as a move into the file has not come to its end, and says how far it has.
+pub(super) const HAS_MOVE_MARK: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'move_mark')";
+pub(super) const MAKE_MOVE_MARK: &str = "
+    CREATE TABLE move_mark (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        source TEXT NOT NULL,
+        table_number INTEGER NOT NULL,
+        copied INTEGER NOT NULL
+    ) STRICT";
+pub(super) const ADD_MOVE_MARK: &str = "INSERT INTO move_mark VALUES (1, ?1, 0, 0)";
+pub(super) const MOVE_MARK: &str = "SELECT source, table_number, copied FROM move_mark";
+pub(super) const SET_MOVE_MARK: &str =
+    "UPDATE move_mark SET table_number = ?3, copied = ?4 WHERE table_number = ?1 AND copied = ?2";
+pub(super) const END_MOVE: &str = "
+    UPDATE ledger SET next_row = (SELECT coalesce(max(abs(id)), 0) + 1 FROM state);
+    DROP TABLE move_mark";
+
 /// A letter whose record is in the outbox will never be on Kafka then; it may go as the others do.
 pub(super) const FORGET: &str = "DELETE FROM progress; DELETE FROM topics; DELETE FROM attempts; DELETE FROM outbox;
     UPDATE letters SET batch = 0;";

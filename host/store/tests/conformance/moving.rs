@@ -4,7 +4,10 @@ use sandman_core::event::Record;
 use sandman_core::reason::{GivenUp, ReasonCode};
 use sandman_core::recent::{EventHash, RecentEvents};
 use sandman_core::store::{AnswerWrite, Answered, FilesWrite, Hold, LetterWrite, NewLetter, RecordingWrite};
-use sandman_store::{MoveError, Moved, PostgresStore, SqliteStore, move_to_postgres, move_to_sqlite};
+use sandman_store::{
+    MoveError, MoveProgress, Moved, OpenError, PgOpenError, PostgresStore, SqliteStore, move_to_postgres,
+    move_to_sqlite,
+};
 
 use crate::suite::*;
 
@@ -131,9 +134,17 @@ fn a_deployment_moves_to_postgresql_and_back() {
     let fleet = crate::on_postgres::Postgres::new();
     let target = fleet.open();
     let mut told = Vec::new();
-    let moved = move_to_postgres(&file, &target, &mut |moved| told.push(moved.clone())).unwrap();
+    let moved = move_to_postgres(&file, &target, &mut |progress| told.push(progress)).unwrap();
     assert_eq!((rows(&moved, "states"), rows(&moved, "dead letters")), (51, 1));
-    assert_eq!(told, moved);
+    let copied = |table: &Moved| MoveProgress::Copied {
+        name: table.name,
+        rows: table.rows,
+        of: table.rows,
+    };
+    let tables = moved.iter().map(copied);
+    let mut expected = vec![MoveProgress::Reading];
+    expected.extend(tables.chain([MoveProgress::Verifying]));
+    assert_eq!(told, expected);
     let again = move_to_postgres(&file, &target, &mut |_| {}).unwrap_err();
     assert!(matches!(again, MoveError::NotEmpty), "{again}");
     check(&*target);
@@ -164,4 +175,132 @@ fn what_is_not_on_kafka_keeps_a_store_where_it_is() {
     let fleet = crate::on_postgres::Postgres::new();
     let refused = move_to_postgres(&file, &fleet.open(), &mut |_| {}).unwrap_err();
     assert!(matches!(refused, MoveError::Unpublished(1)), "{refused}");
+}
+
+/// A deployment with several batches of states.
+fn large(store: &dyn DeploymentStore) {
+    let states = |from: usize| (from..from + 500).map(|key| put(&format!("many-{key:05}"), None, &format!("{key}")));
+    (0..8).for_each(|part| {
+        committed(store, &states_of(states(part * 500).collect()));
+    });
+    fill(store);
+}
+
+/// Runs a move that is broken off, as by a crash, as soon as so many rows of a table are there. Returns where it went on from.
+fn broken_off(
+    (name, rows): (&str, u64),
+    moving: impl FnOnce(&mut dyn FnMut(MoveProgress)) -> Result<Vec<Moved>, MoveError>,
+) -> Option<(&'static str, u64)> {
+    let mut resumed = None;
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        moving(&mut |progress| match progress {
+            MoveProgress::Resumed { name, rows } => resumed = Some((name, rows)),
+            MoveProgress::Copied {
+                name: at, rows: there, ..
+            } => assert!((at, there) != (name, rows), "broken off"),
+            MoveProgress::Verifying => assert!(name != "verifying", "broken off"),
+            MoveProgress::Reading => {}
+        })
+    }));
+    assert!(ended.is_err(), "it came to its end");
+    resumed
+}
+
+/// Where moves are broken off one after the other, with so many states.
+fn breaks(states: u64) -> [(&'static str, u64); 6] {
+    [
+        ("handlers", 1),
+        ("states", 1_000),
+        ("states", 2_000),
+        ("states", states),
+        ("dead letters", 1),
+        ("verifying", 0),
+    ]
+}
+
+#[test]
+fn a_move_that_is_broken_off_goes_on_where_it_was_in_both_directions() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("one.db");
+    large(&SqliteStore::open(&source).unwrap());
+    let fleet = crate::on_postgres::Postgres::new();
+    let mut last = None;
+    for at in breaks(4_051) {
+        let from = SqliteStore::open(&source).unwrap();
+        let to = PostgresStore::open_target(&fleet.options).unwrap();
+        assert_eq!(broken_off(at, |tell| move_to_postgres(&from, &to, tell)), last);
+        last = Some(at);
+        drop(to);
+        let refused = PostgresStore::open(&fleet.options).unwrap_err();
+        assert!(matches!(refused, PgOpenError::HalfMoved { .. }), "{refused}");
+    }
+    let from = SqliteStore::open(&source).unwrap();
+    let target = PostgresStore::open_target(&fleet.options).unwrap();
+    let moved = move_to_postgres(&from, &target, &mut |_| {}).unwrap();
+    assert_eq!(rows(&moved, "states"), 4_051);
+    drop(target);
+    let target = PostgresStore::open(&fleet.options).unwrap();
+    check(&target);
+    assert_eq!(document(&target, "many-03999").as_deref(), Some("3999"));
+    drop(target);
+
+    let back = folder.path().join("back.db");
+    let mut last = None;
+    for at in breaks(4_053) {
+        let from = PostgresStore::open(&fleet.options).unwrap();
+        let to = SqliteStore::open_target(&back).unwrap();
+        assert_eq!(broken_off(at, |tell| move_to_sqlite(&from, &to, tell)), last);
+        last = Some(at);
+        drop(to);
+        let refused = SqliteStore::open(&back).unwrap_err();
+        assert!(matches!(refused, OpenError::HalfMoved { .. }), "{refused}");
+    }
+    let from = PostgresStore::open(&fleet.options).unwrap();
+    store_unnamed(&from);
+    let changed = move_to_sqlite(&from, &SqliteStore::open_target(&back).unwrap(), &mut |_| {}).unwrap_err();
+    assert!(
+        matches!(&changed, MoveError::Changed(names) if names == "files without a name"),
+        "{changed}"
+    );
+    from.take_unnamed_files(9, 9).unwrap();
+    let moved = move_to_sqlite(&from, &SqliteStore::open_target(&back).unwrap(), &mut |_| {}).unwrap();
+    assert_eq!(rows(&moved, "states"), 4_053);
+    let back = SqliteStore::open(&back).unwrap();
+    store_unnamed(&back);
+    check(&back);
+    assert_eq!(document(&back, "many-03999").as_deref(), Some("3999"));
+}
+
+#[test]
+fn a_move_is_not_continued_from_another_source() {
+    let (one, other) = (SqliteStore::in_memory().unwrap(), SqliteStore::in_memory().unwrap());
+    fill(&one);
+    fill(&other);
+    let fleet = crate::on_postgres::Postgres::new();
+    let target = PostgresStore::open_target(&fleet.options).unwrap();
+    broken_off(("topics", 1), |tell| move_to_postgres(&one, &target, tell));
+    let refused = move_to_postgres(&other, &target, &mut |_| {}).unwrap_err();
+    assert!(
+        matches!(&refused, MoveError::OtherSource(id) if *id == *one.id().0),
+        "{refused}"
+    );
+    move_to_postgres(&one, &target, &mut |_| {}).unwrap();
+}
+
+#[test]
+fn a_target_that_somebody_has_changed_is_no_store() {
+    let one = SqliteStore::in_memory().unwrap();
+    fill(&one);
+    let fleet = crate::on_postgres::Postgres::new();
+    let target = PostgresStore::open_target(&fleet.options).unwrap();
+    broken_off(("attempts", 1), |tell| move_to_postgres(&one, &target, tell));
+    let mut client = ::postgres::Client::connect(&fleet.options.url, ::postgres::NoTls).unwrap();
+    let schema = &fleet.options.schema;
+    let changed = format!("UPDATE {schema}.state SET document = '4' WHERE key = 'key-4'");
+    assert_eq!(client.execute(&changed, &[]).unwrap(), 1);
+    let refused = move_to_postgres(&one, &target, &mut |_| {}).unwrap_err();
+    assert!(matches!(refused, MoveError::Differ("states")), "{refused}");
+    drop(target);
+    let refused = PostgresStore::open(&fleet.options).unwrap_err();
+    assert!(matches!(refused, PgOpenError::HalfMoved { .. }), "{refused}");
 }
