@@ -48,8 +48,9 @@ pub(super) struct Detours {
 pub(super) struct FleetLetters {
     held: HashMap<LaneKey, HeldCount>,
     bytes: u64,
-    /// Bytes that this host has added since.
+    /// Bytes that this host has added since, and of which keys.
     added: u64,
+    added_to: HashSet<LaneKey>,
     /// Pauses that the store has: where it has one no more, another host has resumed the handler.
     pauses: HashSet<HandlerIx>,
 }
@@ -126,6 +127,7 @@ impl Detours {
             bytes: held.values().map(|held| held.bytes).sum(),
             held,
             added: 0,
+            added_to: HashSet::new(),
             pauses: pauses.keys().copied().collect(),
         });
         for (ix, pause) in pauses {
@@ -134,9 +136,10 @@ impl Detours {
         resumed
     }
 
-    /// Whether something is held of the key, as far as the fleet knows.
+    /// Whether something is held of the key, as far as the fleet knows, or since then by this host.
     fn is_held_somewhere(&self, lane: &LaneKey) -> bool {
-        self.fleet.as_ref().is_none_or(|fleet| fleet.held.contains_key(lane))
+        let knows = |fleet: &FleetLetters| fleet.held.contains_key(lane) || fleet.added_to.contains(lane);
+        self.fleet.as_ref().is_none_or(knows)
     }
 
     /// Where the job goes instead of to its guest. Nearly always nowhere else, and then this looks at nothing.
@@ -172,6 +175,7 @@ impl Detours {
                     self.held.added(lane, letter.bytes());
                     if let Some(fleet) = &mut self.fleet {
                         fleet.added += letter.bytes();
+                        fleet.added_to.insert(lane.clone());
                     }
                 }
                 (LetterWrite::Failed(..), Some(lane)) => self.held.failed(lane),
