@@ -278,10 +278,11 @@ impl Host {
         // Requests that have begun still need the pipeline.
         let mut finished = self.threads.join(http::THREAD, deadline);
         finished &= self.pipeline.drain(deadline);
-        if self.pipeline.outbox().size().batches > 0 || self.health.connected() {
+        let waits = self.pipeline.outbox().size().batches > 0 && !self.store.is_shared();
+        if waits || self.health.connected() {
             finished &= self.relays.drain(&mut self.threads, deadline);
         }
-        // Without anything to publish, and without Kafka, there is nothing to wait for.
+        // Without anything to publish, and without Kafka, there is nothing to wait for; nor in a fleet, which goes on without Kafka.
         self.relays.give_up();
         self.versions = None;
         for (_, consumer) in &self.consumers {

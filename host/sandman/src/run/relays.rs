@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use crossbeam_channel::Sender;
@@ -36,6 +36,9 @@ pub(super) struct Parts {
     /// Told when a relay knows that the deployment is ours.
     pub(super) ready: Sender<()>,
 }
+
+/// How often a host that stops looks whether its shards are still its own.
+const LEASES: Duration = Duration::from_millis(200);
 
 /// The relays that run.
 pub(super) struct Relays {
@@ -117,18 +120,28 @@ impl Relays {
         self.running.is_empty()
     }
 
-    /// Publishes what is there, up to the deadline, and returns whether all of it was. Where other hosts go on, they do
-    /// that as well as this one.
+    /// Publishes what is there, up to the deadline, and returns whether all of it was. What is left in a fleet is published by
+    /// the next host that takes the shard; but the last host to stop leaves nothing, so that the store can be moved.
     pub(super) fn drain(&self, threads: &mut Threads, deadline: Instant) -> bool {
-        if self.parts.store.is_shared() {
-            return true;
-        }
         self.drain.store(true, Ordering::Relaxed);
         let mut finished = true;
         for running in self.running.values() {
-            finished &= threads.join(&running.thread, deadline);
+            while !threads.join(&running.thread, deadline.min(Instant::now() + LEASES)) {
+                if Instant::now() >= deadline {
+                    finished = false;
+                    break;
+                }
+                self.end_those_without_lease();
+            }
         }
-        finished
+        finished || self.parts.store.is_shared()
+    }
+
+    /// A shard that another host has taken meanwhile is that host's to publish.
+    fn end_those_without_lease(&self) {
+        let leases = self.parts.store.leases();
+        let lost = self.running.values().filter(|running| !leases.contains(&running.lease));
+        lost.for_each(|running| running.give_up.store(true, Ordering::Relaxed));
     }
 
     /// Ends all of them at once.

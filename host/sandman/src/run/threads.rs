@@ -46,13 +46,13 @@ impl Threads {
         let Some(at) = self.running.iter().position(|(running, _)| running == name) else {
             return true;
         };
-        let (_, handle) = self.running.swap_remove(at);
-        while !handle.is_finished() {
+        while self.running.get(at).is_some_and(|(_, handle)| !handle.is_finished()) {
             if Instant::now() >= deadline {
                 return false;
             }
             std::thread::park_timeout(Duration::from_millis(10));
         }
+        self.running.swap_remove(at);
         true
     }
 
