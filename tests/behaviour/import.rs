@@ -73,7 +73,10 @@ fn gone_on_from(world: &World) -> Result {
     // The store is the host's now, and looking at the file needs no store.
     let locked = world.import(&settings, TO_ECHO)?;
     ensure!(
-        locked.code() == 1 && locked.stderr.contains("is in use by process"),
+        locked.code() == 1
+            && ["is in use by process", "stop all hosts first"]
+                .iter()
+                .any(|words| locked.stderr.contains(words)),
         "{}: {}",
         locked.status,
         locked.stderr

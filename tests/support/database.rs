@@ -64,6 +64,11 @@ pub(crate) fn on_the_server(settings: Settings, name: &str) -> Settings {
         .set("store.shards", "2")
 }
 
+/// Whether this run has a server.
+pub(crate) fn is_on_the_server() -> bool {
+    SERVER.get().is_some()
+}
+
 /// How many times hosts were set up to have their store on the server.
 pub(crate) fn schemas() -> usize {
     SCHEMAS.load(Ordering::Relaxed)

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::Result;
 use crate::broker::{Broker, Cluster, Means, Shared, maven};
 use crate::consumer::{Reader, Seen};
-use crate::database::on_the_server;
+use crate::database::{is_on_the_server, on_the_server};
 use crate::event::Event;
 use crate::host::{self, Ended, Host};
 use crate::keeper::keeper;
@@ -60,6 +60,11 @@ impl World {
     /// The language that the behaviour is shown in, where it is shown in one.
     pub fn language(&self) -> Option<Language> {
         self.language
+    }
+
+    /// Whether this run has the stores of hosts on PostgreSQL.
+    pub fn is_on_postgres(&self) -> bool {
+        is_on_the_server()
     }
 
     /// A folder of this world alone.

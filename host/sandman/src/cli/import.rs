@@ -131,7 +131,14 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     if config.store.url == StoreUrl::Memory {
         bail!("store.url is sqlite::memory:, which would be gone with this command; set it to a file");
     }
-    Ok(run::open_store(config)?)
+    let store = run::open_store(config)?;
+    // A file is locked by the host that has it; here it is the hosts that tell.
+    if store.is_shared()
+        && let Some(host) = store.hosts()?.into_iter().find(|host| host.live)
+    {
+        bail!("host `{}` is running; stop all hosts first", host.name);
+    }
+    Ok(store)
 }
 
 /// The file, or what comes on standard input in a file: it is read twice.
