@@ -1,4 +1,4 @@
-//! A topic that was deleted and made anew has other records at the offsets of the old one: none is skipped in silence.
+//! A topic that was deleted and created again has other records at the offsets of the old one: none is skipped in silence.
 
 use anyhow::ensure;
 use sandman_tests::{Behaviour, Event, Handler, Host, Result, Settings, World, echo, eventually};
@@ -23,7 +23,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     .on_real_kafka("has no ids of topics"),
 ];
 
-/// Records that are handled before the topic is made anew; it then has more.
+/// Records that are handled before the topic is created again; it then has more.
 const BEFORE: u64 = 30;
 const AFTER: u64 = 50;
 
@@ -78,7 +78,7 @@ fn is_stopped(world: &World, host: &Host) -> Result {
     host.says(&[
         "ERROR",
         "echo",
-        "was deleted and made anew",
+        "was deleted and created again",
         &format!("{input}["),
         "up to offset",
         "recreated",
@@ -90,7 +90,7 @@ fn is_stopped(world: &World, host: &Host) -> Result {
     })?;
     ensure!(health["status"] == "degraded", "{health}");
     let reason = health["handlers"][0]["reason"].as_str().unwrap_or_default();
-    ensure!(reason.contains("made anew") && reason.contains(&input), "{health}");
+    ensure!(reason.contains("created again") && reason.contains(&input), "{health}");
     ensure!(health["handlers"][1].is_null(), "{health}");
     let seen = sandman_tests::Client::new(host.http()?).get("/health")?.json();
     ensure!(
@@ -161,7 +161,7 @@ fn restarted(world: &World) -> Result {
         }
         total += AFTER;
         reader.until_count(total as usize)?;
-        host.says(&["WARN", "was deleted and made anew: it is handled from its beginning"])?;
+        host.says(&["WARN", "was deleted and created again: it is handled from its beginning"])?;
     }
     host.terminate()?;
     let host = world.host(&settings)?;
@@ -191,7 +191,7 @@ fn adopted(world: &World) -> Result {
     world.make_topic("thing.happened")?;
     world.send(&input, &things(0, BEFORE))?;
     let host = world.host_in("", &settings, &["--adopt"])?;
-    host.says(&["WARN", "progress counts for the topic that was made anew"])?;
+    host.says(&["WARN", "progress counts for the topic that was created again"])?;
     world.send(&input, &[Event::thing("last", 9_999)])?;
     let mut reader = world.reader(&world.topic("thing.echoed"))?;
     let seen = reader.until("the last event", |seen| {

@@ -41,7 +41,7 @@ pub struct HandlerConfig {
     pub emits: BTreeSet<String>,
     /// Its consumer group.
     pub group: String,
-    /// What becomes of its progress in a topic that was deleted and made anew.
+    /// What becomes of its progress in a topic that was deleted and created again.
     pub recreated: Recreation,
     /// Its own settings, a JSON object as text.
     pub settings: Arc<str>,

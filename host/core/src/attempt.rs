@@ -16,47 +16,47 @@ use crate::version::Version;
 
 pub use failure::{AttemptFailure, FailureCause};
 
-/// What surrounds an attempt.
+/// The inputs of an attempt other than its trigger and state.
 #[derive(Clone)]
 pub struct Surroundings<'a> {
     /// `[host] source`, for the envelopes of emitted events.
     pub source: &'a str,
-    /// The time that the handler is told, milliseconds since 1970; emitted events carry it.
+    /// The time that the handler sees, in milliseconds since 1970; also the timestamp of the emitted events.
     pub now_millis: i64,
     /// Which attempt this is, from 1.
     pub attempt: u32,
     /// The trace that the trigger belongs to; a new one begins without it.
     pub trace: Option<TraceContext>,
-    /// What the headers of emitted events say of where they come from.
+    /// The origin of the emitted events, for their headers.
     pub origin: Origin<'a>,
-    /// The handler's settings, where they are not those of the version: a recorded run.
+    /// Settings to use instead of the version's own: those of a recording that is run again.
     pub settings: Option<&'a str>,
     /// Makes a random UUID v4 for each emitted event.
     pub id: fn() -> Uuid,
 }
 
-/// Whose attempt it is, for the headers of the events that it emits.
+/// The origin of the events that an attempt emits, for their headers.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
     /// The handler's name.
     pub handler: &'a str,
-    /// Where the trigger's record lies; `None` for a request, and for an event that is in no topic.
+    /// The position of the trigger's record; `None` for a request, and for an event that is in no topic.
     pub record: Option<(&'a TopicPartition, i64)>,
 }
 
-/// What an attempt came to.
+/// The result of an attempt.
 #[derive(Debug)]
 pub enum Attempted {
     /// The version does not consume this event; the guest was not called.
     Ignored,
-    /// The guest decided.
+    /// The guest returned a valid outcome.
     Decided(Decision),
 }
 
 /// What a trigger's handler decided, complete and within its contract. It becomes part of a unit.
 #[derive(Debug, Default)]
 pub struct Decision {
-    /// What becomes of the key's state.
+    /// The change of the key's state.
     pub state: StateChange,
     /// The events to publish, encoded, in order.
     pub records: Vec<OutRecord>,
@@ -67,7 +67,7 @@ pub struct Decision {
 /// Runs one trigger on one version.
 ///
 /// # Errors
-/// [`AttemptFailure`]; then nothing of the attempt counts.
+/// [`AttemptFailure`]; then the attempt has no effect.
 pub fn attempt(
     version: &Version,
     trigger: Trigger<'_>,
@@ -118,7 +118,7 @@ pub fn attempt(
     Ok(Attempted::Decided(Decision { state, records, reply }))
 }
 
-/// The headers of what one invocation emits.
+/// The headers of the events that one invocation emits.
 fn provenance(version: &Version, trigger: &Trigger<'_>, surroundings: &Surroundings<'_>) -> Headers {
     let Origin { handler, record } = surroundings.origin;
     let trigger = match (trigger, record) {

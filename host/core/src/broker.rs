@@ -1,7 +1,7 @@
 //! The ports between the engine and Kafka: what a consumer hands in, and what the relay asks for.
 //!
-//! The Kafka crate implements [`Broker`] and [`Publisher`] and calls [`Intake`]; the engine the other way round. Neither
-//! knows the other.
+//! The Kafka crate implements [`Broker`] and [`Publisher`] and calls [`Intake`]; the engine implements [`Intake`] and
+//! calls the other two. Neither depends on the other.
 
 mod consume;
 mod publish;

@@ -1,4 +1,4 @@
-//! How the outcomes of two versions differ, over many recordings: grouped by place and kind, with a count and one example each.
+//! How the outcomes of two versions differ in many recordings: grouped by place and kind, with a count and one example each.
 
 mod json;
 #[cfg(test)]
@@ -19,13 +19,13 @@ pub enum DifferenceKind {
     NewFailure,
     /// The first fails where the second does not.
     FailureGone,
-    /// Both fail, in another way.
+    /// Both fail, but differently.
     OtherFailure,
     /// The second has an event that the first has not.
     ExtraEvent,
     /// The second lacks an event.
     MissingEvent,
-    /// Both have a value, another one.
+    /// Both have a value, but not the same.
     Value,
     /// The second lacks a value.
     Missing,
@@ -38,7 +38,7 @@ pub enum DifferenceKind {
 }
 
 impl DifferenceKind {
-    /// The words for it.
+    /// Its name, as it is shown.
     pub fn words(self) -> &'static str {
         match self {
             Self::NewFailure => "new failure",
@@ -54,7 +54,7 @@ impl DifferenceKind {
         }
     }
 
-    /// Whether the outcome differs, and not only what it cost.
+    /// Whether the outcome differs, and not only its cost.
     pub fn is_of_outcome(self) -> bool {
         !matches!(self, Self::Slower | Self::MoreMemory)
     }
@@ -73,7 +73,7 @@ pub struct OutcomeDifference {
     pub second: String,
 }
 
-/// What one run came to.
+/// The result of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rerun {
     /// The outcome.
@@ -102,7 +102,7 @@ pub struct DifferenceGroup {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DifferenceExample {
-    /// The recording; `None` if it is of no store.
+    /// The recording; `None` if it is not from a store.
     pub recording: Option<RecordingId>,
     /// What the first version has.
     pub first: String,
@@ -128,7 +128,7 @@ const SLOWER: Duration = Duration::from_millis(1);
 const MORE_MEMORY: u64 = 64 << 10;
 
 impl Comparison {
-    /// Compares the two runs of a recording; `None` in place of the first's cost: it is not known.
+    /// Compares the two runs of a recording; the cost of the first is `None` if it is not known.
     pub fn add(
         &mut self,
         recording: Option<RecordingId>,
@@ -176,7 +176,7 @@ impl Comparison {
         self.differing
     }
 
-    /// How many recordings show a kind, at whatever place.
+    /// How many recordings show a kind, at any place.
     pub fn count(&self, kind: DifferenceKind) -> u64 {
         let of_kind = self.groups.iter().filter(|((known, _), _)| *known == kind);
         of_kind.map(|(_, (count, _))| count).sum()
@@ -230,7 +230,7 @@ fn costs(first: &Rerun, second: &Rerun) -> Vec<OutcomeDifference> {
     found
 }
 
-/// Where two outcomes differ; ids that the host draws do not count.
+/// Where two outcomes differ; ids that the host generates are ignored.
 pub fn differences(first: &RecordedOutcome, second: &RecordedOutcome) -> Vec<OutcomeDifference> {
     let (first, second) = (first.comparable(), second.comparable());
     if first == second {
@@ -303,7 +303,7 @@ impl Differing {
         }
     }
 
-    /// Events are compared by type, the first of a type with the first of it.
+    /// Compares events by type, the first of a type with the first of the same type.
     fn events(&mut self, first: &[RecordedEmission], second: &[RecordedEmission]) {
         let (left, right) = (by_type(first), by_type(second));
         let mut types: Vec<&str> = left.keys().chain(right.keys()).copied().collect();
@@ -373,7 +373,7 @@ impl Differing {
         }
     }
 
-    /// JSON texts: by their values, and, where these are the same, as texts.
+    /// Compares JSON texts by their values and, if these are equal, as texts.
     fn texts(&mut self, path: &str, first: &str, second: &str) {
         if first == second {
             return;

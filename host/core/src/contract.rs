@@ -1,6 +1,6 @@
-//! What a handler says of itself (`describe`), and whether that fits what the configuration grants it.
+//! The declaration of a handler (`describe`), and whether it fits the grants of the configuration.
 //!
-//! Pure: the sandbox fills a [`Contract`], the configuration gives the [`Grant`], and [`Terms`] is what fits of the two.
+//! Pure: the sandbox reads a [`Contract`], the configuration has the [`Grant`], and [`Terms`] is what they agree on.
 
 mod bounds;
 mod shape;
@@ -22,7 +22,7 @@ use crate::schema::{OverBudget, SchemaPlace, at};
 use shape::Shape;
 use versions::Versions;
 
-/// How many versions of its state's format before its own a handler reads, at least: as many as DreamScape asks of events.
+/// How many state versions before its own a handler must be able to read; DreamScape requires as many of events.
 pub const STATE_VERSIONS_BACK: u32 = 2;
 
 /// What a component declares: what it consumes, emits and serves.
@@ -79,14 +79,14 @@ pub struct ServedRoute {
     pub path: String,
 }
 
-/// Method and route of the request with which `sandman import` hands a document to a handler that declares it. No client can
-/// send it: it is no method of HTTP, and no path.
+/// Method and route of the request with which `sandman import` hands a document to a handler that declares it. No
+/// client can send it, because it is neither an HTTP method nor a path.
 pub const IMPORT: (&str, &str) = ("IMPORT", "state");
 
 /// What the configuration grants a handler.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// Event types that `emits` of the handler lists.
+    /// Event types in the handler's `emits`.
     pub emits: BTreeSet<String>,
     /// Whether the handler has topics to consume.
     pub has_topics: bool,
@@ -95,7 +95,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// All that a contract asks for: what a component is granted where no configuration says otherwise.
+    /// Everything that a contract asks for: the grant of a component that runs without a configuration.
     pub fn all(contract: &Contract) -> Self {
         Self {
             emits: contract.emits.iter().map(|emits| emits.event_type.clone()).collect(),
@@ -121,7 +121,7 @@ pub enum ContractError {
     /// The handler is given a route that it does not serve.
     #[error("the configuration gives it the route `{0}`, which its contract does not serve")]
     RouteNotServed(String),
-    /// A schema is none, or over its bounds.
+    /// A schema is invalid or exceeds the limits.
     #[error("the schema of `{event_type}` {version} cannot be used: {message}")]
     BadSchema {
         /// The event type.
@@ -136,18 +136,18 @@ pub enum ContractError {
     BadVersion {
         /// The event type.
         event_type: String,
-        /// What stands there.
+        /// The name that is not a version.
         version: String,
     },
-    /// The schema of the state is none, or over its bounds.
+    /// The schema of the state is invalid or exceeds the limits.
     #[error("the schema of its state cannot be used: {0}")]
     BadStateSchema(String),
 }
 
-/// Why an event that comes in or goes out is against the contract. The text goes into the dead letter.
+/// Why an incoming or outgoing event violates the contract. The text goes into the dead letter.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TermsError {
-    /// The version of an incoming event is not one the handler reads.
+    /// The handler does not read the version of an incoming event.
     #[error("version `{version}` of `{event_type}` is not consumed; the handler reads {known}")]
     UnknownVersion {
         /// The event type.
@@ -157,7 +157,7 @@ pub enum TermsError {
         /// The versions the handler reads.
         known: String,
     },
-    /// The handler emitted what its contract does not have.
+    /// The handler emitted an event that its contract does not declare.
     #[error("the handler emitted `{event_type}` {version}, which its contract does not declare")]
     NotDeclared {
         /// The event type.
@@ -180,7 +180,7 @@ pub enum TermsError {
         /// What is wrong with it: the rule, never the value.
         message: String,
     },
-    /// To look at a payload takes more than it may.
+    /// Checking the payload exceeds the limits.
     #[error("the payload of `{event_type}` {version} cannot be checked: {over}")]
     TooCostly {
         /// The event type.
@@ -192,7 +192,7 @@ pub enum TermsError {
     },
 }
 
-/// A contract that fits, in the form the pipeline asks: what comes in, what may go out, and where to.
+/// A contract that fits its grant, as the pipeline uses it: which events come in, which may go out, and to which topics.
 #[derive(Debug, Default)]
 pub struct Terms {
     consumes: HashMap<String, Versions<Shape>>,
@@ -208,12 +208,12 @@ struct Emission {
     versions: HashMap<String, Shape>,
 }
 
-/// What the contract says of an incoming event.
+/// How the contract treats an incoming event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// It is for the handler.
     Consumed,
-    /// The topic carries it, the handler has no interest in it.
+    /// The handler does not consume its type.
     Ignored,
 }
 
@@ -294,7 +294,7 @@ impl Terms {
         }
     }
 
-    /// What the handler's states look like. For documents from outside: what the handler itself puts is not looked at.
+    /// The shape of the handler's states, for documents from outside: those that the handler itself puts are not checked.
     pub fn state(&self) -> &StateShape {
         &self.state
     }
@@ -304,7 +304,7 @@ impl Terms {
         self.takes_imports
     }
 
-    /// Event types that the handler emits to one of these topics, its own, and consumes: each such event sets off another.
+    /// Event types that the handler both consumes and emits to one of `topics`, its own: each such event causes another one.
     pub fn feeds_itself(&self, topics: &[Arc<str>]) -> Vec<&str> {
         let emits = self.emits.iter();
         let fed =
@@ -312,8 +312,7 @@ impl Terms {
         fed.map(|(name, _)| name.as_str()).collect()
     }
 
-    /// Payloads in which the handler's key cannot stand, or among whose members it is not, by their schemas: events of these
-    /// become dead letters.
+    /// Payloads that, by their schemas, cannot have the handler's key or do not list it: their events become dead letters.
     pub fn without_key(&self, key: &EventKey) -> Vec<String> {
         let EventKey::Payload(pointer) = key else {
             return Vec::new();
@@ -326,7 +325,7 @@ impl Terms {
             .filter_map(|(event_type, version, place)| {
                 let why = match place {
                     SchemaPlace::Impossible => "cannot have a string or a number",
-                    SchemaPlace::Unlisted => "lists its members, and has none",
+                    SchemaPlace::Unlisted => "has no member in its schema",
                     SchemaPlace::Open | SchemaPlace::Listed => return None,
                 };
                 Some(format!("the payload of `{event_type}` {version} {why} at `{pointer}`"))
@@ -344,7 +343,7 @@ impl Terms {
     /// Whether an incoming event is for the handler, and fits.
     ///
     /// # Errors
-    /// [`TermsError`] if the handler consumes the event type, but not like this.
+    /// [`TermsError`] if the handler consumes the event type, but not this version or payload.
     pub fn incoming(&self, event_type: &str, version: &str, payload: &str) -> Result<Incoming, TermsError> {
         let Some(versions) = self.consumes.get(event_type) else {
             return Ok(Incoming::Ignored);
@@ -363,7 +362,7 @@ impl Terms {
     /// The topic of an event that the handler emitted.
     ///
     /// # Errors
-    /// [`TermsError`] if the contract does not have it like this.
+    /// [`TermsError`] if the contract does not declare it, or the payload does not fit.
     pub fn outgoing(&self, event_type: &str, version: &str, payload: &str) -> Result<Arc<str>, TermsError> {
         let declared = self.emits.get(event_type);
         let Some((emission, shape)) = declared.and_then(|emission| Some((emission, emission.versions.get(version)?)))

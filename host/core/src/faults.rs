@@ -1,26 +1,25 @@
-//! Fail points: the steps on the way of an event, where the tests have the process die or wait, or change what is there; and
-//! a clock that jumps, and a store that refuses.
+//! Fail points: steps on the path of an event at which the tests kill or pause the process, or change a value; also a
+//! clock that jumps, and a store that refuses commits.
 //!
-//! Compiled in by the feature `faults` alone, which nothing but the binary `sandman-faulty` of the tests asks for. Without
-//! it every question here has a constant answer, and nothing is left of it in the code that asks. Which bugs there are to
-//! plant, and what they change at which step, is in `host/sandman/faulty`, which installs it by `install`. What is wanted
-//! comes by the environment, read once:
+//! Compiled only with the feature `faults`, which only the tests' binary `sandman-faulty` enables. Without it every
+//! function here is a constant, and the compiler removes the calls. The planted bugs are in `host/sandman/faulty`,
+//! which registers them with `install`. The environment, read once, says which faults are active:
 //!
-//! - `SANDMAN_TEST_FAULT=drop-batch:10`: this bug, at every tenth occasion (every one where no number is given);
-//! - `SANDMAN_TEST_CRASH=committed:7`: SIGKILL to the process itself, the seventh time it comes to this step; with
-//!   `committed:7:FILE` the times count once the file is there;
-//! - `SANDMAN_TEST_HOLD=FILE`: whoever comes to the step that the file names renames it to `FILE.held`, and waits there until
-//!   that is gone;
-//! - `SANDMAN_TEST_STORE=busy:20`: every twentieth commit is refused as it is when the disk is full;
-//! - `SANDMAN_TEST_CLOCK=FILE`: milliseconds in a file that are added to the wall clock, or `still MILLIS`: the time at which
-//!   it stands.
+//! - `SANDMAN_TEST_FAULT=drop-batch:10`: this bug, at every tenth occasion (at every occasion without a number);
+//! - `SANDMAN_TEST_CRASH=committed:7`: the process kills itself with SIGKILL when it reaches this step for the seventh
+//!   time; with `committed:7:FILE` it begins to count when the file exists;
+//! - `SANDMAN_TEST_HOLD=FILE`: the first thread that reaches the step that the file names renames the file to
+//!   `FILE.held`, and waits until that is removed;
+//! - `SANDMAN_TEST_STORE=busy:20`: every twentieth commit is refused as if the disk were full;
+//! - `SANDMAN_TEST_CLOCK=FILE`: a file with the milliseconds that are added to the wall clock, or with `still MILLIS`:
+//!   the time at which it stands still.
 
-/// A step on the way of an event at which the process may be told to die, or to wait.
+/// A step on the path of an event at which a test can kill or pause the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A record came from Kafka.
     Received,
-    /// It lies in its lane.
+    /// It is in its lane.
     Offered,
     /// A worker has it.
     Taken,
@@ -32,9 +31,9 @@ pub enum Step {
     Folded,
     /// Everything is written, and the transaction is open.
     Written,
-    /// The transaction is durable, and nobody has heard of it.
+    /// The transaction is durable, but lanes, relay and clients do not know it yet.
     Committed,
-    /// Lanes, relay and clients have heard of it.
+    /// Lanes, relay and clients know it.
     Settled,
     /// The relay has taken batches.
     Relayed,
@@ -44,14 +43,14 @@ pub enum Step {
     Pointed,
     /// The records are delivered too.
     Delivered,
-    /// Kafka's transaction is committed, and nobody has heard of it.
+    /// Kafka's transaction is committed, but the relay does not know it yet.
     Visible,
     /// The outbox will forget the batches with the next commit.
     Acknowledged,
 }
 
 impl Step {
-    /// All of them, in the order of the way.
+    /// All of them, in the order of the path.
     pub const ALL: [Self; 15] = [
         Self::Received,
         Self::Offered,
@@ -75,21 +74,21 @@ impl Step {
 mod absent {
     use super::Step;
 
-    /// Changes what is at this step, if that is wanted.
+    /// Changes the value at this step if a planted bug does so.
     #[inline(always)]
     pub const fn alter<T>(_: Step, _: &mut T) {}
 
-    /// Dies here, or waits, if that is wanted.
+    /// Kills or pauses the process here if a test asks for it.
     #[inline(always)]
     pub const fn at(_: Step) {}
 
-    /// Whether the store is to refuse this commit.
+    /// Whether the store should refuse this commit.
     #[inline(always)]
     pub const fn store_busy() -> bool {
         false
     }
 
-    /// The wall clock as it is to be seen.
+    /// The wall clock, changed as a test asks for it.
     #[inline(always)]
     pub const fn wall_millis(real: i64) -> i64 {
         real

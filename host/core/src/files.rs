@@ -1,4 +1,4 @@
-//! The names of uploaded files: how they look, and which of them a document names. Pure.
+//! The names of uploaded files: their format, and how to find them in a document. Pure.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use crate::json;
 
 const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "gif"];
 
-/// The field of a file whose name is as the host makes them, and as the service before it did: `avatar` for
-/// `avatar-1765535400000-0af3.png`.
+/// The form field of a file whose name has the host's format, which is also that of DreamScape's earlier service:
+/// `avatar` for `avatar-1765535400000-0af3.png`.
 pub fn field_of(name: &str) -> Option<&str> {
     let (stem, extension) = name.split_once('.')?;
     let (rest, random) = stem.rsplit_once('-')?;
@@ -22,14 +22,14 @@ pub fn field_of(name: &str) -> Option<&str> {
     (known && filled && plain).then_some(field)
 }
 
-/// Where a file of this name is stored, below the place of all uploads: `avatars/avatar-1765535400000-0af3.png`. `None` for
-/// a name that the host does not make.
+/// Where a file of this name is stored, below the place of all uploads: `avatars/avatar-1765535400000-0af3.png`. `None`
+/// for a name in another format.
 pub fn path_of(name: &str) -> Option<String> {
     let field = field_of(name)?;
     Some(format!("{field}s/{name}"))
 }
 
-/// The files that `after` names, where they are others than those that `before` names; `None` where they are the same.
+/// The files that `after` names if they differ from those that `before` names; otherwise `None`.
 pub fn renamed(before: Option<&str>, after: Option<&str>) -> Option<Vec<Arc<str>>> {
     let (before, after) = (names_of(before), names_of(after));
     (before != after).then(|| after.iter().map(|name| name.as_str().into()).collect())
@@ -39,7 +39,7 @@ fn names_of(document: Option<&str>) -> BTreeSet<String> {
     document.map(names_in).unwrap_or_default()
 }
 
-/// Every name of a file in a JSON document, whatever stands around it: a path, a URL, nothing.
+/// Every name of a file in a JSON document, alone or inside a path or a URL.
 pub fn names_in(document: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     if has_escaped_ascii(document)
@@ -73,7 +73,7 @@ fn add_value(value: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Looks around each dot that an extension follows; a document without one costs a search for dots.
+/// Looks for names around each dot that is followed by an extension; a document without one costs a search for dots.
 fn add_text(text: &str, names: &mut BTreeSet<String>) {
     for (dot, _) in text.match_indices('.') {
         let (before, after) = text.split_at(dot);

@@ -1,5 +1,5 @@
-//! JSON as the host reads it beside serde_json's own rules: an object is written as an object, and a value that nobody
-//! asks for spoils nothing. Pure.
+//! Reads JSON by rules that serde_json does not have: a struct is read only from an object, and a value that is not
+//! needed causes no error. Pure.
 
 mod mend;
 
@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Error, Value};
 
-/// Reads a struct from a JSON object. serde takes an array for a struct as well, by the order of its fields; this does not.
+/// Reads a struct from a JSON object. serde also reads a struct from an array, by the order of its fields; this
+/// function does not.
 ///
 /// # Errors
 /// If the text is not JSON, not an object, or does not fit.
@@ -23,8 +24,8 @@ pub fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Error> {
     serde_json::from_slice(text)
 }
 
-/// As [`serde_json::from_str`], for a text whose values are looked at and not passed on: half a surrogate reads as U+FFFD,
-/// and a number beyond a double as the largest one.
+/// Like [`serde_json::from_str`], for a text whose values are inspected and not passed on: a lone surrogate is read as
+/// U+FFFD, and a number beyond a double as the largest one.
 ///
 /// # Errors
 /// If the text is not JSON, or nested deeper than serde_json reads.
@@ -32,12 +33,12 @@ pub fn lenient(text: &str) -> Result<Value, Error> {
     serde_json::from_str(text).or_else(|_| serde_json::from_str(&mend::mended(text)))
 }
 
-/// Where [`lenient`] fails: a JSON pointer to the member that is nested too deeply, empty where no member is at fault.
+/// Where [`lenient`] fails: a JSON pointer to the member that is nested too deeply; empty if no single member is the cause.
 pub fn unreadable(text: &str) -> String {
     let Ok(JsonMembers(members)) = serde_json::from_str(text) else {
         return String::new();
     };
-    // As deep as it lies in the text.
+    // As deep as it is in the text.
     let fails = |raw: &RawValue| lenient(&format!("[{}]", raw.get())).is_err();
     let found = members.iter().find(|(_, raw)| fails(raw));
     found.map_or_else(String::new, |(name, _)| {
@@ -93,7 +94,7 @@ impl<'de> Visitor<'de> for AnyObject {
     }
 }
 
-/// A struct inside of another value, read by the rule of [`object`].
+/// A struct inside another value, read by the rule of [`object`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object<T>(pub T);
 
@@ -104,7 +105,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
     }
 }
 
-/// The name of a member, as bytes: a name with half a surrogate in it is no text, and mostly nobody's concern.
+/// The name of a member, as bytes: a name with a lone surrogate is not valid text, and rarely matters.
 #[derive(Debug)]
 pub struct Name<'a>(pub Cow<'a, [u8]>);
 

@@ -1,12 +1,12 @@
 //! Lanes: the queue of one key of one handler, run one trigger at a time, in order, ahead of the commit.
 //!
-//! Pure: no lock, no clock, no I/O. Time comes in as monotonic milliseconds. The engine puts a lock and threads
-//! around it. A lane exists while it has work; in between, the state of its key rests in a bounded cache.
+//! Pure: no lock, no clock, no I/O. Time comes in as monotonic milliseconds. The engine puts a lock and threads around
+//! it. A lane exists while it has work; the state of an idle key is in a bounded cache.
 //!
-//! A trigger passes through `waiting` -> `running` -> `ahead` (its unit waits for the commit) and is gone. When a commit
-//! fails, everything ahead of it is put back to the front of `waiting` ([`Lanes::revert`]) and run again, which is
-//! harmless because handlers are pure. When somebody else has changed a state meanwhile, that is done with the lanes
-//! concerned alone ([`Lanes::refresh`]).
+//! A trigger passes through `waiting` -> `running` -> `ahead` (its unit waits for the commit) and is gone. When a
+//! commit fails, everything ahead of it is put back to the front of `waiting` ([`Lanes::revert`]) and run again, which
+//! is harmless because handlers are pure. If another host has changed a state in the meantime, this is done only for
+//! the lanes concerned ([`Lanes::refresh`]).
 
 mod cache;
 mod job;
@@ -62,13 +62,13 @@ pub trait Work {
         0
     }
 
-    /// Whether it goes before other work of its lane that waits, in the order in which it came itself: what makes room for
-    /// the other.
+    /// Whether it runs before other work that waits in its lane, such as work that makes room for the others. Work of
+    /// this kind stays in order among itself.
     fn goes_first(&self) -> bool {
         false
     }
 
-    /// Whether it is run again after a failed commit. A request is answered instead: its client decides.
+    /// Whether it is run again after a failed commit. A request is not: its client gets an error and can try again.
     fn runs_again(&self) -> bool {
         self.partition().is_some()
     }
@@ -77,7 +77,7 @@ pub trait Work {
 /// The newest state of a key that this process knows, committed or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Where the last commit left it; `None` if nothing is stored.
+    /// Its revision after the last commit; `None` if nothing is stored.
     pub base: Option<Revision>,
     /// The document that the next trigger sees.
     pub document: Option<Arc<str>>,
@@ -120,8 +120,8 @@ impl<W: Work> Lanes<W> {
         }
     }
 
-    /// Puts work at the end of its lane, or behind what goes first if it does so too. `failed` tries lie behind it, and it is
-    /// not run before `due`.
+    /// Puts work at the end of its lane, or, if it goes first, behind other work that does. It has failed `failed`
+    /// times before, and is not run before `due`.
     pub fn offer(&mut self, lane: LaneKey, work: Arc<W>, failed: u32, due: Option<Millis>) {
         self.enqueue(&lane, Queued::single(work, failed, due));
         self.advance(&lane);
@@ -167,7 +167,8 @@ impl<W: Work> Lanes<W> {
         lane.waiting.insert(first, queued);
     }
 
-    /// Looks at the head of a lane that may have become free, and makes it ready, parks it, or lets the lane rest.
+    /// Looks at the head of a lane that may have become free, and makes it ready, parks it, or, if there is none,
+    /// retires the lane.
     fn advance(&mut self, key: &LaneKey) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
         if lane.busy || lane.due.is_some() {
@@ -262,8 +263,9 @@ impl<W: Work> Lanes<W> {
         !self.ready.is_empty()
     }
 
-    /// Hands a job back whose unit goes to the commit: `changes` holds one entry per slot. The lanes go on with the new
-    /// states. Answers `false` if one of the lanes was reverted meanwhile: then the job's unit must be dropped.
+    /// Hands back a job whose unit goes to the commit: `changes` holds one entry per slot. The lanes continue with the
+    /// new states. Returns `false` if one of the lanes was reverted in the meantime: then the job's unit must be
+    /// dropped.
     pub fn ran(&mut self, job: Job<W>, changes: impl IntoIterator<Item = Change>) -> bool {
         let current = self.is_current(&job);
         for (slot, Change { seen, change }) in job.slots.into_iter().zip(changes) {
@@ -292,8 +294,8 @@ impl<W: Work> Lanes<W> {
         current
     }
 
-    /// Hands a job back that failed and is to be tried again at `due`, before everything else in its lane but what goes first. Answers
-    /// `false` if the lane was reverted meanwhile, which has put it back already.
+    /// Hands back a job that failed and is to be run again at `due`, before everything else in its lane except work
+    /// that goes first. Returns `false` if the lane was reverted in the meantime, which has already put it back.
     pub fn park(&mut self, job: Job<W>, failed: u32, due: Millis) -> bool {
         let current = self.is_current(&job);
         for slot in job.slots {
@@ -319,7 +321,7 @@ impl<W: Work> Lanes<W> {
         })
     }
 
-    /// Where the last commit left the state of a lane; `None` if that is not known, since nothing has read it.
+    /// The revision of a lane's state after the last commit; `None` if it is not known because nothing has read it.
     pub fn base(&self, key: &LaneKey) -> Option<Option<Revision>> {
         let known = self.lanes.get(key)?.known.as_ref()?;
         Some(known.base)
@@ -340,7 +342,7 @@ impl<W: Work> Lanes<W> {
         }
     }
 
-    /// Ends the parking of a lane, and answers until when it would have been.
+    /// Ends the parking of a lane, and returns the time until which it was parked.
     fn wake(&mut self, key: &LaneKey) -> Option<Millis> {
         let lane = self.lanes.get_mut(key)?;
         let due = lane.due.take()?;
@@ -372,7 +374,7 @@ impl<W: Work> Lanes<W> {
         self.counts.get(&handler).copied().unwrap_or(0)
     }
 
-    /// Forgets the states of a handler's idle keys: the store is asked again.
+    /// Forgets the states of a handler's idle keys, so that the store is asked again.
     pub fn forget_idle(&mut self, handler: HandlerIx) {
         self.cache.forget(handler);
     }

@@ -1,13 +1,13 @@
-//! The pure core of Sandman: an event as it travels, the rules of lanes and progress, what a handler decides, and the ports
-//! that the parts around it implement. No I/O, no clock, no async runtime.
+//! The pure core of Sandman: events, the rules of lanes and progress, attempts and their outcomes, and the ports that
+//! the other crates implement. No I/O, no clock, no async runtime.
 
-// What travels.
+// Events.
 pub mod event;
 pub mod work;
 pub mod outcome;
 pub mod unit;
 
-// One run.
+// One run of a handler.
 pub mod attempt;
 pub mod reason;
 pub mod version;

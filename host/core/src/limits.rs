@@ -1,4 +1,4 @@
-//! Bounds of one invocation and the policy for trying again: values that the configuration gives each handler.
+//! The limits of one invocation and the retry policy: values that the configuration gives each handler.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ pub struct Limits {
     pub output: u64,
     /// Events the guest returns.
     pub events: u32,
-    /// Log text of one invocation, in bytes; what is over is cut, and the cut is logged.
+    /// Log text of one invocation, in bytes; the rest is cut, and the log says so.
     pub log: u64,
     /// The component itself, in bytes, 64 KiB to 256 MiB.
     pub component: u64,
-    /// What an instance of the component is made of.
+    /// The parts of an instance of the component.
     pub parts: ComponentParts,
 }
 
@@ -62,7 +62,7 @@ impl ComponentParts {
         }
     }
 
-    /// The first number that is larger than in `most`: its name in the configuration, and the bound.
+    /// The first number that is larger than in `most`: its name in the configuration, and the limit.
     pub fn over(&self, most: &Self) -> Option<(&'static str, u32)> {
         let pairs = [
             ("core_instances", self.core_instances, most.core_instances),
@@ -97,12 +97,12 @@ fn of_millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::
     u64::deserialize(deserializer).map(Duration::from_millis)
 }
 
-/// Which invocations of a handler are recorded. Failures are, and a sample of the others.
+/// Which invocations of a handler are recorded: all failures, and a sample of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordingPolicy {
-    /// Invocations in a second that are recorded although they succeed; with 0 none is recorded, failures neither.
+    /// Successful invocations that are recorded per second; with 0 nothing is recorded, not even failures.
     pub rate: u32,
-    /// Bytes of recordings that are kept; the oldest go first.
+    /// Bytes of recordings that are kept; the oldest are dropped first.
     pub keep: u64,
 }
 
@@ -120,80 +120,81 @@ impl Default for RecordingPolicy {
 pub enum ReplayPolicy {
     /// Nothing is replayed.
     Off,
-    /// New failures refuse it; other differences are shown.
+    /// It is refused for new failures; other differences are shown.
     #[default]
     Failures,
-    /// Any difference refuses it, unless the deploy accepts them.
+    /// It is refused for any difference, unless the deploy accepts them.
     Strict,
 }
 
 /// Whether an invocation gets an instance of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Instances {
-    /// A new instance for every invocation: nothing of one is left for the next.
+    /// A new instance for every invocation: nothing is carried over to the next one.
     #[default]
     Fresh,
     /// Instances are kept for the next invocation of the same version, and dropped after a trap.
     Reused,
 }
 
-/// What becomes of records without a value, which delete a key from a compacted topic.
+/// What to do with records without a value, which delete a key from a compacted topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tombstones {
-    /// They are done, and counted: an event has a value, so none of them is one.
+    /// They are skipped and counted: they cannot be events, which always have a value.
     #[default]
     Skip,
-    /// Each is a dead letter, as any other record that is no event.
+    /// Each becomes a dead letter, like any other record that is not an event.
     DeadLetter,
 }
 
 /// Where instances come from. It changes what they cost, never what they do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Allocation {
-    /// Slots that are reserved once: a new instance takes one in microseconds, and address space that is never used.
+    /// Slots that are reserved once: a new instance takes one in microseconds, but they reserve address space that is
+    /// never used.
     #[default]
     Pooling,
     /// Each instance is mapped when it is made and unmapped when it is dropped.
     OnDemand,
 }
 
-/// When a failed trigger is tried again. The defaults are those of DreamScape's events: 3 tries, after 1, 2, 4 seconds.
+/// When a failed trigger is run again. The defaults are those of DreamScape's events: 3 attempts, after 1, 2, 4 seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {
-    /// Tries in all, from 1.
+    /// Attempts in all, from 1.
     pub attempts: u32,
     /// The wait after the first failure.
     pub first: Duration,
-    /// By how much each wait is longer than the one before, from 1.0.
+    /// The factor by which each wait is longer than the one before, from 1.0.
     pub factor: f64,
     /// The longest wait.
     pub max: Duration,
-    /// What becomes of a trigger that is given up.
+    /// What happens when a trigger is given up.
     pub exhausted: Exhausted,
-    /// When so many triggers are given up that the handler pauses; `None`: never.
+    /// When the handler pauses because it gives up so many triggers; `None`: never.
     pub failing: Option<Failing>,
 }
 
-/// What becomes of a trigger that is given up.
+/// What happens when a trigger is given up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Exhausted {
-    /// It becomes a dead letter, and its key goes on.
+    /// It becomes a dead letter, and its key continues without it.
     #[default]
     DeadLetter,
-    /// It becomes a dead letter, and what comes after it for its key waits beside the lane until the key is released.
+    /// It becomes a dead letter, and later triggers of its key wait in the store until the key is released.
     HoldKey,
-    /// It stays where it is, and the handler takes in nothing until it is resumed.
+    /// It stays where it is, and the handler consumes nothing until it is resumed.
     PauseHandler,
 }
 
-/// When a handler fails as a whole.
+/// When a handler counts as failing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Failing {
-    /// More than this share of the last triggers, 0.0 to 1.0.
+    /// It has given up more than this share of the last triggers, 0.0 to 1.0.
     pub share: f64,
-    /// So many triggers are looked at.
+    /// How many of the last triggers count.
     pub of: u32,
-    /// A version that was deployed as long ago or less is rolled back first; zero: none is.
+    /// A version that was deployed within this time is rolled back first; zero: never.
     pub rollback: Duration,
 }
 

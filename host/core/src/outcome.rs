@@ -1,4 +1,4 @@
-//! What goes into a guest and what comes out of it, in the host's own words.
+//! The input and the outcome of a guest, as types of the host.
 //!
 //! The sandbox translates these from and to the WIT contract; nothing here knows of WebAssembly.
 
@@ -81,12 +81,12 @@ pub struct UploadedFile {
     pub digest: String,
 }
 
-/// What a pure handler may know of its surroundings.
+/// What a handler sees besides its trigger and state.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// The time as the host took it once for this invocation: milliseconds since 1970.
+    /// The time, which the host reads once for an invocation: milliseconds since 1970.
     pub now_millis: i64,
-    /// Which try this is, from 1.
+    /// Which attempt this is, from 1.
     pub attempt: u32,
     /// The handler's own settings, a JSON object as text.
     pub settings: &'a str,
@@ -95,7 +95,7 @@ pub struct Context<'a> {
 /// What a handler decided.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Outcome {
-    /// What becomes of the key's state.
+    /// The change of the key's state.
     pub state: StateChange,
     /// Events to publish, in order.
     pub events: Vec<EmittedEvent>,
@@ -103,7 +103,7 @@ pub struct Outcome {
     pub reply: Option<Reply>,
 }
 
-/// What becomes of the state of a key.
+/// The change of a key's state.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum StateChange {
     /// Nothing changes.
@@ -111,7 +111,7 @@ pub enum StateChange {
     Keep,
     /// The new document, JSON text.
     Put(Arc<str>),
-    /// The document goes.
+    /// The document is deleted.
     Delete,
 }
 
@@ -148,23 +148,23 @@ pub enum Failure {
     Retry(String),
 }
 
-/// Why an invocation gave no outcome, in what the pipeline needs to know of it. The text says which handler and version.
+/// Why an invocation gave no outcome, as far as the pipeline needs to know. The text says which handler and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The handler said that trying again will not help.
     Rejected(String),
-    /// What it gave is no outcome; as it is a pure function, trying again will not help.
+    /// Its outcome is invalid; since it is a pure function, trying again will not help.
     Invalid(String),
-    /// The handler asked for another try.
+    /// The handler asked for another attempt.
     Retry(String),
     /// The guest trapped; counts as a retry.
     Trap(TrapKind, String),
-    /// The guest went over a bound; counts as a retry.
+    /// The guest exceeded a limit; counts as a retry.
     Exceeded(LimitKind, String),
 }
 
-/// The guest side of the pipeline: one version of a handler, ready to be called from any thread. It answers for its outcomes
-/// being JSON where they must be: nobody looks at them again.
+/// The guest side of the pipeline: one version of a handler, ready to be called from any thread. It guarantees that its
+/// outcomes are JSON where they must be: they are not checked again.
 pub trait Guest: Send + Sync {
     /// Runs the handler once.
     ///
@@ -182,7 +182,7 @@ pub trait Guest: Send + Sync {
         0
     }
 
-    /// Whether an instance may be called again after a call: what the guest keeps in it is there then.
+    /// Whether an instance may be called again after a call, so that the guest could keep something in it.
     fn reuses_instances(&self) -> bool {
         false
     }

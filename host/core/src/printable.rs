@@ -1,20 +1,20 @@
-//! Makes foreign text safe to show: what a guest, a sender, a client or a broker wrote, on its way to a log, a terminal, an
-//! error, a header or the admin API.
+//! Makes untrusted text (of guests, senders, clients and brokers) safe to show in logs, terminals, errors, headers and
+//! the admin API.
 //!
-//! Pure. Characters that would act on what shows them are written as escapes: control characters (a line break forges a
-//! line, an escape sequence moves the cursor), those that turn the direction of a text or end a line or a paragraph, and
-//! those that nobody sees. Everything else stays as it is.
+//! Pure. Characters that would affect the display are escaped: control characters (a line break forges a line, an
+//! escape sequence moves the cursor), bidirectional controls, line and paragraph separators, and invisible characters.
+//! Everything else stays as it is.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Bytes of a text in an error, a log line, a header or an answer: what a reader reads.
+/// Bytes of the longest text in an error, a log line, a header or a response.
 pub const LONGEST: usize = 4 << 10;
 
-/// Stands at the end of a text that was cut.
+/// Marks the end of a text that was cut.
 const CUT: &str = "…";
 
-/// A text as one line of at most `bytes`, which are at least the 3 that a cut is marked with.
+/// A text as one line of at most `bytes`, from 3, the length of the mark for a cut.
 pub fn line(text: &str, bytes: usize) -> Cow<'_, str> {
     if text.len() <= bytes && is_plain(text) {
         return Cow::Borrowed(text);
@@ -37,7 +37,7 @@ pub fn line(text: &str, bytes: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The bytes of a text as a line that is not cut.
+/// The length in bytes of a text as a line that is not cut.
 pub fn length(text: &str) -> usize {
     if is_plain(text) {
         return text.len();
@@ -67,7 +67,7 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// JSON text with what JSON itself leaves as it is: outside of strings nothing of it can be, and inside it means the same.
+/// Escapes such characters in JSON text: they occur only inside strings, where the escapes mean the same.
 pub fn json(text: &str) -> Cow<'_, str> {
     let acts = |letter: char| acts(letter) && !matches!(letter, '\n' | '\t' | '\r');
     if !text.contains(acts) {
@@ -89,7 +89,7 @@ pub fn json(text: &str) -> Cow<'_, str> {
 
 /// Whether a text is shown as it is.
 pub fn is_plain(text: &str) -> bool {
-    // Nearly every text is ASCII, of which a byte tells.
+    // Nearly every text is ASCII, which is checked byte by byte.
     if text.is_ascii() {
         return !text.bytes().any(|byte| byte.is_ascii_control());
     }
@@ -108,15 +108,15 @@ fn escape(out: &mut String, letter: char) {
     }
 }
 
-/// Whether a character acts instead of being shown. The joiners of emoji and of scripts do not.
+/// Whether a character would affect the display. The joiners of emoji and of scripts are harmless.
 fn acts(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
-            // Directions, and their marks.
+            // Bidirectional controls and marks.
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
             // Line and paragraph separators.
             | '\u{2028}' | '\u{2029}'
-            // Seen by nobody.
+            // Invisible.
             | '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}')
 }

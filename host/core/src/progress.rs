@@ -1,4 +1,4 @@
-//! Progress of a handler in a partition: which offsets are done, past the ones that are not.
+//! Progress of a handler in a partition: which offsets are done, including those beyond others that are not.
 //!
 //! Kafka's offsets have gaps (transaction markers, compaction), so a record stands for a [`Span`]: from the end of the
 //! record received before it to just past itself. Spans of neighbouring records touch, whatever the gaps are.
@@ -24,7 +24,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Progress of a partition of which everything below `next` is done, or is not ours.
+    /// Progress of a partition in which everything below `next` is done, or is not to be read.
     pub fn starting_at(next: i64) -> Self {
         Self {
             next,
@@ -55,12 +55,12 @@ impl Progress {
         u64::try_from(within(from, to) - done).unwrap_or_default()
     }
 
-    /// Number of separate runs of done offsets above [`Progress::next`]: what the record of it costs.
+    /// Number of separate runs of done offsets above [`Progress::next`], which decides its size in the store.
     pub fn gaps(&self) -> usize {
         self.above.len()
     }
 
-    /// Whether it is progress that spans can come to: its runs are apart, in order, and above [`Progress::next`].
+    /// Whether it is valid: its runs are separate, in order, and above [`Progress::next`].
     pub fn is_sound(&self) -> bool {
         let mut last = self.next;
         self.above.iter().all(|(start, end)| {

@@ -1,6 +1,6 @@
 //! How and why a trigger was given up. The reason is a code that programs compare and that never changes its meaning.
 //!
-//! The text beside it is for people, and may change with every version; alerts, filters and redrives go by the code.
+//! The text beside it is for people, and may change with every version; alerts, filters and redrives use the code.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 /// Why a trigger was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ReasonCode {
-    /// The record's bytes are no event.
+    /// The record's bytes are not an event.
     Decode,
-    /// The event has no key where the handler is to find one.
+    /// The event has no key at the place that the handler's `key` names.
     Key,
     /// The handler consumes the event type, but not this version of it.
     Contract,
@@ -22,15 +22,15 @@ pub enum ReasonCode {
     Rejected,
     /// The guest asked for another attempt until there were none left.
     Retries,
-    /// The guest returned something that is no outcome.
+    /// The guest returned an invalid outcome.
     Outcome,
     /// An event that the guest emitted does not fit its contract, or is too large.
     Emitted,
-    /// Nothing is wrong with it: it waits behind a letter of its key (`exhausted = "hold-key"`).
+    /// It has not failed: it waits behind a letter of its key (`exhausted = "hold-key"`).
     Held,
     /// The guest trapped.
     Trap(TrapKind),
-    /// The guest went over one of its limits.
+    /// The guest exceeded one of its limits.
     Limit(LimitKind),
 }
 
@@ -47,7 +47,7 @@ pub struct GivenUp {
     pub digest: Arc<str>,
     /// How often the guest was called with it; 0 if it never reached the guest.
     pub attempts: u32,
-    /// The state that its last attempt met, JSON text; `None` if there was none, or it never reached a lane.
+    /// The state that its last attempt saw, JSON text; `None` if there was none, or it never reached a lane.
     pub state: Option<Arc<str>>,
     /// When: milliseconds since 1970.
     pub at_millis: i64,
@@ -56,9 +56,9 @@ pub struct GivenUp {
 /// How a guest trapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TrapKind {
-    /// It panicked, and said why.
+    /// It panicked, with a message.
     Panic,
-    /// It reached code that it says it never reaches: a panic without a message, an abort.
+    /// It executed `unreachable`: a panic without a message, or an abort.
     Unreachable,
     /// Its stack is exhausted.
     Stack,
@@ -72,7 +72,7 @@ pub enum TrapKind {
     Other,
 }
 
-/// Which limit a guest went over.
+/// The limit that a guest exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LimitKind {
     /// `limits.time`.
@@ -120,9 +120,9 @@ impl ReasonCode {
     }
 }
 
-/// What a reason is without text that the guest chose, which may hold data of users: what logs, `/health`, the history and
-/// callers without the right to read data are told. Of a panic its place stays. All other reasons are the host's own words,
-/// which name rules, places and limits, and no values.
+/// The reason without text of the guest, which may contain user data: for logs, `/health`, the history and callers
+/// without the right to read data. The place of a panic stays. All other reasons are texts of the host, which name
+/// rules, places and limits, but no values.
 pub fn without_guest_text(code: ReasonCode, reason: &str) -> Cow<'_, str> {
     match code {
         ReasonCode::Rejected => Cow::Borrowed("the guest rejected it"),
@@ -153,7 +153,7 @@ impl fmt::Display for ReasonCode {
     }
 }
 
-/// A word that stands for no code.
+/// A word that is not a code.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not the code of a dead letter")]
 pub struct UnknownCode(String);

@@ -1,7 +1,7 @@
-//! The events that a key has handled last, so that the retry of an at-least-once producer is handled once.
+//! The last events of a key, so that an event that an at-least-once producer sends again is handled once.
 //!
-//! An event is remembered by a hash of its `eventId`, in the commit that holds its outcome. A dead letter is no outcome: its
-//! event is not remembered, so that it can be sent or redriven later.
+//! An event is remembered by a hash of its `eventId`, in the commit that holds its outcome. The event of a dead letter
+//! is not remembered, so that it can be sent again or redriven later.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 /// Bytes of a remembered event.
 const HASH: usize = 8;
 
-/// How an event is remembered: the first eight bytes of the SHA-256 of its `eventId`. Among a thousand remembered events
-/// one in 10^16 new ones is taken for another by chance.
+/// How an event is remembered: the first eight bytes of the SHA-256 of its `eventId`. Among a thousand remembered
+/// events, one in 10^16 new ones is mistaken for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventHash([u8; HASH]);
 
@@ -25,7 +25,7 @@ impl EventHash {
     }
 }
 
-/// The events that a key has handled last, the oldest first; cheap to clone.
+/// The last events of a key, the oldest first; cheap to clone.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct RecentEvents(Option<Arc<[u8]>>);
 

@@ -1,7 +1,7 @@
-//! A recording: one invocation kept for later, with everything that decided its outcome.
+//! A recording: one invocation, with everything that its outcome depends on.
 //!
-//! A recording is one line of JSON, in the store as in an exported file. Texts stand in it as strings and not as JSON, so that
-//! a replay sees them to the byte.
+//! A recording is one line of JSON, in the store and in exported files. JSON texts are kept in it as strings, so that a
+//! replay sees them to the byte.
 
 mod bytes;
 mod capture;
@@ -48,14 +48,14 @@ pub struct Recording {
     pub trigger: RecordedTrigger,
     /// The key's state before, JSON text; `None` where it had none.
     pub state: Option<String>,
-    /// What else the handler was told, and its bounds.
+    /// The rest of the handler's input, and its limits.
     pub context: RecordedContext,
     /// What came of it.
     pub outcome: RecordedOutcome,
-    /// Whether the trigger was given up with it.
+    /// Whether the trigger was given up after it.
     #[serde(default)]
     pub dead_letter: bool,
-    /// The dead letter that was redriven with it.
+    /// The dead letter that it redrove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub letter: Option<u64>,
     /// CPU time of the invocation in microseconds, if it was measured.
@@ -65,11 +65,11 @@ pub struct Recording {
     pub memory_bytes: u64,
 }
 
-/// What a handler was told beside trigger and state, and what bounded it.
+/// The input of a handler besides trigger and state, and its limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedContext {
-    /// The time it was told: milliseconds since 1970.
+    /// The time that it saw: milliseconds since 1970.
     pub now_millis: i64,
     /// Which attempt it was, from 1.
     pub attempt: u32,
@@ -77,14 +77,14 @@ pub struct RecordedContext {
     pub settings: String,
     /// `[host] source`.
     pub source: String,
-    /// The bounds of the invocation.
+    /// The limits of the invocation.
     pub limits: Limits,
     /// Whether the instance may have been called before: `instances = "reused"`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reused: bool,
 }
 
-/// A line that holds no recording.
+/// Why a line is not a recording.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
     /// It is not JSON, or another document.

@@ -1,12 +1,13 @@
-//! JSON Schema within bounds: a schema is foreign, and so is the document that is held against it.
+//! JSON Schema within limits: neither the schema nor the document that is checked is trusted.
 //!
-//! Pure. A schema is compiled once, and refused where it is too large, refers outside of itself or to itself without an end.
-//! A check counts its steps and its depth and gives up at a bound that grows with the document alone, so that no pair of
-//! schema and document costs more than that; a node of the schema that is reached on several ways is asked once for each
-//! value. The libraries that were looked at can be bounded in neither way, and collect an error for each branch.
+//! Pure. A schema is compiled once, and refused if it is too large, refers to other documents, or refers to itself
+//! endlessly. A check counts its steps and its depth and gives up at a limit that depends only on the size of the
+//! document, so that no pair of schema and document costs more; a node of the schema that is reached in several ways is
+//! evaluated once for each value. The libraries that we considered have neither limit, and collect an error for each
+//! branch.
 //!
-//! Understood are the keywords of drafts 6, 7, 2019-09 and 2020-12 but `$dynamicRef`, `$recursiveRef` and `unevaluated…`,
-//! which are refused by name. `format` and the `content…` keywords say something and demand nothing, as in 2020-12.
+//! It supports the keywords of drafts 6, 7, 2019-09 and 2020-12 except `$dynamicRef`, `$recursiveRef` and
+//! `unevaluated…`, which are refused by name. `format` and the `content…` keywords are not checked, as in 2020-12.
 
 mod check;
 mod compile;
@@ -30,41 +31,41 @@ pub use place::SchemaPlace;
 
 /// Bytes of the longest schema.
 pub const SCHEMA_BYTES: usize = 256 << 10;
-/// Bytes of the longest document that is held against a schema: read, it takes up to 16 times as many.
+/// Bytes of the longest document that is checked against a schema; parsed, it takes up to 16 times as many.
 const DOCUMENT_BYTES: usize = 8 << 20;
-/// Schemas inside of one schema.
+/// Schemas within one schema.
 const NODES: usize = 10_000;
 /// Bytes that the compiled patterns of one schema may take together.
 const PATTERN_BYTES: usize = 4 << 20;
-/// Steps of every check, some 10 ms.
+/// Steps that every check may take, about 10 ms.
 const STEPS: u64 = 200_000;
-/// More steps for each byte of the document.
+/// Additional steps for each byte of the document.
 const STEPS_PER_BYTE: u64 = 8;
-/// Schemas inside of each other while one value is looked at; a bound on the stack.
+/// Nested schemas while one value is checked; limits the stack.
 const DEPTH: u32 = 512;
 
-/// A schema, ready to be asked.
+/// A compiled schema.
 #[derive(Debug)]
 pub struct Schema {
     nodes: Vec<Node>,
     root: NodeIx,
 }
 
-/// Why a text is no schema that is taken.
+/// Why a schema is refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SchemaError {
     /// Not JSON.
     #[error("it is not JSON: {0}")]
     NotJson(String),
-    /// Over a bound.
+    /// It exceeds a limit.
     #[error("it has more than {most} {what}")]
     TooLarge {
-        /// Of what there is too much.
+        /// What there is too much of.
         what: &'static str,
         /// The bound.
         most: usize,
     },
-    /// A keyword holds what it must not, or is not supported.
+    /// A keyword has an invalid value, or is not supported.
     #[error("{}: {problem}", at(place))]
     Keyword {
         /// JSON pointer to the schema that has it, inside the whole; empty for the whole itself.
@@ -74,7 +75,7 @@ pub enum SchemaError {
     },
 }
 
-/// A place as a message has it: the empty pointer means the whole.
+/// A place as it is shown in a message: the empty pointer means the whole document.
 pub(crate) fn at(place: &str) -> String {
     if place.is_empty() {
         "at the root".to_owned()
@@ -93,7 +94,7 @@ pub struct Misfit {
     pub problem: String,
 }
 
-/// A check that was not made, or given up: the document and its schema need more than the bound.
+/// A check that was not made, or was given up, because it exceeds a limit.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("checking it against its schema takes more than {0}")]
 pub struct OverBudget(&'static str);
@@ -126,7 +127,7 @@ impl Schema {
         }
     }
 
-    /// What it says of the place to which these tokens of a JSON pointer lead, where a string or a number is wanted.
+    /// Whether the schema allows a string or a number at the place of these JSON pointer tokens.
     pub fn place(&self, way: &[String]) -> SchemaPlace {
         place::Places::new(&self.nodes).node(self.root, way)
     }

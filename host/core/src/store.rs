@@ -1,9 +1,9 @@
 //! The one commit point: states, progress, attempts and the outbox, changed together or not at all.
 //!
-//! [`Store`] is the seam: SQLite implements it for one host, PostgreSQL for a fleet of them. For that reason a state
-//! carries a revision, progress an assignment epoch and the outbox a shard, although the embedded store has one of each.
-//! [`VersionStore`], [`LetterStore`] and [`FileStore`] are the same store for what is not on the hot path: the versions of the
-//! handlers, the dead letters, and the names of uploaded files.
+//! [`Store`] is the port: SQLite implements it for one host, PostgreSQL for a fleet. For the fleet, states have
+//! revisions, progress has an assignment epoch and the outbox has shards; SQLite has one of each. [`VersionStore`],
+//! [`LetterStore`] and [`FileStore`] are the same store for what is not on the hot path: the versions of the handlers,
+//! the dead letters, and the names of uploaded files.
 
 mod commit;
 mod files;
@@ -39,8 +39,8 @@ pub use versions::{Action, Activation, Active, KeptVersion, NewVersion, Outcome,
 /// Number of a committed outbox batch of one shard: 1 for the first, without gaps, never used twice by one store.
 pub type BatchNo = u64;
 
-/// Names one version of the state of one key, for ever: no other version of any state has the same one. Opaque: only the
-/// store that gave it reads it.
+/// Identifies one version of the state of one key for ever: no other version of any state has the same revision.
+/// Opaque: only the store that created it interprets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Revision {
     state: u64,
@@ -48,7 +48,7 @@ pub struct Revision {
 }
 
 impl Revision {
-    /// A revision of the two numbers that a store tells versions of states apart by. For stores alone.
+    /// A revision made of the two numbers by which a store distinguishes versions of states. For stores only.
     pub fn new(state: u64, version: u64) -> Self {
         Self { state, version }
     }
@@ -58,17 +58,17 @@ impl Revision {
         self.version
     }
 
-    /// The two numbers. For stores alone.
+    /// The two numbers. For stores only.
     pub fn parts(self) -> (u64, u64) {
         (self.state, self.version)
     }
 }
 
-/// Names an assignment of a partition, or a lease of a shard: a later one has a higher number, whichever host has it.
+/// Identifies an assignment of a partition, or a lease of a shard: a later one has a higher number, whichever host has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
-/// A shard of the outbox that is a host's to publish, and since when.
+/// A host's lease of a shard of the outbox, which it publishes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ShardLease {
     /// The shard.
@@ -77,10 +77,10 @@ pub struct ShardLease {
     pub epoch: Epoch,
 }
 
-/// What a host takes a partition over with.
+/// What a host needs to take over a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assigned {
-    /// Goes with every commit of the partition's progress; higher than that of every assignment before.
+    /// Part of every commit of the partition's progress; higher than that of every earlier assignment.
     pub epoch: Epoch,
     /// What is done; `None` if the handler never committed anything of the partition.
     pub progress: Option<Progress>,
@@ -88,7 +88,7 @@ pub struct Assigned {
     pub attempts: Vec<Attempts>,
 }
 
-/// The name a store was given when it was made: a UUID. The relay's cursor carries it.
+/// The name that a store gets when it is created: a UUID. The relay's cursor carries it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StoreId(pub Arc<str>);
 
@@ -98,7 +98,7 @@ impl fmt::Display for StoreId {
     }
 }
 
-/// A state as it stands in the store.
+/// A state as it is in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Which version of it this is; an update must name the revision that it was made from.
@@ -107,11 +107,11 @@ pub struct Stored {
     pub document: Option<Arc<str>>,
     /// The events that the key has handled last.
     pub recent: RecentEvents,
-    /// Since when the version served that wrote it, as [`Active::since_millis`]; 0 where no other host serves. A host whose
-    /// own version serves for longer must not decide anything from it.
+    /// When the version that wrote it became active, as [`Active::since_millis`]; 0 if no other host serves. A host
+    /// whose own version became active earlier must not run anything on it.
     pub since_millis: i64,
-    /// What is held of the key, in a store that hosts share. Whenever that changes the state gets another revision, so that
-    /// whoever knows the revision knows this as well. Always `None` in a store of one host, which knows it anyway.
+    /// How much is held of the key, in a store that hosts share. Each change of it gives the state another revision, so
+    /// a host that knows the revision knows this as well. Always `None` in a store of one host, which knows it anyway.
     pub held: Option<HeldCount>,
 }
 
@@ -143,19 +143,19 @@ pub struct OutboxSize {
     pub last: BatchNo,
     /// The newest batch of the shard known to be on Kafka, 0 for none; of all shards the highest number.
     pub published: BatchNo,
-    /// A cursor of a deployment has named this store: on any other cluster it would miss it.
+    /// Whether a deployment's cursor has named this store, so that a cluster without that cursor is the wrong one.
     pub claimed: bool,
     /// When the oldest batch that waits was committed: milliseconds since 1970; `None` if none waits.
     pub oldest_millis: Option<i64>,
 }
 
-/// Why the store did not do what was asked.
+/// Why a call of the store failed.
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// Nothing was changed and trying again may work: the disk is full, or the file is busy.
     #[error("the store cannot write now: {0}")]
     Unavailable(String),
-    /// Another process changed what this stands on; nothing was changed.
+    /// Another process changed the data that this depends on; nothing was changed.
     #[error("the store holds a newer {what} than this host knows: {detail}; another process writes to the same store")]
     Conflict {
         /// What is newer.
@@ -170,13 +170,13 @@ pub enum StoreError {
 
 /// The one commit point.
 pub trait Store: Send + Sync {
-    /// The name that this store was given when it was made.
+    /// The name that this store got when it was created.
     fn id(&self) -> &StoreId;
 
     /// Whether other hosts write to the same store, so that what was read from it may have changed since.
     fn is_shared(&self) -> bool;
 
-    /// Why it is not known whether the last commit took effect, while that is being found out; nothing is committed meanwhile.
+    /// Why it is not known whether the last commit took effect, while that is being found out; until then nothing is committed.
     fn in_doubt(&self) -> Option<String> {
         None
     }
@@ -193,8 +193,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if it cannot be read.
     fn state(&self, handler: &str, key: &str) -> Result<Option<Stored>, StoreError>;
 
-    /// Takes partitions over for a handler, and says for each, in the same order, what is known of it. From here on no
-    /// commit under an earlier epoch of them succeeds.
+    /// Takes over partitions for a handler and returns what is known of each, in the same order. From then on no commit
+    /// under an earlier epoch of them succeeds.
     ///
     /// # Errors
     /// [`StoreError`] if that cannot be read or written; then no partition is taken.
@@ -206,19 +206,19 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if it cannot be read.
     fn progress(&self, handler: &str) -> Result<Vec<(TopicPartition, Progress)>, StoreError>;
 
-    /// The topic that the handler's progress under this name is about; `None` as long as nobody has said.
+    /// The id of the topic to which the handler's progress under this name belongs; `None` if it was never set.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     fn topic_id(&self, handler: &str, topic: &str) -> Result<Option<TopicId>, StoreError>;
 
-    /// Says which topic the handler's progress under this name is about.
+    /// Sets the id of the topic to which the handler's progress under this name belongs.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
     fn adopt_topic(&self, handler: &Arc<str>, topic: &str, id: &TopicId) -> Result<(), StoreError>;
 
-    /// The name stands for another topic now: forgets the handler's progress and attempts under it.
+    /// The name now belongs to another topic: forgets the handler's progress and attempts under it.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
@@ -230,12 +230,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if it cannot be read.
     fn answered(&self, key: &str, idempotency_key: &str, now_millis: i64) -> Result<Option<Answered>, StoreError>;
 
-    /// Makes everything in `commit` durable, or nothing of it. Nothing, where a state is not at the revision that the commit
-    /// names, or a partition was assigned anew: [`CommitResult::Conflict`] says which.
+    /// Makes everything in `commit` durable, or nothing. It is nothing if a state is not at the revision that the
+    /// commit names, or a partition has been assigned again: [`CommitResult::Conflict`] says which.
     ///
     /// # Errors
     /// After [`StoreError::Unavailable`] and [`StoreError::Conflict`] nothing was changed; after [`StoreError::Failed`]
-    /// it is not known, and only opening the store anew tells.
+    /// it is not known, and only reopening the store tells.
     fn commit(&self, commit: &Commit, now_millis: i64) -> Result<CommitResult, StoreError>;
 
     /// Batches of a shard after `after`, oldest first: at least one if there is any, then up to `max_bytes`.
@@ -256,20 +256,20 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if the store has failed.
     fn backlog(&self) -> Result<OutboxSize, StoreError>;
 
-    /// Forgets all progress and attempts, and empties the outbox: the Kafka cluster they speak of is gone. For the
-    /// embedded broker, which starts empty each time.
+    /// Forgets all progress and attempts, and empties the outbox, because the Kafka cluster to which they belong is
+    /// gone. For the embedded broker, which starts empty each time.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
     fn forget_kafka(&self) -> Result<(), StoreError>;
 
-    /// Keeps in mind that the deployment's cursor of this shard names this store.
+    /// Stores that the deployment's cursor of this shard names this store.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
     fn claimed(&self, shard: Shard) -> Result<(), StoreError>;
 
-    /// Takes over a deployment whose cursor of this shard stands at `batch`: batch numbers go on above it.
+    /// Takes over a deployment whose cursor of this shard is at `batch`: batch numbers continue above it.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.

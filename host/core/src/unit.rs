@@ -1,4 +1,4 @@
-//! The unit: everything that one trigger decided, as data. Nothing of it acts before it is committed.
+//! The unit: all results of one trigger, as data. None of them takes effect before the commit.
 //!
 //! Pure: the time and the random ids come in through [`EnvelopeContext`].
 
@@ -16,18 +16,18 @@ use crate::recent::RecentEvents;
 use crate::store::{AnswerWrite, Attempts, LetterId, LetterWrite, RecordingWrite};
 use crate::work::{Answer, RequestId};
 
-/// What one trigger produced; it commits whole or not at all.
+/// The results of one trigger; committed completely or not at all.
 #[derive(Debug)]
 pub struct Unit {
-    /// The lanes that run ahead on it, and what becomes of their states; empty if nothing stands on it.
+    /// The lanes that run ahead of its commit, and the changes of their states; empty if nothing depends on it.
     pub changes: SmallVec<[(LaneKey, StateChange); 1]>,
-    /// What its lanes remember from now on, where it handled an event that is to be remembered.
+    /// The recent events of its lanes from now on, if it handled an event that is to be remembered.
     pub recent: Option<RecentEvents>,
-    /// The uploaded files that the states of its lanes name from now on, where they are others than before.
+    /// The uploaded files that the states of its lanes name from now on, if they have changed.
     pub files: Vec<(LaneKey, Vec<Arc<str>>)>,
     /// Records to publish, in order.
     pub records: Vec<OutRecord>,
-    /// What becomes of dead letters; nearly always nothing.
+    /// Changes to dead letters; nearly always none.
     pub letters: Vec<LetterWrite>,
     /// Which of the records its lanes have emitted; none where they are dead letters.
     pub emitted: UnitEmissions,
@@ -42,12 +42,12 @@ pub struct Unit {
 pub struct UnitEmissions {
     /// How many, one lane of the unit after the other, in their order.
     pub counts: SmallVec<[usize; 1]>,
-    /// Whether each says already which revision its state has after the unit.
+    /// Whether each already has a header with the revision of its state after the unit.
     pub revised: bool,
 }
 
 impl UnitEmissions {
-    /// So many events of each lane.
+    /// These numbers of events of the lanes.
     pub fn of(counts: impl IntoIterator<Item = usize>) -> Self {
         let (counts, revised) = (counts.into_iter().collect(), false);
         Self { counts, revised }
@@ -74,20 +74,20 @@ pub enum Finish {
     Answered {
         /// The request.
         request: RequestId,
-        /// What its client hears after the commit.
+        /// What its client is answered after the commit.
         answer: Answer,
-        /// What a repetition of the request is answered.
+        /// The answer to keep for repetitions of the request.
         remember: Option<AnswerWrite>,
     },
-    /// A dead letter was redriven; what became of it is in the unit's letters.
+    /// A dead letter was redriven; the result is in the unit's letters.
     Redriven(LetterId),
-    /// It is no trigger's, but an operator's: the order of this number, from 1; 0 where nobody waits for it.
+    /// It comes from an operator rather than a trigger: the number of the order, from 1; 0 if nobody waits for it.
     Ordered(u64),
-    /// The record failed and will be tried again.
+    /// The record failed and will be run again.
     Attempt {
         /// The record's partition.
         partition: PartitionIx,
-        /// What is kept of it over a restart.
+        /// The attempts, which are kept across a restart.
         attempts: Attempts,
     },
 }
@@ -113,7 +113,7 @@ pub struct EnvelopeContext<'a> {
 /// The records of the events that a handler emitted, each checked against its terms; `key` is the trigger's.
 ///
 /// # Errors
-/// [`EmitError`] names the event that is against the contract; then nothing of the outcome counts.
+/// [`EmitError`] names the event that is against the contract; then the outcome has no effect.
 pub fn records(
     events: Vec<EmittedEvent>,
     key: &str,
@@ -165,14 +165,14 @@ pub fn records(
     Ok(records)
 }
 
-/// Why what a handler emitted cannot be published.
+/// Why an emitted event cannot be published.
 #[derive(Debug, thiserror::Error)]
 pub enum EmitError {
     /// Against the contract.
     #[error(transparent)]
     Terms(#[from] TermsError),
-    /// Larger than Kafka takes.
-    #[error("an emitted `{event_type}` is {bytes} bytes with its envelope; Kafka takes {RECORD_BYTES} at most")]
+    /// Larger than Kafka accepts.
+    #[error("an emitted `{event_type}` is {bytes} bytes with its envelope; Kafka accepts {RECORD_BYTES} at most")]
     TooLarge {
         /// The event type.
         event_type: String,
@@ -180,7 +180,7 @@ pub enum EmitError {
         bytes: usize,
     },
     /// Not text that JSON can hold.
-    #[error("an emitted event cannot be written: {0}")]
+    #[error("an emitted event cannot be encoded: {0}")]
     Json(#[from] serde_json::Error),
 }
 

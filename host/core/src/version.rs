@@ -30,21 +30,21 @@ pub struct Version {
     pub limits: Limits,
     /// Which invocations are recorded.
     pub recordings: RecordingPolicy,
-    /// Since when it serves.
+    /// When it became active.
     pub since: ServesSince,
 }
 
-/// Since when a version serves, as the store says: milliseconds since 1970, and later for each activation of a handler.
+/// When a version became active, according to the store: milliseconds since 1970, later for each activation of a handler.
 #[derive(Debug, Default)]
 pub struct ServesSince(AtomicI64);
 
 impl ServesSince {
-    /// The time; 0 if nobody has said.
+    /// The time; 0 if it has not been set.
     pub fn get(&self) -> i64 {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Says it; before the version serves, or when it was activated once more.
+    /// Sets it, before the version serves or when it is activated again.
     pub fn set(&self, since_millis: i64) {
         self.0.store(since_millis, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! A trigger as it waits in a lane: the event with the bytes it came from, or the request with all that HTTP said.
+//! A trigger as it waits in a lane: the event with its original bytes, or the request with everything from HTTP.
 
 use std::sync::Arc;
 
@@ -56,9 +56,9 @@ pub struct LetterWork {
     pub id: LetterId,
     /// Whether its key is held: it runs only while the key is being released.
     pub hold: bool,
-    /// The version that is to run it; `None`: the one that serves its key then.
+    /// The version to run it on; `None`: the one that is active for its key at that time.
     pub through: Option<Arc<Version>>,
-    /// Its event. `partition` and `span` mean nothing.
+    /// Its event. `partition` and `span` are not used.
     pub event: EventWork,
 }
 
@@ -86,7 +86,7 @@ pub struct RequestWork {
     pub body: Option<String>,
     /// Uploaded files, stored already.
     pub files: Vec<UploadedFile>,
-    /// Taken from the client, or made.
+    /// Taken from the client, or generated.
     pub correlation_id: String,
     /// The trace that the client's request belongs to.
     pub trace: Option<TraceContext>,
@@ -94,16 +94,16 @@ pub struct RequestWork {
     pub idempotency: Option<Idempotency>,
 }
 
-/// What makes a repeated request the same request.
+/// Identifies repetitions of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
-    /// The header's value; it counts within the request's key.
+    /// The header's value; it identifies a request among those of the same key.
     pub key: String,
     /// SHA-256 of method, route, key and body, lower-case hex.
     pub digest: String,
 }
 
-/// What becomes of a request. Sent after its commit, never before.
+/// The answer to a request. Sent after its commit, never before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The handlers' reply: committed, or, with a status of 400 or above, refused by a handler, and nothing committed.
@@ -122,7 +122,7 @@ pub enum Answer {
     },
     /// The `Idempotency-Key` was used for another request.
     IdempotencyMismatch,
-    /// The outbox or the number of waiting requests is at its bound; later, please.
+    /// The outbox or the number of waiting requests is at its limit; the client should try again later.
     Busy,
     /// The store cannot commit, or a handler failed in a way that another try may help; nothing was committed.
     Unavailable(String),

@@ -1,4 +1,4 @@
-//! Which topic it is that has a name: a topic that was deleted and made anew has another id, and other records at the
+//! Which topic it is that has a name: a topic that was deleted and created again has another id, and other records at the
 //! offsets of the old one. rdkafka does not give the ids, so librdkafka is asked for them here.
 
 use std::ffi::{CStr, CString};

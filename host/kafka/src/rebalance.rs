@@ -237,7 +237,7 @@ impl Member {
     pub(super) fn renamed(&self, topic: &str, id: TopicId) {
         let taken = self.assignment.lock().named(topic, &id);
         if taken {
-            tracing::warn!(topic, %id, "the topic was deleted and made anew; its partitions are given back");
+            tracing::warn!(topic, %id, "the topic was deleted and created again; its partitions are given back");
             self.again.store(true, Ordering::Relaxed);
         }
         self.fetched_by.lock().insert(Arc::from(topic), id);

@@ -16,10 +16,10 @@ use crate::unit::EmitError;
 pub struct AttemptFailure {
     /// What failed.
     pub cause: FailureCause,
-    /// The same, for programs, and in more detail: what a dead letter is found by.
+    /// The same for programs, in more detail: the code of the dead letter.
     pub code: ReasonCode,
-    /// In words, as the guest or the host wrote them, at most [`printable::LONGEST`] bytes. It may hold data of users; a log
-    /// gets [`AttemptFailure::without_guest_text`].
+    /// As text, as the guest or the host wrote it, at most [`printable::LONGEST`] bytes. It may contain user data; logs
+    /// get [`AttemptFailure::without_guest_text`].
     pub reason: String,
 }
 
@@ -35,7 +35,7 @@ pub enum FailureCause {
     Retry,
     /// The guest trapped.
     Trap,
-    /// The guest went over a bound.
+    /// The guest exceeded a limit.
     Exceeded,
     /// The guest returned no valid outcome.
     Outcome,
@@ -62,8 +62,8 @@ impl FailureCause {
         self != Self::Trigger
     }
 
-    /// Whether another attempt may help. A handler is a pure function, so only what it says itself, or what a bound on CPU
-    /// time may have decided, can end differently.
+    /// Whether another attempt may help. A handler is a pure function, so another attempt can end differently only if
+    /// the handler asked for it or if CPU time may have decided.
     pub fn may_pass(self) -> bool {
         matches!(self, Self::Retry | Self::Trap | Self::Exceeded)
     }
@@ -78,7 +78,7 @@ impl AttemptFailure {
         }
     }
 
-    /// The reason for whoever may not read data: without text that the guest chose.
+    /// The reason without text of the guest, for those who may not read data.
     pub fn without_guest_text(&self) -> Cow<'_, str> {
         without_guest_text(self.code, &self.reason)
     }

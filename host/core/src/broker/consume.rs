@@ -1,4 +1,4 @@
-//! The seam between a consumer and what takes its records.
+//! The port between a consumer and the engine, which takes its records.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,41 +26,41 @@ pub struct Extent {
     pub end: i64,
 }
 
-/// Whether a partition may go on.
+/// Whether more records of a partition may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// More records of this partition may come.
     Go,
-    /// Pause the partition after this record, until [`Intake::resumed`] names it. Records that are under way already may
-    /// still come: up to the next poll.
+    /// Pause the partition after this record, until [`Intake::resumed`] names it. Records that have already been
+    /// fetched may still come until the next poll.
     Pause,
 }
 
-/// What becomes of progress that is about a topic which was deleted and made anew.
+/// What to do with the progress of a topic that was deleted and created again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recreation {
-    /// The consumer stops, loudly.
+    /// The consumer stops with an error.
     #[default]
     Stop,
-    /// It is forgotten: the new topic is handled from its beginning.
+    /// The progress is forgotten: the new topic is handled from its beginning.
     Restart,
-    /// It counts for the new topic, which has the same records at the same offsets.
+    /// The progress is kept: the new topic has the same records at the same offsets.
     Adopt,
 }
 
 /// A topic's name, and which topic has it now; `None` where the broker gives no ids.
 pub type NamedTopic = (Arc<str>, Option<TopicId>);
 
-/// The progress that is about a topic which was deleted and made anew.
+/// The progress of a topic that was deleted and created again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recreated {
     /// The topic's name.
     pub topic: Arc<str>,
-    /// The topic that the progress is about.
+    /// The topic to which the progress belongs.
     pub was: TopicId,
     /// The topic that has the name now.
     pub is: TopicId,
-    /// How far the partitions of the old one were done.
+    /// The progress in the partitions of the old topic.
     pub progress: Vec<(TopicPartition, i64)>,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for Recreated {
         } = self;
         write!(
             f,
-            "topic `{topic}` was deleted and made anew (its id was {was} and is {is}): "
+            "topic `{topic}` was deleted and created again (its id was {was} and is {is}): "
         )?;
         for (partition, offset) in progress {
             write!(f, "{partition} was done up to offset {offset}, ")?;
@@ -93,24 +93,24 @@ pub enum IntakeError {
     /// Progress cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The progress is about another topic.
+    /// The progress belongs to another topic.
     #[error("{0}")]
     Recreated(Recreated),
-    /// Not now: partitions of the same topic are not given back yet.
+    /// Not yet: partitions of the same topic have not been given back.
     #[error("partitions of topic `{0}` are not given back yet")]
     NotYet(Arc<str>),
 }
 
-/// Takes what a consumer reads. All calls come from the consumer's thread, one after the other; none may block for long,
-/// or the group throws the consumer out.
+/// Takes what a consumer reads. All calls come from the consumer's thread, one after the other; none may block for
+/// long, or the group removes the consumer.
 pub trait Intake: Send + Sync + 'static {
     /// Partitions were assigned: says where each starts, in the same order. `topics` are those of the partitions.
     ///
     /// # Errors
-    /// [`IntakeError::NotYet`] if they are to be asked for again; any other ends the consumer.
+    /// [`IntakeError::NotYet`] if the consumer should ask again; any other error ends the consumer.
     fn assigned(&self, partitions: &[TopicPartition], topics: &[NamedTopic]) -> Result<Vec<Start>, IntakeError>;
 
-    /// Partitions are taken away: returns, soon, when nothing of them can commit any more.
+    /// Partitions are revoked: returns, soon, when nothing from them can be committed any more.
     fn revoked(&self, partitions: &[TopicPartition]);
 
     /// Takes a record of an assigned partition; offsets of a partition only grow while it is assigned.
@@ -119,21 +119,22 @@ pub trait Intake: Send + Sync + 'static {
     /// All records that have been fetched so far were handed over.
     fn caught_up(&self) {}
 
-    /// Paused partitions that may go on; each is named once.
+    /// Paused partitions that may be resumed; each is returned once.
     fn resumed(&self) -> Vec<TopicPartition>;
 
-    /// Partitions whose commits the store refuses, since they were assigned anew: they are to be given back, and asked for
-    /// again. Asked every few seconds.
+    /// Partitions whose commits the store refuses because they have been assigned again: the consumer gives them back
+    /// and asks for them again. Called every few seconds.
     fn fenced(&self) -> Vec<TopicPartition> {
         Vec::new()
     }
 
-    /// The committed progress of each partition, for the group's offsets; where everything is done that was read, up to
-    /// where that was. Asked every few seconds, right after [`Intake::revoked`] (of the partitions just revoked, where
-    /// they are still known), and at the end.
+    /// The committed progress of each partition, for the group's offsets; if everything that was read is done, the read
+    /// position. Called every few seconds, right after [`Intake::revoked`] (of the partitions just revoked, where they
+    /// are still known), and at the end.
     fn offsets(&self) -> Vec<(TopicPartition, i64)>;
 
-    /// Up to where assigned partitions were read: every record before that offset was handed over, and the other offsets
-    /// before it hold none (they belong to transactions that were taken back, are control records, or were compacted).
+    /// The read positions of assigned partitions: every record before the position was handed over, and the other
+    /// offsets before it have no record for us (they belong to aborted transactions, are control records, or were
+    /// compacted).
     fn read_to(&self, positions: &[(TopicPartition, i64)]);
 }

@@ -1,4 +1,4 @@
-//! What the relay asks of Kafka: the cursor, the topics, and a publisher whose batches are visible whole or not at all.
+//! The relay's port to Kafka: the cursor, the topics, and a publisher whose batches become visible completely or not at all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use thiserror::Error;
 use crate::event::OutRecord;
 use crate::store::BatchNo;
 
-/// A cluster as the relay of one deployment sees it. Every call blocks, within a bound of its own.
+/// A cluster, for the relay of one deployment. Every call blocks, with its own time limit.
 pub trait Broker: Send {
     /// The bootstrap addresses, for logs.
     fn address(&self) -> &str;
 
-    /// Makes the topics that are missing and returns their names.
+    /// Creates the topics that are missing and returns their names.
     ///
     /// # Errors
     /// [`TopicsError`] if the cluster cannot be reached or does not allow it.
@@ -26,7 +26,7 @@ pub trait Broker: Send {
     /// [`CursorError`]
     fn cursor(&self) -> Result<Option<Cursor>, CursorError>;
 
-    /// Reads the cursor of a transaction that has no end yet; `None` if none is open.
+    /// Reads the cursor of a transaction that has not ended; `None` if none is open.
     ///
     /// # Errors
     /// [`CursorError`]
@@ -38,19 +38,19 @@ pub trait Broker: Send {
     /// [`PublishError`] if that cannot be found out in time.
     fn any_visible(&self, records: &[OutRecord]) -> Result<bool, PublishError>;
 
-    /// The largest record, and batch of records, that a topic takes, in bytes with framing; `None` if that cannot be seen.
-    /// Publishers that are opened from here on send no larger batches; each record alone, if it cannot be seen.
+    /// The largest record, and batch of records, that a topic takes, in bytes with framing; `None` if it is not known.
+    /// Publishers that are opened later send no larger batches, or each record alone if it is not known.
     fn largest_record(&self, topic: &str) -> Option<usize>;
 
-    /// Opens the deployment's writer slot. The previous owner is fenced and its open transaction aborted. Check the cursor
-    /// before, so as not to fence a rightful owner, and read it again after.
+    /// Opens the deployment's transactional producer. The previous one is fenced and its open transaction aborted.
+    /// Check the cursor before, in order not to fence a rightful owner, and read it again afterwards.
     ///
     /// # Errors
     /// [`PublishError`]
     fn publisher(&self) -> Result<Box<dyn Publisher>, PublishError>;
 }
 
-/// An open writer slot.
+/// An open transactional producer.
 pub trait Publisher {
     /// Publishes the records in order, and the cursor, in one transaction. `Ok` means that they are visible.
     ///
@@ -62,14 +62,14 @@ pub trait Publisher {
         cursor: &Cursor,
     ) -> Result<Published, PublishError>;
 
-    /// Takes back what Kafka has left without an end in the partitions of the records' topics, and the cursor. After a
-    /// failure the cursor still has no end.
+    /// Aborts the transaction that Kafka has not ended, in the partitions of the records' topics and in the cursor's.
+    /// After a failure the cursor's transaction is still open.
     ///
     /// # Errors
     /// [`PublishError`]; nothing is visible.
     fn withdraw(&mut self, records: &mut dyn Iterator<Item = &OutRecord>, cursor: &Cursor) -> Result<(), PublishError>;
 
-    /// Whether the slot must be opened anew before anything is published.
+    /// Whether the producer must be reopened before anything is published.
     fn is_spent(&self) -> bool;
 }
 
@@ -79,12 +79,12 @@ pub trait Publisher {
 pub enum Published {
     /// The next batch can follow.
     Clean,
-    /// The connection was troubled or very slow meanwhile. A late request of this transaction could hit the next one, so
-    /// the publisher must be opened anew before it.
+    /// The connection had errors or was very slow. A late request of this transaction could affect the next one, so the
+    /// publisher must be reopened before it.
     Reopen,
 }
 
-/// Where the relay of a deployment stands.
+/// The position of a deployment's relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
@@ -103,14 +103,14 @@ impl Cursor {
         self.held.get(topic).copied().unwrap_or(self.batch)
     }
 
-    /// The held topics that are further here than in `other`, an earlier cursor of the same store.
+    /// The held topics that have advanced since `other`, an earlier cursor of the same store.
     pub fn moved<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
         let held = other.held.iter();
         held.filter(|(topic, at)| self.at(topic) > **at)
             .map(|(topic, _)| topic.as_str())
     }
 
-    /// Whether anything is visible by it that is not by `other`, a cursor of the same store.
+    /// Whether it covers anything that `other`, a cursor of the same store, does not.
     pub fn is_ahead_of(&self, other: &Self) -> bool {
         self.batch > other.batch || (self.batch == other.batch && self.moved(other).next().is_some())
     }
@@ -122,10 +122,10 @@ impl Cursor {
     }
 }
 
-/// Why the cursor is not known.
+/// Why the cursor cannot be read.
 #[derive(Debug, Error)]
 pub enum CursorError {
-    /// The settings make no client.
+    /// The client cannot be created with these settings.
     #[error("kafka client cannot be created: {0}; check [kafka] and [kafka.options]")]
     Settings(String),
     /// The cluster did not answer in time.
@@ -142,9 +142,9 @@ pub enum CursorError {
         /// The cursor's topic.
         topic: String,
     },
-    /// Somebody wrote something else there.
+    /// The record is not a cursor: somebody else wrote to the topic.
     #[error(
-        "the record at {topic}[{partition}] offset {offset} is no cursor of a relay: {reason}; \
+        "the record at {topic}[{partition}] offset {offset} is not the cursor of a relay: {reason}; \
          somebody else writes to this topic"
     )]
     Malformed {
@@ -164,16 +164,16 @@ pub enum CursorError {
 pub struct TopicSpec {
     /// Its name.
     pub name: String,
-    /// Its partitions, from 1, if it must be made.
+    /// Its partitions, from 1, if it must be created.
     pub partitions: i32,
     /// Whether only the last record of each key is kept.
     pub compacted: bool,
 }
 
-/// Why the topics are not all there.
+/// Why the topics do not all exist.
 #[derive(Debug, Error)]
 pub enum TopicsError {
-    /// The settings make no client.
+    /// The client cannot be created with these settings.
     #[error("kafka client cannot be created: {0}; check [kafka] and [kafka.options]")]
     Settings(String),
     /// The cluster did not answer in time.
@@ -184,10 +184,10 @@ pub enum TopicsError {
         /// What the library said.
         reason: String,
     },
-    /// The host may not make topics.
+    /// The host is not allowed to create topics.
     #[error("these topics do not exist and the host is not allowed to create them: {}; create them, or grant CREATE", .0.join(", "))]
     NotAllowed(Vec<String>),
-    /// The cluster refused to make a topic.
+    /// The cluster refused to create a topic.
     #[error("topic `{topic}` cannot be created: {reason}")]
     Refused {
         /// The topic.
@@ -204,9 +204,9 @@ pub enum TopicsError {
 
 /// Why a transaction was not published.
 ///
-/// Whatever it is, the publisher is of no more use: drop it, read the cursor, and, if it still names our store, open a new
-/// one and read the cursor again. That is rare and costs less than a tenth of a second, and it leaves no late request of
-/// the old one that could hit the next transaction.
+/// After any of these errors the publisher cannot be used again: drop it, read the cursor, and, if it still names our
+/// store, open a new one and read the cursor again. That is rare, costs less than a tenth of a second, and leaves no
+/// late request of the old producer that could affect the next transaction.
 #[derive(Debug, Error)]
 pub enum PublishError {
     /// Nothing of it is visible to a read-committed consumer; trying again may work.
@@ -215,9 +215,9 @@ pub enum PublishError {
         /// What Kafka said.
         reason: String,
     },
-    /// Kafka did not answer in time, or lost track of the transaction: whether it is visible, the cursor tells, once a
+    /// Kafka did not answer in time, or lost track of the transaction: the cursor tells whether it is visible, once a
     /// new publisher is open.
-    #[error("kafka did not report the outcome of the batch: {reason}; the relay's cursor will tell")]
+    #[error("kafka did not report the outcome of the batch: {reason}; the relay reads its cursor to find out")]
     Unknown {
         /// What Kafka said.
         reason: String,
@@ -239,13 +239,12 @@ pub enum PublishError {
         /// The topic.
         topic: String,
     },
-    /// The record is larger than Kafka takes; it will never be taken.
+    /// The record is larger than Kafka accepts, and always will be.
     #[error("a record of {bytes} bytes is too large for topic `{topic}`; raise the topic's `max.message.bytes`")]
     TooLarge {
         /// The topic.
         topic: String,
-        /// The record's place among those given to publish; where the broker refused it, it may be another of the same
-        /// request.
+        /// The record's index in the batch; if the broker refused it, it may be another one of the same request.
         index: usize,
         /// Key and value, in bytes.
         bytes: usize,
@@ -258,7 +257,7 @@ pub enum PublishError {
         /// Which partitions.
         reason: String,
     },
-    /// The topic's configuration does not allow the record: it has no key and the topic is compacted, say.
+    /// The topic's configuration does not allow the record: for example it has no key, and the topic is compacted.
     #[error("topic `{topic}` does not accept the record: {reason}; check the topic's configuration")]
     Refused {
         /// The topic.
@@ -276,13 +275,13 @@ pub enum PublishError {
         /// What Kafka said.
         reason: String,
     },
-    /// The settings make no producer.
+    /// The producer cannot be created with these settings.
     #[error("kafka producer cannot be created: {0}; check [kafka] and [kafka.options]")]
     Settings(String),
 }
 
 impl PublishError {
-    /// The topic that refuses a record, where it is one topic's fault and others may go on.
+    /// The topic that refuses a record, if only that topic is affected and the others may continue.
     pub fn refused_by(&self) -> Option<Arc<str>> {
         match self {
             Self::UnknownTopic { topic }
@@ -294,7 +293,7 @@ impl PublishError {
         }
     }
 
-    /// Whether trying again, without anybody doing anything about it, may work.
+    /// Whether trying again may work without anybody intervening.
     pub fn passes(&self) -> bool {
         matches!(self, Self::Aborted { .. } | Self::Unknown { .. })
     }

@@ -9,7 +9,7 @@ use super::DifferenceKind;
 /// A place inside a document, what kind of difference is there, and what each of the two has.
 type Found = (String, DifferenceKind, String, String);
 
-/// The places where two JSON texts differ; elements of arrays share one place, `[*]`. Nothing where one of them is no JSON.
+/// The places where two JSON texts differ; elements of arrays share one place, `[*]`. Empty if one of them is not JSON.
 pub fn differences(first: &str, second: &str) -> Vec<Found> {
     let mut found = Vec::new();
     if let (Ok(first), Ok(second)) = (serde_json::from_str(first), serde_json::from_str(second)) {

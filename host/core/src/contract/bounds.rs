@@ -1,10 +1,10 @@
-//! What a component may say of itself at most, before anything is made of it.
+//! Limits on a component's declaration, checked before it is used.
 
 use super::Contract;
 use crate::printable;
 use crate::schema::SCHEMA_BYTES;
 
-/// Event types that are consumed, those that are emitted, and routes: of each at most so many.
+/// The most event types that are consumed, event types that are emitted, and routes, of each.
 const ENTRIES: usize = 256;
 /// Versions of one event type that are consumed.
 const VERSIONS: usize = 64;
@@ -14,8 +14,8 @@ const NAME: usize = 249;
 const SCHEMAS: usize = 1 << 20;
 
 impl Contract {
-    /// What is over a bound, if something is: the number and the length of what it names, the size of its schemas. Names
-    /// have no characters that a log or a terminal would act on.
+    /// The limit that is exceeded, if any: on the number and length of names and on the size of schemas. Names must not
+    /// have characters that would affect a log or a terminal.
     pub fn over(&self) -> Option<String> {
         let versions = self.consumes.iter().map(|consumes| consumes.versions.len()).max();
         for (what, count, most) in [

@@ -8,7 +8,7 @@ use super::{ContractError, Misfit, TermsError};
 use crate::json;
 use crate::schema::{Schema, SchemaPlace};
 
-/// The schema of a payload, compiled; `None` takes everything.
+/// The compiled schema of a payload; `None` accepts everything.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shape(Option<Arc<Schema>>);
 
@@ -24,7 +24,7 @@ impl Shape {
         Ok(Self(Some(Arc::new(schema))))
     }
 
-    /// What the schema says of a place in the payload.
+    /// Whether the schema allows a key at a place in the payload.
     pub(super) fn place(&self, way: &[String]) -> SchemaPlace {
         self.0.as_ref().map_or(SchemaPlace::Open, |schema| schema.place(way))
     }

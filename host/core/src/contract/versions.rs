@@ -1,9 +1,9 @@
-//! Which versions of an event a handler reads. A contract names versions; a name stands for itself and for what may follow
-//! it: `1.0` for every `1.x` from there on, since a change within a major version only adds. `=1.0` stands for itself alone.
+//! Which versions of an event a handler reads. A version in a contract includes later minor versions: `1.0` is every
+//! `1.x` from there on, since a change within a major version only adds fields. `=1.0` is that version alone.
 
 use std::collections::HashMap;
 
-/// What is declared of an event type, by version.
+/// The declarations of an event type, by version.
 #[derive(Debug)]
 pub(super) struct Versions<T> {
     exact: HashMap<String, T>,
@@ -11,7 +11,7 @@ pub(super) struct Versions<T> {
     ranges: Vec<(Number, String)>,
 }
 
-/// A version as numbers: major, and what follows it without the zeros at its end, so that `1`, `1.0` and `1.0.0` are one.
+/// A version as numbers: major, and the rest without trailing zeros, so that `1`, `1.0` and `1.0.0` are equal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Number {
     major: u64,
@@ -28,7 +28,7 @@ impl<T> Default for Versions<T> {
 }
 
 impl<T> Versions<T> {
-    /// Adds what is declared of a version; what was declared of the same one before is replaced. `false` if it has no name.
+    /// Adds a declaration of a version; it replaces an earlier one of the same version. Returns `false` for an empty version.
     pub(super) fn add(&mut self, declared: &str, what: T) -> bool {
         let (name, alone) = match declared.strip_prefix('=') {
             Some(name) => (name, true),
@@ -46,7 +46,7 @@ impl<T> Versions<T> {
         true
     }
 
-    /// What is declared of a version: of itself, else of the latest one before it with the same major number.
+    /// The declaration of a version, or else of the latest one before it with the same major number.
     pub(super) fn find(&self, version: &str) -> Option<&T> {
         self.exact.get(version).or_else(|| {
             let number = Number::parse(version)?;
@@ -56,12 +56,12 @@ impl<T> Versions<T> {
         })
     }
 
-    /// What is declared, by version.
+    /// All declarations, by version.
     pub(super) fn declared(&self) -> impl Iterator<Item = (&str, &T)> {
         self.exact.iter().map(|(name, what)| (name.as_str(), what))
     }
 
-    /// What is read, in words: `1.0 and later 1.x, 2.5 alone`.
+    /// The versions that are read, as text: `1.0 and later 1.x, 2.5 alone`.
     pub(super) fn told(&self) -> String {
         let mut told: Vec<_> = self.exact.keys().map(|name| self.told_of(name)).collect();
         told.sort_unstable();
@@ -77,7 +77,7 @@ impl<T> Versions<T> {
 }
 
 impl Number {
-    /// Decimal numbers with dots between them; anything else is a name that is only equal to itself.
+    /// Reads decimal numbers separated by dots; any other name is equal only to itself.
     fn parse(text: &str) -> Option<Self> {
         let number = |part: &str| {
             let is_plain = part == "0" || (!part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit()));

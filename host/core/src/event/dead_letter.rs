@@ -1,4 +1,5 @@
-//! A trigger that was given up, as a record for `<topic>.dlq`: the original bytes, and beside them why, where and by whom.
+//! A trigger that was given up, as a record for `<topic>.dlq`: the original bytes, and headers with the reason, the
+//! place and the handler.
 
 use sha2::{Digest, Sha256};
 
@@ -8,7 +9,7 @@ use super::{Header, Headers, OutRecord, Record, iso_millis};
 use crate::printable;
 use crate::reason::GivenUp;
 
-/// Why a record was given up, and by whom.
+/// Why a record was given up, and by which handler.
 #[derive(Clone, Debug)]
 pub struct DeadLetter<'a> {
     /// The handler's name.
@@ -41,26 +42,26 @@ impl Default for DeadLetterTopic {
     }
 }
 
-/// What our own headers begin with, and what those of Kafka's contract for dead letters do.
+/// The prefixes of our own headers and of those of Kafka's convention for dead letters.
 const OURS: [&str; 2] = ["sandman.", "__dlq.errors."];
 
 /// Digits of a component's digest in a header.
 const DIGITS: usize = 12;
 
-/// Headers hold at most this much of the reason, in bytes: a guest chooses the text, Kafka bounds the record.
+/// The most bytes of the reason in a header: the guest chooses the text, and Kafka limits the record.
 const REASON_BYTES: usize = 4096;
 
-/// What a record for Kafka may hold in all. A topic's `max.message.bytes` is 1,048,588 unless somebody changes it; what is
-/// left is for framing. A record that Kafka does not take would hold up everything behind it in the outbox.
+/// The most bytes of a record for Kafka. A topic's `max.message.bytes` is 1,048,588 by default; the difference is for
+/// framing. A record that Kafka does not accept would hold up everything behind it in the outbox.
 pub const RECORD_BYTES: usize = 1_000_000;
 
-/// The record for `<topic>.dlq`: key, value, timestamp and headers as they came, then ours, which start with `sandman.`, and
-/// those of Kafka's own contract for dead letters, which start with `__dlq.errors.`. `sandman.timestamp` is the time that the
-/// record had.
+/// The record for `<topic>.dlq`: the original key, value, timestamp and headers, then ours, which start with
+/// `sandman.`, and those of Kafka's own convention for dead letters, which start with `__dlq.errors.`.
+/// `sandman.timestamp` is the time of the original record.
 ///
 /// What does not fit into [`RECORD_BYTES`] is left out, the value first, then the headers, then the key; a header
-/// `sandman.value-omitted` (or `headers-`, `key-`) then holds its size, and `sandman.value-sha256` the value's digest. The
-/// record itself still stands at `sandman.topic`, `partition` and `offset`, as long as that topic keeps it.
+/// `sandman.value-omitted` (or `headers-`, `key-`) then holds its size, and `sandman.value-sha256` the value's digest.
+/// The original record is at `sandman.topic`, `partition` and `offset`, as long as that topic keeps it.
 pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
     let mut ours = headers(record, letter);
     let theirs = record.headers.iter();
@@ -77,7 +78,7 @@ pub fn dead_letter(record: &Record, letter: &DeadLetter<'_>) -> OutRecord {
     out
 }
 
-/// What a dead letter says of itself.
+/// The headers of a dead letter.
 fn headers(record: &Record, letter: &DeadLetter<'_>) -> Headers {
     let mut ours = Headers::default();
     let mut add = |name: &str, value: &str| ours.push(Header::text(name, value));
@@ -120,8 +121,8 @@ fn headers(record: &Record, letter: &DeadLetter<'_>) -> Headers {
     ours
 }
 
-/// A dead letter of an earlier hand as a topic takes it that takes `bytes` in all: what does not fit is left out and said, as
-/// by [`dead_letter`]. `None` if the record is no dead letter, or even then too large.
+/// An existing dead letter, reduced to the `bytes` that a topic accepts: what does not fit is left out and noted, as by
+/// [`dead_letter`]. `None` if the record is not a dead letter, or is still too large.
 pub fn fit_dead_letter(letter: &OutRecord, bytes: usize) -> Option<OutRecord> {
     letter.headers.named("sandman.reason").next()?;
     let mut ours: Headers = letter.headers.iter().filter(is_ours).collect();
@@ -138,7 +139,7 @@ fn is_ours(header: &Header<'_>) -> bool {
     OURS.iter().any(|ours| header.name.starts_with(ours))
 }
 
-/// Leaves out what does not fit beside our headers, and says so in them.
+/// Leaves out what does not fit beside our headers, and adds headers that say so.
 fn shrink(out: &mut OutRecord, ours: &mut Headers, bytes: usize) {
     let room = |ours: &Headers| bytes.saturating_sub(ours.size());
     if out.bytes() > room(ours)

@@ -1,4 +1,4 @@
-//! Bytes of a record to an envelope, or what is wrong with them and where.
+//! Decodes the bytes of a record to an envelope, or says what is wrong and where.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::Envelope;
 use super::envelope::EnvelopeFields;
 use crate::json::{JsonMembers, Name};
 
-/// Why the bytes of a record are no envelope. The text goes into the dead letter.
+/// Why the bytes of a record are not an envelope. The text goes into the dead letter.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum DecodeError {
     /// The record has no value (a tombstone) or an empty one.
@@ -27,17 +27,17 @@ pub enum DecodeError {
     /// A field that every envelope has is absent or null.
     #[error("the envelope has no field `{0}`")]
     Missing(&'static str),
-    /// A field is there, but holds something else than it should.
+    /// A field has a value of the wrong type.
     #[error("the envelope's field `{field}` must be {expected}, not {found}")]
     WrongType {
         /// The field's name.
         field: &'static str,
-        /// What it should hold.
+        /// The type that it should have.
         expected: &'static str,
-        /// What kind of value it holds. The value itself may be anybody's.
+        /// The type that it has. The value itself may be personal data.
         found: &'static str,
     },
-    /// A field holds text that is none, such as half a surrogate.
+    /// A field has invalid text, such as a lone surrogate.
     #[error("the envelope's field `{field}` cannot be read: {reason}")]
     Unreadable {
         /// The field's name.
@@ -47,7 +47,7 @@ pub enum DecodeError {
     },
 }
 
-/// Reads the envelope in a record's value. Unknown fields are ignored, as the events' rules of evolution demand.
+/// Reads the envelope in a record's value. Unknown fields are ignored, as the rules for changes of events require.
 ///
 /// # Errors
 /// [`DecodeError`] names the field, or the line and column, that is wrong.
@@ -95,8 +95,8 @@ const REQUIRED: [&str; 5] = [EVENT_ID, EVENT_TYPE, TIMESTAMP, VERSION, SOURCE];
 /// Fields that an envelope may have, text as well.
 const OPTIONAL: [&str; 2] = [CORRELATION_ID, CAUSATION_ID];
 
-/// The fields of an envelope as they were found. Read by hand: what serde derives takes an array for an object, and refuses
-/// a name with half a surrogate in it that nobody asks for.
+/// The fields of an envelope as they were found. Deserialized by hand: serde's derived code accepts an array for an
+/// object, and refuses a name with a lone surrogate even if the field is not needed.
 #[derive(Default)]
 struct Wire<'a> {
     event_id: Option<TextSpan<'a>>,
@@ -180,15 +180,15 @@ fn once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     Ok(())
 }
 
-/// The slow way to the same answer, taken only for a bad envelope: serde's own message does not name the field.
+/// The slow path for invalid envelopes only, because serde's own message does not name the field.
 fn explain(text: &str, error: &serde_json::Error) -> DecodeError {
     let JsonMembers(members) = match serde_json::from_str(text) {
         Ok(members) => members,
-        // JSON of another kind would be told by its value, which belongs into no log.
+        // For JSON of another type serde's message has the value, which must not be logged.
         Err(error) if error.is_data() && !text.trim_start().starts_with(['[', '{']) => {
             return DecodeError::NotJson("it is a string, a number, true, false or null".to_owned());
         }
-        // Of what is not JSON the first fault would be told by a value of it.
+        // For text that is not JSON the message has no value.
         Err(error) => return DecodeError::NotJson(error.to_string()),
     };
     let find = |field: &str| members.iter().find(|(name, _)| **name == *field.as_bytes());

@@ -1,4 +1,4 @@
-//! An envelope to the record that is published: the value and the headers that DreamScape's clients read.
+//! Encodes an envelope as the record that is published, with the value and the headers that DreamScape's clients read.
 
 use std::sync::Arc;
 
@@ -21,9 +21,9 @@ pub struct NewEnvelope<'a> {
     pub correlation_id: Option<&'a str>,
     /// The `eventId` of the trigger.
     pub causation_id: Option<&'a str>,
-    /// A JSON object, as the handler wrote it. It must be one: nobody looks at it again.
+    /// A JSON object, as the handler wrote it. It is not checked again.
     pub metadata: Option<&'a str>,
-    /// JSON, as the handler wrote it. It must be JSON: nobody looks at it again.
+    /// JSON, as the handler wrote it. It is not checked again.
     pub payload: &'a str,
 }
 
@@ -54,7 +54,7 @@ impl NewEnvelope<'_> {
     }
 }
 
-/// What JSON allows around a value.
+/// The whitespace that JSON allows around a value.
 const WHITESPACE: [char; 4] = [' ', '\n', '\r', '\t'];
 
 /// An event that is ready to be published.
@@ -68,13 +68,13 @@ pub struct Outgoing<'a> {
     pub envelope: NewEnvelope<'a>,
     /// W3C trace context of the work that made it.
     pub traceparent: &'a str,
-    /// What tracing systems keep beside it.
+    /// Additional data of tracing systems.
     pub tracestate: Option<&'a str>,
-    /// Where it comes from, as [`Provenance`](super::Provenance) has it.
+    /// Its origin, as headers of [`Provenance`](super::Provenance).
     pub provenance: &'a Headers,
 }
 
-/// More than the envelope of an ordinary event takes beside its payload: its value is written without growing.
+/// More than the envelope of an ordinary event takes besides its payload, so that the buffer need not grow.
 const ROOM: usize = 512;
 
 /// The record of an event. The headers are DreamScape's, all of them strings, `correlationId` empty when there is none, then

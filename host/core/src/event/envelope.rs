@@ -5,7 +5,7 @@ const FIELDS: usize = 9;
 
 /// A decoded envelope. The payload and the metadata stay the JSON text that was sent: the host never re-writes them.
 ///
-/// Its fields lie in one text: each event has one, and as many texts as it has fields would be most of what its way costs.
+/// Its fields are in one string: with a string for each field, allocations would be most of the cost of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     text: Box<str>,
@@ -13,7 +13,7 @@ pub struct Envelope {
     ends: [u32; FIELDS],
 }
 
-/// The fields of an envelope; of those that may be absent, an empty one is.
+/// The fields of an envelope; an empty optional field is absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct EnvelopeFields<'a> {
     pub(super) event_id: &'a str,

@@ -1,5 +1,5 @@
-//! The headers of a record, in one piece of memory: a record has half a dozen of them and an event makes several records,
-//! so that a string for each name and value would be most of what the host allocates.
+//! The headers of a record, in one block of memory: a record has half a dozen of them and an event leads to several
+//! records, so that a string for each name and value would be most of the host's allocations.
 
 use std::fmt;
 use std::io::Write as _;
@@ -22,18 +22,18 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Headers in order. Each lies as the length of its name, the length of its value, the name, the value; lengths are four
-/// bytes, little end first.
+/// Headers in order. Each is encoded as the length of its name, the length of its value, the name and the value;
+/// lengths have four bytes, little-endian.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers {
     bytes: Vec<u8>,
     count: usize,
 }
 
-/// The length that stands for a value that is null. Kafka's lengths are signed: none is as large.
+/// The length that means a null value. Kafka's lengths are signed, so none is as large.
 const NULL: u32 = u32::MAX;
 
-/// What Kafka may take around name and value: the lengths and the framing, rounded up.
+/// Kafka's overhead for a header: lengths and framing, rounded up.
 const AROUND: usize = 10;
 
 impl Headers {
@@ -72,7 +72,7 @@ impl Headers {
         self.count += 1;
     }
 
-    /// Adds a header at the end whose value is shown as text, without a text of its own.
+    /// Adds a header at the end, whose value is formatted in place.
     pub fn push_shown(&mut self, name: &str, value: impl fmt::Display) {
         let start = self.bytes.len();
         self.push(Header { name, value: Some(&[]) });

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::Envelope;
 use crate::json::Name;
 
-/// Bytes of the longest key that a payload may name, as requests may have it.
+/// Bytes of the longest key in a payload, the same as for requests.
 const LONGEST: usize = 256;
 
 /// Where the key of a handler's events comes from.
@@ -24,7 +24,7 @@ pub enum EventKey {
     Payload(Pointer),
 }
 
-/// A JSON pointer (RFC 6901) to a value inside of a payload, for example `/user/id`.
+/// A JSON pointer (RFC 6901) to a value in a payload, for example `/user/id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer {
     text: String,
@@ -40,7 +40,7 @@ pub enum KeyError {
     /// The payload does not have the place.
     #[error("the payload has nothing at `{0}`, where the handler's `key` is")]
     Nothing(Pointer),
-    /// What is there cannot be a key.
+    /// The value there cannot be a key.
     #[error("the payload's `{place}`, where the handler's `key` is, must be a string or a number, not {found}")]
     WrongType {
         /// The place.
@@ -48,7 +48,7 @@ pub enum KeyError {
         /// What is there instead.
         found: &'static str,
     },
-    /// What is there is too short or too long, or not printable.
+    /// The value there is too short, too long, or not printable.
     #[error(
         "the payload's `{0}`, where the handler's `key` is, must have 1 to {LONGEST} bytes and no control characters"
     )]
@@ -91,7 +91,7 @@ impl EventKey {
         Ok(key)
     }
 
-    /// The setting as `sandman.toml` has it; `None` if it is none.
+    /// Parses the setting of `sandman.toml`; `None` if it is invalid.
     pub fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
             None => (text == "record").then_some(Self::Record),
@@ -102,7 +102,7 @@ impl EventKey {
 }
 
 impl Pointer {
-    /// The pointer, if it is one and does not mean the whole payload.
+    /// Parses a pointer; `None` if it is invalid or refers to the whole payload.
     fn parse(text: &str) -> Option<Self> {
         let token = |token: &str| {
             let escapes = token.split('~').skip(1);
@@ -121,7 +121,7 @@ impl Pointer {
         &self.tokens
     }
 
-    /// The value at this place. Of members with the same name it is the last, as in JavaScript.
+    /// The value at this place. If several members have the same name, the last one counts, as in JavaScript.
     fn find<'a>(&self, json: &'a str) -> Option<&'a str> {
         self.tokens.iter().try_fold(json, |json, token| {
             let mut found = serde_json::Deserializer::from_str(json);
@@ -141,7 +141,7 @@ impl fmt::Display for Pointer {
     }
 }
 
-/// The index that a token means in an array: digits, no zero before them.
+/// The array index of a token: digits without leading zeros.
 fn index(token: &str) -> Option<usize> {
     let plain = token == "0" || !token.starts_with(['0', '+']);
     plain.then(|| token.parse().ok())?
@@ -191,7 +191,7 @@ impl<'de> Visitor<'de> for ElementAt {
     }
 }
 
-/// A key as logs show it: enough to follow one key through the log, too little to know whose it is.
+/// The hash of a key for logs: enough to follow one key through the log, too little to identify the user.
 pub fn key_hash(key: &str) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();

@@ -1,4 +1,4 @@
-//! Where a record that we publish comes from, as headers beside those of DreamScape's clients.
+//! The origin of a published record, as headers beside those of DreamScape's clients.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use super::{Headers, TopicPartition};
 /// Room for the names and values of the headers.
 const ROOM: usize = 200;
 
-/// Hexadecimal digits of a digest that tell components apart for a person; commands take as many.
+/// Hexadecimal digits of a digest that are enough for a person to tell components apart; commands accept as many.
 const DIGEST_DIGITS: usize = 12;
 
-/// What the headers of an emitted event say of the invocation that emitted it.
+/// The invocation that emitted an event, as its headers describe it.
 #[derive(Clone, Copy, Debug)]
 pub struct Provenance<'a> {
     /// The handler's name.
@@ -25,7 +25,7 @@ pub struct Provenance<'a> {
     pub attempt: u32,
 }
 
-/// What invoked a handler, in a form by which it is found again.
+/// The trigger of a handler, in a form by which it can be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TriggerSource<'a> {
     /// A record of a topic, at this offset.
@@ -47,7 +47,7 @@ impl fmt::Display for TriggerSource<'_> {
 }
 
 impl Provenance<'_> {
-    /// The headers, the same for every record of one invocation; all but the revision.
+    /// The headers, the same for every record of one invocation, without the revision.
     pub fn headers(&self) -> Headers {
         let digest = self.digest.get(..DIGEST_DIGITS).unwrap_or(self.digest);
         let mut headers = Headers::with_room(5, ROOM);
@@ -60,8 +60,8 @@ impl Provenance<'_> {
     }
 }
 
-/// Says of an emitted event which revision the state of its trigger's key has after it; 0 where the key has none. Known when
-/// units are folded into a commit, and therefore the last header.
+/// Adds the revision of the state of the trigger's key after an emitted event; 0 if the key has no state. It is known
+/// only when units are folded into a commit, and is therefore the last header.
 pub fn put_revision(headers: &mut Headers, revision: u64) {
     headers.push_shown("sandman.revision", revision);
 }

@@ -1,4 +1,4 @@
-//! Records: what Kafka handed us and what we hand to Kafka.
+//! Records: those that come from Kafka and those that we publish.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ impl fmt::Display for TopicPartition {
     }
 }
 
-/// Which topic it is that has a name now: Kafka gives each a new id when it is made, in the text form that its own tools
-/// show.
+/// The id that Kafka gives a topic when it is created, in the text form that Kafka's own tools show: it distinguishes
+/// topics with the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicId(pub Arc<str>);
 
@@ -49,7 +49,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// About how many bytes of memory the record holds on to.
+    /// About how many bytes of memory the record takes.
     pub fn weight(&self) -> usize {
         let bytes = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len);
         bytes(&self.key) + bytes(&self.value) + self.headers.size() + 256

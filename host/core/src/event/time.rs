@@ -9,7 +9,7 @@ pub fn iso_millis(millis: i64) -> String {
     format!("{instant:.3}")
 }
 
-/// The milliseconds since 1970 of an instant written in ISO 8601, with its time zone; `None` if it is no such text.
+/// The milliseconds since 1970 of an instant written in ISO 8601, with its time zone; `None` if it is not such a text.
 pub fn millis_of_iso(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }

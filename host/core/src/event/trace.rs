@@ -1,10 +1,10 @@
-//! W3C Trace Context (Recommendation of 2021): `traceparent` and `tracestate`, read strictly and written anew.
+//! W3C Trace Context (Recommendation of 2021): `traceparent` and `tracestate`, parsed strictly and written again.
 
 /// Members of a `tracestate`, at most; with more of them all of it is dropped.
 const MEMBERS: usize = 32;
-/// Characters of a `tracestate` that are carried on: the least that the recommendation asks for.
+/// Characters of a `tracestate` that are propagated: the minimum of the recommendation.
 const LONGEST_STATE: usize = 512;
-/// Members longer than this go first where a `tracestate` is too long.
+/// Members longer than this are dropped first if a `tracestate` is too long.
 const LARGE_MEMBER: usize = 128;
 /// Characters of a `traceparent` of version 00.
 const LENGTH: usize = 55;
@@ -68,7 +68,7 @@ fn parent(value: &[u8]) -> Option<(u128, bool)> {
     let trace_id = hex(parts.next()?, 32)?;
     let span = hex(parts.next()?, 16)?;
     let flags = hex(parts.next()?, 2)?;
-    // A later version may say more behind a dash; this one does not.
+    // A later version may have more fields after a dash; this one has not.
     let ends = parts.next().is_none() && (further.is_empty() || (version != 0 && further.starts_with('-')));
     let is_valid = ends && version != 0xff && trace_id != 0 && span != 0;
     is_valid.then_some((trace_id, flags & u128::from(SAMPLED) != 0))
@@ -95,7 +95,7 @@ fn state<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<String> {
         }
     }
     let mut length = members.iter().map(|member| member.len() + 1).sum::<usize>();
-    // The commas stand between the members only.
+    // Commas are only between the members.
     let is_over = |length: usize| length > LONGEST_STATE + 1;
     for large in [true, false] {
         for at in (0..members.len()).rev() {
@@ -131,7 +131,7 @@ fn is_key(key: &str) -> bool {
     }
 }
 
-/// Up to 256 printable characters; what ends a member, and a space at the end, cannot come here.
+/// Up to 256 printable characters; separators and trailing spaces were removed before.
 fn is_value(value: &str) -> bool {
     let known = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'=' && byte != b',';
     (1..=256).contains(&value.len()) && value.bytes().all(known)

@@ -14,7 +14,7 @@ use super::Step;
 pub struct Wish {
     name: String,
     every: u64,
-    /// Occasions count once this file is there.
+    /// Occasions count when this file exists.
     from: Option<PathBuf>,
     asked: AtomicU64,
 }
@@ -47,7 +47,7 @@ impl Wish {
         counts.then(|| self.asked.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Counts an occasion, and says whether it is one of those that are asked for.
+    /// Counts an occasion, and returns whether the fault is due at it.
     pub fn is_due(&self) -> bool {
         self.occasion().is_some_and(|number| number % self.every == 0)
     }
@@ -65,22 +65,22 @@ fn kebab(name: &str) -> String {
     kebab
 }
 
-/// What changes things at the steps.
+/// The function that changes values at the steps.
 static ALTER: OnceLock<fn(Step, &mut dyn Any)> = OnceLock::new();
 
-/// Has this function change what it finds at the steps. The first one counts.
+/// Registers the function that changes values at the steps. Only the first one is used.
 pub fn install(alter: fn(Step, &mut dyn Any)) {
     ALTER.set(alter).ok();
 }
 
-/// Changes what is at this step, if that is wanted.
+/// Changes the value at this step if a planted bug does so.
 pub fn alter<T: Any>(step: Step, value: &mut T) {
     if let Some(alter) = ALTER.get() {
         alter(step, value);
     }
 }
 
-/// Dies here, or waits, if that is wanted.
+/// Kills or pauses the process here if a test asks for it.
 pub fn at(step: Step) {
     hold_at(step);
     static WISH: OnceLock<Option<Wish>> = OnceLock::new();
@@ -103,7 +103,7 @@ fn hold_at(step: Step) {
     };
     let wanted = std::fs::read_to_string(file).unwrap_or_default();
     let held = format!("{file}.held");
-    // Of those who come to it at the same time, one can rename it.
+    // Only one of several threads can rename it.
     if wanted.trim() == kebab(&format!("{step:?}")) && std::fs::rename(file, &held).is_ok() {
         while std::path::Path::new(&held).exists() {
             std::thread::park_timeout(Duration::from_millis(1));
@@ -111,7 +111,7 @@ fn hold_at(step: Step) {
     }
 }
 
-/// Whether the store is to refuse this commit.
+/// Whether the store should refuse this commit.
 pub fn store_busy() -> bool {
     static WISH: OnceLock<Option<Wish>> = OnceLock::new();
     let wish = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_STORE"));
@@ -120,14 +120,14 @@ pub fn store_busy() -> bool {
     busy
 }
 
-/// How many commits the store has refused because that was wanted.
+/// How many commits the store has refused because a test asked for it.
 pub fn refused() -> u64 {
     REFUSED.load(Ordering::Relaxed)
 }
 
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 
-/// The wall clock as it is to be seen.
+/// The wall clock, changed as a test asks for it.
 pub fn wall_millis(real: i64) -> i64 {
     static FILE: OnceLock<Option<String>> = OnceLock::new();
     let Some(file) = FILE.get_or_init(|| std::env::var("SANDMAN_TEST_CLOCK").ok()) else {

@@ -1,11 +1,12 @@
 //! Writes a JSON text so that serde_json can hold all of its values.
 
-/// What stands for half a surrogate.
+/// The replacement for a lone surrogate.
 const REPLACEMENT: &str = "\\ufffd";
 /// The largest double.
 const LARGEST: &str = "1.7976931348623157e308";
 
-/// The text with half surrogates as U+FFFD and numbers beyond a double as the largest one. What is not JSON stays what it is.
+/// The text with lone surrogates as U+FFFD and numbers beyond a double as the largest one. Text that is not JSON stays
+/// as it is.
 pub(super) fn mended(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -48,7 +49,7 @@ fn escape<'a>(text: &'a str, out: &mut String) -> &'a str {
             return text.get(6..).unwrap_or_default();
         }
         (Some(_), _) => 6,
-        // A backslash, and what it stands before.
+        // A backslash and the character after it.
         (None, _) => 1 + text.chars().nth(1).map_or(0, char::len_utf8),
     };
     let (copied, rest) = text.split_at_checked(length).unwrap_or((text, ""));

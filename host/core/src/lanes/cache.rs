@@ -1,4 +1,4 @@
-//! States of idle keys: the least recently used go first when the bytes run out.
+//! States of idle keys: the least recently used are dropped first when they exceed the size.
 
 use lru::LruCache;
 

@@ -1,4 +1,4 @@
-//! A trigger on its way through a worker, and what it came to.
+//! A trigger that a worker runs, and its result.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::outcome::StateChange;
 pub struct LaneSlot {
     /// The lane.
     pub lane: LaneKey,
-    /// Its state; `None` means that the store has to be asked.
+    /// Its state; `None` if the store has to be asked.
     pub state: Option<Known>,
 }
 
@@ -21,18 +21,18 @@ pub struct LaneSlot {
 pub struct Job<W> {
     /// The trigger.
     pub work: Arc<W>,
-    /// Failures before this try.
+    /// Failures before this attempt.
     pub failed: u32,
     /// Its lanes, in the order in which they were named; an event has one.
     pub slots: SmallVec<[LaneSlot; 1]>,
     pub(super) generation: u64,
 }
 
-/// What one lane's part of a job came to.
+/// The result of one lane's part of a job.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// The state that the trigger saw, with what the store said if it was asked; `None` if it is not known.
+    /// The state that the trigger saw, including that of the store if it was asked; `None` if it is not known.
     pub seen: Option<Known>,
-    /// What becomes of it.
+    /// The change of it.
     pub change: StateChange,
 }

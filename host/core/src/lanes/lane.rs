@@ -1,4 +1,4 @@
-//! One lane: the work of one key, and the newest state it stands on.
+//! One lane: the work of one key, and the newest state that it depends on.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -123,14 +123,15 @@ impl<W: Work> Lane<W> {
         }
     }
 
-    /// Where work that goes first is put: behind other such work, and behind a head that has been made ready.
+    /// The position for work that goes first: behind other such work, and behind a head that is already ready.
     pub(super) fn first(&self) -> usize {
         let ready = usize::from(self.busy && !self.out && !self.waiting.is_empty());
         let rest = self.waiting.iter().skip(ready);
         ready + rest.take_while(|queued| queued.work.goes_first()).count()
     }
 
-    /// Puts what ran ahead, and what runs, back to the front, forgets the state, and answers what is not run again.
+    /// Puts work that ran ahead, and work that runs, back to the front, forgets the state, and returns the work that is
+    /// not run again.
     pub(super) fn revert(&mut self, generation: u64, runs_again: fn(&W) -> bool) -> Vec<Arc<W>> {
         self.reverted = generation;
         let mut dropped = Vec::new();

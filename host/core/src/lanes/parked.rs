@@ -1,4 +1,4 @@
-//! Lanes that wait for a back-off to end, and how much work of each partition waits in them.
+//! Lanes that wait for a backoff to end, and how much work of each partition waits in them.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -52,7 +52,7 @@ impl Parked {
         self.due.push(Reverse(Due { at, lane: lane.clone() }));
     }
 
-    /// A lane whose time has come; asked again until it answers none.
+    /// A lane that is due; called again until it returns `None`.
     pub(super) fn due(&mut self, now: Millis) -> Option<(LaneKey, Millis)> {
         let Reverse(first) = self.due.peek()?;
         if first.at > now {

@@ -7,9 +7,9 @@ use super::lane::{Queued, Taken};
 use super::{LaneKey, Lanes, Work};
 
 impl<W: Work> Lanes<W> {
-    /// Forgets the states of these lanes, which somebody else has changed, and queues everything of them that is not committed
-    /// again, in order, requests as well; what runs now in them will find itself overtaken. Where work holds several lanes, the
-    /// others go with it. Returns all lanes that were reverted: units of them must be dropped.
+    /// Forgets the states of these lanes, which another host has changed, and queues all their uncommitted work again,
+    /// in order, including requests; the results of work that is running are dropped. If work holds several lanes, all
+    /// of them are included. Returns all lanes that were reverted: units of them must be dropped.
     pub fn refresh(&mut self, stale: impl IntoIterator<Item = LaneKey>) -> HashSet<LaneKey> {
         let reverted = self.together(stale);
         self.generation += 1;
@@ -19,7 +19,7 @@ impl<W: Work> Lanes<W> {
             if let Some(due) = self.wake(key)
                 && let Some(head) = self.lanes.get_mut(key).and_then(|lane| lane.waiting.front_mut())
             {
-                // Parked again when it reaches the head, behind what was made before it.
+                // Parked again when it reaches the head, behind earlier work.
                 head.due = Some(due);
             }
             if let Some(lane) = self.lanes.get_mut(key) {
@@ -51,7 +51,7 @@ impl<W: Work> Lanes<W> {
         found
     }
 
-    /// The lane's head has not reached it any more, if nobody has taken it yet: something comes before it.
+    /// The lane's head is not at the head any more unless a worker has taken it: other work comes before it.
     fn unready(&mut self, key: &LaneKey) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
         if !lane.busy || lane.out {

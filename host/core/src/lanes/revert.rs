@@ -1,4 +1,4 @@
-//! Taking work back: all that is not committed, or what waits of a partition.
+//! Reverting work: everything that is not committed, or the waiting work of a partition.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use super::lane::Queued;
 use super::{LaneKey, Lanes, PartitionIx, Work};
 
 impl<W: Work> Lanes<W> {
-    /// Drops everything that is not committed and queues it again, in order; what runs now will find itself overtaken.
-    /// Answers the work that is not run again (requests), each once.
+    /// Queues everything that is not committed again, in order; the results of work that is running are dropped.
+    /// Returns the work that is not run again (requests), each once.
     pub fn revert(&mut self) -> Vec<Arc<W>> {
         self.generation += 1;
         self.arrivals.clear();
@@ -19,7 +19,7 @@ impl<W: Work> Lanes<W> {
             if let Some(due) = self.wake(key)
                 && let Some(head) = self.lanes.get_mut(key).and_then(|lane| lane.waiting.front_mut())
             {
-                // Parked again when it reaches the head, behind what it stood on.
+                // Parked again when it reaches the head, behind the work that it depends on.
                 head.due = Some(due);
             }
             let Some(lane) = self.lanes.get_mut(key) else { continue };
@@ -35,7 +35,7 @@ impl<W: Work> Lanes<W> {
         dropped
     }
 
-    /// Takes out the waiting work of a partition that is ours no more. Work that runs or is ahead of the commit stays.
+    /// Removes the waiting work of a partition that is no longer ours. Work that runs or is ahead of the commit stays.
     pub fn purge(&mut self, partition: PartitionIx) -> Vec<Arc<W>> {
         let mut purged = Vec::new();
         let keys: Vec<LaneKey> = self.lanes.keys().cloned().collect();

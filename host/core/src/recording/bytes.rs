@@ -26,7 +26,7 @@ impl RecordedBytes {
         }
     }
 
-    /// The bytes again; what are no digits is left out.
+    /// The original bytes; characters that are not digits are left out.
     pub fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.as_bytes().to_vec(),

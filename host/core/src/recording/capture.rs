@@ -1,4 +1,4 @@
-//! An invocation on its way into a recording.
+//! An invocation from which a recording is made.
 
 use std::time::Duration;
 
@@ -24,12 +24,12 @@ pub struct Capture<'a> {
     pub key: &'a str,
     /// The key's state before.
     pub state: Option<&'a str>,
-    /// What surrounded it.
+    /// The other inputs of the attempt.
     pub surroundings: &'a Surroundings<'a>,
 }
 
 impl Capture<'_> {
-    /// The recording of the invocation, with what came of it.
+    /// The recording of the invocation, with its outcome.
     pub fn recording(
         self,
         trigger: RecordedTrigger,
@@ -39,7 +39,7 @@ impl Capture<'_> {
         self.with(trigger, RecordedOutcome::of(result), cost)
     }
 
-    /// That the event of a redriven letter had been handled before.
+    /// The recording of a redriven letter whose event had been handled before.
     pub fn duplicate(self, trigger: RecordedTrigger) -> Recording {
         self.with(trigger, RecordedOutcome::Duplicate, Cost::default())
     }

@@ -1,10 +1,10 @@
-//! Which recordings a question is about.
+//! Which recordings a query asks for.
 
 use serde::{Deserialize, Serialize};
 
 use super::{RecordedOutcome, RecordedTrigger, Recording};
 
-/// What is asked for; of several all must hold.
+/// A query for recordings; all given conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordingQuery {
@@ -14,18 +14,18 @@ pub struct RecordingQuery {
     /// The key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Failures alone.
+    /// Only failures.
     #[serde(default)]
     pub failed: bool,
-    /// Failures with this code alone, or with one that begins with it: `trap` is every `trap.…`.
+    /// Only failures with this code, or with one that begins with it: `trap` is every `trap.…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
 }
 
-/// What stands before the correlation id of a request where a trigger is named.
+/// The prefix of a request's correlation id where a trigger is named.
 const REQUEST: &str = "http:";
 
-/// How a recording belongs to an event.
+/// How a recording relates to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RelatedBy {
@@ -53,10 +53,10 @@ impl RecordingQuery {
                 .is_none_or(|event| recording.related(event).is_some())
     }
 
-    /// Whether a line may hold such a recording, without reading it; cheap.
+    /// Whether a line may be such a recording, without parsing it; cheap.
     pub fn may_match(&self, line: &str) -> bool {
-        // A place is taken apart in the line. Anything but these letters may be escaped there, in more than one way: the
-        // producer's JSON is a text in ours.
+        // The parts of a place are separate in the line. All characters but these may be escaped there, in more than
+        // one way, because the producer's JSON is a string in ours.
         let stands = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | ':');
         let found = |text: &str| !text.chars().all(stands) || line.contains(text);
         let event = self
@@ -67,13 +67,13 @@ impl RecordingQuery {
     }
 }
 
-/// Whether a code is this one, or one of its kind.
+/// Whether a code is this one, or begins with it.
 fn is_of(code: &str, asked: &str) -> bool {
     code == asked || code.strip_prefix(asked).is_some_and(|rest| rest.starts_with('.'))
 }
 
 impl Recording {
-    /// How it belongs to an event, named by its `eventId`, by `topic/partition/offset` or by a correlation id.
+    /// How it relates to an event, given by `eventId`, `topic/partition/offset` or correlation id.
     pub fn related(&self, event: &str) -> Option<RelatedBy> {
         let (id, correlation) = match &self.trigger {
             RecordedTrigger::Event(trigger) => {

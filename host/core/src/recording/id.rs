@@ -1,4 +1,4 @@
-//! The name of a recording: the batch that it was committed with, and its place there.
+//! The id of a recording: the batch in which it was committed, and its place there.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ pub struct RecordingId {
     pub place: u32,
 }
 
-/// A text that names no recording.
+/// A text that is not the id of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not the id of a recording; ids look like `r12-0`, as `sandman recordings` shows them")]
 pub struct NoRecordingId(String);

@@ -1,4 +1,4 @@
-//! The outcome of a recording, in a form that two runs can be compared in: without the ids that the host draws.
+//! The outcome of a recording, in a form in which two runs can be compared: without the ids that the host generates.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::attempt::{AttemptFailure, Attempted, Decision, FailureCause};
 use crate::event::{OutRecord, decode};
 use crate::outcome::StateChange;
 
-/// What came of an invocation.
+/// The outcome of an invocation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RecordedOutcome {
@@ -26,17 +26,17 @@ pub enum RecordedOutcome {
     Failed {
         /// What failed.
         cause: FailureCause,
-        /// The same, as a dead letter of it is found: a word of [`REASON_CODES`](crate::reason::REASON_CODES).
+        /// The same, as the code of a dead letter: one of [`REASON_CODES`](crate::reason::REASON_CODES).
         #[serde(default, skip_serializing_if = "String::is_empty")]
         code: String,
-        /// In words, as they were said.
+        /// The reason, as text.
         reason: String,
     },
     /// A dead letter that was redriven, whose event had been handled before: nothing was run.
     Duplicate,
 }
 
-/// What becomes of a state.
+/// The change of a state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RecordedChange {
@@ -44,7 +44,7 @@ pub enum RecordedChange {
     Keep,
     /// The new document, JSON text.
     Put(String),
-    /// It goes.
+    /// It is deleted.
     Delete,
 }
 
@@ -52,7 +52,7 @@ pub enum RecordedChange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedEmission {
-    /// Its `eventId`, which the host drew; `None` in a replay.
+    /// Its `eventId`, which the host generated; `None` in a replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
     /// The topic it went to.
@@ -80,7 +80,7 @@ pub struct RecordedReply {
 }
 
 impl RecordedOutcome {
-    /// What an attempt came to.
+    /// The result of an attempt.
     pub fn of(result: &Result<Attempted, AttemptFailure>) -> Self {
         match result {
             Ok(Attempted::Ignored) => Self::Ignored,
@@ -104,13 +104,13 @@ impl RecordedOutcome {
         }
     }
 
-    /// Whether something was run, which can be run again.
+    /// Whether the handler was run, so that it can be run again.
     pub fn was_run(&self) -> bool {
         *self != Self::Duplicate
     }
 
-    /// The same without what another run cannot repeat: the ids that the host drew, and the topics, which the configuration
-    /// names.
+    /// The same without what another run cannot repeat: the ids that the host generated, and the topics, which depend
+    /// on the configuration.
     #[must_use]
     pub fn comparable(&self) -> Self {
         let mut same = self.clone();
@@ -121,14 +121,14 @@ impl RecordedOutcome {
                     event.topic.clear();
                 }
             }
-            // It says no more than cause and reason do, and an older recording has none.
+            // The code adds nothing to cause and reason, and older recordings have none.
             Self::Failed { code, .. } => code.clear(),
             Self::Ignored | Self::Duplicate => {}
         }
         same
     }
 
-    /// What it is, in one word: of a failure its code.
+    /// What it is, in one word; for a failure, its code.
     pub fn word(&self) -> &str {
         match self {
             Self::Ignored => "ignored",
@@ -140,7 +140,7 @@ impl RecordedOutcome {
     }
 }
 
-/// A published record as it is kept; every one of ours is an envelope.
+/// A published record as it is kept; each of them is an envelope.
 fn emission(record: &OutRecord) -> Option<RecordedEmission> {
     let envelope = decode(record.value.as_deref()).ok()?;
     Some(RecordedEmission {

@@ -1,4 +1,4 @@
-//! A recording run again, by the one attempt that ran it first.
+//! Runs a recording again, with the same code that ran it first.
 
 use uuid::Uuid;
 
@@ -11,8 +11,8 @@ use crate::version::Version;
 use crate::work::event_view;
 
 impl Recording {
-    /// Runs the invocation again on `version`, with the recorded settings and on the state that is given: the recorded one,
-    /// for the same outcome.
+    /// Runs the invocation again on `version`, with the recorded settings and the given state; with the recorded state,
+    /// the outcome should be the same.
     pub fn run(&self, version: &Version, state: Option<&str>) -> RecordedOutcome {
         match &self.trigger {
             RecordedTrigger::Event(event) => {
@@ -41,7 +41,7 @@ impl Recording {
                 record: None,
             },
             settings: Some(&self.context.settings),
-            // No outcome is compared by the ids that the host draws.
+            // Outcomes are compared without the ids that the host generates.
             id: Uuid::nil,
         };
         RecordedOutcome::of(&attempt(version, trigger, state, &surroundings)).comparable()

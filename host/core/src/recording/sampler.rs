@@ -1,28 +1,29 @@
-//! Which of the invocations that succeed are recorded: so many a second, spread over keys and event types.
+//! Which of the successful invocations are recorded: a number per second, spread over keys and event types.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Event types that are told apart; two that share a place are taken for one.
+/// Event types that are told apart; two with the same index are treated as one.
 const KINDS: usize = 64;
 /// Keys that are told apart.
 const KEYS: usize = 512;
-/// For how long a key that was taken waits for others, in milliseconds, as long as there are others.
+/// How long other keys go before a key that was recorded, in milliseconds.
 const KEY_REST: u64 = 10_000;
 
-/// One invocation, in thousandths: a bucket gains `rate` of them a millisecond, `rate` invocations a second.
+/// One invocation, in thousandths: a bucket gains `rate` thousandths per millisecond, or `rate` invocations per second.
 const ONE: u64 = 1_000;
 
-/// Decides by time, key and event type: a bucket that holds `rate` invocations and is filled with `rate` a second, so that a
-/// burst is recorded as a steady stream is. Pure: the time comes in.
+/// A token bucket of `rate` invocations that is filled with `rate` per second, so that a burst is recorded like a
+/// steady stream; it also considers key and event type. Pure: the time is an argument.
 #[derive(Debug)]
 pub struct Sampler {
-    /// What the bucket lacks to be full, in thousandths of an invocation; more than it holds where a new kind took in advance.
+    /// What the bucket lacks to be full, in thousandths of an invocation; more than its size if a new kind was recorded
+    /// in advance.
     lacking: u64,
-    /// When that was so, in milliseconds.
+    /// The time of that level, in milliseconds.
     at: u64,
-    /// The second, from 1, in which each kind was taken last.
+    /// The second, from 1, in which each kind was last recorded.
     kinds: [u64; KINDS],
-    /// When each key may be taken again before others, in milliseconds.
+    /// When each key has the same priority as others again, in milliseconds.
     keys: [u64; KEYS],
 }
 
@@ -38,9 +39,10 @@ impl Default for Sampler {
 }
 
 impl Sampler {
-    /// Whether an invocation of this key and kind at `now_millis` is recorded: `rate` in a second, and as many at once after a
-    /// second without any. The first of each kind in a second is taken also where the bucket is empty, up to a quarter of it in
-    /// advance; a key that was taken lately only where the bucket is full, because no other comes.
+    /// Whether to record an invocation of this key and kind at `now_millis`: `rate` per second, and as many at once
+    /// after a second without any. The first of each kind in a second is recorded even if the bucket is empty, up to a
+    /// quarter of it in advance; a key that was recorded recently only if the bucket is full, which means that there
+    /// are no others.
     pub fn takes(&mut self, rate: u32, now_millis: u64, (key, kind): (&str, &str)) -> bool {
         if rate == 0 {
             return false;

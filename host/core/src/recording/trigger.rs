@@ -17,7 +17,7 @@ pub enum RecordedTrigger {
     Request(RecordedRequest),
 }
 
-/// A record, its bytes as they came.
+/// A record, with its original bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedEvent {
@@ -111,7 +111,7 @@ impl RecordedRequest {
 }
 
 impl RecordedTrigger {
-    /// What it is, in a few words: the event type, or method and route.
+    /// A short name for it: the event type, or method and route.
     pub fn kind(&self) -> String {
         match self {
             Self::Event(event) => event
@@ -131,7 +131,7 @@ impl RecordedTrigger {
 }
 
 impl RecordedEvent {
-    /// A text of the envelope; `None` if the value is none, or has no such text.
+    /// A text field of the envelope; `None` if the value is not an envelope or has no such field.
     pub fn envelope_text(&self, field: &str) -> Option<String> {
         let envelope: serde_json::Value = serde_json::from_str(self.value.as_ref()?.text()?).ok()?;
         Some(envelope.get(field)?.as_str()?.to_owned())

@@ -1,4 +1,4 @@
-//! A document against a schema, step by step.
+//! Checks a document against a schema, step by step.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -11,13 +11,13 @@ use super::rule::{Countable, Limit, Members, Node, NodeIx, Rule, Side};
 use super::values::{Decimal, Quantity, hash, same, text_weight, weight};
 use super::{DEPTH, Misfit, OverBudget};
 
-/// Characters of a name out of the schema that are told.
+/// Characters of a name from the schema that are shown.
 const NAME: usize = 100;
 
-/// The most that is kept of what was seen, some 10 MiB. Beyond it the steps are the bound.
+/// The most results that are remembered, about 10 MiB. Beyond that, the number of steps is the limit.
 const SEEN: usize = 1 << 18;
 
-/// Why a check goes no further.
+/// Why a check stops.
 #[derive(Clone, Copy, Debug)]
 enum Stop {
     /// Enough is known: it does not fit.
@@ -41,12 +41,12 @@ struct Check<'s> {
     nodes: &'s [Node],
     steps: u64,
     depth: u32,
-    /// Only whether it fits is asked, not where.
+    /// Only whether it fits is needed, not where it does not.
     trial: bool,
     path: Vec<Way<'s>>,
     found: Vec<Misfit>,
     most: usize,
-    /// What was found of a value, by its address, at the nodes that several ways lead to.
+    /// Results for values, by their addresses, at nodes that are reached in several ways.
     seen: HashMap<(NodeIx, *const Value), bool>,
 }
 
@@ -84,12 +84,12 @@ impl<'s> Check<'s> {
             match self.seen.get(&name) {
                 Some(true) => return Ok(()),
                 Some(false) if self.trial => return Err(Stop::Misfit),
-                // Where it does not fit is still to be told.
+                // The places where it does not fit are still to be found.
                 _ => {}
             }
         }
         if self.depth == DEPTH {
-            return Err(Stop::Over(OverBudget("512 schemas inside of each other")));
+            return Err(Stop::Over(OverBudget("512 nested schemas")));
         }
         let before = self.found.len();
         self.depth += 1;
@@ -109,7 +109,7 @@ impl<'s> Check<'s> {
                 self.takes(*weight)?;
                 let known = values.iter().any(|known| same(known, value));
                 self.holds(known, || {
-                    "is none of the values that its `enum` or `const` has".to_owned()
+                    "is not one of the values of its `enum` or `const`".to_owned()
                 })
             }
             Rule::All(nodes) => nodes.iter().try_for_each(|node| self.node(*node, value)),
@@ -191,7 +191,7 @@ impl<'s> Check<'s> {
                 }
                 let good = (*least..=*most).contains(&count);
                 self.holds(good, || {
-                    "has too few or too many entries of what it must contain".to_owned()
+                    "has too few or too many items that match its `contains`".to_owned()
                 })
             }
             _ => Ok(()),
@@ -229,7 +229,7 @@ impl<'s> Check<'s> {
             Rule::Names(node) => {
                 for name in members.keys() {
                     self.takes(text_weight(name))?;
-                    // A value of its own for a moment: nothing may be kept under its address.
+                    // A temporary value: no result may be remembered under its address.
                     let name = Value::String(name.clone());
                     let seen = std::mem::take(&mut self.seen);
                     let fits = self.fits(*node, &name);
@@ -314,7 +314,7 @@ impl<'s> Check<'s> {
         })
     }
 
-    /// Whether a value fits a node, without a word about where it does not.
+    /// Whether a value fits a node, without the places where it does not.
     fn fits(&mut self, at: NodeIx, value: &Value) -> Result<bool, Stop> {
         let before = std::mem::replace(&mut self.trial, true);
         let checked = self.node(at, value);
@@ -353,7 +353,7 @@ impl<'s> Check<'s> {
         if good { Ok(()) } else { self.fail(problem) }
     }
 
-    /// Notes a misfit. Goes on where more of them are wanted.
+    /// Records a misfit. Continues if more of them are wanted.
     fn fail(&mut self, problem: impl FnOnce() -> String) -> CheckResult {
         if self.trial {
             return Err(Stop::Misfit);
@@ -385,7 +385,7 @@ impl<'s> Check<'s> {
     }
 }
 
-/// The beginning of a name out of the schema.
+/// The beginning of a name from the schema.
 fn cut(name: &str) -> String {
     name.chars().take(NAME).collect()
 }

@@ -1,4 +1,5 @@
-//! From the JSON of a schema to a list of nodes that refer to each other by number. Linear in the schema, and not recursive.
+//! Compiles the JSON of a schema to a list of nodes that refer to each other by number. Linear in the schema, and not
+//! recursive.
 
 use serde_json::{Map, Value};
 
@@ -31,7 +32,7 @@ pub(super) fn compile(schema: &Value) -> Result<Schema, SchemaError> {
     })
 }
 
-/// Keywords that change what is asked, and that are not understood.
+/// Keywords that affect the result and are not supported.
 const REFUSED: [(&str, &str); 4] = [
     (
         "unevaluatedProperties",
@@ -59,7 +60,7 @@ fn rules<'a>(
     if at != 0 && base {
         return Err(nodes.wrong(
             at,
-            "`$id` inside of a schema is not supported; name the place by `$defs` or `$anchor`",
+            "`$id` inside a schema is not supported; use `$defs` or `$anchor`",
         ));
     }
     if let Some(target) = members.get("$ref") {

@@ -1,4 +1,4 @@
-//! Whether a check of a schema always goes into the document or ends.
+//! Whether a check of a schema always ends: each cycle must descend into the document.
 
 use super::rule::{Node, NodeIx};
 
@@ -7,7 +7,7 @@ pub(super) fn endless(nodes: &[Node]) -> Option<NodeIx> {
     let mut done = vec![false; nodes.len()];
     let mut open = vec![false; nodes.len()];
     for start in 0..nodes.len() {
-        // A stack of our own: what is a chain of references would be one of calls.
+        // An explicit stack, because a chain of references would otherwise be a chain of calls.
         let mut stack = vec![(start, false)];
         while let Some((at, leaves)) = stack.pop() {
             let (Some(is_open), Some(is_done)) = (open.get_mut(at), done.get_mut(at)) else {

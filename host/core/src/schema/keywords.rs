@@ -8,7 +8,7 @@ use super::pattern::Pattern;
 use super::rule::{Countable, Limit, NodeIx, Rule, Side, Types};
 use super::values::{Decimal, Quantity, weight};
 
-/// The rules that need no other schema: the cheap ones, which come first.
+/// The rules that need no other schema: they are cheap and come first.
 pub(super) fn alone(
     nodes: &mut SchemaNodes<'_>,
     at: NodeIx,
@@ -26,7 +26,7 @@ pub(super) fn alone(
 }
 
 pub(super) fn compiled(nodes: &mut SchemaNodes<'_>, at: NodeIx, text: &str) -> Result<Pattern, SchemaError> {
-    let wrong = |problem| nodes.wrong(at, format!("the pattern is not taken: {problem}"));
+    let wrong = |problem| nodes.wrong(at, format!("the pattern is not supported: {problem}"));
     let pattern = Pattern::new(text).map_err(wrong)?;
     nodes.holds_pattern(pattern.bytes())?;
     Ok(pattern)
@@ -65,7 +65,7 @@ fn simple(members: &Map<String, Value>, rules: &mut Vec<Rule>) -> Result<(), Str
     Ok(())
 }
 
-/// Bounds on numbers, and on how much there is of something.
+/// Limits on numbers and on counts.
 fn bounds(members: &Map<String, Value>, rules: &mut Vec<Rule>) -> Result<(), String> {
     for (keyword, limit) in [
         ("minimum", Limit::AtLeast),
@@ -105,7 +105,7 @@ fn number<'a>(members: &'a Map<String, Value>, keyword: &str) -> Result<Option<&
     }
 }
 
-/// A number of things; one of them written with a fraction of 0 is one too.
+/// A count; a number with a fraction of 0 is one too.
 pub(super) fn count(members: &Map<String, Value>, keyword: &str) -> Result<Option<u64>, String> {
     let Some(number) = number(members, keyword)? else {
         return Ok(None);

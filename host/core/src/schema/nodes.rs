@@ -1,4 +1,4 @@
-//! The nodes of a schema while it is compiled: which there are, where they stand, and what refers to them.
+//! The nodes of a schema while it is compiled, with their places and the references to them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use super::rule::{Node, NodeIx, Rule};
 use super::{NODES, PATTERN_BYTES, SchemaError};
 
-/// What a draft makes of some keywords.
+/// The meaning of some keywords in the drafts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Draft {
-    /// 6 and 7: what stands beside `$ref` is ignored, and `items` may be a list.
+    /// 6 and 7: keywords beside `$ref` are ignored, and `items` may be a list.
     Seven,
     /// 2019-09: `items` may be a list.
     Nineteen,
@@ -27,7 +27,7 @@ pub(super) struct SchemaNodes<'a> {
     anchors: HashMap<&'a str, &'a Value>,
     pub(super) draft: Draft,
     nodes: Vec<Node>,
-    /// Where each node stands: its parent, and the way from there.
+    /// The place of each node: its parent, and the path from there.
     places: Vec<(NodeIx, Cow<'a, str>)>,
     /// By the address of its JSON.
     known: HashMap<*const Value, NodeIx>,
@@ -36,7 +36,7 @@ pub(super) struct SchemaNodes<'a> {
 }
 
 impl<'a> SchemaNodes<'a> {
-    /// The nodes of a schema, of which none is known yet.
+    /// The nodes of a schema, initially only the root.
     pub(super) fn new(schema: &'a Value) -> Result<Self, SchemaError> {
         let mut nodes = Self {
             root: schema,
@@ -73,7 +73,7 @@ impl<'a> SchemaNodes<'a> {
         self.nodes
     }
 
-    /// What the whole says of itself, and its anchors.
+    /// Reads the keywords of the root and all anchors.
     fn head(&mut self) -> Result<(), SchemaError> {
         if let Some(draft) = self.root.get("$schema") {
             let name = draft.as_str().unwrap_or_default().trim_end_matches(['#', '/']);
@@ -85,7 +85,7 @@ impl<'a> SchemaNodes<'a> {
                 "json-schema.org/draft-06/schema" | "json-schema.org/draft-07/schema" => Draft::Seven,
                 "json-schema.org/draft/2019-09/schema" => Draft::Nineteen,
                 "json-schema.org/draft/2020-12/schema" => Draft::Twenty,
-                _ => return Err(self.wrong(0, "its `$schema` is none of the drafts 6, 7, 2019-09 and 2020-12")),
+                _ => return Err(self.wrong(0, "its `$schema` is not draft 6, 7, 2019-09 or 2020-12")),
             };
         }
         self.id = self
@@ -101,7 +101,7 @@ impl<'a> SchemaNodes<'a> {
                     if let Some(Value::String(name)) = members.get("$anchor") {
                         self.anchors.insert(name, value);
                     }
-                    // Drafts 6 and 7 name a place so.
+                    // The anchors of drafts 6 and 7.
                     if let Some(name) = members
                         .get("$id")
                         .and_then(Value::as_str)
@@ -117,7 +117,7 @@ impl<'a> SchemaNodes<'a> {
         Ok(())
     }
 
-    /// The node of a schema that stands at `way` from the node `parent`.
+    /// The node of a schema at the path `way` from the node `parent`.
     pub(super) fn node(
         &mut self,
         parent: NodeIx,
@@ -133,7 +133,7 @@ impl<'a> SchemaNodes<'a> {
         let at = self.nodes.len();
         if at == NODES {
             return Err(SchemaError::TooLarge {
-                what: "schemas inside of it",
+                what: "subschemas",
                 most: NODES,
             });
         }
@@ -147,12 +147,12 @@ impl<'a> SchemaNodes<'a> {
         Ok(at)
     }
 
-    /// The node that a `$ref` means.
+    /// The node to which a `$ref` refers.
     pub(super) fn reference(&mut self, at: NodeIx, target: &'a str) -> Result<NodeIx, SchemaError> {
         let (base, fragment) = target.split_once('#').unwrap_or((target, ""));
         if !base.is_empty() && Some(base) != self.id {
             let problem =
-                "`$ref` leads outside of the schema; put what it needs under `$defs`, and refer to `#/$defs/NAME`";
+                "`$ref` refers to another document; put the schema under `$defs`, and refer to `#/$defs/NAME`";
             return Err(self.wrong(at, problem));
         }
         let found = match fragment {
@@ -161,12 +161,12 @@ impl<'a> SchemaNodes<'a> {
             anchor => self.anchors.get(anchor).copied(),
         };
         let Some(found) = found else {
-            return Err(self.wrong(at, "`$ref` leads to nothing"));
+            return Err(self.wrong(at, "`$ref` has no target"));
         };
         self.node(0, fragment, found)
     }
 
-    /// Takes the memory of a pattern from what there is for all of them.
+    /// Counts the memory of a pattern towards the limit for all of them.
     pub(super) fn holds_pattern(&mut self, bytes: usize) -> Result<(), SchemaError> {
         self.patterns += bytes;
         if self.patterns > PATTERN_BYTES {
@@ -196,7 +196,7 @@ impl<'a> SchemaNodes<'a> {
     }
 }
 
-/// A JSON pointer as a URI's fragment has it; `None` where its escapes are broken.
+/// Decodes a JSON pointer from a URI fragment; `None` if its escapes are invalid.
 fn unescaped(pointer: &str) -> Option<String> {
     if !pointer.contains('%') {
         return Some(pointer.to_owned());

@@ -5,11 +5,11 @@ use regex_automata::util::syntax;
 
 /// Bytes of one compiled pattern.
 const NFA_BYTES: usize = 512 << 10;
-/// Parentheses inside of each other.
+/// Nested parentheses.
 const NESTING: u32 = 64;
-/// About the bytes of one state of a compiled pattern.
+/// Approximate bytes of one state of a compiled pattern.
 const STATE: usize = 48;
-/// States that are looked at in the time of one step.
+/// States that are visited in the time of one step.
 const STATES_PER_STEP: u64 = 8;
 
 /// A compiled pattern.
@@ -20,9 +20,9 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Compiles a pattern as JavaScript writes it; else says why it cannot.
+    /// Compiles a pattern in JavaScript's syntax, or says why it cannot.
     pub(super) fn new(text: &str) -> Result<Self, String> {
-        // No engine that keeps what it has seen of texts: one for each pattern and thread would add up.
+        // No engine with a cache of states: one for each pattern and thread would add up.
         let config = Regex::config()
             .nfa_size_limit(Some(NFA_BYTES))
             .onepass_size_limit(Some(NFA_BYTES))
@@ -59,7 +59,7 @@ impl Pattern {
     }
 }
 
-/// The pattern in the syntax of our engine: what a JavaScript pattern means otherwise is written out.
+/// The pattern in the syntax of our engine: classes with another meaning in JavaScript are written out.
 fn translated(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_class = false;
@@ -75,7 +75,7 @@ fn translated(text: &str) -> String {
                 Some('b') if in_class => out.push_str("\\x08"),
                 Some('b') => out.push_str("(?-u:\\b)"),
                 Some('0') => out.push_str("\\x00"),
-                // The byte order mark is a blank there.
+                // In JavaScript the byte order mark is whitespace.
                 Some('s') => out.push_str("[\\s\\x{feff}]"),
                 Some('S') => out.push_str("[^\\s\\x{feff}]"),
                 Some(escaped) => out.extend(['\\', escaped]),
@@ -84,7 +84,7 @@ fn translated(text: &str) -> String {
             '[' if in_class => out.push_str("\\["),
             '[' => {
                 let negated = chars.next_if_eq(&'^').is_some();
-                // Nothing, and everything; for our engine the bracket would be the first of the class.
+                // The empty class and its negation; for our engine the bracket would be the first character of the class.
                 if chars.next_if_eq(&']').is_some() {
                     out.push_str(if negated { "[\\s\\S]" } else { "[^\\s\\S]" });
                 } else {

@@ -1,4 +1,4 @@
-//! Whether a document that fits a schema may have a value at a place, as the schema alone tells.
+//! Whether a document that fits a schema may have a value at a place, judged by the schema alone.
 
 use std::collections::HashMap;
 
@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use super::rule::{Members, Node, NodeIx, Rule, Types};
 
-/// Schemas inside of each other that are looked into; what lies deeper may be anything.
+/// The depth of nested schemas that is examined; anything deeper counts as open.
 const DEPTH: u32 = 128;
 
-/// What a schema says of a place.
+/// Whether a schema allows a value at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SchemaPlace {
     /// No document that fits has a string or a number there.
     Impossible,
-    /// It lies among members that the schema lists, and is none of them.
+    /// The schema lists members there, and this is none of them.
     Unlisted,
     /// The schema says nothing of it.
     Open,
@@ -93,7 +93,7 @@ impl<'s> Places<'s> {
         }
     }
 
-    /// A place inside of what the schema has.
+    /// A place within a subschema.
     fn within(&mut self, node: NodeIx, rest: &[String]) -> SchemaPlace {
         match self.node(node, rest) {
             SchemaPlace::Open if rest.is_empty() => SchemaPlace::Listed,
@@ -102,7 +102,7 @@ impl<'s> Places<'s> {
     }
 }
 
-/// What several say of it that must hold together.
+/// Combines the results of schemas that must all hold.
 fn all(said: Vec<SchemaPlace>) -> SchemaPlace {
     let has = |what| said.contains(&what);
     let order = [SchemaPlace::Impossible, SchemaPlace::Listed, SchemaPlace::Unlisted];
@@ -117,7 +117,7 @@ fn open_if(possible: bool) -> SchemaPlace {
     }
 }
 
-/// Whether a value of these types may have the place, or be a string or a number where the way is at its end.
+/// Whether a value of these types may contain the place, or, at its end, be a string or a number.
 fn leads(types: Types, way: &[String]) -> bool {
     match way.first() {
         None => types.any_of(&["string", "number", "integer"]),

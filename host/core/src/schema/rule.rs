@@ -10,11 +10,11 @@ use super::values::{Decimal, Quantity};
 /// The number of a node.
 pub(super) type NodeIx = usize;
 
-/// A schema inside of the schema: all of its rules must hold.
+/// A subschema: all of its rules must hold.
 #[derive(Debug, Default)]
 pub(super) struct Node {
     pub(super) rules: Vec<Rule>,
-    /// How many lead here. Where several do, what was found of a value is kept.
+    /// How many references lead here. If there are several, results for values are remembered.
     pub(super) ways: u32,
 }
 
@@ -25,7 +25,7 @@ pub(super) enum Rule {
     Never,
     /// `type`
     Type(Types),
-    /// `enum`, `const`; with what it takes to compare with all of them.
+    /// `enum`, `const`; with the steps to compare with all of them.
     OneOf(Vec<Value>, u64),
     /// `minimum` and its like.
     Limit(Limit, Quantity, Number),
@@ -39,9 +39,9 @@ pub(super) enum Rule {
     Unique,
     /// `required`
     Required(Vec<String>),
-    /// `dependentRequired`: where there is the name, there are the others.
+    /// `dependentRequired`: if the name is present, so are the others.
     Dependent(Vec<(String, Vec<String>)>),
-    /// `dependentSchemas`: where there is the name, this holds for the whole object.
+    /// `dependentSchemas`: if the name is present, the schema holds for the whole object.
     DependentSchemas(Vec<(String, NodeIx)>),
     /// `properties`, `patternProperties`, `additionalProperties`
     Members(Members),
@@ -68,7 +68,7 @@ pub(super) enum Rule {
 pub(super) struct Members {
     /// By their names.
     pub(super) named: HashMap<String, NodeIx>,
-    /// By what their names match.
+    /// By patterns for their names.
     pub(super) patterns: Vec<(Pattern, NodeIx)>,
     /// For all others.
     pub(super) rest: Option<NodeIx>,
@@ -156,7 +156,7 @@ impl Types {
 }
 
 impl Rule {
-    /// The schemas that it holds against the very value that it is held against itself.
+    /// The schemas that it applies to the same value.
     pub(super) fn of_the_same_value(&self) -> Vec<NodeIx> {
         match self {
             Self::All(nodes) | Self::Any(nodes) | Self::One(nodes) => nodes.clone(),

@@ -79,7 +79,7 @@ fn a_check_that_takes_too_much_is_given_up() {
     ] } } } }),
     );
     let over = deep.misfits(&nested(120, &json!(1)), 1_000, 1).expect_err("too deep");
-    assert!(over.to_string().contains("inside of each other"), "{over}");
+    assert!(over.to_string().contains("nested schemas"), "{over}");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn schemas_that_are_none_or_too_large_are_refused_by_name() {
             "at `/properties/a`: `minLength`",
         ),
         (json!({ "items": [{}] }), "`prefixItems`"),
-        (json!({ "$ref": "#/$defs/none" }), "leads to nothing"),
+        (json!({ "$ref": "#/$defs/none" }), "has no target"),
         (json!({ "$ref": "https://example.com/x.json" }), "outside"),
         (json!({ "$ref": "file:///etc/passwd" }), "outside"),
         (
@@ -112,13 +112,13 @@ fn schemas_that_are_none_or_too_large_are_refused_by_name() {
         ),
         (json!({ "$dynamicRef": "#a" }), "`$dynamicRef` is not supported"),
         (json!({ "$schema": "https://example.com/mine" }), "none of the drafts"),
-        (json!({ "pattern": "(?=a)" }), "the pattern is not taken: look-around"),
+        (json!({ "pattern": "(?=a)" }), "the pattern is not supported: look-around"),
         (
             json!({ "pattern": "(((((x{1,99}){1,99}){1,99}){1,99}){1,99}" }),
-            "the pattern is not taken",
+            "the pattern is not supported",
         ),
         (json!({ "pattern": "(x{1,999}){1,999}" }), "when compiled"),
-        (json!({ "pattern": "(".repeat(1_000) }), "the pattern is not taken"),
+        (json!({ "pattern": "(".repeat(1_000) }), "the pattern is not supported"),
         (json!({ "$ref": "#" }), "refers to itself"),
         (
             json!({ "allOf": [{ "anyOf": [{ "not": { "$ref": "#/allOf/0" } }] }] }),

@@ -1,4 +1,4 @@
-//! JSON values as JSON Schema compares them: numbers by their value, members in any order.
+//! Compares JSON values as JSON Schema does: numbers by their value, members in any order.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -26,7 +26,7 @@ impl Quantity {
         }
         let real = number.as_f64().unwrap_or_default();
         if real.fract() == 0.0 && real.abs() < WHOLE {
-            #[expect(clippy::cast_possible_truncation, reason = "whole, and far inside of the range")]
+            #[expect(clippy::cast_possible_truncation, reason = "a whole number well within the range")]
             return Self::Whole(real as i128);
         }
         Self::Real(real)
@@ -55,7 +55,7 @@ impl Quantity {
     }
 }
 
-/// A number as digits and a power of ten, as it is written.
+/// A decimal number as digits and a power of ten.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decimal {
     digits: u128,
@@ -63,7 +63,7 @@ pub(super) struct Decimal {
 }
 
 impl Decimal {
-    /// Without its sign.
+    /// The absolute value of a number.
     pub(super) fn of(number: &Number) -> Option<Self> {
         if let Quantity::Whole(whole) = Quantity::of(number)
             && whole.unsigned_abs() < 1 << 64
@@ -73,7 +73,7 @@ impl Decimal {
                 power: 0,
             });
         }
-        // The shortest digits that are this number, of which there are at most 17.
+        // The shortest digits that denote this number, at most 17.
         let text = format!("{:e}", number.as_f64()?.abs());
         let (digits, power) = text.split_once('e')?;
         let fraction = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
@@ -87,7 +87,7 @@ impl Decimal {
         self.digits == 0
     }
 
-    /// Whether this is a whole number of times `other`, which is not 0.
+    /// Whether this is a multiple of `other`, which is not 0.
     pub(super) fn is_multiple_of(self, other: Self) -> bool {
         if self.digits == 0 {
             return true;
@@ -116,7 +116,7 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// About the steps it takes to look at all of a value.
+/// Approximate steps to visit all of a value.
 pub(super) fn weight(value: &Value) -> u64 {
     match value {
         Value::String(text) => text_weight(text),
@@ -131,12 +131,12 @@ pub(super) fn weight(value: &Value) -> u64 {
     }
 }
 
-/// The steps it takes to look at a text.
+/// The steps to read a text.
 pub(super) fn text_weight(text: &str) -> u64 {
     1 + u64::try_from(text.len() / 64).unwrap_or(u64::MAX)
 }
 
-/// Feeds a value into a hash that is the same for values that are.
+/// Hashes a value; equal values have the same hash.
 pub(super) fn hash(value: &Value, hasher: &mut impl Hasher) {
     match value {
         Value::Null => 0_u8.hash(hasher),

@@ -1,4 +1,4 @@
-//! What one group commit changes, and what became of it.
+//! The changes of one group commit, and its result.
 
 use std::sync::Arc;
 
@@ -15,15 +15,15 @@ pub struct StateWrite {
     pub handler: Arc<str>,
     /// The key.
     pub key: Arc<str>,
-    /// The stored state that it was made from; `None` where there was none.
+    /// The stored state that it was derived from; `None` if there was none.
     pub base: Option<Revision>,
-    /// What becomes of the document.
+    /// The change of the document.
     pub change: StateChange,
     /// The key's recent events from now on; `None` leaves them as they are.
     pub recent: Option<RecentEvents>,
 }
 
-/// A state that was read and not changed: what was decided counts only if it is still the same.
+/// A state that was read and not changed: the commit is valid only if it is still the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateRead {
     /// The handler's name.
@@ -43,11 +43,11 @@ pub struct ProgressWrite {
     pub partition: TopicPartition,
     /// What is done.
     pub progress: Progress,
-    /// The assignment under which it was done; an older one than the last is refused.
+    /// The assignment under which it was done; a commit under an older one than the last is refused.
     pub epoch: Epoch,
 }
 
-/// How often one record failed, kept over a restart.
+/// How often one record failed; kept across a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempts {
     /// The record's offset.
@@ -73,10 +73,10 @@ pub struct AttemptWrite {
     pub attempts: Option<Attempts>,
 }
 
-/// The answer to a request with an `Idempotency-Key`, kept so that a repetition is answered again.
+/// The answer to a request with an `Idempotency-Key`, kept for repetitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerWrite {
-    /// The request's key (the user); idempotency keys of different users do not meet.
+    /// The request's key (the user); idempotency keys of different users are independent.
     pub key: Arc<str>,
     /// The `Idempotency-Key`.
     pub idempotency_key: Arc<str>,
@@ -84,7 +84,7 @@ pub struct AnswerWrite {
     pub answered: Answered,
 }
 
-/// What was asked under an `Idempotency-Key`, and answered.
+/// A request with an `Idempotency-Key`, and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     /// SHA-256 of the request, lower-case hex.
@@ -103,13 +103,13 @@ pub const ANSWER_MILLIS: i64 = 24 * 60 * 60 * 1000;
 pub struct Commit {
     /// States, at most one write per (handler, key).
     pub states: Vec<StateWrite>,
-    /// States that were read and are not in [`Commit::states`], at most once per (handler, key). Needless where the store
-    /// is not shared: nobody else can have changed them.
+    /// States that were read and are not in [`Commit::states`], at most once per (handler, key). Not needed if the
+    /// store is not shared, because nobody else can have changed them.
     pub reads: Vec<StateRead>,
-    /// For each handler of [`Commit::states`], since when the version serves that is active on this host: kept with them as
-    /// [`Stored::since_millis`](super::Stored::since_millis). Needless where the store is not shared.
+    /// For each handler of [`Commit::states`], when the version that is active on this host became active: kept with
+    /// the states as [`Stored::since_millis`](super::Stored::since_millis). Not needed if the store is not shared.
     pub since: Vec<(Arc<str>, i64)>,
-    /// The uploaded files that states name from now on, where they are others than before, at most one per (handler, key).
+    /// The uploaded files that states name from now on, if they have changed, at most one entry per (handler, key).
     pub files: Vec<FilesWrite>,
     /// Records to publish, in order; those of one shard together become one batch of its outbox.
     pub outbox: Vec<OutRecord>,
@@ -117,19 +117,19 @@ pub struct Commit {
     pub progress: Vec<ProgressWrite>,
     /// Attempts.
     pub attempts: Vec<AttemptWrite>,
-    /// Answers to remember; those older than [`ANSWER_MILLIS`] are forgotten meanwhile.
+    /// Answers to remember; those older than [`ANSWER_MILLIS`] are removed.
     pub answers: Vec<AnswerWrite>,
     /// Invocations to keep, in order; those of one handler become one batch.
     pub recordings: Vec<RecordingWrite>,
-    /// What is on Kafka, at most once per shard: it leaves the outbox.
+    /// Batches that are in Kafka, at most one entry per shard: they leave the outbox.
     pub published: Vec<ShardPublished>,
-    /// What becomes of dead letters.
+    /// Changes to dead letters.
     pub letters: Vec<LetterWrite>,
-    /// Keys of which `letters` changes what is held. Each is among [`Commit::states`], perhaps with nothing to change, and gets
-    /// another revision. Needless where the store is not shared.
+    /// Keys whose held letters are changed by `letters`. Each is among [`Commit::states`], perhaps without a change,
+    /// and gets another revision. Not needed if the store is not shared.
     pub held: Vec<StateKey>,
-    /// Bytes of dead letters that are kept, but for those of held keys: where `letters` adds some beyond it, the oldest that
-    /// are on Kafka go.
+    /// The most bytes of dead letters that are kept, without those of held keys: if `letters` adds more, the oldest
+    /// that are in Kafka are dropped.
     pub letters_bound: u64,
 }
 
@@ -149,32 +149,32 @@ impl Commit {
     }
 }
 
-/// Batches of a shard up to this number are on Kafka.
+/// Batches of a shard up to this number are in Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardPublished {
     /// The shard.
     pub shard: Shard,
-    /// The lease under which they were published. Where the shard has another holder, what an older one says is passed
-    /// over: the holder finds it in the cursor.
+    /// The lease under which they were published. If the shard has another holder by now, an older lease is ignored:
+    /// the holder finds the position in the cursor.
     pub epoch: Epoch,
     /// The last of the batches.
     pub batch: BatchNo,
 }
 
-/// What a successful commit made.
+/// The result of a successful commit.
 #[derive(Clone, Debug, Default)]
 pub struct Committed {
-    /// For each of [`Commit::states`], in order: the revision that is stored now, `None` where nothing is stored of the key.
+    /// For each of [`Commit::states`], in order: the revision that is stored now, `None` if nothing is stored for the key.
     pub revisions: Vec<Option<Revision>>,
     /// The outbox batches, at most one per shard, in the order of the shards; none if there was nothing to publish.
     pub batches: Vec<CommittedBatch>,
-    /// How many dead letters went because of [`Commit::letters_bound`].
+    /// How many dead letters were dropped because of [`Commit::letters_bound`].
     pub letters_gone: u64,
     /// For each handler of [`Commit::recordings`]: how large its recordings are now.
     pub recordings: Vec<RecordingsSize>,
 }
 
-/// An outbox batch that a commit made.
+/// An outbox batch that a commit created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommittedBatch {
     /// Its shard.
@@ -185,12 +185,13 @@ pub struct CommittedBatch {
     pub bytes: u64,
 }
 
-/// How a commit ended that the store could decide.
+/// The result of a commit that did not fail.
 #[derive(Clone, Debug)]
 pub enum CommitResult {
     /// It is durable.
     Committed(Committed),
-    /// Others were faster: nothing was changed. What the conflict does not name can be committed without the rest.
+    /// Other hosts were faster: nothing was changed. Everything that the conflict does not name can be committed
+    /// without the rest.
     Conflict(CommitConflict),
 }
 
@@ -206,15 +207,15 @@ pub struct StateKey {
 /// Why a commit changed nothing; at least one of the lists has an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitConflict {
-    /// States, written or read, that are not at the revision that the commit names: what was decided from them has to be
-    /// decided again.
+    /// States, written or read, that are not at the revision that the commit names: triggers that depend on them have
+    /// to run again.
     pub states: Vec<StateKey>,
-    /// Partitions, with the handler's name, that were assigned anew, to this host or another.
+    /// Partitions, with the handler's name, that have been assigned again, to this host or another.
     pub partitions: Vec<(Arc<str>, TopicPartition)>,
-    /// Requests, by their key and their `Idempotency-Key`, that were answered already: the answer is to be repeated.
+    /// Requests, by their key and their `Idempotency-Key`, that have already been answered: the answer is to be repeated.
     pub answers: Vec<(Arc<str>, Arc<str>)>,
-    /// Dead letters whose redrive is part of the commit and that are not to be redriven any more: another host has handled
-    /// them, or they have failed there. Nothing is left to do about them.
+    /// Dead letters whose redrive is part of the commit and that are no longer to be redriven: another host has handled
+    /// them, or they have failed there. Nothing is left to do for them.
     pub letters: Vec<LetterId>,
 }
 

@@ -9,7 +9,7 @@ use super::{Shard, StoreError};
 pub struct HostEntry {
     /// Its name.
     pub name: Arc<str>,
-    /// Milliseconds since its last sign of life.
+    /// Milliseconds since its last heartbeat.
     pub silent_millis: u64,
     /// Whether it still counts as running.
     pub live: bool,
@@ -17,11 +17,11 @@ pub struct HostEntry {
     pub own: bool,
     /// The shards of the outbox that it publishes.
     pub shards: Vec<Shard>,
-    /// What it says of itself; empty before it has said anything.
+    /// Its report about itself; empty until the first one.
     pub report: String,
 }
 
-/// What a store that several hosts share tells of itself, for its operators; all zero for one that is not shared.
+/// Statistics of a store that several hosts share, for operators; all zero for one that is not shared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreStatistics {
     /// Hosts that count as running.
@@ -30,8 +30,7 @@ pub struct StoreStatistics {
     pub round_trips: u64,
     /// Shards that this host has taken or lost.
     pub lease_changes: u64,
-    /// Transactions since the oldest one that somebody in the database still has to see: what they have deleted is not
-    /// cleared away.
+    /// Transactions since the oldest snapshot that is still in use: the rows that they have deleted cannot be vacuumed.
     pub oldest_snapshot: u64,
     /// Milliseconds since the oldest transaction in the database began.
     pub oldest_transaction_millis: u64,
@@ -39,7 +38,7 @@ pub struct StoreStatistics {
     pub tables: Vec<(Arc<str>, u64)>,
 }
 
-/// The store, for what its hosts know of one another.
+/// The store, for what the hosts know of each other.
 pub trait HostStore: Send + Sync {
     /// The hosts of the deployment by name, those included that were not seen for a while.
     ///
@@ -47,9 +46,9 @@ pub trait HostStore: Send + Sync {
     /// [`StoreError`] if they cannot be read.
     fn hosts(&self) -> Result<Vec<HostEntry>, StoreError>;
 
-    /// What this host says of itself from now on. The others can read it a second later at most. Does not wait for the store.
+    /// Sets this host's report about itself. The others can read it a second later at most. Does not wait for the store.
     fn tell(&self, name: &str, report: String);
 
-    /// What the store tells of itself, as of a few seconds ago. Does not wait for the store.
+    /// Statistics of the store, as of a few seconds ago. Does not wait for the store.
     fn statistics(&self) -> StoreStatistics;
 }

@@ -1,4 +1,4 @@
-//! Dead letters in the store: written by the commit that gives a trigger up, kept within a bound, asked for by operators.
+//! Dead letters in the store: written by the commit that gives a trigger up, limited in size, queried by operators.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::reason::GivenUp;
 
 use super::StoreError;
 
-/// Names a dead letter; never used twice by one store. Letters of one key are numbered in the order of its lane.
+/// Identifies a dead letter; never used twice by one store. Letters of one key are numbered in the order of its lane.
 pub type LetterId = u64;
 
 /// A dead letter to keep.
@@ -15,7 +15,7 @@ pub type LetterId = u64;
 pub struct NewLetter {
     /// The handler's name.
     pub handler: Arc<str>,
-    /// The key of its lane; `None` for a record that is no event, or has no key.
+    /// The key of its lane; `None` for a record that is not an event, or has no key.
     pub key: Option<Arc<str>>,
     /// The record as it came.
     pub record: Record,
@@ -37,10 +37,10 @@ impl NewLetter {
     }
 }
 
-/// What a letter takes beside its bytes: columns, cells and indexes, rounded up.
+/// The overhead of a letter: columns, cells and indexes, rounded up.
 const AROUND: usize = 256;
 
-/// Whether a letter holds its key: what comes after it waits beside the lane until an operator releases the key.
+/// Whether a letter holds its key: later triggers wait in the store until an operator releases the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hold {
     /// It does not.
@@ -48,11 +48,11 @@ pub enum Hold {
     No,
     /// It does: its trigger was given up.
     Head,
-    /// It waits behind one that does; nothing is wrong with it.
+    /// It waits behind one that does; it has not failed itself.
     Behind,
 }
 
-/// A handler whose intake stands still until somebody resumes it.
+/// The pause of a handler, which consumes nothing until somebody resumes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {
     /// Since when: milliseconds since 1970.
@@ -63,22 +63,22 @@ pub struct Pause {
     pub reason: String,
 }
 
-/// What a commit changes of the dead letters.
+/// A change to the dead letters in a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LetterWrite {
     /// A trigger was given up; its record for `<topic>.dlq` is part of the same commit. Or it waits behind one that was.
     Add(Box<NewLetter>),
-    /// A letter was redriven, and its outcome is part of the same commit: it goes.
+    /// A letter was redriven, and its outcome is part of the same commit: it is removed.
     Done(LetterId),
-    /// A letter was redriven, and its event was handled before: it goes without an invocation.
+    /// A letter was redriven, and its event was handled before: it is removed without an invocation.
     Duplicate(LetterId),
-    /// A letter was redriven and failed again: it stays, and with it what waits behind it.
+    /// A letter was redriven and failed again: it stays, and so do the letters that wait behind it.
     Failed(LetterId, Box<GivenUp>),
-    /// What is held of this key is to be redriven, in order.
+    /// The held letters of this key are to be redriven, in order.
     Release(HeldName),
-    /// The first letter that is held of this key goes, and the rest is to be redriven.
+    /// The first held letter of this key is removed, and the rest is to be redriven.
     DropHead(HeldName),
-    /// The handler's intake stands still from now on; `None`: it goes on.
+    /// The handler is paused from now on; `None`: it is resumed.
     Pause(Arc<str>, Option<Pause>),
 }
 
@@ -102,7 +102,7 @@ pub struct HeldCount {
     pub released: bool,
 }
 
-/// What the store holds of a key.
+/// The held letters of a key in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldKey {
     /// Which key.
@@ -111,20 +111,20 @@ pub struct HeldKey {
     pub held: HeldCount,
 }
 
-/// Letters that are to be redriven.
+/// A request to redrive letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedriveOrder {
-    /// The least number that the order may have: milliseconds since 1970. It gets the next one that no order has.
+    /// The lowest number that the order may have: milliseconds since 1970. It gets the next number that no order has.
     pub from: u64,
     /// On which version; `None`: on the one that is active then.
     pub through: Option<u64>,
-    /// Letters that were redriven as often are left out.
+    /// Letters that were redriven this often are left out.
     pub most_redriven: u32,
-    /// So many of the last orders are remembered with what they came to; one that is not done is never forgotten.
+    /// How many of the last orders are kept with their results; unfinished ones are always kept.
     pub kept: u64,
 }
 
-/// What an order came to.
+/// The letters that an order includes and those that it leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ordered {
     /// Letters that are to be redriven.
@@ -133,22 +133,22 @@ pub struct Ordered {
     pub refused: u64,
     /// Letters that were left out because their key is held: it is released as a whole.
     pub held: u64,
-    /// Letters that were left out because an earlier order names them, which is not done with them.
+    /// Letters that were left out because an earlier order includes them and has not finished them.
     pub already: u64,
 }
 
-/// What an order has come to so far. Counted in the commits that decide it, so that no crash and no restart changes it.
+/// The results of an order so far. Counted in the commits that decide them, so that no crash and no restart changes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OrderResult {
-    /// What was ordered, and what was left out.
+    /// The letters that were included and left out.
     pub ordered: Ordered,
-    /// Letters that were handled, and are gone.
+    /// Letters that were handled and removed.
     pub handled: u64,
-    /// Letters whose event had been handled before, and that are gone without an invocation.
+    /// Letters whose event had been handled before, and that were removed without an invocation.
     pub duplicates: u64,
     /// Letters that failed again, and stayed.
     pub failed: u64,
-    /// Letters of which the order was taken back, and that stayed.
+    /// Letters whose redrive was cancelled, and that stayed.
     pub cancelled: u64,
 }
 
@@ -180,7 +180,7 @@ pub struct LetterHead {
     pub handler: Arc<str>,
     /// The key of its lane.
     pub key: Option<Arc<str>>,
-    /// The record's own key, where its lane has none.
+    /// The record's own key, if it has no lane.
     pub record_key: Option<Vec<u8>>,
     /// The record's topic.
     pub topic: Arc<str>,
@@ -198,7 +198,7 @@ pub struct LetterHead {
     pub ordered: bool,
 }
 
-/// A dead letter, whole.
+/// A complete dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptLetter {
     /// All but the bytes; with the state.
@@ -207,27 +207,27 @@ pub struct KeptLetter {
     pub record: Record,
 }
 
-/// Which letters are meant; what is `None` does not restrict them.
+/// A filter for letters; `None` does not restrict them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LetterFilter {
     /// One letter.
     pub id: Option<LetterId>,
     /// Those of a handler.
     pub handler: Option<String>,
-    /// Those of a key; of a letter that never got one, such as a record that is no event, the record's key counts.
+    /// Those of a key; for a letter that never got one, such as a record that is not an event, the record's key counts.
     pub key: Option<String>,
     /// Those of a code, or of all codes that begin with it: `trap` is every `trap.…`.
     pub code: Option<String>,
     /// Those that were given up at this time or later: milliseconds since 1970.
     pub since_millis: Option<i64>,
-    /// Those that an order has named: still to be redriven, or failed again since.
+    /// Those that an order includes: still to be redriven, or failed again since.
     pub job: Option<u64>,
 }
 
-/// What it came to that letters were dropped.
+/// The result of dropping letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DroppedLetters {
-    /// Letters that are gone.
+    /// Letters that were removed.
     pub dropped: u64,
     /// Letters that were left out because they are to be redriven.
     pub ordered: u64,
@@ -240,7 +240,7 @@ pub struct DroppedLetters {
 pub struct LettersSize {
     /// Letters, those of held keys too.
     pub count: u64,
-    /// Bytes of those that hold no key and wait behind none.
+    /// Bytes of those that neither hold a key nor wait behind such a letter.
     pub bytes: u64,
     /// Bytes of those of held keys.
     pub held_bytes: u64,
@@ -249,13 +249,13 @@ pub struct LettersSize {
 /// The store of the dead letters. Part of the same store as [`Store`](super::Store), whose commits write them: a letter and
 /// the progress that passes its record are durable together or not at all.
 pub trait LetterStore: Send + Sync {
-    /// Letters that the filter means behind `after`, the oldest first, at most `most`.
+    /// Letters that match the filter with numbers above `after`, the oldest first, at most `most`.
     ///
     /// # Errors
     /// [`StoreError`] if they cannot be read.
     fn letters(&self, filter: &LetterFilter, after: LetterId, most: usize) -> Result<Vec<LetterHead>, StoreError>;
 
-    /// A letter with all that is kept of it.
+    /// A complete letter.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -267,47 +267,47 @@ pub trait LetterStore: Send + Sync {
     /// [`StoreError`] if the store cannot be used any more.
     fn letters_size(&self) -> Result<LettersSize, StoreError>;
 
-    /// Marks the letters that the filter means as to be redriven; those of held keys are left out. Answers with the order's
-    /// number, which no other order has, also where several hosts order at once.
+    /// Marks the letters that match the filter as to be redriven; those of held keys are left out. Returns the order's
+    /// number, which is unique even if several hosts order at once.
     ///
     /// # Errors
     /// As for a commit.
     fn order_redrive(&self, filter: &LetterFilter, order: &RedriveOrder) -> Result<(u64, Ordered), StoreError>;
 
-    /// Letters that are to be redriven, but for those of held keys, in order, at most `most`.
+    /// Letters that are to be redriven, except those of held keys, in order, at most `most`.
     ///
     /// # Errors
     /// [`StoreError`] if they cannot be read.
     fn ordered(&self, most: usize) -> Result<Vec<OrderedLetter>, StoreError>;
 
-    /// What an order has come to; `None` if there was none of this number, or it is not remembered any more.
+    /// The results of an order; `None` if there was none with this number, or it is no longer kept.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     fn order_result(&self, job: u64) -> Result<Option<OrderResult>, StoreError>;
 
-    /// Lets the oldest letters go until those of no held key are within `bound` bytes; those that are not on Kafka yet, and
-    /// those that are to be redriven, stay. Returns how many went.
+    /// Drops the oldest letters until those without a held key are within `bound` bytes; those that are not in Kafka
+    /// yet, and those that are to be redriven, stay. Returns how many were dropped.
     ///
     /// # Errors
     /// As for a commit.
     fn shrink_letters(&self, bound: u64) -> Result<u64, StoreError>;
 
-    /// Takes back that these letters are to be redriven; those of held keys are left out. Returns how many it was.
+    /// Cancels the redrive of these letters; those of held keys are left out. Returns how many were cancelled.
     ///
     /// # Errors
     /// As for a commit.
     fn cancel_redrive(&self, letters: &[LetterId]) -> Result<u64, StoreError>;
 
-    /// Removes the letters of held keys that the filter means: of handlers that nobody serves, whose keys nobody can release.
-    /// Returns how many went.
+    /// Removes the letters of held keys that match the filter: those of handlers that no host serves, whose keys nobody
+    /// can release. Returns how many were removed.
     ///
     /// # Errors
     /// As for a commit.
     fn drop_held_letters(&self, filter: &LetterFilter) -> Result<u64, StoreError>;
 
-    /// Removes the letters that the filter means, but for those that are to be redriven and those of held keys. Returns
-    /// how many went, and how many were left out.
+    /// Removes the letters that match the filter, except those that are to be redriven and those of held keys. Returns
+    /// how many were removed and how many left out.
     ///
     /// # Errors
     /// As for a commit.
@@ -319,13 +319,13 @@ pub trait LetterStore: Send + Sync {
     /// [`StoreError`] if they cannot be read.
     fn held_keys(&self) -> Result<Vec<HeldKey>, StoreError>;
 
-    /// The letters that are held of a key, in order, at most `most`.
+    /// The held letters of a key, in order, at most `most`.
     ///
     /// # Errors
     /// [`StoreError`] if they cannot be read.
     fn held_letters(&self, name: &HeldName, most: usize) -> Result<Vec<LetterId>, StoreError>;
 
-    /// The handlers whose intake stands still, by name.
+    /// The handlers that are paused, by name.
     ///
     /// # Errors
     /// [`StoreError`] if they cannot be read.

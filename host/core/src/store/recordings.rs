@@ -1,15 +1,15 @@
-//! What the store keeps of recordings: batches of lines, a bounded ring for each handler.
+//! Recordings in the store: batches of lines, limited in size for each handler.
 
 use std::sync::Arc;
 
 use super::StoreError;
 
-/// A recording that goes into the store with the commit of its invocation.
+/// A recording that is stored in the commit of its invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingWrite {
     /// The handler's name.
     pub handler: Arc<str>,
-    /// Bytes of recordings that the handler may keep; the oldest batches beyond it go in the same commit.
+    /// Bytes of recordings that the handler may keep; the same commit drops the oldest batches beyond that.
     pub keep: u64,
     /// The recording, one line of JSON without its end.
     pub line: Arc<str>,
@@ -29,9 +29,9 @@ pub struct RecordingBatch {
 pub struct RecordingsSize {
     /// The handler.
     pub handler: Arc<str>,
-    /// Bytes that the store has of them.
+    /// Their bytes in the store.
     pub bytes: u64,
-    /// Bytes of those that the commit dropped, or left out itself, because the handler keeps no more.
+    /// Bytes of those that the commit dropped or left out because of the handler's limit.
     pub gone: u64,
 }
 
@@ -43,14 +43,15 @@ pub trait RecordingStore: Send + Sync {
     /// [`StoreError`] if they cannot be read.
     fn recordings(&self, handler: &str, before: Option<u64>, most: usize) -> Result<Vec<RecordingBatch>, StoreError>;
 
-    /// The batch with that number, of whatever handler.
+    /// The batch with that number, of any handler.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     fn recording_batch(&self, number: u64) -> Result<Option<RecordingBatch>, StoreError>;
 
-    /// Keeps these lines of a batch only; none: the batch goes. Nothing is written where the batch is not any more as it was
-    /// read: what somebody else has taken out of it meanwhile must not come back. Returns whether it was.
+    /// Keeps only these lines of a batch; without any, the batch is removed. Nothing is written if the batch has
+    /// changed since it was read, so that lines that somebody else has removed do not come back. Returns whether it was
+    /// written.
     ///
     /// # Errors
     /// As for a commit.

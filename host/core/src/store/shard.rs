@@ -1,4 +1,4 @@
-//! Which shard of the outbox a record belongs to: the one of its key, so that a key's records stay in order.
+//! Which shard of the outbox a record belongs to: that of its key, so that a key's records stay in order.
 
 use std::fmt;
 
@@ -13,8 +13,8 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
-    /// The shard of a record's key, of so many, from 1. It follows Kafka's own hash, so that the keys of one partition are
-    /// in few shards. Records without a key are all in shard 0.
+    /// The shard of a record's key, among `shards` from 1. It uses Kafka's own hash, so that the keys of one partition
+    /// are in few shards. Records without a key are all in shard 0.
     pub fn of(key: Option<&[u8]>, shards: u16) -> Self {
         match key {
             Some(key) if shards > 1 => {

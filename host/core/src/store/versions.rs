@@ -1,4 +1,4 @@
-//! What the store keeps of the handlers' versions: the components, which one serves, and what was done about it.
+//! The handlers' versions in the store: the components, the active version, and the history.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,11 +19,11 @@ pub struct KeptVersion {
     pub bytes: u64,
     /// When it was stored: milliseconds since 1970.
     pub stored_millis: i64,
-    /// The version that served before it was deployed: where a rollback goes.
+    /// The version that was active before it was deployed: the target of a rollback.
     pub replaced: Option<u64>,
 }
 
-/// Which version serves.
+/// The active version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Active {
     /// Its number.
@@ -46,7 +46,7 @@ pub struct NewVersion<'a> {
     pub component: &'a [u8],
 }
 
-/// What somebody wanted.
+/// What was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -58,7 +58,7 @@ pub enum Action {
     Rollback,
 }
 
-/// What became of it.
+/// The result of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -66,7 +66,7 @@ pub enum Outcome {
     Active,
     /// It was the active one already.
     Unchanged,
-    /// It was refused; the version that served before still does.
+    /// It was refused; the previous version is still active.
     Refused,
 }
 
@@ -107,7 +107,7 @@ fn meaning<T: Copy>(words: &[(T, &'static str)], text: &str) -> Result<T, Unknow
         .ok_or_else(|| UnknownWord(text.to_owned()))
 }
 
-/// A word that none of ours is.
+/// A word that does not occur in a history.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a word of a history")]
 pub struct UnknownWord(String);
@@ -145,21 +145,21 @@ impl fmt::Display for Outcome {
 pub struct Activation {
     /// The version; `None` for a component that was refused before it had a number.
     pub number: Option<u64>,
-    /// The component's sha256, lower-case hex, if it came so far.
+    /// The component's SHA-256, lower-case hex, if it was received.
     pub digest: Option<Arc<str>>,
     /// When: milliseconds since 1970.
     pub at_millis: i64,
     /// Who: the name of the token.
     pub by: String,
-    /// What they wanted.
+    /// What was requested.
     pub action: Action,
-    /// What became of it.
+    /// The result.
     pub outcome: Outcome,
-    /// The stage that failed and why; empty where there is nothing to say.
+    /// The stage that failed and why; empty if there is nothing to say.
     pub detail: String,
 }
 
-/// The store of the handlers' versions. Part of the same store as [`Store`](super::Store): a version that serves and the
+/// The store of the handlers' versions. Part of the same store as [`Store`](super::Store): the active version and the
 /// states that it wrote are lost together or not at all.
 pub trait VersionStore: Send + Sync {
     /// All versions of a handler that are kept, the newest first.
@@ -168,7 +168,7 @@ pub trait VersionStore: Send + Sync {
     /// [`StoreError`] if they cannot be read.
     fn versions(&self, handler: &str) -> Result<Vec<KeptVersion>, StoreError>;
 
-    /// The version that serves; `None` for a handler that never served.
+    /// The active version; `None` for a handler that never had one.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -188,7 +188,8 @@ pub trait VersionStore: Send + Sync {
     fn keep(&self, version: &NewVersion<'_>, now_millis: i64) -> Result<(), StoreError>;
 
     /// Makes a kept version the active one, writes the entry of the history, and forgets all versions but the newest
-    /// `keep` and the active one; all of it, or nothing. Answers the digests of the components that no handler keeps any more.
+    /// `keep` and the active one; all of it, or nothing. Returns the digests of the components that no handler keeps
+    /// any more.
     ///
     /// # Errors
     /// As for a commit; [`StoreError::Conflict`] if the version is not kept.

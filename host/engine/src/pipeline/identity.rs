@@ -45,14 +45,14 @@ impl Pipeline {
                 }));
             }
             Recreation::Adopt => {
-                tracing::warn!(handler = &**name, %topic, %was, %is, "progress counts for the topic that was made anew");
+                tracing::warn!(handler = &**name, %topic, %was, %is, "progress counts for the topic that was created again");
                 self.store.adopt_topic(name, topic, is)?;
             }
             // Where nothing was done, nothing can be skipped.
             Recreation::Restart | Recreation::Stop => {
                 tracing::warn!(
                     handler = &**name, %topic, %was, %is, ?progress,
-                    "the topic was deleted and made anew: it is handled from its beginning"
+                    "the topic was deleted and created again: it is handled from its beginning"
                 );
                 self.store.restart_topic(name, topic, is)?;
                 self.state.lock().admission.restart_topic(handler, topic);

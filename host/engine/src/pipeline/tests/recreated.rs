@@ -1,4 +1,4 @@
-//! Progress that is about a topic which was deleted and made anew.
+//! Progress that is about a topic which was deleted and created again.
 
 use super::*;
 use sandman_core::broker::{IntakeError, NamedTopic};
@@ -56,7 +56,7 @@ fn another_topic_is_a_stop_that_names_the_partition_and_its_offset() {
     let (running, intake) = started(&store, Recreation::Stop);
     let error = intake.assigned(&[partition(1)], &named("new")).unwrap_err().to_string();
     for words in [
-        "`t` was deleted and made anew",
+        "`t` was deleted and created again",
         "was old and is new",
         "t[0] was done up to offset 3",
         "recreated",
