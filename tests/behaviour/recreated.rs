@@ -161,7 +161,10 @@ fn restarted(world: &World) -> Result {
         }
         total += AFTER;
         reader.until_count(total as usize)?;
-        host.says(&["WARN", "was deleted and created again: it is handled from its beginning"])?;
+        host.says(&[
+            "WARN",
+            "was deleted and created again: it is handled from its beginning",
+        ])?;
     }
     host.terminate()?;
     let host = world.host(&settings)?;

@@ -1,15 +1,15 @@
-//! The way from any thread to the host's main loop when it must not go on.
+//! Lets any thread stop the host through its main loop.
 
 use std::fmt::Display;
 
 use crossbeam_channel::{Receiver, Sender};
 
-/// Raised by a part that cannot go on without risking a promise; the host then stops, loudly.
+/// Raised by a part that cannot continue without breaking a promise; the host then stops with an error.
 #[derive(Clone, Debug)]
 pub struct Alarm(Sender<String>);
 
 impl Alarm {
-    /// An alarm, and where it is heard. Only the first one counts.
+    /// An alarm and its receiver. Only the first one counts.
     pub fn new() -> (Self, Receiver<String>) {
         let (sender, receiver) = crossbeam_channel::bounded(1);
         (Self(sender), receiver)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::time::{ClockId, clock_gettime};
 use sandman_core::faults;
 
-/// The wall clock: milliseconds since 1970. It may jump; nothing waits by it.
+/// The wall clock: milliseconds since 1970. It may jump, so no wait depends on it.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
 pub fn wall_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -20,7 +20,7 @@ pub fn thread_cpu() -> Duration {
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// Milliseconds since the process first asked. Never goes back; back-offs wait by it.
+/// Milliseconds since the first call in this process. Never goes back; backoffs use it.
 pub fn monotonic_millis() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     let since = START.get_or_init(Instant::now).elapsed();

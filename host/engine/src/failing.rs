@@ -1,4 +1,4 @@
-//! Whether a handler fails as a whole: a window over its last triggers.
+//! Whether a handler fails for most triggers: a window over its last ones.
 
 use std::collections::VecDeque;
 
@@ -13,8 +13,8 @@ pub struct FailingWindow {
 }
 
 impl FailingWindow {
-    /// Notes how a trigger ended on a version. Returns how many of the last triggers failed where that is more than the
-    /// policy bears; the window begins anew then, as it does with another version.
+    /// Records how a trigger ended on a version. Returns how many of the last triggers failed if that is more than the
+    /// policy allows; then, and with another version, a new window begins.
     pub fn note(&mut self, version: u64, failed: bool, policy: &Failing) -> Option<usize> {
         if self.version != version {
             *self = Self {

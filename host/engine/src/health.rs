@@ -1,4 +1,4 @@
-//! How the host is, as the parts of it say; whoever serves it only reads.
+//! The health of the host, as its parts report it; the listeners only read it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// The host's health, shared by the parts that know it and the listeners that show it.
 ///
-/// Made unready: [`HealthView::set_ready`] says when everything is up.
+/// Initially not ready: [`HealthView::set_ready`] is called when everything is up.
 #[derive(Debug, Default)]
 pub struct HealthView {
     health: Mutex<Health>,
@@ -24,7 +24,7 @@ struct Health {
     fleet: Option<FleetPart>,
 }
 
-/// The part that a host plays where several share a deployment.
+/// The role of a host in a fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FleetPart {
     /// Its name.
@@ -35,33 +35,34 @@ pub struct FleetPart {
     pub redrives: bool,
 }
 
-/// A topic that refuses a record: what goes to it waits.
+/// A topic that refuses a record: the records for it wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldTopicHealth {
     /// Its name.
     pub topic: Arc<str>,
-    /// Why, in words.
+    /// Why, for people.
     pub reason: String,
 }
 
-/// A handler that does not do its work, and why.
+/// A degraded handler, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HandlerHealth {
     /// Its name.
     pub handler: Arc<str>,
-    /// Why, in words.
+    /// Why, for people.
     pub reason: String,
-    /// Whether it consumes nothing any more, until an operator has mended the cause.
+    /// Whether it has stopped consuming until an operator has removed the cause.
     pub stopped: bool,
 }
 
-/// In a word.
+/// The status in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// All is well.
+    /// Everything works.
     Healthy,
-    /// Kafka is away, or a handler does not consume all that it should: requests are served, everything else goes on.
+    /// Kafka is down, or a handler does not consume everything that it should: requests are served, and everything else
+    /// continues.
     Degraded,
     /// Nothing can be committed.
     Unhealthy,
@@ -79,19 +80,19 @@ pub struct KafkaHealthReport {
 /// Everything `/health` shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HealthReport {
-    /// In a word.
+    /// The status in one word.
     pub status: Status,
     /// Whether the host takes work.
     pub ready: bool,
     /// Kafka.
     pub kafka: KafkaHealthReport,
-    /// Handlers that do not do their work.
+    /// Degraded handlers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub handlers: Vec<HandlerHealth>,
-    /// Topics that refuse a record: what goes to them waits, everything else is published.
+    /// Topics that refuse a record: the records for them wait, everything else is published.
     #[serde(rename = "heldTopics", skip_serializing_if = "Vec::is_empty")]
     pub held_topics: Vec<HeldTopicHealth>,
-    /// The part that the host plays, where several share the deployment.
+    /// The host's role in a fleet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fleet: Option<FleetPart>,
     /// Why the host is unhealthy.
@@ -120,7 +121,7 @@ impl HealthView {
         self.health.lock().kafka.topics = topics;
     }
 
-    /// The handlers that do not do their work now, one entry for each reason. The log says what changed.
+    /// Sets the handlers that are degraded now, one entry for each reason. Changes are logged.
     pub fn set_handlers(&self, handlers: Vec<HandlerHealth>) {
         let before = std::mem::replace(&mut self.health.lock().handlers, handlers.clone());
         for HandlerHealth { handler, reason, .. } in handlers.iter().filter(|now| !before.contains(now)) {
@@ -128,11 +129,11 @@ impl HealthView {
         }
         let is_over = |was: &&HandlerHealth| handlers.iter().all(|now| now.handler != was.handler);
         for HandlerHealth { handler, .. } in before.iter().filter(is_over) {
-            tracing::info!(%handler, "not degraded any more");
+            tracing::info!(%handler, "no longer degraded");
         }
     }
 
-    /// The topics that refuse a record now, and why.
+    /// Sets the topics that refuse a record now, with the reasons.
     pub fn set_held_topics(&self, held: Vec<(Arc<str>, String)>) {
         let held = held
             .into_iter()
@@ -140,22 +141,22 @@ impl HealthView {
         self.health.lock().held_topics = held.collect();
     }
 
-    /// The part that the host plays among several.
+    /// Sets the host's role in a fleet.
     pub fn set_fleet(&self, part: FleetPart) {
         self.health.lock().fleet = Some(part);
     }
 
-    /// Why the store cannot commit, or `None` when it can again.
+    /// Sets why the store cannot commit, or `None` when it can again.
     pub fn set_store_fault(&self, fault: Option<String>) {
         self.health.lock().store_fault = fault;
     }
 
-    /// A fault that only a restart mends; the first one stays.
+    /// Sets a fault that only a restart can fix; the first one is kept.
     pub fn set_fatal(&self, fault: String) {
         self.health.lock().fatal.get_or_insert(fault);
     }
 
-    /// As of now.
+    /// The current report.
     pub fn report(&self) -> HealthReport {
         let health = self.health.lock();
         let reason = health.fatal.as_ref().or(health.store_fault.as_ref()).cloned();

@@ -1,5 +1,5 @@
-//! The engine: takes records and requests in, runs them in the lanes of their keys, commits what they decided, and publishes
-//! it. Knows ports only: neither Kafka's client, nor a database, nor WebAssembly.
+//! The engine: accepts records and requests, runs them in the lanes of their keys, commits their outcomes, and
+//! publishes the events. It uses ports only: neither Kafka's client, nor a database, nor WebAssembly.
 
 pub mod failing;
 pub mod outbox;
@@ -7,7 +7,7 @@ pub mod pipeline;
 pub mod registry;
 pub mod relay;
 
-// What it is watched and stopped with.
+// Monitoring and stopping.
 pub mod alarm;
 pub mod clock;
 pub mod health;

@@ -1,6 +1,6 @@
-//! What the host measures: every metric, its unit and its meaning, in one place.
+//! The metrics of the host, with their units and meanings, in one place.
 //!
-//! Handles are made once per handler and topic; measuring is an atomic operation and builds no labels. Nothing is
+//! Handles are created once per handler and topic; measuring is an atomic operation and creates no labels. Nothing is
 //! labelled by user. [`Meters::render`] gives the text that Prometheus reads.
 
 mod catalogue;
@@ -47,9 +47,9 @@ pub struct HostMeters {
     pub commit_seconds: Histogram,
     /// Group commits that failed.
     pub commit_failures: Counter,
-    /// Group commits that another host was faster than.
+    /// Group commits that were refused because another host was faster.
     pub commit_conflicts: Counter,
-    /// Units that were made again after such a commit.
+    /// Units that were run again after such a commit.
     pub commit_reruns: Counter,
     /// Seconds of one relay transaction, from the first record to the acknowledged commit.
     pub relay_seconds: Histogram,
@@ -71,15 +71,15 @@ pub struct HostMeters {
     pub cache_bytes: Gauge,
     /// Dead letters in the store.
     pub letters: Gauge,
-    /// Their bytes, but for those of held keys.
+    /// Their bytes, without those of held keys.
     pub letter_bytes: Gauge,
     /// Bytes of the letters of held keys.
     pub held_bytes: Gauge,
-    /// Dead letters that went because the store keeps no more.
+    /// Dead letters that were dropped because the store keeps no more.
     pub letters_gone: Counter,
     /// 1 while Kafka is connected, else 0.
     pub kafka_connected: Gauge,
-    /// How often a consumer was thrown out of its group because it did not poll.
+    /// How often a consumer was removed from its group because it did not poll.
     pub kafka_poll_breaches: Counter,
 }
 
@@ -135,7 +135,7 @@ impl Meters {
         Self { recorder, handle, host }
     }
 
-    /// Notes the size of one of the store's tables.
+    /// Sets the size of one of the store's tables.
     pub fn table(&self, table: &str, bytes: u64) {
         let labels = vec![Label::new("table", table.to_owned())];
         with_local_recorder(&self.recorder, || {
@@ -172,8 +172,8 @@ impl Meters {
         self.handle.render()
     }
 
-    /// Sums up what histograms have collected since the last time. To be called about once a second: until then every
-    /// single value is kept.
+    /// Aggregates the values that histograms have collected since the last call. To be called about once a second:
+    /// until then every single value is kept.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }

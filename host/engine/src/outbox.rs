@@ -1,5 +1,5 @@
-//! The outbox between the committer, which fills it, and the relays, which publish it: who has to be told what, and what of it
-//! is still in memory.
+//! The outbox between the committer, which fills it, and the relays, which publish it: signals between them, and the
+//! batches that are still in memory.
 //!
 //! ```text
 //! committer --committed--> [ batches | size ] --next, wait--> relay of each shard
@@ -20,7 +20,7 @@ use buffer::OutboxBuffer;
 use sandman_core::event::OutRecord;
 use sandman_core::store::{BatchNo, CommittedBatch, OutboxBatch, OutboxSize, Shard, ShardPublished, Store, StoreError};
 
-/// What is called when a relay has published something.
+/// Called when a relay has published something.
 type OnPublished = Box<dyn Fn() + Send + Sync>;
 
 /// The outbox of a store, as this process fills and empties it.
@@ -29,11 +29,11 @@ pub struct OutboxFeed {
     /// The newest batches, for the relay of a store that no other host writes to.
     buffer: Mutex<OutboxBuffer>,
     size: Mutex<OutboxSize>,
-    /// Those of `size`, for whoever asks at each record.
+    /// The bytes of `size`, which are checked for each record.
     bytes: AtomicU64,
-    /// What the relays have published since a commit said so.
+    /// Published batches that no commit has taken out of the outbox yet.
     published: Mutex<Vec<ShardPublished>>,
-    /// One per shard: full where its relay has something to look for.
+    /// One per shard: full if its relay has something to look for.
     committed: Vec<(Sender<()>, Receiver<()>)>,
     on_published: OnceLock<OnPublished>,
 }
@@ -63,7 +63,7 @@ impl OutboxFeed {
     /// [`StoreError`] if they have to be read from the store and cannot be.
     pub fn next(&self, shard: Shard, after: BatchNo, max_bytes: u64) -> Result<Vec<OutboxBatch>, StoreError> {
         if self.store.is_shared() {
-            // Any host may have committed some.
+            // Any host may have committed batches.
             return self.store.outbox(shard, after, max_bytes);
         }
         let mut buffer = self.buffer.lock();
@@ -76,12 +76,12 @@ impl OutboxFeed {
         self.store.outbox(shard, after, max_bytes)
     }
 
-    /// Whether the relay works, and more is in memory than it takes soon.
+    /// Whether the relay works and has more batches in memory than it will take soon.
     pub(crate) fn is_relay_behind(&self) -> bool {
         self.buffer.lock().is_behind(clock::monotonic_millis)
     }
 
-    /// The relay works, whatever time it is.
+    /// For tests: the relay counts as working, whatever the time is.
     #[cfg(test)]
     pub(crate) fn ask_for_ever(&self) {
         self.buffer.lock().asked(u64::MAX);
@@ -95,7 +95,7 @@ impl OutboxFeed {
         }
     }
 
-    /// Everything of a shard up to a batch is on Kafka; it leaves the outbox with the next commit.
+    /// Batches of a shard up to this one are in Kafka; they leave the outbox with the next commit.
     pub fn published(&self, news: ShardPublished) {
         self.note_published(news);
         if let Some(on_published) = self.on_published.get() {
@@ -108,40 +108,40 @@ impl OutboxFeed {
         *self.size.lock()
     }
 
-    /// The bytes of [`OutboxFeed::size`]; for a bound that is looked at for each record.
+    /// The bytes of [`OutboxFeed::size`], for a limit that is checked for each record.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Has this called after each time that a relay has published something; once at most.
+    /// Registers a function to call each time that a relay has published something. Only the first one is used.
     pub(crate) fn on_published(&self, call: OnPublished) {
         // There is one committer.
         self.on_published.set(call).ok();
     }
 
-    /// Whether a commit has something to say of what is published.
+    /// Whether the next commit takes published batches out of the outbox.
     pub(crate) fn has_published(&self) -> bool {
         !self.published.lock().is_empty()
     }
 
-    /// What the next commit says of what is published.
+    /// Takes the published batches that the next commit removes from the outbox.
     pub(crate) fn take_published(&self) -> Vec<ShardPublished> {
         std::mem::take(&mut *self.published.lock())
     }
 
-    /// The commit that was to say it has failed.
+    /// The commit with these published batches has failed.
     pub(crate) fn give_back_published(&self, news: &[ShardPublished]) {
         news.iter().for_each(|news| self.note_published(*news));
     }
 
-    /// A commit is durable: these are its records and its batches, and whether it took published batches out.
+    /// A commit is durable, with these records and batches; the last argument says whether it took published batches out.
     pub(crate) fn committed(
         &self,
         records: Vec<OutRecord>,
         (batches, committed_millis): (&[CommittedBatch], i64),
         took_published: bool,
     ) {
-        // Where there are several shards, or several hosts, the relays read the store.
+        // With several shards or several hosts, the relays read the store.
         if let [batch] = batches
             && self.store.shards() == 1
             && !self.store.is_shared()
@@ -155,7 +155,7 @@ impl OutboxFeed {
         }
         for batch in batches {
             if let Some((committed, _)) = self.committed.get(usize::from(batch.shard.0)) {
-                // A full channel means that its relay has been told already.
+                // A full channel means that its relay has already been notified.
                 committed.try_send(()).ok();
             }
         }
@@ -164,7 +164,7 @@ impl OutboxFeed {
         }
     }
 
-    /// Asks the store how much waits. One that cannot say fails the next commit; until then the old size will do.
+    /// Asks the store how much waits. If the store fails, so will the next commit; until then the old size is used.
     pub(crate) fn measure(&self) {
         if let Ok(size) = self.store.backlog() {
             *self.size.lock() = size;
@@ -172,7 +172,7 @@ impl OutboxFeed {
         }
     }
 
-    /// The highest batch of each shard counts, of the latest lease.
+    /// Keeps the highest batch of each shard, of the latest lease.
     fn note_published(&self, news: ShardPublished) {
         let mut all = self.published.lock();
         match all.iter_mut().find(|known| known.shard == news.shard) {

@@ -4,11 +4,11 @@
 //! consumer -> [accept: decode -> admission -> lane] -> [work: attempt -> unit] -> [commit: fold -> store -> settle] -> relay
 //! ```
 //!
-//! Three kinds of threads do it: a consumer per handler in [`Pipeline::accept`], the workers in [`Pipeline::work`], and one
-//! committer in [`Pipeline::commit`]. They meet at one lock, which is held for microseconds and never over a call of the store
-//! or of a guest. Behind it is `EngineState`, whose parts keep their state to themselves: `Admission` (partitions, and what is
-//! in memory), `Scheduler` (lanes and workers), `CommitQueue` (units), `WaitingClients` and `Detours` (what does not go the
-//! usual way). What the commits put into the outbox, [`crate::outbox`] hands on.
+//! Three kinds of threads do it: a consumer per handler in [`Pipeline::accept`], the workers in [`Pipeline::work`], and
+//! one committer in [`Pipeline::commit`]. They share one lock, which is held for microseconds and never during a call
+//! of the store or of a guest. Behind it is `EngineState`, whose parts keep their state to themselves: `Admission`
+//! (partitions, and the records in memory), `Scheduler` (lanes and workers), `CommitQueue` (units), `WaitingClients`
+//! and `Detours` (triggers that are not run as usual). [`crate::outbox`] passes the committed batches on to the relays.
 
 mod admission;
 mod clients;
@@ -68,7 +68,7 @@ pub use options::Options;
 pub use redrive::Redrive;
 pub use status::HandlerStatus;
 
-/// The engine: see the module's text.
+/// The engine: see the module's documentation.
 pub struct Pipeline {
     options: Options,
     registry: Arc<Registry>,

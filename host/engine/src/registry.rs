@@ -22,43 +22,43 @@ use sandman_core::lanes::HandlerIx;
 use sandman_core::recording::Sampler;
 use sandman_core::version::Version;
 
-/// Handlers that one process can know in its life, those that were removed meanwhile counted.
+/// Handlers that one process can know in its life, including those that were removed.
 const CAPACITY: usize = 1_024;
 
-/// How long a trigger waits for this host to switch to the version that another host serves already.
+/// How long a trigger waits for this host to switch to the version that is already active on another host.
 const SWITCH: Duration = Duration::from_secs(5);
 
-/// A handler: a name, and the version that serves it now.
+/// A handler: a name, and its active version.
 pub struct Handler {
     /// The name in `[handlers.NAME]`.
     pub name: Arc<str>,
     /// Where the key of its events comes from, the same for as long as the process knows it.
     pub key: EventKey,
-    /// Its consumer group; the name, until it is said.
+    /// Its consumer group; the handler's name unless it is set.
     pub group: Arc<str>,
     /// Its metrics.
     pub meters: HandlerMeters,
-    /// Reading that is held may perhaps go on.
+    /// Paused partitions may be resumable.
     pub resumable: AtomicBool,
     /// Decides which of its invocations are recorded.
     pub sampler: Mutex<Sampler>,
     active: ArcSwap<Version>,
-    /// The version that served before: a rollback to it loads nothing.
+    /// The version that was active before: a rollback to it loads nothing.
     standby: Mutex<Option<Arc<Version>>>,
     retired: AtomicBool,
-    /// The activation that this host cannot follow, since its version does not load here; 0 for none.
+    /// The activation that this host cannot follow because its version does not load here; 0 for none.
     unable: AtomicI64,
-    /// Guards no data: who waits for another version holds it, and who switches.
+    /// Guards no data: held by those who wait for another version and those who switch.
     switching: Mutex<()>,
     switched: Condvar,
-    /// Rung when another host serves a newer version than this one.
+    /// Signals that another host serves a newer version than this one.
     behind: Option<Sender<()>>,
-    /// How its last triggers ended, where somebody wants to know.
+    /// How its last triggers ended, if `failing` is configured.
     pub failing: Mutex<FailingWindow>,
 }
 
 impl Handler {
-    /// A handler that is served by `version`.
+    /// A handler whose active version is `version`.
     pub fn new(name: &Arc<str>, meters: HandlerMeters, version: Version) -> Self {
         Self {
             name: Arc::clone(name),
@@ -78,7 +78,7 @@ impl Handler {
         }
     }
 
-    /// The same, with another source of its events' key than the record.
+    /// The same, with another source of its events' keys than the record.
     #[must_use]
     pub fn keyed_by(self, key: EventKey) -> Self {
         Self { key, ..self }
@@ -91,7 +91,7 @@ impl Handler {
         Self { group, ..self }
     }
 
-    /// The version that serves now: a snapshot for one unit of work.
+    /// The active version: a snapshot for one unit of work.
     pub fn active(&self) -> Arc<Version> {
         self.active.load_full()
     }
@@ -104,7 +104,7 @@ impl Handler {
         active
     }
 
-    /// From now on `version` serves, and the one that did stands by.
+    /// Makes `version` the active one, and keeps the previous one on standby.
     pub fn activate(&self, version: Arc<Version>) {
         let before = self.active.swap(version);
         *self.standby.lock() = Some(before);
@@ -116,13 +116,13 @@ impl Handler {
         self.switched.notify_all();
     }
 
-    /// The version that serves was activated once more, by another host.
+    /// The active version was activated again, by another host.
     pub fn serves_since(&self, since_millis: i64) {
         self.active.load().since.set(since_millis);
         self.tell_switched();
     }
 
-    /// The version that was activated at that time does not load on this host; the one that serves goes on.
+    /// The version that was activated at that time does not load on this host; the active one continues.
     pub fn cannot_follow(&self, since_millis: i64) {
         self.unable.store(since_millis, Ordering::Release);
         self.tell_switched();
@@ -133,15 +133,16 @@ impl Handler {
         self.unable.load(Ordering::Acquire)
     }
 
-    /// Whether this host may decide from a state that a version has written which serves since then. If another host serves
-    /// a newer version, it waits a moment for this one to switch: no key goes back to an older version.
+    /// Whether this host may run a trigger on a state that was written by a version with that activation time. If
+    /// another host serves a newer version, it waits a moment for this host to switch: no key goes back to an older
+    /// version.
     pub fn may_read(&self, since_millis: i64) -> bool {
         let is_current = || self.active.load().since.get() >= since_millis;
         if is_current() {
             return true;
         }
         if let Some(behind) = &self.behind {
-            // A full channel means that it has rung already.
+            // A full channel means that it has already been signalled.
             behind.try_send(()).ok();
         }
         let until = Instant::now() + SWITCH;
@@ -154,20 +155,21 @@ impl Handler {
         true
     }
 
-    /// The same version with other limits, settings or grants. Nothing stands by: it would have the old ones.
+    /// Replaces the active version by the same one with other limits, settings or grants. The standby is dropped: it
+    /// would have the old ones.
     pub fn replace(&self, version: Arc<Version>) {
         self.active.store(version);
         *self.standby.lock() = None;
         self.tell_switched();
     }
 
-    /// The version that stands by, if it is this one.
+    /// The version on standby, if it has this number.
     pub fn standby(&self, number: u64) -> Option<Arc<Version>> {
         let standby = self.standby.lock();
         standby.as_ref().filter(|version| version.number == number).cloned()
     }
 
-    /// The configuration does not name it any more. Work that is under way is finished.
+    /// The configuration does not name it any more. Work in progress is finished.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
     }
@@ -183,15 +185,15 @@ impl Handler {
     }
 }
 
-/// All handlers; a [`HandlerIx`] is the position in it, for the life of the process. Handlers are added and retired, never
-/// removed, so that whatever holds an index finds what it meant.
+/// All handlers; a [`HandlerIx`] is the position in it, for the life of the process. Handlers are added and retired,
+/// never removed, so that an index stays valid.
 pub struct Registry {
     slots: Box<[OnceLock<Box<Handler>>]>,
     behind: (Sender<()>, Receiver<()>),
 }
 
 impl Registry {
-    /// A registry of these handlers; what is beyond the capacity is left out.
+    /// A registry of these handlers; those beyond the capacity are left out.
     pub fn new(handlers: Vec<Handler>) -> Self {
         let registry = Self {
             slots: std::iter::repeat_with(OnceLock::new).take(CAPACITY).collect(),
@@ -218,7 +220,7 @@ impl Registry {
         None
     }
 
-    /// Rings when a trigger has met a state that a newer version has written on another host.
+    /// Receives a signal when a trigger has seen a state that a newer version has written on another host.
     pub fn behind(&self) -> &Receiver<()> {
         &self.behind.1
     }

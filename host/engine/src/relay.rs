@@ -1,7 +1,7 @@
 //! The relay: publishes the outbox to Kafka, in commit order, each batch exactly once for a read-committed consumer.
 //!
 //! Each Kafka transaction carries whole batches and the cursor that names the last of them. After a crash, or when the
-//! outcome of a transaction is not known, the cursor tells what is visible; the relay goes on behind it.
+//! outcome of a transaction is not known, the cursor tells what is visible; the relay continues after it.
 
 mod held;
 mod pace;
@@ -37,11 +37,11 @@ use reconcile::{Resume, provisional, reconcile};
 /// How long the relay waits for a commit before it looks for other things to do.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// The waits after a failure, each twice the one before.
+/// The first and the longest wait after a failure; each wait is twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Why the relay cannot go on.
+/// Why the relay cannot continue.
 #[derive(Debug, Error)]
 pub enum RelayError {
     /// The deployment's cursor and the store do not belong together.
@@ -53,7 +53,7 @@ pub enum RelayError {
     /// Topics are missing.
     #[error(transparent)]
     Topics(#[from] TopicsError),
-    /// Kafka did not take something.
+    /// Kafka refused something.
     #[error(transparent)]
     Publish(#[from] PublishError),
     /// The outbox cannot be read, or the store not be taken over.
@@ -68,16 +68,17 @@ impl RelayError {
             Self::Refused(_) => false,
             Self::Cursor(error) => matches!(error, CursorError::Unreachable { .. }),
             Self::Topics(error) => matches!(error, TopicsError::Unreachable { .. }),
-            // A missing topic, a record that is too large and a missing permission are mended outside; nothing is lost
-            // meanwhile. Who was fenced, by another producer or by a transaction that took too long, looks at the cursor
-            // before it opens a new publisher: if another store owns the deployment now, that is where it ends.
+            // A missing topic, a record that is too large and a missing permission are fixed by somebody else; nothing
+            // is lost in the meantime. A relay that was fenced, by another producer or by a transaction that took too
+            // long, reads the cursor before it opens a new publisher: if another store owns the deployment now, it
+            // stops there.
             Self::Publish(error) => !matches!(error, PublishError::Settings(_)),
             Self::Store(error) => matches!(error, StoreError::Unavailable(_)),
         }
     }
 }
 
-/// What the relay works with.
+/// The relay of a shard.
 pub struct Relay {
     /// The cluster.
     pub broker: Box<dyn Broker>,
@@ -87,13 +88,13 @@ pub struct Relay {
     pub adopt: bool,
     /// The store whose outbox is published.
     pub store: Arc<dyn Store>,
-    /// The shard of it that is this relay's, and since when.
+    /// The lease of the shard that this relay publishes.
     pub lease: ShardLease,
-    /// Says what is there to publish, and hears what is published.
+    /// Has the batches to publish, and is told what was published.
     pub outbox: Arc<OutboxFeed>,
     /// Counts what is published.
     pub meters: Arc<Meters>,
-    /// Raised when the relay cannot go on.
+    /// Raised when the relay cannot continue.
     pub alarm: Alarm,
     /// Ends the relay once the outbox is empty.
     pub drain: Arc<AtomicBool>,
@@ -106,7 +107,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// The relay's life: takes the deployment over and publishes until it is told to stop.
+    /// Runs the relay: takes over the deployment and publishes until it is told to stop.
     pub fn run(self) {
         let mut state = RelayState {
             open: None,
@@ -133,7 +134,7 @@ impl Relay {
                 Err(error) if error.passes() => {
                     self.meters.host.relay_failures.increment(1);
                     tracing::warn!(%error, brokers = self.broker.address(), ?wait, "publishing waits");
-                    // A late request of the old publisher could hit the next transaction: never go on with it.
+                    // A late request of the old publisher could affect the next transaction: never continue with it.
                     state.open = None;
                     state.pace.failed();
                     self.rest(wait);
@@ -148,7 +149,7 @@ impl Relay {
         }
     }
 
-    /// Waits, but not past the order to give up.
+    /// Waits, but not after it is told to give up.
     fn rest(&self, wait: Duration) {
         let until = Instant::now() + wait;
         while !self.give_up.load(Ordering::Relaxed) && Instant::now() < until {
@@ -185,14 +186,14 @@ impl Relay {
         }
     }
 
-    /// Takes the deployment over: looks at the cursor first, so as not to fence its rightful owner, and again when nobody
-    /// else can move it any more.
+    /// Takes over the deployment: reads the cursor first, in order not to fence its rightful owner, and again when
+    /// nobody else can move it any more.
     fn open(&self, progress: RelayProgress, held: &mut Held) -> Result<Open, RelayError> {
         provisional(self.found(self.size(progress)?, progress)?)?;
         let created = match self.broker.prepare() {
-            // A topic that was deleted under a host that runs, and may not be made again, holds up itself alone.
+            // A topic that was deleted while the host runs, and cannot be created again, holds up only its own records.
             Err(error @ (TopicsError::NotAllowed(_) | TopicsError::Refused { .. })) if progress.began => {
-                tracing::warn!(%error, "publishing goes on with the topics that are there");
+                tracing::warn!(%error, "publishing continues with the topics that exist");
                 Vec::new()
             }
             prepared => prepared?,
@@ -216,7 +217,7 @@ impl Relay {
                 if raise {
                     self.store.adopt(self.lease.shard, batch)?;
                 }
-                // What waits is published to all topics, from there on.
+                // From there on, waiting batches are published to all topics.
                 *held = Held::default();
                 tracing::info!(deployment = self.deployment, store = %self.store.id(), batch, "this store takes the deployment");
                 if publisher.publish(&mut [].iter(), &self.cursor(batch))? == Published::Reopen {
@@ -235,13 +236,13 @@ impl Relay {
         }
         let published = held.published(after);
         if published > covered {
-            // Published before a crash that came before the store heard of it.
+            // Published before a crash, but not yet recorded in the store.
             self.published(published);
         }
         Ok(Open { publisher, after })
     }
 
-    /// The store hears with its next commit that batches up to this one are on Kafka.
+    /// The next commit tells the store that batches up to this one are in Kafka.
     fn published(&self, batch: BatchNo) {
         self.outbox.published(ShardPublished {
             shard: self.lease.shard,
@@ -250,15 +251,15 @@ impl Relay {
         });
     }
 
-    /// What the cursor and the store say of each other.
+    /// Compares the cursor with the store.
     fn found(&self, size: OutboxSize, progress: RelayProgress) -> Result<Result<Resume, CursorRefusal>, RelayError> {
         let cursor = self.broker.cursor()?;
         let size = self.until_read(size, cursor.as_ref())?;
         Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, progress.adopt))
     }
 
-    /// The outbox with what was committed until the cursor was read: in a fleet another host may have published that meanwhile, and
-    /// the store is not older for it.
+    /// The outbox including commits up to the time at which the cursor was read: in a fleet another host may have
+    /// published them in the meantime, and then the store is not too old.
     fn until_read(&self, size: OutboxSize, cursor: Option<&Cursor>) -> Result<OutboxSize, RelayError> {
         if cursor.is_none_or(|cursor| cursor.batch <= size.last) {
             return Ok(size);
@@ -267,7 +268,7 @@ impl Relay {
         Ok(OutboxSize { last, ..size })
     }
 
-    /// The outbox, with what Kafka has confirmed to this process and the store has not heard of.
+    /// The outbox, including what Kafka has confirmed to this process and the store does not know yet.
     fn size(&self, progress: RelayProgress) -> Result<OutboxSize, RelayError> {
         let size = self.store.outbox_size(self.lease.shard)?;
         Ok(OutboxSize {
@@ -277,12 +278,12 @@ impl Relay {
     }
 }
 
-/// Handles by topic, made at a topic's first record.
+/// Handles by topic, created at a topic's first record.
 type Topics = HashMap<Arc<str>, TopicMeters>;
 
-/// Where the relay stands.
+/// The state of the relay.
 struct RelayState {
-    /// `None` before the first publisher, and where the last one must not go on.
+    /// `None` before the first publisher, and if the last one cannot be used again.
     open: Option<Open>,
     topics: Topics,
     progress: RelayProgress,
@@ -290,17 +291,17 @@ struct RelayState {
     pace: Pace,
 }
 
-/// What this process knows beside the cursor and the store.
+/// What this process knows besides the cursor and the store.
 #[derive(Clone, Copy)]
 struct RelayProgress {
-    /// The last batch that Kafka has confirmed to it: the store hears of it with its next commit.
+    /// The last batch that Kafka has confirmed to it: the next commit tells the store.
     confirmed: BatchNo,
-    /// Whether the deployment was ours before.
+    /// Whether the deployment has been ours before.
     began: bool,
     /// The last batch that is published to all topics, held ones included: the store drops batches up to it.
     told: BatchNo,
-    /// Whether it may take over what does not belong to the store: until it has published. Who takes over from it later has
-    /// the last word. (Kafka may confirm the takeover itself before it shows it.)
+    /// Whether it may take over a deployment that does not belong to the store: only until it has published, so that a
+    /// later takeover by another host is final. (Kafka may confirm the takeover before it is visible.)
     adopt: bool,
 }
 

@@ -108,9 +108,7 @@ impl<'s> Check<'s> {
             Rule::OneOf(values, weight) => {
                 self.takes(*weight)?;
                 let known = values.iter().any(|known| same(known, value));
-                self.holds(known, || {
-                    "is not one of the values of its `enum` or `const`".to_owned()
-                })
+                self.holds(known, || "is not one of the values of its `enum` or `const`".to_owned())
             }
             Rule::All(nodes) => nodes.iter().try_for_each(|node| self.node(*node, value)),
             Rule::Any(nodes) => self.any(nodes, value),

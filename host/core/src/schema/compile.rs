@@ -58,10 +58,7 @@ fn rules<'a>(
         .and_then(Value::as_str)
         .is_some_and(|id| !id.starts_with('#'));
     if at != 0 && base {
-        return Err(nodes.wrong(
-            at,
-            "`$id` inside a schema is not supported; use `$defs` or `$anchor`",
-        ));
+        return Err(nodes.wrong(at, "`$id` inside a schema is not supported; use `$defs` or `$anchor`"));
     }
     if let Some(target) = members.get("$ref") {
         let Some(target) = target.as_str() else {

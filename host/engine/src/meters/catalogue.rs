@@ -8,7 +8,7 @@ const HANDLER_SECONDS: &[f64] = &[
     0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05,
     0.1, 0.25, 0.5, 1.0, 5.0, 60.0,
 ];
-/// From one fast commit to a day behind.
+/// From one fast commit to a lag of a day.
 const LAG_SECONDS: &[f64] = &[
     0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0,
 ];
@@ -45,15 +45,15 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "sandman_events_consumed_total",
-        "Records taken in, by handler and topic",
+        "Records consumed, by handler and topic",
     ),
     (
         "sandman_tombstones_total",
-        "Records without a value that were passed over, by handler and topic",
+        "Records without a value that were skipped, by handler and topic",
     ),
     (
         "sandman_duplicates_total",
-        "Events passed over because their key had handled an event with the same `eventId`, by handler and topic",
+        "Events skipped because their key had handled an event with the same `eventId`, by handler and topic",
     ),
     (
         "sandman_invocations_total",
@@ -73,11 +73,11 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "sandman_dead_letters_gone_total",
-        "Dead letters that left the store because it keeps no more (store.dead_letters); they are on Kafka",
+        "Dead letters that were dropped from the store because of store.dead_letters; they are in Kafka",
     ),
     (
         "sandman_recording_bytes_gone_total",
-        "Bytes of recordings that left the store, or did not come into it, because their handler keeps no more (record.keep), by handler",
+        "Bytes of recordings that were dropped, or not stored, because of record.keep, by handler",
     ),
     (
         "sandman_deploys_total",
@@ -85,11 +85,11 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "sandman_commit_failures_total",
-        "Group commits that failed; what they held is run again",
+        "Group commits that failed; their triggers are run again",
     ),
     (
         "sandman_commit_conflicts_total",
-        "Group commits that were overtaken by another host's; what stood on changed states is run again",
+        "Group commits that were refused because another host was faster; triggers whose states have changed are run again",
     ),
     (
         "sandman_commit_reruns_total",
@@ -105,11 +105,11 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "sandman_relay_transaction_failures_total",
-        "Relay transactions that failed and were tried again",
+        "Relay transactions that failed and were retried",
     ),
     (
         "sandman_kafka_poll_breaches_total",
-        "Times that a consumer was thrown out of its group because it did not poll; it joins again by itself",
+        "Times that a consumer was removed from its group because it did not poll; it rejoins by itself",
     ),
     (
         "sandman_http_requests_total",
@@ -119,11 +119,11 @@ const COUNTERS: &[(&str, &str)] = &[
     ("sandman_upload_bytes_total", "Bytes of uploaded files that were stored"),
     (
         "sandman_upload_rejections_total",
-        "Uploads that were not taken, by reason: size, kind, form, store, request (not carried out, the file is removed)",
+        "Uploads that were refused, by reason: size, kind, form, store, request (not carried out, the file is removed)",
     ),
     (
         "sandman_upload_sweeps_total",
-        "Looks for uploaded files that no state has named for uploads.keep",
+        "Searches for uploaded files that no state has named for uploads.keep",
     ),
     (
         "sandman_uploads_removed_total",
@@ -135,7 +135,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         "sandman_relay_held_topics",
         Unit::Count,
-        "Topics that refuse a record: what goes to them waits, everything else is published; /health names them",
+        "Topics that refuse a record: the records for them wait, everything else is published; /health names them",
     ),
     (
         "sandman_build_info",
@@ -145,7 +145,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         "sandman_handler_version",
         Unit::Count,
-        "1 for the version of a handler that serves, 0 for those that served before in this process, by number and digest",
+        "1 for the active version of a handler, 0 for those that were active before in this process, by number and digest",
     ),
     (
         "sandman_compile_seconds",
@@ -180,17 +180,17 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         "sandman_held_bytes",
         Unit::Bytes,
-        "Bytes of the letters that hold a key or wait behind one, of store.held",
+        "Bytes of the letters that hold a key or wait behind one, limited by store.held",
     ),
     (
         "sandman_dead_letter_bytes",
         Unit::Bytes,
-        "Bytes of the dead letters in the store but for those of held keys, of store.dead_letters",
+        "Bytes of the dead letters in the store without those of held keys, limited by store.dead_letters",
     ),
     (
         "sandman_recording_bytes",
         Unit::Bytes,
-        "Bytes of a handler's recordings in the store, of record.keep, by handler",
+        "Bytes of a handler's recordings in the store, limited by record.keep, by handler",
     ),
     (
         "sandman_hosts",
@@ -200,12 +200,12 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         "sandman_store_oldest_snapshot_transactions",
         Unit::Count,
-        "Transactions since the oldest snapshot (xmin) in PostgreSQL's database; while it grows, nothing deleted is cleared",
+        "Transactions since the oldest snapshot (xmin) in PostgreSQL's database; while it grows, deleted rows cannot be vacuumed",
     ),
     (
         "sandman_store_oldest_transaction_seconds",
         Unit::Seconds,
-        "Age of the oldest transaction in PostgreSQL's database, of whatever client",
+        "Age of the oldest transaction in PostgreSQL's database, of any client",
     ),
     (
         "sandman_store_table_bytes",
@@ -226,7 +226,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         "sandman_parked_triggers",
         Unit::Count,
-        "Triggers that wait behind a back-off of their key, by handler",
+        "Triggers that wait behind a backoff of their key, by handler",
     ),
     (
         "sandman_in_flight_triggers",
@@ -236,7 +236,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         "sandman_group_lag_messages",
         Unit::Count,
-        "Records on Kafka that the handler has still to handle, by handler and topic, whoever has their partitions",
+        "Records in Kafka that the handler still has to handle, by handler and topic, whichever host has their partitions",
     ),
     (
         "sandman_assigned_partitions",
@@ -246,7 +246,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         "sandman_handler_paused",
         Unit::Count,
-        "1 while a handler takes in nothing until `sandman resume`, else 0; by handler",
+        "1 while a handler is paused until `sandman resume`, else 0; by handler",
     ),
     (
         "sandman_held_keys",
@@ -256,7 +256,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         "sandman_handler_degraded",
         Unit::Count,
-        "1 while a handler does not do its work, for the reason that /health tells, else 0; by handler",
+        "1 while a handler is degraded, for the reason in /health, else 0; by handler",
     ),
 ];
 
@@ -285,11 +285,11 @@ const HISTOGRAMS: &[(&str, Unit, &str)] = &[
     ),
 ];
 
-/// A recorder that knows the buckets.
+/// A recorder with the buckets.
 pub(super) fn recorder() -> PrometheusRecorder {
     let mut builder = PrometheusBuilder::new();
     for (name, buckets) in BUCKETS {
-        // Only an empty list of buckets is refused, and none is; the builder is used up by the call all the same.
+        // Only an empty list of buckets is refused, and none of them is empty; the call consumes the builder in any case.
         builder = builder
             .set_buckets_for_metric(Matcher::Full((*name).to_owned()), buckets)
             .unwrap_or_default();
@@ -297,7 +297,7 @@ pub(super) fn recorder() -> PrometheusRecorder {
     builder.build_recorder()
 }
 
-/// Describes every metric to the recorder that is current.
+/// Describes every metric to the current recorder.
 pub(super) fn describe() {
     for (name, meaning) in COUNTERS {
         describe_counter!(*name, Unit::Count, *meaning);

@@ -18,7 +18,7 @@ pub enum Invoked {
     Trap,
     /// A limit was exceeded.
     Exceeded,
-    /// The outcome broke the contract or what is granted.
+    /// The outcome violates the contract or the grants.
     Contract,
 }
 
@@ -42,19 +42,19 @@ pub struct HandlerMeters {
     pub seconds: Histogram,
     /// Keys that have work in memory.
     pub lanes: Gauge,
-    /// Triggers that wait behind a back-off of their key.
+    /// Triggers that wait behind a backoff of their key.
     pub parked: Gauge,
     /// Triggers in memory, from intake to commit.
     pub in_flight: Gauge,
-    /// 1 while the handler does not do its work, as `/health` says; else 0.
+    /// 1 while the handler is degraded, as in `/health`; else 0.
     pub degraded: Gauge,
-    /// 1 while its intake stands still until somebody resumes it; else 0.
+    /// 1 while it is paused until somebody resumes it; else 0.
     pub paused: Gauge,
     /// Keys that are held until somebody releases them.
     pub held_keys: Gauge,
     /// Bytes of its recordings in the store.
     pub recording_bytes: Gauge,
-    /// Bytes of recordings that made room for newer ones.
+    /// Bytes of recordings that were dropped for newer ones.
     pub recording_bytes_gone: Counter,
     redriven: [Counter; 2],
     invocations: Invocations,
@@ -66,9 +66,9 @@ pub struct HandlerMeters {
 pub struct HandlerTopicMeters {
     /// Records taken in.
     pub consumed: Counter,
-    /// Records without a value that were passed over.
+    /// Records without a value that were skipped.
     pub tombstones: Counter,
-    /// Events passed over because their key had handled them before.
+    /// Events skipped because their key had handled them before.
     pub duplicates: Counter,
     /// Triggers put back for another attempt.
     pub retries: Counter,
@@ -76,14 +76,14 @@ pub struct HandlerTopicMeters {
     pub dead_letters: Counter,
     /// Seconds from the event's production to the commit of its unit.
     pub event_lag: Histogram,
-    /// Records on Kafka that the handler has still to handle, over all partitions of the topic; not a number until Kafka
-    /// has told how many there are.
+    /// Records in Kafka that the handler still has to handle, in all partitions of the topic; NaN until Kafka has
+    /// reported how many there are.
     pub group_lag: Gauge,
     /// Partitions of the topic that this host has.
     pub assigned: Gauge,
 }
 
-/// A counter that the host itself can read as well.
+/// A counter that the host itself can read.
 #[derive(Clone, Debug)]
 pub struct Counted {
     counter: Counter,
@@ -91,7 +91,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// Counts `more` of it.
+    /// Adds `more` to it.
     pub fn increment(&self, more: u64) {
         self.counter.increment(more);
         self.total.fetch_add(more, Ordering::Relaxed);
@@ -118,7 +118,7 @@ struct Invocations {
 }
 
 impl HandlerMeters {
-    /// Registers with the recorder that is current.
+    /// Registers with the current recorder.
     pub(super) fn new<T: AsRef<str>>(handler: &str, topics: &[T]) -> Self {
         let labels = || vec![Label::new("handler", handler.to_owned())];
         let failed = Arc::new(AtomicU64::new(0));

@@ -13,21 +13,21 @@ pub struct HttpMeters {
     pub upload_bytes: Counter,
     /// Stored files that were removed because no state named them any more.
     pub uploads_removed: Counter,
-    /// Searches for such files that came to their end.
+    /// Completed searches for such files.
     pub upload_sweeps: Counter,
     rejections: [(UploadRejection, Counter); 5],
 }
 
-/// Why an upload was not taken.
+/// Why an upload was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UploadRejection {
-    /// It is larger than `http.upload`, or the form than its bound.
+    /// It is larger than `http.upload`, or the form exceeds its limit.
     Size,
-    /// It is no picture that we know.
+    /// It is not a picture of a known type.
     Kind,
-    /// The form cannot be read, ends early, or has a file where none is taken.
+    /// The form cannot be read, ends early, or has a file where none is accepted.
     Form,
-    /// The folder of uploads could not take it.
+    /// It could not be stored.
     Store,
     /// The handlers, or the host, did not carry the request out.
     Request,
@@ -57,7 +57,7 @@ pub struct RouteMeters {
 }
 
 impl HttpMeters {
-    /// Registers with the recorder that is current.
+    /// Registers with the current recorder.
     pub(super) fn new() -> Self {
         let rejection = |why: UploadRejection| {
             let reason = Label::from_static_parts("reason", why.label());
@@ -73,7 +73,7 @@ impl HttpMeters {
         }
     }
 
-    /// Counts an upload that was not taken.
+    /// Counts an upload that was refused.
     pub fn rejected(&self, why: UploadRejection) {
         if let Some((_, counter)) = self.rejections.iter().find(|(known, _)| *known == why) {
             counter.increment(1);
@@ -82,7 +82,7 @@ impl HttpMeters {
 }
 
 impl RouteMeters {
-    /// Registers with the recorder that is current.
+    /// Registers with the current recorder.
     pub(super) fn new(method: &str, route: &str) -> Self {
         let labels = || {
             vec![

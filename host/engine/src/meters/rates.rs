@@ -1,4 +1,4 @@
-//! How much a handler does per second, over the last minute. Pure: time comes in.
+//! Invocations of a handler per second, over the last minute. Pure: the time is an argument.
 
 use std::collections::VecDeque;
 
@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::handler::Totals;
 
-/// What a rate looks back on, in milliseconds.
+/// The window of a rate, in milliseconds.
 const WINDOW: u64 = 60_000;
-/// Between two samples, in milliseconds: more often would only cost memory.
+/// The time between two samples, in milliseconds: more samples would only cost memory.
 const APART: u64 = 900;
 
 /// Invocations per second.
@@ -25,7 +25,7 @@ pub struct Rate {
 pub struct Rates(VecDeque<(u64, Totals)>);
 
 impl Rates {
-    /// Notes the totals at a time, in monotonic milliseconds.
+    /// Records the totals at a time, in monotonic milliseconds.
     pub fn sample(&mut self, now: u64, totals: Totals) {
         if self.0.back().is_some_and(|(last, _)| now < last + APART) {
             return;
@@ -37,7 +37,7 @@ impl Rates {
         }
     }
 
-    /// The rate from the oldest sample to these totals; zero as long as there is none.
+    /// The rate from the oldest sample to these totals; zero if there is no sample.
     pub fn rate(&self, now: u64, totals: Totals) -> Rate {
         let Some((since, before)) = self.0.front() else {
             return Rate::default();

@@ -1,4 +1,4 @@
-//! What is measured of versions and deploys. Off the hot path: handles are made when they are used.
+//! The metrics of versions and deploys. Off the hot path: handles are created when they are used.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use metrics::{Label, counter, gauge, with_local_recorder};
 use super::Meters;
 
 impl Meters {
-    /// Notes that a version serves, or does not serve any more. The counts of its handler's deploys are shown from then on:
-    /// a count that appears with its first deploy has no increase to be seen.
+    /// Sets whether a version is active. The counts of its handler's deploys are shown from then on: a counter that
+    /// appears only with the first deploy would show no increase.
     pub fn serves(&self, handler: &str, (number, digest): (u64, &str), serves: bool) {
         let labels = vec![
             Label::new("handler", handler.to_owned()),
@@ -37,7 +37,7 @@ impl Meters {
         });
     }
 
-    /// Notes how long compiling took.
+    /// Records how long compiling took.
     pub fn compiled(&self, handler: &str, took: Duration) {
         let labels = vec![Label::new("handler", handler.to_owned())];
         with_local_recorder(&self.recorder, || {

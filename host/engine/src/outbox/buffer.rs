@@ -1,21 +1,21 @@
-//! Batches on their way from the committer to the relay while they are still in memory.
+//! Batches that the committer passes to the relay in memory.
 //!
-//! A shortcut and nothing more: the store has every batch, so any of them may be missing here, and the relay then reads
-//! it there. The numbers decide; no number is ever used twice.
+//! This is only an optimization: the store has every batch, so any of them may be missing here, and the relay then
+//! reads it from the store. Batches are identified by their numbers, which are never used twice.
 
 use std::collections::VecDeque;
 
 use sandman_core::lanes::Millis;
 use sandman_core::store::{BatchNo, OutboxBatch};
 
-/// Bytes of batches, as the store counts them, that are kept for the relay: those behind which reading is slowed down, and what
-/// is in memory by then comes to as well.
+/// Bytes of batches, as the store counts them, that are kept for the relay: enough for those at which consuming pauses,
+/// and for the records that are in memory by then.
 const ROOM: u64 = 32 << 20;
 
-/// Bytes behind which the relay is behind: two of its transactions.
+/// With more bytes than this the relay is behind: two of its transactions.
 const BEHIND: u64 = 8 << 20;
 
-/// How long a relay may take nothing before it is not waited for any more: what it cannot publish waits in the store.
+/// How long a relay may take nothing before nothing waits for it any more: batches that it cannot publish are in the store.
 const STANDS_STILL: Millis = 1_000;
 
 #[derive(Debug, Default)]
@@ -35,8 +35,8 @@ impl OutboxBuffer {
         }
     }
 
-    /// Whether more is here than the relay takes soon, and it works on it. To wait for it then costs less than to read batches
-    /// back from the store.
+    /// Whether there is more than the relay takes soon, and the relay is working. Waiting for it then costs less than
+    /// reading batches back from the store.
     pub(super) fn is_behind(&self, now: impl FnOnce() -> Millis) -> bool {
         self.bytes > BEHIND && now().saturating_sub(self.asked) < STANDS_STILL
     }
@@ -46,8 +46,8 @@ impl OutboxBuffer {
         self.asked = now;
     }
 
-    /// Takes the batches that follow `after` without a gap, up to `max_bytes`, but at least one if it is here. What is
-    /// not after it goes.
+    /// Takes the batches that follow `after` without a gap, up to `max_bytes`, but at least one if there is any.
+    /// Earlier ones are dropped.
     pub(super) fn take(&mut self, after: BatchNo, max_bytes: u64) -> Vec<OutboxBatch> {
         let mut taken: Vec<OutboxBatch> = Vec::new();
         let (mut last, mut bytes) = (after, 0);

@@ -1,6 +1,7 @@
-//! Admission: which records are new, how much of each handler and partition is in memory, and whether reading is held for it.
+//! Admission: which records are new, how much of each handler and partition is in memory, and whether partitions are
+//! paused for that.
 //!
-//! Pure: a part of what is behind the pipeline's lock.
+//! Pure: a part of the state behind the pipeline's lock.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ use super::Options;
 use super::partitions::{Arrival, Partition, Partitions};
 use super::received::Place;
 
-/// The partitions of all handlers, and the bounds on what of them is in memory.
+/// The partitions of all handlers, and the limits on their records in memory.
 #[derive(Debug)]
 pub(super) struct Admission {
     partitions: Partitions,
@@ -31,7 +32,7 @@ pub(super) struct Admission {
 #[derive(Debug)]
 pub(super) struct NewRecord {
     pub(super) place: Place,
-    /// The tries that it has had.
+    /// Its failed attempts so far.
     pub(super) attempts: Option<Attempts>,
 }
 
@@ -47,7 +48,7 @@ impl Admission {
         }
     }
 
-    /// Makes room for a handler, with its progress as the store has it. What this process knows already is newer.
+    /// Adds a handler, with its progress from the store. Progress that this process already knows is newer.
     pub(super) fn enter(&mut self, handler: HandlerIx, progress: Vec<(TopicPartition, Progress)>) {
         let room = usize::from(handler) + 1;
         if self.load.len() < room {
@@ -58,7 +59,7 @@ impl Admission {
         }
     }
 
-    /// Begins assignments with what the store knows of them.
+    /// Begins assignments with the data of the store.
     pub(super) fn assign(
         &mut self,
         handler: HandlerIx,
@@ -76,7 +77,7 @@ impl Admission {
         starts
     }
 
-    /// Admits a record, if it is new; from here on it is in memory until [`Admission::forget`].
+    /// Admits a record if it is new; then it counts as in memory until [`Admission::forget`].
     pub(super) fn arrive(&mut self, handler: HandlerIx, record: &Record) -> Option<NewRecord> {
         let ix = self.partitions.find(handler, &record.source)?;
         let partition = self.partitions.get_mut(ix)?;
@@ -96,7 +97,7 @@ impl Admission {
         Some(NewRecord { place, attempts })
     }
 
-    /// Counts records and their bytes out that are not in memory any more.
+    /// Subtracts records that are no longer in memory, and their bytes.
     pub(super) fn forget(&mut self, ix: PartitionIx, (records, bytes): (usize, usize)) {
         let Some(partition) = self.partitions.get_mut(ix) else {
             return;
@@ -107,7 +108,7 @@ impl Admission {
         }
     }
 
-    /// A unit waits for its commit: a failed try that nobody else can know of until then.
+    /// A unit waits for its commit: nobody else knows of a failed attempt until then.
     pub(super) fn queued(&mut self, finish: &Finish) {
         if let Finish::Attempt { partition, .. } = finish
             && let Some(partition) = self.partitions.get_mut(*partition)
@@ -116,7 +117,7 @@ impl Admission {
         }
     }
 
-    /// What the unit means for its record is durable.
+    /// The effect of the unit on its record is durable.
     pub(super) fn settled(&mut self, finish: &Finish) {
         match finish {
             Finish::Done {
@@ -148,14 +149,14 @@ impl Admission {
         }
     }
 
-    /// Whether the handler has as much in memory as it may, or a fraction of it. What waits behind a back-off does not
-    /// count: it must not hold up other keys, and has a bound of its own.
+    /// Whether the handler has reached its limit in memory, or a fraction of it. Work that waits behind a backoff does
+    /// not count: it must not hold up other keys, and has its own limit.
     pub(super) fn is_full(&self, handler: HandlerIx, fraction: usize, parked: impl Fn(PartitionIx) -> Weight) -> bool {
         let records_bound = (self.in_flight / fraction).max(1);
         let bytes_bound = self.in_flight_bytes / fraction;
         let is_over = |(records, bytes): (usize, usize)| records >= records_bound || bytes >= bytes_bound;
         let all = self.load(handler);
-        // Nearly always all of it is within the bound already, and nobody need ask what is parked.
+        // Usually the total is within the limit, so the parked work need not be counted.
         is_over(all) && {
             let parked = self.partitions.of(handler).map(|(ix, _)| parked(ix));
             is_over(parked.fold(all, |(records, bytes), parked| {
@@ -167,19 +168,19 @@ impl Admission {
         }
     }
 
-    /// Whether so much of a partition behind back-offs is as much as may be, or a fraction of it.
+    /// Whether the parked work of a partition has reached its limit, or a fraction of it.
     pub(super) fn is_parked_full(&self, parked: Weight, fraction: usize) -> bool {
         parked.records >= (self.parked / fraction).max(1) || parked.bytes >= self.parked_bytes / fraction
     }
 
-    /// The consumer is told to hold the reading of the partition.
+    /// The consumer is told to pause the partition.
     pub(super) fn hold(&mut self, ix: PartitionIx) {
         if let Some(partition) = self.partitions.get_mut(ix) {
             partition.held = true;
         }
     }
 
-    /// Takes the partitions of a handler whose reading was held and may go on.
+    /// Takes the paused partitions of a handler that may be resumed.
     pub(super) fn resume(&mut self, handler: HandlerIx, parked: impl Fn(PartitionIx) -> Weight) -> Vec<TopicPartition> {
         let held = self.partitions.of(handler);
         let held =
@@ -195,7 +196,7 @@ impl Admission {
         resumed
     }
 
-    /// Nothing new of these partitions is admitted.
+    /// Stops admitting new records of these partitions.
     pub(super) fn let_go(&mut self, handler: HandlerIx, names: &[TopicPartition]) -> Vec<PartitionIx> {
         let found = names.iter().filter_map(|name| self.partitions.find(handler, name));
         let found: Vec<PartitionIx> = found.collect();
@@ -207,7 +208,7 @@ impl Admission {
         found
     }
 
-    /// The store has refused a commit of the partition: nothing new of it is admitted until it is assigned anew.
+    /// The store has refused a commit of the partition: no new records of it are admitted until it is assigned again.
     pub(super) fn fence(&mut self, handler: HandlerIx, name: &TopicPartition) -> Option<PartitionIx> {
         let ix = self.partitions.find(handler, name)?;
         let partition = self.partitions.get_mut(ix)?;
@@ -229,7 +230,7 @@ impl Admission {
         self.partitions.get(ix).is_some_and(|partition| !partition.assigned)
     }
 
-    /// Whether something of these partitions waits for its commit; failed tries only as long as there is time.
+    /// Whether work of these partitions waits for its commit; failed attempts count only as long as there is time.
     pub(super) fn is_under_way(&self, found: &[PartitionIx], in_time: bool) -> bool {
         let mut partitions = found.iter().filter_map(|ix| self.partitions.get(*ix));
         partitions.any(|partition| partition.in_flight > 0 || (partition.noting > 0 && in_time))
@@ -241,14 +242,14 @@ impl Admission {
         self.is_under_way(&known.collect::<Vec<_>>(), true)
     }
 
-    /// Another topic has the name: nothing of it is done.
+    /// Another topic has the name now: nothing of it is done.
     pub(super) fn restart_topic(&mut self, handler: HandlerIx, topic: &str) {
         let all = self.partitions.iter_mut().map(|(_, partition)| partition);
         all.filter(|known| known.handler == handler && *known.name.topic == *topic)
             .for_each(Partition::restart);
     }
 
-    /// Notes up to where partitions were read.
+    /// Records the read positions of partitions.
     pub(super) fn read_up_to(&mut self, handler: HandlerIx, positions: &[(TopicPartition, i64)]) {
         for (name, position) in positions {
             let ix = self.partitions.find(handler, name);
@@ -258,7 +259,7 @@ impl Admission {
         }
     }
 
-    /// What the group is told of each partition.
+    /// The offsets to commit to the group.
     pub(super) fn told(&self, handler: HandlerIx) -> Vec<(TopicPartition, i64)> {
         let known = self.partitions.of(handler).map(|(_, partition)| partition);
         known
@@ -280,7 +281,7 @@ impl Admission {
         assigned.map(|partition| partition.name.clone()).collect()
     }
 
-    /// How many records of a partition the handler has still to handle, of what the brokers have.
+    /// How many records of a partition, of those on the brokers, the handler still has to handle.
     pub(super) fn waiting(&self, handler: HandlerIx, name: &TopicPartition, extent: Extent) -> u64 {
         let ix = self.partitions.find(handler, name);
         ix.and_then(|ix| self.partitions.get(ix)).map_or_else(
@@ -289,7 +290,7 @@ impl Admission {
         )
     }
 
-    /// Notes what the store has of partitions that other hosts have.
+    /// Records the store's progress in partitions that other hosts have.
     pub(super) fn note_elsewhere(&mut self, handler: HandlerIx, all: Vec<(TopicPartition, Progress)>) {
         for (name, progress) in all {
             let ix = self.partitions.enter(handler, &name, None);

@@ -1,6 +1,6 @@
 //! Clients that wait for the answers to their requests.
 //!
-//! Pure: a part of what is behind the pipeline's lock.
+//! Pure: a part of the state behind the pipeline's lock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use sandman_core::store::{AnswerWrite, Answered};
 use sandman_core::unit::{Finish, Unit};
 use sandman_core::work::{Answer, RequestId};
 
-/// Requests that may wait for their answers at once; more are told to come again.
+/// Requests that may wait for their answers at once; further ones are refused as busy.
 const WAITING: usize = 10_000;
 
 /// A request's key and its `Idempotency-Key`.
@@ -24,24 +24,24 @@ pub(super) struct WaitingClients {
     /// How many requests there were: the last one's id.
     requests: RequestId,
     waiting: HashMap<RequestId, oneshot::Sender<Answer>>,
-    /// Answers under an `Idempotency-Key` that wait for their commit: a repetition must find them already.
+    /// Answers under an `Idempotency-Key` that wait for their commit: a repetition must already find them.
     remembered: HashMap<Remembered, Answered>,
 }
 
 impl WaitingClients {
-    /// Whether no more may wait.
+    /// Whether no more clients may wait.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= WAITING
     }
 
-    /// A client that waits from now on.
+    /// Adds a waiting client.
     pub(super) fn add(&mut self, client: oneshot::Sender<Answer>) -> RequestId {
         self.requests += 1;
         self.waiting.insert(self.requests, client);
         self.requests
     }
 
-    /// Takes the client of a request, to be answered.
+    /// Takes the client of a request in order to answer it.
     pub(super) fn take(&mut self, request: RequestId) -> Option<oneshot::Sender<Answer>> {
         self.waiting.remove(&request)
     }
@@ -66,7 +66,7 @@ impl WaitingClients {
         self.remembered.get(&name).cloned()
     }
 
-    /// The unit's answer waits for its commit no more: it is in the store, or its request runs again.
+    /// The unit's answer no longer waits for its commit: it is in the store, or its request runs again.
     pub(super) fn forget(&mut self, unit: &Unit) {
         if let Some(write) = remembered(unit) {
             let name = (Arc::clone(&write.key), Arc::clone(&write.idempotency_key));
@@ -74,7 +74,7 @@ impl WaitingClients {
         }
     }
 
-    /// Nothing that waited for a commit happened.
+    /// Everything that waited for a commit is reverted.
     pub(super) fn revert(&mut self) {
         self.remembered.clear();
     }

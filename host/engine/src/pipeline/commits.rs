@@ -1,6 +1,6 @@
-//! What waits for its commit, and what the committer is told.
+//! The units that wait for their commit, and signals to the committer.
 //!
-//! Pure but for the condition variable it notifies: a part of what is behind the pipeline's lock.
+//! Pure except for the condition variable that it notifies: a part of the state behind the pipeline's lock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use sandman_core::unit::Unit;
 /// Recordings of invocations that changed nothing that wait for another commit.
 const RECORDINGS_WAIT: usize = 100;
 
-/// A commit ends early when its records hold this much: what the relay sends in one transaction stays within reason.
+/// A commit ends early when its records hold this much: this limits the size of the relay's transactions.
 const BATCH_BYTES: usize = 8 << 20;
 
 /// The units that wait for their commit.
@@ -23,9 +23,9 @@ pub(super) struct CommitQueue {
     units: VecDeque<Unit>,
     /// Recordings of invocations that changed nothing: they go with the next commit that writes.
     recordings: Vec<RecordingWrite>,
-    /// The committer has units in hand.
+    /// The committer is writing units.
     committing: bool,
-    /// A revocation could not wait any longer: the committer is to drop what is not committed.
+    /// A revocation could not wait any longer: the committer should drop what is not committed.
     revert: bool,
     /// Units in one commit.
     batch: usize,
@@ -44,7 +44,7 @@ impl CommitQueue {
         }
     }
 
-    /// Queues a unit, and wakes the committer for the first one, or when a whole batch is there; in between it waits for more.
+    /// Queues a unit, and wakes the committer for the first one and when there is a whole batch; in between it waits for more.
     pub(super) fn push(&mut self, unit: Unit) {
         self.units.push_back(unit);
         if self.units.len() == 1 || self.units.len() >= self.batch {
@@ -52,7 +52,7 @@ impl CommitQueue {
         }
     }
 
-    /// No unit is to be expected soon: the committer need not wait for more.
+    /// No more units are expected soon: the committer need not wait for them.
     pub(super) fn expect_no_more(&self) {
         self.committable.notify_one();
     }
@@ -71,8 +71,8 @@ impl CommitQueue {
         units
     }
 
-    /// Decides which recordings go with the commit: what only looked costs no write, so its recordings wait for a commit that
-    /// writes anyhow.
+    /// Decides which recordings go with the commit: an invocation that changed nothing needs no write, so its recording
+    /// waits for a commit that writes anyway.
     pub(super) fn record(&mut self, commit: &mut Commit) {
         let recordings = std::mem::take(&mut commit.recordings);
         self.recordings.extend(recordings);
@@ -81,7 +81,7 @@ impl CommitQueue {
         }
     }
 
-    /// The committer has nothing in hand any more.
+    /// The committer has finished writing.
     pub(super) fn ended(&mut self) {
         self.committing = false;
     }
@@ -101,7 +101,7 @@ impl CommitQueue {
         self.units.iter()
     }
 
-    /// Has the committer drop what is not committed.
+    /// Tells the committer to drop what is not committed.
     pub(super) fn order_revert(&mut self) {
         if !self.revert {
             self.revert = true;
@@ -109,7 +109,7 @@ impl CommitQueue {
         }
     }
 
-    /// Whether the committer is to drop what is not committed.
+    /// Whether the committer should drop what is not committed.
     pub(super) fn is_to_revert(&self) -> bool {
         self.revert
     }

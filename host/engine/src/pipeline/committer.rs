@@ -1,4 +1,4 @@
-//! The group commit: the one place where something starts to count. What it commits, and what follows from that.
+//! The group commit: the only place where outcomes take effect.
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,11 @@ use super::Pipeline;
 use super::fold::Batch;
 use super::state::EngineState;
 
-/// How long the relay's news may wait for units to be committed with, rather than cost a commit of their own.
+/// How long published batches may wait for units to be committed with, rather than cost a commit of their own.
 const NEWS_WAIT: Duration = Duration::from_millis(100);
 
-/// How long units may wait for more to be committed with, while there is work under way. A commit costs about as much as
-/// fifty events, whatever is in it.
+/// How long units may wait for more to be committed with, while there is work in progress. A commit costs about as much
+/// as fifty events, whatever is in it.
 const LINGER: Duration = Duration::from_millis(5);
 
 impl Pipeline {
@@ -44,7 +44,7 @@ impl Pipeline {
                     break;
                 }
             } else if self.store_fault.lock().is_some() {
-                // Whoever sees the fault sends nothing any more: the store is tried without anything to commit.
+                // Nobody sends work while the fault is shown, so the store is tried without anything to commit.
                 let pause = self.options.store_pause;
                 if self.committable.wait_for(&mut state, pause).timed_out() {
                     break;
@@ -56,7 +56,7 @@ impl Pipeline {
         Some(self.gather(&mut state))
     }
 
-    /// What is committed next, with what the relays have published.
+    /// The next batch to commit, with the batches that the relays have published.
     pub(super) fn gather(&self, state: &mut EngineState) -> Batch {
         let mut batch = state.take_batch(self.store.is_shared());
         batch.commit.published = self.outbox.take_published();
@@ -65,8 +65,7 @@ impl Pipeline {
         batch
     }
 
-    /// Waits for more units, as long as there is work under way that will bring some. Answers whether there is still
-    /// something to commit.
+    /// Waits for more units as long as work in progress will produce some. Returns whether there is still something to commit.
     fn linger(&self, state: &mut MutexGuard<'_, EngineState>) -> bool {
         let until = Instant::now() + LINGER;
         while !state.stopping
@@ -81,12 +80,12 @@ impl Pipeline {
         !state.commits.is_to_revert() && !state.commits.is_empty()
     }
 
-    /// Writes the batch, in one transaction of the store. No lock is held meanwhile.
+    /// Writes the batch, in one transaction of the store. No lock is held during this.
     pub(super) fn write(&self, batch: &mut Batch, now: i64) -> Result<CommitResult, StoreError> {
         let began = Instant::now();
         faults::at(Step::Folded);
         faults::alter(Step::Folded, &mut batch.commit);
-        // What only looked costs no write, unless the store has to show that it can write again.
+        // An empty commit needs no write, unless the store has to show that it can write again.
         let written = match batch.commit.is_empty() && self.store_fault.lock().is_none() {
             true => Ok(CommitResult::Committed(Committed::default())),
             false => self.store.commit(&batch.commit, now),
@@ -102,14 +101,14 @@ impl Pipeline {
             Err(error @ StoreError::Unavailable(_)) => {
                 self.meters.commit_failures.increment(1);
                 *self.store_fault.lock() = Some(error.to_string());
-                tracing::error!(%error, units = batch.units.len(), "commit failed; what stood on it is run again");
+                tracing::error!(%error, units = batch.units.len(), "the commit failed; everything that depended on it is run again");
             }
             Err(_) => {}
         }
         written
     }
 
-    /// The batch is durable: the outbox, lanes, progress and bounds follow, and those who wait for it hear of it.
+    /// The batch is durable: updates the outbox, lanes, progress and limits, and answers the clients that wait for it.
     pub(super) fn settle(&self, batch: Batch, committed: Committed, committed_millis: i64) {
         let Batch {
             commit, states, units, ..
@@ -130,7 +129,7 @@ impl Pipeline {
         let states = states.into_iter().zip(committed.revisions);
         let settled = self.state.lock().settle(units, states, now);
         for (client, answer) in settled.answers {
-            // A client that has gone hears nothing.
+            // The client may have gone.
             client.send(answer).ok();
         }
         if settled.letters {
@@ -140,21 +139,21 @@ impl Pipeline {
         faults::at(Step::Settled);
     }
 
-    /// Nothing of the batch is committed, and what stood on it runs again, after a pause.
+    /// Nothing of the batch is committed; it and everything that depends on it runs again, after a pause.
     pub(super) fn fail(&self, batch: Batch) {
         let mut state = self.state.lock();
         state.commits.ended();
-        // What the relay published is told again with the next commit.
+        // The next commit takes the published batches out of the outbox.
         self.outbox.give_back_published(&batch.commit.published);
         state.revert(batch.into_units());
         if !state.stopping {
-            // New units gather meanwhile; only a stop cuts the pause short.
+            // New units are queued during the pause; only a stop cuts it short.
             let until = Instant::now() + self.options.store_pause;
             while !state.stopping && !self.committable.wait_until(&mut state, until).timed_out() {}
         }
     }
 
-    /// Sets the gauges, for whoever looks once in a while; a gauge is a float, exact far beyond any of these numbers.
+    /// Sets the gauges; a gauge is a float, which is exact far beyond any of these numbers.
     pub fn measure(&self) {
         if self.store.is_shared() {
             // Other hosts commit and publish as well.

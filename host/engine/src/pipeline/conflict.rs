@@ -1,5 +1,5 @@
-//! A commit that others were faster than: what was decided from states that have changed is decided again, and the rest is
-//! committed without it.
+//! A commit that was refused because another host was faster: triggers whose states have changed run again, and the
+//! rest is committed without them.
 
 use std::collections::HashSet;
 
@@ -12,9 +12,9 @@ use super::fold::Batch;
 use super::state::{EngineState, letter_of, partition_of};
 
 impl Pipeline {
-    /// Nothing of the batch is committed. Lanes whose states have changed run again on fresh ones; partitions that somebody
-    /// else has taken, and letters that somebody else has handled, are let go; all other units are the first of the next
-    /// commit.
+    /// Nothing of the batch is committed. Lanes whose states have changed run again on fresh ones; partitions that
+    /// another host has taken over, and letters that another host has handled, are released; all other units are the
+    /// first of the next commit.
     pub(super) fn rerun(&self, batch: Batch, conflict: &CommitConflict) {
         let mut state = self.state.lock();
         state.commits.ended();
@@ -30,26 +30,26 @@ impl Pipeline {
         tracing::debug!(
             states = conflict.states.len(),
             again,
-            "a commit was overtaken; what it stood on runs again"
+            "another host's commit was faster; triggers whose states have changed are run again"
         );
         self.settled.notify_all();
     }
 
-    /// Nothing new of partitions that were assigned anew begins here; the consumer is to ask for them again.
+    /// Starts nothing new of partitions that have been assigned again; the consumer asks for them again.
     fn fence(&self, state: &mut EngineState, conflict: &CommitConflict) -> HashSet<PartitionIx> {
         let fenced = conflict.partitions.iter().filter_map(|(handler, name)| {
             let (handler_ix, _) = self.registry.find(handler)?;
             let ix = state.admission.fence(handler_ix, name)?;
             tracing::warn!(
                 handler = &**handler, partition = %name,
-                "the partition was assigned anew while this host had it; nothing more of it is committed here"
+                "the partition has been assigned again while this host had it; nothing more of it is committed here"
             );
             Some(ix)
         });
         fenced.collect()
     }
 
-    /// Lanes of which something cannot be committed.
+    /// Lanes with work that cannot be committed.
     fn stale_lanes(
         &self,
         units: &[Unit],

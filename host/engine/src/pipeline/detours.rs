@@ -1,6 +1,6 @@
-//! Why triggers do not go the usual way: keys that are held, handlers that are paused, letters that are on their way.
+//! Why triggers are not run as usual: held keys, paused handlers, letters in progress.
 //!
-//! Pure: a part of what is behind the pipeline's lock. It runs ahead of the commit as lanes do, and goes back with them.
+//! Pure: a part of the state behind the pipeline's lock. It runs ahead of the commit like the lanes, and is reverted with them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,34 +16,34 @@ use super::held::HeldKeys;
 /// How long a trigger of a paused handler is parked, in milliseconds: until the handler is resumed.
 pub(super) const PAUSED: Millis = 365 * 24 * 60 * 60 * 1_000;
 
-/// How long a trigger of a held key waits before it is seen whether the store has room for it, in milliseconds.
+/// How long a trigger of a held key waits before it is checked again whether the store has room for it, in milliseconds.
 pub(super) const FULL: Millis = 1_000;
 
-/// Why letters and handlers do not go the usual way.
+/// Held keys, paused handlers and letters in progress.
 #[derive(Debug)]
 pub(super) struct Detours {
-    /// Letters between the store and their commit.
+    /// Letters that were read from the store and are not committed yet.
     pub(super) under_way: HashSet<LetterId>,
-    /// Those of them that another host has handled meanwhile, or whose order was taken back: nothing is left to do.
+    /// Those of them that another host has handled, or whose redrive was cancelled: nothing is left to do.
     gone: HashSet<LetterId>,
     pub(super) held: HeldKeys,
     pub(super) paused: HashMap<HandlerIx, Pause>,
-    /// Handlers that have paused because too many of their triggers failed, for whoever may roll them back.
+    /// Handlers that have paused because too many of their triggers failed, and may have to be rolled back.
     failing: Vec<HandlerIx>,
-    /// No letter begins any more.
+    /// No more letters are started.
     pub(super) closed: bool,
-    /// Orders of operators so far.
+    /// The number of operators' orders so far.
     orders: u64,
     /// The newest of them that is durable.
     durable_order: u64,
-    /// Bytes of what is held in the store, at most.
+    /// The most bytes of held letters in the store.
     held_bytes: u64,
-    /// What all hosts of a fleet hold and pause; `None` where there is one host.
+    /// Held keys and pauses of all hosts of a fleet; `None` for a single host.
     fleet: Option<FleetLetters>,
 }
 
-/// What a fleet holds and pauses, as the store said a second ago. It decides nothing of the order of a key, which what comes
-/// with its state decides.
+/// Held keys and pauses of a fleet, as the store had them a second ago. The order of a key does not depend on it, only
+/// on what is read with its state.
 #[derive(Debug, Default)]
 pub(super) struct FleetLetters {
     held: HashMap<LaneKey, HeldCount>,
@@ -51,19 +51,19 @@ pub(super) struct FleetLetters {
     /// Bytes that this host has added since, and of which keys.
     added: u64,
     added_to: HashSet<LaneKey>,
-    /// Pauses that the store has: where it has one no more, another host has resumed the handler.
+    /// Pauses in the store: if one is removed there, another host has resumed the handler.
     pauses: HashSet<HandlerIx>,
 }
 
-/// Where a trigger goes instead of to its guest.
+/// What happens to a trigger instead of a call of its guest.
 pub(super) enum Detour {
-    /// Into the store, behind the letter that holds its key.
+    /// It is stored behind the letter that holds its key.
     Hold,
-    /// Back to the head of its lane, for so long.
+    /// It goes back to the head of its lane and waits for this time.
     Wait(Millis),
-    /// Nowhere: another host has handled the letter, its order was taken back, or its key is not released any more.
+    /// Nothing: another host has handled the letter, its redrive was cancelled, or its key is no longer released.
     Leave(LetterId),
-    /// The client hears that the key is held.
+    /// The client is told that the key is held.
     Refuse,
 }
 
@@ -83,7 +83,7 @@ impl Detours {
         }
     }
 
-    /// Whether there is room in the store for more of what is held.
+    /// Whether the store has no more room for held letters.
     pub(super) fn is_held_full(&self) -> bool {
         let fleet = self.fleet.as_ref().map(|fleet| fleet.bytes + fleet.added);
         fleet.unwrap_or_else(|| self.held.bytes()) >= self.held_bytes
@@ -105,7 +105,7 @@ impl Detours {
         }
     }
 
-    /// Keys whose letters are to run.
+    /// Keys whose letters should run.
     pub(super) fn released(&self) -> Vec<LaneKey> {
         let Some(fleet) = &self.fleet else {
             return self.held.released();
@@ -114,7 +114,7 @@ impl Detours {
         released.map(|(lane, _)| lane.clone()).collect()
     }
 
-    /// What all hosts hold and pause. Returns the handlers that another host has resumed.
+    /// Updates the held keys and pauses of all hosts. Returns the handlers that another host has resumed.
     pub(super) fn learn_fleet(
         &mut self,
         held: HashMap<LaneKey, HeldCount>,
@@ -142,7 +142,7 @@ impl Detours {
         self.fleet.as_ref().is_none_or(knows)
     }
 
-    /// Where the job goes instead of to its guest. Nearly always nowhere else, and then this looks at nothing.
+    /// What happens to the job instead of a call of its guest; usually `None`, which is found without a lookup.
     pub(super) fn of(&self, job: &Job<Input>) -> Option<Detour> {
         let Self { held, paused, gone, .. } = self;
         if held.is_empty() && paused.is_empty() && gone.is_empty() {
@@ -152,7 +152,8 @@ impl Detours {
         match &*job.work {
             Input::Event(_) if paused.contains_key(&lane.handler) => Some(Detour::Wait(PAUSED)),
             Input::Event(_) if !held.holds(lane) => None,
-            // The letters that make room go before it in the lane. Where another host may have ended the hold, the commit tells.
+            // The letters that make room are run before it in the lane. If another host may have ended the hold, the
+            // commit tells.
             Input::Event(_) if self.is_held_full() && self.is_held_somewhere(lane) => Some(Detour::Wait(FULL)),
             Input::Event(_) => Some(Detour::Hold),
             Input::Letter(letter) if gone.contains(&letter.id) || letter.hold && !held.runs(lane) => {
@@ -166,7 +167,7 @@ impl Detours {
         }
     }
 
-    /// A unit is on its way to the commit; if it has letters, the next trigger of its lane must know.
+    /// A unit is queued for the commit; if it has letters, the next trigger of its lane must see them.
     pub(super) fn queued(&mut self, unit: &Unit, registry: &Registry) {
         let lane = unit.changes.first().map(|(lane, _)| lane);
         for write in &unit.letters {
@@ -192,18 +193,18 @@ impl Detours {
         }
     }
 
-    /// Nothing that waited for its commit happened.
+    /// Everything that waited for its commit is reverted.
     pub(super) fn revert(&mut self) {
         self.held.revert();
     }
 
-    /// Some units run again; these are still on their way to the commit.
+    /// Some units run again; these are still queued for the commit.
     pub(super) fn requeued<'a>(&mut self, units: impl Iterator<Item = &'a Unit>, registry: &Registry) {
         self.revert();
         units.for_each(|unit| self.queued(unit, registry));
     }
 
-    /// What a unit says of letters is durable. Returns whether letters may be waiting to be redriven.
+    /// The unit's changes to letters are durable. Returns whether letters may be waiting to be redriven.
     pub(super) fn settled(&mut self, unit: &Unit, registry: &Registry) -> bool {
         let lane = unit.changes.first().map(|(lane, _)| lane);
         let held = &mut self.held;
@@ -250,19 +251,19 @@ impl Detours {
         self.gone.extend(letters);
     }
 
-    /// Those of these letters that are on their way are not to be redriven any more.
+    /// Those of these letters that are in progress are no longer to be redriven.
     pub(super) fn leave(&mut self, letters: &[LetterId]) {
         let under_way = letters.iter().filter(|id| self.under_way.contains(id));
         self.gone.extend(under_way);
     }
 
-    /// A letter is on its way no more.
+    /// A letter is no longer in progress.
     pub(super) fn ended(&mut self, letter: LetterId) {
         self.under_way.remove(&letter);
         self.gone.remove(&letter);
     }
 
-    /// Handlers that have paused because too many of their triggers failed, since this was asked before.
+    /// Handlers that have paused because too many of their triggers failed, since the last call.
     pub(super) fn take_failing(&mut self) -> Vec<HandlerIx> {
         std::mem::take(&mut self.failing)
     }

@@ -1,4 +1,4 @@
-//! Triggers that take a detour instead of an attempt: their units, and their waits.
+//! Triggers that are not attempted now: their units, and their waits.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::detours::{Detour, FULL};
 use super::lane_result::{LaneResult, done};
 use super::{Pipeline, letter};
 
-/// What a client hears whose key is held.
+/// The answer to a client whose key is held.
 pub(super) const HELD: &str = "an event of this key failed, and what comes after it waits until the key is released";
 
 impl Pipeline {

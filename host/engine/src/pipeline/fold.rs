@@ -1,4 +1,4 @@
-//! Many units to one commit: the last state of each key, all records in order, progress per partition.
+//! Folds many units into one commit: the last state of each key, all records in order, progress per partition.
 //!
 //! Pure, so that it can be checked without a store.
 
@@ -21,7 +21,7 @@ use sandman_core::unit::{Finish, Unit, UnitEmissions};
 
 use super::partitions::Partitions;
 
-/// A commit, and what it is in the pipeline's own terms, in the same order.
+/// A commit, with the lanes and units of its parts in the same order.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) commit: Commit,
@@ -45,15 +45,15 @@ impl Batch {
     }
 }
 
-/// Where states, partitions and handlers stand that units speak of.
+/// The lanes, partitions and handlers to which units refer.
 pub(super) struct Standings<'a, W> {
     pub(super) lanes: &'a Lanes<W>,
     pub(super) partitions: &'a Partitions,
     pub(super) registry: &'a Registry,
 }
 
-/// Folds units, in the order in which they were produced. Units of different keys may stand in any order. With `reads`, the
-/// commit names the states as well that were read and kept.
+/// Folds units in the order in which they were produced. Units of different keys may be in any order. With `reads`, the
+/// commit also has the states that were read and not changed.
 pub(super) fn fold<W: Work>(units: Vec<Unit>, standings: &Standings<'_, W>, reads: bool) -> Batch {
     let mut folding = Folding {
         batch: Batch::default(),
@@ -75,13 +75,13 @@ pub(super) fn fold<W: Work>(units: Vec<Unit>, standings: &Standings<'_, W>, read
 
 struct Folding<'a, W> {
     batch: Batch,
-    /// Where the write of each lane stands in the commit.
+    /// The index of each lane's write in the commit.
     written: HashMap<LaneKey, usize, RandomState>,
-    /// Where the files that the state of a lane names stand in the commit.
+    /// The index of the files of each lane's state in the commit.
     named: HashMap<LaneKey, usize>,
-    /// Lanes of which what is held changes.
+    /// Lanes whose held letters change.
     held: HashSet<LaneKey>,
-    /// Lanes whose states were read and kept, if that counts.
+    /// Lanes whose states were read and not changed, if they are needed.
     read: Option<HashSet<LaneKey>>,
     progress: HashMap<PartitionIx, Progress>,
     lanes: &'a Lanes<W>,
@@ -91,7 +91,7 @@ struct Folding<'a, W> {
 
 impl<W: Work> Folding<'_, W> {
     fn unit(&mut self, unit: &mut Unit) {
-        // Copied, since a unit whose commit fails is committed again; there is nearly never one.
+        // Copied, because a unit whose commit fails is committed again; there is rarely one.
         self.batch.commit.letters.extend(unit.letters.iter().cloned());
         let held = self.held_lane(unit);
         for (lane, change) in &unit.changes {
@@ -125,7 +125,7 @@ impl<W: Work> Folding<'_, W> {
         }
     }
 
-    /// The lane of the unit if the unit changes what is held of its key, where other hosts must find that.
+    /// The lane of the unit if the unit changes the held letters of its key and other hosts must see that.
     fn held_lane<'u>(&self, unit: &'u Unit) -> Option<&'u LaneKey> {
         let changes = |write: &LetterWrite| match write {
             LetterWrite::Add(letter) => letter.hold != Hold::No,
@@ -170,7 +170,7 @@ impl<W: Work> Folding<'_, W> {
         });
     }
 
-    /// The last word on what a state names counts.
+    /// Keeps the last list of files of a state.
     fn files(&mut self, lane: &LaneKey, names: &[Arc<str>]) {
         let files = &mut self.batch.commit.files;
         if let Some(write) = self.named.get(lane).and_then(|at| files.get_mut(*at)) {
@@ -188,7 +188,7 @@ impl<W: Work> Folding<'_, W> {
         });
     }
 
-    /// Says in each emitted event which revision the state of its lane has after this commit.
+    /// Adds the revision of its lane's state after this commit to each emitted event.
     fn revise(&self, unit: &mut Unit) {
         let UnitEmissions { counts, revised } = &mut unit.emitted;
         let mut records = unit.records.iter_mut();
@@ -196,7 +196,7 @@ impl<W: Work> Folding<'_, W> {
             let base = self.lanes.base(lane).flatten().map_or(0, Revision::writes);
             let revision = base + u64::from(self.written.contains_key(lane));
             for record in records.by_ref().take(*count) {
-                // It is said already where a commit did not take the unit.
+                // It was already added if an earlier commit of the unit failed.
                 if *revised {
                     record.headers.pop();
                 }
@@ -232,7 +232,7 @@ impl<W: Work> Folding<'_, W> {
         });
     }
 
-    /// Those that are written as well are compared there.
+    /// States that are also written are compared there.
     fn reads(&mut self) {
         let read = self.read.take().unwrap_or_default().into_iter();
         let reads = read.filter(|lane| !self.written.contains_key(lane)).filter_map(|lane| {
@@ -255,7 +255,7 @@ impl<W: Work> Folding<'_, W> {
         self.batch.commit.held = held.collect();
     }
 
-    /// The version that is active now is at least as new as those that decided.
+    /// The version that is active now is at least as new as those that ran.
     fn since(&mut self) {
         let mut handlers: Vec<HandlerIx> = self.written.keys().map(|lane| lane.handler).collect();
         handlers.sort_unstable();

@@ -1,13 +1,13 @@
-//! Keys that are held: what comes after a trigger that was given up waits in the store until the key is released.
+//! Keys that are held: triggers after one that was given up wait in the store until the key is released.
 //!
-//! Pure: a table behind the pipeline's lock. It runs ahead of the commit as lanes do, and goes back with them.
+//! Pure: a table behind the pipeline's lock. It runs ahead of the commit like the lanes, and is reverted with them.
 
 use std::collections::{HashMap, VecDeque};
 
 use sandman_core::lanes::LaneKey;
 use sandman_core::store::HeldCount;
 
-/// What is held of one key.
+/// The held letters of one key.
 #[derive(Debug, Default)]
 struct KeyHold {
     /// Bytes of each letter in the store, in order.
@@ -16,7 +16,7 @@ struct KeyHold {
     pending: VecDeque<u64>,
     /// An operator has ordered that they are redriven.
     released: bool,
-    /// One that was redriven has failed again, which is not committed yet.
+    /// A redriven letter has failed again, but this is not committed yet.
     stalled: bool,
 }
 
@@ -32,7 +32,7 @@ impl HeldKeys {
         self.keys.is_empty()
     }
 
-    /// What the store holds of a key.
+    /// Adds the held letters of a key from the store.
     pub(super) fn load(&mut self, lane: LaneKey, (count, bytes): (u64, u64), released: bool) {
         if self.keys.contains_key(&lane) || count == 0 {
             return;
@@ -48,7 +48,7 @@ impl HeldKeys {
         self.keys.insert(lane, held);
     }
 
-    /// What the store holds of a key, as its state was read; nothing of it is on its way to the commit.
+    /// Updates the held letters of a key when its state is read; none of them is queued for a commit.
     pub(super) fn learn(&mut self, lane: &LaneKey, held: Option<HeldCount>) {
         if let Some(known) = self.keys.remove(lane) {
             self.bytes -= known.kept.iter().chain(&known.pending).sum::<u64>();
@@ -58,12 +58,12 @@ impl HeldKeys {
         }
     }
 
-    /// Whether what comes for this key has to wait.
+    /// Whether triggers of this key have to wait.
     pub(super) fn holds(&self, lane: &LaneKey) -> bool {
         self.keys.contains_key(lane)
     }
 
-    /// Whether letters of this key are to run.
+    /// Whether letters of this key should run.
     pub(super) fn runs(&self, lane: &LaneKey) -> bool {
         self.keys.get(lane).is_some_and(|held| held.released && !held.stalled)
     }
@@ -73,13 +73,13 @@ impl HeldKeys {
         self.keys.get(lane).is_some_and(|held| !held.released)
     }
 
-    /// Keys whose letters are to run.
+    /// Keys whose letters should run.
     pub(super) fn released(&self) -> Vec<LaneKey> {
         let released = self.keys.iter().filter(|(_, held)| held.released && !held.stalled);
         released.map(|(lane, _)| lane.clone()).collect()
     }
 
-    /// Bytes of all that is held.
+    /// Bytes of all held letters.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -114,7 +114,7 @@ impl HeldKeys {
         }
     }
 
-    /// What is not committed did not happen.
+    /// Reverts what is not committed.
     pub(super) fn revert(&mut self) {
         let bytes = &mut self.bytes;
         self.keys.retain(|_, held| {
@@ -131,21 +131,21 @@ impl HeldKeys {
         }
     }
 
-    /// That a letter failed again is committed.
+    /// The renewed failure of a letter is committed.
     pub(super) fn stalled(&mut self, lane: &LaneKey) {
         if let Some(held) = self.keys.get_mut(lane) {
             (held.released, held.stalled) = (false, false);
         }
     }
 
-    /// It is committed that the key is redriven.
+    /// The release of the key is committed.
     pub(super) fn release(&mut self, lane: &LaneKey) {
         if let Some(held) = self.keys.get_mut(lane) {
             held.released = true;
         }
     }
 
-    /// The first letter is gone, and that is committed. The key goes on where it was the last.
+    /// The removal of the first letter is committed. If it was the last one, the key is no longer held.
     pub(super) fn done(&mut self, lane: &LaneKey) {
         let Some(held) = self.keys.get_mut(lane) else { return };
         self.bytes -= held.kept.pop_front().unwrap_or_default();

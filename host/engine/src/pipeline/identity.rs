@@ -1,4 +1,4 @@
-//! Whether a handler's progress is about the topic that has the name now.
+//! Whether a handler's progress belongs to the topic that has the name now.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use sandman_core::lanes::HandlerIx;
 use super::Pipeline;
 
 impl Pipeline {
-    /// Sees to it that the handler's progress under the topic's name is about this topic. Nothing of its partitions is under
-    /// way: they are about to be assigned.
+    /// Ensures that the handler's progress under the topic's name belongs to this topic. No work of its partitions is
+    /// in progress: they are about to be assigned.
     pub(super) fn identify(
         &self,
         handler: HandlerIx,
@@ -48,7 +48,7 @@ impl Pipeline {
                 tracing::warn!(handler = &**name, %topic, %was, %is, "progress counts for the topic that was created again");
                 self.store.adopt_topic(name, topic, is)?;
             }
-            // Where nothing was done, nothing can be skipped.
+            // Without progress, nothing can be skipped.
             Recreation::Restart | Recreation::Stop => {
                 tracing::warn!(
                     handler = &**name, %topic, %was, %is, ?progress,

@@ -1,4 +1,4 @@
-//! The pipeline as one handler's consumer sees it: assignments, records, and the bounds that hold the consumer.
+//! The pipeline's side of one handler's consumer: assignments, records, and the limits at which it pauses.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,11 +16,11 @@ use super::Pipeline;
 use super::received::Place;
 use super::state::EngineState;
 
-/// How long a revocation waits for what runs to be committed before it is dropped, to be run again elsewhere. Far below
-/// the group's rebalance time-out, far above an invocation and a commit.
+/// How long a revocation waits for running triggers to be committed before they are dropped and run again elsewhere.
+/// Far below the group's rebalance timeout, far above an invocation and a commit.
 const REVOKE_WAIT: Duration = Duration::from_secs(3);
 
-/// The pipeline as one handler's consumer sees it.
+/// The pipeline's side of one handler's consumer.
 pub struct HandlerIntake {
     pipeline: Arc<Pipeline>,
     handler: HandlerIx,
@@ -85,22 +85,21 @@ impl Pipeline {
         };
         let is_left = self.state.lock().admission.has_work_of(handler, names);
         if is_left {
-            // What is left of an assignment before must not be committed under this one.
+            // The rest of an earlier assignment must not be committed under this one.
             self.revoked(handler, names);
         }
         let assigned = self.store.assign(&known.name, names)?;
         let mut state = self.state.lock();
         if self.store.is_shared() {
-            // Most of them have changed while somebody else had the partitions; those that are in use are compared at the
-            // commit.
+            // Most of them have changed while another host had the partitions; those in use are compared at the commit.
             state.scheduler.forget_idle(handler);
         }
         let assigned = names.iter().cloned().zip(assigned);
         Ok(state.admission.assign(handler, assigned))
     }
 
-    /// The tries that lie behind a record, and when it is due. The wall clock may have jumped since they were noted: the wait
-    /// is at most the longest that the policy knows.
+    /// The failed attempts of a record, and when it is due. The wall clock may have jumped since they were stored: the
+    /// wait is at most the policy's longest.
     pub(super) fn tries(&self, handler: HandlerIx, attempts: Option<Attempts>) -> (u32, Option<Millis>) {
         let Some(attempts) = attempts else { return (0, None) };
         let left = u64::try_from(attempts.due_millis - clock::wall_millis()).unwrap_or(0);
@@ -112,13 +111,13 @@ impl Pipeline {
         (attempts.failed, Some(clock::monotonic_millis() + wait))
     }
 
-    /// Whether the consumer may go on with the partition, now that a record of it came in. Where the handler is full, or the relay
-    /// behind, it waits for a while: pausing throws away what is fetched already.
+    /// Whether the consumer may continue with the partition after a record of it. If the handler is full, or the relay
+    /// is behind, it waits for a while, because pausing discards fetched records.
     pub(super) fn flow(&self, state: &mut MutexGuard<'_, EngineState>, place: Place) -> Flow {
         let handler = place.handler;
         let mut patience = None;
         let deadline = |state: &mut EngineState| {
-            // Fewer than a worker is woken for may be all that the bound lets in.
+            // The limit may admit fewer records than the number for which a worker is woken.
             state.scheduler.wake();
             Instant::now() + self.options.patience
         };
@@ -142,13 +141,13 @@ impl Pipeline {
         Flow::Go
     }
 
-    /// Whether the outbox or the handler is at its bound, or at a fraction of it.
+    /// Whether the outbox or the handler is at its limit, or at a fraction of it.
     fn is_full(&self, state: &EngineState, handler: HandlerIx, fraction: usize) -> bool {
         let parked = |ix| state.scheduler.parked(ix);
         self.outbox.bytes() >= self.options.outbox_bytes || state.admission.is_full(handler, fraction, parked)
     }
 
-    /// Partitions whose reading was held and may go on.
+    /// Paused partitions that may be resumed.
     fn resumed(&self, handler: HandlerIx) -> Vec<TopicPartition> {
         let held = self.registry.get(handler);
         if !held.is_some_and(|handler| handler.resumable.swap(false, Ordering::Relaxed)) {
@@ -162,8 +161,8 @@ impl Pipeline {
         state.admission.resume(handler, |ix| scheduler.parked(ix))
     }
 
-    /// Gives partitions up: forgets what waits, and waits for what runs until it is committed, or until it is dropped. Failed
-    /// tries are waited for as well, as long as there is time: whoever gets the partition next asks the store for them.
+    /// Gives up partitions: forgets waiting work, and waits until running work is committed or dropped. It also waits
+    /// for failed attempts as long as there is time, because the next owner reads them from the store.
     fn revoked(&self, handler: HandlerIx, names: &[TopicPartition]) {
         let mut state = self.state.lock();
         let found = state.let_go(handler, names);
@@ -174,7 +173,7 @@ impl Pipeline {
             }
             self.settled.wait_for(&mut state, Duration::from_millis(100));
             for ix in &found {
-                // A trigger that failed meanwhile waits again.
+                // A trigger that has failed in the meantime waits again.
                 state.purge(*ix);
             }
         }

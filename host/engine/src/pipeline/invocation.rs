@@ -1,4 +1,4 @@
-//! One invocation as the pipeline runs it: counted, timed, and recorded where it failed or is of the sample.
+//! One invocation in the pipeline: counted, timed, and recorded if it failed or is part of the sample.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use sandman_core::store::RecordingWrite;
 use sandman_core::version::Version;
 use sandman_core::work::RequestWork;
 
-/// What an invocation is made of.
+/// The inputs of an invocation.
 #[derive(Clone, Copy)]
 pub(super) struct Invocation<'a> {
     pub(super) handler: &'a Handler,
@@ -22,11 +22,11 @@ pub(super) struct Invocation<'a> {
     pub(super) trigger: Trigger<'a>,
     pub(super) state: Option<&'a str>,
     pub(super) surroundings: &'a Surroundings<'a>,
-    /// Whether it is recorded also where it is not of the sample.
+    /// Whether it is recorded even if it is not part of the sample.
     pub(super) is_of_interest: bool,
 }
 
-/// Where the trigger came from, to be recorded as it came.
+/// The origin of the trigger, to be recorded.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
     Record(&'a Record),
@@ -34,7 +34,7 @@ pub(super) enum Source<'a> {
 }
 
 impl Invocation<'_> {
-    /// Runs the attempt, and answers the recording of it, if there is to be one.
+    /// Runs the attempt, and returns the result and the recording, if any.
     pub(super) fn run(self) -> (Result<Attempted, AttemptFailure>, Option<Recording>) {
         let Self {
             handler,
@@ -45,8 +45,8 @@ impl Invocation<'_> {
             ..
         } = self;
         let is_sampled = self.is_sampled();
-        // A trigger that failed before may well fail again. Others that fail are recorded without their CPU time: asking for it
-        // costs a system call.
+        // A trigger that failed before may well fail again. Other failures are recorded without their CPU time, because
+        // reading it costs a system call.
         let is_timed = is_sampled || surroundings.attempt > 1;
         let cpu = is_timed.then(clock::thread_cpu);
         let began = Instant::now();
@@ -83,7 +83,7 @@ impl Invocation<'_> {
         if self.is_of_interest {
             return true;
         }
-        // Somebody else is just deciding: one of the two is enough.
+        // Another thread is deciding at the moment: one recording of the two is enough.
         let Some(mut sampler) = self.handler.sampler.try_lock() else {
             return false;
         };
@@ -117,7 +117,7 @@ impl Source<'_> {
     }
 }
 
-/// The recording as it is written with its unit.
+/// The recording as it is stored with its unit.
 pub(super) fn write(handler: &Handler, version: &Version, recording: &Recording) -> Option<RecordingWrite> {
     let line = recording.line().ok()?;
     Some(RecordingWrite {

@@ -1,4 +1,4 @@
-//! The result of running a trigger, as the lanes and the committer take it.
+//! The result of running a trigger, for the lanes and the committer.
 
 use smallvec::SmallVec;
 
@@ -10,7 +10,7 @@ use sandman_core::work::EventWork;
 pub(super) enum LaneResult {
     /// The trigger is done: an outcome, a dead letter, an answer, or nothing to do; a change for each of its lanes.
     Done(SmallVec<[Change; 1]>, Unit),
-    /// It failed and is tried again; the unit records the attempt.
+    /// It failed and is run again; the unit records the attempt.
     Again {
         failed: u32,
         due: Millis,

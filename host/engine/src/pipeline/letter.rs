@@ -12,7 +12,7 @@ use sandman_core::unit::{Finish, Unit, UnitEmissions};
 
 use super::Options;
 
-/// Both, for one commit.
+/// The record and the letter, for one commit.
 pub(super) fn given_up(
     options: &Options,
     handler: &Handler,

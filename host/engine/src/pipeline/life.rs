@@ -65,17 +65,17 @@ impl Pipeline {
         let committer = Arc::downgrade(&pipeline);
         pipeline.outbox.on_published(Box::new(move || {
             if let Some(pipeline) = committer.upgrade() {
-                // The committer either waits by then, or has still to look.
+                // By then the committer either waits or has yet to check.
                 drop(pipeline.state.lock());
                 pipeline.committable.notify_one();
-                // And a consumer that waits for the relay.
+                // Also a consumer that waits for the relay.
                 pipeline.settled.notify_all();
             }
         }));
         Ok(pipeline)
     }
 
-    /// Waits until every trigger in memory is committed, but for the parked ones. Answers whether that was so in time.
+    /// Waits until every trigger in memory is committed, except for the parked ones. Returns whether that happened in time.
     pub fn drain(&self, deadline: Instant) -> bool {
         let mut state = self.state.lock();
         while !state.is_drained() {

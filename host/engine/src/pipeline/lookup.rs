@@ -7,15 +7,15 @@ use sandman_core::work::Input;
 
 use super::Pipeline;
 
-/// What there is of a key.
+/// The stored data of a key.
 pub(super) enum Loaded {
-    /// Its state, and what is held of it, in a store that hosts share.
+    /// Its state, and its held letters in a store that hosts share.
     State(Known, Option<HeldCount>),
-    /// A state that a newer version has written, on another host, than serves here: nothing may be decided from it.
+    /// A state that a newer version has written on another host: triggers must not be run on it here.
     Newer,
 }
 
-/// The state of a key as the store has it.
+/// Loads the state of a key from the store.
 pub(super) fn load(store: &dyn Store, handler: &Handler, key: &str) -> Result<Loaded, StoreError> {
     let stored = store.state(&handler.name, key)?;
     Ok(match stored {
@@ -33,8 +33,8 @@ pub(super) fn load(store: &dyn Store, handler: &Handler, key: &str) -> Result<Lo
 }
 
 impl Pipeline {
-    /// Reads what is not known of the states of a job's lanes, and with it what is held of their keys. What cannot be read
-    /// stays unknown.
+    /// Reads the unknown states of a job's lanes, and with them the held letters of their keys. States that cannot be
+    /// read stay unknown.
     pub(super) fn look_up(&self, job: &mut Job<Input>) -> Vec<(LaneKey, Option<HeldCount>)> {
         let mut found = Vec::new();
         for slot in job.slots.iter_mut().filter(|slot| slot.state.is_none()) {

@@ -1,5 +1,5 @@
-//! Held keys and paused handlers: what the store knows of them, and what an operator orders, carried out by the commits that
-//! everything else goes through.
+//! Held keys and paused handlers: loading them from the store, and the orders of operators, which are carried out by
+//! ordinary commits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::{Pipeline, letter};
 const ORDER_WAIT: Duration = Duration::from_secs(10);
 
 impl Pipeline {
-    /// What the store knew of held keys and paused handlers when the host, or a handler, began.
+    /// Loads the held keys and paused handlers of the store when the host, or a handler, starts.
     pub fn load_letters(&self, held: Vec<HeldKey>, pauses: Vec<(Arc<str>, Pause)>) {
         if self.store.is_shared() {
             self.learn_fleet(held, pauses);
@@ -48,7 +48,7 @@ impl Pipeline {
         }
     }
 
-    /// What all hosts of a fleet hold and pause, about once a second.
+    /// Updates the held keys and pauses of all hosts of a fleet, about once a second.
     fn learn_fleet(&self, held: Vec<HeldKey>, pauses: Vec<(Arc<str>, Pause)>) {
         let held = held.into_iter().filter_map(|HeldKey { name, held }| {
             let (handler, _) = self.registry.find(&name.handler)?;
@@ -69,7 +69,7 @@ impl Pipeline {
         }
         for handler in state.detours.learn_fleet(held, paused) {
             if let Some(known) = self.registry.get(handler) {
-                tracing::info!(handler = &*known.name, "goes on: it was resumed on another host");
+                tracing::info!(handler = &*known.name, "resumed on another host");
                 go_on(&mut state, handler, known);
             }
         }
@@ -80,16 +80,16 @@ impl Pipeline {
         self.state.lock().detours.released()
     }
 
-    /// What is held of a handler's keys is not known any more: the store has changed without a commit of the pipeline.
+    /// Forgets the held letters of a handler's keys: the store has changed without a commit of the pipeline.
     pub fn forget_held(&self, handler: HandlerIx) {
         self.state.lock().detours.held.forget(handler);
     }
 
-    /// Has what is held of a key redriven, in order; with `drop` without the letter that holds it. Returns whether there is
-    /// a key that waits to be released.
+    /// Redrives the held letters of a key in order; with `drop`, without the letter that holds it. Returns whether the
+    /// key was held and waiting.
     ///
     /// # Errors
-    /// [`StoreError`] if the order is not durable in time; it stands, and is carried out when it is.
+    /// [`StoreError`] if the order is not durable in time; it remains, and is carried out when it is.
     pub fn release(&self, handler: HandlerIx, key: &str, drop: bool) -> Result<bool, StoreError> {
         let Some(known) = self.registry.get(handler) else {
             return Ok(false);
@@ -114,10 +114,10 @@ impl Pipeline {
         Ok(true)
     }
 
-    /// The intake of a handler goes on. Returns whether it stood still.
+    /// Resumes a handler. Returns whether it was paused.
     ///
     /// # Errors
-    /// [`StoreError`] if that is not durable in time; it goes on all the same.
+    /// [`StoreError`] if that is not durable in time; the handler is resumed in any case.
     pub fn resume(&self, handler: HandlerIx) -> Result<bool, StoreError> {
         let mut state = self.state.lock();
         let (Some(known), true) = (self.registry.get(handler), state.detours.paused.contains_key(&handler)) else {
@@ -129,24 +129,23 @@ impl Pipeline {
         ordered.map(|()| true)
     }
 
-    /// Why the intake of a handler stands still, if it does.
+    /// The pause of a handler, if it is paused.
     pub fn paused(&self, handler: HandlerIx) -> Option<Pause> {
         self.state.lock().detours.paused.get(&handler).cloned()
     }
 
-    /// Handlers that have paused because too many of their triggers failed, since this was asked before.
+    /// Handlers that have paused because too many of their triggers failed, since the last call.
     pub fn take_failing(&self) -> Vec<HandlerIx> {
         self.state.lock().detours.take_failing()
     }
 
-    /// How many keys of a handler are held, and whether all of them together are at the bound.
+    /// How many keys of a handler are held, and whether all held letters together are at the limit.
     pub fn held(&self, handler: HandlerIx) -> (usize, bool) {
         let state = self.state.lock();
         (state.detours.held_count(handler), state.detours.is_held_full())
     }
 
-    /// Waits until an order is durable, however much is committed besides; units that nothing stands on survive whatever
-    /// happens meanwhile.
+    /// Waits until an order is durable. Its unit has no lane, so it survives any revert in the meantime.
     fn order(&self, state: &mut MutexGuard<'_, EngineState>, write: LetterWrite) -> Result<(), StoreError> {
         let order = state.detours.next_order();
         let unit = Unit {
@@ -165,10 +164,10 @@ impl Pipeline {
     }
 }
 
-/// Why an order is not confirmed.
+/// The error if an order is not confirmed in time.
 const NOT_DURABLE: &str = "the order waits for its commit, and is carried out with it";
 
-/// The intake of a handler goes on, and so does what is parked because it stood still.
+/// Resumes a handler and the triggers that are parked because it was paused.
 fn go_on(state: &mut EngineState, handler: HandlerIx, known: &Handler) {
     let due = clock::monotonic_millis() + PAUSED / 2;
     state.scheduler.wake_parked(handler, due);

@@ -1,4 +1,4 @@
-//! The partitions of all handlers: what is done in each, what is in memory, and whether its reading is held.
+//! The partitions of all handlers: what is done in each, what is in memory, and whether it is paused.
 //!
 //! Pure: a table behind the pipeline's lock.
 
@@ -17,36 +17,36 @@ use sandman_core::store::{Assigned, Attempts, Epoch};
 pub(super) struct Partition {
     pub(super) handler: HandlerIx,
     pub(super) name: TopicPartition,
-    /// Of the last assignment to this host.
+    /// The epoch of the last assignment to this host.
     pub(super) epoch: Epoch,
     pub(super) assigned: bool,
-    /// The store has refused a commit of it: it was assigned anew, to another host or under another name of this one.
+    /// The store has refused a commit of it: it has been assigned again, to another host or under another name of this one.
     pub(super) fenced: bool,
-    /// What is committed, as the last assignment found it and this host has gone on since; `None` until the first record of
-    /// a partition that was never read.
+    /// What is committed, since the last assignment and by this host; `None` until the first record of a partition that
+    /// was never read.
     pub(super) progress: Option<Progress>,
-    /// What another host has committed since, as the store told last; counts while the partition is not assigned here.
+    /// What another host has committed since, as last read from the store; used while the partition is not assigned here.
     pub(super) elsewhere: Option<Progress>,
-    /// Where a partition began that was never read before.
+    /// The first offset of a partition that was never read before.
     began: Option<i64>,
     /// The end of the last record that was received.
     received: Option<i64>,
-    /// Failures of records that are not done, from before they were received again.
+    /// Earlier failures of records that are not done.
     pub(super) attempts: HashMap<i64, Attempts>,
     /// Records in memory, from received to committed.
     pub(super) in_flight: usize,
-    /// Failed tries that wait for their commit: until then nobody else can know of them.
+    /// Failed attempts that wait for their commit: until then nobody else can know of them.
     pub(super) noting: usize,
-    /// The consumer holds its reading.
+    /// The consumer has paused it.
     pub(super) held: bool,
-    /// Up to where the partition was read while it was assigned: between what was received and this there is no record.
+    /// The read position while it is assigned: there is no record between the last received one and this.
     read_to: Option<i64>,
 }
 
 /// What to do with a record that was received.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// Not ours any more, or received before: nothing.
+    /// No longer ours, or received before: nothing.
     Stale,
     /// Done in an earlier run; its offsets are accounted for.
     Known,
@@ -55,7 +55,7 @@ pub(super) enum Arrival {
 }
 
 impl Partition {
-    /// Begins an assignment with what the store knows.
+    /// Begins an assignment with the data of the store.
     pub(super) fn assign(&mut self, assigned: Assigned) {
         let Assigned {
             epoch,
@@ -63,7 +63,7 @@ impl Partition {
             attempts,
         } = assigned;
         if !self.is_settled() || self.progress != progress {
-            // What was received and is not done is there to be read again.
+            // Records that were received and are not done can be read again.
             self.read_to = None;
         }
         (self.epoch, self.progress, self.began) = (epoch, progress, None);
@@ -78,7 +78,7 @@ impl Partition {
             .collect();
     }
 
-    /// Another topic has the name: nothing of it is done.
+    /// Another topic has the name now: nothing of it is done.
     pub(super) fn restart(&mut self) {
         self.progress = None;
         self.elsewhere = None;
@@ -107,34 +107,34 @@ impl Partition {
         Arrival::New(span)
     }
 
-    /// The next offset as far as the store has it: nothing before the first commit.
+    /// The next offset according to the store; `None` before the first commit.
     pub(super) fn committed(&self) -> Option<i64> {
         let next = self.progress.as_ref()?.next();
         (self.began != Some(next)).then_some(next)
     }
 
-    /// Everything that was received is done, as far as the store has it.
+    /// Whether everything that was received is committed.
     fn is_settled(&self) -> bool {
         self.received == self.progress.as_ref().map(Progress::next)
     }
 
-    /// Notes up to where the partition was read: every record before that was received.
+    /// Records the read position of the partition: every record before it was received.
     pub(super) fn read_up_to(&mut self, position: i64) {
         if self.assigned && self.received.is_none_or(|received| received <= position) {
             self.read_to = Some(position.max(self.read_to.unwrap_or(position)));
         }
     }
 
-    /// What the group is told: [`Partition::committed`], and past what holds no record behind it. A partition in which
-    /// nothing was ever done is told nothing, since the group would be taken to know more than the store.
+    /// The offset to commit to the group: [`Partition::committed`], moved past offsets without a record. `None` for a
+    /// partition in which nothing was ever done, because otherwise the group would seem to know more than the store.
     pub(super) fn told(&self) -> Option<i64> {
         let committed = self.committed()?;
         let read_to = self.read_to.filter(|_| self.is_settled());
         Some(committed.max(read_to.unwrap_or(committed)))
     }
 
-    /// How many records the handler has still to handle, of what the brokers have: exact up to where the partition was
-    /// read, and from there on every offset counts, since nobody knows yet which of them hold records.
+    /// How many records of those on the brokers the handler still has to handle: exact up to the read position; beyond
+    /// it every offset counts, because it is not known yet which of them have records.
     pub(super) fn waiting(&self, extent: Extent) -> u64 {
         let mut unread = extent.first;
         if self.assigned {
@@ -150,7 +150,7 @@ impl Partition {
     }
 }
 
-/// All partitions this process has met.
+/// All partitions that this process has seen.
 #[derive(Debug, Default)]
 pub(super) struct Partitions {
     list: Vec<Partition>,
@@ -158,7 +158,7 @@ pub(super) struct Partitions {
 }
 
 impl Partitions {
-    /// The partition's index; an unknown one is entered with what the store knew of it.
+    /// The partition's index; an unknown one is added with the data of the store.
     pub(super) fn enter(
         &mut self,
         handler: HandlerIx,

@@ -13,7 +13,7 @@ use sandman_core::work::EventWork;
 use super::detours::PAUSED;
 use super::letter;
 
-/// Why a trigger of a handler that pauses stays where it is; the handler, and whatever may have to be rolled back, hear of it.
+/// Pauses a handler because of a trigger, which stays where it is, and notes that it may have to be rolled back.
 pub(super) fn unit(handler: &Handler, work: &EventWork, reason: String) -> Unit {
     let TopicPartition { topic, partition } = &work.record.source;
     let reason = format!("{reason} ({topic}/{partition}/{})", work.record.offset);
@@ -23,7 +23,7 @@ pub(super) fn unit(handler: &Handler, work: &EventWork, reason: String) -> Unit 
         by: "sandman".to_owned(),
         reason,
     };
-    // It begins anew when the handler does.
+    // It starts again when the handler is resumed.
     let attempts = Attempts {
         offset: work.record.offset,
         failed: 0,
@@ -38,7 +38,7 @@ pub(super) fn unit(handler: &Handler, work: &EventWork, reason: String) -> Unit 
     }
 }
 
-/// Until when a trigger of a handler is parked that pauses.
+/// The time until which the triggers of a paused handler are parked.
 pub(super) fn until() -> Millis {
     clock::monotonic_millis() + PAUSED
 }

@@ -1,4 +1,4 @@
-//! What a record turns out to be, and the units of those that no guest sees.
+//! Classifies records, and makes the units of those that no guest sees.
 
 use std::sync::Arc;
 
@@ -17,17 +17,17 @@ use sandman_core::unit::{Finish, Unit, UnitEmissions};
 
 use super::{Pipeline, letter};
 
-/// What a record turns out to be.
+/// The kind of a record.
 pub(super) enum Received {
     /// An event, and the key of its lane.
     Event(Arc<str>, Envelope),
-    /// A record without a value, which the handler passes over.
+    /// A record without a value, which the handler skips.
     Tombstone,
     /// A dead letter, for this reason.
     Unreadable(Unreadable),
 }
 
-/// Why a record is no event for its handler.
+/// Why a record is not an event for its handler.
 pub(super) struct Unreadable {
     pub(super) code: ReasonCode,
     pub(super) reason: String,
@@ -74,14 +74,14 @@ impl Pipeline {
         done(place, record, Vec::new())
     }
 
-    /// A record that is no event for the handler becomes a dead letter.
+    /// A record that is not an event for the handler becomes a dead letter.
     pub(super) fn undecodable(&self, place: Place, record: &Record, unreadable: &Unreadable) -> Unit {
         let Some(handler) = self.registry.get(place.handler) else {
             return done(place, record, Vec::new());
         };
         let reason = &*printable::line(&unreadable.reason, printable::LONGEST);
         let (topic, offset) = (&record.source.topic, record.offset);
-        tracing::error!(handler = &*handler.name, %topic, partition = record.source.partition, offset, reason, "no event, dead letter");
+        tracing::error!(handler = &*handler.name, %topic, partition = record.source.partition, offset, reason, "not an event, dead letter");
         if let Some(meters) = handler.meters.topic(topic) {
             meters.dead_letters.increment(1);
         }

@@ -1,4 +1,4 @@
-//! Dead letters that are redriven, through the lanes and the commits that everything else goes through.
+//! Redrives dead letters, through the same lanes and commits as everything else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use sandman_core::work::{EventWork, Input, LetterWork};
 use super::received::{Received, Unreadable};
 use super::{Pipeline, letter};
 
-/// Letters that may be on their way at once.
+/// Letters that may be in progress at once.
 const UNDER_WAY: usize = 256;
 
 /// A letter that is to be redriven.
@@ -30,29 +30,29 @@ pub struct Redrive {
     pub id: LetterId,
     /// Its handler.
     pub handler: HandlerIx,
-    /// The key of its lane, where it had one.
+    /// The key of its lane, if it had one.
     pub key: Option<Arc<str>>,
     /// Whether its key is held.
     pub hold: bool,
-    /// On which version; `None`: on the one that serves its key then.
+    /// The version to run it on; `None`: the one that is active for its key at that time.
     pub through: Option<Arc<Version>>,
-    /// The record as it came.
+    /// The original record.
     pub record: Record,
 }
 
 impl Pipeline {
-    /// Has a message when letters may be waiting to be redriven.
+    /// Receives a message when letters may be waiting to be redriven.
     pub fn letter_signals(&self) -> &Receiver<()> {
         &self.letter_signal.1
     }
 
-    /// Letters may be waiting to be redriven.
+    /// Signals that letters may be waiting to be redriven.
     pub fn signal_letters(&self) {
-        // A full channel means that it has been said already.
+        // A full channel means that it has already been signalled.
         self.letter_signal.0.try_send(()).ok();
     }
 
-    /// How many more letters may begin to be redriven.
+    /// How many more letters may be started.
     pub fn letter_room(&self) -> usize {
         let state = self.state.lock();
         match state.detours.closed || state.stopping {
@@ -67,31 +67,31 @@ impl Pipeline {
         self.settled.wait_for(&mut state, patience);
     }
 
-    /// Whether a letter is on its way.
+    /// Whether a letter is in progress.
     pub fn is_redriving(&self, id: LetterId) -> bool {
         self.state.lock().detours.under_way.contains(&id)
     }
 
-    /// The order of these letters is taken back: those of them that are on their way are left as they are.
+    /// The redrive of these letters is cancelled: those of them that are in progress are left as they are.
     pub fn leave_letters(&self, letters: &[LetterId]) {
         let mut state = self.state.lock();
         state.detours.leave(letters);
         state.scheduler.wake();
     }
 
-    /// So many letters went to make room.
+    /// Counts letters that were dropped to make room.
     pub fn letters_gone(&self, gone: u64) {
         if gone > 0 {
             self.meters.letters_gone.increment(gone);
         }
     }
 
-    /// No letter begins any more: the host stops.
+    /// Starts no more letters, because the host stops.
     pub fn close_letters(&self) {
         self.state.lock().detours.closed = true;
     }
 
-    /// Puts a letter into the lane of its key. It is gone from the store, or has failed again, with its commit.
+    /// Puts a letter into the lane of its key. With its commit it is removed from the store, or has failed again.
     pub fn redrive(&self, redrive: Redrive) {
         let Redrive {
             id,
@@ -150,7 +150,7 @@ fn letter_unit(id: LetterId, write: LetterWrite) -> Unit {
     }
 }
 
-/// The record of the letter is no event for its handler, still.
+/// The record of the letter is still not an event for its handler.
 fn still_unreadable(id: LetterId, handler: &Handler, unreadable: &Unreadable) -> LetterWrite {
     let version = handler.active();
     handler.meters.redriven(false);

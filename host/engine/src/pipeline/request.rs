@@ -1,4 +1,4 @@
-//! One request: its handlers in the route's order, all of them or none, and the answer that leaves after the commit.
+//! One request: its handlers in the route's order, all of them or none, and the answer after the commit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use super::invocation::{self, Invocation, Source};
 use super::lane_result::LaneResult;
 use super::lookup::{Loaded, load};
 
-/// What the handlers made of a request so far.
+/// The results of a request's handlers so far.
 #[derive(Default)]
 struct RequestDecision {
     changes: Vec<Change>,
@@ -32,7 +32,7 @@ struct RequestDecision {
     /// How many records each handler has emitted.
     emitted: Vec<usize>,
     replies: Vec<Reply>,
-    /// Kept also where the request comes to nothing.
+    /// Kept even if nothing of the request is committed.
     recordings: Vec<RecordingWrite>,
 }
 
@@ -41,11 +41,11 @@ impl Pipeline {
     pub fn request(&self, work: RequestWork) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock();
-        // A read publishes nothing: however long Kafka is away, everybody still sees what is known of them.
+        // A read publishes nothing, so reads are answered however long Kafka is down.
         let full = self.outbox.bytes() >= self.options.outbox_bytes && work.method != "GET";
         if state.stopping || state.clients.is_full() || full {
             drop(state);
-            // A client that has gone hears nothing.
+            // The client may have gone.
             sender.send(Answer::Busy).ok();
             return receiver;
         }
@@ -59,7 +59,7 @@ impl Pipeline {
         receiver
     }
 
-    /// Runs a request. Whatever becomes of it becomes a unit: its answer must not overtake what it stands on.
+    /// Runs a request. Every result becomes a unit, because its answer must not overtake the commits that it depends on.
     pub(super) fn attempt_request(&self, job: &Job<Input>, id: RequestId, work: &RequestWork) -> LaneResult {
         let (made, mut answer) = match self.recall(work) {
             Ok(None) => self.run_handlers(job, work),
@@ -108,7 +108,7 @@ impl Pipeline {
         Answer::Unavailable(error.to_string())
     }
 
-    /// The answer that a repetition gets: what is committed, or waits for its commit in this very lane.
+    /// The answer to a repetition: it is committed, or waits for its commit in the same lane.
     fn recall(&self, work: &RequestWork) -> Result<Option<Answer>, StoreError> {
         let Some(Idempotency { key, digest }) = &work.idempotency else {
             return Ok(None);
@@ -198,7 +198,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The state that the request meets; the client's answer if it may not go on from there.
+    /// The state that the request sees, or the answer to the client if it cannot be run on it.
     fn seen_by_request(&self, handler: &Handler, slot: &LaneSlot, work: &RequestWork) -> Result<Known, Answer> {
         Ok(match &slot.state {
             Some(known) => known.clone(),
@@ -213,7 +213,7 @@ impl Pipeline {
 }
 
 impl RequestDecision {
-    /// Nothing of it commits but the recordings.
+    /// Commits nothing of it but the recordings.
     fn into_nothing(self, job: &Job<Input>) -> Self {
         Self {
             recordings: self.recordings,
@@ -222,7 +222,7 @@ impl RequestDecision {
     }
 }
 
-/// Nothing of the request commits; what the lanes know stays.
+/// Commits nothing of the request; the lanes keep what they know.
 fn nothing(job: &Job<Input>) -> RequestDecision {
     let keep = |slot: &LaneSlot| Change {
         seen: slot.state.clone(),
@@ -234,7 +234,7 @@ fn nothing(job: &Job<Input>) -> RequestDecision {
     }
 }
 
-/// What a client hears whose state a newer version has written, on another host, than serves here.
+/// The answer to a client whose state was written by a newer version on another host.
 fn newer(handler: &Handler) -> Answer {
     let (name, number) = (&handler.name, handler.active().number);
     Answer::Unavailable(format!(
@@ -242,12 +242,12 @@ fn newer(handler: &Handler) -> Answer {
     ))
 }
 
-/// What a client hears when a handler gave no decision.
+/// The answer to a client when a handler failed.
 fn failed(handler: &Handler, failure: AttemptFailure) -> Answer {
     let told = failure.without_guest_text().into_owned();
     let AttemptFailure { cause, code, reason } = failure;
     match cause {
-        // The guest's own words about the request, such as the field that is wrong.
+        // The guest's own text about the request, for example the invalid field.
         FailureCause::Rejected => Answer::Reply {
             status: 400,
             body: Some(serde_json::json!({ "error": reason }).to_string()),
@@ -267,7 +267,7 @@ fn failed(handler: &Handler, failure: AttemptFailure) -> Answer {
     }
 }
 
-/// The replies of a route's handlers as one: the first status, and the objects' fields together, later ones winning.
+/// Merges the replies of a route's handlers: the first status, and the fields of all objects; later ones win.
 fn merge(replies: &[Reply]) -> Result<Reply, String> {
     let [first, rest @ ..] = replies else {
         return Err("the route has no handler".to_owned());
@@ -277,8 +277,8 @@ fn merge(replies: &[Reply]) -> Result<Reply, String> {
     }
     let mut fields: BTreeMap<String, Box<RawValue>> = BTreeMap::new();
     for body in replies.iter().filter_map(|reply| reply.body.as_deref()) {
-        let object: BTreeMap<_, _> =
-            serde_json::from_str(body).map_err(|error| format!("a reply to be merged is no JSON object: {error}"))?;
+        let object: BTreeMap<_, _> = serde_json::from_str(body)
+            .map_err(|error| format!("a reply to be merged is not a JSON object: {error}"))?;
         fields.extend(object);
     }
     let body = serde_json::to_string(&fields).map_err(|error| error.to_string())?;
@@ -309,6 +309,6 @@ mod tests {
         let second = r#"{"b":[1e999, -0.10],"c":"\ud800"}"#;
         let both = r#"{"a":12345678901234567890123,"b":[1e999, -0.10],"c":"\ud800"}"#;
         assert_eq!(merged(&[first, second]).as_deref(), Ok(both));
-        assert!(merged(&[first, "[1]"]).unwrap_err().contains("no JSON object"));
+        assert!(merged(&[first, "[1]"]).unwrap_err().contains("not a JSON object"));
     }
 }

@@ -1,4 +1,4 @@
-//! The scheduler: the lanes, and the workers that run what is at their heads.
+//! The scheduler: the lanes, and the workers that run the triggers at their heads.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use sandman_core::store::Revision;
 use sandman_core::unit::Unit;
 use sandman_core::work::Input;
 
-/// So many triggers that could run are worth waking a worker for, although more records are at hand.
+/// With this many triggers ready a worker is woken, even if more records are about to come.
 const GATHERED: usize = 16;
 
-/// Lanes and workers; behind the pipeline's lock. Whatever makes a lane ready here also sees to it that a worker comes.
+/// Lanes and workers; behind the pipeline's lock. Every method that makes a lane ready also ensures that a worker will run it.
 #[derive(Debug)]
 pub(super) struct Scheduler {
     lanes: Lanes<Input>,
@@ -25,12 +25,12 @@ pub(super) struct Scheduler {
     idle: Arc<IdleWorkers>,
 }
 
-/// How a worker waits that has nothing to run.
+/// How an idle worker waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Rest {
     /// Until it is woken.
     UntilWanted,
-    /// It keeps watch for the others: for so long, or until it is woken.
+    /// As the watcher: for this time, or until it is woken.
     Watching(Option<Duration>),
 }
 
@@ -42,7 +42,7 @@ pub(super) struct IdleWorkers {
 }
 
 impl Scheduler {
-    /// A scheduler for so many cores, with so many bytes of states of idle keys.
+    /// A scheduler for a number of cores, with a cache for the states of idle keys.
     pub(super) fn new(cache_bytes: usize, cores: usize, idle: Arc<IdleWorkers>) -> Self {
         Self {
             lanes: Lanes::new(cache_bytes),
@@ -51,8 +51,8 @@ impl Scheduler {
         }
     }
 
-    /// Puts a record's trigger into its lane, behind so many tries, due then. Records come in numbers: a worker is woken for
-    /// some of them, or when no more are at hand ([`Scheduler::wake`]).
+    /// Puts a record's trigger into its lane, with its failed attempts and due time. Records come in batches: a worker
+    /// is woken for several of them, or when there are no more ([`Scheduler::wake`]).
     pub(super) fn offer(&mut self, lane: LaneKey, input: Input, (failed, due): (u32, Option<Millis>)) {
         self.lanes.offer(lane, Arc::new(input), failed, due);
         if self.lanes.ready() >= GATHERED {
@@ -60,7 +60,7 @@ impl Scheduler {
         }
     }
 
-    /// Puts a trigger into all of these lanes; it runs at once when it is at the head of each.
+    /// Puts a trigger into all of these lanes; it runs once it is at the head of each.
     pub(super) fn offer_joint(&mut self, lanes: &[LaneKey], input: Input) {
         self.lanes.offer_joint(lanes, &Arc::new(input));
         self.wake();
@@ -71,7 +71,7 @@ impl Scheduler {
         self.workers.join()
     }
 
-    /// The trigger that this worker runs next, if there is one and not enough workers run.
+    /// The next trigger for this worker, if there is one and too few workers run.
     pub(super) fn start(&mut self, worker: WorkerIx, now: Millis) -> Option<Job<Input>> {
         self.lanes.wake_due(now);
         if !self.workers.may_run() {
@@ -83,7 +83,7 @@ impl Scheduler {
         Some(job)
     }
 
-    /// The worker's trigger has run. It looks for its next one right after this, and so sees to what has become ready.
+    /// The worker's trigger has run. The worker looks for its next one right afterwards, and so handles what has become ready.
     pub(super) fn ended(&mut self, worker: WorkerIx) {
         self.workers.ended(worker);
     }
@@ -99,7 +99,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether units are to be expected soon.
+    /// Whether units are expected soon.
     pub(super) fn is_busy(&self) -> bool {
         self.workers.any_runs() || self.lanes.has_ready()
     }
@@ -114,7 +114,7 @@ impl Scheduler {
         self.lanes.rebase(lane, revision);
     }
 
-    /// Forgets what waits of a partition. Work of other partitions may come to the head of its lanes.
+    /// Forgets the waiting work of a partition. Work of other partitions may then be at the head of its lanes.
     pub(super) fn purge(&mut self, partition: PartitionIx) -> Vec<Arc<Input>> {
         let purged = self.lanes.purge(partition);
         self.wake();
@@ -126,7 +126,7 @@ impl Scheduler {
         self.lanes.revert()
     }
 
-    /// Queues again what is not committed of these lanes and of those that hang together with them. Returns all of them.
+    /// Queues the uncommitted work of these lanes, and of those that share joint work with them, again. Returns all of them.
     pub(super) fn refresh(&mut self, stale: HashSet<LaneKey>) -> HashSet<LaneKey> {
         self.lanes.refresh(stale)
     }
@@ -137,23 +137,23 @@ impl Scheduler {
         self.wake();
     }
 
-    /// Forgets the states of a handler's idle keys: the store is asked again.
+    /// Forgets the states of a handler's idle keys, so that the store is asked again.
     pub(super) fn forget_idle(&mut self, handler: HandlerIx) {
         self.lanes.forget_idle(handler);
     }
 
-    /// The lanes, to be looked at.
+    /// The lanes, read-only.
     pub(super) fn lanes(&self) -> &Lanes<Input> {
         &self.lanes
     }
 
-    /// What of a partition waits behind back-offs.
+    /// The work of a partition that waits behind backoffs.
     pub(super) fn parked(&self, partition: PartitionIx) -> Weight {
         self.lanes.parked(partition)
     }
 
-    /// Sees to it that what is ready will be run, and that somebody looks when the next back-off is over. For whoever
-    /// made something ready, or parked it, or took something and left the rest.
+    /// Ensures that ready work will be run, and that a worker checks when the next backoff is over. To be called after
+    /// making work ready, parking it, or taking some of it.
     pub(super) fn wake(&mut self) {
         let ready = self.lanes.has_ready();
         if ready && self.workers.wants_more() {
@@ -179,13 +179,13 @@ impl Scheduler {
         }
     }
 
-    /// The one that watches comes last.
+    /// Wakes the watcher last.
     fn wake_one(&mut self) {
         let woken = self.idle.idle.notify_one() || self.idle.watch.notify_one();
         self.workers.awake += usize::from(woken);
     }
 
-    /// The worker that asks, for which there is nothing to run, rests. Returns how it waits.
+    /// The calling worker has nothing to run and becomes idle. Returns how it waits.
     pub(super) fn rest(&mut self, now: Millis) -> Rest {
         self.workers.awake -= 1;
         if matches!(self.workers.watch, Watch::Until(_)) {
@@ -199,7 +199,7 @@ impl Scheduler {
         Rest::Watching(until.map(|until| Duration::from_millis(until.saturating_sub(now).max(1))))
     }
 
-    /// The worker that kept watch does so no more; the time may have come at which it was to look.
+    /// The worker that was the watcher is so no longer; the time at which it was to check may have come.
     pub(super) fn watched(&mut self, timed_out: bool) {
         if timed_out {
             self.workers.awake += 1;
@@ -208,7 +208,7 @@ impl Scheduler {
         self.workers.watch = Watch::Nobody;
     }
 
-    /// Everybody looks for themselves, at a stop.
+    /// Wakes all workers, for a stop.
     pub(super) fn wake_all(&mut self) {
         self.workers.awake += self.idle.idle.notify_all() + self.idle.watch.notify_all();
     }

@@ -1,4 +1,4 @@
-//! What the threads share, behind the pipeline's lock: its parts, and what concerns several of them at once.
+//! The state that the threads share behind the pipeline's lock: its parts, and operations on several of them.
 //!
 //! No call of the store in here: the lock is held for microseconds.
 
@@ -35,7 +35,7 @@ pub(super) struct EngineState {
     pub(super) stopping: bool,
 }
 
-/// Who is to hear of a commit.
+/// Whom to notify of a commit.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     pub(super) answers: Vec<(oneshot::Sender<Answer>, Answer)>,
@@ -44,7 +44,7 @@ pub(super) struct Settled {
 }
 
 impl EngineState {
-    /// A trigger has come to a unit, which waits for its commit from here on.
+    /// Queues the unit of a trigger for its commit.
     pub(super) fn queue(&mut self, mut unit: Unit) {
         self.clients.queued(&unit);
         faults::alter(Step::Queued, &mut unit);
@@ -53,7 +53,8 @@ impl EngineState {
         self.commits.push(unit);
     }
 
-    /// The worker that asks, for which there is nothing to run, waits until it is wanted, or it is time to look who is held up.
+    /// The calling worker has nothing to run and waits until it is woken, or until it is time to check which workers
+    /// are held up.
     pub(super) fn rest(state: &mut MutexGuard<'_, Self>, idle: &IdleWorkers, now: Millis) {
         let rest = state.scheduler.rest(now);
         if !state.scheduler.is_busy() {
@@ -65,7 +66,7 @@ impl EngineState {
         }
     }
 
-    /// Takes the units of the next commit, folded. With `reads` it names the states as well that were read and kept.
+    /// Takes the units of the next commit, folded. With `reads`, it also has the states that were read and not changed.
     pub(super) fn take_batch(&mut self, reads: bool) -> Batch {
         let units = self.commits.take();
         let standings = Standings {
@@ -102,7 +103,7 @@ impl EngineState {
             }
         }
         self.scheduler.wake();
-        // Before the lock goes: whoever sees that there is room must find that it may go on.
+        // Before the lock is released: those who see that there is room must also see that partitions may be resumed.
         self.may_resume();
         settled
     }
@@ -122,8 +123,8 @@ impl EngineState {
         }
     }
 
-    /// Drops what is not committed and runs it again: it stood on a commit that failed, or a revocation cannot wait.
-    /// Units that nothing stands on are kept, but for records of partitions that were taken away: these come in again.
+    /// Drops what is not committed and runs it again: it depended on a commit that failed, or a revocation cannot wait.
+    /// Units on which nothing depends are kept, except for records of revoked partitions, which will be received again.
     pub(super) fn revert(&mut self, failed: Vec<Unit>) {
         self.commits.reverted();
         self.detours.revert();
@@ -142,7 +143,7 @@ impl EngineState {
             if let Input::Request(id, _) = &*work
                 && let Some(client) = self.clients.take(*id)
             {
-                let reason = "what the request stood on could not be committed".to_owned();
+                let reason = "a commit on which the request depended failed".to_owned();
                 client.send(Answer::Unavailable(reason)).ok();
             }
         }
@@ -152,8 +153,9 @@ impl EngineState {
         self.scheduler.wake();
     }
 
-    /// Runs lanes whose states have changed again on fresh ones, and lets go of partitions that somebody else has taken and of
-    /// letters that somebody else has handled; all other units are the first of the next commit. Returns how many units run again.
+    /// Runs lanes whose states have changed again on fresh ones, and releases partitions that another host has taken
+    /// over and letters that another host has handled; all other units are the first of the next commit. Returns how
+    /// many units run again.
     pub(super) fn rerun(
         &mut self,
         units: Vec<Unit>,
@@ -166,7 +168,7 @@ impl EngineState {
         for unit in units {
             if unit.changes.iter().any(|(lane, _)| reverted.contains(lane)) {
                 again += 1;
-                // A repetition must not find the answer that its request does not get.
+                // A repetition must not find an answer that its request did not get.
                 self.clients.forget(&unit);
             } else if let Some(id) = letter_of(&unit).filter(|id| gone.contains(id)) {
                 self.detours.ended(id);
@@ -176,7 +178,7 @@ impl EngineState {
                 self.commits.keep(unit);
             }
         }
-        // The others are still on their way to the commit.
+        // The others are still queued for the commit.
         self.detours.requeued(self.commits.iter(), &self.registry);
         for partition in fenced {
             self.purge(*partition);
@@ -185,7 +187,7 @@ impl EngineState {
         again
     }
 
-    /// From here on nothing new of these partitions begins.
+    /// From now on no new work of these partitions is started.
     pub(super) fn let_go(&mut self, handler: HandlerIx, names: &[TopicPartition]) -> Vec<PartitionIx> {
         let found = self.admission.let_go(handler, names);
         for ix in &found {
@@ -199,24 +201,24 @@ impl EngineState {
         let purged = self.scheduler.purge(ix);
         let bytes: usize = purged.iter().map(|work| work.bytes()).sum();
         self.admission.forget(ix, (purged.len(), bytes));
-        // Nothing may be committed for a while: what is held for the bounds must hear of it here.
+        // Nothing may be committed for a while, so paused partitions must be checked here.
         self.may_resume();
     }
 
-    /// Reading that is held may perhaps go on.
+    /// Paused partitions may be resumable.
     fn may_resume(&self) {
         for (_, handler) in self.registry.iter() {
             handler.resumable.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether everything in memory is committed, but for what is parked.
+    /// Whether everything in memory is committed, except for parked work.
     pub(super) fn is_drained(&self) -> bool {
         self.commits.is_idle() && self.scheduler.lanes().is_settled()
     }
 }
 
-/// The letter whose redrive the unit is.
+/// The letter that the unit redrives.
 pub(super) fn letter_of(unit: &Unit) -> Option<LetterId> {
     match unit.finish {
         Finish::Redriven(id) => Some(id),
@@ -224,7 +226,7 @@ pub(super) fn letter_of(unit: &Unit) -> Option<LetterId> {
     }
 }
 
-/// The partition of the unit's record, if it is of one.
+/// The partition of the unit's record, if it has one.
 pub(super) fn partition_of(unit: &Unit) -> Option<PartitionIx> {
     match unit.finish {
         Finish::Done { partition, .. } | Finish::Attempt { partition, .. } => Some(partition),

@@ -1,4 +1,4 @@
-//! How a handler stands: what an operator asks for, off the hot path.
+//! The status of a handler for operators, off the hot path.
 
 use std::collections::BTreeSet;
 
@@ -9,24 +9,24 @@ use sandman_core::progress::Progress;
 
 use super::Pipeline;
 
-/// What a handler has to do, at this moment.
+/// The current work of a handler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HandlerStatus {
     /// Triggers in memory, from intake to commit.
     pub in_flight: usize,
     /// Their bytes.
     pub bytes: usize,
-    /// Those of them that wait behind a back-off.
+    /// Those of them that wait behind a backoff.
     pub parked: usize,
 }
 
 impl Pipeline {
-    /// Makes room for a handler that came while the host runs, with its progress as the store has it.
+    /// Adds a handler while the host runs, with its progress from the store.
     pub fn admit(&self, ix: HandlerIx, progress: Vec<(TopicPartition, Progress)>) {
         self.state.lock().admission.enter(ix, progress);
     }
 
-    /// How the handler at `ix` stands.
+    /// The status of the handler at `ix`.
     pub fn status(&self, ix: HandlerIx) -> HandlerStatus {
         let state = self.state.lock();
         let (in_flight, bytes) = state.admission.load(ix);
@@ -39,8 +39,8 @@ impl Pipeline {
         }
     }
 
-    /// How many records of these partitions, of what the brokers have, the handler at `ix` has still to handle, whoever
-    /// they are assigned to.
+    /// How many records of these partitions, of those on the brokers, the handler at `ix` still has to handle,
+    /// whichever host they are assigned to.
     pub fn waiting(&self, ix: HandlerIx, partitions: &[(TopicPartition, Extent)]) -> u64 {
         let state = self.state.lock();
         let waiting = partitions
@@ -49,7 +49,7 @@ impl Pipeline {
         waiting.sum()
     }
 
-    /// Notes what the store has of the handler's partitions, for those that other hosts have: their lag counts from there.
+    /// Records the store's progress in the handler's partitions, for those that other hosts have: their lag is counted from it.
     pub fn note_elsewhere(&self, ix: HandlerIx, all: Vec<(TopicPartition, Progress)>) {
         self.state.lock().admission.note_elsewhere(ix, all);
     }

@@ -1,4 +1,4 @@
-//! What a worker makes of a trigger; for an event one try of it: state, version, contract, guest, unit.
+//! A worker's run of a trigger; for an event one attempt: state, version, contract, guest, unit.
 
 mod failure;
 
@@ -27,7 +27,7 @@ use super::lane_result::{LaneResult, done};
 use super::lookup::{Loaded, load};
 use super::{Options, Pipeline};
 
-/// How long a trigger rests whose state could not be read.
+/// How long a trigger waits if its state could not be read.
 const STORE_PAUSE: Millis = 1000;
 
 impl Pipeline {
@@ -75,7 +75,7 @@ impl Pipeline {
         .run(job)
     }
 
-    /// What cannot be read now may be later, but not from a store that is damaged: nobody is to build on the rest of it.
+    /// Stops the host if the store is damaged. Other errors may pass, and reading is tried again.
     pub(super) fn stop_if_failed(&self, error: &StoreError) {
         if matches!(error, StoreError::Failed(_)) {
             self.alarm.raise(error);
@@ -83,7 +83,7 @@ impl Pipeline {
     }
 }
 
-/// The uploaded files that the states of the unit's lanes name after these changes, where they are others than before.
+/// The uploaded files that the states of the unit's lanes name after these changes, if they have changed.
 fn renamed_files(unit: &Unit, changes: &[Change]) -> Vec<(LaneKey, Vec<Arc<str>>)> {
     let lanes = unit.changes.iter().zip(changes);
     let renamed = lanes.filter_map(|((lane, _), Change { seen, change })| {
@@ -99,7 +99,7 @@ fn renamed_files(unit: &Unit, changes: &[Change]) -> Vec<(LaneKey, Vec<Arc<str>>
     renamed.collect()
 }
 
-/// One try of an event.
+/// One attempt of an event.
 pub(super) struct Try<'a> {
     pub(super) options: &'a Options,
     pub(super) store: &'a dyn Store,
@@ -113,7 +113,7 @@ impl Try<'_> {
     /// Runs the job's trigger on the version that is active now.
     ///
     /// # Errors
-    /// [`StoreError`] if the state cannot be read: the job is to be handed back as it is.
+    /// [`StoreError`] if the state cannot be read: the job has to be handed back unchanged.
     pub(super) fn run(&self, job: &Job<Input>) -> Result<LaneResult, StoreError> {
         let work = self.work;
         let Some(seen) = self.seen(job)? else {
@@ -138,7 +138,7 @@ impl Try<'_> {
             trigger: work.trigger(),
             state,
             surroundings: &surroundings,
-            // What became of a letter is always told.
+            // The result of a letter is always recorded.
             is_of_interest: self.letter.is_some(),
         };
         let (result, recording) = invocation.run();
@@ -146,7 +146,7 @@ impl Try<'_> {
             Ok(attempted) => {
                 let (mut decision, event) = match attempted {
                     Attempted::Decided(decision) => (decision, event),
-                    // Whatever serves later may consume it.
+                    // A later version may consume it.
                     Attempted::Ignored => (Decision::default(), None),
                 };
                 faults::alter(Step::Ran, &mut decision);
@@ -182,19 +182,19 @@ impl Try<'_> {
         }
     }
 
-    /// What there is of the key; `None` if a newer version has written it than serves here.
+    /// The state of the key; `None` if a newer version on another host has written it.
     fn seen(&self, job: &Job<Input>) -> Result<Option<Known>, StoreError> {
         if let Some(known) = job.slots.first().and_then(|slot| slot.state.clone()) {
             return Ok(Some(known));
         }
         Ok(match load(self.store, self.handler, &self.work.key)? {
             Loaded::State(known, None) => Some(known),
-            // It is looked up again, and goes where what comes for a held key goes.
+            // It is looked up again, and then handled like other triggers of a held key.
             Loaded::State(_, Some(_)) | Loaded::Newer => None,
         })
     }
 
-    /// The recording goes with the unit.
+    /// Adds the recording to the unit.
     fn keep(&self, unit: &mut Unit, version: &Version, recording: Option<Recording>) {
         let Some(mut recording) = recording else { return };
         recording.letter = self.letter.map(|letter| letter.id);
@@ -202,11 +202,11 @@ impl Try<'_> {
             .extend(invocation::write(self.handler, version, &recording));
     }
 
-    /// The event was handled before: nothing of it counts but that its record is done.
+    /// The event was handled before: only its record is marked as done.
     fn duplicate(&self, job: &Job<Input>, (version, seen): (&Version, Known)) -> LaneResult {
         let record = &self.work.record;
         let (topic, partition, offset) = (&record.source.topic, record.source.partition, record.offset);
-        tracing::debug!(handler = &*self.handler.name, %topic, partition, offset, "a duplicate, passed over");
+        tracing::debug!(handler = &*self.handler.name, %topic, partition, offset, "a duplicate, skipped");
         if self.letter.is_some() {
             self.handler.meters.redriven(true);
         }
@@ -219,7 +219,7 @@ impl Try<'_> {
             letters: letters.into_iter().collect(),
             ..self.unit(job, change.clone(), Vec::new())
         };
-        // What became of a letter is always told.
+        // The result of a letter is always recorded.
         if self.letter.is_some() && version.recordings.rate > 0 {
             let surroundings = self.surroundings(job);
             let capture = Capture {
@@ -274,5 +274,5 @@ fn done_with(seen: Known, change: StateChange, unit: Unit) -> LaneResult {
     )
 }
 
-/// How long an event rests whose state a newer version has written than this host has, in milliseconds.
+/// How long an event waits if a newer version than this host's has written its state, in milliseconds.
 const NEWER_PAUSE: Millis = 1_000;

@@ -1,14 +1,15 @@
-//! Which workers run and which rest: as many run as there are cores, and one more for each that its guest holds up.
+//! Which workers run and which are idle: as many run as there are cores, and one more for each that is held up by its guest.
 //!
-//! Workers outnumber the cores so that a guest at its time limit holds up nobody; but to wake them all for triggers of a
-//! few microseconds would cost more than the triggers. So a worker that rests is woken only while fewer run than there
-//! are cores. One of those that rest keeps watch: it looks whether what is ready moves, and whether a back-off is over.
+//! There are more workers than cores, so that a guest at its time limit holds up nobody; but waking all of them for
+//! triggers of a few microseconds would cost more than the triggers. So an idle worker is woken only while fewer
+//! workers run than there are cores. One of the idle workers is the watcher: it checks whether ready work is being run,
+//! and whether a backoff is over.
 //!
 //! Pure: a part of the scheduler.
 
 use sandman_core::lanes::Millis;
 
-/// A worker that has been in one trigger for this long, in milliseconds, does not count as running any more.
+/// A worker that has run one trigger for this long, in milliseconds, counts as held up and not as running.
 pub(super) const HELD_UP: Millis = 2;
 
 /// The index of a worker.
@@ -18,7 +19,7 @@ pub(super) type WorkerIx = usize;
 #[derive(Debug)]
 pub(super) struct Workers {
     cores: usize,
-    /// Workers that do not rest, those included that have been woken and are on their way.
+    /// Workers that are not idle, including those that have been woken and have not started yet.
     pub(super) awake: usize,
     /// How many of them are held up.
     held_up: usize,
@@ -35,9 +36,9 @@ struct Running {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Watch {
     Nobody,
-    /// A worker has been woken to do it.
+    /// A worker has been woken to become the watcher.
     Appointed,
-    /// Somebody will look then; without a time, only when told to.
+    /// A worker will check at this time; without a time, only when it is woken.
     Until(Option<Millis>),
 }
 
@@ -59,7 +60,7 @@ impl Workers {
         self.running.len() - 1
     }
 
-    /// Whether the worker that asks, which is awake, may run something.
+    /// Whether the calling worker, which is awake, may run something.
     pub(super) fn may_run(&self) -> bool {
         self.awake.saturating_sub(self.held_up) <= self.cores
     }
@@ -70,7 +71,7 @@ impl Workers {
     }
 
     pub(super) fn began(&mut self, worker: WorkerIx, now: Millis) {
-        // Perhaps it was this one that was to watch.
+        // Perhaps this one was to become the watcher.
         if self.watch == Watch::Appointed {
             self.watch = Watch::Nobody;
         }
@@ -96,7 +97,7 @@ impl Workers {
         }
     }
 
-    /// Whether somebody will look by `when`.
+    /// Whether a worker will check by `when`.
     pub(super) fn is_watched(&self, when: Millis) -> bool {
         match self.watch {
             Watch::Nobody | Watch::Until(None) => false,

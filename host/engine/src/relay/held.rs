@@ -1,7 +1,8 @@
-//! Topics that refuse a record: what goes to them waits, in order, and everything else goes on.
+//! Topics that refuse a record: the records for them wait, in order, and everything else continues.
 //!
-//! Pure. How far each of them is published stands in the cursor, beside the batch that all the others have reached, so that a
-//! crash neither loses nor repeats anything of them either. The batches stay in the outbox until every topic is past them.
+//! Pure. The cursor has the last batch published to each of them, besides the batch that all the others have reached,
+//! so that a crash neither loses nor repeats their records either. The batches stay in the outbox until every topic is
+//! past them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,18 +11,18 @@ use std::time::{Duration, Instant};
 use sandman_core::event::{OutRecord, fit_dead_letter};
 use sandman_core::store::BatchNo;
 
-/// The waits between attempts on a topic that refuses, each twice the one before.
+/// The first and the longest wait between attempts on a topic that refuses a record; each is twice the one before.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Bytes that a record's framing takes in a batch of its own, at most, beside key, value and headers.
+/// The most bytes that a record's framing takes in a batch of its own, besides key, value and headers.
 const FRAMING: usize = 512;
 
-/// The topics that are held, and what is known of how much a topic takes.
+/// The topics that are held, and the known limits of record sizes.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     topics: BTreeMap<Arc<str>, HeldTopic>,
-    /// Bytes of the largest record of topics that have refused one for its size.
+    /// The largest record, in bytes, for topics that have refused one because of its size.
     largest: BTreeMap<Arc<str>, usize>,
 }
 
@@ -31,7 +32,7 @@ struct HeldTopic {
     after: BatchNo,
     /// Whether the cursor in Kafka names it.
     in_cursor: bool,
-    /// When it is tried again, and how long it waits after that.
+    /// When it is tried again, and the next wait.
     due: Instant,
     wait: Duration,
     /// What Kafka said.
@@ -39,31 +40,31 @@ struct HeldTopic {
 }
 
 impl Held {
-    /// Whether what goes to this topic waits.
+    /// Whether the records for this topic wait.
     pub(super) fn holds(&self, topic: &str) -> bool {
         self.topics.contains_key(topic)
     }
 
-    /// Whether no topic is held and no size is known: every record goes as it is.
+    /// Whether no topic is held and no size is known, so that every record is published unchanged.
     pub(super) fn is_empty(&self) -> bool {
         self.topics.is_empty() && self.largest.is_empty()
     }
 
-    /// The record as its topic takes it: a dead letter that is too large is shrunk.
+    /// The record in a size that its topic accepts: a dead letter that is too large is shrunk.
     pub(super) fn fitted(&self, record: &OutRecord) -> Option<OutRecord> {
         let largest = *self.largest.get(&record.topic)?;
         (record.bytes() > largest).then(|| fit_dead_letter(record, largest))?
     }
 
-    /// Notes that a topic takes no records over this many bytes. Returns whether that is news: if it is not, shrinking
-    /// does not help.
+    /// Records that a topic accepts no records over this many bytes. Returns whether that is new: if it is not,
+    /// shrinking does not help.
     pub(super) fn takes(&mut self, topic: &Arc<str>, bytes: usize) -> bool {
         let bytes = bytes.saturating_sub(FRAMING);
         let known = self.largest.insert(Arc::clone(topic), bytes);
         known.is_none_or(|known| bytes < known)
     }
 
-    /// Holds a topic whose records are published up to `after`, or goes on holding it for longer.
+    /// Holds a topic whose records are published up to `after`, or extends the wait if it is already held.
     pub(super) fn refused(&mut self, topic: &Arc<str>, after: BatchNo, now: Instant, reason: String) {
         let held = self.topics.entry(Arc::clone(topic)).or_insert_with(|| HeldTopic {
             after,
@@ -84,8 +85,7 @@ impl Held {
         Some((Arc::clone(first.0), first.1.after))
     }
 
-    /// What the cursor says once the records of `topic` are published up to `to`, if any is named, where all others are
-    /// published up to `batch`.
+    /// The cursor's held topics when all others are published up to `batch`, and the topic of `moved`, if any, up to its batch.
     pub(super) fn cursor(&self, batch: BatchNo, moved: Option<(&str, BatchNo)>) -> BTreeMap<String, BatchNo> {
         let at = |(topic, held): (&Arc<str>, &HeldTopic)| {
             let after = moved
@@ -101,12 +101,12 @@ impl Held {
         self.topics.values_mut().for_each(|held| held.in_cursor = true);
     }
 
-    /// The records of a held topic are published up to `to`; once it has reached `batch` it is held no more. Returns whether
-    /// that is so.
+    /// The records of a held topic are published up to `to`; once it has reached `batch` it is no longer held. Returns
+    /// whether that is so.
     pub(super) fn moved(&mut self, topic: &str, to: BatchNo, batch: BatchNo, now: Instant) -> bool {
         if to >= batch {
             self.topics.remove(topic);
-            // It may take more than it did.
+            // It may accept more than it did.
             self.largest.remove(topic);
             return true;
         }
@@ -116,8 +116,8 @@ impl Held {
         false
     }
 
-    /// What the cursor in Kafka says counts, also of what this process does not know the end of; a topic that no cursor named
-    /// yet stays held.
+    /// Takes over the held topics of the cursor in Kafka, also for transactions whose outcome this process does not
+    /// know; a topic that no cursor has named yet stays held.
     pub(super) fn reread(&mut self, cursor: BTreeMap<String, BatchNo>, now: Instant) {
         self.topics
             .retain(|topic, held| !held.in_cursor || cursor.contains_key(&**topic));
@@ -133,7 +133,7 @@ impl Held {
         }
     }
 
-    /// The last batch that is published to every topic, where those that are not held have reached `batch`.
+    /// The last batch that is published to every topic when those that are not held have reached `batch`.
     pub(super) fn published(&self, batch: BatchNo) -> BatchNo {
         self.topics
             .values()

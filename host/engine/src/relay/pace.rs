@@ -1,7 +1,7 @@
-//! How much one transaction carries: as much as the network to Kafka takes within a few seconds. What has been sent and not
-//! been taken stands in the way of all that follows, also of the end of its own transaction.
+//! The size of one transaction: as much as the network to Kafka transfers within a few seconds. Data that has been sent
+//! but not received delays everything after it, also the end of its own transaction.
 //!
-//! Pure. It starts small, and a full transaction that was quick makes the next one twice as large.
+//! Pure. It starts small, and a full transaction that was fast doubles the size of the next one.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use std::time::Duration;
 pub(super) const MOST: u64 = 4 << 20;
 /// The first, and the most after a failure. A network of 64 kbit/s takes it in 8 seconds, a third of a transaction's time.
 const FIRST: u64 = 64 << 10;
-/// The least: about a record of usual size.
+/// The minimum: about a record of usual size.
 const LEAST: u64 = 1 << 10;
 
-/// Twice as much still fits well into a transaction's time.
+/// If a full transaction is faster than this, twice the size still fits well into a transaction's time.
 const QUICK: Duration = Duration::from_secs(4);
-/// So much is more than the network takes.
+/// A transaction slower than this is too large for the network.
 const SLOW: Duration = Duration::from_secs(10);
 
 /// The size of the next transaction.
@@ -30,7 +30,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// A transaction of so many bytes.
+    /// A pace with transactions of this many bytes.
     #[cfg(test)]
     pub(super) const fn of(most: u64) -> Self {
         Self { most }
@@ -41,8 +41,8 @@ impl Pace {
         self.most
     }
 
-    /// A transaction of so many bytes is visible, after so long. A round trip may be slow with any size: only failures say
-    /// that [`FIRST`] is too much.
+    /// A transaction of this size became visible after this time. A round trip may be slow at any size: only failures
+    /// show that [`FIRST`] is too much.
     pub(super) fn went(&mut self, bytes: u64, took: Duration) {
         let is_full = bytes >= self.most / 2;
         if took > SLOW {

@@ -1,4 +1,5 @@
-//! One step of the relay: the next batches to all topics but the held ones, or what waits for one of those.
+//! One step of the relay: publishes the next batches to all topics except the held ones, or the waiting records of a
+//! held topic.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
 use sandman_core::store::{BatchNo, OutboxBatch};
 
-/// How a transaction went.
+/// The result of a transaction.
 enum TransactionResult {
     /// Visible.
     Visible(Published),
@@ -19,13 +20,13 @@ enum TransactionResult {
 }
 
 impl Relay {
-    /// Publishes what is there, up to what the network takes.
+    /// Publishes waiting batches, up to the size that suits the network.
     pub(super) fn step(&self, state: &mut RelayState) -> Result<StepResult, RelayError> {
         if state.open.is_none() {
             state.open = Some(self.open(state.progress, &mut state.held)?);
             state.progress.began = true;
             self.tell_held(&state.held);
-            // Heard once; a full channel means that it was heard.
+            // Only the first message matters; a full channel has it already.
             self.ready.try_send(()).ok();
         }
         if let Some((topic, after)) = state.held.due(Instant::now())
@@ -36,7 +37,7 @@ impl Relay {
         self.step_all(state)
     }
 
-    /// Publishes the next batches, but for what is held.
+    /// Publishes the next batches, except for held topics.
     fn step_all(&self, state: &mut RelayState) -> Result<StepResult, RelayError> {
         let Some(Open { after, .. }) = state.open else {
             return Ok(StepResult::Publish);
@@ -77,9 +78,10 @@ impl Relay {
         Ok(StepResult::Publish)
     }
 
-    /// Publishes what waits for a held topic behind `after`, as far as all others are. Returns whether anything was done.
+    /// Publishes the waiting records of a held topic after `after`, up to the batch that all others have reached.
+    /// Returns whether anything was done.
     fn step_held(&self, state: &mut RelayState, (topic, after): (&Arc<str>, BatchNo)) -> Result<bool, RelayError> {
-        // What it refused is not among what the others have yet: they go on first.
+        // The others have not reached the batch that it refused: they come first.
         let Some(batch) = state
             .open
             .as_ref()
@@ -107,7 +109,7 @@ impl Relay {
             state.held.committed();
         }
         if state.held.moved(topic, to, batch, Instant::now()) {
-            tracing::info!(%topic, "the topic takes records again");
+            tracing::info!(%topic, "the topic accepts records again");
             self.tell_held(&state.held);
         }
         self.tell_published(state, batch);
@@ -115,7 +117,7 @@ impl Relay {
         Ok(true)
     }
 
-    /// Publishes these records and the cursor. A topic that refuses a record is held from `after` on.
+    /// Publishes these records and the cursor. If a topic refuses a record, it is held from `after` on.
     fn publish(
         &self,
         state: &mut RelayState,
@@ -135,33 +137,33 @@ impl Relay {
             }
             Err(error) => {
                 self.count(topics, records.iter().copied(), |meters| &meters.failed);
-                // Not the relay's own topic: without that, nothing can be published.
+                // The relay's own topic cannot be held: without it nothing can be published.
                 let is_ours = |topic: &Arc<str>| records.iter().any(|record| record.topic == *topic);
                 let Some(topic) = error.refused_by().filter(is_ours) else {
                     return Err(error.into());
                 };
                 self.meters.host.relay_failures.increment(1);
                 self.hold(state, (&topic, after), &error);
-                // What failed cannot be used again.
+                // A failed publisher cannot be used again.
                 state.open = None;
                 Ok(TransactionResult::Refused)
             }
         }
     }
 
-    /// Shrinks what the topic refuses, where that helps; else what goes to it waits.
+    /// Shrinks the refused record if that helps; otherwise holds the topic.
     fn hold(&self, state: &mut RelayState, (topic, after): (&Arc<str>, BatchNo), error: &PublishError) {
         if let PublishError::TooLarge { bytes, .. } = error {
             let largest = self.broker.largest_record(topic).unwrap_or(bytes / 2);
             if state.held.takes(topic, largest) {
-                tracing::warn!(%topic, largest, "the topic takes less than others; batches become smaller, dead letters shrink");
+                tracing::warn!(%topic, largest, "the topic accepts only smaller records; batches and dead letters are made smaller");
                 return;
             }
         }
         let news = !state.held.holds(topic);
         state.held.refused(topic, after, Instant::now(), error.to_string());
         if news {
-            tracing::error!(%topic, %error, "the topic refuses a record; what goes to it waits, everything else goes on");
+            tracing::error!(%topic, %error, "the topic refuses a record; the records for it wait, everything else continues");
         }
         self.tell_held(&state.held);
     }
@@ -169,12 +171,15 @@ impl Relay {
     fn settled_with(&self, state: &mut RelayState, published: Published, batch: BatchNo) {
         faults::at(Step::Acknowledged);
         if published == Published::Reopen {
-            tracing::info!(batch, "the connection was troubled; the publisher is opened anew");
+            tracing::info!(
+                batch,
+                "the connection had errors or was slow; the publisher is reopened"
+            );
             state.open = None;
         }
     }
 
-    /// Batches that every topic is past leave the outbox, where those that are not held have reached `batch`.
+    /// Removes the batches that every topic is past from the outbox, when those that are not held have reached `batch`.
     fn tell_published(&self, state: &mut RelayState, batch: BatchNo) {
         let published = state.held.published(batch);
         state.progress.told = state.progress.told.max(published);
@@ -188,7 +193,7 @@ impl Relay {
     }
 }
 
-/// Shrinks the dead letters that their topics do not take whole.
+/// Shrinks the dead letters that are too large for their topics.
 fn fit(batches: &mut [OutboxBatch], held: &Held) {
     if held.is_empty() {
         return;

@@ -1,18 +1,18 @@
-//! Whether the deployment's cursor and the store belong together, and where the relay goes on.
+//! Whether the deployment's cursor and the store belong together, and where the relay continues.
 //!
-//! Pure. Refusing here is what keeps a second store, or an old backup, from doing harm.
+//! Pure. A refusal here prevents harm by a second store or an old backup.
 
 use thiserror::Error;
 
 use sandman_core::broker::Cursor;
 use sandman_core::store::{BatchNo, OutboxSize};
 
-/// Where the relay goes on.
+/// Where the relay continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resume {
-    /// Behind this batch; the cursor names us already.
+    /// After this batch; the cursor already names us.
     Behind(BatchNo),
-    /// Behind this batch, once the cursor names us. `raise`: the store's batch numbers must go on above it.
+    /// After this batch, once the cursor names us. `raise`: the store's batch numbers must continue above it.
     Claim { batch: BatchNo, raise: bool },
 }
 
@@ -30,7 +30,7 @@ pub enum CursorRefusal {
         /// Our store.
         ours: String,
     },
-    /// The cursor is ahead of all that the store ever committed.
+    /// The cursor is ahead of everything that the store ever committed.
     #[error(
         "the store is older than what was published: it ends at batch {last}, Kafka has batch {cursor}; it is a restored \
          backup; running it would publish events again; restore a newer one, or run with --adopt to accept that"
@@ -41,8 +41,8 @@ pub enum CursorRefusal {
         /// The cursor's batch.
         cursor: BatchNo,
     },
-    /// The cursor is behind what the store knows to be published. Kafka confirms a transaction before its end is written
-    /// everywhere: that this is so is certain only once the transactional id is ours.
+    /// The cursor is behind the last batch that the store knows to be published. This is certain only once the
+    /// transactional id is ours, because Kafka confirms a transaction before its end is written everywhere.
     #[error(
         "the store's progress and events belong to a Kafka where the deployment's cursor stands at batch {published} or \
          above, but here it is at batch {cursor}: this is another cluster, its data is older, the relay's topic was deleted, \
@@ -50,7 +50,7 @@ pub enum CursorRefusal {
          with this one, without what it lacks"
     )]
     CursorBehind {
-        /// What the store knows to be published.
+        /// The last batch that the store knows to be published.
         published: BatchNo,
         /// The cursor's batch.
         cursor: BatchNo,
@@ -62,15 +62,15 @@ pub enum CursorRefusal {
          changed; mend that, or run with --adopt to go on with this one"
     )]
     CursorLost {
-        /// What the store knows to be published.
+        /// The last batch that the store knows to be published.
         published: BatchNo,
     },
 }
 
-/// What was found before the transactional id was ours; whether to take it over, and look again.
+/// Decides from the result before the transactional id is ours whether to take it over and look again.
 ///
-/// A cursor that names us and is behind may have a transaction of ours under way that Kafka has confirmed already. Nobody
-/// with a right to the deployment is fenced there, and whoever takes the transactional id over waits for that end.
+/// If a cursor names us and is behind, Kafka may still be ending a confirmed transaction of ours. Taking over the
+/// transactional id then fences no rightful owner, and waits for that end.
 pub(super) fn provisional(found: Result<Resume, CursorRefusal>) -> Result<(), CursorRefusal> {
     match found {
         Ok(_) | Err(CursorRefusal::CursorBehind { .. }) => Ok(()),
@@ -78,7 +78,7 @@ pub(super) fn provisional(found: Result<Resume, CursorRefusal>) -> Result<(), Cu
     }
 }
 
-/// Compares the cursor with the store. With `adopt`, what does not belong together is made to.
+/// Compares the cursor with the store. With `adopt`, the store takes over a cursor that does not belong to it.
 pub(super) fn reconcile(
     cursor: Option<&Cursor>,
     ours: &str,

@@ -1,10 +1,10 @@
-//! Transactions of ours that Kafka has left without an end: neither visible nor taken back, and in the way of who reads
-//! committed.
+//! Transactions of ours that Kafka has not ended: neither visible nor aborted, they block read-committed consumers.
 //!
-//! A coordinator that is killed between its decision and the markers in the partitions may forget the markers (seen with
-//! Apache Kafka 4.3.1, one node that is broker and controller). Such records wait until the next transaction of the same
-//! producer ends in their partition, and share its end. Each transaction begins with the cursor, so a cursor without an end
-//! tells of them; and whoever opens the publisher sees to it before anything else is published.
+//! A coordinator that is killed between its decision and the markers in the partitions may forget the markers (seen
+//! with Apache Kafka 4.3.1, one node that is broker and controller). Such records wait until the next transaction of
+//! the same producer ends in their partition, and then end in the same way. Each transaction begins with the cursor, so
+//! a cursor in an open transaction reveals them; the relay handles them after it opens a publisher and before it
+//! publishes anything else.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -15,20 +15,20 @@ use sandman_core::broker::{Cursor, PublishError, Publisher};
 use sandman_core::event::OutRecord;
 use sandman_core::store::BatchNo;
 
-/// How long a cursor that is behind, or a transaction that is open, may take to come right.
+/// How long the relay waits for a cursor that is behind, or for an open transaction to end.
 const SETTLE: Duration = Duration::from_secs(5);
-/// The same for a transaction that was confirmed, once another one has ended behind it.
+/// The same for a confirmed transaction, after another one has ended after it.
 const LONGEST_SETTLE: Duration = Duration::from_secs(180);
 /// Tests with a Kafka in memory do not wait.
 const WAITED: Duration = if cfg!(test) { LONGEST_SETTLE } else { Duration::ZERO };
 const LOOK_AGAIN: Duration = if cfg!(test) { Duration::ZERO } else { FIRST_WAIT };
 
-/// What an open transaction of ours can be.
+/// An open transaction of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Unended {
-    /// We know that Kafka has confirmed it: it must come into view. Its cursor.
+    /// Kafka has confirmed it: it must become visible. Its cursor.
     Confirmed(Cursor),
-    /// Nobody knows what became of it. Where nobody can have seen it, it can be taken back: the outbox has its batches.
+    /// Its outcome is not known. If nobody can have seen it, it can be aborted: the outbox has its batches.
     Doubtful {
         /// The cursor that is visible.
         after: Cursor,
@@ -37,8 +37,8 @@ enum Unended {
     },
 }
 
-/// What the open transaction is whose cursor is `open`, where `after` is visible, and the store has dropped batches up to
-/// `told`, or is about to. `None` if it holds nothing that matters.
+/// Classifies the open transaction with the cursor `open`, when `after` is visible and the store has dropped batches up
+/// to `told`, or is about to. `None` if it has no relevant records.
 fn unended(
     found: &Result<Resume, CursorRefusal>,
     (published, told): (BatchNo, BatchNo),
@@ -50,8 +50,8 @@ fn unended(
         Err(CursorRefusal::CursorBehind { .. }) => (open.batch == published).then_some(Unended::Confirmed(open)),
         Err(_) => None,
         Ok(_) if !open.is_ahead_of(&after) => None,
-        // It moved held topics alone. Another one may hold back what the store drops, so that it has dropped a part of what
-        // came into view; what it has dropped was confirmed, and cannot follow anew.
+        // It moved only held topics. The store may already have dropped some of its batches; these were confirmed and
+        // cannot be published again.
         Ok(_) if open.batch == after.batch && open.moved(&after).any(|topic| after.at(topic) < told) => {
             Some(Unended::Confirmed(open))
         }
@@ -59,25 +59,25 @@ fn unended(
     }
 }
 
-/// Whether a record of this batch is in the transaction of the cursor `last`, where `after` is visible.
+/// Whether a record of this batch is in the transaction of the cursor `last`, when `after` is visible.
 fn within(after: &Cursor, last: &Cursor, topic: &str, batch: BatchNo) -> bool {
     after.at(topic) < batch && batch <= last.at(topic)
 }
 
-/// What to do about it.
+/// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Next {
-    /// Take what was found for what is so.
+    /// Accept the result.
     Go,
     /// Look again.
     Wait,
     /// End it.
     End(Unended),
-    /// It does not end by what we can do: it is not our producer's.
+    /// We cannot end it, because it is not our producer's.
     Foreign,
 }
 
-/// What follows, so long after the first look, and after the mend if there was one.
+/// What to do next, given the time since the first look and since the attempt to end it, if there was one.
 fn next(behind: bool, unended: Option<Unended>, waited: Duration, mended: Option<Duration>) -> Next {
     let since = mended.unwrap_or(waited);
     match unended {
@@ -92,15 +92,15 @@ fn next(behind: bool, unended: Option<Unended>, waited: Duration, mended: Option
 }
 
 impl Relay {
-    /// What the cursor and the store say of each other once nobody else can move the cursor, and what Kafka has left without
-    /// an end is seen to. What Kafka has confirmed it may show later: that is waited for.
+    /// Compares the cursor with the store once nobody else can move the cursor, and ends transactions that Kafka has
+    /// left open. A confirmed transaction may become visible later: the relay waits for that.
     pub(super) fn settled(&self, publisher: &mut dyn Publisher, progress: RelayProgress) -> Result<Resume, RelayError> {
         let began = Instant::now();
         let mut mended: Option<Instant> = None;
         loop {
-            // A look may take long: what it finds is as old as its beginning.
+            // Reading may take long: the result is as old as the beginning of the read.
             let (waited, since) = (WAITED + began.elapsed(), mended.map(|mended| WAITED + mended.elapsed()));
-            // Before the cursor is looked at: a transaction that ends in between is seen there.
+            // Before the cursor is read, so that a transaction that ends in between is seen there.
             let open = self.open_cursor()?;
             let size = self.size(progress)?;
             let cursor = self.broker.cursor()?;
@@ -116,7 +116,7 @@ impl Relay {
             match next(behind, unended, waited, since) {
                 Next::Go => {
                     if waited >= FIRST_WAIT {
-                        tracing::info!(after = ?waited, settled = found.is_ok(), "the last transaction was waited for");
+                        tracing::info!(after = ?waited, settled = found.is_ok(), "waited for the last transaction to end");
                     }
                     return Ok(found?);
                 }
@@ -134,15 +134,15 @@ impl Relay {
                 }
             }
             if self.give_up.load(Ordering::Relaxed) {
-                let reason = "the host stops while the last transaction has no end".to_owned();
+                let reason = "the host stops while the last transaction has not ended".to_owned();
                 return Err(PublishError::Aborted { reason }.into());
             }
             self.rest(LOOK_AGAIN);
         }
     }
 
-    /// Ends it by a transaction that ends likewise. What is committed comes into view with the next commit in its partition,
-    /// the cursor at once; what is taken back is taken back in all partitions of its topics.
+    /// Ends it by another transaction that ends in the same way. After a commit, its records become visible with the
+    /// next commit in their partitions, and the cursor at once; an abort covers all partitions of its topics.
     fn end(&self, publisher: &mut dyn Publisher, unended: Unended) -> Result<(), RelayError> {
         match unended {
             Unended::Confirmed(cursor) => {
@@ -155,7 +155,8 @@ impl Relay {
             Unended::Doubtful { after, last } => {
                 let records = self.records(&after, &last)?;
                 let (after, batch) = (after.batch, last.batch);
-                // Kafka may have marked some of the partitions. Records that the outbox no longer has were confirmed.
+                // Kafka may have written the markers in some of the partitions. Records that the outbox no longer has
+                // were confirmed.
                 if records.is_empty() || self.broker.any_visible(&records)? {
                     tracing::warn!(
                         after,
@@ -168,7 +169,7 @@ impl Relay {
                 tracing::warn!(
                     after,
                     last = batch,
-                    "kafka did not end a transaction; it is taken back, and its batches follow anew"
+                    "kafka did not end a transaction; it is aborted, and its batches are published again"
                 );
                 let mut smallest: HashMap<&str, &OutRecord> = HashMap::new();
                 for record in &records {
@@ -205,7 +206,7 @@ impl Relay {
         Ok(records)
     }
 
-    /// The cursor of a transaction without an end, if it is this store's.
+    /// The cursor of an open transaction, if it is this store's.
     fn open_cursor(&self) -> Result<Option<Cursor>, RelayError> {
         let open = self.broker.open_cursor()?;
         Ok(open.filter(|cursor| *cursor.store == *self.store.id().0))

@@ -1,4 +1,4 @@
-//! An event whose attempt failed: it is tried again, given up, or pauses its handler.
+//! An event whose attempt failed: it is run again, given up, or pauses its handler.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Try<'_> {
             return self.give_up(job, (version, seen), failure, recording);
         };
         let (due, mut unit) = match self.letter {
-            // How often a letter failed counts from the start of this redrive.
+            // The failures of a letter count from the start of this redrive.
             Some(_) => (due(wait), letter::nothing(Finish::Ordered(0))),
             None => again(self.work, failed, wait),
         };
@@ -98,7 +98,7 @@ impl Try<'_> {
         done_with(seen, change, unit)
     }
 
-    /// Why the handler pauses rather than give the trigger up; `None`: it gives it up.
+    /// Why the handler pauses instead of giving up the trigger; `None`: it gives it up.
     fn reason_to_pause(&self, version: &Version, failure: &AttemptFailure) -> Option<String> {
         let (number, reason) = (version.number, failure.without_guest_text());
         if version.retry.exhausted == Exhausted::PauseHandler {
@@ -112,7 +112,7 @@ impl Try<'_> {
         ))
     }
 
-    /// What a guest says may hold data of users: the log has the code, and the host's own words.
+    /// A guest's text may contain user data, so the log has only the code and the host's own text.
     fn tell(&self, job: &Job<Input>, version: &Version, failure: &AttemptFailure, wait: Option<Duration>) {
         let (code, reason) = (failure.code.word(), &*failure.without_guest_text());
         let (record, failed) = (&self.work.record, job.failed + 1);
@@ -132,7 +132,7 @@ impl Try<'_> {
     }
 }
 
-/// The record goes back to the head of its lane, and is due then; that it failed is kept over a restart.
+/// Puts the record back to the head of its lane until it is due; its failure is kept across a restart.
 fn again(work: &EventWork, failed: u32, wait: Duration) -> (Millis, Unit) {
     let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let attempts = Attempts {
@@ -147,7 +147,7 @@ fn again(work: &EventWork, failed: u32, wait: Duration) -> (Millis, Unit) {
     (due(wait), unit)
 }
 
-/// After that wait, by the monotonic clock.
+/// The time after a wait, by the monotonic clock.
 fn due(wait: Duration) -> Millis {
     clock::monotonic_millis() + u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
