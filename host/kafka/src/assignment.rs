@@ -11,18 +11,18 @@ use sandman_core::event::{TopicId, TopicPartition};
 #[derive(Clone, Debug)]
 pub(super) struct PartitionSlot {
     pub(super) partition: TopicPartition,
-    /// Where reading started.
+    /// Where consuming started.
     pub(super) start: Start,
     /// The offset after the last record handed over; nothing below it is handed over again.
     pub(super) next: i64,
     pub(super) paused: bool,
-    /// The topic that was taken, where the broker gives ids.
+    /// The id of the topic at the assignment, if the broker has ids.
     pub(super) topic: Option<TopicId>,
-    /// The topic's name stands for another one now: nothing more is handed over.
+    /// The name belongs to another topic now: nothing more is handed over.
     pub(super) stale: bool,
 }
 
-/// The partitions that a consumer has. A record of any other is a late one and is dropped.
+/// The partitions that a consumer has. A record of any other is late and is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Assignment {
     slots: Vec<PartitionSlot>,
@@ -45,14 +45,14 @@ impl Assignment {
         });
     }
 
-    /// What was known of the partition, if it was there.
+    /// Removes a partition and returns its data, if any.
     pub(super) fn remove(&mut self, partition: &TopicPartition) -> Option<PartitionSlot> {
         let at = self.slots.iter().position(|slot| slot.partition == *partition)?;
         Some(self.slots.remove(at))
     }
 
     pub(super) fn find(&mut self, topic: &str, partition: i32) -> Option<&mut PartitionSlot> {
-        // A handler has few partitions, and the number is compared first: cheaper than hashing a topic's name.
+        // A handler has few partitions, and comparing the number first is cheaper than hashing a topic's name.
         self.slots
             .iter_mut()
             .find(|slot| slot.partition.partition == partition && &*slot.partition.topic == topic)
@@ -62,7 +62,7 @@ impl Assignment {
         self.slots.iter_mut()
     }
 
-    /// The topic's name stands for this one now. Says whether partitions of another one were taken under it.
+    /// The topic's name belongs to this id now. Returns whether partitions of another topic were assigned under it.
     pub(super) fn named(&mut self, topic: &str, id: &TopicId) -> bool {
         let of_another = |slot: &PartitionSlot| {
             &*slot.partition.topic == topic && slot.topic.as_ref().is_some_and(|taken| taken != id)
@@ -75,7 +75,7 @@ impl Assignment {
         any
     }
 
-    /// Forgets all partitions, and says which they were.
+    /// Removes and returns all partitions.
     pub(super) fn clear(&mut self) -> Vec<TopicPartition> {
         self.slots.drain(..).map(|slot| slot.partition).collect()
     }
@@ -85,7 +85,7 @@ impl Assignment {
     }
 }
 
-/// The topics of a subscription, each name held once.
+/// The topics of a subscription, each name stored once.
 #[derive(Debug)]
 pub(super) struct SubscribedTopics(Vec<Arc<str>>);
 
@@ -142,7 +142,7 @@ pub(super) fn list<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>)
     list
 }
 
-/// The library's word for a start.
+/// The library's offset for a start.
 pub(super) fn offset(start: Start) -> Offset {
     match start {
         Start::Beginning => Offset::Beginning,

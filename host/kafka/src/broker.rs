@@ -1,4 +1,4 @@
-//! The cluster as the relay of one deployment sees it.
+//! The cluster, for the relay of one deployment.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,31 +18,31 @@ use sandman_core::faults::{self, Step};
 /// How long opening, and publishing one transaction, may take before it counts as failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the relay of a deployment needs of a cluster.
+/// The relay's access to a cluster.
 pub struct KafkaBroker {
     /// How to reach it.
     pub settings: KafkaSettings,
-    /// Names the writer slot and the cursor's topic.
+    /// Determines the transactional id and the cursor's topic.
     pub deployment: String,
-    /// The shard of the outbox that is published: each has a writer slot and a cursor of its own.
+    /// The shard of the outbox that is published: each has its own transactional id and cursor.
     pub shard: u16,
-    /// Topics to make if they are missing.
+    /// Topics to create if they are missing.
     pub topics: Vec<TopicSpec>,
-    /// The health that connections are reported to.
+    /// The health to which connections are reported.
     pub health: Arc<KafkaHealth>,
     /// Ends every wait at once when set.
     pub give_up: Arc<AtomicBool>,
-    /// Bytes of one batch at most: what the topic takes that takes least, as far as one has refused any.
+    /// The most bytes of one batch: the smallest limit of the topics that have refused a record.
     pub batch_bytes: AtomicUsize,
     /// Topics that were found without a leader.
     pub leaderless: LeaderlessTopics,
 }
 
-/// Bytes of a batch that every topic takes unless somebody has changed it.
+/// Bytes of a batch that every topic accepts by default.
 pub const BATCH_BYTES: usize = 1_000_000;
 
-/// The topic of a deployment's cursor of a shard. Each has its own, so that an open transaction of one shard hides no cursor
-/// of another.
+/// The topic of a deployment's cursor of a shard. Each shard has its own, so that an open transaction of one shard does
+/// not hide the cursor of another.
 pub fn cursor_topic(deployment: &str, shard: u16) -> String {
     match shard {
         0 => format!("{deployment}.relay"),
@@ -63,7 +63,7 @@ impl Broker for KafkaBroker {
 
     fn prepare(&self) -> Result<Vec<String>, TopicsError> {
         match ensure_topics(&self.settings, &self.topics, &self.health, PATIENCE) {
-            // Without its cursor the relay cannot do anything; a topic of one handler holds up that handler alone.
+            // Without its cursor the relay cannot work; a missing topic of a handler holds up only that topic's records.
             Err(TopicsError::NotAllowed(missing)) if !missing.contains(&self.cursor_topic()) => {
                 tracing::error!(
                     topics = missing.join(", "),
@@ -73,14 +73,15 @@ impl Broker for KafkaBroker {
                 Ok(Vec::new())
             }
             Err(TopicsError::Refused { topic, reason }) if topic != self.cursor_topic() => {
-                tracing::error!(topic, reason, "the topic cannot be created; what goes to it waits");
+                tracing::error!(topic, reason, "the topic cannot be created; the records for it wait");
                 Ok(Vec::new())
             }
             made => made,
         }
     }
 
-    /// A shard without a cursor belongs to whoever the first shard's cursor names: the deployment is one.
+    /// A shard without a cursor belongs to the store that the first shard's cursor names, because all shards of a
+    /// deployment are in one store.
     fn cursor(&self) -> Result<Option<Cursor>, CursorError> {
         let read = |topic: String| read_cursor(&self.settings, &topic, &self.health, PATIENCE);
         let own = read(self.cursor_topic())?;
@@ -105,7 +106,7 @@ impl Broker for KafkaBroker {
 
     fn largest_record(&self, topic: &str) -> Option<usize> {
         let largest = largest_record(&self.settings, topic, &self.health);
-        // A batch that is too large would be refused again and again, although the topic takes each of its records.
+        // A batch that is too large would be refused again and again, although the topic accepts each of its records.
         self.batch_bytes.fetch_min(largest.unwrap_or(1), Ordering::Relaxed);
         largest
     }

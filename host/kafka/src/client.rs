@@ -1,4 +1,4 @@
-//! What every client does with the library's log lines, errors and statistics.
+//! Handles the client library's log lines, errors and statistics for every client.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use super::health::ClientHealth;
 use super::statistics::Statistics;
 use sandman_core::printable;
 
-/// The library's word for a lost connection, in its log.
+/// The library's log facility for lost connections.
 const CONNECTION_LOST: &str = "FAIL";
 
-/// Its word for offsets that the group did not take, for which rdkafka calls nobody back.
+/// Its facility for offset commits that failed, for which rdkafka has no callback.
 const COMMIT_FAILED: &str = "COMMITFAIL";
 
-/// Its word for settings that it wonders at.
+/// Its facility for doubtful settings.
 const CONFIGURATION: &str = "CONFWARN";
 
-/// Sends a client's log to `tracing` and its troubles to its health.
+/// Sends a client's log to `tracing` and its errors to its health.
 pub(super) struct Monitor {
     health: Arc<ClientHealth>,
 }
@@ -35,16 +35,16 @@ impl Monitor {
 
     pub(super) fn on_log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         let client = self.health.name();
-        // A broker's words are in it.
+        // It may contain text from a broker.
         let line = &*printable::line(line, printable::LONGEST);
         if facility == CONNECTION_LOST {
             self.health.connection_lost();
         }
         if facility == COMMIT_FAILED {
-            tracing::debug!(target: "sandman::kafka", client, "{line}; progress in the store is what counts");
+            tracing::debug!(target: "sandman::kafka", client, "{line}; the progress in the store is not affected");
             return;
         }
-        // [kafka.options] are for all clients, and each takes those that are its own.
+        // `[kafka.options]` is passed to all clients, and each ignores options that do not apply.
         if facility == CONFIGURATION && line.contains("will be ignored by this") {
             tracing::debug!(target: "sandman::kafka", client, "{line}");
             return;
@@ -61,7 +61,7 @@ impl Monitor {
         }
     }
 
-    /// Notes the error.
+    /// Records the error.
     pub(super) fn on_error(&self, error: &KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
         if code == RDKafkaErrorCode::PartitionEOF {
@@ -72,7 +72,7 @@ impl Monitor {
         self.health.error(code, reason);
     }
 
-    /// Notes whether there is a broker.
+    /// Records whether a broker is connected.
     pub(super) fn on_statistics(&self, json: &[u8]) {
         match Statistics::parse(json) {
             Ok(statistics) => self.health.set_connected(statistics.connected()),

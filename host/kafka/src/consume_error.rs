@@ -1,4 +1,4 @@
-//! Why a consumer ends by itself.
+//! Why a consumer ends on its own.
 
 use std::sync::Arc;
 
@@ -7,26 +7,26 @@ use thiserror::Error;
 use sandman_core::broker::Recreated;
 use sandman_core::store::StoreError;
 
-/// Why a consumer cannot go on.
+/// Why a consumer cannot continue.
 #[derive(Debug, Error)]
 pub enum ConsumeError {
-    /// The settings make no consumer.
+    /// The consumer cannot be created with these settings.
     #[error("kafka consumer cannot be created: {0}; check [kafka] and [kafka.options]")]
     Settings(String),
     /// The thread cannot be started.
     #[error("thread of the consumer cannot be started: {0}")]
     Thread(#[from] std::io::Error),
-    /// The next record is not there any more.
+    /// The next record no longer exists.
     #[error("{0}")]
     OffsetGone(String),
-    /// The group was told of progress that the store does not have any more.
+    /// The group has offsets of this store for which the store has no progress any more.
     #[error(
         "the store has no progress of {0}, although the group was told by this very store that it is done: the progress was \
          deleted, or the store is an old copy; handling those records again would do them twice. Restore the store from \
          a backup, or, if that is accepted, start once with `sandman run --adopt`"
     )]
     ProgressGone(String),
-    /// A topic's name stands for another topic than the progress is about.
+    /// A topic's name belongs to another topic than the progress.
     #[error("{0}")]
     Recreated(Box<Recreated>),
     /// The cluster does not allow it.
@@ -37,13 +37,13 @@ pub enum ConsumeError {
         /// What Kafka said.
         reason: String,
     },
-    /// Partitions could not be taken or given back.
+    /// Partitions could not be assigned or given back.
     #[error("rebalance failed: {0}")]
     Rebalance(String),
     /// Progress could not be read.
     #[error("start of the partitions cannot be read: {0}")]
     Store(#[source] StoreError),
-    /// The group has a newer member by the name that is ours.
+    /// The group has a newer member with our name.
     #[error(
         "another process has joined the group `{0}` as this very member, and has its partitions now: a second host runs with \
          the same host.deployment, such as one that took it over with --adopt. One deployment has one host: stop one of \
@@ -52,8 +52,8 @@ pub enum ConsumeError {
     Fenced(String),
     /// A record cannot be read.
     #[error(
-        "what is next cannot be read: {0}; going on would lose it. The log's segment on the broker may be damaged, or the \
-         batch unpacks to more than `receive.message.max.bytes` of [kafka.options]; mend that and restart the host, or, if \
+        "the next record cannot be read: {0}; continuing would lose it. The log's segment on the broker may be damaged, or the \
+         batch unpacks to more than `receive.message.max.bytes` of [kafka.options]; fix that and restart the host, or, if \
          the loss is accepted, delete the records up to there (kafka-delete-records.sh) and give the handler a new name"
     )]
     Unreadable(String),
@@ -66,7 +66,7 @@ pub enum ConsumeError {
 }
 
 impl ConsumeError {
-    /// Whether the whole host must not go on: the store is not what it was, or another host has taken over.
+    /// Whether the whole host must stop: the store has lost data, or another host has taken over.
     pub fn ends_host(&self) -> bool {
         matches!(self, Self::Store(_) | Self::ProgressGone(_) | Self::Fenced(_))
     }

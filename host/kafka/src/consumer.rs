@@ -21,23 +21,24 @@ use super::renewal::Renewals;
 use super::settings::KafkaSettings;
 use sandman_core::broker::Intake;
 
-/// What a consumer is told.
+/// The options of a consumer.
 pub struct ConsumerOptions {
     /// The handler, for names and logs.
     pub handler: Arc<str>,
     /// The consumer group.
     pub group: String,
-    /// The name of this member of the group, which is its own over restarts: one that joins under it has the partitions of
-    /// the one before it at once, and that one is fenced. At most 249 of the characters of a topic's name.
+    /// The name of this static member of the group, which stays the same across restarts: a member that joins under it
+    /// gets the partitions of the previous one at once, and the previous one is fenced. At most 249 characters, those
+    /// of a topic's name.
     pub member: String,
     /// The topics.
     pub topics: Vec<Arc<str>>,
-    /// Who commits the group's offsets, the store above all: goes with them as their metadata, and is how a store that has
-    /// lost its progress is found out. At most 200 bytes.
+    /// Identifies the store in the metadata of the group's offsets, so that a store that has lost its progress is
+    /// detected. At most 200 bytes.
     pub signature: String,
-    /// Begin anew where the store has no progress, even if it has told the group of some.
+    /// Begin at the start where the store has no progress, even if the group has offsets of this store.
     pub adopt: bool,
-    /// Called once, on the consumer's thread, before it closes, if the consumer ends by itself.
+    /// Called once, on the consumer's thread, before it closes, if the consumer ends on its own.
     pub on_fatal: Box<dyn FnOnce(&ConsumeError) + Send>,
 }
 
@@ -50,24 +51,24 @@ pub struct ConsumerHandle {
 }
 
 impl ConsumerHandle {
-    /// Hands nothing over any more, but stays in the group, so that what is under way can be finished and committed.
+    /// Stops handing over records, but stays in the group, so that work in progress can be finished and committed.
     pub fn quiesce(&self) {
         self.orders.quiesce.store(true, Ordering::Relaxed);
     }
 
-    /// Leaves the group and joins it, so that it divides its partitions anew.
+    /// Leaves the group and rejoins, so that it assigns its partitions again.
     pub fn rejoin(&self) {
         self.orders.rejoin.store(true, Ordering::Relaxed);
     }
 
-    /// Stops, and leaves the group for good: nobody waits for this member's return. Does not wait for it.
+    /// Stops and leaves the group for good: the group does not wait for this member's return. Returns at once.
     pub fn leave(&self) {
         self.orders.leave.store(true, Ordering::Relaxed);
         self.stop();
     }
 
-    /// Tells the group our progress once more and closes; does not wait for it. The group keeps the partitions for the next
-    /// member of the same name until `session.timeout.ms` is over.
+    /// Commits our progress to the group once more and closes; does not wait for it. The group keeps the partitions for
+    /// the next member of the same name until `session.timeout.ms` is over.
     pub fn stop(&self) {
         self.orders.stop.store(true, Ordering::Relaxed);
     }
@@ -80,7 +81,7 @@ impl ConsumerHandle {
     /// Stops the consumer and waits until it has ended.
     ///
     /// # Errors
-    /// [`ConsumeError`] if it had ended by itself, or does not end within `patience`.
+    /// [`ConsumeError`] if it has ended on its own, or does not end within `patience`.
     pub fn join(self, patience: Duration) -> Result<(), ConsumeError> {
         self.stop();
         match self.ended.lock().recv_timeout(patience) {
@@ -95,7 +96,7 @@ impl ConsumerHandle {
 }
 
 impl Drop for ConsumerHandle {
-    /// A consumer that nobody holds any more ends by itself.
+    /// The consumer ends when its handle is dropped.
     fn drop(&mut self) {
         self.stop();
     }
@@ -136,7 +137,7 @@ pub fn spawn_consumer(
         .name(format!("consume {handler}"))
         .spawn(move || {
             let outcome = make.run(first, &told, Some(on_fatal));
-            // Nobody may be waiting any more.
+            // The receiver may be gone.
             drop(end.send(outcome));
         })?;
     Ok(ConsumerHandle {
@@ -147,7 +148,7 @@ pub fn spawn_consumer(
     })
 }
 
-/// Everything that a consumer is made of, and made of again.
+/// Everything that is needed to create a consumer, and to create it again.
 struct Making {
     handler: Arc<str>,
     group: String,
@@ -172,7 +173,7 @@ impl Making {
         }
     }
 
-    /// A consumer that has joined nothing yet; `anew` where another one had the group's partitions before.
+    /// A consumer that has not joined its group yet; `anew` if it replaces another one.
     fn polling(&self, orders: &Arc<Orders>, (kept, anew): (Kept, bool)) -> Result<Polling, ConsumeError> {
         let member = Member {
             monitor: Monitor::new(self.health.client(&format!("consumer of {}", self.handler))),

@@ -19,11 +19,12 @@ pub const SHARD: &str = "0";
 
 const CLOSE: Duration = Duration::from_secs(3);
 
-/// Reads where the relay of a deployment stands, as a read-committed consumer sees it; `None` where nothing was ever
+/// Reads the position of a deployment's relay, as a read-committed consumer sees it; `None` if nothing was ever
 /// published, or the topic does not exist. Fences nobody.
 ///
-/// While a transaction of another relay is open, the answer is the one before it. After [`super::TransactionalPublisher::open`] there
-/// is none, but for one that Kafka has left without an end: [`read_open_cursor`].
+/// While a transaction of another relay is open, this is the cursor before it. After
+/// [`super::TransactionalPublisher::open`] there is none open, except one that Kafka has not ended:
+/// [`read_open_cursor`].
 ///
 /// # Errors
 /// [`CursorError`] if the topic cannot be read within `patience`, or holds something else.
@@ -39,8 +40,8 @@ pub fn read_cursor(
     cursor
 }
 
-/// The last cursor that was written, whatever became of its transaction, if a transaction on the topic has no end: one that
-/// is under way, or one that Kafka has decided on and not marked. `None` where every transaction has its end.
+/// The last cursor that was written, whatever the outcome of its transaction, if a transaction on the topic is open:
+/// one in progress, or one that Kafka has decided without writing the markers. `None` if every transaction has ended.
 ///
 /// # Errors
 /// [`CursorError`] likewise.
@@ -53,7 +54,7 @@ pub fn read_open_cursor(
     let deadline = Deadline::after(patience);
     let all = reader(settings, health, "read_uncommitted")?;
     let stable = reader(settings, health, "read_committed")?;
-    // In this order: a transaction that ends in between is not taken for an open one.
+    // In this order, so that a transaction that ends in between does not look open.
     let open = ends(&all, topic, deadline).and_then(|all| {
         let stable = ends(&stable, topic, deadline)?;
         Ok(all.iter().zip(&stable).any(|(all, stable)| stable < all))
@@ -79,7 +80,7 @@ fn reader(
         .map_err(|error| CursorError::Settings(error.to_string()))
 }
 
-/// The end of each partition, as the reader sees it.
+/// The end of each partition, for this reader.
 fn ends(reader: &BaseConsumer<Monitor>, topic: &str, deadline: Deadline) -> Result<Vec<i64>, CursorError> {
     let partitions = partitions(reader, topic, deadline)?.into_iter();
     let ends = partitions.map(|partition| {
@@ -113,7 +114,7 @@ fn read(reader: &BaseConsumer<Monitor>, topic: &str, deadline: Deadline) -> Resu
                         topic: topic.to_owned(),
                     });
                 }
-                // The library retries by itself, until the time is over.
+                // The library retries on its own until the deadline.
                 _ if deadline.passed() => return Err(unreachable(topic, &error)),
                 _ => {}
             },

@@ -26,12 +26,12 @@ pub(super) struct Deliveries {
     monitor: Monitor,
     count: Mutex<Count>,
     reached: Condvar,
-    /// The topic that may not be written to, by the library's log: Kafka refuses such a transaction before any record is sent,
-    /// and the records of all its topics fail alike.
+    /// The topic for which the host has no write permission, from the library's log: Kafka refuses such a transaction
+    /// before any record is sent, and the records of all its topics fail.
     forbidden: Mutex<Option<String>>,
 }
 
-/// The library's log says with these words that a partition cannot be part of the transaction, before its records fail.
+/// With this text the library's log says that a partition cannot be part of the transaction, before its records fail.
 const NOT_ADDED: &str = "Failed to add partition \"";
 const FORBIDDEN: &str = "Topic authorization failed";
 
@@ -44,7 +44,7 @@ fn forbidden(line: &str) -> Option<&str> {
 #[derive(Default)]
 struct Count {
     done: usize,
-    /// The waiter wants to be woken at this count, or at the first failure.
+    /// The waiting thread is woken at this count, or at the first failure.
     wanted: usize,
     failed: Option<Undelivered>,
 }
@@ -63,12 +63,12 @@ impl Deliveries {
         &self.monitor
     }
 
-    /// Starts to count anew, for the next transaction.
+    /// Resets the count for the next transaction.
     pub(super) fn reset(&self) {
         *self.count.lock() = Count::default();
     }
 
-    /// The topic that may not be written to, where that is why records failed.
+    /// The topic without write permission, if that is why records failed.
     pub(super) fn forbidden(&self) -> Option<String> {
         self.forbidden.lock().clone()
     }
@@ -78,7 +78,7 @@ impl Deliveries {
         self.count.lock().done
     }
 
-    /// Waits until `wanted` deliveries are done, one failed, or the time is over; says whether all are done well.
+    /// Waits until `wanted` deliveries are done, one failed, or the time is over; returns whether all succeeded.
     pub(super) fn wait(&self, wanted: usize, patience: Duration) -> Result<bool, Undelivered> {
         let mut count = self.count.lock();
         count.wanted = wanted;

@@ -1,5 +1,5 @@
-//! Errors of a consumer that may last: what cannot be read is found out and told by name, and ends the consumer where it
-//! does not pass and waiting does not help.
+//! Errors of a consumer that may last: the unreadable partition is searched and reported by name, and the consumer ends
+//! if the error does not pass and waiting does not help.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,18 +17,18 @@ use super::verdict::{ErrorVerdict, verdict};
 use super::wait::Deadline;
 use sandman_core::broker::Start;
 
-/// How long after an error its cause is looked for, and how often then.
+/// How long after an error its cause is searched, and the interval afterwards.
 const LOOK: Duration = Duration::from_secs(3);
-/// How long all of a look may take: the consumer does not poll meanwhile.
+/// How long a whole search may take: the consumer does not poll during it.
 const SURVEY: Duration = Duration::from_secs(10);
-/// The same for one partition, or the answer to one question.
+/// The same for one partition or one request.
 const ONE: Duration = Duration::from_secs(3);
-/// How long an error may last that is not known to pass.
+/// How long an error may last if it is not known to pass.
 const GIVE_UP: Duration = Duration::from_secs(20);
-/// An error that was not heard of for this long, and whose cause is not found, has passed.
+/// An error that was not reported again for this long, and whose cause was not found, has passed.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// What a consumer is in doubt about.
+/// The unresolved errors of a consumer.
 pub(super) struct Doubts {
     handler: Arc<str>,
     settings: KafkaSettings,
@@ -38,11 +38,11 @@ pub(super) struct Doubts {
 
 struct Doubt {
     since: Instant,
-    /// When the library last said so.
+    /// When the library last reported it.
     heard: Instant,
-    /// When its cause is looked for again.
+    /// When its cause is searched again.
     look: Instant,
-    /// What the library said.
+    /// The library's message.
     reason: String,
     verdict: ErrorVerdict,
 }
@@ -57,25 +57,25 @@ impl Doubts {
         }
     }
 
-    /// Whether there is a doubt.
+    /// Whether there is an unresolved error.
     pub(super) fn any(&self) -> bool {
         self.doubt.is_some()
     }
 
-    /// Something may be wrong.
+    /// Adds an error that may last.
     pub(super) fn raise(&mut self, verdict: ErrorVerdict, reason: &str) {
         let now = Instant::now();
         match &mut self.doubt {
             Some(doubt) => {
                 doubt.heard = now;
-                // What ends the consumer must not hide behind what can be waited for.
+                // An error that ends the consumer must not be hidden by one that only waits.
                 if verdict == ErrorVerdict::Doubtful && doubt.verdict != ErrorVerdict::Doubtful {
                     (doubt.verdict, doubt.since) = (verdict, now);
                     reason.clone_into(&mut doubt.reason);
                 }
             }
             None => {
-                tracing::warn!(handler = &*self.handler, reason, "the consumer met an error");
+                tracing::warn!(handler = &*self.handler, reason, "the consumer has an error");
                 self.doubt = Some(Doubt {
                     since: now,
                     heard: now,
@@ -87,10 +87,10 @@ impl Doubts {
         }
     }
 
-    /// Looks for the cause, if it is time.
+    /// Searches for the cause if it is time.
     ///
     /// # Errors
-    /// [`ConsumeError::Unreadable`] if something cannot be read, and has not come right for long enough.
+    /// [`ConsumeError::Unreadable`] if something has been unreadable for too long.
     pub(super) fn settle(&mut self, consumer: &BaseConsumer<Member>) -> Result<(), ConsumeError> {
         let now = Instant::now();
         let Some(doubt) = self.doubt.as_mut().filter(|doubt| now >= doubt.look) else {
@@ -123,7 +123,7 @@ impl Doubts {
         Ok(())
     }
 
-    /// The end of a consumer that would skip what it cannot read.
+    /// The error that ends a consumer that would otherwise skip a record that it cannot read.
     pub(super) fn skipped(&self, consumer: &BaseConsumer<Member>, reason: &str) -> ConsumeError {
         let mut troubles = survey(consumer, &self.settings, reason).into_iter();
         let found = troubles.find(|trouble| trouble.verdict != ErrorVerdict::Waits);
@@ -146,8 +146,8 @@ fn unreadable(trouble: &Trouble) -> ConsumeError {
     ConsumeError::Unreadable(told(trouble))
 }
 
-/// What is wrong with the topics and the partitions of a consumer. Those whose offset the library named come first: many
-/// partitions are more than there is time for.
+/// The problems of a consumer's topics and partitions. Partitions whose offset the library named come first, because
+/// there may not be time for all of them.
 fn survey(consumer: &BaseConsumer<Member>, settings: &KafkaSettings, reason: &str) -> Vec<Trouble> {
     let deadline = Deadline::after(SURVEY);
     let mut troubles = topics(consumer, deadline);
@@ -168,7 +168,7 @@ fn survey(consumer: &BaseConsumer<Member>, settings: &KafkaSettings, reason: &st
     let probe = match Probe::open(settings) {
         Ok(probe) => probe,
         Err(error) => {
-            tracing::warn!(%error, "no client to look at the partitions");
+            tracing::warn!(%error, "no client to examine the partitions");
             return troubles;
         }
     };
@@ -182,7 +182,7 @@ fn survey(consumer: &BaseConsumer<Member>, settings: &KafkaSettings, reason: &st
     troubles
 }
 
-/// Topics that cannot be read, or have partitions that nobody leads.
+/// Topics that cannot be read, or have partitions without a leader.
 fn topics(consumer: &BaseConsumer<Member>, deadline: Deadline) -> Vec<Trouble> {
     let waits = |reason| Trouble {
         place: None,
@@ -191,7 +191,7 @@ fn topics(consumer: &BaseConsumer<Member>, deadline: Deadline) -> Vec<Trouble> {
     };
     let mut troubles = Vec::new();
     for name in consumer.context().topics.names() {
-        // A cluster that is away is told elsewhere.
+        // An unreachable cluster is reported elsewhere.
         let Ok(metadata) = consumer.fetch_metadata(Some(name), deadline.slice(ONE)) else {
             return troubles;
         };

@@ -1,7 +1,7 @@
 //! A Kafka cluster inside this process, for demonstrations and fast tests.
 //!
-//! It is librdkafka's own stand-in for a broker: it speaks the real protocol on a loopback port, but keeps everything in
-//! memory, only about 5 MB per partition, and does not hide aborted transactions. It proves nothing about exactly-once.
+//! It is librdkafka's mock broker: it speaks the real protocol on a loopback port, but keeps everything in memory, only
+//! about 5 MB per partition, and does not hide aborted transactions. It proves nothing about exactly-once.
 
 use std::sync::mpsc;
 use std::thread;
@@ -15,10 +15,10 @@ use thiserror::Error;
 
 use sandman_core::broker::TopicSpec;
 
-/// Why there is no embedded broker.
+/// Why the embedded broker cannot be started.
 #[derive(Debug, Error)]
 pub enum EmbeddedError {
-    /// The library could not make it.
+    /// The library could not create it.
     #[error("embedded broker cannot be started: {0}")]
     Start(String),
     /// The thread could not be started, or is gone.
@@ -35,13 +35,13 @@ type ClusterCall = Box<dyn FnOnce(&Cluster<'_>) + Send>;
 /// A cluster of one broker on a loopback port; gone when dropped. For development only.
 pub struct EmbeddedBroker {
     brokers: String,
-    /// Closing it ends the thread that the cluster lives on.
+    /// Closing it ends the cluster's thread.
     orders: Option<mpsc::Sender<ClusterCall>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl EmbeddedBroker {
-    /// Starts the broker with these topics. Others are made, with four partitions, when a client first asks for them.
+    /// Starts the broker with these topics. Others are created, with four partitions, when a client first asks for them.
     ///
     /// # Errors
     /// [`EmbeddedError`]
@@ -54,7 +54,7 @@ impl EmbeddedBroker {
             .name("embedded broker".to_owned())
             .spawn(move || {
                 if let Err(error) = live(&topics, &started, &inbox) {
-                    // Nobody waits any more if the start was told already.
+                    // The receiver is gone if the start was already reported.
                     let _ = started.send(Err(error));
                 }
             })?;
@@ -79,17 +79,17 @@ impl EmbeddedBroker {
         &self.brokers
     }
 
-    /// The broker hangs up and answers nobody any more, until [`EmbeddedBroker::resume`]; it keeps what it has.
+    /// Closes all connections and stops answering until [`EmbeddedBroker::resume`]; the data is kept.
     pub fn stop(&self) {
         self.order(|cluster| note("stop", cluster.broker_down(BROKER)));
     }
 
-    /// The broker is there again.
+    /// The broker answers again.
     pub fn resume(&self) {
         self.order(|cluster| note("start", cluster.broker_up(BROKER)));
     }
 
-    /// Does something to the cluster: stops its broker, injects an error. Returns when it is done.
+    /// Runs a function on the cluster, for example to stop its broker or inject an error. Returns when it is done.
     pub(super) fn order(&self, order: impl FnOnce(&Cluster<'_>) + Send + 'static) {
         let (done, waiting) = mpsc::channel::<()>();
         let order: ClusterCall = Box::new(move |cluster| {
@@ -99,7 +99,7 @@ impl EmbeddedBroker {
         if let Some(orders) = &self.orders
             && orders.send(order).is_ok()
         {
-            // Ends when the order has been carried out, or its thread has gone.
+            // Ends when the function has run, or its thread is gone.
             waiting.recv().ok();
         }
     }
@@ -142,7 +142,7 @@ fn live(
     Ok(())
 }
 
-/// A new group would wait three seconds for more members.
+/// Without this setting a new group waits three seconds for more members.
 #[expect(unsafe_code, reason = "rdkafka does not wrap this setting of the cluster")]
 fn join_at_once(owner: &BaseProducer) {
     // SAFETY: the client was made with a cluster inside, which lives as long as the client, and is borrowed here.

@@ -1,6 +1,6 @@
-//! Where the partitions of topics begin and end on the brokers, whoever reads them.
+//! The first and last offsets of partitions on the brokers, whoever consumes them.
 //!
-//! Not taken from the consumers: each knows only the partitions that it is given, and of these only what it fetched.
+//! They do not come from the consumers: each of these knows only its assigned partitions, and only as far as it has fetched.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +21,16 @@ use sandman_core::event::TopicPartition;
 
 const CLOSE: Duration = Duration::from_secs(3);
 
-/// A partition that exists, and its extent if its leader told it.
+/// A partition that exists, and its extent if its leader answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionExtent {
     /// The partition.
     pub partition: TopicPartition,
-    /// What its leader said.
+    /// Its extent according to its leader.
     pub extent: Option<Extent>,
 }
 
-/// Kafka did not answer.
+/// Why extents cannot be read.
 #[derive(Debug, Error)]
 pub enum ExtentError {
     /// The settings make no client.
@@ -39,20 +39,20 @@ pub enum ExtentError {
     /// A topic or a group cannot be seen.
     #[error("{what}: {reason}")]
     Unseen {
-        /// What was asked for.
+        /// The topic or group.
         what: String,
         /// What Kafka or the library said.
         reason: String,
     },
 }
 
-/// Asks the brokers for extents; a member of no group. It keeps its connections, and survives Kafka being away.
+/// Asks the brokers for extents, without being a member of a group. It keeps its connections and survives outages of Kafka.
 pub struct ExtentReader {
     consumer: BaseConsumer<Monitor>,
 }
 
 impl ExtentReader {
-    /// A reader that connects by itself.
+    /// A reader, which connects on its own.
     ///
     /// # Errors
     /// [`ExtentError::Settings`]
@@ -66,7 +66,7 @@ impl ExtentReader {
     /// All partitions of a topic, and the extents of those whose leaders answer in time.
     ///
     /// # Errors
-    /// [`ExtentError::Unseen`] if nobody tells within `patience` what partitions there are.
+    /// [`ExtentError::Unseen`] if the partitions are not known within `patience`.
     pub fn read(&self, topic: &Arc<str>, patience: Duration) -> Result<Vec<PartitionExtent>, ExtentError> {
         let deadline = Deadline::after(patience);
         self.drain();
@@ -87,7 +87,7 @@ impl ExtentReader {
         Ok(extents.collect())
     }
 
-    /// The members of a consumer group that can be seen, with what they have, or `None` while the group divides its partitions anew.
+    /// The visible members of a consumer group with their partitions, or `None` while the group rebalances.
     ///
     /// # Errors
     /// [`ExtentError::Unseen`] if the group is not described within `patience`.
@@ -110,7 +110,7 @@ impl ExtentReader {
             what: format!("topic `{topic}`"),
             reason,
         };
-        // Asking by name makes no topic: the client is set to that.
+        // Asking by name does not create a topic: the client is configured so.
         let metadata = self.consumer.fetch_metadata(Some(topic), deadline.left());
         let metadata = metadata.map_err(|error| unseen(error.to_string()))?;
         let found = metadata.topics().iter().find(|found| found.name() == &**topic);
@@ -128,7 +128,7 @@ impl ExtentReader {
         Ok(partitions.collect())
     }
 
-    /// One request to each leader: the library takes the two ends of a partition for points in time.
+    /// One request to each leader: the library treats the two ends of a partition as timestamps.
     fn ask(&self, of: &TopicPartitionList, point: Offset, deadline: Deadline) -> Option<TopicPartitionList> {
         let mut asked = of.clone();
         let answer = asked
@@ -139,12 +139,12 @@ impl ExtentReader {
             .ok()
     }
 
-    /// Serves what the library has to say, which else would pile up.
+    /// Serves the library's events, which would otherwise accumulate.
     fn drain(&self) {
         while self.consumer.poll(Duration::ZERO).is_some() {}
     }
 
-    /// Closes the client, on a thread of its own if that takes long.
+    /// Closes the client, on a separate thread if that takes long.
     pub fn close(self) {
         drop_apart("extents", self.consumer, CLOSE);
     }
@@ -153,6 +153,6 @@ impl ExtentReader {
 fn offset(answers: &TopicPartitionList, of: &TopicPartition) -> Option<i64> {
     let answer = answers.find_partition(&of.topic, of.partition)?;
     answer.error().ok()?;
-    // What was not answered still says what was asked for, which is negative.
+    // Unanswered entries still have the requested point, which is negative.
     answer.offset().to_raw().filter(|offset| *offset >= 0)
 }

@@ -1,4 +1,4 @@
-//! Who is in a consumer group, and what each member has.
+//! The members of a consumer group and their partitions.
 
 use std::sync::Arc;
 
@@ -6,24 +6,24 @@ use rdkafka::groups::GroupInfo;
 
 use sandman_core::event::TopicPartition;
 
-/// What a group is called whose members all know their partitions.
+/// The state of a group whose members all know their partitions.
 const STABLE: &str = "Stable";
-/// What a group with members by the newer protocol (`group.protocol=consumer`) is called for those who ask by the older one:
-/// its members are not seen.
+/// The state that requests of the older protocol get for a group with members of the newer one
+/// (`group.protocol=consumer`), whose members are not visible.
 const UNSEEN: &str = "Dead";
 
 /// A member of a consumer group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMember {
-    /// Its id, which begins with the name that it gave itself, if it did.
+    /// Its id, which begins with its static name, if it has one.
     pub id: String,
-    /// What the client calls itself, and where it is: "`rdkafka` at /10.0.0.1".
+    /// The client's name and address: "`rdkafka` at /10.0.0.1".
     pub client: String,
-    /// What it was given.
+    /// Its partitions.
     pub partitions: Vec<TopicPartition>,
 }
 
-/// The members of a group that is stable, and none of one whose members cannot be seen.
+/// The members of a stable group; empty for a group whose members are not visible.
 pub(super) fn members(group: &GroupInfo) -> Option<Vec<GroupMember>> {
     let member = |member: &rdkafka::groups::GroupMemberInfo| GroupMember {
         id: member.id().to_owned(),

@@ -1,8 +1,8 @@
-//! Whether Kafka can be reached, as the clients of this host see it.
+//! Whether the clients of this host can reach Kafka.
 //!
-//! Each signal alone misses failures that the others catch: the error callback tells of a lost cluster at once but says
-//! nothing when it comes back; the statistics tell both, two seconds late; the poll watch sees a consumer that hangs in
-//! our own code, of which the library can only complain to the thread that hangs.
+//! Each signal alone misses failures that the others catch: the error callback reports a lost cluster at once but not
+//! its return; the statistics report both, two seconds late; the poll watch sees a consumer that hangs in our own code,
+//! which the library can report only to the thread that hangs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rdkafka::error::RDKafkaErrorCode;
 
-/// A consumer that has not polled for this long is in trouble; the group throws it out after twice as long.
+/// A consumer that has not polled for this long is reported; the group removes it after twice as long.
 const POLL_LIMIT: Duration = Duration::from_secs(30);
 
 /// The health of all clients of this host.
@@ -26,12 +26,12 @@ pub struct KafkaHealth {
     faults: Mutex<BTreeMap<Arc<str>, HandlerFault>>,
 }
 
-/// Why a handler does not consume all that it should.
+/// Why a handler does not consume everything that it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandlerFault {
     /// What is wrong, and where.
     pub reason: String,
-    /// Its consumer has ended; else it goes on with what is not concerned.
+    /// Whether its consumer has ended; otherwise it continues with unaffected partitions.
     pub stopped: bool,
 }
 
@@ -76,7 +76,7 @@ impl KafkaHealth {
         !clients.is_empty() && clients.iter().all(|client| client.up.load(Ordering::Relaxed))
     }
 
-    /// The names of the clients that have no broker.
+    /// The names of the clients without a connection to a broker.
     pub fn disconnected(&self) -> Vec<String> {
         let down = |client: &Arc<ClientHealth>| !client.up.load(Ordering::Relaxed);
         self.clients()
@@ -86,24 +86,24 @@ impl KafkaHealth {
             .collect()
     }
 
-    /// What the library last complained of, by any client.
+    /// The last error of the library, from any client.
     pub fn last_error(&self) -> Option<String> {
         self.last_error.lock().clone()
     }
 
-    /// A consumer that has not polled for too long, or was thrown out of its group for that and is not back yet.
+    /// A consumer that has not polled for too long, or was removed from its group for that and has not rejoined yet.
     pub fn poll_breach(&self) -> Option<String> {
         self.clients().iter().find_map(|client| client.breach())
     }
 
-    /// The handlers that do not consume all that they should.
+    /// The handlers that do not consume everything that they should.
     pub fn faults(&self) -> BTreeMap<Arc<str>, HandlerFault> {
         self.faults.lock().clone()
     }
 
-    /// The consumer of a handler has ended, and nothing but an operator mends that.
+    /// The consumer of a handler has ended until an operator intervenes.
     pub fn stopped(&self, handler: &Arc<str>, error: &dyn fmt::Display) {
-        tracing::error!(handler = &**handler, %error, "the handler consumes nothing any more; everything else goes on");
+        tracing::error!(handler = &**handler, %error, "the handler consumes nothing any more; everything else continues");
         let fault = HandlerFault {
             reason: error.to_string(),
             stopped: true,
@@ -111,7 +111,7 @@ impl KafkaHealth {
         self.faults.lock().insert(Arc::clone(handler), fault);
     }
 
-    /// The consumer of a handler cannot read all that it should.
+    /// The consumer of a handler cannot read everything that it should.
     pub(super) fn degraded(&self, handler: &Arc<str>, reason: &str) {
         let mut faults = self.faults.lock();
         if faults.get(handler).is_some_and(|known| known.reason == reason) {
@@ -120,7 +120,7 @@ impl KafkaHealth {
         tracing::warn!(
             handler = &**handler,
             reason,
-            "the handler does not consume all that it should"
+            "the handler does not consume everything that it should"
         );
         let fault = HandlerFault {
             reason: reason.to_owned(),
@@ -129,24 +129,24 @@ impl KafkaHealth {
         faults.insert(Arc::clone(handler), fault);
     }
 
-    /// Nothing is wrong with the handler, or it has a new consumer, or is gone.
+    /// Clears the fault of a handler that works, has a new consumer, or was removed.
     pub fn well(&self, handler: &str) {
         self.faults.lock().remove(handler);
     }
 
-    /// How often a consumer was thrown out of its group because it did not poll.
+    /// How often a consumer was removed from its group because it did not poll.
     pub fn poll_breaches(&self) -> u64 {
         self.breaches.load(Ordering::Relaxed)
     }
 
-    /// A client that lives as long as the host does; [`KafkaHealth::connected`] counts it in.
+    /// A client that lives as long as the host; [`KafkaHealth::connected`] includes it.
     pub(super) fn client(self: &Arc<Self>, name: &str) -> Arc<ClientHealth> {
         let client = self.transient(name);
         self.clients.lock().push(Arc::downgrade(&client));
         client
     }
 
-    /// A client that asks one thing and goes: only its errors are kept.
+    /// A short-lived client: only its errors are kept.
     pub(super) fn transient(self: &Arc<Self>, name: &str) -> Arc<ClientHealth> {
         Arc::new(ClientHealth {
             name: name.to_owned(),
@@ -161,27 +161,27 @@ impl KafkaHealth {
 }
 
 impl ClientHealth {
-    /// Who the client is, for logs and the health page.
+    /// The client's name, for logs and the health page.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The client is talking to a broker, or has none.
+    /// Sets whether the client is connected to a broker.
     pub(super) fn set_connected(&self, up: bool) {
         let was = self.up.swap(up, Ordering::Relaxed);
         if was && !up {
-            tracing::warn!(client = %self.name, "kafka is out of reach; what is consumed and published waits");
+            tracing::warn!(client = %self.name, "kafka cannot be reached; consuming and publishing wait");
         } else if !was && up {
             tracing::info!(client = %self.name, "connected to kafka");
         }
     }
 
-    /// Whether the client is talking to a broker, as far as it knows.
+    /// Whether the client is connected to a broker, as far as it knows.
     pub(super) fn is_connected(&self) -> bool {
         self.up.load(Ordering::Relaxed)
     }
 
-    /// The library complained.
+    /// Records an error of the library.
     pub(super) fn error(&self, code: RDKafkaErrorCode, reason: &str) {
         self.troubles.fetch_add(1, Ordering::Relaxed);
         *self.all.last_error.lock() = Some(format!("{}: {reason}", self.name));
@@ -195,18 +195,18 @@ impl ClientHealth {
         }
     }
 
-    /// What the library last complained of, for an error that says only "timed out".
+    /// The last error of the library, for errors that say only "timed out".
     pub(super) fn last_words(&self) -> String {
         self.all.last_error().unwrap_or_else(|| "no answer in time".to_owned())
     }
 
-    /// A connection to one broker is gone; the library makes a new one.
+    /// A connection to one broker is gone; the library opens a new one.
     pub(super) fn connection_lost(&self) {
         self.troubles.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often the library complained or lost a connection; a change across a commit means that a request of it may
-    /// still be on its way.
+    /// How often the library reported an error or lost a connection; a change across a commit means that a request of
+    /// it may still arrive.
     pub(super) fn troubles(&self) -> u64 {
         self.troubles.load(Ordering::Relaxed)
     }
@@ -225,7 +225,7 @@ impl ClientHealth {
     fn breach(&self) -> Option<String> {
         if self.breached.load(Ordering::Relaxed) {
             return Some(format!(
-                "{} was thrown out of its group: it did not poll in time",
+                "{} was removed from its group: it did not poll in time",
                 self.name
             ));
         }

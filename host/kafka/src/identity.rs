@@ -1,5 +1,5 @@
-//! Which topic it is that has a name: a topic that was deleted and created again has another id, and other records at the
-//! offsets of the old one. rdkafka does not give the ids, so librdkafka is asked for them here.
+//! The ids of topics: a topic that was deleted and created again has another id, and other records at the offsets of
+//! the old one. rdkafka does not provide the ids, so librdkafka is called directly here.
 
 use std::ffi::{CStr, CString};
 use std::ptr;
@@ -13,13 +13,13 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use sandman_core::event::TopicId;
 
-/// What librdkafka writes for the id of a topic that has none: the broker is older than Kafka 2.8, or an embedded one.
+/// librdkafka's text for a topic without an id: the broker is older than Kafka 2.8, or embedded.
 const NONE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
-/// librdkafka's log says with these words that a name stands for another topic, before it fetches anything of that one.
+/// With this text librdkafka's log says that a name belongs to another topic, before it fetches records of that one.
 const CHANGED: &str = " changed id from ";
 
-/// The ids of these topics, in the same order; `None` where the broker gives none, or does not know or show the topic.
+/// The ids of these topics, in the same order; `None` if the broker has no ids, or does not know or show the topic.
 ///
 /// # Errors
 /// If the cluster does not answer in time.
@@ -36,7 +36,7 @@ pub(super) fn topic_ids<C: ClientContext>(
     Ok(topics.iter().map(id).collect())
 }
 
-/// The topic, and its id now, from the line of librdkafka's log that says that it is another one than before.
+/// The topic and its new id, from the line of librdkafka's log that reports a change.
 pub(super) fn changed_id(line: &str) -> Option<(&str, TopicId)> {
     let (before, after) = line.split_once(CHANGED)?;
     let topic = before.rsplit_once("Topic ")?.1;
@@ -44,7 +44,7 @@ pub(super) fn changed_id(line: &str) -> Option<(&str, TopicId)> {
     Some((topic, readable(id)?))
 }
 
-/// The id as Kafka's own tools show it: librdkafka writes base64 with other signs.
+/// The id as Kafka's own tools show it: librdkafka uses another base64 alphabet.
 fn readable(base64: &str) -> Option<TopicId> {
     (base64 != NONE).then(|| TopicId(Arc::from(base64.replace('+', "-").replace('/', "_"))))
 }

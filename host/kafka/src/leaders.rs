@@ -1,5 +1,5 @@
-//! Whether every partition of a topic has a leader, before anything is written to it: a transaction with a partition that
-//! nobody leads cannot end before somebody does, and holds up all other topics meanwhile.
+//! Whether every partition of a topic has a leader, before anything is written to it: a transaction with a leaderless
+//! partition cannot end until it has a leader, and holds up all other topics until then.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use rdkafka::error::KafkaResult;
 use super::delivery::Deliveries;
 use super::wait::Deadline;
 
-/// How long an answer is taken for the truth. A connection that is lost makes a new publisher, which asks anew.
+/// How long an answer is valid. A lost connection leads to a new publisher, which asks again.
 const FRESH: Duration = Duration::from_secs(10);
 /// How long a cluster may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
 /// The same for one leader.
 const REACHED: Duration = Duration::from_secs(2);
-/// How long a topic may be without a leader before it is given up for now: an election takes less.
+/// How long a topic may be without a leader before it is skipped for now: an election takes less.
 const ELECTION: Duration = Duration::from_secs(3);
 /// How long to wait before asking again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Topics that were given up; kept over publishers, so that nobody waits for an election that did not happen.
+/// Topics without a leader; kept across publishers, so that an election that did not happen is waited for only once.
 #[derive(Clone, Debug, Default)]
 pub struct LeaderlessTopics(Arc<Mutex<BTreeSet<Arc<str>>>>);
 
-/// What one publisher knows of leaders.
+/// The leaders that one publisher knows.
 #[derive(Default)]
 pub(super) struct Leaders {
     asked: HashMap<Arc<str>, Instant>,
-    /// Brokers that have answered for a partition that they lead.
+    /// Brokers that have answered a request for a partition that they lead.
     reached: HashSet<i32>,
-    /// The client's troubles until then.
+    /// The client's count of troubles at that time.
     troubles: u64,
     leaderless: LeaderlessTopics,
 }
@@ -47,8 +47,8 @@ impl Leaders {
         }
     }
 
-    /// The first of these topics that has a partition without a leader, and what is wrong. A cluster that does not answer says
-    /// nothing about a topic. After new troubles, such as a connection that was lost, all is asked anew.
+    /// The first of these topics that has a partition without a leader, and the problem. A cluster that does not answer
+    /// says nothing about a topic. After new errors, such as a lost connection, everything is asked again.
     pub(super) fn lacking<'a>(
         &mut self,
         client: &Client<Deliveries>,
@@ -67,7 +67,7 @@ impl Leaders {
             match self.lacks(client, topic) {
                 Ok(None) => drop(self.asked.insert(Arc::clone(topic), Instant::now())),
                 Ok(Some(lacks)) => return Some((Arc::clone(topic), lacks)),
-                // Asking for the others would only take as long again.
+                // Asking for the others would only take as long.
                 Err(error) => {
                     tracing::debug!(topic = &**topic, %error, "its leaders are not known");
                     return None;
@@ -77,7 +77,7 @@ impl Leaders {
         None
     }
 
-    /// Forgets what was answered: something does not get on.
+    /// Forgets the answers, because a transaction does not progress.
     pub(super) fn doubt(&mut self) {
         self.asked.clear();
         self.reached.clear();
@@ -99,8 +99,7 @@ impl Leaders {
         }
     }
 
-    /// A broker that was killed leads its partitions until the controller has missed it for long enough, so that the leaders
-    /// themselves are asked as well.
+    /// A killed broker remains the leader until the controller notices, so the leaders themselves are asked as well.
     fn without_leader(&mut self, client: &Client<Deliveries>, topic: &str) -> KafkaResult<Option<String>> {
         let metadata = client.fetch_metadata(Some(topic), ANSWER)?;
         let Some(known) = metadata.topics().iter().find(|known| known.name() == topic) else {
@@ -110,7 +109,7 @@ impl Leaders {
         let led_by_nobody = known.partitions().iter().filter(|partition| partition.leader() < 0);
         let names: Vec<_> = led_by_nobody.map(|partition| named(partition.id())).collect();
         if !names.is_empty() {
-            return Ok(Some(format!("nobody leads {}", names.join(", "))));
+            return Ok(Some(format!("{} without a leader", names.join(", "))));
         }
         for partition in known.partitions() {
             let leader = partition.leader();
@@ -119,7 +118,7 @@ impl Leaders {
             }
             let before = troubles(client);
             let answer = client.fetch_watermarks(topic, partition.id(), REACHED);
-            // One that is only slow is there.
+            // A leader that is only slow is reachable.
             if answer.is_err() && troubles(client) != before {
                 let place = named(partition.id());
                 return Ok(Some(format!("broker {leader}, which leads {place}, cannot be reached")));
@@ -130,7 +129,7 @@ impl Leaders {
     }
 }
 
-/// How often the client complained or lost a connection.
+/// How often the client reported an error or lost a connection.
 fn troubles(client: &Client<Deliveries>) -> u64 {
     client.context().monitor().health().troubles()
 }

@@ -1,11 +1,11 @@
-//! Everything that speaks to Kafka: one consumer per handler, the transactional publisher, its cursor, topics, health.
+//! Everything that communicates with Kafka: one consumer per handler, the transactional publisher, its cursor, topics, health.
 //!
 //! The only module that names the client library. Every call that can block is made from a plain thread, never from an
 //! async runtime, and every wait has a deadline.
 //!
 //! Partitions: a keyed record goes to `(murmur2(key) & 0x7fffffff) mod partitions`, as the Java and Node.js clients
 //! place it; a record without a key goes anywhere. The library's own default would place keys differently, and two
-//! producers of one topic would tear the order of a key apart.
+//! producers of one topic would break the order of a key.
 
 mod assignment;
 mod broker;

@@ -1,8 +1,8 @@
-//! What a consumer is told from other threads.
+//! Commands to a consumer from other threads.
 
 use std::sync::atomic::AtomicBool;
 
-/// What the handle tells the loop.
+/// Commands from the handle to the loop.
 #[derive(Default)]
 pub(super) struct Orders {
     pub(super) quiesce: AtomicBool,

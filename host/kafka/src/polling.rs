@@ -22,26 +22,26 @@ use super::wait::{Deadline, POLL, drop_apart};
 use sandman_core::broker::Flow;
 use sandman_core::event::TopicPartition;
 
-/// The same where nothing has come for a while: a host may have hundreds of handlers that have nothing to do.
+/// The same when nothing has come for a while: a host may have hundreds of idle handlers.
 const POLL_QUIET: Duration = Duration::from_secs(1);
-/// After so many polls without anything, some ten seconds.
+/// After this many empty polls, about ten seconds.
 const QUIET: u32 = 100;
-/// The same while a partition is paused and may want to go on.
+/// The same while a partition is paused and may have to be resumed.
 const POLL_PAUSED: Duration = Duration::from_millis(5);
 /// How often the intake is asked for partitions to resume while records keep coming.
 const RECORDS_PER_LOOK: u32 = 64;
-/// How often the group is told our progress.
+/// How often our progress is committed to the group.
 const TELL: Duration = Duration::from_secs(3);
-/// How often the intake is told up to where was read.
+/// How often the intake is told the read positions.
 const POSITIONS: Duration = Duration::from_secs(1);
-/// How long a consumer that leaves its group for good polls on, so that the group hears of it before it closes.
+/// How long a consumer that leaves its group for good continues to poll, so that the group is told before it closes.
 const LEAVE: Duration = Duration::from_secs(1);
-/// How long after a session was lost a refusal may be the echo of it.
+/// How long after the loss of a session a refusal may be caused by it.
 const OUTAGE: Duration = Duration::from_secs(30);
-/// How long closing a consumer may hold up the one that takes its place.
+/// How long closing a consumer may hold up its replacement.
 const CLOSE: Duration = Duration::from_secs(3);
 
-/// Called once if the consumer ends by itself.
+/// Called once if the consumer ends on its own.
 pub(super) type OnFatal = Box<dyn FnOnce(&ConsumeError) + Send>;
 
 /// A consumer and its loop.
@@ -57,7 +57,7 @@ pub(super) struct Polling {
     kept: Kept,
 }
 
-/// What is known of a handler's consumer beyond the one that polls: it goes with the next one.
+/// The data of a handler's consumer that its replacement takes over.
 pub(super) struct Kept {
     pub(super) doubts: Doubts,
     pub(super) renewals: Renewals,
@@ -67,11 +67,11 @@ pub(super) struct Kept {
 pub(super) enum PollingEnd {
     /// For good.
     Over(Result<(), ConsumeError>),
-    /// Another one is to take its place.
+    /// It is to be replaced.
     Anew(Kept),
 }
 
-/// Why another one is to take its place.
+/// Why it is to be replaced.
 #[derive(Clone, Copy, Debug)]
 enum Anew {
     Fenced,
@@ -92,8 +92,8 @@ impl Polling {
         }
     }
 
-    /// Closing the consumer can hang for as long as the cluster is silent; it happens on this thread, which nobody but
-    /// [`ConsumerHandle::join`] waits for, or apart where another one takes its place.
+    /// Closing the consumer can hang as long as the cluster does not answer; it happens on this thread, for which only
+    /// [`ConsumerHandle::join`] waits, or on a separate one if the consumer is replaced.
     pub(super) fn run(mut self, on_fatal: &mut Option<OnFatal>) -> PollingEnd {
         let outcome = self.poll_until_stopped();
         if !self.orders.stop.load(Ordering::Relaxed) {
@@ -121,26 +121,25 @@ impl Polling {
         PollingEnd::Over(outcome)
     }
 
-    /// Whether it was this very consumer that took its own place. After an outage the library joins under a new member id,
-    /// and a request of the former one that it sends again is refused as that of a fenced member; so are offsets that waited
-    /// for the coordinator, which it sends under no member id at all. A second host fences a member whose session is alive;
-    /// where it came during an outage, it is found out at the next refusal.
+    /// Whether this consumer has fenced itself. After an outage the library joins under a new member id, and a request
+    /// of the former one that it sends again is refused as that of a fenced member; so are offset commits that waited
+    /// for the coordinator, which it sends without a member id. A second host fences a member whose session is alive;
+    /// if it came during an outage, the next refusal reveals it.
     fn fenced_itself(&self) -> bool {
         self.member().lost.lock().is_some_and(|lost| lost.elapsed() < OUTAGE)
     }
 
-    /// Takes what it had from the intake, and closes the consumer, which may take its time: nothing more is handed over.
+    /// Gives its partitions back to the intake and closes the consumer, which may take a while: nothing more is handed over.
     fn give_back(self, why: Anew) -> Kept {
         let group = &*self.group;
         match why {
             Anew::Fenced => tracing::warn!(
                 group,
-                "the group refuses this member after an outage, as one of its former requests came late; joining it anew"
+                "the group refuses this member after an outage, because one of its earlier requests came late; rejoining"
             ),
-            Anew::Unanswered => tracing::warn!(
-                group,
-                "the group does not answer after the session was lost; joining it anew"
-            ),
+            Anew::Unanswered => {
+                tracing::warn!(group, "the group does not answer after the session was lost; rejoining")
+            }
         }
         let left = self.member().assignment.lock().clear();
         if !left.is_empty() {
@@ -154,7 +153,7 @@ impl Polling {
         self.consumer.context()
     }
 
-    /// Until it is told to stop, or should be made anew.
+    /// Polls until it is told to stop, or should be replaced.
     fn poll_until_stopped(&mut self) -> Result<(), ConsumeError> {
         while !self.orders.stop.load(Ordering::Relaxed) {
             if self.orders.quiesce.load(Ordering::Relaxed) {
@@ -205,7 +204,7 @@ impl Polling {
             let mut assignment = member.assignment.lock();
             let slot = assignment.find(message.topic(), message.partition());
             let Some(slot) = slot.filter(|slot| message.offset() >= slot.next && !slot.stale) else {
-                // Of a partition that was taken away, or handed over before: progress accounts for it elsewhere.
+                // It is of a revoked partition, or was handed over before: it is accounted for elsewhere.
                 tracing::debug!(
                     topic = message.topic(),
                     partition = message.partition(),
@@ -222,7 +221,7 @@ impl Polling {
         }
         let mut assignment = member.assignment.lock();
         match assignment.find(message.topic(), message.partition()) {
-            // Pausing throws the prefetched records away, so it is done once and not for each late record.
+            // Pausing discards prefetched records, so it is done once and not for each late record.
             Some(slot) if !slot.paused => {
                 slot.paused = true;
                 let partition = list([&slot.partition]);
@@ -234,7 +233,7 @@ impl Polling {
         }
     }
 
-    /// Leaves the group and joins it, to be given again what was not taken.
+    /// Leaves the group and rejoins, in order to be assigned the partitions again that were not taken.
     fn join_again(&self) -> Result<(), ConsumeError> {
         self.consumer.unsubscribe();
         self.consumer
@@ -242,17 +241,17 @@ impl Polling {
             .map_err(|error| ConsumeError::Failed(error.to_string()))
     }
 
-    /// Leaves the group. A member with a name of its own does not by closing: the group waits for its return.
+    /// Leaves the group. Closing is not enough for a static member: the group waits for its return.
     fn leave(&self) {
         self.consumer.unsubscribe();
         let deadline = Deadline::after(LEAVE);
         while !deadline.passed() {
-            // Gives the partitions back; records that still come are those of nobody.
+            // Gives the partitions back; records that still come are dropped.
             drop(self.consumer.poll(deadline.slice(POLL)));
         }
     }
 
-    /// Everything that need not happen at each record.
+    /// The work that need not happen for each record.
     fn look_around(&mut self) -> Result<(), ConsumeError> {
         self.member().monitor.health().polled();
         let ordered = self.orders.rejoin.swap(false, Ordering::Relaxed);
@@ -262,7 +261,7 @@ impl Polling {
         if !self.member().intake.fenced().is_empty() {
             tracing::warn!(
                 group = &*self.group,
-                "the store has given partitions of this member to another one; joining again"
+                "the store has given partitions of this member to another one; rejoining"
             );
             self.join_again()?;
         }
@@ -281,7 +280,7 @@ impl Polling {
         self.kept.doubts.settle(&self.consumer)
     }
 
-    /// Whether the group has not answered for too long since the session was lost. Who is told an error is answered.
+    /// Whether the group has not answered for too long since the session was lost. An error counts as an answer.
     fn is_to_be_made_anew(&mut self) -> bool {
         let member = self.consumer.context();
         let waits = member.unanswered.load(Ordering::Relaxed)
@@ -295,7 +294,7 @@ impl Polling {
         let mut assignment = self.member().assignment.lock();
         let mut going = Vec::new();
         for partition in partitions {
-            // A partition that was revoked meanwhile is not ours to resume.
+            // A partition that has been revoked in the meantime is no longer ours to resume.
             if let Some(slot) = assignment.find(&partition.topic, partition.partition)
                 && slot.paused
             {
@@ -323,13 +322,13 @@ impl Polling {
             .map(|slot| slot.partition.clone())
             .collect();
         if let Err(error) = self.consumer.pause(&list(&all)) {
-            // What still comes is dropped unseen.
+            // Records that still come are dropped.
             tracing::debug!(%error, "partitions cannot be paused");
         }
     }
 }
 
-/// How long one poll waits, where so many polls have brought nothing.
+/// How long one poll waits after this many empty ones.
 fn patience(any_paused: bool, quiet: u32) -> Duration {
     match any_paused {
         true => POLL_PAUSED,

@@ -1,5 +1,5 @@
-//! A second look at a partition, by a client that reads nothing else: what it cannot read is that partition's, which the
-//! library does not say of its errors.
+//! Examines one partition with a client that reads nothing else: its errors belong to that partition, whereas a
+//! consumer's errors do not name one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use sandman_core::event::TopicPartition;
 /// How long the library may take to close the client.
 const CLOSE: Duration = Duration::from_secs(3);
 
-/// What is wrong with a partition.
+/// A problem with a partition.
 #[derive(Clone, Debug)]
 pub(super) struct Trouble {
-    /// The partition, where it is one.
+    /// The partition and offset, if known.
     pub(super) place: Option<(TopicPartition, i64)>,
     pub(super) verdict: ErrorVerdict,
     pub(super) reason: String,
@@ -32,7 +32,7 @@ pub(super) struct Probe {
     consumer: Option<BaseConsumer<Hearing>>,
 }
 
-/// Keeps what the library says with an error, which is more than a code.
+/// Keeps the library's message for an error, which says more than the code.
 #[derive(Clone, Default)]
 struct Hearing(Arc<Mutex<String>>);
 
@@ -49,17 +49,17 @@ impl ClientContext for Hearing {
 impl ConsumerContext for Hearing {}
 
 impl Probe {
-    /// A client that reads as the consumers do.
+    /// A client that reads like the consumers.
     ///
     /// # Errors
-    /// What the library says, if it makes none.
+    /// The library's error if the client cannot be created.
     pub(super) fn open(settings: &KafkaSettings) -> Result<Self, KafkaError> {
         let consumer = settings.probe().create_with_context(Hearing::default())?;
         let consumer = Some(consumer);
         Ok(Self { consumer })
     }
 
-    /// What is wrong with the record at this offset, if that shows in `patience`.
+    /// The problem with the record at this offset, if it appears within `patience`.
     pub(super) fn look(&self, partition: &TopicPartition, offset: Offset, patience: Duration) -> Option<Trouble> {
         let consumer = self.consumer.as_ref()?;
         let mut wanted = TopicPartitionList::new();
@@ -73,7 +73,7 @@ impl Probe {
                 Some(Err(error)) => {
                     let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
                     let verdict = verdict(code);
-                    // Nothing is read as a group, which the library asks for all the same.
+                    // Nothing is read as a member of a group, but the library asks for the group all the same.
                     let of_group = code == RDKafkaErrorCode::GroupAuthorizationFailed;
                     if verdict != ErrorVerdict::Passes && !of_group {
                         let heard = consumer.context().0.lock().clone();

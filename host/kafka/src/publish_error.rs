@@ -5,14 +5,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::delivery::Undelivered;
 use sandman_core::broker::PublishError;
 
-/// What went wrong with a step of a transaction, before it is known what became of the whole.
+/// The error of a step of a transaction, before the outcome of the transaction is known.
 #[derive(Debug)]
 pub(super) enum TransactionFault {
     /// Trying the transaction again may work.
     Passing(String),
-    /// The producer is of no more use.
+    /// The producer cannot be used again.
     Broken(String),
-    /// Will not work as it is.
+    /// A retry will not work.
     Final(PublishError),
 }
 
@@ -58,7 +58,7 @@ pub(super) fn transaction_fault(error: &KafkaError, transactional_id: &str) -> T
     }
 }
 
-/// Classifies a record that was not taken, by the local queue or by Kafka.
+/// Classifies a record that was refused, by the local queue or by Kafka.
 pub(super) fn record_fault(record: &Undelivered, transactional_id: &str) -> TransactionFault {
     use RDKafkaErrorCode as Code;
     let topic = record.topic.clone();

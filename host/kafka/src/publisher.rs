@@ -24,21 +24,21 @@ use sandman_core::faults::{self, Step};
 
 pub(super) use sending::headers;
 
-/// How long one call blocks before the give-up flag is looked at again.
+/// How long one call blocks before the give-up flag is checked again.
 const SLICE: Duration = Duration::from_millis(500);
-/// A commit or abort that took longer may have left a late request behind, which could end the next transaction.
+/// A commit or abort that took longer may have left a late request, which could end the next transaction.
 const SLOW: Duration = Duration::from_secs(5);
-/// How long an abort may take before the producer is thrown away instead.
+/// How long an abort may take before the producer is dropped instead.
 const ABORT: Duration = Duration::from_secs(5);
-/// How long the library may take to let go of what is delivered.
+/// How long the library may take to free delivered records.
 const MOMENT: Duration = Duration::from_millis(50);
 /// How long closing the producer may take.
 const CLOSE: Duration = Duration::from_secs(3);
 
-/// What a publisher is told.
+/// The options of a publisher.
 #[derive(Clone, Debug)]
 pub struct PublisherOptions {
-    /// Names the writer slot: stable over restarts, used by one host at a time.
+    /// The transactional id: stable across restarts, used by one host at a time.
     pub transactional_id: String,
     /// The topic of the cursor.
     pub cursor_topic: String,
@@ -46,15 +46,15 @@ pub struct PublisherOptions {
     pub patience: Duration,
     /// Ends every wait at once when set, so that a shutdown need not wait for a cluster that does not answer.
     pub give_up: Arc<AtomicBool>,
-    /// Bytes of one batch of records at most.
+    /// The most bytes of one batch of records.
     pub batch_bytes: usize,
     /// Topics that were found without a leader.
     pub leaderless: LeaderlessTopics,
 }
 
-/// A transactional producer. All its calls block, up to the given patience: it belongs on a thread of its own.
+/// A transactional producer. All its calls block, up to the given patience: it needs a thread of its own.
 pub struct TransactionalPublisher {
-    /// Polls itself: a producer that nobody polls cannot even abort. `None` only while it is dropped.
+    /// Polls on its own thread: a producer that is not polled cannot even abort. `None` only while it is dropped.
     producer: Option<ThreadedProducer<Deliveries>>,
     options: PublisherOptions,
     leaders: Leaders,
@@ -63,8 +63,9 @@ pub struct TransactionalPublisher {
 }
 
 impl TransactionalPublisher {
-    /// Opens the writer slot. Whoever had it before is fenced: its transactions fail from here on, and an unfinished one
-    /// is aborted. Check the cursor before, so as not to fence a rightful owner, and read it again after.
+    /// Opens the producer. The previous one with the same transactional id is fenced: its transactions fail from now
+    /// on, and an unfinished one is aborted. Check the cursor before, in order not to fence a rightful owner, and read
+    /// it again afterwards.
     ///
     /// # Errors
     /// [`PublishError`] if the cluster cannot be reached in time, or does not allow it.
@@ -123,7 +124,7 @@ impl TransactionalPublisher {
         self.begin()?;
         if let Err(fault) = self.fill(&records, cursor, deadline) {
             self.abort();
-            // A leader that is gone since shows as time that is up.
+            // A leader that is gone in the meantime appears as a timeout.
             self.leaders.doubt();
             if matches!(fault, TransactionFault::Passing(_)) {
                 self.led(&topics)?;
@@ -158,7 +159,7 @@ impl TransactionalPublisher {
     fn begin(&mut self) -> Result<(), PublishError> {
         if self.spent {
             return Err(PublishError::Aborted {
-                reason: "the publisher failed before and was not opened anew".to_owned(),
+                reason: "the publisher failed before and was not reopened".to_owned(),
             });
         }
         self.spent = true;
@@ -170,7 +171,7 @@ impl TransactionalPublisher {
         Ok(())
     }
 
-    /// Whether it must be opened anew before anything is published.
+    /// Whether it must be reopened before anything is published.
     pub fn is_spent(&self) -> bool {
         self.spent
     }
@@ -179,7 +180,7 @@ impl TransactionalPublisher {
         self.explained(transaction_fault(error, &self.options.transactional_id))
     }
 
-    /// A producer that failed for good purges its records; why it failed is kept apart.
+    /// A producer that failed for good purges its records; the reason of the failure is kept separately.
     fn explained(&self, fault: TransactionFault) -> TransactionFault {
         match self
             .producer()
@@ -192,7 +193,7 @@ impl TransactionalPublisher {
     }
 
     fn commit(&self, deadline: Deadline) -> Result<(), PublishError> {
-        // A record is delivered a moment before the library lets go of it; a commit in that moment waits for 100 ms.
+        // A record is delivered a moment before the library frees it; a commit in that moment waits for 100 ms.
         self.served()?;
         loop {
             let Err(error) = self.producer()?.commit_transaction(deadline.slice(SLICE)) else {
@@ -203,7 +204,7 @@ impl TransactionalPublisher {
                     self.abort();
                     return Err(not_committed(self.fault(&error)));
                 }
-                // The same call with the same arguments goes on where the last one stopped.
+                // The same call with the same arguments continues where the last one stopped.
                 KafkaError::Transaction(answer) if answer.is_retriable() && !self.over(deadline) => {}
                 KafkaError::Flush(_) if !self.over(deadline) => {}
                 _ => {
@@ -218,7 +219,7 @@ impl TransactionalPublisher {
         }
     }
 
-    /// Waits, for a moment at most, until all that the library has to tell was heard.
+    /// Waits briefly until all events of the library have been handled.
     fn served(&self) -> Result<(), PublishError> {
         let moment = Deadline::after(MOMENT);
         while self.producer()?.in_flight_count() > 0 && !moment.passed() {
@@ -227,8 +228,8 @@ impl TransactionalPublisher {
         Ok(())
     }
 
-    /// Takes back what was sent, as far as that works: readers need not wait for the broker to do it. Opening the next
-    /// publisher does it for certain. Says whether it worked.
+    /// Aborts the transaction if possible, so that readers need not wait for the broker to do it. Opening the next
+    /// publisher does it in any case. Returns whether it worked.
     fn abort(&self) -> bool {
         let deadline = Deadline::after(ABORT);
         let Ok(producer) = self.producer() else {
@@ -287,7 +288,7 @@ fn not_committed(fault: TransactionFault) -> PublishError {
     }
 }
 
-/// The topics of the records, each once: few, and mostly that of the record before.
+/// The topics of the records, each once: there are few, and usually a record has the topic of the previous one.
 fn topics(records: &[&OutRecord]) -> Vec<Arc<str>> {
     let mut topics: Vec<Arc<str>> = Vec::new();
     for record in records {

@@ -1,7 +1,7 @@
-//! What a consumer does when partitions come and go; the consumer's context.
+//! Handles assignments and revocations of partitions; the consumer's context.
 //!
-//! The library's own handling ignores whether assigning worked, and starts from the group's offsets. Ours starts from the
-//! store's progress and turns a failure into a stop.
+//! The library's own handling ignores whether an assignment worked, and starts at the group's offsets. Ours starts at
+//! the store's progress and stops the consumer after a failure.
 
 mod offsets;
 
@@ -26,35 +26,35 @@ use sandman_core::broker::{Intake, IntakeError, NamedTopic, Start};
 use sandman_core::event::{TopicId, TopicPartition};
 use sandman_core::store::StoreError;
 
-/// How long the group may take to say what it knows; far below the poll interval, at which it would throw us out.
+/// How long the group may take to return its offsets; far below the poll interval, after which it would remove us.
 const ASK: Duration = Duration::from_secs(20);
 
 /// The same for the brokers, and the ids of topics.
 pub(super) const DESCRIBE: Duration = Duration::from_secs(5);
 
-/// The context of a consumer: everything that its callbacks and its loop share. All of it runs on the consumer's thread.
+/// The context of a consumer: everything that its callbacks and its loop share. Everything in it runs on the consumer's thread.
 pub(super) struct Member {
     pub(super) monitor: Monitor,
     pub(super) intake: Arc<dyn Intake>,
     pub(super) topics: SubscribedTopics,
     pub(super) assignment: Mutex<Assignment>,
-    /// Why the consumer must end; the loop looks after each poll.
+    /// Why the consumer must end; the loop checks it after each poll.
     pub(super) fault: Mutex<Option<ConsumeError>>,
-    /// What the library said with the last error, where there is more of it than a code.
+    /// The library's message for the last error, if it says more than the code.
     pub(super) last_reason: Mutex<String>,
-    /// Set when nothing may be handed over any more.
+    /// Set when no more records may be handed over.
     pub(super) quiet: AtomicBool,
-    /// Who commits, for those who look at the group's offsets.
+    /// Identifies this store in the metadata of the group's offsets.
     pub(super) signature: String,
-    /// What the group was told by this store counts for nothing.
+    /// The group's offsets of this store are ignored.
     pub(super) adopt: bool,
-    /// Set when partitions were not taken because the group did not say what it knows of them: the loop joins again.
+    /// Set when partitions were not taken because the group did not return its offsets: the loop joins again.
     pub(super) again: AtomicBool,
     /// When the session was last lost, other than by being fenced.
     pub(super) lost: Mutex<Option<Instant>>,
-    /// The session was lost, and the group has not given partitions since.
+    /// The session was lost, and the group has not assigned partitions since.
     pub(super) unanswered: AtomicBool,
-    /// The topics that the library fetches under their names.
+    /// The topic ids from which the library fetches, by name.
     pub(super) fetched_by: Mutex<HashMap<Arc<str>, TopicId>>,
 }
 
@@ -66,10 +66,10 @@ enum NotTaken {
     NotNow(String),
 }
 
-/// Whether the cluster is an embedded one, of this process or of another: librdkafka names them so. It has no ids of topics,
-/// and does not answer when it is asked for them.
+/// Whether the cluster is an embedded one, of this process or of another, which is known by its name. It has no topic
+/// ids, and does not answer requests for them.
 pub(super) fn is_embedded(consumer: &BaseConsumer<Member>) -> bool {
-    // It is known since the topics' partitions are: this asks nobody.
+    // The id is already known with the topics' partitions: this sends no request.
     let cluster = consumer.client().fetch_cluster_id(POLL);
     cluster.is_some_and(|cluster| cluster.starts_with("mockCluster"))
 }
@@ -98,7 +98,7 @@ impl Member {
                 Default::default()
             }
             Err(NotTaken::NotNow(reason)) => {
-                tracing::warn!(reason, "partitions are not taken now; joining the group again");
+                tracing::warn!(reason, "the partitions cannot be taken now; rejoining the group");
                 self.again.store(true, Ordering::Relaxed);
                 Default::default()
             }
@@ -123,8 +123,8 @@ impl Member {
         }
     }
 
-    /// Takes the partitions from their starts. Without starts nothing is taken, but the library must be answered all the same, or
-    /// closing hangs. Returns what is taken, unless the consumer ends.
+    /// Assigns the partitions at their start offsets. Without these nothing is assigned, but the library must be
+    /// answered all the same, or closing hangs. Returns the assigned partitions, unless the consumer ends.
     fn take(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -143,7 +143,7 @@ impl Member {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(&taken),
             _ => consumer.assign(&taken),
         };
-        // The library keeps our pause of a partition over a revocation: given back, it would never be read again.
+        // The library keeps our pause of a partition across a revocation: when assigned again, it would never be read.
         let answer = answer.and_then(|()| consumer.resume(&taken));
         if let Err(error) = answer {
             self.fail(ConsumeError::Rebalance(format!("partitions cannot be taken: {error}")));
@@ -152,19 +152,19 @@ impl Member {
         Some(taken)
     }
 
-    /// The group gives a member that comes again under its name what it had, also where it wants other topics now. Those
-    /// are not taken, and the group is joined anew.
+    /// The group gives a returning static member its old partitions, even if it subscribes to other topics now.
+    /// Partitions of other topics are not taken, and the consumer rejoins the group.
     fn wanted(&self, mut partitions: Vec<TopicPartition>) -> Vec<TopicPartition> {
         let given = partitions.len();
         partitions.retain(|partition| self.topics.contain(&partition.topic));
         if partitions.len() < given {
-            tracing::info!("the group gave partitions of topics that are not consumed any more; joining it again");
+            tracing::info!("the group assigned partitions of topics that are no longer consumed; rejoining");
             self.again.store(true, Ordering::Relaxed);
         }
         partitions
     }
 
-    /// Where the partitions start, and which topics they are of.
+    /// The start offsets of the partitions, and the ids of their topics.
     fn starts(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -175,7 +175,7 @@ impl Member {
         let starts = match self.intake.assigned(partitions, &topics) {
             Ok(starts) if starts.len() == partitions.len() => starts,
             Ok(_) => {
-                let reason = "the intake did not say where each partition starts".to_owned();
+                let reason = "the intake did not return a start for each partition".to_owned();
                 return Err(NotTaken::Never(ConsumeError::Rebalance(reason)));
             }
             Err(error @ IntakeError::NotYet(_)) => return Err(NotTaken::NotNow(error.to_string())),
@@ -192,12 +192,12 @@ impl Member {
             Ok(gone) if gone.is_empty() => Ok((starts, topics)),
             Ok(gone) => Err(NotTaken::Never(ConsumeError::ProgressGone(gone.join(", ")))),
             Err(error) => Err(NotTaken::NotNow(format!(
-                "the group does not say what it knows of its partitions: {error}"
+                "the group does not return its offsets: {error}"
             ))),
         }
     }
 
-    /// Which topics the names stand for. What the library fetches by must agree: it may not have heard yet.
+    /// The ids of the topics. The ids from which the library fetches must agree, because it may not know a change yet.
     fn identify(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -216,7 +216,7 @@ impl Member {
             Err(RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion) => {
                 vec![None; names.len()]
             }
-            // Nobody answers for all topics: what the library itself goes by is as good.
+            // No answer for all topics: the ids that the library uses are as good.
             Err(_) if names.iter().all(|name| known.contains_key(name)) => {
                 names.iter().map(|name| known.get(name).cloned()).collect()
             }
@@ -226,14 +226,14 @@ impl Member {
             if let (Some(id), Some(known)) = (id, known.get(name))
                 && id != known
             {
-                let reason = format!("the client takes topic `{name}` for {known}, and it is {id}");
+                let reason = format!("the client uses the id {known} for topic `{name}`, but it is {id}");
                 return Err(NotTaken::NotNow(reason));
             }
         }
         Ok(names.into_iter().zip(ids).collect())
     }
 
-    /// The library has found that the name stands for this topic, and fetches its records from now on.
+    /// The library has found that the name belongs to this topic, and fetches its records from now on.
     pub(super) fn renamed(&self, topic: &str, id: TopicId) {
         let taken = self.assignment.lock().named(topic, &id);
         if taken {
@@ -246,7 +246,7 @@ impl Member {
     fn revoke(&self, consumer: &BaseConsumer<Self>, revoked: &mut TopicPartitionList) {
         let slots: Vec<PartitionSlot> = {
             let mut assignment = self.assignment.lock();
-            // From here on no late record of them is handed over.
+            // From now on no late record of them is handed over.
             let names = self.topics.partitions(revoked);
             names.iter().filter_map(|name| assignment.remove(name)).collect()
         };

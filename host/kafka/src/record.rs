@@ -1,4 +1,4 @@
-//! From the library's record to ours.
+//! Converts the library's records to ours.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -8,8 +8,8 @@ use rdkafka::message::{BorrowedMessage, Message};
 
 use sandman_core::event::{Header, Headers, Record, TopicPartition};
 
-/// Headers, and bytes of their names and values, for which room is made at once: those of a record as DreamScape's clients and
-/// Sandman itself write them.
+/// Initial capacity for headers and for the bytes of their names and values: enough for records of DreamScape's clients
+/// and of Sandman.
 const HEADERS: usize = 12;
 const HEADER_BYTES: usize = 400;
 
@@ -26,7 +26,7 @@ pub(super) fn owned(message: &BorrowedMessage<'_>, source: TopicPartition) -> Re
 }
 
 /// The headers, in order. rdkafka's own accessor panics at a name that is not UTF-8, which anybody who may write to the
-/// topic can send; here such a name is made readable instead.
+/// topic can send; here such a name is converted lossily.
 #[expect(unsafe_code, reason = "the safe accessor panics on bytes from outside")]
 pub(super) fn headers(message: &BorrowedMessage<'_>) -> Headers {
     let mut list = ptr::null_mut();
@@ -46,8 +46,8 @@ pub(super) fn headers(message: &BorrowedMessage<'_>) -> Headers {
         if found != bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
             return headers;
         }
-        // SAFETY: without an error `name` is a string with an end, and `value` is null or points to `size` bytes; both
-        // live as long as the message.
+        // SAFETY: without an error `name` is a null-terminated string, and `value` is null or points to `size` bytes;
+        // both live as long as the message.
         let (name, value) = unsafe {
             let bytes = (!value.is_null()).then(|| std::slice::from_raw_parts(value.cast::<u8>(), size));
             (CStr::from_ptr(name).to_string_lossy(), bytes)

@@ -1,17 +1,17 @@
-//! When a consumer is made anew that has lost its session and that its group does not answer. Pure: time comes in.
+//! When to replace a consumer that has lost its session and whose group does not answer. Pure: the time is an argument.
 //!
-//! After a broker's restart a request to join may wait for as long as `max.poll.interval.ms`, for members that are gone or an
-//! answer that was lost, and the client library waits with it. A new member under the same name takes the place of the one
+//! After a broker's restart a request to join may wait for as long as `max.poll.interval.ms`, for members that are gone
+//! or an answer that was lost, and the client library waits with it. A new member with the same name replaces the one
 //! that waits, and is answered.
 
 use std::time::{Duration, Instant};
 
-/// How long the group may take while its cluster is there; a rebalance takes less.
+/// How long the group may take while its cluster is reachable; a rebalance takes less.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
 /// Each wait is twice the one before, up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What is known over all consumers of a handler.
+/// The renewals of all consumers of a handler.
 #[derive(Debug)]
 pub(super) struct Renewals {
     wait: Duration,
@@ -26,8 +26,8 @@ impl Renewals {
         }
     }
 
-    /// Whether a consumer is to be made anew now: one that waits for its group, on a cluster that is there. Closing one on a
-    /// cluster that is not there can hang, and does not help.
+    /// Whether to replace a consumer now: it waits for its group, and the cluster is reachable. Closing one while the
+    /// cluster is unreachable can hang, and does not help.
     pub(super) fn is_due(&mut self, waits: bool, connected: bool, now: Instant) -> bool {
         if !waits {
             *self = Self::new();

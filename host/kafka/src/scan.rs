@@ -1,4 +1,4 @@
-//! Reads the last records of topics, as a client of no group, to find those that a question is about.
+//! Reads the last records of topics, without a group, to find those that a query asks for.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use sandman_core::event::{Record, TopicPartition};
 
 const CLOSE: Duration = Duration::from_secs(3);
 
-/// What is read of each topic.
+/// The limits of reading each topic.
 #[derive(Clone, Copy, Debug)]
 pub struct ScanBounds {
     /// The last records of each partition.
     pub records: i64,
-    /// How long one topic may take to go on.
+    /// How long reading one topic may wait for progress.
     pub patience: Duration,
 }
 
-/// What was read of a topic, and what was not.
+/// How much of a topic was read, and how much was not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicScan {
     /// Records that were read.
@@ -44,10 +44,10 @@ pub struct TopicScanner {
 }
 
 impl TopicScanner {
-    /// A scanner that connects by itself.
+    /// A scanner, which connects on its own.
     ///
     /// # Errors
-    /// What the library says of the settings.
+    /// The library's error for invalid settings.
     pub fn open(settings: &KafkaSettings, health: &Arc<KafkaHealth>) -> Result<Self, String> {
         let context = Monitor::new(health.transient("scan"));
         let reader = settings.reader().create_with_context(context);
@@ -76,7 +76,7 @@ impl TopicScanner {
     /// The record at one place.
     ///
     /// # Errors
-    /// Why there is none, or what Kafka says.
+    /// Why there is none, or Kafka's error.
     pub fn at(&self, place: (&str, i32, i64), patience: Duration) -> Result<Record, String> {
         let (topic, partition, offset) = place;
         let read = || {
@@ -179,19 +179,19 @@ impl TopicScanner {
         Ok(())
     }
 
-    /// Closes the client, on a thread of its own if that takes long.
+    /// Closes the client, on a separate thread if that takes long.
     pub fn close(self) {
         drop_apart("scan", self.reader, CLOSE);
     }
 }
 
-/// What is read of a topic.
+/// Reads a topic.
 struct Reading<'a> {
     topic: &'a str,
     spans: HashMap<i32, OffsetRange>,
 }
 
-/// Offsets of a partition that are read, and how many before them are not.
+/// The offsets of a partition to read, and how many before them are left out.
 #[derive(Clone, Copy, Debug)]
 struct OffsetRange {
     start: i64,

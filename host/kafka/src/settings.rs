@@ -1,6 +1,6 @@
-//! How to reach Kafka, and what each kind of client is set to.
+//! How to reach Kafka, and the settings of each kind of client.
 //!
-//! Every buffer has a bound here: left to themselves, a consumer takes up to 64 MiB and a producer up to 1 GiB.
+//! Every buffer is limited here: by default, a consumer takes up to 64 MiB and a producer up to 1 GiB.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,14 +19,14 @@ pub struct KafkaSettings {
     pub ssl: bool,
     /// The login, if the cluster asks for one.
     pub sasl: Option<Sasl>,
-    /// Settings of librdkafka that are passed through; [`check_option`] says whether librdkafka takes one.
+    /// Settings of librdkafka that are passed through; [`check_option`] checks whether librdkafka accepts one.
     pub options: BTreeMap<String, String>,
 }
 
 /// A login at the cluster.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sasl {
-    /// How the password is proven.
+    /// How the password is verified.
     pub mechanism: SaslMechanism,
     /// The user.
     pub username: String,
@@ -40,7 +40,7 @@ impl fmt::Debug for Sasl {
     }
 }
 
-/// How a password is proven to the cluster.
+/// How the cluster verifies a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaslMechanism {
     /// `PLAIN`: the password itself; only over TLS.
@@ -68,15 +68,15 @@ pub enum OptionError {
     /// librdkafka does not know the name.
     #[error("is not a setting of librdkafka")]
     Unknown,
-    /// librdkafka does not take the value.
+    /// librdkafka does not accept the value.
     #[error("has a value that librdkafka does not accept: {0}")]
     Invalid(String),
 }
 
-/// Whether librdkafka takes a setting of `[kafka.options]`.
+/// Checks whether librdkafka accepts a setting of `[kafka.options]`.
 ///
 /// # Errors
-/// [`OptionError`] if it knows no such name, or does not take the value.
+/// [`OptionError`] if it does not know the name, or does not accept the value.
 pub fn check_option(name: &str, value: &str) -> Result<(), OptionError> {
     let mut config = ClientConfig::new();
     config.set(name, value);
@@ -99,7 +99,7 @@ impl KafkaSettings {
         }
     }
 
-    /// What every client has; `defaults` may be changed by the operator, `fixed` may not.
+    /// The settings of every client; `defaults` may be changed by the operator, `fixed` may not.
     fn config(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
@@ -108,11 +108,11 @@ impl KafkaSettings {
             // A broker that comes back is found within about a second instead of ten.
             .set("reconnect.backoff.max.ms", "1000")
             .set("socket.keepalive.enable", "true")
-            // Of every client, since the library holds `receive.message.max.bytes` against it, whatever the client does.
+            // For every client, because the library compares `receive.message.max.bytes` with it for any kind of client.
             .set("fetch.max.bytes", "1048576")
             // Partitions that are added to a topic are seen within half a minute instead of five.
             .set("topic.metadata.refresh.interval.ms", "30000")
-            // The source of the brokers' states.
+            // The statistics tell whether brokers are connected.
             .set("statistics.interval.ms", "2000");
         for (name, value) in defaults {
             config.set(*name, *value);
@@ -149,21 +149,21 @@ impl KafkaSettings {
         }
     }
 
-    /// A member of a consumer group, under a name that stays its own, that starts where it is told and never skips.
+    /// A static member of a consumer group that starts where it is told and never skips a record.
     pub(super) fn consumer(&self, group: &str, member: &str) -> ClientConfig {
         let defaults = [
-            // Brokers close idle connections; to a consumer that is no news.
+            // Brokers close idle connections, which is normal for a consumer.
             ("log.connection.close", "false"),
-            // At most about 16 MiB of records, and one answer more, wait in the client; 1 MiB comes in one answer, packed:
-            // what it unpacks to, which gzip makes up to a thousand times of it, lies in memory at once.
+            // At most about 16 MiB of records and one more response wait in the client. A response has 1 MiB,
+            // compressed; uncompressed, which may be a thousand times as much with gzip, it is in memory all at once.
             ("queued.max.messages.kbytes", "16384"),
             ("queued.min.messages", "10000"),
             ("fetch.message.max.bytes", "1048576"),
-            // What a batch packed with zstd may unpack to; more cannot be read.
+            // The limit for a decompressed zstd batch; larger ones cannot be read.
             ("receive.message.max.bytes", "100000000"),
-            // A batch that was damaged on a disk or on its way is an error, and not an event.
+            // A batch that was damaged on disk or in transit is an error and not an event.
             ("check.crcs", "true"),
-            // The default waits a second after the queue was full, while workers have long emptied it.
+            // The default waits a second after the queue was full, although workers have long emptied it.
             ("fetch.queue.backoff.ms", "50"),
             // The partitions of a host that does not come back are free after ten seconds instead of 45.
             ("session.timeout.ms", "10000"),
@@ -172,7 +172,8 @@ impl KafkaSettings {
         ];
         let fixed = [
             ("group.id", group),
-            // Who comes again under this name has its partitions at once, and whoever had them under it is fenced.
+            // A member that returns under this name gets its partitions at once, and the previous member of that name
+            // is fenced.
             ("group.instance.id", member),
             // The newer group protocol has a fatal fault in librdkafka 2.12 after a breach of the poll interval.
             ("group.protocol", "classic"),
@@ -184,11 +185,11 @@ impl KafkaSettings {
             ("enable.auto.offset.store", "false"),
             ("enable.partition.eof", "false"),
         ];
-        // That a name stands for another topic now, the library says in this log alone.
+        // Only this part of the library's log says that a name belongs to another topic now.
         self.overheard(self.config(&defaults, &fixed), "metadata")
     }
 
-    /// A client that looks at single partitions as a consumer reads them, outside of any group.
+    /// A client that examines single partitions with the settings of a consumer, without a group.
     pub(super) fn probe(&self) -> ClientConfig {
         let mut config = self.consumer("sandman-probe", "");
         config.remove("group.instance.id");
@@ -200,7 +201,7 @@ impl KafkaSettings {
         config
     }
 
-    /// The same client, with a part of its log that the host reads.
+    /// Enables a part of the client's log that the host reads.
     fn overheard(&self, mut config: ClientConfig, part: &str) -> ClientConfig {
         let more = self.options.get("debug");
         let debug = more.map_or_else(|| part.to_owned(), |more| format!("{part},{more}"));
@@ -208,18 +209,18 @@ impl KafkaSettings {
         config
     }
 
-    /// A reader of a whole small topic, outside of any group.
+    /// A reader of a whole small topic, without a group.
     pub(super) fn reader(&self) -> ClientConfig {
         let defaults = [
             ("queued.max.messages.kbytes", "4096"),
             ("queued.min.messages", "1000"),
             ("fetch.max.bytes", "4194304"),
             ("fetch.message.max.bytes", "1048576"),
-            // The end of the topic is told after one empty answer; that need not take half a second.
+            // The end of the topic is known after one empty response, which need not take half a second.
             ("fetch.wait.max.ms", "10"),
         ];
         let fixed = [
-            // The library wants a name; nothing is joined or committed under it.
+            // The library requires a group; it is neither joined nor used for commits.
             ("group.id", "sandman-reader"),
             ("isolation.level", "read_committed"),
             ("auto.offset.reset", "earliest"),
@@ -235,19 +236,19 @@ impl KafkaSettings {
         let defaults = [
             ("queue.buffering.max.messages", "20000"),
             ("queue.buffering.max.kbytes", "32768"),
-            // What a broker takes by default, so that an oversized record is refused here, by name.
+            // The default of a broker, so that an oversized record is refused here, with its topic.
             ("message.max.bytes", "1048588"),
             // Records are handed over in bulk; waiting for more would only delay the commit.
             ("linger.ms", "0"),
             // The broker answers "concurrent transactions" for some milliseconds after each commit; the default waits
             // 100 ms before it asks again.
             ("retry.backoff.ms", "1"),
-            // How soon the library asks again who leads a partition, although the answer is only on its way, doubling up to
-            // `retry.backoff.max.ms` (a second). At most five requests are under way: every 20 ms filled a network with answers
-            // that are half a second late until nothing else got through.
+            // How soon the library asks for the leader of a partition again, although a response is under way, doubling
+            // up to `retry.backoff.max.ms` (a second). At most five requests are in flight: with 20 ms, responses that
+            // take half a second filled a slow network until nothing else got through.
             ("topic.metadata.refresh.fast.interval.ms", "100"),
             ("topic.metadata.propagation.max.ms", "10000"),
-            // A killed relay's open transaction holds up readers for no longer than this.
+            // The open transaction of a killed relay blocks readers for no longer than this.
             ("transaction.timeout.ms", "30000"),
             ("message.timeout.ms", "25000"),
         ];
@@ -257,12 +258,12 @@ impl KafkaSettings {
             ("acks", "all"),
             ("partitioner", "murmur2_random"),
         ];
-        // A lost connection must show, because a commit that met one asks for a new producer. The library reports only some
-        // to the error callback, but all to this log, which is otherwise quiet.
+        // Lost connections must be noticed, because a commit during one requires a new producer. The library reports
+        // only some to the error callback, but all to this log, which is otherwise quiet.
         self.overheard(self.config(&defaults, &fixed), "broker")
     }
 
-    /// A producer beside the host, as other services have theirs.
+    /// A producer outside of the host, like that of another service.
     pub(super) fn side_producer(&self) -> ClientConfig {
         let defaults = [
             ("queue.buffering.max.messages", "20000"),
@@ -277,14 +278,13 @@ impl KafkaSettings {
         self.config(&defaults, &fixed)
     }
 
-    /// A client that asks where partitions begin and end, for whoever reads them: to the high watermark, past
-    /// transactions without an end.
+    /// A client that asks for the first and last offsets of partitions: up to the high watermark, including open transactions.
     pub(super) fn extents(&self) -> ClientConfig {
         let fixed = [("isolation.level", "read_uncommitted"), ("statistics.interval.ms", "0")];
         self.config(&[], &fixed)
     }
 
-    /// A client that looks at topics and makes them.
+    /// A client that lists and creates topics.
     pub(super) fn admin(&self) -> ClientConfig {
         self.config(&[], &[("statistics.interval.ms", "0")])
     }

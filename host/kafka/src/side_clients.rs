@@ -1,5 +1,4 @@
-//! Ordinary clients beside the host, as other services have them: for demonstrations and development, where there is
-//! nobody else.
+//! Ordinary clients outside of the host, like those of other services: for demonstrations and development.
 
 use std::time::Duration;
 
@@ -16,19 +15,19 @@ use super::settings::KafkaSettings;
 use super::wait::{Deadline, POLL};
 use sandman_core::event::{OutRecord, Record, TopicPartition};
 
-/// Kafka did not do what a side_clients wanted.
+/// An error of a side client.
 #[derive(Debug, Error)]
 #[error("kafka: {0}")]
 pub struct SideClientError(#[from] KafkaError);
 
-/// Publishes as another service would: by key, acknowledged, without transactions.
+/// Publishes like another service: by key, acknowledged, without transactions.
 pub struct Announcer(ThreadedProducer<DefaultProducerContext>);
 
 impl Announcer {
-    /// A producer; it connects by itself.
+    /// A producer, which connects on its own.
     ///
     /// # Errors
-    /// [`SideClientError`] if the settings make none.
+    /// [`SideClientError`] if it cannot be created with these settings.
     pub fn open(settings: &KafkaSettings) -> Result<Self, SideClientError> {
         Ok(Self(settings.side_producer().create()?))
     }
@@ -57,20 +56,20 @@ impl Announcer {
     /// Waits until everything is acknowledged.
     ///
     /// # Errors
-    /// [`SideClientError`] if it is not, in `patience`.
+    /// [`SideClientError`] if that does not happen within `patience`.
     pub fn flush(&self, patience: Duration) -> Result<(), SideClientError> {
         Ok(self.0.flush(patience)?)
     }
 }
 
-/// Reads topics from their beginning, read committed, outside of any group.
+/// Reads topics from their beginning, read committed, without a group.
 pub struct Observer(BaseConsumer);
 
 impl Observer {
     /// A reader of all partitions of these topics, which exist.
     ///
     /// # Errors
-    /// [`SideClientError`] if the cluster does not say in `patience` what partitions there are.
+    /// [`SideClientError`] if the partitions are not known within `patience`.
     pub fn open(settings: &KafkaSettings, topics: &[&str], patience: Duration) -> Result<Self, SideClientError> {
         let consumer: BaseConsumer = settings.reader().create()?;
         let deadline = Deadline::after(patience);
@@ -86,10 +85,10 @@ impl Observer {
         Ok(Self(consumer))
     }
 
-    /// The next record, if one comes soon. A broker that is away is waited for.
+    /// The next record, if one comes soon. Waits if the broker is unreachable.
     ///
     /// # Errors
-    /// [`SideClientError`] if the reader cannot go on.
+    /// [`SideClientError`] if the reader cannot continue.
     pub fn next(&self) -> Result<Option<Record>, SideClientError> {
         match self.0.poll(POLL) {
             Some(Ok(message)) => {

@@ -1,10 +1,10 @@
-//! The little that we take from the library's statistics.
+//! The few values that we need from the library's statistics.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 
-/// What a consumer or producer says of itself every two seconds; everything else in it is skipped.
+/// A client's statistics, which arrive every two seconds; all other fields are skipped.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Statistics {
     #[serde(default)]

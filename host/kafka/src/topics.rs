@@ -1,4 +1,4 @@
-//! Makes the topics that the host needs, where it may.
+//! Creates the topics that the host needs, if it is allowed to.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -18,15 +18,15 @@ use super::settings::KafkaSettings;
 use super::wait::{Deadline, drop_apart};
 use sandman_core::broker::{TopicSpec, TopicsError};
 
-/// How long to wait before looking again whether a new topic has its leaders.
+/// How long to wait before checking again whether a new topic has its leaders.
 const AGAIN: Duration = Duration::from_millis(50);
 const CLOSE: Duration = Duration::from_secs(3);
-/// How long a broker may take to say how a topic is configured. Some never answer (the embedded one, some proxies), and
-/// what only leads to a warning must not use up the time for what is needed.
+/// How long a broker may take to return a topic's configuration. Some never answer (the embedded one, some proxies),
+/// and a check that only leads to a warning must not use up the time for the rest.
 const CONFIG: Duration = Duration::from_secs(2);
 
-/// Makes the topics that are missing, with the cluster's default replication, and waits until they can be used. Returns
-/// the names of those it made. A topic that exists is left as it is, but must be compacted where that is asked for.
+/// Creates the topics that are missing, with the cluster's default replication, and waits until they can be used.
+/// Returns the names of those it created. Existing topics are not changed, but must be compacted if that is required.
 ///
 /// # Errors
 /// [`TopicsError`]
@@ -50,7 +50,7 @@ pub fn ensure_topics(
     made
 }
 
-/// The largest record that a topic takes, in bytes, with its framing; `None` if the cluster does not tell.
+/// The largest record that a topic takes, in bytes, with its framing; `None` if the cluster does not say.
 pub(super) fn largest_record(settings: &KafkaSettings, topic: &str, health: &Arc<KafkaHealth>) -> Option<usize> {
     let context = Monitor::new(health.transient("topics"));
     let admin: AdminClient<Monitor> = settings.admin().create_with_context(context).ok()?;
@@ -89,7 +89,7 @@ impl TopicsWork<'_> {
             if known.get(&topic.name) == Some(&false) {
                 tracing::warn!(
                     topic = topic.name,
-                    "the topic has partitions without a leader; what is in them waits"
+                    "the topic has partitions without a leader; their records wait"
                 );
             }
         }
@@ -138,7 +138,7 @@ impl TopicsWork<'_> {
         }
     }
 
-    /// A topic made by somebody else may delete by age, and the only record of the relay's cursor with it.
+    /// A topic that somebody else created may delete records by age, and with them the only record of the relay's cursor.
     fn check_compaction(&self, topics: &[&TopicSpec]) -> Result<(), TopicsError> {
         for topic in topics.iter().filter(|topic| topic.compacted) {
             let resource = [ResourceSpecifier::Topic(&topic.name)];
@@ -160,7 +160,7 @@ impl TopicsWork<'_> {
         Ok(())
     }
 
-    /// Until the topics that were made can be used. One that gets no leader in time holds nobody else up.
+    /// Waits until the created topics can be used. A topic that gets no leader in time does not hold up the others.
     fn wait_until_led(&self, made: &[&TopicSpec]) -> Result<(), TopicsError> {
         let until = Deadline::after(self.deadline.left() / 2);
         loop {
@@ -198,7 +198,7 @@ impl TopicsWork<'_> {
 }
 
 fn new_topic(topic: &TopicSpec) -> NewTopic<'_> {
-    // -1: as many replicas as the cluster gives by default.
+    // -1: the cluster's default number of replicas.
     let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(-1));
     if topic.compacted {
         // Only closed segments are compacted, and the topic is read from its beginning at each start: by default it would
@@ -216,7 +216,7 @@ fn not_allowed(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-/// Wakes the thread that waits.
+/// Wakes the waiting thread.
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -225,7 +225,7 @@ impl Wake for Unpark {
     }
 }
 
-/// The admin client speaks in futures only; this waits for one on the calling thread, `None` when the time is over.
+/// The admin client has only async methods; this waits for a future on the calling thread. `None` after the deadline.
 fn block_on<T>(future: impl Future<Output = T>, deadline: Deadline) -> Option<T> {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));

@@ -1,4 +1,4 @@
-//! Whether the client library makes the clients that the host will have: some settings are refused only beside others.
+//! Whether the client library can create the clients of the host: some settings are refused only in combination.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use rdkafka::{ClientConfig, ClientContext};
 use super::settings::KafkaSettings;
 use sandman_core::printable;
 
-/// Options that name a file, which the library reads where TLS is spoken.
+/// Options that name a file, which the library reads for TLS.
 const FILES: [&str; 5] = [
     "ssl.ca.location",
     "ssl.certificate.location",
@@ -21,23 +21,23 @@ const FILES: [&str; 5] = [
     "ssl.crl.location",
 ];
 
-/// Why a client cannot be made.
+/// Why a client cannot be created.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RefusedClient {
-    /// The option that is to blame, where it is one alone.
+    /// The invalid option, if it is a single one.
     pub option: Option<&'static str>,
     /// What is wrong with it.
     pub reason: String,
 }
 
-/// Makes one client of each kind that the host has, from all of its settings but for the brokers, so that nothing is
-/// connected to; says what the library says where it refuses one.
+/// Creates one client of each kind that the host has, from all settings except the brokers, so that it does not
+/// connect, and returns the library's errors.
 ///
 /// # Errors
-/// What is wrong, once for all the clients that have it.
+/// Each problem once, even if it concerns several clients.
 pub fn check_clients(settings: &KafkaSettings) -> Result<(), Vec<RefusedClient>> {
     let mut refused: Vec<_> = FILES.iter().filter_map(|option| unreadable(settings, option)).collect();
-    // The library says of such a file what its library for TLS says of it.
+    // The library passes on the error of its TLS library for such a file.
     let is_told = |reason: &String| FILES.iter().any(|option| reason.contains(option)) && !refused.is_empty();
     let made = made(settings).into_iter().filter(|reason| !is_told(reason));
     let made: Vec<_> = made.map(|reason| RefusedClient { option: None, reason }).collect();
@@ -47,7 +47,7 @@ pub fn check_clients(settings: &KafkaSettings) -> Result<(), Vec<RefusedClient>>
 
 fn unreadable(settings: &KafkaSettings, option: &'static str) -> Option<RefusedClient> {
     let file = settings.options.get(option).filter(|_| settings.ssl)?;
-    // "probe" has the library look for the system's own; the certificates of authorities may be a folder.
+    // With "probe" the library searches the system's own; the CA certificates may be a folder.
     let read = match (file.as_str(), fs::metadata(file)) {
         ("probe", _) => return None,
         (_, Ok(found)) if found.is_dir() => return None,
@@ -86,7 +86,7 @@ fn tried<C: FromClientConfigAndContext<SilentContext>>(mut config: ClientConfig)
     }
 }
 
-/// Says nothing: a client without brokers complains of that.
+/// Logs nothing, because a client without brokers reports that as an error.
 struct SilentContext;
 
 impl ClientContext for SilentContext {

@@ -1,27 +1,27 @@
-//! What an error of a consumer means: nothing that would skip a record is left to the library.
+//! Classifies the errors of a consumer, so that the library never skips a record.
 
 use rdkafka::error::RDKafkaErrorCode;
 
-/// What an error means for the consumer.
+/// The meaning of an error for the consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ErrorVerdict {
-    /// The library tries again by itself and that is known to help.
+    /// The library retries on its own, which is known to help.
     Passes,
-    /// It lasts until somebody outside mends it; what is not concerned goes on.
+    /// It lasts until somebody fixes the cause; unaffected partitions continue.
     Waits,
-    /// Nobody knows: if it lasts, the consumer must end.
+    /// Not known: if it lasts, the consumer must end.
     Doubtful,
-    /// The library goes on behind what it could not read: the consumer must end before the next record.
+    /// The library would continue after the record that it could not read: the consumer must end before the next record.
     Skips,
     /// The next record to read is gone.
     Gone,
 }
 
-/// What the error means.
+/// Classifies an error.
 pub(super) fn verdict(code: RDKafkaErrorCode) -> ErrorVerdict {
     use RDKafkaErrorCode as Code;
     match code {
-        // A checksum that does not fit, or a format that the library does not know: it leaves the batch out.
+        // A wrong checksum, or a format that the library does not know: it would skip the batch.
         Code::BadMessage | Code::NotImplemented => ErrorVerdict::Skips,
         Code::AutoOffsetReset | Code::LogTruncation | Code::OffsetOutOfRange => ErrorVerdict::Gone,
         Code::TopicAuthorizationFailed
@@ -33,7 +33,7 @@ pub(super) fn verdict(code: RDKafkaErrorCode) -> ErrorVerdict {
         | Code::UnknownPartition
         | Code::Authentication
         | Code::SaslAuthenticationFailed => ErrorVerdict::Waits,
-        // Connections, leaders and coordinators that move, members that come and go; and what is told elsewhere.
+        // Lost connections, moved leaders and coordinators, rebalances; and errors that are reported elsewhere.
         Code::AllBrokersDown
         | Code::BrokerTransportFailure
         | Code::Resolve

@@ -1,4 +1,4 @@
-//! Whether records are there for a consumer that reads committed.
+//! Whether records are visible for a read-committed consumer.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use super::wait::{Deadline, POLL, drop_apart};
 use sandman_core::broker::PublishError;
 use sandman_core::event::OutRecord;
 
-/// Offsets of a partition that others may have used since, markers included.
+/// Offsets of a partition that others may have used since then, including markers.
 const OTHERS: i64 = 10_000;
 
 const CLOSE: Duration = Duration::from_secs(3);
 
-/// Whether any of the records is visible among the last ones of its topic. A topic that may not be read shows none.
+/// Whether any of the records is visible among the last ones of its topic. A topic without read permission shows none.
 ///
 /// # Errors
-/// [`PublishError::Aborted`] if a topic cannot be read, or nothing comes of it for as long as `patience`.
+/// [`PublishError::Aborted`] if a topic cannot be read, or returns nothing within `patience`.
 pub fn any_visible(
     settings: &KafkaSettings,
     records: &[OutRecord],
@@ -50,7 +50,7 @@ pub fn any_visible(
     });
     drop_apart("reader", reader, CLOSE);
     seen.map_err(|(topic, error)| PublishError::Aborted {
-        reason: format!("what became of a transaction cannot be seen on topic `{topic}`: {error}"),
+        reason: format!("the outcome of a transaction cannot be read from topic `{topic}`: {error}"),
     })
 }
 
@@ -62,7 +62,7 @@ fn if_allowed(topic: &str, shown: Result<bool, KafkaError>) -> Result<bool, Kafk
         Err(error) if is_forbidden(&error) => {
             tracing::warn!(
                 topic,
-                "what became of a transaction may not be looked at; it is taken for aborted where no other topic shows it"
+                "the outcome of a transaction cannot be read without permission; it counts as aborted unless another topic shows it"
             );
             Ok(false)
         }
@@ -81,7 +81,7 @@ fn shows(
     let mut partitions = Vec::new();
     for known in known.topics() {
         if let Some(code) = known.error() {
-            // A topic that is not known just now must not be taken for one that is empty.
+            // A topic that is unknown at the moment must not be mistaken for an empty one.
             return Err(KafkaError::MetadataFetch(code.into()));
         }
         partitions.extend(known.partitions().iter().map(rdkafka::metadata::MetadataPartition::id));
@@ -99,14 +99,14 @@ fn shows(
             Some(Ok(message)) if is_wanted(&message, wanted) => return Ok(true),
             Some(Ok(message)) => {
                 deadline = Deadline::after(patience);
-                // What others write behind the end that was found is not of interest, and need not have one.
+                // Later records of others are irrelevant, and their transactions may still be open.
                 unread.retain(|partition, end| *partition != message.partition() || message.offset() + 1 < *end);
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 unread.remove(&partition);
             }
             Some(Err(error)) if deadline.passed() || is_forbidden(&error) => return Err(error),
-            // The library retries by itself, until the time is over.
+            // The library retries on its own until the deadline.
             _ if deadline.passed() => return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut)),
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! Waiting with an end: deadlines, and dropping what may hang.
+//! Waiting with deadlines, and dropping clients that may hang.
 
 use std::sync::mpsc;
 use std::thread;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// How long one poll of a consumer blocks at most.
 pub(super) const POLL: Duration = Duration::from_millis(100);
 
-/// A point in time after which nobody waits any more.
+/// A point in time at which waiting ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline(Instant);
 
@@ -24,19 +24,19 @@ impl Deadline {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// The time left, but no more than `slice`: for calls that must come back to look at a flag.
+    /// The time left, but no more than `slice`: for calls that must return in order to check a flag.
     pub(super) fn slice(self, slice: Duration) -> Duration {
         self.left().min(slice)
     }
 }
 
-/// Drops a client on a thread of its own, because leaving a cluster that does not answer can take forever. Returns
-/// whether it was done within `patience`; if not, the thread is left to itself.
+/// Drops a client on a thread of its own, because closing can hang if the cluster does not answer. Returns whether it
+/// was done within `patience`; if not, the thread continues detached.
 pub(super) fn drop_apart<T: Send + 'static>(name: &str, value: T, patience: Duration) -> bool {
     let (done, waiting) = mpsc::channel();
     let spawned = thread::Builder::new().name(format!("close {name}")).spawn(move || {
         drop(value);
-        // Nobody may be waiting any more.
+        // The receiver may be gone.
         let _ = done.send(());
     });
     // Without a thread the closure is dropped here, and the value with it.

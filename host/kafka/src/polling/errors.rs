@@ -8,7 +8,7 @@ use super::super::verdict::{ErrorVerdict, verdict};
 use super::Polling;
 
 impl Polling {
-    /// Ends the consumer for what it cannot go on after, and remembers what may not pass.
+    /// Ends the consumer after an error that it cannot survive, and remembers errors that may not pass.
     pub(super) fn judge(&mut self, error: &KafkaError) -> Result<(), ConsumeError> {
         use RDKafkaErrorCode as Code;
         let reason = self.member().last_reason.lock().clone();
@@ -46,7 +46,7 @@ impl Polling {
         }
     }
 
-    /// Whether the group has another member by our name.
+    /// Whether the group has another member with our name.
     fn is_fenced(&self) -> bool {
         let fatal = self.consumer.client().fatal_error();
         fatal.is_some_and(|(code, _)| code == RDKafkaErrorCode::FencedInstanceId)

@@ -15,8 +15,8 @@ use sandman_core::event::TopicPartition;
 const SEARCH: Duration = Duration::from_secs(5);
 
 impl Polling {
-    /// The library says that an offset is gone, but not of which partition. `None` if we have none any more, or the topic was
-    /// made anew: that is another error, when its partitions are assigned.
+    /// The library says that an offset is gone, but not of which partition. `None` if we no longer have one, or the
+    /// topic was created again: that is another error at its next assignment.
     pub(super) fn lost_offset(&self, reason: &str) -> Option<String> {
         let deadline = Deadline::after(SEARCH);
         let slots: Vec<(TopicPartition, i64, Start)> = {
@@ -53,7 +53,7 @@ impl Polling {
         ))
     }
 
-    /// Whether a name stands for another topic than the one that was taken: if it does, its partitions are given back.
+    /// Whether a name belongs to another topic than at the assignment: if it does, its partitions are given back.
     fn is_another_topic(&self, deadline: Deadline) -> bool {
         let member = self.member();
         let is_stale = || member.assignment.lock().slots().any(|slot| slot.stale);

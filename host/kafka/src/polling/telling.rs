@@ -1,4 +1,4 @@
-//! Tells the intake and the group how far the consumer is.
+//! Reports the consumer's positions to the intake, and commits offsets to the group.
 
 use std::sync::atomic::Ordering;
 
@@ -7,11 +7,11 @@ use rdkafka::consumer::Consumer;
 use super::Polling;
 
 impl Polling {
-    /// Tells the intake up to where its partitions were read. The library moves a position when it hands a record over and
-    /// when it comes past a control record.
+    /// Tells the intake the read positions of its partitions. The library moves a position when it hands over a record
+    /// and when it passes a control record.
     pub(super) fn tell_positions(&self) {
         let member = self.member();
-        // From then on records are dropped unseen.
+        // From then on records are dropped.
         if member.quiet.load(Ordering::Relaxed) {
             return;
         }
@@ -35,7 +35,7 @@ impl Polling {
 
     pub(super) fn tell_group(&self) {
         let member = self.member();
-        // Offsets that wait for a coordinator outlive the session, and the group refuses them then.
+        // Commits that wait for a coordinator outlive the session, and are then refused by the group.
         if !member.monitor.health().is_connected() {
             return;
         }
@@ -43,8 +43,9 @@ impl Polling {
         member.tell_group(&self.consumer, &slots);
     }
 
-    /// The group's offsets at the end of a clean stop. Not the library's waiting commit, which has no deadline: closing the
-    /// consumer waits for this one, and `ConsumerHandle::join` for no longer than it was told.
+    /// Commits the group's offsets at the end of a clean stop. It does not use the library's synchronous commit, which
+    /// has no deadline: closing the consumer waits for this one, and `ConsumerHandle::join` only for its own time
+    /// limit.
     pub(super) fn last_word(&self) {
         self.quiesce();
         self.tell_group();

@@ -16,12 +16,12 @@ use sandman_core::broker::Cursor;
 use sandman_core::event::{Headers, OutRecord};
 use sandman_core::faults::{self, Step};
 
-/// How long a queue may stay full although nothing is under way.
+/// How long a queue may stay full although nothing is in flight.
 const FULL: Duration = Duration::from_secs(1);
 
 impl TransactionalPublisher {
-    /// The cursor is delivered before the records: by it, a transaction is known that Kafka leaves without an end. Everything
-    /// is delivered before the commit is asked for: the library would wait for it in steps of 100 ms.
+    /// The cursor is delivered before the records, so that it reveals a transaction that Kafka does not end. Everything
+    /// is delivered before the commit is requested, because the library would wait for deliveries in steps of 100 ms.
     pub(super) fn fill(
         &self,
         records: &[&OutRecord],
@@ -40,8 +40,8 @@ impl TransactionalPublisher {
         Ok(())
     }
 
-    /// Hands one record to the producer. Where its queue is full, the same record is tried again until there is room,
-    /// so that no later one overtakes it.
+    /// Hands one record to the producer. If its queue is full, the same record is tried again until there is room, so
+    /// that no later one overtakes it.
     pub(super) fn send(
         &self,
         record: &OutRecord,
@@ -66,9 +66,9 @@ impl TransactionalPublisher {
                 RDKafkaErrorCode::QueueFull if done < index => {
                     self.delivered(done + (index - done).div_ceil(2), deadline)?;
                 }
-                // All is delivered; the library frees the room a moment later.
+                // Everything is delivered; the library frees the space a moment later.
                 RDKafkaErrorCode::QueueFull if !patient.passed() => thread::park_timeout(Duration::from_millis(1)),
-                // A queue that stays full although nothing is under way is smaller than the record.
+                // A queue that stays full although nothing is in flight is smaller than the record.
                 RDKafkaErrorCode::QueueFull => {
                     return Err(self.refused(record, index, RDKafkaErrorCode::MessageSizeTooLarge));
                 }
@@ -105,7 +105,7 @@ impl TransactionalPublisher {
         }
     }
 
-    /// A record of any topic fails where another topic may not be written to.
+    /// A record of any topic fails if the host may not write to another topic of the transaction.
     fn undelivered(&self, mut undelivered: Undelivered) -> Result<TransactionFault, TransactionFault> {
         use RDKafkaErrorCode as Code;
         if matches!(undelivered.code, Code::PurgeQueue | Code::PurgeInflight)

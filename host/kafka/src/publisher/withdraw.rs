@@ -1,4 +1,4 @@
-//! Takes back what Kafka has left in the partitions.
+//! Aborts the transaction that Kafka has left open in the partitions.
 
 use rdkafka::producer::Producer;
 
@@ -10,8 +10,9 @@ use sandman_core::broker::{Cursor, PublishError};
 use sandman_core::event::OutRecord;
 
 impl TransactionalPublisher {
-    /// Takes back what lies in the partitions of the records' topics, and the cursor, in transactions of this writer slot that
-    /// Kafka has not ended: writes a record to each of them, and takes that back. After a failure the cursor still has no end.
+    /// Aborts transactions of this transactional id that Kafka has not ended, in the partitions of the records' topics
+    /// and in the cursor's: writes a record to each partition in a transaction and aborts it. After a failure the
+    /// cursor's transaction is still open.
     ///
     /// # Errors
     /// [`PublishError`]; nothing is visible.
@@ -45,7 +46,7 @@ impl TransactionalPublisher {
             let known = known.topics().first().filter(|topic| topic.error().is_none());
             let partitions = known.map(|topic| topic.partitions()).unwrap_or_default();
             if partitions.is_empty() {
-                // Left out, it would be published twice.
+                // If it were left out, it would be published twice.
                 return Err(TransactionFault::Passing(format!(
                     "the partitions of topic `{}` are not known",
                     record.topic
@@ -56,7 +57,8 @@ impl TransactionalPublisher {
                 sent += 1;
             }
         }
-        // The cursor last here: as long as that has no end, who opens the slot next knows that something is left.
+        // Here the cursor comes last: as long as its transaction is open, the next producer knows that something is
+        // left to abort.
         self.delivered(sent, deadline)?;
         self.send(&cursor_record(&self.options.cursor_topic, cursor), None, sent, deadline)?;
         self.delivered(sent + 1, deadline)

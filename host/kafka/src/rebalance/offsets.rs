@@ -1,5 +1,5 @@
-//! The group's offsets: this store tells the group how far it is, signed, and compares what the group was told with its own
-//! progress.
+//! The group's offsets: this store commits its progress to the group, with its identity as metadata, and compares the
+//! group's offsets with its own progress.
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -12,8 +12,8 @@ use sandman_core::broker::{NamedTopic, Start};
 use sandman_core::event::{TopicId, TopicPartition};
 
 impl Member {
-    /// Partitions that would begin anew although this store has told the group that records which are still there are
-    /// done. The store is the only place where progress counts, so this is how it shows that it has lost some.
+    /// Partitions that would be read from the start, although the group's offsets say that this store has handled
+    /// records that still exist. Only the store's progress counts, so this shows that it has lost some.
     pub(super) fn progress_gone(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -43,10 +43,10 @@ impl Member {
         Ok(gone)
     }
 
-    /// Progress ends behind the last record. What follows it and is none, such as the marker at the end of a transaction or an
-    /// aborted one, is passed by the position alone, which the group is told. Where retention has deleted that, the next
-    /// offset is gone and no record of ours is: the group's offset, signed by this store, says so. Such partitions start at
-    /// their oldest record; answers them.
+    /// Progress ends after the last record. Offsets after it without a record, such as transaction markers or aborted
+    /// records, are passed only by the read position, which is committed to the group. If retention has deleted them,
+    /// the next offset is gone, but no record is lost: the group's offset with this store's identity proves it. Returns
+    /// such partitions, which start at their oldest record.
     pub(super) fn passed(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -55,7 +55,7 @@ impl Member {
     ) -> Vec<(TopicPartition, i64)> {
         let mut passed = Vec::new();
         let deadline = Deadline::after(DESCRIBE);
-        // Who does not answer leaves the start where it is: if it is gone, reading stops and says so.
+        // Without an answer the start stays where it is: if it is gone, consuming stops with an error.
         let Ok(told) = consumer.committed_offsets(list(partitions), deadline.left()) else {
             return passed;
         };
@@ -74,7 +74,7 @@ impl Member {
                 .map(|(oldest, _)| oldest)
                 .filter(|oldest| (next + 1..=done).contains(oldest))
             {
-                tracing::info!(%partition, next, oldest, "what was deleted there held no record of ours");
+                tracing::info!(%partition, next, oldest, "the deleted offsets had no record to handle");
                 *start = Start::At(oldest);
                 passed.push((partition.clone(), oldest));
             }
@@ -82,7 +82,7 @@ impl Member {
         passed
     }
 
-    /// What goes with an offset: who says it, and of which topic.
+    /// The metadata of an offset: the store and the topic.
     fn signature_for(&self, topic: Option<&TopicId>) -> String {
         match topic {
             Some(id) => format!("{} {id}", self.signature),
@@ -90,7 +90,7 @@ impl Member {
         }
     }
 
-    /// Whether we have said so of this topic, and not of another one that had its name.
+    /// Whether this store has committed the offset for this topic, and not for another one of the same name.
     fn has_signed(&self, metadata: &str, topic: Option<&TopicId>) -> bool {
         let Some(rest) = metadata.strip_prefix(&self.signature) else {
             return false;
@@ -102,8 +102,8 @@ impl Member {
         }
     }
 
-    /// Tells the group how far the partitions are, without waiting. Only lag tools and foreign members look at it, so a
-    /// failure is no more than a log line.
+    /// Commits the progress of the partitions to the group, without waiting. Only lag tools and other members use it,
+    /// so a failure is only logged.
     pub(in super::super) fn tell_group(&self, consumer: &BaseConsumer<Self>, slots: &[PartitionSlot]) {
         let mut offsets = TopicPartitionList::new();
         for (partition, offset) in self.intake.offsets() {

@@ -202,7 +202,7 @@ fn a_failing_record_takes_the_transaction_back_and_the_next_goes_through() {
     assert!(matches!(error, PublishError::Aborted { .. }), "{error:?}");
     assert!(error.passes());
     let again = publisher.publish(&[out("k", "1")], &cursor(1)).unwrap_err();
-    assert!(again.to_string().contains("opened anew"), "{again}");
+    assert!(again.to_string().contains("reopened"), "{again}");
     drop(publisher);
     let _ = kafka.publisher().publish(&[out("k", "1")], &cursor(1)).unwrap();
     assert_eq!(kafka.cursor(), Some(cursor(1)));
