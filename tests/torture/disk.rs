@@ -88,7 +88,7 @@ fn fsync_fails(run: &Run<'_>) -> Result<Verdict> {
                 run.lose_address();
                 host.kill()?;
             } else {
-                ends(run, host, &["durable is not known", "look at the disk"])?;
+                ends(run, host, &["durable is not known", "check the disk"])?;
             }
             disk.heals()?;
             if once {
@@ -201,7 +201,7 @@ fn read_only(run: &Run<'_>) -> Result<Verdict> {
             run.until_seen(1 + run.below(300) as usize, Duration::from_secs(20));
             run.hits(&host, "the disk becomes read-only", Target::EventsAndRequests)?;
             disk.breaks(Failure::ReadOnly)?;
-            ends(run, host, &["sandman.db", "look at the disk"])?;
+            ends(run, host, &["sandman.db", "check the disk"])?;
             ensure!(
                 disk.failures(Failure::ReadOnly) > 0,
                 "no write was refused: this shows nothing"

@@ -11,8 +11,8 @@ const FORMAT: u8 = 2;
 /// The format of batches.
 const TIMED: u8 = 3;
 
-/// Records as the bytes of a batch, in the place of what is in `buffer`: megabytes that are not asked of the system anew for each
-/// batch.
+/// Encodes records as the bytes of a batch, replacing the content of `buffer`, so that megabytes need not be allocated
+/// for each batch.
 pub(crate) fn encode_into(buffer: &mut Vec<u8>, records: &[OutRecord]) -> Result<(), String> {
     let mut bytes = std::mem::take(buffer);
     bytes.clear();
@@ -22,7 +22,7 @@ pub(crate) fn encode_into(buffer: &mut Vec<u8>, records: &[OutRecord]) -> Result
     Ok(())
 }
 
-/// Records as the bytes of a batch.
+/// Encodes records as the bytes of a batch.
 pub(crate) fn encode(records: &[OutRecord]) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     encode_into(&mut bytes, records)?;
@@ -35,7 +35,7 @@ fn weight(record: &OutRecord) -> usize {
     record.topic.len() + length(&record.key) + length(&record.value) + record.headers.size()
 }
 
-/// The records of a batch.
+/// Decodes the records of a batch.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
     let records: Vec<(RecordParts<'_>, Option<i64>)> = match bytes.first() {
         Some(&TIMED) => whole((bytes, TIMED))?,
@@ -48,7 +48,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
     records
         .into_iter()
         .map(|(parts, timestamp_millis)| {
-            // Neighbours mostly go to the same few topics: share the name with the record before.
+            // Consecutive records usually go to the same few topics: share the name with the previous record.
             if *topic != *parts.topic {
                 topic = parts.topic.into();
             }
@@ -56,7 +56,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
                 topic: std::sync::Arc::clone(&topic),
                 key: parts.key.map(Bytes::owned),
                 value: parts.value.map(Bytes::owned),
-                headers: Headers::from_bytes(parts.headers.0).ok_or("its headers are torn")?,
+                headers: Headers::from_bytes(parts.headers.0).ok_or("its headers are invalid")?,
                 timestamp_millis,
             })
         })
@@ -68,14 +68,14 @@ pub(crate) fn encode_progress(progress: &Progress) -> Result<Vec<u8>, String> {
     postcard::to_extend(progress, vec![FORMAT]).map_err(|error| error.to_string())
 }
 
-/// Progress from its bytes. What no host has written could say of an offset that it is done although nobody has seen it.
+/// Decodes progress. Invalid progress is refused, because it could mark offsets as done that nobody has handled.
 pub(crate) fn decode_progress(bytes: &[u8]) -> Result<Progress, String> {
     let progress: Progress = whole((bytes, FORMAT))?;
     let sound = progress.is_sound().then_some(progress);
-    sound.ok_or_else(|| "its spans overlap, or lie where all is done".to_owned())
+    sound.ok_or_else(|| "its spans overlap, or are below the next offset".to_owned())
 }
 
-/// The value in the bytes, which end where it ends.
+/// Decodes a value that takes all of the bytes.
 fn whole<'a, T: Deserialize<'a>>((bytes, format): (&'a [u8], u8)) -> Result<T, String> {
     let (value, rest) = postcard::take_from_bytes(body(bytes, format)?).map_err(|error| error.to_string())?;
     match rest.len() {
@@ -92,7 +92,7 @@ fn body(bytes: &[u8], known: u8) -> Result<&[u8], String> {
     }
 }
 
-/// Bytes that go in one piece; serde would take a `Vec<u8>` apart byte by byte.
+/// Bytes that are encoded in one piece; serde would encode a `Vec<u8>` byte by byte.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -150,7 +150,7 @@ struct RecordWhole<'a> {
     headers: Bytes<'a>,
 }
 
-/// A record as it lies in the file, field by field as in [`RecordWhole`].
+/// A record as it is stored, field by field as in [`RecordWhole`].
 #[derive(Deserialize)]
 struct RecordParts<'a> {
     topic: &'a str,

@@ -1,4 +1,4 @@
-//! The stores: SQLite for one host in one file, PostgreSQL for a fleet. The only crate that names a database.
+//! The stores: SQLite for one host in one file, PostgreSQL for a fleet. The only crate that uses a database.
 
 mod batch;
 mod moving;

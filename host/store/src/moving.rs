@@ -63,10 +63,10 @@ impl RowBatch<'_> {
     }
 }
 
-/// What was moved of one table.
+/// The rows that were moved of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// What it holds.
+    /// Its content, for people.
     pub name: &'static str,
     /// How many rows.
     pub rows: u64,
@@ -100,17 +100,17 @@ pub enum MoveProgress {
 /// Why a move did not come to its end.
 #[derive(Debug, Error)]
 pub enum MoveError {
-    /// Something waits for Kafka, which only the source's own cursor can see through.
+    /// Events wait for Kafka, and only the source can publish them exactly once.
     #[error(
-        "{0} batches of events are not on Kafka yet; start the host once more where Kafka can be reached, and stop it with \
+        "{0} batches of events are not in Kafka yet; start the host once more where Kafka can be reached, and stop it with \
          SIGTERM, which publishes them"
     )]
     Unpublished(u64),
-    /// Somebody works with a store.
+    /// A host uses one of the stores.
     #[error("host `{0}` is running; stop all hosts first")]
     Running(String),
-    /// There is something there already.
-    #[error("the target holds a deployment already; name an empty file, or another [store] schema")]
+    /// The target is not empty.
+    #[error("the target already has a deployment; name an empty file, or another [store] schema")]
     NotEmpty,
     /// An earlier move came from elsewhere.
     #[error(
@@ -133,7 +133,7 @@ pub enum MoveError {
          and begin anew"
     )]
     Differ(&'static str),
-    /// A store.
+    /// An error of a store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

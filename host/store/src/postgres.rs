@@ -1,8 +1,8 @@
 //! The store of a fleet: one PostgreSQL schema, and any number of hosts.
 //!
-//! Nothing that this process remembers is taken for true: a commit checks, in its own transaction, the revision of every
-//! state that it was decided from and the epoch of every partition. Locks are held for a transaction and no longer. A commit
-//! whose answer is lost is asked for by its number, which it has written itself.
+//! Nothing that this process remembers is trusted: a commit checks, in its own transaction, the revision of every state
+//! on which it depends and the epoch of every partition. Locks are held for a transaction and no longer. If the
+//! response to a commit is lost, the store asks for the commit's number, which the commit itself has written.
 
 mod aside;
 mod changes;
@@ -49,25 +49,25 @@ pub use fleet::JoinError;
 pub use open_error::PgOpenError;
 pub use target::PgOptions;
 
-/// Connections that read, beside the one that commits.
+/// Connections for reads, besides the one for commits.
 const READERS: usize = 3;
 
-/// A deployment's store, as one of its hosts has it. Threads share it freely.
+/// A deployment's store, for one of its hosts. Threads share it freely.
 pub struct PostgresStore {
     id: StoreId,
     target: Arc<ConnectTarget>,
     shards: u16,
-    /// The first half of the numbers of our advisory locks.
+    /// The first half of the keys of our advisory locks.
     lock_class: i32,
     writer: Mutex<Link>,
     readers: Vec<Mutex<Link>>,
     /// Statements that were sent on the connection that commits.
     round_trips: Arc<AtomicU64>,
-    /// Why it is not known whether the last commit took effect, while that is being asked.
+    /// Why it is not known whether the last commit took effect, while that is being found out.
     doubt: Arc<Mutex<Option<String>>>,
-    /// The numbers of handlers' names.
+    /// The ids of handlers' names.
     handlers: RwLock<HashMap<Arc<str>, i32>>,
-    /// Why the store refuses all work, once a commit's result cannot be found out.
+    /// Why the store refuses all work, after the result of a commit could not be found out.
     failed: Arc<OnceLock<String>>,
     fleet: fleet::Fleet,
 }
@@ -81,7 +81,7 @@ impl std::fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Opens the deployment's store; makes its tables where they are missing.
+    /// Opens the deployment's store; creates its tables if they are missing.
     ///
     /// # Errors
     /// [`PgOpenError`], which names the server and says what to do.
@@ -97,7 +97,7 @@ impl PostgresStore {
         open::open(options, true)
     }
 
-    /// Runs a query outside of any transaction. It may run twice, where a connection turns out to be gone.
+    /// Runs a query outside of any transaction. It may run twice if a connection turns out to be gone.
     fn read<T: Send>(&self, query: impl FnMut(&mut Session) -> Result<T, PgFault> + Send) -> Result<T, StoreError> {
         self.usable()?;
         self.look(query).map_err(|fault| fault.named(&self.target.name))
@@ -116,7 +116,7 @@ impl PostgresStore {
         aside(read, PgFault::Away)
     }
 
-    /// Runs a transaction of its own beside the commits.
+    /// Runs a separate transaction, on another connection than the commits.
     fn write<T: Send>(&self, work: impl FnMut(&mut Session) -> Result<T, PgFault> + Send) -> Result<T, StoreError> {
         self.usable()?;
         let done = self.transact(work).map_err(|fault| fault.named(&self.target.name));
@@ -131,7 +131,7 @@ impl PostgresStore {
 
     fn note_failure<T>(&self, result: &Result<T, StoreError>) {
         if let Err(StoreError::Failed(why)) = result {
-            // The first reason is as good as any.
+            // Only the first reason is kept.
             let _ = self.failed.set(why.clone());
         }
     }
@@ -143,7 +143,7 @@ impl PostgresStore {
         }
     }
 
-    /// The number of a handler that has one.
+    /// The id of a handler, if it has one.
     fn known_handler(&self, name: &str) -> Result<Option<i32>, StoreError> {
         if let Some(id) = self.handlers.read().get(name) {
             return Ok(Some(*id));
@@ -158,7 +158,7 @@ impl PostgresStore {
         Ok(found)
     }
 
-    /// The number of a handler, given now if it has none.
+    /// The id of a handler, created if it has none.
     fn handler(&self, name: &Arc<str>) -> Result<i32, StoreError> {
         if let Some(id) = self.known_handler(name)? {
             return Ok(id);
@@ -216,7 +216,7 @@ impl Store for PostgresStore {
 
     fn assign(&self, handler: &Arc<str>, partitions: &[TopicPartition]) -> Result<Vec<Assigned>, StoreError> {
         let handler = self.handler(handler)?;
-        // In one order, whoever takes them.
+        // Always in the same order, to avoid deadlocks.
         let mut order: Vec<(usize, &TopicPartition)> = partitions.iter().enumerate().collect();
         order.sort_by(|one, other| one.1.cmp(other.1));
         self.write(|session| {

@@ -1,25 +1,26 @@
-//! The batches of recordings that a commit makes, one for each handler.
+//! The batches of recordings in a commit, one for each handler.
 
 use std::sync::Arc;
 
 use sandman_core::store::RecordingWrite;
 
-/// The part of what a handler may keep that the recordings of one commit may take: batches are dropped whole, and a ring of a
-/// few of them would lose most of what it holds with each that comes.
+/// The recordings of one commit may take a quarter of the bytes that a handler may keep: batches are dropped
+/// completely, and with only a few large ones each new batch would drop most of the recordings.
 const SHARE: u64 = 4;
 
 /// The recordings of one handler in a commit.
 pub(crate) struct RingBatch<'a> {
     pub(crate) handler: &'a Arc<str>,
-    /// Its lines in one text, in their order.
+    /// Its lines, joined in their order.
     pub(crate) lines: String,
     /// Bytes that the handler may keep.
     pub(crate) keep: u64,
-    /// Bytes of lines that are more than a quarter of that, and left out.
+    /// Bytes of lines that were left out because they exceed a quarter of that.
     pub(crate) left_out: u64,
 }
 
-/// The recordings of each handler. Of lines that are more than a quarter of what it may keep, the newest stay, at least one.
+/// The recordings of each handler. If they exceed a quarter of the bytes that it may keep, only the newest are kept, at
+/// least one.
 pub(crate) fn by_handler(writes: &[RecordingWrite]) -> Vec<RingBatch<'_>> {
     let mut all: Vec<(&Arc<str>, Vec<&str>, u64)> = Vec::new();
     for write in writes {

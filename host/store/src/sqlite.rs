@@ -1,8 +1,8 @@
 //! The embedded store: one SQLite file, one writer, a few readers that never wait for a commit.
 //!
 //! [`open`](SqliteStore::open) locks the file for the life of the process. A commit is one transaction in WAL mode with
-//! `synchronous=FULL`: when it returns, it is on the disk. After a failure that leaves open whether a commit is durable,
-//! the store refuses all further work, because memory and disk may disagree until the file is opened anew.
+//! `synchronous=FULL`: when it returns, it is on the disk. After a failure that leaves open whether a commit is
+//! durable, the store refuses all further work, because memory and disk may disagree until the file is reopened.
 
 mod changes;
 #[doc(hidden)]
@@ -52,27 +52,27 @@ pub struct SqliteStore {
     /// How errors name the store: its path.
     name: String,
     handlers: Handlers,
-    /// Kept beside the writer, so that asking never waits for a commit.
+    /// Kept outside of the writer, so that reading it never waits for a commit.
     size: Mutex<OutboxSize>,
     /// The dead letters, likewise.
     letters: Mutex<LettersSize>,
-    /// What the one host says of itself.
+    /// The report of the only host about itself.
     host: Mutex<Option<(Arc<str>, String)>>,
-    /// Why the store refuses all work, once a commit's result is unknown.
+    /// Why the store refuses all work, after a commit with an unknown result.
     failed: OnceLock<String>,
-    // The order of the last three is the order in which they go: the writer closes last and empties the log into the
-    // file, and only then may another host take the lock.
+    // The last three are dropped in this order: the writer closes after the readers and writes the log into the file,
+    // and only then may another host take the lock.
     readers: Option<Readers>,
     writer: Mutex<Writer>,
     _lock: Option<Lock>,
 }
 
 impl SqliteStore {
-    /// Opens the store at `path`; makes the file, and its folder (mode 0700), where they are missing.
+    /// Opens the store at `path`; creates the file, and its folder (mode 0700), if they are missing.
     ///
     /// # Errors
     /// [`OpenError`], which names the path and says what to do: the file is in use by another host, damaged, written by
-    /// a newer Sandman, no Sandman store, or cannot be written.
+    /// a newer Sandman, not a Sandman store, or cannot be written.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         open::file(path, false)
     }
@@ -85,7 +85,7 @@ impl SqliteStore {
         open::file(path, true)
     }
 
-    /// A store that lives in memory and goes with the value. Its reads wait for its commits.
+    /// A store in memory, which is lost when it is dropped. Its reads wait for its commits.
     ///
     /// # Errors
     /// [`OpenError`] if SQLite has no memory for it.
@@ -103,7 +103,7 @@ impl SqliteStore {
         result.map_err(|fault| fault.named(&self.name))
     }
 
-    /// Runs one transaction, and follows it in memory if it was committed.
+    /// Runs one transaction, and updates the copy in memory if it was committed.
     fn write<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T, SqliteFault>) -> Result<T, StoreError> {
         let mut writer = self.writer.lock();
         self.usable()?;
@@ -190,10 +190,10 @@ impl Store for SqliteStore {
     fn assign(&self, handler: &Arc<str>, partitions: &[TopicPartition]) -> Result<Vec<Assigned>, StoreError> {
         let id = match self.handlers.id(handler) {
             Some(id) => id,
-            // Its name has no number yet.
+            // Its name has no id yet.
             None => self.write(|writer| writer.aside(&self.handlers, |_, handlers| handlers.id(handler)))?,
         };
-        // First the epochs: what is read after that nobody changes under an older one.
+        // The epochs come first, so that nobody can change the data that is read afterwards under an older one.
         let mut writer = self.writer.lock();
         let begun = partitions.iter().map(|partition| writer.epochs().begin(id, partition));
         let epochs: Vec<Epoch> = begun.collect();
@@ -325,15 +325,15 @@ impl Store for SqliteStore {
         self.write(Writer::claimed)
     }
 
-    /// Batches that wait keep their order; those that the cursor would seem to cover are numbered anew above it, so that
-    /// they are published and not dropped. Batches that are known to be on Kafka must have left by
+    /// Waiting batches keep their order; those that the cursor would seem to cover are renumbered above it, so that
+    /// they are published and not dropped. Batches that are known to be in Kafka must have been removed by
     /// [`Commit::published`] before.
     fn adopt(&self, _: Shard, batch: BatchNo) -> Result<(), StoreError> {
         self.write(|writer| writer.adopt(batch))
     }
 }
 
-/// What is known of a handler's partition.
+/// The stored data of a handler's partition.
 fn assigned(
     connection: &Connection,
     (handler, partition): (i64, &TopicPartition),

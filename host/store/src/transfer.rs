@@ -21,7 +21,7 @@ fn is_stopped(store: &PostgresStore) -> Result<(), MoveError> {
     live.map_or(Ok(()), |host| Err(MoveError::Running(host.name.to_string())))
 }
 
-/// Moves a deployment from a file to PostgreSQL. The file stays as it is.
+/// Moves a deployment from a file to PostgreSQL. The file is not changed.
 ///
 /// # Errors
 /// [`MoveError`]. What was copied stays in the target, which no host can open until the move is done.
@@ -35,7 +35,7 @@ pub fn move_to_postgres(
     from.moving_out(|side| copy((from.id(), side), &mut to.moving_in(), tell))
 }
 
-/// Moves a deployment from PostgreSQL to a file. PostgreSQL stays as it is.
+/// Moves a deployment from PostgreSQL to a file. PostgreSQL is not changed.
 ///
 /// # Errors
 /// [`MoveError`]. What was copied stays in the target, which no host can open until the move is done.

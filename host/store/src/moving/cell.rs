@@ -1,4 +1,4 @@
-//! One value of a row, as neither store has it.
+//! One value of a row, in a form that is independent of the store.
 
 use sha2::{Digest, Sha256};
 
@@ -53,7 +53,7 @@ impl MovedValue {
         }
     }
 
-    /// Text that every store can hold.
+    /// Text without characters that a store cannot hold.
     pub(crate) fn text(kind: ColumnKind, text: &str) -> Self {
         match kind {
             ColumnKind::Text => Self::Text(text.replace('\0', " ")),

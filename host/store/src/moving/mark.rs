@@ -40,7 +40,7 @@ pub(crate) struct MoveMark {
     pub(crate) at: MovePosition,
 }
 
-/// Rows without their order: how many there are, and the sum of their hashes.
+/// Rows regardless of their order: their number, and the sum of their hashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct RowSum {
     rows: u64,

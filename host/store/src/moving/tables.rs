@@ -1,15 +1,15 @@
-//! Every table that a move takes over, as both stores have it.
+//! All tables that a move copies, with the statements of both stores.
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ColumnKind {
     /// 64 bits.
     Long,
     /// 32 bits on PostgreSQL.
     Short,
-    /// A truth value, which SQLite has as a number.
+    /// A boolean, which SQLite stores as a number.
     Flag,
-    /// Text; without the one character that PostgreSQL cannot hold.
+    /// Text, without the one character that PostgreSQL cannot store.
     Text,
     /// A key: text in SQLite, bytes on PostgreSQL.
     Key,
@@ -24,14 +24,14 @@ pub(crate) struct MovedTable {
     pub(crate) name: &'static str,
     pub(crate) columns: &'static [ColumnKind],
     pub(crate) from_sqlite: &'static str,
-    /// Its last parameter, behind the columns, is the number of the row, from 1.
+    /// Its last parameter, after the columns, is the number of the row, from 1.
     pub(crate) into_sqlite: &'static str,
     pub(crate) from_postgres: &'static str,
     /// Its parameters are arrays, one for each column.
     pub(crate) into_postgres: &'static str,
 }
 
-/// What has gone to Kafka is not needed any more; what has not keeps a store from being moved.
+/// The outbox is not copied: published batches are not needed, and unpublished ones prevent a move.
 pub(super) const TABLES: &[MovedTable] = &[
     MovedTable {
         name: "handlers",
@@ -171,7 +171,7 @@ pub(super) const TABLES: &[MovedTable] = &[
     },
 ];
 
-/// All of them are on Kafka, so that any may go when there are too many: their batch is 0.
+/// All of them are in Kafka, so any may be dropped when there are too many: their batch is 0.
 const LETTERS: MovedTable = MovedTable {
     name: "dead letters",
     columns: &[
@@ -195,7 +195,7 @@ const LETTERS: MovedTable = MovedTable {
         OVERRIDING SYSTEM VALUE SELECT u.*, 0, 0 FROM unnest($1::bigint[], $2::integer[], $3::bytea[], $4::text[], $5::integer[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::integer[], $13::bigint[], $14::integer[], $15::integer[], $16::boolean[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bytea[], $21::bytea[], $22::text[], $23::bytea[]) AS u",
 };
 
-/// What PostgreSQL numbers by itself goes on above what was moved.
+/// PostgreSQL's own sequences continue above the copied ids.
 pub(crate) const GO_ON: &str = "
     SELECT setval(pg_get_serial_sequence('handlers', 'id'), (SELECT greatest(max(id), 1) FROM handlers));
     SELECT setval(pg_get_serial_sequence('letters', 'id'), (SELECT greatest(max(id), 1) FROM letters));

@@ -1,15 +1,16 @@
-//! Waiting for the server where the caller must not wait.
+//! Calls the server from threads that must not block.
 //!
-//! The driver drives its connections itself and refuses to do that on a thread that runs asynchronous code: it panics. Every
-//! way to the server goes through here, so that no caller has to know.
+//! The driver runs an async runtime of its own and panics on a thread that already runs async code. Every call of the
+//! server goes through here, so that callers need not know.
 
 use tokio::runtime::Handle;
 
-/// Runs what waits for the server: here, or on a thread of its own where this one belongs to a runtime. Threads of a runtime
-/// on which waiting is allowed cannot be told from the others; a thread more is nothing to what the server takes.
+/// Runs a blocking call of the server: on this thread, or on a new one if this one belongs to a runtime. Threads of a
+/// runtime that may block cannot be distinguished from the others; starting a thread costs little compared with the
+/// call.
 ///
 /// # Errors
-/// What `failed` makes of a thread that cannot be started, or that panicked.
+/// The result of `failed` for a thread that cannot be started, or that panicked.
 pub(super) fn aside<T: Send, E: Send>(
     work: impl FnOnce() -> Result<T, E> + Send,
     failed: impl FnOnce(String) -> E,

@@ -1,4 +1,4 @@
-//! The statements of one commit, in the one order that all commits have, so that none waits for another in a circle.
+//! The statements of one commit, in the same order for all commits, to avoid deadlocks.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use sandman_core::store::{
 /// The changes of one commit, inside its transaction.
 pub(super) struct CommitChanges<'a> {
     pub(super) session: &'a mut Session,
-    /// Where others were faster; the transaction must not be committed then.
+    /// The conflicts with faster hosts; if there are any, the transaction must not be committed.
     pub(super) conflict: CommitConflict,
     /// Milliseconds since 1970.
     pub(super) now: i64,
@@ -25,14 +25,14 @@ pub(super) struct CommitChanges<'a> {
 }
 
 impl CommitChanges<'_> {
-    /// Writes all of it.
+    /// Writes all changes.
     pub(super) fn write(&mut self, commit: &Commit, plan: &CommitPlan) -> Result<Committed, PgFault> {
         let mut revisions = vec![None; commit.states.len()];
         self.compare_written(commit, plan)?;
         self.compare_reads(plan, schema::LOCK_READ)?;
         self.compare_absent(plan)?;
         self.compare_partitions(plan)?;
-        // What is stale is known by now, but for rows that two hosts add at once.
+        // By now all conflicts are known, except for rows that two hosts add at once.
         if self.conflict.is_empty() {
             self.update(plan, &mut revisions)?;
             self.insert(commit, plan, &mut revisions)?;
@@ -165,7 +165,7 @@ impl CommitChanges<'_> {
         Ok(())
     }
 
-    /// Forgets recent events without a state whose time is over.
+    /// Deletes expired recent events without a state.
     fn drop_bare(&mut self) -> Result<(), PgFault> {
         self.session
             .execute(schema::DROP_BARE, &[&(self.now - RECENT_MILLIS)])?;
@@ -209,7 +209,7 @@ impl CommitChanges<'_> {
         Ok(())
     }
 
-    /// Adds answers, and forgets those whose time is over.
+    /// Adds answers, and deletes expired ones.
     fn answers(&mut self, writes: &[AnswerWrite]) -> Result<(), PgFault> {
         if writes.is_empty() {
             return Ok(());
@@ -283,8 +283,8 @@ impl CommitChanges<'_> {
         Ok(())
     }
 
-    /// Numbers are drawn under the locks of their shards, which last until the commit: the order of the numbers is the
-    /// order of the commits.
+    /// Numbers are allocated under the locks of their shards, which are held until the commit: the order of the numbers
+    /// is the order of the commits.
     fn batches(&mut self, plan: &CommitPlan) -> Result<Vec<CommittedBatch>, PgFault> {
         if plan.batches.is_empty() {
             return Ok(Vec::new());
@@ -312,7 +312,7 @@ impl CommitChanges<'_> {
         Ok(made.collect())
     }
 
-    /// Only the holder of a shard's lease has a say.
+    /// Only the holder of a shard's lease may report published batches.
     fn published(&mut self, news: &[ShardPublished]) -> Result<(), PgFault> {
         let mut sorted: Vec<&ShardPublished> = news.iter().collect();
         sorted.sort_by_key(|news| news.shard);
@@ -325,13 +325,13 @@ impl CommitChanges<'_> {
     }
 }
 
-/// The revision of each row that is there.
+/// The revision of each existing row.
 fn revisions(session: &mut Session, sql: &'static str, ids: &[i64]) -> Result<HashMap<i64, i64>, PgFault> {
     let rows = session.query(sql, &[&ids])?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
-/// Handlers' numbers and keys.
+/// Handlers' ids and keys.
 fn names(rows: &[::postgres::Row]) -> Result<HashMap<(i32, Vec<u8>), ()>, PgFault> {
     let one = |row: &::postgres::Row| Ok(((row.try_get(0)?, row.try_get(1)?), ()));
     rows.iter().map(one).collect()

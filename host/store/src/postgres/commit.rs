@@ -31,11 +31,11 @@ impl PostgresStore {
         }
     }
 
-    /// What was read counts if it is the same now: nothing needs to be held for that.
+    /// Checks that the states that were read are unchanged now: that needs no lock.
     fn compare(&self, commit: &Commit, plan: &CommitPlan, now: i64) -> Result<Committed, PgFault> {
         let conflict = self.look(|session| {
             if plan.reads.ids.is_empty() && plan.absent.keys.is_empty() {
-                // Asked for nothing, the store says whether it is there.
+                // An empty query shows whether the server is reachable.
                 session.batch("SELECT 1")?;
             }
             let mut changes = self.changes(session, now);

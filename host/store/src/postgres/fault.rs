@@ -1,27 +1,27 @@
-//! What PostgreSQL's errors mean, decided in one place.
+//! Classifies PostgreSQL's errors, in one place.
 
 use ::postgres::error::SqlState;
 
 use sandman_core::store::{CommitConflict, StoreError};
 
-/// What went wrong, before the store's name is put to it.
+/// An error without the store's name.
 #[derive(Debug)]
 pub(super) enum PgFault {
     /// A statement failed, or the connection did; nothing was committed.
     Sql(::postgres::Error),
-    /// The server cannot be reached, or not yet again.
+    /// The server cannot be reached, or the pause after a failed attempt lasts.
     Away(String),
     /// The connection was lost while the transaction of this number was being committed.
     Unknown(i64),
     /// The server knows of fewer commits than it has acknowledged.
     Lost,
-    /// What was read makes no sense.
+    /// The data that was read is invalid.
     Damaged(String),
-    /// What a commit was made from has changed; it is an outcome and no error.
+    /// Data on which a commit depends has changed; this is an outcome and not an error.
     Overtaken(CommitConflict),
     /// Another host has taken this one's name.
     Replaced,
-    /// Somebody else wrote.
+    /// Another process has written.
     Conflict { what: &'static str, detail: String },
 }
 
@@ -55,13 +55,14 @@ impl PgFault {
         }
     }
 
-    /// Whether the connection is of no use any more: it broke, or the server has ended it.
+    /// Whether the connection cannot be used any more: it broke, or the server has closed it.
     pub(super) fn ends_session(&self) -> bool {
         match self {
             Self::Sql(error) => match error.code() {
-                // Nothing that the server said, but that it does not answer, or not in its protocol.
+                // Not an error of the server: it does not answer, or not in its protocol.
                 None => true,
-                // It shuts down, connections are cut, a transaction was idle for too long, or the server became a replica.
+                // The server shuts down, connections are cut, a transaction was idle for too long, or the server became
+                // a replica.
                 Some(code) => {
                     let code = code.code();
                     ["57P", "08"].iter().any(|class| code.starts_with(class))
@@ -73,17 +74,17 @@ impl PgFault {
         }
     }
 
-    /// Whether a lock was not to be had in time.
+    /// Whether a lock was not obtained in time.
     pub(super) fn is_lock_timeout(&self) -> bool {
         matches!(self, Self::Sql(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 
-    /// Whether the server takes no writes, such as a replica until it is promoted.
+    /// Whether the server accepts no writes, such as a replica until it is promoted.
     pub(super) fn is_read_only(&self) -> bool {
         matches!(self, Self::Sql(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION))
     }
 
-    /// Whether the same transaction may well succeed at once: two of them waited for each other, or added the same row.
+    /// Whether the same transaction may succeed at once: there was a deadlock, or two transactions added the same row.
     pub(super) fn is_collision(&self) -> bool {
         let Self::Sql(error) = self else { return false };
         matches!(
@@ -93,36 +94,35 @@ impl PgFault {
     }
 }
 
-/// Errors that no waiting mends: the tables are not what they should be, or a right is missing. Everything else passes: the
-/// server is away, full, shutting down, a replica until it is promoted.
+/// Whether waiting does not help: the tables are wrong, or a permission is missing. Everything else passes: the server
+/// is unreachable, full, shutting down, or a replica until it is promoted.
 fn is_lasting(error: &::postgres::Error) -> bool {
     let Some(code) = error.code() else { return false };
     if *code == SqlState::UNIQUE_VIOLATION {
-        // Another host has added the row: what this one writes next time may be another one.
+        // Another host has added the row: the next attempt may write something else.
         return false;
     }
-    // Classes: data exceptions, integrity, syntax and missing rights or tables, and damage.
+    // Classes: data exceptions, integrity, syntax and missing permissions or tables, and damage.
     ["22", "23", "42", "XX"]
         .iter()
         .any(|class| code.code().starts_with(class))
 }
 
-/// Whether the server has certainly said that the transaction is not committed.
+/// Whether the error proves that the transaction was not committed.
 pub(super) fn is_undone(error: &::postgres::Error) -> bool {
     let Some(code) = error.code() else { return false };
-    // Connections that the server ends may have been committing.
+    // Connections that the server closes may have been committing.
     !["57", "08", "58", "XX"]
         .iter()
         .any(|class| code.code().starts_with(class))
 }
 
-/// The server's words, with its code.
+/// The server's message, with its code.
 pub(super) fn words(error: &::postgres::Error) -> String {
     match error.as_db_error() {
         Some(said) => {
             let code = said.code().code();
-            // A statement that another session has prepared, or a schema that another one was told: missing statements, tables
-            // and schemas.
+            // Missing statements, tables and schemas: another session has prepared the statement or set the schema.
             let hint = match ["26000", "42P05", "42P01", "3F000"].contains(&code) {
                 true => "; behind a pooler in transaction mode add pooler=transaction to store.url",
                 false => "",
@@ -146,7 +146,7 @@ pub(super) fn from_sql(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
-/// Text for people, without the one character that PostgreSQL cannot hold. Its length stays.
+/// Text for people, without the one character that PostgreSQL cannot store; the length stays the same.
 pub(super) fn storable(text: &str) -> String {
     text.replace('\0', " ")
 }

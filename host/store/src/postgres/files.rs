@@ -8,7 +8,7 @@ use super::session::Session;
 use super::{PostgresStore, schema};
 use sandman_core::store::{Commit, FileStore, FilesWrite, StoreError};
 
-/// Writes which files states name from now on. `handlers` are the numbers of the handlers that the commit names.
+/// Writes the files that states name from now on. `handlers` are the ids of the handlers in the commit.
 pub(super) fn write(
     session: &mut Session,
     commit: &Commit,
@@ -44,7 +44,7 @@ pub(super) fn write(
 }
 
 impl PostgresStore {
-    /// Runs a transaction over names, which waits for the others of that kind.
+    /// Runs a transaction that changes names, which waits for others of its kind.
     fn write_names<T: Send>(
         &self,
         mut work: impl FnMut(&mut Session) -> Result<T, PgFault> + Send,

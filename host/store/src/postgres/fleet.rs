@@ -1,7 +1,7 @@
-//! This host among others: its sign of life, and the shards whose relays it runs.
+//! This host in the fleet: its heartbeat, and the shards whose relays it runs.
 //!
-//! A lease that is over is over by the server's clock, and only so that somebody else goes on; what keeps its old holder from
-//! doing harm is the lease's epoch, which the store compares, and Kafka's transactional id, which belongs to the shard.
+//! A lease expires by the server's clock, so that another host can continue. The previous holder can do no harm because
+//! of the lease's epoch, which the store compares, and Kafka's transactional id, which belongs to the shard.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -20,17 +20,17 @@ use super::target::ConnectTarget;
 use super::{PostgresStore, outbox, schema};
 use sandman_core::store::{Epoch, HostEntry, HostStore, OutboxSize, Shard, ShardLease, StoreError, StoreStatistics};
 
-/// How often the host shows that it lives and renews its leases.
+/// How often the host sends a heartbeat and renews its leases.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// Once in so many signs of life the host looks at the sizes of the tables.
+/// The host reads the sizes of the tables once in this many heartbeats.
 const TABLES: u64 = 10;
 
-/// A host whose sign of life does not change for so long is gone, and its name is free.
+/// A host without a heartbeat for this time is gone, and its name is free.
 const SILENT: Duration = Duration::from_secs(4);
 
-/// Without a renewal for so long the leases are taken for lost; a little less than the store waits before it gives them to
-/// somebody else.
+/// Without a renewal for this time the leases count as lost; a little less than the time after which the store gives
+/// them to another host.
 const LOST: Duration = Duration::from_secs(8);
 
 /// Why the host cannot join the fleet.
@@ -41,10 +41,10 @@ pub enum JoinError {
         "another host named `{0}` runs in this deployment; give each host its own [host] name (SANDMAN_HOST__NAME)"
     )]
     Taken(String),
-    /// The store cannot say.
+    /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No thread.
+    /// The thread cannot be started.
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -52,12 +52,12 @@ pub enum JoinError {
 #[derive(Debug, Default)]
 struct View {
     leases: BTreeMap<Shard, Epoch>,
-    /// Leases that were given up: the relay has a beat's time to end.
+    /// Leases that are being given up: the relay has until the next heartbeat to end.
     leaving: Vec<Shard>,
     backlog: OutboxSize,
-    /// What this host says of itself.
+    /// This host's report about itself.
     report: String,
-    /// What the store tells of itself; without what is counted elsewhere.
+    /// The statistics of the store, without those that are counted elsewhere.
     statistics: StoreStatistics,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Fleet {
     instance: String,
     view: Arc<Mutex<View>>,
     running: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
-    /// The store's own: why it refuses all work.
+    /// Shared with the store: why it refuses all work.
     failed: Arc<OnceLock<String>>,
 }
 
@@ -128,13 +128,13 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.running.lock().take() {
             drop(stop);
-            // It says goodbye, within the time-outs of its connection.
+            // The thread gives up its name and leases, within the timeouts of its connection.
             thread.join().ok();
         }
     }
 }
 
-/// The thread's own.
+/// The data of the heartbeat thread.
 struct Beating {
     link: Link,
     beats: u64,
@@ -147,8 +147,8 @@ struct Beating {
 }
 
 impl Beating {
-    /// Whether another host of this name lives: its row changes while it is watched. A host that was killed leaves a row
-    /// that does not, and its successor need not wait until the leases are over.
+    /// Whether another host of this name is alive: its row changes while it is watched. The row of a killed host does
+    /// not change, and its successor need not wait until the leases expire.
     fn is_named_like_another(&mut self) -> Result<bool, PgFault> {
         let (name, instance) = (&self.name, &self.instance);
         let mut sign = || {
@@ -187,19 +187,19 @@ impl Beating {
             Ok(()) => return,
             Err(PgFault::Replaced) => return self.end(),
             Err(fault) => {
-                tracing::warn!(error = %fault.named("the store"), "this host cannot show that it lives");
+                tracing::warn!(error = %fault.named("the store"), "this host cannot send its heartbeat");
             }
         }
         let over = self.renewed.elapsed() >= LOST;
         let mut view = self.view.lock();
         if over && !view.leases.is_empty() {
-            tracing::warn!("the leases of this host's shards are over; somebody else may publish them");
+            tracing::warn!("the leases of this host's shards have expired; another host may publish them");
             view.statistics.lease_changes += view.leases.len() as u64;
             view.leases.clear();
         }
     }
 
-    /// Looks once in a while at what operators want to know of the server.
+    /// Reads the statistics of the server for operators once in a while.
     fn look_at_tables(&mut self) -> Result<(), PgFault> {
         self.beats += 1;
         if self.beats % TABLES != 1 {
@@ -219,18 +219,18 @@ impl Beating {
         Ok(())
     }
 
-    /// Another host has taken the name while this one was silent, and is its successor.
+    /// Another host has taken the name while this one was silent: stops this host.
     fn end(&mut self) {
         self.view.lock().leases.clear();
         let reason = format!(
             "another host named `{}` has taken this one's place while it was silent",
             self.name
         );
-        // The first reason is as good as any.
+        // Only the first reason is kept.
         let _ = self.failed.set(reason);
     }
 
-    /// Shows that the host lives, renews its leases, and takes or gives up shards so that every host has about as many.
+    /// Sends a heartbeat, renews the leases, and takes or gives up shards so that every host has about as many.
     fn beat(&mut self) -> Result<(), PgFault> {
         let began = Instant::now();
         let (leaving, report) = {
@@ -263,7 +263,7 @@ impl Beating {
         let mut view = self.view.lock();
         view.statistics.live_hosts = live;
         while held.len() > fair {
-            // Not those that are given up already: these are not renewed any more.
+            // Not those that are already being given up: these are not renewed any more.
             view.leaving.extend(held.pop_last().map(|(shard, _)| shard));
         }
         if held != view.leases {
@@ -275,7 +275,7 @@ impl Beating {
         Ok(())
     }
 
-    /// The host ends: others need not wait until its leases are over.
+    /// The host ends: others need not wait until its leases expire.
     fn leave(&mut self) {
         let instance = &self.instance;
         let left = self.link.transact(|session| {
@@ -284,12 +284,12 @@ impl Beating {
             Ok(())
         });
         if let Err(fault) = left {
-            tracing::warn!(error = %fault.named("the store"), "the other hosts wait until this one's leases are over");
+            tracing::warn!(error = %fault.named("the store"), "the other hosts wait until this one's leases expire");
         }
     }
 }
 
-/// How many shards come or go.
+/// How many shards were added or removed.
 fn lease_changes(before: &BTreeMap<Shard, Epoch>, after: &BTreeMap<Shard, Epoch>) -> u64 {
     let gone = before.keys().filter(|shard| !after.contains_key(shard));
     let new = after.iter().filter(|(shard, epoch)| before.get(shard) != Some(epoch));
@@ -321,7 +321,7 @@ fn leases(
 }
 
 impl PostgresStore {
-    /// Begins this host's life in the fleet, under a name that no other live host has.
+    /// Joins the fleet, under a name that no other live host has.
     ///
     /// # Errors
     /// [`JoinError`] if the name is taken, or the store cannot be written.

@@ -1,4 +1,4 @@
-//! Dead letters: written by the commits that give triggers up, within a bound, and read by operators.
+//! Dead letters: written by the commits that give up triggers, limited in size, and read by operators.
 
 mod commit;
 
@@ -84,7 +84,8 @@ impl LetterStore for PostgresStore {
         let most_redriven = i64::from(order.most_redriven);
         let (from, through, kept) = (to_sql(order.from), order.through.map(to_sql), to_sql(order.kept));
         self.write(|session| {
-            // Two hosts may order at once: one number for both would be an error, and letters of both a deadlock.
+            // Two hosts may create orders at once: without the lock they could get the same number, or a deadlock on
+            // letters of both.
             session.query(schema::LOCK_ORDERS, &[&self.lock_class])?;
             let job: i64 = session.one(schema::NEXT_ORDER, &[&from])?.try_get(0)?;
             let left_out = session.one(schema::LEFT_OUT, &bound.with(&[&most_redriven]))?;
@@ -206,7 +207,7 @@ impl LetterStore for PostgresStore {
     }
 }
 
-/// How much is held, in three columns from `first` on: letters, bytes, and whether they are released.
+/// Reads the held letters of a key from three columns starting at `first`: letters, bytes, and whether they are released.
 pub(super) fn held_count(row: &Row, first: usize) -> Result<Option<HeldCount>, PgFault> {
     let count: i64 = row.try_get(first)?;
     if count == 0 {
@@ -277,7 +278,7 @@ fn whole(row: &Row) -> Result<KeptLetter, PgFault> {
         offset: head.offset,
         key: row.try_get("record_key")?,
         value: row.try_get("value")?,
-        headers: Headers::from_bytes(headers).ok_or_else(|| damaged("its headers are torn"))?,
+        headers: Headers::from_bytes(headers).ok_or_else(|| damaged("its headers are invalid"))?,
         timestamp_millis: row.try_get("timestamp")?,
     };
     Ok(KeptLetter { head, record })

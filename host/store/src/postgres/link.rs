@@ -1,4 +1,4 @@
-//! A connection that is made anew when it is gone, with a pause between attempts.
+//! A connection that is reopened when it is gone, with a pause between attempts.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -11,11 +11,11 @@ use super::fault::{PgFault, words};
 use super::session::{Session, TransactionCount};
 use super::target::ConnectTarget;
 
-/// The pauses between attempts to connect, each twice the one before.
+/// The first and the longest pause between attempts to connect; each is twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// How long a server that is there may take to end a transaction whose connection is gone.
+/// How long a reachable server may take to end a transaction whose connection is gone.
 const ASKED: Duration = Duration::from_secs(60);
 
 /// A place for a session.
@@ -26,11 +26,11 @@ pub(super) struct Link {
     /// No attempt to connect before this time.
     due: Instant,
     wait: Duration,
-    /// What the last attempt failed with.
+    /// The error of the last attempt.
     reason: String,
     /// Statements that were sent.
     round_trips: Arc<AtomicU64>,
-    /// Why it is not known what became of a transaction, while that is being asked.
+    /// Why the result of a transaction is not known, while it is being found out.
     doubt: Arc<Mutex<Option<String>>>,
 }
 
@@ -53,12 +53,12 @@ impl Link {
         Arc::clone(&self.round_trips)
     }
 
-    /// Why it is not known what became of a transaction, while that is being asked.
+    /// Why the result of a transaction is not known, while it is being found out.
     pub(super) fn doubt(&self) -> Arc<Mutex<Option<String>>> {
         Arc::clone(&self.doubt)
     }
 
-    /// The session, made anew if it is gone. Fails at once while the pause after a failed attempt lasts.
+    /// The session, reopened if it is gone. Fails at once while the pause after a failed attempt lasts.
     fn session(&mut self) -> Result<&mut Session, PgFault> {
         if self.session.is_none() {
             if Instant::now() < self.due {
@@ -79,7 +79,7 @@ impl Link {
         self.session.as_mut().ok_or_else(|| PgFault::Away(self.reason.clone()))
     }
 
-    /// Runs what may be run twice: again, on a new connection, where the old one turns out to be gone.
+    /// Runs a query that may be run twice: again, on a new connection, if the old one turns out to be gone.
     pub(super) fn read<T>(&mut self, mut query: impl FnMut(&mut Session) -> Result<T, PgFault>) -> Result<T, PgFault> {
         let was_open = self.session.is_some();
         let result = query(self.session()?);
@@ -91,7 +91,7 @@ impl Link {
         result
     }
 
-    /// Runs a transaction, and finds out what became of it. Runs it again where it collided with another one, or where the
+    /// Runs a transaction, and finds out its result. Runs it again if it collided with another one, or if the
     /// connection was gone before it was committed.
     pub(super) fn transact<T>(
         &mut self,
@@ -129,8 +129,8 @@ impl Link {
         }
     }
 
-    /// Lets the session go if its connection is gone: the client itself only knows once it is used again, and not even then
-    /// that it is of no use. Returns whether it was so.
+    /// Drops the session if its connection is gone, which the client itself notices only at its next use, if at all.
+    /// Returns whether it was dropped.
     fn drops<T>(&mut self, result: &Result<T, PgFault>) -> bool {
         let gone = result.as_ref().err().is_some_and(PgFault::ends_session);
         if gone {
@@ -163,13 +163,13 @@ impl Link {
                     }
                     return Ok(committed);
                 }
-                // However long the server is away, or a replica is not promoted: nobody else can say.
+                // Retries as long as the server is unreachable or a replica is not promoted: nobody else has the answer.
                 Err(fault) if matches!(fault, PgFault::Away(_)) || fault.is_read_only() => {
                     let why = fault.named(&self.target.name);
                     *self.doubt.lock() = Some(format!("whether the last commit took effect is not known yet: {why}"));
                     until = Instant::now() + ASKED;
                 }
-                // It is still being ended.
+                // The server is still ending it.
                 Err(_) if Instant::now() < until => {}
                 Err(_) => return Err(PgFault::Unknown(number)),
             }
@@ -178,7 +178,7 @@ impl Link {
     }
 }
 
-/// Waits for what nothing announces: the end of a transaction, or of a host, whose connection is gone.
+/// Waits for an event without a notification: the end of a transaction, or of a host, whose connection is gone.
 pub(super) fn pause(time: Duration) {
     let nobody = Mutex::new(());
     Condvar::new().wait_for(&mut nobody.lock(), time);

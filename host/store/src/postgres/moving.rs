@@ -54,7 +54,7 @@ fn cell(row: &Row, at: usize, kind: ColumnKind) -> Result<MovedValue, PgFault> {
         ColumnKind::Key => match row.try_get::<_, Option<&[u8]>>(at)? {
             None => MovedValue::Null,
             Some(bytes) => {
-                let text = std::str::from_utf8(bytes).map_err(|_| PgFault::Damaged("a key is no text".to_owned()))?;
+                let text = std::str::from_utf8(bytes).map_err(|_| PgFault::Damaged("a key is not text".to_owned()))?;
                 MovedValue::text(kind, text)
             }
         },
@@ -189,7 +189,7 @@ pub(super) fn is_half_moved(session: &mut Session) -> Result<bool, PgFault> {
 }
 
 impl PostgresStore {
-    /// Reads the deployment as it stands.
+    /// Reads the deployment in its current state.
     pub(crate) fn moving_out<T>(
         &self,
         work: impl FnOnce(&mut dyn MovingSide) -> Result<T, MoveError>,

@@ -1,4 +1,4 @@
-//! Opening the store: where it is, whose tables they are, and every reason not to.
+//! Opening the store: its location, the version of its tables, and every reason for a refusal.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::target::{ConnectTarget, PgOptions, target};
 use super::{PostgresStore, READERS, schema};
 use sandman_core::store::{StoreId, kafka_hash};
 
-/// What the store says of itself.
+/// The store's metadata.
 struct Meta {
     id: StoreId,
     shards: u16,
@@ -68,7 +68,7 @@ pub(super) fn open(options: &PgOptions, to_move: bool) -> Result<PostgresStore, 
     })
 }
 
-/// Advisory locks belong to the database: those of two schemas must not meet.
+/// Advisory locks belong to the database: those of two schemas must differ.
 fn lock_class(schema: &str) -> i32 {
     i32::try_from(kafka_hash(schema.as_bytes())).unwrap_or(i32::MAX)
 }
@@ -92,7 +92,7 @@ fn check_encoding(session: &mut Session, target: &ConnectTarget) -> Result<(), P
     }
 }
 
-/// Makes the schema if it is missing; where it is there, no right to make one is needed.
+/// Creates the schema if it is missing; if it exists, no permission to create one is needed.
 fn make_schema(session: &mut Session, target: &ConnectTarget) -> Result<(), PgOpenError> {
     let schema = &target.schema;
     let failed = |error: ::postgres::Error| PgOpenError::Schema {
@@ -106,14 +106,14 @@ fn make_schema(session: &mut Session, target: &ConnectTarget) -> Result<(), PgOp
     match found.is_empty() {
         false => Ok(()),
         true => match session.batch(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"")) {
-            // Another host has made it at the same moment, which the server only finds out at the end.
+            // Another host has created it at the same moment, which the server finds out only at the end.
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(()),
             made => made.map_err(failed),
         },
     }
 }
 
-/// What a store has from its beginning.
+/// The initial rows of a store.
 fn first_rows(session: &mut Session, shards: u16) -> Result<(), PgFault> {
     let shards = i32::from(shards);
     let id = Uuid::new_v4().to_string();
@@ -132,13 +132,13 @@ fn first_rows(session: &mut Session, shards: u16) -> Result<(), PgFault> {
     Ok(())
 }
 
-/// Brings the tables up to date, one host at a time, and reads what they say of the store.
+/// Migrates the tables, one host at a time, and reads the store's metadata.
 fn migrate(session: &mut Session, options: &PgOptions) -> Result<Meta, PgFault> {
-    // For as long as the transaction: whoever comes second finds it done.
+    // The lock lasts as long as the transaction: the second host finds the migration done.
     session.query("SELECT pg_advisory_xact_lock($1, -1)", &[&lock_class(&options.schema)])?;
     let schema: Option<String> = session.one("SELECT current_schema()::text", &[])?.try_get(0)?;
     if schema.as_ref() != Some(&options.schema) {
-        // Tables must not be made in whichever schema comes first there.
+        // Tables must not be created in whatever schema comes first there.
         let reason = "the server forgets which schema this host uses; behind a pooler in transaction mode add \
              pooler=transaction to store.url";
         return Err(PgFault::Away(reason.to_owned()));

@@ -2,10 +2,10 @@
 
 use thiserror::Error;
 
-/// Why the store cannot be opened. Each says which one, and what to do.
+/// Why the store cannot be opened. Each error names the store and says what to do.
 #[derive(Debug, Error)]
 pub enum PgOpenError {
-    /// The URL is no URL of a server.
+    /// The URL is not a valid URL of a server.
     #[error("[store] url is not a valid PostgreSQL URL: {0}")]
     Url(String),
     /// The URL's parameters about encryption cannot be met.
@@ -13,18 +13,18 @@ pub enum PgOpenError {
     Tls {
         /// The store.
         name: String,
-        /// What is wrong with them.
+        /// The problem.
         reason: String,
     },
-    /// The server does not answer, or does not let us in.
+    /// The server does not answer, or refuses the login.
     #[error("{name}: {reason}; check [store] url, PGPASSWORD or the file of PGPASSFILE, and that the server runs")]
     Unreachable {
         /// The store.
         name: String,
-        /// What was said.
+        /// The error.
         reason: String,
     },
-    /// The database cannot hold every text.
+    /// The database's encoding does not cover every text.
     #[error("{name}: the database has the encoding {encoding}; create one with ENCODING 'UTF8'")]
     Encoding {
         /// The store.
@@ -32,7 +32,7 @@ pub enum PgOpenError {
         /// The database's encoding.
         encoding: String,
     },
-    /// The schema is missing and may not be made.
+    /// The schema is missing and cannot be created.
     #[error(
         "{name}: schema \"{schema}\" does not exist and cannot be created: {reason}; run CREATE SCHEMA \"{schema}\" AUTHORIZATION its role"
     )]
@@ -44,7 +44,7 @@ pub enum PgOpenError {
         /// What the server said.
         reason: String,
     },
-    /// A newer version has made the tables.
+    /// A newer version has created the tables.
     #[error(
         "{name} was written by a newer Sandman: its tables have version {found}, this one knows up to {known}; run the newer version on every host"
     )]
@@ -69,7 +69,7 @@ pub enum PgOpenError {
     Failed {
         /// The store.
         name: String,
-        /// What was said.
+        /// The error.
         reason: String,
     },
 }

@@ -7,7 +7,7 @@ use super::session::Session;
 use crate::batch;
 use sandman_core::store::{BatchNo, OutboxBatch, OutboxSize, Shard};
 
-/// Batches after a number, up to so many bytes.
+/// The batches after a number, up to a limit of bytes.
 pub(super) fn batches(
     session: &mut Session,
     shard: Shard,
@@ -38,13 +38,13 @@ pub(super) fn backlog(session: &mut Session) -> Result<OutboxSize, PgFault> {
     sized(&session.one(schema::BACKLOG, &[])?)
 }
 
-/// A table of the outbox that is larger is left for the next one, which is emptied before: 8 MiB.
+/// If a table of the outbox is larger than this, 8 MiB, the next one is emptied and used.
 const FULL: i64 = 8 << 20;
-/// How many tables take turns.
+/// How many tables are used in turn.
 const SLOTS: i32 = 3;
 
-/// Turns to the next table of the outbox where the one in use is full, and empties that, if all in it is on Kafka. Nothing
-/// depends on which table a batch is in. Returns whether it turned.
+/// Switches to the next table of the outbox if the current one is full, and empties it, provided that all of it is in
+/// Kafka. Nothing depends on which table a batch is in. Returns whether it switched.
 pub(super) fn rotate(link: &mut Link) -> Result<bool, PgFault> {
     let (slot, bytes) = link.read(|session| {
         let row = session.one(schema::OUTBOX_SLOT, &[])?;
@@ -55,7 +55,7 @@ pub(super) fn rotate(link: &mut Link) -> Result<bool, PgFault> {
     }
     let next = (slot + 1).rem_euclid(SLOTS);
     let turned = link.transact(|session| {
-        // Whoever works with the table now is waited for a moment only; everybody else waits behind.
+        // The lock waits only briefly for current users of the table, because all others queue behind it.
         session.batch("SET LOCAL lock_timeout = '200ms'")?;
         session.batch(&format!("LOCK TABLE outbox_{next} IN ACCESS EXCLUSIVE MODE"))?;
         if session.one(schema::SLOT_WAITS, &[&next])?.try_get(0)? {
@@ -82,7 +82,7 @@ fn sized(row: &::postgres::Row) -> Result<OutboxSize, PgFault> {
     })
 }
 
-/// Goes on above a cursor; what waits is numbered anew if the cursor would cover it.
+/// Continues above a cursor; waiting batches are renumbered if the cursor would cover them.
 pub(super) fn adopt(session: &mut Session, (class, shard): (i32, Shard), cursor: BatchNo) -> Result<(), PgFault> {
     let number = i32::from(shard.0);
     session.query(schema::LOCK_SHARDS, &[&class, &vec![number]])?;
@@ -97,7 +97,7 @@ pub(super) fn adopt(session: &mut Session, (class, shard): (i32, Shard), cursor:
         .map(|row| Ok(row.try_get(0)?))
         .collect::<Result<Vec<i64>, PgFault>>()?;
     if waiting.first().is_some_and(|first| *first <= published) {
-        // All new numbers lie above all old ones, so none is taken.
+        // All new numbers are above all old ones, so none is taken.
         for old in waiting {
             last += 1;
             session.execute(schema::MOVE_BATCH, &[&number, &old, &last])?;

@@ -1,13 +1,13 @@
-//! Files of passwords, as `psql` reads them.
+//! Password files, in the format of `psql`.
 
 use std::path::Path;
 
-/// The password in a file as `psql` reads it: `host:port:database:user:password` a line, `*` for any. A file that others
-/// may read is passed over, as there.
+/// Finds the password in a file of `psql`'s format: `host:port:database:user:password` per line, `*` for any. A file
+/// that others may read is ignored, as by `psql`.
 pub(super) fn password_in(file: &Path, asked: [&str; 4]) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     if is_open_to_others(file) {
-        tracing::warn!(file = %file.display(), "passed over: others may read it; chmod 0600");
+        tracing::warn!(file = %file.display(), "ignored, because others may read it; chmod 0600");
         return None;
     }
     text.lines().find_map(|line| password_of(line, asked))

@@ -1,4 +1,4 @@
-//! A commit as the arrays that its statements take.
+//! A commit as the arrays of its statements' parameters.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use sandman_core::outcome::StateChange;
 use sandman_core::recent::RecentEvents;
 use sandman_core::store::{Commit, Shard, StateKey, StateWrite, StoreError};
 
-/// CommitChanges of rows that are there, in the order of their numbers.
+/// Changes of existing rows, in the order of their ids.
 #[derive(Debug, Default)]
 pub(super) struct Updates {
-    /// Where each stands in [`Commit::states`].
+    /// The index of each in [`Commit::states`].
     pub(super) at: Vec<usize>,
     pub(super) ids: Vec<i64>,
     pub(super) revisions: Vec<i64>,
@@ -23,7 +23,7 @@ pub(super) struct Updates {
     pub(super) remember: Vec<bool>,
     pub(super) recent: Vec<Option<Vec<u8>>>,
     pub(super) since: Vec<i64>,
-    /// Whether what is held of the key changes.
+    /// Whether the held letters of the key change.
     pub(super) held: Vec<bool>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Inserts {
     pub(super) since: Vec<i64>,
 }
 
-/// States that must be as they were read.
+/// States that must be unchanged since they were read.
 #[derive(Debug, Default)]
 pub(super) struct Reads {
     pub(super) ids: Vec<i64>,
@@ -46,7 +46,7 @@ pub(super) struct Reads {
     pub(super) states: Vec<StateKey>,
 }
 
-/// Keys of which nothing must be stored.
+/// Keys for which nothing may be stored.
 #[derive(Debug, Default)]
 pub(super) struct Absent {
     pub(super) handlers: Vec<i32>,
@@ -61,10 +61,10 @@ pub(super) struct ShardBatch {
     pub(super) bytes: Vec<u8>,
 }
 
-/// A partition whose epoch counts: the handler's number, the topic and the partition.
+/// A partition whose epoch is compared: the handler's id, the topic and the partition.
 pub(super) type StatePlace = (i32, String, i32);
 
-/// A commit, ready to be sent; more than once, if need be.
+/// A commit that is ready to be sent, several times if necessary.
 #[derive(Debug, Default)]
 pub(super) struct CommitPlan {
     pub(super) updates: Updates,
@@ -76,7 +76,7 @@ pub(super) struct CommitPlan {
     /// Failed attempts and due times by partition and offset; `None` forgets them.
     pub(super) attempts: BTreeMap<(StatePlace, i64), Option<(i32, i64)>>,
     pub(super) batches: Vec<ShardBatch>,
-    /// The numbers of the handlers that the commit names.
+    /// The ids of the handlers in the commit.
     pub(super) handlers: HashMap<Arc<str>, i32>,
 }
 
@@ -199,13 +199,13 @@ impl CommitPlan {
             let attempts = write.attempts.as_ref();
             let attempts =
                 attempts.map(|attempts| (i32::try_from(attempts.failed).unwrap_or(i32::MAX), attempts.due_millis));
-            // The last word of a record counts.
+            // The last entry of a record counts.
             self.attempts.insert((place, write.offset), attempts);
         }
         Ok(())
     }
 
-    /// Whether nothing is written: what was read is all that counts.
+    /// Whether nothing is written, so that only the states that were read have to be compared.
     pub(super) fn only_reads(&self, commit: &Commit) -> bool {
         self.updates.ids.is_empty()
             && self.inserts.at.is_empty()
@@ -219,7 +219,7 @@ impl CommitPlan {
     }
 }
 
-/// Rows that are there come in the order of their numbers, others in that of their names.
+/// Existing rows come in the order of their ids, others in that of their names.
 fn place(write: &StateWrite) -> (Option<u64>, &str, &str) {
     let id = write.base.map(|base| base.parts().0);
     (id, &write.handler, &write.key)

@@ -1,4 +1,4 @@
-//! Recordings: a bounded ring of batches for each handler, whichever host has recorded them.
+//! Recordings: batches for each handler, limited in size, whichever host has recorded them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::rings::{RingBatch, by_handler};
 use sandman_core::store::{Commit, RecordingBatch, RecordingStore, RecordingsSize, StoreError};
 
 /// Writes the recordings of a commit, and drops the oldest batches of their handlers beyond what these may keep.
-/// Returns how large they are then. `handlers` are the numbers of the handlers that the commit names.
+/// Returns how large they are then. `handlers` are the ids of the handlers in the commit.
 pub(super) fn write(
     session: &mut Session,
     commit: &Commit,
@@ -81,7 +81,7 @@ fn batch(row: &Row) -> Result<RecordingBatch, PgFault> {
     let number = from_sql(row.try_get(0)?);
     let lines: &[u8] = row.try_get(1)?;
     let lines = std::str::from_utf8(lines)
-        .map_err(|_| PgFault::Damaged(format!("the recordings in batch {number}: they are no text")))?;
+        .map_err(|_| PgFault::Damaged(format!("the recordings in batch {number}: they are not text")))?;
     Ok(RecordingBatch {
         number,
         lines: lines.to_owned(),

@@ -1,4 +1,4 @@
-//! Every statement; the tables are in a module of their own.
+//! All statements; the tables are in a module of their own.
 
 mod tables;
 
@@ -8,7 +8,7 @@ pub(super) const HANDLER: &str = "SELECT id FROM handlers WHERE name = $1";
 pub(super) const HANDLERS: &str = "SELECT name FROM handlers ORDER BY name";
 pub(super) const ADD_HANDLER: &str = "INSERT INTO handlers (name) VALUES ($1) ON CONFLICT DO NOTHING";
 
-/// What is held of the key comes with its state, as of the same moment.
+/// The held letters of the key are read with its state, from the same snapshot.
 pub(super) const STATE: &str = "
     SELECT s.id, s.revision, s.document, s.recent, s.since, h.count, h.bytes, h.released
     FROM state s CROSS JOIN LATERAL (
@@ -16,13 +16,13 @@ pub(super) const STATE: &str = "
             coalesce((array_agg(l.ordered OR l.held = 2 ORDER BY l.id))[1], false) AS released
         FROM letters l WHERE l.handler = $1 AND l.key = $2 AND l.held > 0) AS h
     WHERE s.handler = $1 AND s.key = $2";
-/// A key of which something is held has a row, also where that has nothing in it.
+/// A key with held letters has a row, even if that has no document.
 pub(super) const REVISE_STATE: &str =
     "UPDATE state SET revision = revision + 1, changed = $3 WHERE handler = $1 AND key = $2";
 pub(super) const ADD_HELD_STATES: &str = "
     INSERT INTO state (handler, key, revision, bare, changed, since)
     SELECT DISTINCT handler, key, 1, true, at, 0 FROM letters WHERE held > 0 ON CONFLICT DO NOTHING";
-/// In one order, so that no two commits wait for each other.
+/// Always in the same order, to avoid deadlocks.
 pub(super) const LOCK_WRITTEN: &str =
     "SELECT id, revision FROM state WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE";
 pub(super) const LOCK_READ: &str = "SELECT id, revision FROM state WHERE id = ANY($1::bigint[]) ORDER BY id FOR SHARE";
@@ -30,7 +30,7 @@ pub(super) const LOOK_READ: &str = "SELECT id, revision FROM state WHERE id = AN
 pub(super) const FOUND: &str = "
     SELECT s.handler, s.key FROM unnest($1::integer[], $2::bytea[]) AS u (handler, key)
     JOIN state s ON s.handler = u.handler AND s.key = u.key";
-/// What: 0 keeps the document, 1 writes it, 2 deletes it.
+/// The parameter `what`: 0 keeps the document, 1 writes it, 2 deletes it.
 pub(super) const SET_STATES: &str = "
     UPDATE state s SET
         revision = s.revision + 1,
@@ -101,7 +101,7 @@ pub(super) const DROP_ANSWERS: &str = "
     DELETE FROM answers WHERE (key, idempotency_key) IN
         (SELECT key, idempotency_key FROM answers WHERE committed < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED)";
 
-/// Taken one after the other, in the order of the array.
+/// The locks are taken one after the other, in the order of the array.
 pub(super) const LOCK_SHARDS: &str = "
     SELECT pg_advisory_xact_lock($1, shard)
     FROM (SELECT shard FROM unnest($2::integer[]) WITH ORDINALITY AS u (shard, n) ORDER BY n) AS ordered";
@@ -132,7 +132,7 @@ pub(super) const BACKLOG: &str = "
     FROM relays r LEFT JOIN LATERAL (
         SELECT count(*) AS batches, sum(octet_length(records)) AS bytes, min(committed) AS oldest
         FROM outbox o WHERE o.shard = r.shard AND o.number > r.published) AS w ON true";
-/// The table that batches go to, and how large it is.
+/// The table for new batches, and its size.
 pub(super) const OUTBOX_SLOT: &str =
     "SELECT slot, pg_total_relation_size(format('outbox_%s', slot)::regclass) FROM outbox_slot";
 pub(super) const SLOT_WAITS: &str = "
@@ -146,15 +146,15 @@ pub(super) const PUBLISHED: &str = "SELECT published FROM relays WHERE shard = $
 pub(super) const WAITING: &str = "SELECT number FROM outbox WHERE shard = $1 AND number > $2 ORDER BY number";
 pub(super) const MOVE_BATCH: &str = "UPDATE outbox SET number = $3 WHERE shard = $1 AND number = $2";
 
-/// `batch` is the batch of the shard that holds the letter's record for Kafka: one that is published may go. A letter that
-/// waits behind a key that is being redriven is redriven as well.
+/// `batch` is the batch of the shard with the letter's record for Kafka: a letter may be dropped once it is published.
+/// A letter that waits behind a key that is being redriven is redriven as well.
 pub(super) const ADD_LETTER: &str = "
     INSERT INTO letters (handler, key, topic, partition, record, at, code, reason, version, digest, attempts, shard, batch,
         bytes, timestamp, headers, record_key, state, value, held, ordered)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::integer,
         $20 = 2 AND coalesce(
             (SELECT ordered FROM letters WHERE handler = $1 AND key = $2 AND held > 0 ORDER BY id LIMIT 1), false))";
-/// The oldest that may go, as many as the rest needs to be within the bound.
+/// Drops the oldest letters that may be dropped, as many as necessary for the rest to be within the limit.
 pub(super) const SHRINK_LETTERS: &str = "
     DELETE FROM letters WHERE id IN (SELECT id FROM letters WHERE id IN (
         SELECT id FROM (
@@ -164,7 +164,7 @@ pub(super) const SHRINK_LETTERS: &str = "
         WHERE before < (SELECT coalesce(sum(bytes), 0) FROM letters WHERE held = 0) - $1::bigint)
     ORDER BY id FOR UPDATE SKIP LOCKED)";
 
-/// What a filter means, by its first six parameters.
+/// The condition of a filter, with its first six parameters.
 macro_rules! meant {
     () => {
         "($1::bigint IS NULL OR l.id = $1)
@@ -187,7 +187,7 @@ pub(super) const LETTERS_SIZE: &str = "
     SELECT count(*), coalesce(sum(bytes) FILTER (WHERE held = 0), 0)::bigint,
         coalesce(sum(bytes) FILTER (WHERE held > 0), 0)::bigint FROM letters";
 pub(super) const MOVE_LETTERS: &str = "UPDATE letters SET batch = $3 WHERE shard = $1 AND batch = $2";
-/// A letter that was redriven: one that is still to be, or is the first that is held of its key.
+/// A letter that was redriven: it is still ordered, or is the first held letter of its key.
 macro_rules! redriven {
     () => {
         " WHERE id = $1 AND (held = 0 AND ordered OR held > 0 AND NOT EXISTS (SELECT 1 FROM letters e
@@ -239,19 +239,19 @@ pub(super) const FAIL_LETTER: &str = concat!(
     redriven!(),
     " RETURNING job"
 );
-/// Those that wait behind the letter are not to be redriven any more.
+/// The letters that wait behind this one are no longer to be redriven.
 pub(super) const STALL_KEY: &str = "
     UPDATE letters SET ordered = false
     WHERE held > 0 AND (handler, key) = (SELECT handler, key FROM letters WHERE id = $1 AND held > 0)";
 pub(super) const RELEASE_KEY: &str = "UPDATE letters SET ordered = true WHERE handler = $1 AND key = $2 AND held > 0";
-/// Of a key that waits: where another host has released it meanwhile, its first letter is on its way.
+/// Only for a key that is not released: if another host has released it in the meantime, its first letter is in progress.
 pub(super) const DROP_HEAD: &str = "
     DELETE FROM letters WHERE held = 1 AND NOT ordered
         AND id = (SELECT min(id) FROM letters WHERE handler = $1 AND key = $2 AND held > 0)";
 pub(super) const HELD_LETTERS: &str = "
     SELECT id FROM letters WHERE handler = (SELECT id FROM handlers WHERE name = $1) AND key = $2 AND held > 0
     ORDER BY id LIMIT $3";
-/// A key whose first letter only waits is being redriven: the one that held it is done.
+/// A key whose first letter only waits is being redriven: the letter that held it is done.
 pub(super) const HELD_KEYS: &str = "
     SELECT h.name, l.key, count(*), sum(l.bytes)::bigint, bool_or(l.id = f.first AND (l.ordered OR l.held = 2))
     FROM letters l
@@ -266,8 +266,8 @@ pub(super) const SET_PAUSE: &str =
 pub(super) const DROP_PAUSE: &str = "DELETE FROM pauses WHERE handler = $1";
 
 pub(super) const ADD_RECORDINGS: &str = "INSERT INTO recordings (handler, committed, lines) VALUES ($1, $2, $3)";
-/// All but the newest batches of a handler go, so many that they have at most so many bytes, and at least one. Tells how many
-/// bytes there were, and how many of them went.
+/// Keeps the newest batches of a handler up to a limit of bytes, at least one, and drops the others. Returns the bytes
+/// before, and those that were dropped.
 pub(super) const SHRINK_RECORDINGS: &str = "
     WITH counted AS (
         SELECT number, octet_length(lines) AS bytes, row_number() OVER newest AS n,
@@ -289,7 +289,7 @@ pub(super) const RECORDING_BATCH: &str = "SELECT number, lines FROM recordings W
 pub(super) const SET_RECORDINGS: &str = "UPDATE recordings SET lines = $3 WHERE number = $1 AND lines = $2";
 pub(super) const DROP_RECORDING_BATCH: &str = "DELETE FROM recordings WHERE number = $1 AND lines = $2";
 
-/// A name that one host takes away while another gives it would be lost: whoever changes names waits for the others.
+/// A name that one host removes while another adds it would be lost: transactions that change names wait for each other.
 pub(super) const LOCK_FILES: &str = "SELECT pg_advisory_xact_lock($1, -2)";
 pub(super) const NAMES_OF: &str = "SELECT name FROM file_names WHERE handler = $1 AND key = $2";
 pub(super) const ADD_NAMES: &str = "INSERT INTO file_names SELECT $1, $2, unnest($3::text[]) ON CONFLICT DO NOTHING";
@@ -318,22 +318,22 @@ pub(super) const SET_MOVE_MARK: &str =
     "UPDATE move_mark SET table_number = $3, copied = $4 WHERE table_number = $1 AND copied = $2";
 pub(super) const DROP_MOVE_MARK: &str = "DROP TABLE move_mark";
 
-/// Epochs go on, so that nobody commits under one of before.
+/// Epochs continue, so that nobody commits under an earlier one.
 pub(super) const FORGET: &str = "
     UPDATE progress SET done = NULL, epoch = epoch + 1; DELETE FROM topics; DELETE FROM attempts; DELETE FROM outbox;
     UPDATE letters SET batch = 0; UPDATE relays SET published = 0, claimed = false";
 
-// A host, or the holder of a shard, counts for 10 seconds without a sign of life.
+// A host, or the holder of a shard, counts as live for 10 seconds after its last heartbeat.
 pub(super) const OTHER_HOST: &str = "
     SELECT instance, seen::text FROM hosts
     WHERE name = $1 AND instance <> $2 AND seen > now() - interval '10 seconds'";
 pub(super) const ENTER: &str = "
     INSERT INTO hosts (name, instance, seen, detail) VALUES ($1, $2, now(), '')
     ON CONFLICT (name) DO UPDATE SET instance = excluded.instance, seen = excluded.seen, detail = ''";
-/// The leases of whoever had the name before are over: it is gone, or ends as soon as it finds its name taken.
+/// Ends the leases of the previous host of this name: it is gone, or ends as soon as it finds its name taken.
 pub(super) const RELEASE_PREDECESSOR: &str = "
     UPDATE relays SET holder = NULL WHERE holder = (SELECT instance FROM hosts WHERE name = $1 AND instance <> $2)";
-/// Of connections that are long gone, and of no host that is known.
+/// Deletes the rows of connections that are long gone and do not belong to a known host.
 pub(super) const DROP_LINKS: &str = "
     DELETE FROM transactions WHERE used < now() - interval '1 day'
         AND split_part(link, '/', 1) NOT IN (SELECT instance FROM hosts)";
@@ -342,7 +342,8 @@ pub(super) const HOSTS: &str = "
     SELECT h.name, (extract(epoch FROM now() - h.seen) * 1000)::bigint, h.seen > now() - interval '10 seconds',
         h.instance = $1, array(SELECT shard FROM relays WHERE holder = h.instance ORDER BY shard), h.detail
     FROM hosts h ORDER BY h.name";
-/// The oldest snapshot that any transaction in this database, or a replica, still has, and when the oldest one began.
+/// The oldest snapshot that any transaction in this database, or a replica, still uses, and the start of the oldest
+/// transaction.
 pub(super) const OLDEST: &str = "
     SELECT coalesce((SELECT max(age(backend_xmin)) FROM pg_stat_activity WHERE datname = current_database()), 0)::bigint,
         coalesce((SELECT max(extract(epoch FROM clock_timestamp() - xact_start) * 1000) FROM pg_stat_activity

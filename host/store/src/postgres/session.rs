@@ -1,5 +1,4 @@
-//! One connection and what is sent on it: prepared statements, or none where a pooler gives each transaction another session of
-//! the server.
+//! One connection, with prepared statements, or without them if a pooler gives each transaction another session of the server.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,8 +11,8 @@ use ::postgres::{Client, NoTls, Row, Statement};
 use super::fault::{self, PgFault};
 use super::target::ConnectTarget;
 
-/// Settings of each session, or of each transaction. A commit that is acknowledged is on the disk; nothing waits for ever,
-/// neither for a lock nor with one.
+/// Settings of each session, or of each transaction. An acknowledged commit is on disk; nothing waits for ever, neither
+/// for a lock nor with one.
 const SETTINGS: [&str; 5] = [
     "synchronous_commit = on",
     "statement_timeout = '20s'",
@@ -22,22 +21,23 @@ const SETTINGS: [&str; 5] = [
     "client_min_messages = warning",
 ];
 
-/// Counts the transactions of a connection, in each of them: whoever loses the answer to a COMMIT asks for the count. Servers give
-/// their own numbers of transactions again after a crash or a failover, and then cannot say whose they were.
+/// Counts the transactions of a connection, in each of them: if the response to a COMMIT is lost, the host asks for the
+/// count. The server's own transaction ids can be assigned again after a crash or a failover, and then do not identify
+/// a transaction.
 const COUNT: &str = "
     INSERT INTO transactions AS t (link, number, used) VALUES ($1, 1, now())
     ON CONFLICT (link) DO UPDATE SET number = t.number + 1, used = excluded.used RETURNING number";
 
-/// Asks for the count, once the transaction of that row has ended.
+/// Reads the count once the transaction that changes the row has ended.
 const LAST: &str = "
     INSERT INTO transactions AS t (link, number, used) VALUES ($1, 0, now())
     ON CONFLICT (link) DO UPDATE SET used = excluded.used RETURNING number";
 
-/// The transactions of a connection, and of those that take its place.
+/// The transactions of a connection and of its successors.
 #[derive(Clone)]
 pub(super) struct TransactionCount {
     name: String,
-    /// How many were committed. A server that knows of fewer has lost some.
+    /// How many were committed. A server with a lower count has lost some.
     pub(super) last: i64,
 }
 
@@ -48,11 +48,11 @@ pub(super) type SqlParams<'a> = &'a [&'a (dyn ToSql + Sync)];
 pub(super) struct Session {
     client: Client,
     round_trips: Arc<AtomicU64>,
-    /// What this session of the server has prepared.
+    /// The prepared statements of this session.
     statements: HashMap<&'static str, Statement>,
-    /// What begins a transaction.
+    /// The statement that begins a transaction.
     begin: String,
-    /// The types of statements' parameters, where nothing is prepared since the next transaction may have another session.
+    /// The types of statements' parameters, if nothing is prepared because the next transaction may have another session.
     pooled: Option<HashMap<&'static str, Vec<Type>>>,
     in_transaction: bool,
 }
@@ -114,7 +114,7 @@ impl Session {
         self.query(sql, params)?.into_iter().next().ok_or_else(none)
     }
 
-    /// Hands over row by row, as long as `take` wants more. Within a transaction.
+    /// Passes row by row to `take`, as long as it wants more. Within a transaction.
     pub(super) fn each(
         &mut self,
         sql: &'static str,
@@ -140,7 +140,7 @@ impl Session {
         self.client.execute(&statement, params)
     }
 
-    /// Statements without parameters.
+    /// Runs statements without parameters.
     pub(super) fn batch(&mut self, sql: &str) -> Result<(), ::postgres::Error> {
         if self.pooled.is_some() {
             return self.within(|session| session.send(sql));
@@ -153,7 +153,7 @@ impl Session {
         self.client.batch_execute(sql)
     }
 
-    /// Runs a statement without a name in one round trip, but for the first time, which asks for its parameters' types.
+    /// Runs an unnamed statement in one round trip, except for the first time, which asks for its parameters' types.
     fn unprepared(
         &mut self,
         sql: &'static str,
@@ -166,7 +166,7 @@ impl Session {
             Some(types) => types.clone(),
             None => {
                 self.count();
-                // Gone from the server before the transaction ends.
+                // It is removed from the server before the transaction ends.
                 let types = self.client.prepare(sql)?.params().to_vec();
                 if let Some(known) = &mut self.pooled {
                     known.insert(sql, types.clone());
@@ -183,7 +183,7 @@ impl Session {
         Ok(rows.rows_affected().unwrap_or_default())
     }
 
-    /// Behind a pooler everything is part of a transaction, so that the settings are those of the store.
+    /// Behind a pooler every statement runs in a transaction, so that the store's settings apply.
     fn within<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, ::postgres::Error>,
@@ -211,8 +211,8 @@ impl Session {
         self.send(how)
     }
 
-    /// Runs `work` in a transaction, which is counted. Where it is not known whether that was committed, the error has its number;
-    /// where it is not to be counted, it is an error like others.
+    /// Runs `work` in a transaction, which is counted. If it is not known whether it was committed, the error has its
+    /// number; without a count, it is an ordinary error.
     pub(super) fn transact<T>(
         &mut self,
         mut counted: Option<&mut TransactionCount>,
@@ -235,7 +235,7 @@ impl Session {
                 Err(error) => Err(number.map_or(PgFault::Sql(error), PgFault::Unknown)),
             },
             Err(fault) => {
-                // A connection that is gone has rolled back by itself.
+                // A connection that is gone has rolled back automatically.
                 self.end("ROLLBACK").ok();
                 Err(fault)
             }
@@ -244,7 +244,7 @@ impl Session {
 }
 
 impl TransactionCount {
-    /// Nothing is committed yet under that name.
+    /// A count under that name, with no transaction committed yet.
     pub(super) fn new(name: String) -> Self {
         Self { name, last: 0 }
     }
@@ -258,7 +258,7 @@ impl TransactionCount {
         }
     }
 
-    /// How many the server says were committed. Waits for one that is being ended: its row is locked, or being added.
+    /// The count of committed transactions on the server. Waits for one that is ending: its row is locked, or being added.
     pub(super) fn committed(&self, session: &mut Session) -> Result<i64, PgFault> {
         Ok(session.one(LAST, &[&self.name])?.try_get(0)?)
     }

@@ -1,4 +1,4 @@
-//! Where PostgreSQL is and how it lets us in: the URL and its parameters.
+//! The address of PostgreSQL and the login: the URL and its parameters.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -13,37 +13,37 @@ use super::open_error::PgOpenError;
 use super::passfile::password_in;
 use super::tls::TlsWish;
 
-/// Where the store is.
+/// How to reach the store.
 #[derive(Clone)]
 pub struct PgOptions {
     /// `postgres://user@host:port/database?parameters`.
     pub url: String,
-    /// Goes before a password in the URL.
+    /// Takes precedence over a password in the URL.
     pub password: Option<String>,
-    /// A file of passwords as `psql` reads it, for where there is none else; the URL's `passfile` goes before it.
+    /// A password file in `psql`'s format, used if there is no other password; the URL's `passfile` takes precedence.
     pub passfile: Option<PathBuf>,
     /// The schema that holds the tables: a plain identifier.
     pub schema: String,
-    /// How many shards the outbox gets where it is made, 1 to 256; it keeps what it has.
+    /// How many shards the outbox gets when it is created, 1 to 256; an existing one keeps its number.
     pub shards: u16,
 }
 
 /// The store's server, ready to connect to.
 pub(super) struct ConnectTarget {
     pub(super) config: Config,
-    /// Encrypts connections, where the URL wants it and the server can.
+    /// Encrypts connections if the URL asks for it and the server supports it.
     pub(super) tls: Option<MakeRustlsConnect>,
     /// The schema, a plain identifier.
     pub(super) schema: String,
-    /// Whose connections these are: an id of this process' store.
+    /// The owner of the connections: an id of this process's store.
     pub(super) instance: String,
     /// Each transaction may get another session of the server.
     pub(super) pooled: bool,
-    /// How errors name the store; without a password.
+    /// The name of the store in errors, without a password.
     pub(super) name: String,
 }
 
-/// The parameters of a URL that are ours to read, and the URL without them.
+/// The parameters of a URL that Sandman itself reads, and the URL without them.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct UrlParameters {
     url: String,
@@ -91,7 +91,7 @@ impl UrlParameters {
     }
 }
 
-/// Text without its percent signs.
+/// Text with percent-encoding decoded.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -108,10 +108,10 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What the options say, ready to connect.
+/// The target that the options describe.
 pub(super) fn target(options: &PgOptions) -> Result<ConnectTarget, PgOpenError> {
     let parameters = UrlParameters::of(&options.url);
-    // The driver's words may hold the URL's parts, and so a password: the reason is not shown.
+    // The driver's message may contain parts of the URL, and so a password: the reason is not shown.
     let unreadable = || PgOpenError::Url("use postgres://USER@HOST:PORT/DATABASE".to_owned());
     let mut config = Config::from_str(&parameters.url).map_err(|_| unreadable())?;
     let name = let_in(&mut config, options, &parameters);
@@ -121,7 +121,7 @@ pub(super) fn target(options: &PgOptions) -> Result<ConnectTarget, PgOpenError> 
         reason,
     };
     let tls = parameters.tls.setup().map_err(refused)?;
-    // A server that is gone without a word is noticed in seconds, not in the hours of the system's defaults.
+    // A server that disappears without closing connections is noticed in seconds, instead of hours with the system's defaults.
     config
         .ssl_mode(tls.mode)
         .application_name("sandman")
@@ -141,7 +141,7 @@ pub(super) fn target(options: &PgOptions) -> Result<ConnectTarget, PgOpenError> 
     })
 }
 
-/// Gives the configuration a password, if one is known. Returns how errors name the store.
+/// Sets the password in the configuration, if one is known. Returns the name of the store in errors.
 fn let_in(config: &mut Config, options: &PgOptions, parameters: &UrlParameters) -> String {
     if let Some(password) = &options.password {
         config.password(password);
@@ -161,7 +161,7 @@ fn let_in(config: &mut Config, options: &PgOptions, parameters: &UrlParameters) 
     format!("the store postgres://{}/{database}", servers.join(","))
 }
 
-/// The servers that a URL names: one, or those of which whichever takes writes is used.
+/// The servers in a URL: one, or several of which the one that accepts writes is used.
 fn places(config: &Config) -> impl Iterator<Item = (String, u16)> {
     let ports = config.get_ports();
     config.get_hosts().iter().enumerate().map(|(at, host)| {
@@ -169,7 +169,7 @@ fn places(config: &Config) -> impl Iterator<Item = (String, u16)> {
             Host::Tcp(host) => host.clone(),
             Host::Unix(path) => path.display().to_string(),
         };
-        // One port counts for all of them.
+        // A single port applies to all of them.
         let port = ports.get(at).or(ports.first()).copied();
         (host, port.unwrap_or(5432))
     })

@@ -1,4 +1,4 @@
-//! Encrypted connections, as `sslmode` and `sslrootcert` of the URL want them. The words mean what they mean to `psql`.
+//! Encrypted connections, according to `sslmode` and `sslrootcert` in the URL, which have the same meaning as for `psql`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// What the URL says of encryption.
+/// The URL's parameters about encryption.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct TlsWish {
     /// `sslmode`.
@@ -21,7 +21,7 @@ pub(super) struct TlsWish {
     pub(super) authorities: Option<PathBuf>,
 }
 
-/// How connections are made.
+/// The resulting setup of connections.
 #[derive(Clone)]
 pub(super) struct TlsSetup {
     pub(super) mode: SslMode,
@@ -37,22 +37,22 @@ impl std::fmt::Debug for TlsSetup {
     }
 }
 
-/// Whom a certificate has to come from, and for whom.
+/// Which certificates are trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trust {
-    /// Anybody: the connection is encrypted, and not proven to lead where it should.
+    /// Any: the connection is encrypted, but the server is not verified.
     Anybody,
-    /// One of the authorities, whatever the server's name.
+    /// Those of the CAs, whatever the server's name.
     Authority,
-    /// One of the authorities, and for the server's name.
+    /// Those of the CAs that are for the server's name.
     Name,
 }
 
 impl TlsWish {
-    /// The way to connect.
+    /// The setup for these parameters.
     ///
     /// # Errors
-    /// What is wrong with the wish, or with the file of the authorities.
+    /// The problem with the parameters, or with the file of the CAs.
     pub(super) fn setup(&self) -> Result<TlsSetup, String> {
         let (mode, trust) = match (self.mode.as_deref(), &self.authorities) {
             (Some("disable"), _) => {
@@ -99,7 +99,7 @@ impl TlsWish {
     }
 }
 
-/// Trusts the authorities in a file.
+/// Trusts the CAs in a file.
 fn authorities(file: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, String> {
     let shown = file.display();
     let unreadable = |error: &dyn std::fmt::Display| format!("sslrootcert {shown}: {error}");
@@ -113,8 +113,8 @@ fn authorities(file: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPki
         .map_err(|error| unreadable(&error))
 }
 
-/// Takes certificates whatever name they are for: those of the authorities, or any where none are named. That the server has the
-/// certificate's key is always verified.
+/// Accepts certificates for any name: those of the CAs, or any if there are no CAs. It is always verified that the
+/// server has the certificate's key.
 #[derive(Debug)]
 struct AnyName {
     provider: Arc<CryptoProvider>,

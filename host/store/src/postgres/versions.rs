@@ -1,4 +1,4 @@
-//! The versions of the handlers, in transactions beside the commits.
+//! The versions of the handlers, in transactions separate from the commits.
 
 use std::str::FromStr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a commit changes beside the outbox, row by row; and everything in it that somebody else was faster with.
+//! The changes of a commit apart from the outbox, row by row, and its conflicts.
 
 use std::collections::HashMap;
 
@@ -16,19 +16,18 @@ use sandman_core::store::{
     StateKey, StateRead,
 };
 
-/// The assignments of this process. They need not be kept: a run that comes later has a higher number, and so have all
-/// epochs in it.
+/// The assignments of this process. They need not be stored: a later run has a higher number, and so do all its epochs.
 #[derive(Debug)]
 pub(super) struct Epochs {
     next: u64,
     last: HashMap<(i64, TopicPartition), Epoch>,
 }
 
-/// Assignments of one run; a later run's come after all of them.
+/// The bits for assignments of one run; those of a later run are all higher.
 const EPOCHS: u32 = 32;
 
 impl Epochs {
-    /// None yet, in the run of this number.
+    /// No assignments yet, in the run with this number.
     pub(super) fn new(generation: i64) -> Self {
         Self {
             next: from_sql(generation) << EPOCHS,
@@ -36,7 +35,7 @@ impl Epochs {
         }
     }
 
-    /// A new assignment of a partition, by the handler's number.
+    /// A new assignment of a partition, by the handler's id.
     pub(super) fn begin(&mut self, handler: i64, partition: &TopicPartition) -> Epoch {
         self.next += 1;
         let epoch = Epoch(self.next);
@@ -45,7 +44,7 @@ impl Epochs {
     }
 
     fn is_over(&self, handler: i64, partition: &TopicPartition, epoch: Epoch) -> bool {
-        // There are a few of them in a commit.
+        // A commit has only a few of them.
         let last = self.last.get(&(handler, partition.clone()));
         last.is_some_and(|last| epoch < *last)
     }
@@ -56,12 +55,12 @@ pub(super) struct Changes<'a> {
     pub(super) connection: &'a Connection,
     pub(super) ids: NewHandlers<'a>,
     pub(super) epochs: &'a Epochs,
-    /// Where others were faster; the transaction must not be committed then.
+    /// The conflicts with faster hosts; if there are any, the transaction must not be committed.
     pub(super) conflict: CommitConflict,
 }
 
 impl Changes<'_> {
-    /// Writes all of it. Returns the revision of each state.
+    /// Writes all changes. Returns the revision of each state.
     pub(super) fn write(
         &mut self,
         commit: &Commit,
@@ -146,7 +145,7 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// Adds answers, and forgets those whose time is over.
+    /// Adds answers, and deletes expired ones.
     fn answers(&mut self, writes: &[AnswerWrite], now: i64) -> Result<(), SqliteFault> {
         if writes.is_empty() {
             return Ok(());

@@ -1,21 +1,21 @@
-//! What SQLite's errors mean for a commit, decided in one place.
+//! Classifies SQLite's errors for a commit, in one place.
 
 use rusqlite::ErrorCode;
 
 use sandman_core::store::{CommitConflict, StoreError};
 
-/// What went wrong inside the store, before the store's name is put to it.
+/// An error of the store without the store's name.
 #[derive(Debug)]
 pub(super) enum SqliteFault {
     /// SQLite refused a statement; the transaction was or will be rolled back.
     Sql(rusqlite::Error),
-    /// SQLite reported an error while it made a transaction durable: what is on the disk is not known.
+    /// SQLite reported an error while it made a transaction durable: the state on disk is not known.
     Unknown(rusqlite::Error),
-    /// What was read makes no sense.
+    /// The data that was read is invalid.
     Damaged(String),
-    /// What a commit was made from has changed; it is an outcome and no error.
+    /// Data on which a commit depends has changed; this is an outcome and not an error.
     Overtaken(CommitConflict),
-    /// Somebody else wrote.
+    /// Another process has written.
     Conflict { what: &'static str, detail: String },
     /// The caller asked for something that the store cannot do; nothing was changed.
     Refused(String),
@@ -48,7 +48,7 @@ impl SqliteFault {
     }
 }
 
-/// Whether the error may go away by itself: no space, or somebody (a backup) holds the file for a moment.
+/// Whether the error may pass: no space, or another program (a backup) locks the file for a moment.
 pub(super) fn passes(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -62,7 +62,7 @@ pub(super) fn passes(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Whether a failed COMMIT has certainly not happened. SQLite reports a full disk before the frame that would make the
+/// Whether a failed COMMIT certainly had no effect. SQLite reports a full disk before the frame that would make the
 /// commit valid is complete, and a busy file before the first; everything else may come after it.
 pub(super) fn undone(error: &rusqlite::Error) -> bool {
     matches!(
@@ -71,14 +71,14 @@ pub(super) fn undone(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// SQLite's words, and what to do where that is known.
+/// SQLite's message, and what to do if that is known.
 fn hint(error: &rusqlite::Error) -> String {
     let advice = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "; free space on its disk, the host goes on by itself",
+        Some(ErrorCode::DiskFull) => "; free space on its disk, then the host continues by itself",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "; another program holds the file, end it (for a backup: `sqlite3 FILE \"VACUUM INTO 'COPY'\"`)"
         }
-        Some(ErrorCode::SystemIoFailure) => "; look at the disk, then restart",
+        Some(ErrorCode::SystemIoFailure) => "; check the disk, then restart",
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "; restore the file from a backup",
         Some(ErrorCode::ReadOnly) => "; give the user that runs sandman the right to write it, then restart",
         _ => "",

@@ -10,7 +10,7 @@ use super::{SqliteStore, schema};
 use sandman_core::files;
 use sandman_core::store::{FileStore, FilesWrite, StoreError};
 
-/// Writes which files states name from now on.
+/// Writes the files that states name from now on.
 pub(super) fn write(
     connection: &Connection,
     writes: &[FilesWrite],
@@ -43,7 +43,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Reads all states once for the names in them, in a file whose version did not keep names.
+/// Reads all states once to find the file names in them, for a store whose format did not have these.
 pub(super) fn read_states(connection: &Connection) -> rusqlite::Result<()> {
     let mut query = connection.prepare(schema::ALL_DOCUMENTS)?;
     let mut add = connection.prepare(schema::ADD_NAME)?;

@@ -1,13 +1,13 @@
-//! Doors for the fuzz targets: the bytes of the store's columns, straight to what reads them. Nothing of the host calls them.
+//! Entry points for the fuzz targets: they pass bytes of the store's columns to the decoders. The host does not call them.
 
 use crate::batch;
 use sandman_core::event::OutRecord;
 use sandman_core::progress::Progress;
 
-/// The records of an outbox batch, as a relay reads them after a restart.
+/// The records of an outbox batch, as the relay decodes them after a restart.
 ///
 /// # Errors
-/// What is wrong with the bytes.
+/// The problem with the bytes.
 pub fn batch(bytes: &[u8]) -> Result<Vec<OutRecord>, String> {
     batch::decode(bytes)
 }
@@ -23,7 +23,7 @@ pub fn batch_bytes(records: &[OutRecord]) -> Result<Vec<u8>, String> {
 /// The progress in a partition, as a host reads it when it starts.
 ///
 /// # Errors
-/// What is wrong with the bytes.
+/// The problem with the bytes.
 pub fn progress(bytes: &[u8]) -> Result<Progress, String> {
     batch::decode_progress(bytes)
 }

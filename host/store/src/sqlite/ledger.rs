@@ -1,4 +1,4 @@
-//! The store's own counters, and the numbers that stand for handlers' names.
+//! The store's own counters, and the ids of handlers' names.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,20 +10,19 @@ use super::fault::{SqliteFault, from_sql, to_sql};
 use super::schema;
 use sandman_core::store::BatchNo;
 
-/// The store's counters, as the last commit left them.
+/// The store's counters, as of the last commit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ledger {
-    /// How often the store was opened. It makes the assignment epochs of a run higher than those of all runs before, and
-    /// shows when a second process got past the lock.
+    /// How often the store was opened. It makes the assignment epochs of a run higher than those of all earlier runs,
+    /// and reveals a second process that got past the lock.
     pub(super) generation: i64,
     /// The newest batch ever committed; kept apart from the outbox, which may be empty.
     pub(super) last: BatchNo,
-    /// The newest batch known to be on Kafka.
+    /// The newest batch known to be in Kafka.
     pub(super) published: BatchNo,
-    /// The cursor of a deployment has named this store.
+    /// Whether the cursor of a deployment has named this store.
     pub(super) claimed: bool,
-    /// The next state's row. Counted here and never given twice, so that (row, revision) names one version of one key's
-    /// state for ever.
+    /// The next state's row. Never assigned twice, so that (row, revision) identifies one version of one key's state for ever.
     pub(super) next_row: i64,
 }
 
@@ -52,7 +51,7 @@ impl Ledger {
     }
 }
 
-/// The numbers of the handlers that ever committed.
+/// The ids of the handlers that ever committed.
 #[derive(Debug, Default)]
 pub(super) struct Handlers(RwLock<HashMap<Arc<str>, i64>>);
 
@@ -64,7 +63,7 @@ impl Handlers {
         Ok(Self(RwLock::new(rows.collect::<Result<_, _>>()?)))
     }
 
-    /// The number of a handler, if it ever committed anything.
+    /// The id of a handler, if it ever committed anything.
     pub(super) fn id(&self, name: &str) -> Option<i64> {
         self.0.read().get(name).copied()
     }
@@ -76,7 +75,7 @@ impl Handlers {
         names
     }
 
-    /// The numbers within one transaction.
+    /// The ids within one transaction.
     pub(super) fn within<'a>(&'a self, connection: &'a Connection) -> NewHandlers<'a> {
         NewHandlers {
             known: self,
@@ -85,7 +84,7 @@ impl Handlers {
         }
     }
 
-    /// Makes known what a transaction added; called once it is committed.
+    /// Adds the new handlers of a transaction after its commit.
     pub(super) fn add(&self, new: HashMap<Arc<str>, i64>) {
         if !new.is_empty() {
             self.0.write().extend(new);
@@ -93,7 +92,7 @@ impl Handlers {
     }
 }
 
-/// Handlers' numbers inside a transaction, which may add some.
+/// Handlers' ids inside a transaction, which may add some.
 pub(super) struct NewHandlers<'a> {
     known: &'a Handlers,
     connection: &'a Connection,
@@ -101,7 +100,7 @@ pub(super) struct NewHandlers<'a> {
 }
 
 impl NewHandlers<'_> {
-    /// The number of a handler, made now if it is new.
+    /// The id of a handler, created if it is new.
     pub(super) fn id(&mut self, name: &Arc<str>) -> Result<i64, SqliteFault> {
         if let Some(id) = self.known.id(name).or_else(|| self.new.get(name).copied()) {
             return Ok(id);
@@ -112,7 +111,7 @@ impl NewHandlers<'_> {
         Ok(id)
     }
 
-    /// What the transaction added.
+    /// The handlers that the transaction added.
     pub(super) fn added(self) -> HashMap<Arc<str>, i64> {
         self.new
     }

@@ -1,4 +1,4 @@
-//! Dead letters: written by the commits that give triggers up, within a bound, and read and ordered by operators.
+//! Dead letters: written by the commits that give up triggers, limited in size, and read and redriven by operators.
 
 mod commit;
 
@@ -29,7 +29,7 @@ pub(super) fn size(connection: &Connection) -> rusqlite::Result<LettersSize> {
     })
 }
 
-/// Removes what a statement says of a filter; it returns the bytes of each, and its `held`.
+/// Removes the letters that a statement selects with a filter; the statement returns the bytes of each, and its `held`.
 fn drop_meant(
     connection: &Connection,
     statement: &str,
@@ -46,7 +46,7 @@ fn drop_meant(
     Ok(gone)
 }
 
-/// How many a statement finds of a filter.
+/// How many letters a statement selects with a filter.
 fn count(connection: &Connection, statement: &str, filter: &LetterFilter) -> rusqlite::Result<u64> {
     let mut query = connection.prepare_cached(statement)?;
     bind(&mut query, filter)?;
@@ -97,7 +97,7 @@ impl LetterStore for SqliteStore {
                 update.raw_bind_parameter(8, to_sql(job))?;
                 update.raw_bind_parameter(9, order.through.map(to_sql))?;
                 let ordered = update.raw_execute()? as u64;
-                // What is left of them was redriven too often.
+                // The rest of them was redriven too often.
                 let waiting = count(connection, schema::ORDERED_ALREADY, filter)?;
                 let refused = count(connection, schema::NOT_HELD_COUNT, filter)?.saturating_sub(waiting);
                 let counts = [job, ordered, refused, held, already].map(to_sql);
@@ -313,7 +313,7 @@ fn whole(row: &Row<'_>) -> Result<KeptLetter, SqliteFault> {
         offset: head.offset,
         key: row.get("record_key")?,
         value: row.get("value")?,
-        headers: Headers::from_bytes(&headers).ok_or_else(|| damaged("its headers are torn"))?,
+        headers: Headers::from_bytes(&headers).ok_or_else(|| damaged("its headers are invalid"))?,
         timestamp_millis: row.get("timestamp")?,
     };
     Ok(KeptLetter { head, record })

@@ -42,7 +42,7 @@ fn cell(value: ValueRef<'_>, kind: ColumnKind) -> MovedValue {
     match value {
         ValueRef::Null => MovedValue::Null,
         ValueRef::Integer(number) => MovedValue::Number(number),
-        // No column has any.
+        // No column has values of this type.
         ValueRef::Real(number) => MovedValue::Text(number.to_string()),
         ValueRef::Text(text) => MovedValue::text(kind, &String::from_utf8_lossy(text)),
         ValueRef::Blob(bytes) => MovedValue::Bytes(bytes.to_vec()),
@@ -150,7 +150,7 @@ pub(super) fn is_half_moved(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 impl SqliteStore {
-    /// Reads the deployment as it stands.
+    /// Reads the deployment in its current state.
     pub(crate) fn moving_out<T>(
         &self,
         work: impl FnOnce(&mut dyn MovingSide) -> Result<T, MoveError>,

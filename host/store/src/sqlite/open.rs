@@ -1,4 +1,4 @@
-//! Opening the file: whose it is, whether this version can read it, and every reason not to.
+//! Opening the file: whether it is a store, whether this version can read it, and every reason for a refusal.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -75,7 +75,7 @@ fn assemble(connection: Connection, ledger: Ledger, id: StoreId, name: String) -
     })
 }
 
-/// Refuses what is no SQLite file, before SQLite touches it.
+/// Refuses a file that is not an SQLite file, before SQLite touches it.
 fn check_magic(path: &Path) -> Result<(), OpenError> {
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut head));
@@ -83,7 +83,7 @@ fn check_magic(path: &Path) -> Result<(), OpenError> {
         Ok(_) if head.is_empty() || head == MAGIC => Ok(()),
         Ok(_) => Err(OpenError::Foreign {
             path: path.to_owned(),
-            why: "it is no SQLite file".to_owned(),
+            why: "it is not an SQLite file".to_owned(),
         }),
         Err(source) => Err(OpenError::ReadOnly {
             path: path.to_owned(),
@@ -92,7 +92,7 @@ fn check_magic(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Makes the tables of a new file, checks those of an old one, and begins a run.
+/// Creates the tables of a new file, checks those of an existing one, and begins a run.
 fn prepare(path: &Path, mut connection: Connection) -> Result<(Connection, Ledger, StoreId), OpenError> {
     let sorted = |error| sort(path, &error);
     let format = format(path, &connection)?;
@@ -119,7 +119,8 @@ fn prepare(path: &Path, mut connection: Connection) -> Result<(Connection, Ledge
     Ok((connection, ledger, id))
 }
 
-/// The version of the file's tables, 0 for a file that is still empty; an error if it is not ours, or not for this program.
+/// The version of the file's tables, 0 for a file that is still empty; an error if it is not a store, or cannot be read
+/// by this version.
 fn format(path: &Path, connection: &Connection) -> Result<i32, OpenError> {
     let read = |pragma| connection.pragma_query_value(None, pragma, |row| row.get(0));
     let application: i32 = read("application_id").map_err(|error| sort(path, &error))?;
@@ -137,17 +138,17 @@ fn format(path: &Path, connection: &Connection) -> Result<i32, OpenError> {
         }),
         (schema::APPLICATION_ID, found) => Err(OpenError::Damaged {
             path: path.to_owned(),
-            detail: format!("there never was a format {found}"),
+            detail: format!("there is no format {found}"),
         }),
         _ => Err(OpenError::Foreign {
             path: path.to_owned(),
-            why: "another program's tables are in it".to_owned(),
+            why: "it has the tables of another program".to_owned(),
         }),
     }
 }
 
-/// Makes the tables if the file is new, brings old ones up to date, and counts this run; all in one transaction, so that
-/// a file is ours whole or not at all, and never half of the way between two formats.
+/// Creates the tables if the file is new, migrates old ones, and counts this run; all in one transaction, so that a
+/// file is never half a store or between two formats.
 fn begin(connection: &mut Connection, format: i32) -> rusqlite::Result<(Ledger, StoreId)> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if format == 0 {
@@ -174,7 +175,7 @@ fn begin(connection: &mut Connection, format: i32) -> rusqlite::Result<(Ledger, 
     Ok((ledger, id))
 }
 
-/// SQLite's error as one of ours.
+/// Classifies SQLite's error.
 fn sort(path: &Path, error: &rusqlite::Error) -> OpenError {
     let (path, detail) = (path.to_owned(), error.to_string());
     match error.sqlite_error_code() {
@@ -186,7 +187,7 @@ fn sort(path: &Path, error: &rusqlite::Error) -> OpenError {
             source: io::Error::other(detail),
         },
         Some(_) => OpenError::Failed { path, detail },
-        // The tables are not what they should be: a row is missing, or a column has another type.
+        // The tables are invalid: a row is missing, or a column has another type.
         None => OpenError::Damaged { path, detail },
     }
 }

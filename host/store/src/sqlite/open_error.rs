@@ -5,21 +5,21 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why the store cannot be opened. Each says which path, and what to do.
+/// Why the store cannot be opened. Each error names the path and says what to do.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// The path ends in no file name, or a folder has that name.
+    /// The path has no file name, or is a folder.
     #[error("{path} is a folder: [store] url needs the path of a file, for example sqlite:data/sandman.db", path = path.display())]
     NoFile {
         /// The path.
         path: PathBuf,
     },
-    /// The folder is missing and cannot be made, or cannot be entered.
+    /// The folder is missing and cannot be created, or cannot be entered.
     #[error("the store's folder {path} cannot be used: {source}; create it, writable for the user that runs sandman, or change [store] url", path = path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The lock file cannot be written or locked.
@@ -27,7 +27,7 @@ pub enum OpenError {
     Lock {
         /// The lock file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Another host has it open.
@@ -37,7 +37,7 @@ pub enum OpenError {
         path: PathBuf,
         /// The lock file.
         lock: PathBuf,
-        /// Who holds it.
+        /// The process that holds it.
         holder: String,
     },
     /// The file cannot be written.
@@ -45,15 +45,15 @@ pub enum OpenError {
     ReadOnly {
         /// The store.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// What a host before us wrote cannot be made durable.
-    #[error("the log of the store {path} cannot be rewritten: {source}; look at the disk, then restart", path = path.display())]
+    /// The writes of an earlier host cannot be made durable.
+    #[error("the log of the store {path} cannot be rewritten: {source}; check the disk, then restart", path = path.display())]
     Log {
         /// The store.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The file is something else.
@@ -61,7 +61,7 @@ pub enum OpenError {
     Foreign {
         /// The file.
         path: PathBuf,
-        /// How that shows.
+        /// Why it is not a store.
         why: String,
     },
     /// A newer version wrote it.
@@ -79,7 +79,7 @@ pub enum OpenError {
     Damaged {
         /// The store.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         detail: String,
     },
     /// A move into it did not come to its end.
@@ -93,7 +93,7 @@ pub enum OpenError {
     Failed {
         /// The store.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         detail: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Where the store lies: its folder, its file's mode, and the lock that keeps a second host away.
+//! The location of the store: its folder, its file's mode, and the lock that prevents a second host.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::open_error::OpenError;
 
-/// The one path that stands for the store's file, whatever links lead to it, and its folder in being. A folder that is
-/// missing is made for its owner alone: states are about people.
+/// The canonical path of the store's file, with links resolved; creates its folder if it is missing, accessible only to
+/// its owner, because states are personal data.
 pub(super) fn prepare(path: &Path) -> Result<PathBuf, OpenError> {
     if let Ok(whole) = fs::canonicalize(path) {
         return Ok(whole);
@@ -35,7 +35,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Makes an empty file for its owner alone if there is none; SQLite gives its log the same mode.
+/// Creates an empty file that only its owner can access if there is none; SQLite gives its log the same mode.
 pub(super) fn make_file(path: &Path) -> Result<(), OpenError> {
     match options().open(path) {
         Ok(_) => Ok(()),
@@ -49,11 +49,11 @@ pub(super) fn make_file(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Writes the log of the store at `path` once more, over itself, and waits until the disk has it.
+/// Rewrites the log of the store at `path` in place, and waits until it is on disk.
 ///
-/// After an fsync that failed, the system takes what was written for clean: it can be read, and is not on the disk, and no
-/// later fsync mends that. A host that found commits there and went on behind them would lose them and all of its own when
-/// the power goes. Only after a host that did not end well is there anything to do, 128 MiB at most as a rule.
+/// After a failed fsync, the system marks the written pages as clean: they can be read, but are not on disk, and no
+/// later fsync writes them. A host that continued after such commits would lose them and all of its own in a power
+/// failure. There is a log only if the previous host did not end cleanly, usually of 128 MiB at most.
 pub(super) fn write_log_again(path: &Path) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
@@ -85,8 +85,8 @@ fn options() -> OpenOptions {
 
 /// The lock on the store, held until it is dropped or the process ends, however it ends.
 ///
-/// It lies on a file of its own, because closing any handle of a database file would give up SQLite's own locks. The
-/// file stays when the lock goes: removing it would race with the next host.
+/// It is on a separate file, because closing any handle of a database file would release SQLite's own locks. The file
+/// stays when the lock is released: removing it would race with the next host.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
@@ -122,7 +122,7 @@ impl Lock {
     }
 }
 
-/// Who holds the lock, as far as its file tells.
+/// The process that holds the lock, according to its file.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.take(20).read_to_string(&mut text);

@@ -1,4 +1,4 @@
-//! A few connections that read the last commit while the writer makes the next.
+//! A few connections that read the last commit while the writer prepares the next one.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::fault::SqliteFault;
 use super::schema;
 
-/// Connections beside the first. A read takes microseconds, so a few serve many workers.
+/// Connections besides the first. A read takes microseconds, so a few serve many workers.
 const MORE: usize = 3;
 
-/// Connections that read.
+/// The connections for reads.
 #[derive(Debug)]
 pub(super) struct Readers {
     first: Mutex<Connection>,

@@ -1,4 +1,4 @@
-//! Recordings in the file: a bounded ring of batches for each handler.
+//! Recordings in the file: batches for each handler, limited in size.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::{SqliteStore, schema};
 use crate::rings::{RingBatch, by_handler};
 use sandman_core::store::{RecordingBatch, RecordingStore, RecordingWrite, RecordingsSize, StoreError};
 
-/// How large the batches of each handler are, kept beside the writer.
+/// The sizes of each handler's batches, kept in memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rings {
     /// The number of the next batch.
@@ -26,12 +26,12 @@ struct Ring {
     bytes: u64,
 }
 
-/// What one commit does to the rings; they follow when it is durable.
+/// The changes of one commit to the rings, which are applied in memory when it is durable.
 #[derive(Debug, Default)]
 pub(super) struct RingChanges {
     next: i64,
     added: Vec<(i64, i64, u64)>,
-    /// The newest batch that goes, per handler.
+    /// The newest batch that is dropped, per handler.
     dropped: Vec<(i64, i64)>,
     sizes: Vec<RecordingsSize>,
 }
@@ -97,7 +97,7 @@ impl Rings {
         Ok(changes)
     }
 
-    /// The commit is durable. Returns how large the rings are that it wrote to.
+    /// Applies the changes of a durable commit. Returns the new sizes of the rings.
     pub(super) fn follow(&mut self, changes: RingChanges) -> Vec<RecordingsSize> {
         if changes.added.is_empty() {
             return Vec::new();
@@ -119,7 +119,8 @@ impl Ring {
         self.bytes += bytes;
     }
 
-    /// The newest batch that has to go for the rest to be at most `bytes`, and how much goes with it; `None` if none has.
+    /// The newest batch that has to be dropped for the rest to have at most `bytes`, and the bytes that are dropped;
+    /// `None` if nothing has to be.
     fn last_beyond(&self, bytes: u64) -> Option<(i64, u64)> {
         let mut left = self.bytes;
         let mut last = None;
@@ -148,7 +149,7 @@ fn batch(row: &rusqlite::Row<'_>) -> Result<RecordingBatch, SqliteFault> {
     let number = from_sql(row.get(0)?);
     let lines = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
     let lines = std::str::from_utf8(lines)
-        .map_err(|_| SqliteFault::Damaged(format!("the recordings in batch {number}: they are no text")))?;
+        .map_err(|_| SqliteFault::Damaged(format!("the recordings in batch {number}: they are not text")))?;
     Ok(RecordingBatch {
         number,
         lines: lines.to_owned(),

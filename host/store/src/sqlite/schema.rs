@@ -25,7 +25,7 @@ pub(super) const SET_STATE_AND_RECENT: &str =
 pub(super) const SET_RECENT: &str =
     "UPDATE state SET revision = revision + 1, recent = ?3 WHERE id = ?1 AND revision = ?2";
 pub(super) const HAS_ROW: &str = "SELECT 1 FROM state WHERE id = ?1 AND revision = ?2";
-/// Rows without a document: they are numbered downwards from -1.
+/// Rows without a document have ids downwards from -1.
 pub(super) const ADD_RECENT: &str = "
     INSERT INTO state (id, handler, key, revision, document, recent, changed) VALUES (?1, ?2, ?3, 1, '', ?4, ?5)
     ON CONFLICT DO NOTHING";
@@ -123,14 +123,14 @@ pub(super) const ADD_BATCH: &str = "INSERT INTO outbox (number, committed, recor
 pub(super) const MOVE_BATCH: &str = "UPDATE outbox SET number = ?2 WHERE number = ?1";
 pub(super) const DROP_BATCHES: &str = "DELETE FROM outbox WHERE number <= ?1";
 
-/// One that waits behind a key that is being redriven is redriven as well.
+/// A letter that waits behind a key that is being redriven is redriven as well.
 pub(super) const ADD_LETTER: &str = "
     INSERT INTO letters (handler, key, topic, partition, record, at, code, reason, version, digest, attempts, batch, bytes,
         timestamp, headers, record_key, state, value, held, ordered)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, CASE ?19 WHEN 2 THEN coalesce(
         (SELECT ordered FROM letters WHERE handler = ?1 AND key = ?2 AND held > 0 ORDER BY id LIMIT 1), 0) ELSE 0 END)";
 
-/// What a filter means, by its first six parameters.
+/// The condition of a filter, with its first six parameters.
 macro_rules! meant {
     () => {
         "(?1 IS NULL OR letters.id = ?1)
@@ -154,8 +154,8 @@ pub(super) const LETTERS_SIZE: &str = "
 pub(super) const OLDEST_LETTERS: &str =
     "SELECT id, bytes FROM letters WHERE batch <= ?1 AND held = 0 AND ordered = 0 ORDER BY id LIMIT ?2";
 pub(super) const DROP_LETTER: &str = "DELETE FROM letters WHERE id = ?1 RETURNING bytes, held, job";
-/// A letter that was redriven: one that is still to be, or is held.
-/// Of a held key only the first letter: none overtakes another.
+/// A letter that was redriven: it is still ordered, or is held. For a held key only the first letter, so that none
+/// overtakes another.
 pub(super) const DONE_LETTER: &str = "
     DELETE FROM letters WHERE id = ?1 AND (held = 0 AND ordered = 1 OR held > 0 AND NOT EXISTS (SELECT 1 FROM letters e
         WHERE e.handler = letters.handler AND e.key = letters.key AND e.held > 0 AND e.id < letters.id))
@@ -206,14 +206,14 @@ pub(super) const FAIL_LETTER: &str = "
     UPDATE letters SET at = ?2, code = ?3, reason = ?4, version = ?5, digest = ?6, attempts = ?7, state = ?8,
         bytes = bytes + ?9, redriven = redriven + 1, ordered = 0, held = CASE WHEN held > 0 THEN 1 ELSE 0 END
     WHERE id = ?1";
-/// Those that wait behind the letter are not to be redriven any more.
+/// The letters that wait behind this one are no longer to be redriven.
 pub(super) const STALL_KEY: &str = "
     UPDATE letters SET ordered = 0 WHERE held > 0 AND (handler, key) = (SELECT handler, key FROM letters WHERE id = ?1 AND held > 0)";
 pub(super) const RELEASE: &str = "UPDATE letters SET ordered = 1 WHERE handler = ?1 AND key = ?2 AND held > 0";
 pub(super) const HELD_LETTERS: &str = "
     SELECT id FROM letters WHERE handler = (SELECT id FROM handler WHERE name = ?1) AND key = ?2 AND held > 0
     ORDER BY id LIMIT ?3";
-/// A key whose first letter only waits is being redriven: the one that held it is done.
+/// A key whose first letter only waits is being redriven: the letter that held it is done.
 pub(super) const HELD_KEYS: &str = "
     SELECT name, key, count(*), sum(bytes), max(letters.id = first AND (ordered = 1 OR held = 2)) FROM letters
     JOIN (SELECT handler AS of, key AS known, min(id) AS first FROM letters WHERE held > 0 GROUP BY handler, key)
@@ -243,6 +243,6 @@ pub(super) const END_MOVE: &str = "
     UPDATE ledger SET next_row = (SELECT coalesce(max(abs(id)), 0) + 1 FROM state);
     DROP TABLE move_mark";
 
-/// A letter whose record is in the outbox will never be on Kafka then; it may go as the others do.
+/// A letter whose record is in the outbox will never be in Kafka then; it may be dropped like the others.
 pub(super) const FORGET: &str = "DELETE FROM progress; DELETE FROM topics; DELETE FROM attempts; DELETE FROM outbox;
     UPDATE letters SET batch = 0;";

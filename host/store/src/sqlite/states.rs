@@ -1,9 +1,9 @@
-//! The states and recent events of keys: one row for each key, found by its number and changed by its revision.
+//! The states and recent events of keys: one row for each key, found by its id and changed by its revision.
 //!
-//! The recent events of a key stand in the row of its state, so that to remember one costs no row of its own. A key that has
-//! no state and remembers events has a row with a negative number and an empty document, which is dropped
-//! [`RECENT_MILLIS`] after the last of them. A number is never given twice, and a row that gets or loses its document gets
-//! another one, so that number and revision always name one version of one key.
+//! The recent events of a key are in the row of its state, so that remembering one costs no additional row. A key with
+//! recent events but no state has a row with a negative id and an empty document, which is dropped [`RECENT_MILLIS`]
+//! after the last of them. An id is never assigned twice, and a row that gets or loses its document gets another one,
+//! so that id and revision always identify one version of one key.
 
 use rusqlite::{Connection, params};
 
@@ -14,20 +14,20 @@ use sandman_core::outcome::StateChange;
 use sandman_core::recent::RecentEvents;
 use sandman_core::store::{CommitConflict, RECENT_MILLIS, Revision, StateKey, StateWrite};
 
-/// A row's number.
+/// A row's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct RowId(i64);
 
-/// Where a row is, and how often it was written.
+/// A row's id, and how often it was written.
 type RowPlace = (RowId, u64);
 
-/// What becomes of one key's row.
+/// The change of one key's row.
 enum RowChange<'a> {
-    /// It has a document, and these recent events or those it had.
+    /// It gets a document, and these recent events or the existing ones.
     Document(&'a str, Option<&'a [u8]>),
-    /// It keeps what it has of a document, and has these recent events.
+    /// It keeps its document, if any, and gets these recent events.
     Recent(&'a [u8]),
-    /// It has no document any more, and these recent events or those it had.
+    /// It loses its document, and gets these recent events or the existing ones.
     NoDocument(Option<&'a [u8]>),
     /// Nothing.
     Nothing,
@@ -57,7 +57,7 @@ pub(super) struct StateWriter<'a, 'c> {
 }
 
 impl StateWriter<'_, '_> {
-    /// The revision of each afterwards; `None` where nothing is stored of the key.
+    /// The revision of each afterwards; `None` if nothing is stored for the key.
     pub(super) fn write(mut self, states: &[StateWrite]) -> Result<Vec<Option<Revision>>, SqliteFault> {
         let mut revisions = Vec::with_capacity(states.len());
         let mut is_any_recent = false;
@@ -126,7 +126,7 @@ impl StateWriter<'_, '_> {
         }
     }
 
-    /// Changes the row of a key that has no state. It may have been dropped since it was read, as its time was over.
+    /// Changes the row of a key without a state. It may have expired and been dropped since it was read.
     fn change_recent(
         &mut self,
         (row, revision): RowPlace,
@@ -203,7 +203,7 @@ fn place(revision: Revision) -> RowPlace {
     (RowId(row.cast_signed()), version)
 }
 
-/// The revision of a row as it stands in the file.
+/// The revision of a row as it is stored.
 pub(super) fn revision(row: i64, version: i64) -> Revision {
     Revision::new(row.cast_unsigned(), from_sql(version))
 }

@@ -1,4 +1,4 @@
-//! The versions of the handlers, in transactions beside the commits.
+//! The versions of the handlers, in transactions separate from the commits.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl VersionStore for SqliteStore {
         self.read(|connection| {
             let mut query = connection.prepare_cached(schema::COMPONENT)?;
             let found: Option<Vec<u8>> = query.query_row(params![digest], |row| row.get(0)).optional()?;
-            // SQLite's pages have no checksum: code that a disk has changed would serve under the name of what was deployed.
+            // SQLite's pages have no checksum: a component that the disk has corrupted would run as the deployed version.
             if let Some(bytes) = &found
                 && format!("{:x}", Sha256::digest(bytes)) != digest
             {
@@ -141,7 +141,7 @@ impl VersionStore for SqliteStore {
     }
 }
 
-/// Whether an entry of the history made a deployed component serve.
+/// Whether an entry of the history made a deployed component active.
 fn deploys(activation: &Activation) -> bool {
     activation.action == Action::Deploy && activation.outcome == Outcome::Active
 }

@@ -1,4 +1,4 @@
-//! The one connection that writes: a commit is one transaction, and what is kept in memory follows it.
+//! The only connection that writes: a commit is one transaction, and the copy in memory is updated after it.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,10 @@ use sandman_core::store::{
     ShardPublished,
 };
 
-/// Bytes of records in one batch; SQLite holds values of up to a thousand million.
+/// The most bytes of records in one batch; SQLite's limit for a value is a thousand million.
 const BATCH_BYTES: usize = 900_000_000;
 
-/// Bytes of the buffer for batches that stay for the next one: more than a commit of ordinary events takes.
+/// Bytes of the batch buffer that stay allocated: more than a commit of ordinary events takes.
 const KEPT: usize = 32 << 20;
 
 /// The connection that writes.
@@ -41,7 +41,7 @@ pub(super) struct Writer {
     letters: LettersSize,
     /// The batches of recordings.
     rings: Rings,
-    /// Where batches are encoded.
+    /// The buffer in which batches are encoded.
     buffer: Vec<u8>,
 }
 
@@ -88,8 +88,7 @@ impl Writer {
         }
     }
 
-    /// How many dead letters there are, as of the last commit.
-    /// The last batch that is on Kafka.
+    /// How many dead letters there are, as of the last commit. The last batch that is in Kafka.
     pub(super) fn published(&self) -> BatchNo {
         self.ledger.published
     }
@@ -103,7 +102,7 @@ impl Writer {
         &mut self.epochs
     }
 
-    /// Everything in `commit`, or nothing of it.
+    /// Commits everything in `commit`, or nothing.
     pub(super) fn commit(
         &mut self,
         commit: &Commit,
@@ -116,7 +115,7 @@ impl Writer {
         })
     }
 
-    /// The same; `last` runs just before the commit becomes durable. Tests look around there.
+    /// The same; `last` runs just before the commit becomes durable, for tests.
     pub(super) fn commit_with(
         &mut self,
         commit: &Commit,
@@ -178,9 +177,9 @@ impl Writer {
         }))
     }
 
-    /// Has the connection leave the log as it is when it closes. Where a commit failed, the disk may have less of the log
-    /// than can be read: copied into the file from there, and found shorter after a loss of power, it would turn back
-    /// some pages of the file and not others.
+    /// Makes the connection keep the log when it closes. After a failed commit, the disk may have less of the log than
+    /// can be read: if the log were copied into the file and then found shorter after a power failure, some pages of
+    /// the file would be reverted and others not.
     pub(super) fn leave_log(&self) {
         let leave = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
         if let Err(error) = self.connection.set_db_config(leave, true) {
@@ -188,7 +187,7 @@ impl Writer {
         }
     }
 
-    /// A cursor names the store.
+    /// Stores that a cursor names the store.
     pub(super) fn claimed(&mut self) -> Result<(), SqliteFault> {
         let ledger = Ledger {
             claimed: true,
@@ -199,7 +198,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Forgets progress, attempts and outbox. Nothing of the store is on Kafka any more; numbers still go on.
+    /// Forgets progress, attempts and outbox. Kafka has no records of the store any more, but the numbers continue.
     pub(super) fn forget_kafka(&mut self) -> Result<(), SqliteFault> {
         let ledger = Ledger {
             published: 0,
@@ -214,7 +213,7 @@ impl Writer {
         self.recount().map_err(SqliteFault::Sql)
     }
 
-    /// Goes on above the batch `cursor` of another store; what waits is numbered anew if the cursor would cover it.
+    /// Continues above the batch `cursor` of another store; waiting batches are renumbered if the cursor would cover them.
     pub(super) fn adopt(&mut self, cursor: BatchNo) -> Result<(), SqliteFault> {
         let mut ledger = self.ledger;
         ledger.last = ledger.last.max(cursor);
@@ -226,7 +225,7 @@ impl Writer {
             .is_some_and(|first| *first <= ledger.published);
         let waiting: Vec<BatchNo> = self.waiting.keys().copied().filter(|_| covered).collect();
         transact(&mut self.connection, |connection| {
-            // All new numbers lie above all old ones, so none is taken.
+            // All new numbers are above all old ones, so none is taken.
             let mut update = connection.prepare_cached(schema::MOVE_BATCH)?;
             let mut letters = connection.prepare_cached(schema::MOVE_LETTERS)?;
             let first = ledger.last + 1;

@@ -1,4 +1,4 @@
-//! What commits write of dead letters, and what they decide of redrives.
+//! The changes of dead letters in commits, including the results of redrives.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use sandman_core::store::{
     Commit, CommitConflict, CommittedBatch, Hold, LetterId, LetterWrite, NewLetter, OrderResult, Pause, Shard,
 };
 
-/// Writes what a commit says of dead letters, and lets the oldest go that are beyond its bound and on Kafka. Returns how
-/// many went. `batches` are those of the commit's own records, `handlers` the numbers of the handlers that it names.
+/// Writes a commit's changes of dead letters, and drops the oldest ones beyond the limit that are in Kafka. Returns how
+/// many were dropped. `batches` are those of the commit's own records, `handlers` the ids of its handlers.
 pub(in super::super) fn write(
     session: &mut Session,
     commit: &Commit,
@@ -74,7 +74,7 @@ pub(in super::super) fn write(
     }
 }
 
-/// Releases what is held of a key; every host that knows its state must find that this has changed.
+/// Releases the held letters of a key, and changes its revision, so that every host notices.
 fn release(session: &mut Session, (handler, key): (i32, &str), now: i64) -> Result<(), PgFault> {
     let key = key.as_bytes();
     session.execute(schema::RELEASE_KEY, &[&handler, &key])?;
@@ -82,7 +82,7 @@ fn release(session: &mut Session, (handler, key): (i32, &str), now: i64) -> Resu
     Ok(())
 }
 
-/// The handlers whose numbers a commit's letters need.
+/// The handlers whose ids a commit's letters need.
 pub(in super::super) fn handlers(commit: &Commit) -> impl Iterator<Item = &Arc<str>> {
     commit.letters.iter().filter_map(|write| match write {
         LetterWrite::Add(letter) => Some(&letter.handler),
@@ -141,20 +141,20 @@ fn held(hold: Hold) -> i32 {
     }
 }
 
-/// The order that has named a letter, if one has.
+/// The order that includes a letter, if any.
 type JobOf = Option<i64>;
 
 fn job_of(rows: &[Row]) -> Result<Option<JobOf>, PgFault> {
     Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
 }
 
-/// A letter that goes. Returns its order; nothing if it was not to be redriven any more.
+/// Removes a letter. Returns its order; `None` if it was no longer to be redriven.
 fn handled(session: &mut Session, id: LetterId) -> Result<Option<JobOf>, PgFault> {
     job_of(&session.query(schema::DONE_LETTER, &[&to_sql(id)])?)
 }
 
-/// A letter that stays; what waits behind it is not to be redriven any more. Returns its order; nothing if it was not to be
-/// redriven any more.
+/// Keeps a letter that failed; those that wait behind it are no longer to be redriven. Returns its order; `None` if it
+/// was no longer to be redriven.
 fn failed(session: &mut Session, id: LetterId, given_up: &GivenUp) -> Result<Option<JobOf>, PgFault> {
     let state = given_up.state.as_deref();
     let texts = given_up.reason.len() + state.map_or(0, str::len);

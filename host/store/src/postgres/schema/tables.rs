@@ -1,16 +1,16 @@
-//! The tables, and how each version of them becomes the next.
+//! The tables, and the migration from each version to the next.
 
-/// Version of the tables; a schema with a higher one is refused, one with a lower one is brought up to it.
+/// Version of the tables; a schema with a higher one is refused, one with a lower one is migrated.
 pub(crate) const VERSION: i32 = 2;
 
-/// The way from each version to the next, beginning with none.
+/// The migrations from each version to the next, beginning with an empty schema.
 pub(crate) const STEPS: &[&str] = &[SINCE_1, SINCE_2];
 
-/// Keys are bytes: text cannot hold every one. A state's number and revision name one version of it for ever. `outbox` has
-/// a row per batch of a shard, in one of three tables by turns: what is published stays until its table is emptied as a
-/// whole, whatever transaction is open elsewhere; nothing is ever deleted row by row. `shards` is written by whoever commits
-/// to the shard, `relays` by whoever publishes it, so that neither waits for the other; their rows are few and change all
-/// the time.
+/// Keys are bytes, because text cannot hold every key. A state's id and revision identify one version of it for ever.
+/// `outbox` has a row per batch of a shard, in one of three tables in turn: published rows stay until their table is
+/// truncated, whatever transaction is open elsewhere; rows are never deleted one by one. `shards` is written by hosts
+/// that commit to the shard, `relays` by the host that publishes it, so that neither waits for the other; their rows
+/// are few and change all the time.
 const SINCE_1: &str = "
     CREATE TABLE meta (
         one boolean PRIMARY KEY CHECK (one),
@@ -199,7 +199,7 @@ const SINCE_1: &str = "
     CREATE INDEX activations_handler ON activations (handler, id);
 ";
 
-/// How many transactions each connection has committed, which changes in every one of them.
+/// How many transactions each connection has committed; every transaction updates it.
 const SINCE_2: &str = "
     CREATE TABLE transactions (
         link text PRIMARY KEY,

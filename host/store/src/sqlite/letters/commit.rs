@@ -142,7 +142,7 @@ pub(super) fn subtract(size: &mut LettersSize, bytes: i64, held: i64) {
     *of = of.saturating_sub(from_sql(bytes));
 }
 
-/// The order that has named a letter, if one has.
+/// The order that includes a letter, if any.
 pub(super) type NamingOrder = Option<i64>;
 
 /// What becomes of orders in one transaction.

@@ -6,11 +6,13 @@ pub(in super::super) const APPLICATION_ID: i32 = 0x536e_646d;
 /// Version of the tables; a file with a higher one is refused, one with a lower one is brought up to it.
 pub(in super::super) const VERSION: i32 = 4;
 
-/// The way from each version to the next, beginning with 1. A new file goes all of it, so that an old one ends up the same.
+/// The migrations from each version to the next, beginning with 1. A new file goes through all of them, so that an old
+/// one ends up the same.
 pub(in super::super) const STEPS: &[&str] = &[SINCE_2, SINCE_3, SINCE_4];
 
-/// Since 2: whether the relay's cursor has ever named the store, and the versions of handlers. A component's bytes are kept once, however many versions they are; `replaced` is the
-/// version that a deploy replaced by this one, the way back. `active` has a row for each handler that ever served.
+/// Since 2: whether the relay's cursor has ever named the store, and the versions of handlers. A component's bytes are
+/// stored once, however many versions have them; `replaced` is the version that a deploy replaced by this one, the
+/// target of a rollback. `active` has a row for each handler that was ever active.
 const SINCE_2: &str = "
     ALTER TABLE ledger ADD COLUMN claimed INTEGER NOT NULL DEFAULT 0;
     CREATE TABLE components (
@@ -46,8 +48,8 @@ const SINCE_2: &str = "
     CREATE INDEX activations_handler ON activations (handler, id);
 ";
 
-/// Since 3: which topic the progress of a handler is about, by the id that Kafka gave it. A topic that is not there was not
-/// read yet, or last read by an older version: the id that is met first is taken for it.
+/// Since 3: the topics to which the progress of a handler belongs, by the ids that Kafka gave them. A topic without a
+/// row was not read yet, or last read by an older version: the first id that is seen is stored for it.
 const SINCE_3: &str = "
     CREATE TABLE topics (
         handler INTEGER NOT NULL,
@@ -57,19 +59,20 @@ const SINCE_3: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// Since 4: the events that a key has handled last, as hashes, in the row of its state. A key without a state that remembers
-/// some has a row with a negative number, and when it last changed.
+/// Since 4: the recent events of a key, as hashes, in the row of its state. A key with recent events but no state has a
+/// row with a negative id, and the time of its last change.
 ///
-/// Dead letters: `batch` is the outbox batch that holds a letter's record for Kafka: one that is published may go when
-/// the letters are beyond their bound. A letter with `held` 1 holds its key, those with 2 wait behind it; none of them goes by
-/// itself. `ordered` marks those that are to be redriven, `job` by which order, `through` by which version (null: the active
-/// one). `redrives` has what the last orders came to. What is long stands last, so that a list need not read it.
+/// Dead letters: `batch` is the outbox batch with a letter's record for Kafka: a letter may be dropped once it is
+/// published and the letters exceed their limit. A letter with `held` 1 holds its key, those with 2 wait behind it;
+/// none of them is dropped automatically. `ordered` marks those that are to be redriven, `job` is their order,
+/// `through` the version to run them on (null: the active one). `redrives` has the results of the last orders. Long
+/// columns come last, so that a list need not read them.
 ///
-/// Recordings: a row holds the invocations of one handler in one commit, one line of JSON each; the oldest rows of a handler go
-/// when it has more bytes than it may keep.
+/// Recordings: a row has the invocations of one handler in one commit, one line of JSON each; the oldest rows of a
+/// handler are dropped when they exceed the bytes that it may keep.
 ///
-/// Uploaded files: `file_names` has each file that a state names, `unnamed_files` each that is, or may be, stored and that none
-/// does. In a file of an older version the states are read once for the names in them.
+/// Uploaded files: `file_names` has each file that a state names, `unnamed_files` each other file that is, or may be,
+/// stored. In a store of an older version the states are read once to find the names in them.
 const SINCE_4: &str = "
     ALTER TABLE state ADD COLUMN recent BLOB;
     ALTER TABLE state ADD COLUMN changed INTEGER;
@@ -142,8 +145,8 @@ const SINCE_4: &str = "
     CREATE INDEX unnamed_files_since ON unnamed_files (since);
 ";
 
-/// Names are numbered, because they stand in every row. A state is found by row id when it is updated and by
-/// (handler, key) when it is not in the cache. The outbox has one row per batch. `ledger` is the store's own row.
+/// Handlers have ids, because every row refers to one. A state is found by row id when it is updated and by (handler,
+/// key) when it is not in the cache. The outbox has one row per batch. `ledger` is the store's own row.
 pub(in super::super) const TABLES: &str = "
     CREATE TABLE ledger (
         one INTEGER PRIMARY KEY CHECK (one = 1),

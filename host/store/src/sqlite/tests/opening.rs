@@ -122,7 +122,7 @@ fn another_programs_file_is_refused_and_left_as_it_is() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("foreign.db");
     fs::write(&path, "my shopping list").unwrap();
-    check(&refusal(&path), &["Sandman store", "no SQLite file", "[store] url"]);
+    check(&refusal(&path), &["Sandman store", "not an SQLite file", "[store] url"]);
     assert_eq!(fs::read(&path).unwrap(), b"my shopping list");
     fs::remove_file(&path).unwrap();
 
@@ -131,7 +131,7 @@ fn another_programs_file_is_refused_and_left_as_it_is() {
         .execute_batch("CREATE TABLE photo (id)")
         .unwrap();
     let before = fs::read(&path).unwrap();
-    check(&refusal(&path), &["Sandman store", "another program's tables"]);
+    check(&refusal(&path), &["Sandman store", "the tables of another program"]);
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
