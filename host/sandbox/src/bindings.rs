@@ -1,7 +1,7 @@
-//! What wasmtime's `bindgen!` makes of `/wit`. Nothing else stands here.
+//! The bindings that wasmtime's `bindgen!` generates from `/wit`, and nothing else.
 //!
-//! Arguments are borrowed, so that a trigger and a state go into the guest's memory without a copy in between. The
-//! functions that a guest imports are not taken from here: see [`notes`](super::notes).
+//! Arguments are borrowed, so that trigger and state are written to the guest's memory without an intermediate copy.
+//! The functions that a guest imports are not taken from here: see [`notes`](super::notes).
 
 wasmtime::component::bindgen!({
     path: "../../wit",

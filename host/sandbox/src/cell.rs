@@ -1,4 +1,4 @@
-//! What belongs to one store: the bounds of one invocation, and one instance with its store.
+//! The data of one store: the limits of one invocation, and one instance with its store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use super::limiter::MemoryLimiter;
 use super::ticker::TICK;
 use sandman_core::limits::Limits;
 
-/// Room for what is handed over beside the texts themselves: the records and lists around them.
+/// Additional bytes for the records and lists around the texts that are handed over.
 const TRANSFER_SLACK: usize = 64 << 10;
 
-/// What is the same for all stores of a guest.
+/// Data that all stores of a guest share.
 pub(super) struct GuestTerms {
     pub(super) label: Label,
     pub(super) limits: Limits,
 }
 
 impl GuestTerms {
-    /// How many bytes a guest may hand over in one call: its output twice, since lists count beside their texts.
+    /// How many bytes a guest may hand over in one call: twice its output, because lists count in addition to their texts.
     pub(super) fn transfer(&self) -> usize {
         let largest = self.limits.output.saturating_mul(2).max(self.limits.log);
         usize::try_from(largest)
@@ -40,7 +40,7 @@ pub(super) struct Cell {
     pub(super) log_left: usize,
     /// Whether something of this invocation's log was cut, after which nothing more is written.
     pub(super) log_cut: bool,
-    /// What the guest said before it trapped.
+    /// The guest's message before it trapped.
     pub(super) panic: Option<Panic>,
     /// The thread's CPU time at the first tick of this invocation.
     started: Option<Duration>,
@@ -67,7 +67,7 @@ impl Cell {
         &self.terms.label
     }
 
-    /// Counts a message of which `used` bytes were written, and says so where that is not the whole of it.
+    /// Counts a message of which `used` bytes were written, and logs a warning if that is not all of it.
     pub(super) fn logged(&mut self, used: usize, whole: bool) {
         self.log_left = self.log_left.saturating_sub(used);
         if whole {
@@ -76,11 +76,11 @@ impl Cell {
         self.log_cut = true;
         let Label { handler, version } = &self.terms.label;
         let limit = self.terms.limits.log;
-        warn!(%handler, version, limit, "the guest logged more than its bound in one invocation; the rest is cut");
+        warn!(%handler, version, limit, "the guest logged more than limits.log in one invocation; the rest is cut");
     }
 
-    /// Called at a tick. The wall clock says little where workers outnumber cores, so what counts is the CPU time of
-    /// this thread. It is first read at the first tick: most invocations are over before, and pay for no system call.
+    /// Called at a tick. With more workers than cores the wall clock says little, so the CPU time of this thread is
+    /// used. It is first read at the first tick: most invocations end before, without a system call.
     fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
         let now = thread_cpu();
         let limit = self.terms.limits.time;
@@ -93,7 +93,7 @@ impl Cell {
     }
 }
 
-/// A store, ready for the first invocation.
+/// Creates a store for the first invocation.
 pub(super) fn store(engine: &Engine, terms: &Arc<GuestTerms>) -> Store<Cell> {
     let mut store = Store::new(engine, Cell::new(Arc::clone(terms)));
     store.limiter(|cell| &mut cell.bounds);
@@ -103,7 +103,7 @@ pub(super) fn store(engine: &Engine, terms: &Arc<GuestTerms>) -> Store<Cell> {
     store
 }
 
-/// Gives the store the bounds of a new invocation.
+/// Resets the store's limits for a new invocation.
 pub(super) fn begin(store: &mut Store<Cell>) {
     store.set_epoch_deadline(1);
     let cell = store.data_mut();
@@ -114,7 +114,7 @@ pub(super) fn begin(store: &mut Store<Cell>) {
     cell.bounds.take_refused();
 }
 
-/// An instance in its store. After a trap both are thrown away: a trap poisons the whole store.
+/// An instance in its store. After a trap both are dropped, because a trap poisons the whole store.
 pub(super) struct LiveInstance {
     pub(super) store: Store<Cell>,
     pub(super) handler: EventHandler,

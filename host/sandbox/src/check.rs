@@ -1,4 +1,4 @@
-//! Whether what a guest returned is an outcome within its bounds. Runs before anything of it is used.
+//! Checks that the result of a guest is a valid outcome within its limits, before any of it is used.
 
 use serde::de::IgnoredAny;
 
@@ -6,7 +6,7 @@ use super::error::Bound;
 use sandman_core::limits::Limits;
 use sandman_core::outcome::{EmittedEvent, Outcome, Reply, StateChange};
 
-/// Why an outcome is not taken.
+/// Why an outcome is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum OutcomeFault {
     Over(Bound),
@@ -59,7 +59,7 @@ fn json(what: &(impl std::fmt::Display + ?Sized), text: &str) -> Result<(), Outc
     }
 }
 
-/// The bytes of all texts of an outcome.
+/// The bytes of all texts in an outcome.
 fn size(outcome: &Outcome) -> u64 {
     let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let state = match &outcome.state {

@@ -1,9 +1,9 @@
-//! Compiled code kept on disk, so that a start compiles nothing twice.
+//! Compiled code on disk, so that a start need not compile again.
 //!
-//! Loading compiled code runs it: whoever can write these files owns the host. So the directory belongs to us alone
-//! (0700), a file's name says what it was made from and with (the component's digest, wasmtime's version and settings),
-//! and its content is checked against its own SHA-256 before it is loaded. Nothing that comes from outside is ever
-//! loaded this way.
+//! Loading compiled code runs it, so anybody who can write these files controls the host. Therefore the directory is
+//! accessible only to its owner (0700), a file's name is derived from its inputs (the component's digest, wasmtime's
+//! version and settings), and its content is checked against its own SHA-256 before it is loaded. Files from elsewhere
+//! are never loaded this way.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -18,21 +18,21 @@ use tracing::warn;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// The length of the digest that stands before the code.
+/// The length of the digest before the code.
 const DIGEST: usize = 32;
 
 /// The directory of compiled code.
 pub(super) struct Compiled {
     dir: PathBuf,
-    /// What makes code of one engine useless for another.
+    /// A digest of everything that makes code of one engine unusable for another.
     engine: String,
 }
 
-/// Why there is no component from compiled code.
+/// Why compiled code cannot be used.
 pub(super) enum Unusable {
     /// There is no such file, or it is damaged.
     Missing,
-    /// The engine does not take it: the component has more tables than it may, for example.
+    /// The engine refuses it, for example because the component has too many tables.
     Refused(wasmtime::Error),
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => {
-                f.write_str("its compiled code is gone or damaged already; look at the folder host.compiled")
+                f.write_str("its compiled code is already gone or damaged; check the folder host.compiled")
             }
             Self::Refused(fault) => write!(f, "{fault:#}"),
         }
@@ -48,7 +48,7 @@ impl fmt::Display for Unusable {
 }
 
 impl Compiled {
-    /// Opens the directory, which is made if it is not there.
+    /// Opens the directory, which is created if it is missing.
     pub(super) fn open(dir: &Path, engine: &Engine) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let found = fs::metadata(dir)?;
@@ -82,21 +82,21 @@ impl Compiled {
             warn!(path = %path.display(), "compiled code is damaged; the component is compiled again");
             return Err(Unusable::Missing);
         }
-        // SAFETY: the code was written by `store` below from `Engine::precompile_component`: the directory is ours
-        // alone, the name binds component and engine, the digest shows that the file is whole, and the bytes cannot
-        // change any more since they are in our own memory.
+        // SAFETY: the code was written by `store` below from `Engine::precompile_component`: the directory is
+        // accessible only to us, the name identifies component and engine, the digest shows that the file is complete,
+        // and the bytes cannot change any more since they are in our own memory.
         #[expect(unsafe_code, reason = "the only way to load compiled code; see the comment above")]
         let component = unsafe { Component::deserialize(engine, code) };
         component.map_err(Unusable::Refused)
     }
 
-    /// Forgets compiled code.
+    /// Removes compiled code.
     pub(super) fn remove(&self, digest: &str) {
-        // Not there, or not to be removed: it costs space and nothing else.
+        // If it is missing or cannot be removed, the only cost is disk space.
         let _ = fs::remove_file(self.path(digest));
     }
 
-    /// Keeps compiled code. A file appears whole or not at all.
+    /// Stores compiled code. A file appears completely or not at all.
     pub(super) fn store(&self, digest: &str, code: &[u8]) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let path = self.path(digest);
@@ -121,7 +121,7 @@ impl Compiled {
     }
 }
 
-/// Feeds wasmtime's version and settings, which can only be hashed, into a digest.
+/// Hashes wasmtime's version and settings, which are accessible only through `Hash`.
 struct Settings(Sha256);
 
 impl Hasher for Settings {

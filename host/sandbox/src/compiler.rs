@@ -1,7 +1,7 @@
-//! Looking at a component and compiling it in a process of its own. Neither a parser nor Cranelift can be interrupted or
-//! bounded from inside its process: some kilobytes of nested types take all of a stack, and with it the process. So the host
-//! runs its own binary again, gives it the component, and ends it at its bounds. What the child leaves is a file of compiled
-//! code, which the host checks like any other before it loads it.
+//! Inspects and compiles a component in a process of its own. Neither a parser nor Cranelift can be interrupted or
+//! limited from inside their process: a few kilobytes of nested types can exhaust the stack, which ends the process. So
+//! the host runs its own binary as a child, passes it the component, and ends it at its limits. The result is a file of
+//! compiled code, which the host checks like any other before loading it.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -21,25 +21,25 @@ use sandman_core::digest;
 /// How a component becomes machine code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compiler {
-    /// In this process, without bounds: for components that are trusted to compile.
+    /// In this process, without limits: for components that are trusted to compile.
     #[default]
     Here,
-    /// In a child process, `sandman compile`, within these bounds. Only for the `sandman` binary itself.
+    /// In a child process, `sandman compile`, within these limits. Only for the `sandman` binary itself.
     Apart(CompileBounds),
 }
 
-/// What compiling one component may cost.
+/// The limits for compiling one component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompileBounds {
-    /// CPU time of the child, all cores together; in whole seconds, rounded up. What a component costs to compile does not depend
-    /// on what else the machine does, as wall time would.
+    /// CPU time of the child, all cores together; in whole seconds, rounded up. Unlike wall time, it does not depend on
+    /// the load of the machine.
     pub time: Duration,
     /// Address space of the child, in bytes.
     pub memory: u64,
 }
 
 impl CompileBounds {
-    /// Wall time: for a child that stands still. One that shares its cores with guests gets a tenth of them in any case.
+    /// The limit on wall time, for a child that hangs. A child that shares its cores with guests gets at least a tenth of them.
     fn patience(self) -> Duration {
         self.time.saturating_mul(10)
     }
@@ -49,15 +49,15 @@ impl CompileBounds {
     }
 }
 
-/// Bytes of the child's last words that are read.
+/// Bytes of the child's error output that are read.
 const WORDS: u64 = 4 << 10;
-/// The exit code with which the child says that the component is not taken.
+/// The child's exit code for a refused component.
 const REFUSED: i32 = 1;
 
 /// Why there is no compiled code.
 #[derive(Debug)]
 pub(super) enum CompilerFault {
-    /// The component is no handler or does not compile, or the code cannot be kept.
+    /// The component is not a handler or does not compile, or the code cannot be stored.
     Refused(String),
     TooSlow,
     Stalled,
@@ -80,12 +80,12 @@ impl CompilerFault {
     }
 }
 
-/// Has a child look at what `wasm` imports and exports. A refusal is in the words of [`imports::Seen`].
+/// Checks in a child process what `wasm` imports and exports. A refusal is encoded as by [`imports::Seen`].
 pub(super) fn inspect(bounds: CompileBounds, wasm: &[u8]) -> Result<(), CompilerFault> {
     run(command(bounds), bounds, wasm)
 }
 
-/// Has a child compile `wasm` into the folder `cache`, and waits for it.
+/// Compiles `wasm` into the folder `cache` in a child process, and waits for it.
 pub(super) fn compile(cache: &Path, bounds: CompileBounds, wasm: &[u8]) -> Result<(), CompilerFault> {
     let command = command(bounds).map(|mut command| {
         command.arg("--cache").arg(cache);
@@ -102,13 +102,13 @@ fn run(command: io::Result<Command>, bounds: CompileBounds, wasm: &[u8]) -> Resu
     };
     thread::scope(|scope| {
         scope.spawn(move || {
-            // A child that has ended does not read; its end says why.
+            // A child that has ended does not read; its exit status says why.
             stdin.write_all(wasm).ok();
         });
         let (said, words) = mpsc::sync_channel(1);
         scope.spawn(move || {
             let mut text = Vec::new();
-            // Its stderr closes when it ends, and not before.
+            // Its stderr closes only when it ends.
             stderr.take(WORDS).read_to_end(&mut text).ok();
             said.send(String::from_utf8_lossy(&text).trim().to_owned()).ok();
         });
@@ -123,7 +123,7 @@ fn run(command: io::Result<Command>, bounds: CompileBounds, wasm: &[u8]) -> Resu
 }
 
 fn command(bounds: CompileBounds) -> io::Result<Command> {
-    // The file may have been replaced by a newer version meanwhile; this names the one that runs.
+    // The file of the binary may have been replaced by a newer version; this is the running one.
     let running = PathBuf::from("/proc/self/exe");
     let program = if running.exists() {
         running
@@ -137,7 +137,7 @@ fn command(bounds: CompileBounds) -> io::Result<Command> {
         .args(["--seconds", &bounds.seconds().to_string()])
         // It needs no secrets.
         .env_clear()
-        // Else the allocator would reserve a gibibyte of the bound at once.
+        // Otherwise the allocator would reserve a gibibyte of the limit at once.
         .env("MIMALLOC_ARENA_RESERVE", "65536")
         .env("MIMALLOC_SHOW_ERRORS", "0")
         .stdin(Stdio::piped())
@@ -147,7 +147,7 @@ fn command(bounds: CompileBounds) -> io::Result<Command> {
 }
 
 fn end(child: &mut Child) {
-    // It may have ended by itself in this moment.
+    // It may have ended on its own at this moment.
     child.kill().ok();
     child.wait().ok();
 }
@@ -165,14 +165,14 @@ fn verdict(status: ExitStatus, words: String) -> Result<(), CompilerFault> {
     }
 }
 
-/// The child's part: gives itself bounds and looks at what comes on `wasm`; or, given a folder, compiles it and keeps the code
-/// there.
+/// The child's side: sets its own limits and checks the component in `wasm`; with a folder, it also compiles it and
+/// stores the code there.
 ///
 /// # Errors
 ///
-/// Why it is no handler, or why there is no compiled code.
+/// Why it is not a handler, or why there is no compiled code.
 pub fn compile_in_child(cache: Option<&Path>, bounds: CompileBounds, mut wasm: impl Read) -> Result<(), String> {
-    bound(bounds).map_err(|error| format!("the compiler's process cannot be given bounds: {error}"))?;
+    bound(bounds).map_err(|error| format!("the limits of the compiler's process cannot be set: {error}"))?;
     let mut bytes = Vec::new();
     wasm.read_to_end(&mut bytes)
         .map_err(|error| format!("the component cannot be read: {error}"))?;
@@ -180,7 +180,7 @@ pub fn compile_in_child(cache: Option<&Path>, bounds: CompileBounds, mut wasm: i
         return imports::see(&bytes).map_err(|seen| seen.to_words());
     };
     let engine = engine::compiler().map_err(|fault| format!("{fault:#}"))?;
-    let kept = |error: io::Error| format!("compiled code cannot be kept in {}: {error}", cache.display());
+    let kept = |error: io::Error| format!("compiled code cannot be stored in {}: {error}", cache.display());
     let compiled = Compiled::open(cache, &engine).map_err(kept)?;
     let code = engine
         .precompile_component(&bytes)
@@ -194,7 +194,7 @@ fn bound(bounds: CompileBounds) -> rustix::io::Result<()> {
         maximum: Some(limit),
     };
     setrlimit(Resource::As, at_most(bounds.memory))?;
-    // The first bound is a signal that says what it was; SIGKILL, at the second, would not.
+    // The soft limit sends a signal that shows the reason; SIGKILL, at the hard limit, would not.
     let seconds = bounds.seconds();
     let cpu = Rlimit {
         current: Some(seconds),
@@ -202,24 +202,24 @@ fn bound(bounds: CompileBounds) -> rustix::io::Result<()> {
     };
     setrlimit(Resource::Cpu, cpu)?;
     setrlimit(Resource::Core, at_most(0))?;
-    // Guests go first. A system that does not allow it compiles at the usual priority.
+    // Guests have priority. On a system that does not allow this, it compiles at the normal priority.
     nice(NICE).ok();
     #[cfg(target_os = "linux")]
     end_with_the_host()?;
     Ok(())
 }
 
-/// A third of a guest's share. Where guests take all cores at the lowest priority there is, a deploy would never end.
+/// A third of a guest's share. At the lowest priority a deploy would never end if guests take all cores.
 const NICE: i32 = 5;
 
-/// A host that is killed leaves no compiler behind.
+/// Ensures that a killed host leaves no compiler running.
 #[cfg(target_os = "linux")]
 fn end_with_the_host() -> rustix::io::Result<()> {
     use rustix::process::{getppid, set_parent_process_death_signal};
     let host = getppid();
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != host {
-        // It went while we asked.
+        // The host ended during the call.
         return Err(rustix::io::Errno::SRCH);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Between the host's own words and the contract's generated types.
+//! Converts between the host's own types and the contract's generated types.
 
 use super::bindings::exports::sandman::handler::handler as export;
 use super::bindings::sandman::handler::event_types as wit;
@@ -22,7 +22,7 @@ pub(super) fn event<'a>(event: &EventView<'a>) -> wit::Event<'a> {
     }
 }
 
-/// The lists of a request, borrowed as the generated types want them.
+/// The lists of a request, borrowed as the generated types need them.
 pub(super) struct RequestLists<'a> {
     params: Vec<(&'a str, &'a str)>,
     query: Vec<(&'a str, &'a str)>,

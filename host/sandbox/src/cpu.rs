@@ -1,4 +1,4 @@
-//! The CPU time of a thread, by which invocations are bounded.
+//! The CPU time of a thread, by which invocations are limited.
 
 use std::time::Duration;
 

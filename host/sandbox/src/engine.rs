@@ -5,31 +5,32 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, Po
 use super::SandboxOptions;
 use sandman_core::limits::{Allocation, ComponentParts};
 
-/// Bytes of a linear memory that are zeroed in place rather than given back: what a small guest touches per call.
+/// Bytes of a linear memory that are zeroed in place instead of being released: about as much as a small guest touches
+/// per call.
 const KEEP_MEMORY: usize = 512 << 10;
 /// The same for a table.
 const KEEP_TABLE: usize = 16 << 10;
 
-/// The one engine of the process.
+/// The only engine of the process.
 pub(super) fn engine(options: &SandboxOptions) -> wasmtime::Result<Engine> {
     let mut config = settings();
-    // Endless recursion is a trap long before it is the end of the thread's own stack.
+    // Endless recursion traps long before the thread's own stack is exhausted.
     config.max_wasm_stack(options.stack);
     config.allocation_strategy(match options.allocation {
         Allocation::Pooling => InstanceAllocationStrategy::Pooling(pool(options)),
-        // The limiter of each store holds the same bounds.
+        // The limiter of each store enforces the same limits.
         Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
     });
     Engine::new(&config)
 }
 
-/// An engine that compiles for the one above and makes no instances: it reserves no address space, so that its process
-/// can be kept within a bound. How instances are allocated is no part of what code is compiled for.
+/// An engine that compiles for the one above and creates no instances: it reserves no address space, so that its
+/// process can be limited. The allocation of instances does not affect compiled code.
 pub(super) fn compiler() -> wasmtime::Result<Engine> {
     Engine::new(&settings())
 }
 
-/// What code is compiled for.
+/// The settings for which code is compiled.
 pub(super) fn settings() -> Config {
     let mut config = Config::new();
     proposals(&mut config);
@@ -39,7 +40,7 @@ pub(super) fn settings() -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         // The same outcome, to the byte, on every processor.
         .cranelift_nan_canonicalization(true)
-        // Without component-model async there is no need for its machinery, where most of the line's advisories sit.
+        // Without component-model async its machinery is not needed, which has most of this release line's advisories.
         .concurrency_support(false)
         // Interrupts guests that do not return; fuel would cost each instruction.
         .epoch_interruption(true)
@@ -50,8 +51,8 @@ pub(super) fn settings() -> Config {
     config
 }
 
-/// What a handler has no use for is switched off: less code that could be wrong, and nothing nondeterministic. The
-/// crate's `gc` and `threads` features are compiled in all the same, since two advisories of 48.0.8 concern builds
+/// Features that handlers do not need are switched off: less code that could have bugs, and nothing nondeterministic.
+/// The crate's `gc` and `threads` features are compiled in all the same, since two advisories of 48.0.8 concern builds
 /// without them. Component-model async is not compiled in at all.
 fn proposals(config: &mut Config) {
     config
@@ -72,8 +73,8 @@ fn proposals(config: &mut Config) {
         .gc_support(false);
 }
 
-/// Slots for instances, made once: a fresh instance takes one in microseconds. Guard pages stay as they are by default,
-/// so that a memory access needs no check.
+/// Slots for instances, created once: a fresh instance takes one in microseconds. Guard pages have their default size,
+/// so that memory accesses need no check.
 fn pool(options: &SandboxOptions) -> PoolingAllocationConfig {
     let slots = super::slots(options);
     let ComponentParts {
@@ -96,7 +97,7 @@ fn pool(options: &SandboxOptions) -> PoolingAllocationConfig {
         .max_unused_warm_slots(slots)
         .linear_memory_keep_resident(KEEP_MEMORY)
         .table_keep_resident(KEEP_TABLE)
-        // Asks the kernel which pages were written and resets those only; on kernels before 6.7 all are reset.
+        // Asks the kernel which pages were written and resets only those; on kernels before 6.7 all are reset.
         .pagemap_scan(Enabled::Auto);
     pool
 }

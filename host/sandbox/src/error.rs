@@ -1,4 +1,4 @@
-//! What can go wrong with a guest. What goes wrong with loading one says whose guest it was.
+//! Errors of guests. Those of loading a guest name its handler and version.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use thiserror::Error;
 use sandman_core::outcome::Failure;
 use sandman_core::reason::{LimitKind, TrapKind};
 
-/// Whose guest it is, for logs and errors.
+/// The handler and version of a guest, for logs and errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     /// The handler's name.
@@ -28,7 +28,7 @@ impl fmt::Display for Label {
     }
 }
 
-/// Why the sandbox could not be made.
+/// Why the sandbox could not be created.
 #[derive(Debug, Error)]
 pub enum SandboxError {
     /// wasmtime refused its settings or the memory for its pool.
@@ -37,15 +37,15 @@ pub enum SandboxError {
          host.allocation to \"on-demand\""
     )]
     Engine(String),
-    /// The thread that bounds the time of guests.
-    #[error("the thread that bounds the time of guests could not start: {0}")]
+    /// The thread that limits the time of guests could not start.
+    #[error("the thread that limits the time of guests could not start: {0}")]
     Ticker(#[source] std::io::Error),
-    /// The directory of compiled code.
+    /// The directory of compiled code cannot be used.
     #[error("host.compiled: the folder of compiled components {path} cannot be used: {source}; only the user that runs sandman may own and enter it: remove it (it is created again), or name another folder", path = path.display())]
     Cache {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -53,89 +53,91 @@ pub enum SandboxError {
 /// Why a component was not loaded.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// Larger than any component may be.
+    /// The component is larger than its limit.
     #[error("{label}: the component has {bytes} bytes, more than the {limit} of limits.component")]
     TooLarge {
-        /// Whose it is.
+        /// Its handler and version.
         label: Label,
         /// Its size.
         bytes: usize,
         /// The bound.
         limit: u64,
     },
-    /// The bytes are no component.
+    /// The bytes are not a component.
     #[error("{label}: not a WebAssembly component: {reason}; build one with `sandman build DIR`")]
     NoComponent {
-        /// Whose it is.
+        /// Its handler and version.
         label: Label,
-        /// What is wrong with the bytes.
+        /// The problem with the bytes.
         reason: String,
     },
-    /// The component wants something that no handler gets.
+    /// The component imports something that no handler gets.
     #[error(
         "{label}: the import `{import}` is not granted; a handler may import only `sandman:handler/log` and \
          `sandman:handler/event-types` (a Rust guest is built for wasm32-unknown-unknown, not for WASI)"
     )]
     NotGranted {
-        /// Whose it is.
+        /// Its handler and version.
         label: Label,
         /// The import.
         import: String,
     },
-    /// The component is no handler.
-    #[error("{label}: the component does not export `{export}`; see wit/event-handler.wit for what a handler is")]
+    /// The component is not a handler.
+    #[error(
+        "{label}: the component does not export `{export}`; see wit/event-handler.wit for the exports of a handler"
+    )]
     NoHandler {
-        /// Whose it is.
+        /// Its handler and version.
         label: Label,
-        /// What is missing.
+        /// The missing export.
         export: &'static str,
     },
-    /// The component does not fit the contract or the sandbox's bounds.
+    /// The component does not fit the contract or the sandbox's limits.
     #[error("{label}: the component does not fit: {reason}{}", bound_of(reason))]
     Unfit {
-        /// Whose it is.
+        /// Its handler and version.
         label: Label,
-        /// What wasmtime said.
+        /// wasmtime's error.
         reason: String,
     },
     /// Compiling took more CPU time than a component may take.
     #[error("{label}: compiling took more than {limit:?} of CPU time (host.compile_time) and was given up")]
     TooSlow {
-        /// Whose it is.
+        /// Its handler and version.
         label: Label,
         /// The bound.
         limit: Duration,
     },
-    /// Compiling stood still, or had next to nothing of the machine.
+    /// Compiling hung, or got almost no CPU time.
     #[error(
         "{label}: compiling did not end within {limit:?}, ten times host.compile_time, and was given up; is the machine overloaded?"
     )]
     Stalled {
-        /// Whose it is.
+        /// Its handler and version.
         label: Label,
         /// The bound.
         limit: Duration,
     },
-    /// The process that compiled ended before its end; most likely it needed too much memory.
+    /// The compiling process ended early; most likely it needed too much memory.
     #[error("{label}: the compiler ended early ({how}); it may use {memory} bytes of memory (host.compile_memory)")]
     CompilerDied {
-        /// Whose it is.
+        /// Its handler and version.
         label: Label,
         /// How it ended.
         how: String,
         /// The bound on its memory, in bytes.
         memory: u64,
     },
-    /// No instance could be made: its own code failed, or its memory is over the bound.
-    #[error("no instance could be made: {0}")]
+    /// No instance could be created: its own code failed, or its memory exceeds the limit.
+    #[error("no instance could be created: {0}")]
     Instantiate(#[source] InvokeError),
-    /// The guest could not say what it is.
+    /// The guest's `describe` failed.
     #[error("`describe` failed: {0}")]
     Describe(#[source] InvokeError),
 }
 
-/// Why an invocation gave no outcome. The texts hold neither handler nor version: they are compared across versions, and the
-/// same code fails with the same words.
+/// Why an invocation gave no outcome. The texts contain neither handler nor version, so that they can be compared
+/// across versions: the same code fails with the same text.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvokeError {
     /// The handler's own decision.
@@ -144,51 +146,51 @@ pub enum InvokeError {
     /// The guest trapped.
     #[error("the guest {}", trap(kind, panic.as_ref()))]
     Trap {
-        /// Whose guest it was.
+        /// Its handler and version.
         label: Label,
         /// The kind of trap, for people.
         kind: String,
-        /// The same, for programs.
+        /// The same for programs.
         code: TrapKind,
-        /// What the guest itself said of it.
+        /// The guest's own message.
         panic: Option<Panic>,
     },
-    /// The guest went over one of its bounds.
+    /// The guest exceeded one of its limits.
     #[error("the guest {bound}")]
     Exceeded {
-        /// Whose guest it was.
+        /// Its handler and version.
         label: Label,
         /// The bound.
         bound: Bound,
     },
-    /// The guest returned something that is no outcome.
+    /// The guest returned an invalid outcome.
     #[error("the guest returned {what}")]
     Invalid {
-        /// Whose guest it was.
+        /// Its handler and version.
         label: Label,
-        /// What is wrong with it.
+        /// The problem with it.
         what: String,
     },
-    /// The host could not make an instance.
+    /// The host could not create an instance.
     #[error("the guest could not be instantiated: {reason}")]
     NoInstance {
-        /// Whose guest it was.
+        /// Its handler and version.
         label: Label,
-        /// What wasmtime said.
+        /// wasmtime's error.
         reason: String,
     },
 }
 
-/// A guest's own words before a trap.
+/// A guest's own message before a trap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panic {
     /// The panic's text, cut at 4 KiB.
     pub message: String,
-    /// Where in the guest's source, for example `src/lib.rs:12:5`; may be empty.
+    /// The place in the guest's source, for example `src/lib.rs:12:5`; may be empty.
     pub place: String,
 }
 
-/// A bound that an invocation went over.
+/// A limit that an invocation exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Bound {
     /// CPU time.
@@ -213,7 +215,7 @@ pub enum Bound {
     Transfer(usize),
 }
 
-/// What engine and pool say where a component consists of more than it may, and the key that bounds it.
+/// Texts in errors of engine and pool for components that exceed a limit on their parts, and the key of that limit.
 const PARTS: [(&str, &str); 9] = [
     ("core module instances", "core_instances"),
     ("instance count too high", "core_instances"),
@@ -226,16 +228,16 @@ const PARTS: [(&str, &str); 9] = [
     ("exceeds table limits", "table_elements"),
 ];
 
-/// The key to raise, if a bound of the configuration is the reason.
+/// The key to raise, if a limit of the configuration is the reason.
 fn bound_of(reason: &str) -> String {
     let found = PARTS.iter().find(|(words, _)| reason.contains(words));
     found.map_or_else(String::new, |(_, key)| {
-        format!("; limits.{key} of the handler bounds it")
+        format!("; the limit is limits.{key} of the handler")
     })
 }
 
 impl Bound {
-    /// The bound, for programs.
+    /// The limit, for programs.
     pub fn kind(self) -> LimitKind {
         match self {
             Self::Time(_) => LimitKind::Time,

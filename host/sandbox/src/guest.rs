@@ -31,16 +31,16 @@ pub struct SandboxedGuest {
     pub(super) peak: AtomicU64,
 }
 
-/// Where an invocation takes its instance from.
+/// The source of an invocation's instance.
 pub(super) enum Pool {
-    /// A new one, thrown away after the call.
+    /// A new one, dropped after the call.
     Fresh,
-    /// One that an earlier call has left; the last left is the first taken, since its memory is warm.
+    /// One that an earlier call has left; the most recent one is taken first, because its memory is warm.
     Reused(Mutex<Vec<LiveInstance>>),
 }
 
 impl SandboxedGuest {
-    /// Whose guest it is.
+    /// The handler and version of the guest.
     pub fn label(&self) -> &Label {
         &self.terms.label
     }
@@ -55,7 +55,7 @@ impl SandboxedGuest {
         self.peak.load(Ordering::Relaxed)
     }
 
-    /// Notes what an invocation used. Nearly always it is no more than before, and nothing is written.
+    /// Records the memory of an invocation. It is rarely more than before, and then nothing is written.
     pub(super) fn used_memory(&self, bytes: u64) {
         LAST.set(bytes);
         if bytes > self.peak.load(Ordering::Relaxed) {
@@ -63,7 +63,7 @@ impl SandboxedGuest {
         }
     }
 
-    /// What the component says of itself.
+    /// The component's contract.
     pub fn contract(&self) -> &Contract {
         &self.contract
     }
@@ -83,7 +83,7 @@ impl fmt::Debug for SandboxedGuest {
     }
 }
 
-/// The engine's port.
+/// Implements the engine's port.
 impl Guest for SandboxedGuest {
     fn invoke(&self, trigger: Trigger<'_>, state: Option<&str>, context: Context<'_>) -> Result<Outcome, Fault> {
         Self::invoke(self, trigger, state, context).map_err(|error| match &error {

@@ -1,4 +1,4 @@
-//! What a component imports and exports, before any of it is compiled.
+//! Checks the imports and exports of a component before any of it is compiled.
 
 use wit_component::DecodedWasm;
 
@@ -6,10 +6,10 @@ use super::error::{Label, LoadError};
 
 /// The interface that makes a component a handler.
 const HANDLER: &str = "sandman:handler/handler@0.1.0";
-/// What a handler may import.
+/// The interfaces that a handler may import.
 const GRANTED: [&str; 2] = ["sandman:handler/log@0.1.0", "sandman:handler/event-types@0.1.0"];
 
-/// Why a component is no handler that may be loaded, as one process says it to another.
+/// Why a component cannot be loaded as a handler, in a form that one process can send to another.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     NoComponent(String),
@@ -17,11 +17,11 @@ pub(super) enum Seen {
     NoHandler,
 }
 
-/// Bytes of a reason that go from one process to another.
+/// Bytes of a reason that are sent from one process to another.
 const REASON: usize = 1 << 10;
 
 impl Seen {
-    /// One line: what it is, and its reason or its import.
+    /// Encodes it as one line: its kind, and its reason or import.
     pub(super) fn to_words(&self) -> String {
         let cut = |text: &str| text.chars().take(REASON).collect::<String>();
         match self {
@@ -50,7 +50,7 @@ impl Seen {
     }
 }
 
-/// What the component imports and exports.
+/// Checks the component's imports and exports.
 pub(super) fn see(wasm: &[u8]) -> Result<(), Seen> {
     match wasm.get(..8) {
         Some(b"\0asm\x0d\0\x01\0") => {}

@@ -1,4 +1,4 @@
-//! One invocation: an instance, a call, an outcome that has been looked at.
+//! One invocation: an instance, a call, and a checked outcome.
 
 use wasmtime::{Store, Trap};
 
@@ -12,16 +12,15 @@ use sandman_core::contract::Contract;
 use sandman_core::outcome::{Context, Outcome, Trigger};
 use sandman_core::reason::TrapKind;
 
-/// Why a call ended whose functions called each other too deeply.
+/// The reason of a call that ended because of too deep recursion.
 const STACK: &str = "its stack is exhausted: recursion without end, or deeper than host.stack allows";
 
 impl SandboxedGuest {
-    /// Calls the handler with one trigger of one key. Blocks for as long as the guest runs, which its limits bound.
+    /// Calls the handler with one trigger of one key. Blocks for as long as the guest runs, which is limited.
     ///
     /// # Errors
     ///
-    /// The guest's own refusal, a trap, a bound it went over, or an outcome that is none. Nothing of the guest is left
-    /// in any of these cases.
+    /// The guest's own refusal, a trap, an exceeded limit, or an invalid outcome. In each case the instance is dropped.
     pub fn invoke(
         &self,
         trigger: Trigger<'_>,
@@ -58,7 +57,7 @@ impl SandboxedGuest {
         }
     }
 
-    /// Asks an instance what it is.
+    /// Calls `describe` of an instance.
     pub(super) fn describe(&self, mut live: LiveInstance) -> Result<Contract, InvokeError> {
         let _running = self.sandbox.ticker.running();
         let handler = live.handler.sandman_handler_handler();
@@ -77,7 +76,7 @@ impl SandboxedGuest {
         }
     }
 
-    /// The first instance, which shows whether there can be any.
+    /// The first instance, which shows whether the component can be instantiated.
     pub(super) fn first(&self) -> Result<LiveInstance, InvokeError> {
         let _running = self.sandbox.ticker.running();
         self.fresh()
@@ -94,7 +93,7 @@ impl SandboxedGuest {
         self.fresh()
     }
 
-    /// A new instance. May run code of the guest: whoever calls it says that a guest runs.
+    /// A new instance. May run code of the guest, so the caller must hold a [`RunningGuest`](super::ticker::RunningGuest).
     fn fresh(&self) -> Result<LiveInstance, InvokeError> {
         let mut store = store(&self.sandbox.engine, &self.terms);
         let fault = match self.prepared.instantiate(&mut store) {
@@ -102,7 +101,7 @@ impl SandboxedGuest {
             Err(fault) => fault,
         };
         match self.explain(&fault, &mut store) {
-            // Not the guest's code went wrong, but making an instance of it.
+            // Not the guest's code failed, but its instantiation.
             InvokeError::Trap { label, kind, .. } if !fault.is::<Trap>() => {
                 Err(InvokeError::NoInstance { label, reason: kind })
             }
@@ -157,7 +156,7 @@ impl SandboxedGuest {
     }
 }
 
-/// A trap, for programs.
+/// The code of a trap, for programs.
 fn code(trap: Trap) -> TrapKind {
     match trap {
         Trap::StackOverflow => TrapKind::Stack,

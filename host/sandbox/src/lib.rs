@@ -1,7 +1,7 @@
-//! The sandbox: components in, guests out that can be called and cannot escape.
+//! The sandbox: turns components into guests that can be called and cannot escape.
 //!
-//! Only this module names wasmtime. [`Sandbox::load`] checks and compiles a component; [`SandboxedGuest::invoke`] runs one
-//! trigger of one key within the handler's [`Limits`] and gives back an outcome that is JSON where it must be.
+//! Only this crate uses wasmtime. [`Sandbox::load`] checks and compiles a component; [`SandboxedGuest::invoke`] runs
+//! one trigger of one key within the handler's [`Limits`] and returns an outcome that is JSON where it must be.
 
 mod bindings;
 mod cell;
@@ -42,21 +42,21 @@ pub use error::{Bound, InvokeError, Label, LoadError, Panic, SandboxError};
 pub use guest::SandboxedGuest;
 pub use started::{StartError, StartedModule, start};
 
-/// What the sandbox needs to know once.
+/// The options of the sandbox.
 #[derive(Clone, Debug)]
 pub struct SandboxOptions {
-    /// Where compiled code is kept, if it is. Made if it is not there; must belong to this user, and is closed to all
-    /// others.
+    /// The directory for compiled code, if it is kept. Created if it is missing; must belong to this user, and is made
+    /// inaccessible to others.
     pub cache_dir: Option<PathBuf>,
     /// How many threads may be inside [`SandboxedGuest::invoke`] at one time; each has its instance. From 1.
     pub instances: u32,
     /// The largest memory limit of any handler, in bytes.
     pub memory: u64,
-    /// The most that a component of any handler may consist of.
+    /// The largest limits on the parts of any handler's component.
     pub parts: ComponentParts,
-    /// Bytes of stack that a guest may use. The threads that call need 1 MiB more.
+    /// Bytes of stack that a guest may use. The calling threads need 1 MiB more.
     pub stack: usize,
-    /// Where instances come from.
+    /// How instances are allocated.
     pub allocation: Allocation,
     /// How components are compiled.
     pub compiler: Compiler,
@@ -81,7 +81,7 @@ impl SandboxOptions {
 pub struct Sandbox {
     engine: Engine,
     ticker: Ticker,
-    /// `None` keeps nothing.
+    /// `None` if compiled code is not kept.
     compiled: Option<Compiled>,
     /// Held while a component is compiled in a child process.
     compiling: Mutex<()>,
@@ -91,11 +91,11 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Makes the engine; with a pool, reserves address space for its instances.
+    /// Creates the engine; with a pool, it reserves address space for its instances.
     ///
     /// # Errors
     ///
-    /// If the engine, its thread or the directory of compiled code cannot be had.
+    /// If the engine or its thread cannot be started, or the directory of compiled code cannot be used.
     pub fn new(options: SandboxOptions) -> Result<Arc<Self>, SandboxError> {
         let engine = engine::engine(&options).map_err(|fault| SandboxError::Engine(format!("{fault:#}")))?;
         let ticker = Ticker::start(engine.clone()).map_err(SandboxError::Ticker)?;
@@ -116,12 +116,12 @@ impl Sandbox {
         }))
     }
 
-    /// Checks, compiles (or takes from the cache) and asks a component what it is. Takes seconds for a large component
-    /// that is new: not for a thread that others wait for.
+    /// Checks a component, compiles it or takes it from the cache, and calls `describe`. Takes seconds for a large new
+    /// component, so it should not run on a thread for which others wait.
     ///
     /// # Errors
     ///
-    /// If the bytes are no component, want what is not granted, are no handler, or do not fit the bounds.
+    /// If the bytes are not a component, import something that is not granted, are not a handler, or exceed the limits.
     pub fn load(
         self: &Arc<Self>,
         label: Label,
@@ -132,11 +132,11 @@ impl Sandbox {
         self.load_in_steps((label, limits, instances), wasm, &mut |_| {})
     }
 
-    /// As [`Sandbox::load`]; tells `passed` of each step once it is done.
+    /// Like [`Sandbox::load`]; calls `passed` for each step once it is done.
     ///
     /// # Errors
     ///
-    /// As [`Sandbox::load`]; what failed is the step after the last that was passed.
+    /// Like [`Sandbox::load`]; the step after the last passed one has failed.
     pub fn load_in_steps(
         self: &Arc<Self>,
         (label, limits, instances): (Label, Limits, Instances),
@@ -163,7 +163,7 @@ impl Sandbox {
             peak: AtomicU64::new(0),
         };
         let live = guest.first().map_err(|fault| match fault {
-            // The first instance is also where the shape of the exports is compared with the contract.
+            // Creating the first instance also compares the types of the exports with the contract.
             InvokeError::NoInstance { label, reason } => LoadError::Unfit { label, reason },
             fault => LoadError::Instantiate(fault),
         })?;
@@ -173,12 +173,12 @@ impl Sandbox {
         Ok(guest)
     }
 
-    /// The largest memory limit that a handler may have, in bytes: the slots for instances are made once.
+    /// The largest memory limit that a handler may have, in bytes: the slots for instances are created once.
     pub fn largest_memory(&self) -> u64 {
         self.options.memory
     }
 
-    /// The most that a component of any handler may consist of: the slots for instances are made once.
+    /// The largest limits on a component's parts that a handler may have: the slots for instances are created once.
     pub fn largest_parts(&self) -> &ComponentParts {
         &self.options.parts
     }
@@ -193,7 +193,7 @@ impl Sandbox {
     }
 
     /// Whether one more instance may be kept. At most half of the slots are idle, so that the other half is always
-    /// there for the threads that call.
+    /// available for the calling threads.
     fn idle_kept(&self) -> bool {
         let bound = usize::try_from(self.options.instances).unwrap_or(usize::MAX);
         let more = |idle| (idle < bound).then_some(idle + 1);
@@ -207,19 +207,19 @@ impl Sandbox {
     }
 }
 
-/// A step of loading a component, done.
+/// A completed step of loading a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadStep {
-    /// It imports and exports what a handler does.
+    /// Its imports and exports are those of a handler.
     Inspected,
     /// It is machine code, and fits the contract's types.
     Compiled {
-        /// The code was there already.
+        /// Whether the code was already in the cache.
         kept: bool,
     },
-    /// An instance was made.
+    /// An instance was created.
     Instantiated,
-    /// It said what it consumes, emits and serves.
+    /// `describe` has returned its contract.
     Described,
 }
 
@@ -228,11 +228,11 @@ fn slots(options: &SandboxOptions) -> u32 {
     options.instances.saturating_mul(2).saturating_add(1)
 }
 
-/// Whether a component is a handler that imports nothing but what every handler gets. Compiles nothing.
+/// Checks that a component is a handler that imports only what every handler gets. Compiles nothing.
 ///
 /// # Errors
 ///
-/// If it is no component, no handler, or wants what is not granted.
+/// If it is not a component, not a handler, or imports something that is not granted.
 pub fn inspect(handler: &str, wasm: &[u8]) -> Result<(), LoadError> {
     let label = Label {
         handler: handler.into(),

@@ -1,10 +1,10 @@
-//! Bounds on what the instances of one store hold together.
+//! Limits for all instances of one store together.
 
 use wasmtime::ResourceLimiter;
 
 use sandman_core::limits::{ComponentParts, Limits};
 
-/// Counts the linear memories of a store, all together. wasmtime's own `StoreLimits` bounds each by itself only.
+/// Counts the linear memories of a store, all together. wasmtime's own `StoreLimits` only limits each of them separately.
 #[derive(Debug)]
 pub(super) struct MemoryLimiter {
     memory: u64,
@@ -28,7 +28,7 @@ impl MemoryLimiter {
         self.memory
     }
 
-    /// Whether memory has been refused since the last time this was asked.
+    /// Whether memory has been refused since the last call.
     pub(super) fn take_refused(&mut self) -> bool {
         std::mem::take(&mut self.refused)
     }

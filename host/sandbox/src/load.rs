@@ -1,4 +1,4 @@
-//! From bytes to a guest that may be called.
+//! Loads a component as a guest that can be called.
 
 use tracing::{debug, info, warn};
 use wasmtime::component::{Component, Linker};
@@ -11,8 +11,8 @@ use super::error::{Label, LoadError};
 use super::imports::{Seen, see};
 use super::{Sandbox, notes};
 
-/// Looks at what the component imports and exports, before any of it is compiled: where the compiler works, since what reads
-/// a hostile component may need as much as what compiles it.
+/// Checks the component's imports and exports before any of it is compiled, in the same process as the compiler,
+/// because parsing a hostile component may need as much as compiling it.
 pub(super) fn look(sandbox: &Sandbox, (label, limit): (&Label, u64), wasm: &[u8]) -> Result<(), LoadError> {
     let bytes = wasm.len();
     if u64::try_from(bytes).unwrap_or(u64::MAX) > limit {
@@ -29,7 +29,7 @@ pub(super) fn look(sandbox: &Sandbox, (label, limit): (&Label, u64), wasm: &[u8]
     })
 }
 
-/// The component's code, from the cache or compiled now and kept there; and whether it was there already.
+/// The component's code, from the cache or newly compiled and stored there; and whether it was already there.
 pub(super) fn component(
     sandbox: &Sandbox,
     label: &Label,
@@ -47,9 +47,9 @@ pub(super) fn component(
         Err(Unusable::Missing) => {}
     }
     let component = match (sandbox.options.compiler, &sandbox.options.cache_dir) {
-        // What a child has compiled comes by the folder of compiled code, and no other way.
+        // A child returns compiled code only through the folder of compiled code.
         (Compiler::Apart(bounds), Some(cache)) => {
-            // One at a time: what one may use is bounded, what all of them together use should be as well.
+            // One at a time, so that the limits of one child also limit all of them together.
             let _alone = sandbox.compiling.lock();
             compiler::compile(cache, bounds, wasm).map_err(|fault| fault.of(label, bounds))?;
             kept().map_err(|why| LoadError::Unfit {
@@ -72,15 +72,15 @@ fn here(sandbox: &Sandbox, label: &Label, (wasm, digest): (&[u8], &str)) -> Resu
     let code = sandbox.engine.precompile_component(wasm).map_err(unfit)?;
     let kept = sandbox.compiled.as_ref().map(|compiled| compiled.store(digest, &code));
     if let Some(Err(fault)) = kept {
-        warn!(%label, %fault, "compiled code could not be kept; it is compiled again at the next start");
+        warn!(%label, %fault, "compiled code could not be stored; it is compiled again at the next start");
     }
-    // SAFETY: these bytes are what our own engine has just made in this process.
+    // SAFETY: our own engine has just created these bytes in this process.
     #[expect(unsafe_code, reason = "the code comes from precompile_component, a few lines above")]
     let component = unsafe { Component::deserialize(&sandbox.engine, &code) };
     component.map_err(unfit)
 }
 
-/// Everything that can be resolved before an instance is made.
+/// Resolves everything that can be resolved before an instance is created.
 pub(super) fn prepare(
     sandbox: &Sandbox,
     terms: &GuestTerms,

@@ -1,7 +1,7 @@
-//! The one interface that a guest may import: its log.
+//! The only interface that a guest may import: its log.
 //!
-//! Linked by hand rather than through the generated trait, so that a message is looked at where it lies in the guest's
-//! memory: a guest that logs without end makes the host copy nothing.
+//! Linked by hand instead of through the generated trait, so that a message is read in place in the guest's memory: a
+//! guest that logs endlessly does not make the host copy anything.
 
 use tracing::{debug, error, info, trace, warn};
 use wasmtime::StoreContextMut;
@@ -15,10 +15,10 @@ use sandman_core::printable;
 /// The longest panic text that is kept, in bytes.
 const PANIC_TEXT: usize = 4 << 10;
 
-/// What a message counts for beside its own bytes: empty ones make a line, too.
+/// What each message counts in addition to its bytes: even an empty one makes a line.
 const LINE: usize = 32;
 
-/// Links what the world `event-handler` imports.
+/// Links the imports of the world `event-handler`.
 pub(super) fn add_to_linker(linker: &mut Linker<Cell>) -> wasmtime::Result<()> {
     linker.instance("sandman:handler/event-types@0.1.0")?;
     let mut log = linker.instance("sandman:handler/log@0.1.0")?;
@@ -41,7 +41,7 @@ fn write(mut store: StoreContextMut<'_, Cell>, level: Level, message: &WasmStr) 
     let (mut used, mut whole) = (0, false);
     if let Some(left) = store.data().log_left.checked_sub(LINE) {
         let kept = cut(&text, left);
-        // What is written counts, which an escape makes longer.
+        // The written length counts, which escapes increase.
         let length = printable::length(kept);
         note(store.data(), level, &printable::line(kept, left));
         used = length.min(left) + LINE;

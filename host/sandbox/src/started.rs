@@ -1,8 +1,8 @@
 //! Starts a core module while its component is built, so that none of its instances has to.
 //!
-//! A runtime such as Go's makes its heap and runs what packages do at their start before the first call. Here that happens once: the
-//! module is run up to that point, and its memory and globals become those that each instance begins with. The module is run
-//! with the stand-in for WASI that goes into its component beside it, and with nothing of the world.
+//! A runtime such as Go's sets up its heap and initializes packages before the first call. Here this happens once: the
+//! module is run up to that point, and its memory and globals become the initial ones of each instance. The module is
+//! run with the same WASI stub as in its component, and has no access to anything else.
 
 mod segments;
 
@@ -19,7 +19,7 @@ use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 use super::engine;
 use super::ticker::Ticker;
 
-/// What a reactor's start is called, by WASI's convention.
+/// The name of a reactor's start function, by WASI's convention.
 const START: &str = "_initialize";
 /// The interface of a handler's log, which both modules may import.
 const LOG: &str = "sandman:handler/log@0.1.0";
@@ -27,17 +27,17 @@ const LOG: &str = "sandman:handler/log@0.1.0";
 const MEMORY: usize = 1 << 30;
 /// Milliseconds that a start may take.
 const PATIENCE: u64 = 120_000;
-/// Bytes of one text that the module says while it starts.
+/// Bytes of one message of the module while it starts.
 const TEXT: usize = 8 << 10;
 
-/// A core module that has started, and the state of its stand-in by then.
+/// A core module that has started, and the state of its stub at that point.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StartedModule {
-    /// The module, whose instances begin where the start has ended.
+    /// The module, whose instances begin in the state after the start.
     pub module: Vec<u8>,
-    /// The stand-in's globals that it exports, by name, in its order; whole numbers, whatever their size.
+    /// The stub's exported globals, by name, in its order; integers of any size.
     pub globals: Vec<(String, i64)>,
-    /// What the module logged meanwhile.
+    /// What the module logged during its start.
     pub logged: Vec<String>,
 }
 
@@ -47,15 +47,15 @@ pub enum StartError {
     /// It is not such a module.
     #[error("its module cannot be run: {0}")]
     Unfit(String),
-    /// It said why.
+    /// It panicked with a message.
     #[error("it fails while it starts: {reason}{}", at(place))]
     Panicked {
-        /// What it said.
+        /// The message.
         reason: String,
-        /// Where in its sources; empty where it does not know.
+        /// The place in its sources; empty if it is not known.
         place: String,
     },
-    /// It did not.
+    /// It trapped without a message.
     #[error("it fails while it starts: {0}")]
     Trapped(String),
 }
@@ -67,7 +67,7 @@ fn at(place: &str) -> String {
     }
 }
 
-/// Runs the start of the core module `module`, whose imports `stand_in` offers under the module name `wasi`.
+/// Runs the start of the core module `module`, whose imports `stand_in` provides under the module name `wasi`.
 ///
 /// # Errors
 ///
@@ -133,7 +133,7 @@ fn failed(fault: &wasmtime::Error, store: &mut Store<StartCell>) -> StartError {
     }
 }
 
-/// The code runs once, for a moment: what counts is how soon it is there.
+/// The code runs only once and briefly, so fast compilation matters most.
 fn settings() -> Config {
     let mut config = engine::settings();
     config
@@ -145,7 +145,7 @@ fn settings() -> Config {
 /// The data of the store in which a module starts.
 struct StartCell {
     limits: StoreLimits,
-    /// What offers the module's imports; imports its memory, so that it comes second.
+    /// The stub that provides the module's imports; it imports the module's memory and is therefore created second.
     stand_in: Option<Instance>,
     memory: Option<Memory>,
     logged: Vec<String>,
@@ -164,7 +164,7 @@ impl Default for StartCell {
     }
 }
 
-/// Instances of the module and of its stand-in, each of which imports from the other.
+/// Instances of the module and of its stub, each of which imports from the other.
 fn link(
     store: &mut Store<StartCell>,
     (module, stand_in): (&Module, &Module),
@@ -195,14 +195,14 @@ fn link(
     Ok((instance, stand_in))
 }
 
-/// An import of the module, which the stand-in answers once it is there.
+/// An import of the module, which is forwarded to the stub once that exists.
 fn forward(store: &mut Store<StartCell>, name: &str, ty: FuncType) -> Func {
     let name = name.to_owned();
     Func::new(store, ty, move |mut caller, parameters, results| {
         let stand_in = caller.data().stand_in;
         stand_in
             .and_then(|stand_in| stand_in.get_func(&mut caller, &name))
-            .ok_or_else(|| wasmtime::Error::msg(format!("nothing stands in for {name}")))?
+            .ok_or_else(|| wasmtime::Error::msg(format!("the stub has no function {name}")))?
             .call(&mut caller, parameters, results)
     })
 }
@@ -227,7 +227,7 @@ fn log_to(linker: &mut Linker<StartCell>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// A text in the module's memory; nothing where there is none.
+/// A text in the module's memory; empty if it is invalid.
 fn read(caller: &Caller<'_, StartCell>, at: u32, length: u32) -> String {
     let memory = caller.data().memory.map(|memory| memory.data(caller));
     let at = usize::try_from(at).unwrap_or(usize::MAX);
@@ -252,11 +252,11 @@ fn globals(store: &mut Store<StartCell>, instance: Instance) -> Vec<(String, i64
     exports.into_iter().filter_map(of).collect()
 }
 
-/// What the snapshot reads.
+/// The state that the snapshot reads.
 struct StartedState {
     store: Store<StartCell>,
     instance: Instance,
-    /// What was asked for and is not there.
+    /// A requested export that does not exist.
     missing: Option<String>,
 }
 
@@ -284,7 +284,7 @@ impl InstanceState for StartedState {
     }
 }
 
-/// The answer of a future that waits for nothing.
+/// The result of a future that never waits.
 fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Some(answer),

@@ -1,6 +1,6 @@
 //! Advances the engine's epoch once a millisecond while guests run.
 //!
-//! On a thread of its own, since a guest that loops may hold every worker. While no guest runs it sleeps.
+//! On a thread of its own, because looping guests may occupy every worker. It sleeps while no guest runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -42,7 +42,7 @@ impl Ticker {
         })
     }
 
-    /// A guest runs for as long as the answer lives.
+    /// A guest counts as running until the returned value is dropped.
     pub(super) fn running(&self) -> RunningGuest<'_> {
         // Sequentially consistent with the thread's store and load: one of the two sees the other.
         self.shared.running.fetch_add(1, Ordering::SeqCst);
@@ -58,13 +58,13 @@ impl Drop for Ticker {
         self.shared.stop.store(true, Ordering::SeqCst);
         self.thread.unpark();
         if let Some(join) = self.join.take() {
-            // A thread that panicked has nothing more to tell here.
+            // If the thread panicked, nothing more can be done here.
             let _ = join.join();
         }
     }
 }
 
-/// Says that a guest runs.
+/// Counts as a running guest until it is dropped.
 pub(super) struct RunningGuest<'a>(&'a AtomicUsize);
 
 impl Drop for RunningGuest<'_> {

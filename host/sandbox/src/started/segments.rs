@@ -4,8 +4,8 @@ use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{DataSection, Module, RawSection};
 use wasmparser::{DataKind, Parser, Payload};
 
-/// The module without the segments that its start has used up. Go's linker makes tens of thousands, and each instance has a place
-/// for each that is left. As it is, where instructions name segments by their numbers.
+/// The module without the data segments that its start has consumed. Go's linker creates tens of thousands, and each
+/// instance has an entry for each remaining one. Unchanged if instructions refer to segments by index.
 pub(super) fn without_spent(module: &[u8]) -> Result<Vec<u8>, String> {
     let mut encoder = Module::new();
     for payload in Parser::new(0).parse_all(module) {

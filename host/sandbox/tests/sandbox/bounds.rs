@@ -165,7 +165,7 @@ fn a_log_that_floods_is_cut_and_the_outcome_stands() {
                 "{}",
                 log[0]
             );
-            let end = "the guest logged more than its bound in one invocation; the rest is cut";
+            let end = "the guest logged more than limits.log in one invocation; the rest is cut";
             assert!(log[25].contains(end) && log[25].contains("limit=1000"), "{}", log[25]);
         }
         // What counts is what is written: six bytes for each escape. 6 × (7 + 120 + 32), and then the end.

@@ -191,6 +191,6 @@ fn a_guest_whose_memory_is_over_the_bound_does_not_load() {
     );
     assert_eq!(
         fault.to_string(),
-        "no instance could be made: the guest needed more than its 65536 bytes of memory"
+        "no instance could be created: the guest needed more than its 65536 bytes of memory"
     );
 }
