@@ -1,5 +1,5 @@
-//! Answers in the shape that clients of the present service know: `{"error": "…"}`; where the host itself could not carry a
-//! request out, with a `code` beside it.
+//! Responses in the format that clients of DreamScape's current service know: `{"error": "…"}`, with a `code` if the
+//! host itself could not handle the request.
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -9,25 +9,25 @@ use serde_json::json;
 use sandman_core::printable;
 use sandman_core::work::Answer;
 
-/// Seconds after which a client that was told to come again should do so.
+/// Seconds after which a refused client should try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
-/// Says that the answer is an earlier one, repeated for its `Idempotency-Key`.
+/// Marks an answer that was repeated for its `Idempotency-Key`.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// An error with its status. What it repeats of the request does no harm where it is shown.
+/// An error with its status. Text from the request is escaped so that it is safe to show.
 pub fn error(status: StatusCode, message: &str) -> Response {
     let message = printable::line(message, printable::LONGEST);
     (status, Json(json!({ "error": message }))).into_response()
 }
 
-/// Why the host could not carry a request out, for programs to tell apart. The text beside it may change, these do not.
+/// Why the host could not handle a request, for programs. The text beside it may change, the codes do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
-    /// `busy`: a bound is reached, and nothing was begun.
+    /// `busy`: a limit is reached, and nothing was started.
     Busy,
-    /// `unavailable`: nothing was changed, and another try may help.
+    /// `unavailable`: nothing was changed, and another attempt may help.
     Unavailable,
-    /// `no-answer`: no answer came in time, and the request may still be carried out.
+    /// `no-answer`: there was no answer in time, and the request may still be handled.
     NoAnswer,
     /// `failed`: a handler broke its contract, and nothing was changed.
     Failed,
@@ -52,20 +52,20 @@ impl ErrorCode {
     }
 }
 
-/// An error of the host's own, with its code.
+/// An error of the host itself, with its code.
 pub fn coded(code: ErrorCode, message: &str) -> Response {
     let message = printable::line(message, printable::LONGEST);
     (code.status(), Json(json!({ "error": message, "code": code.as_str() }))).into_response()
 }
 
-/// The same, with the time after which to come again.
+/// The same, with the time after which to try again.
 pub fn later(code: ErrorCode, message: &str) -> Response {
     let mut response = coded(code, message);
     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     response
 }
 
-/// What became of a request, as its client hears it. What only we should read goes to the log.
+/// The response for an answer. Details that are not for clients are logged.
 pub fn response(answer: Answer, route: &str, correlation: &str) -> Response {
     match answer {
         Answer::Reply { status, body } => reply(status, body),
@@ -80,7 +80,7 @@ pub fn response(answer: Answer, route: &str, correlation: &str) -> Response {
             StatusCode::UNPROCESSABLE_ENTITY,
             "this Idempotency-Key was used for another request; use a new one",
         ),
-        Answer::Busy => later(ErrorCode::Busy, "there is too much to do; try again later"),
+        Answer::Busy => later(ErrorCode::Busy, "the host is busy; try again later"),
         Answer::Unavailable(reason) => {
             tracing::warn!(route, correlation, reason, "a request could not be carried out");
             later(
@@ -97,7 +97,7 @@ pub fn response(answer: Answer, route: &str, correlation: &str) -> Response {
 
 fn reply(status: u16, body: Option<String>) -> Response {
     let Ok(status) = StatusCode::from_u16(status) else {
-        return coded(ErrorCode::Failed, "the handler's status is none of HTTP's");
+        return coded(ErrorCode::Failed, "the handler's status is not an HTTP status");
     };
     let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
     match body {
@@ -106,7 +106,7 @@ fn reply(status: u16, body: Option<String>) -> Response {
     }
 }
 
-/// Keeps browsers and caches from making anything else of an answer; what may be cached says so itself.
+/// Prevents content sniffing and caching of a response, unless it allows caching itself.
 pub async fn plain(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -1,4 +1,4 @@
-//! Bodies: read within bounds, and checked to be the JSON they say they are.
+//! Reads bodies within limits, and checks that they are valid JSON.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use tokio::time::timeout;
 use super::parameters::{Parameters, entries};
 use super::refusal::HttpRefusal;
 
-/// How deep JSON may be nested: what guests read without a thought of their stack.
+/// How deep JSON may be nested: a depth that guests can parse without exhausting their stack.
 const DEEPEST: usize = 64;
-/// What is read and thrown away of the body of a refused request, so that a client that is still sending sees the answer
-/// and not a broken connection.
+/// How many bytes of a refused request's body are read and discarded, so that a client that is still sending gets the
+/// response and not a broken connection.
 const DISCARDED: usize = 8 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// A request's body as it arrives.
 pub struct IncomingBody {
     body: Body,
-    /// The client sends it once we have begun to read.
+    /// The client sends it only after we have started to read.
     waits: bool,
-    /// It is compressed, or encoded in another way.
+    /// It is compressed or otherwise encoded.
     encoded: bool,
 }
 
@@ -37,7 +37,7 @@ impl IncomingBody {
         Self { body, waits, encoded }
     }
 
-    /// All of it, at most `most` bytes, within `time`.
+    /// Reads all of it, at most `most` bytes, within `time`.
     ///
     /// # Errors
     /// [`HttpRefusal`] if it is encoded, too large, too slow, or ends early.
@@ -51,16 +51,16 @@ impl IncomingBody {
         }
         self.waits = false;
         let mut body = Limited::new(&mut self.body, most);
-        // Gathered in one place: many small chunks would cost many times their bytes.
+        // Collected in one buffer, because many small chunks would take many times their size.
         let all = async {
             let mut read = Vec::new();
             while let Some(frame) = body.frame().await {
                 match frame.map(Frame::into_data) {
                     Ok(Ok(bytes)) => read.extend_from_slice(&bytes),
-                    // Trailers, which mean nothing to us.
+                    // Trailers, which are ignored.
                     Ok(Err(_)) => {}
                     Err(fault) if fault.is::<LengthLimitError>() => return Err(too_large(most)),
-                    Err(_) => return Err(HttpRefusal::bad("the body ended before its end")),
+                    Err(_) => return Err(HttpRefusal::bad("the body is incomplete")),
                 }
             }
             Ok(read)
@@ -68,23 +68,23 @@ impl IncomingBody {
         timeout(time, all).await.unwrap_or(Err(HttpRefusal::Slow(time)))
     }
 
-    /// The answer to a request that is refused, once its client has had the time to send what it is about to.
+    /// The response to a refused request, after the client has had time to send the rest of its body.
     pub async fn refuse(self, refusal: HttpRefusal) -> Response {
-        // A client that was too slow already is not waited for.
+        // No more waiting for a client that was already too slow.
         if !matches!(refusal, HttpRefusal::Slow(_)) {
             self.discard().await;
         }
         refusal.into_response()
     }
 
-    /// Reads what is left and forgets it, within bounds.
+    /// Reads and discards the rest, within limits.
     pub async fn discard(self) {
         if self.waits {
             return;
         }
         let mut rest = Limited::new(self.body, DISCARDED);
         let rest = async { while let Some(Ok(_)) = rest.frame().await {} };
-        // In time or not, the answer goes out now.
+        // The response is sent now in any case.
         timeout(DISCARD_TIME, rest).await.ok();
     }
 }
@@ -94,18 +94,18 @@ fn too_large(most: usize) -> HttpRefusal {
     HttpRefusal::TooLarge { what, most }
 }
 
-/// Whether each entry of a header that is a list is one of `known`, in any case; where there is none, all are.
+/// Whether each entry of a list header is one of `known`, ignoring case; true without the header.
 pub(crate) fn all_entries_are(headers: &HeaderMap, name: &HeaderName, known: &[&str]) -> bool {
     entries(headers, name).all(|entry| known.iter().any(|known| entry.eq_ignore_ascii_case(known.as_bytes())))
 }
 
-/// What a `Content-Type` says.
+/// The parsed `Content-Type`.
 pub(crate) fn content_type(headers: &HeaderMap) -> Option<Parameters> {
     let value = headers.get(header::CONTENT_TYPE)?;
     Some(Parameters::parse(value.as_bytes()))
 }
 
-/// The text in `bytes`; `what` they are is for the refusal.
+/// Decodes `bytes` as text; `what` names them in the refusal.
 ///
 /// # Errors
 /// [`HttpRefusal`] if they are not UTF-8.
@@ -114,10 +114,10 @@ pub fn utf8(bytes: Vec<u8>, what: &str) -> Result<String, HttpRefusal> {
 }
 
 pub(crate) fn not_utf8(what: &str) -> HttpRefusal {
-    HttpRefusal::Media(format!("{what} is not UTF-8, which alone is taken"))
+    HttpRefusal::Media(format!("{what} is not UTF-8; nothing else is accepted"))
 }
 
-/// The body as the JSON text it is; `None` where there is none.
+/// The body as JSON text; `None` if it is empty.
 pub(crate) fn json(content_type: Option<&Parameters>, body: Vec<u8>) -> Result<Option<String>, HttpRefusal> {
     if body.is_empty() {
         return Ok(None);
@@ -128,7 +128,7 @@ pub(crate) fn json(content_type: Option<&Parameters>, body: Vec<u8>) -> Result<O
             "the body must be JSON, with Content-Type: application/json",
         ));
     };
-    // JSON begins with two ASCII characters, which in UTF-16 and UTF-32 have a zero beside them.
+    // JSON begins with two ASCII characters, which in UTF-16 and UTF-32 are next to a zero byte.
     let is_wide = body.iter().take(4).any(|byte| *byte == 0);
     if is_wide || !described.is_utf8() {
         return Err(not_utf8("the body"));
@@ -145,7 +145,7 @@ pub(crate) fn json(content_type: Option<&Parameters>, body: Vec<u8>) -> Result<O
     }
 }
 
-/// How deep brackets outside of strings are nested.
+/// The nesting depth of brackets outside of strings.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_string, mut escaped) = (false, false);

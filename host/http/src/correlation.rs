@@ -1,4 +1,4 @@
-//! `X-Correlation-Id`: taken from the client or made, carried by every event, and on every answer; and W3C trace context.
+//! `X-Correlation-Id`: taken from the client or generated, added to every event and every response; and W3C trace context.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use sandman_core::event::TraceContext;
 
 /// The header.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-correlation-id");
-/// The longest id we take: it goes into the store, into every event and into logs.
+/// The longest id that is accepted: it goes into the store, into every event and into logs.
 const LONGEST: usize = 128;
 
 /// The request's correlation id.
 #[derive(Clone, Debug)]
 pub(super) struct CorrelationId(pub(super) Arc<str>);
 
-/// Gives the request its id, and the answer too.
+/// Adds the id to the request and the response.
 pub(super) async fn carry(mut request: Request, next: Next) -> Response {
     let id: Arc<str> = match taken(request.headers()) {
         Some(id) => id.into(),
@@ -33,7 +33,7 @@ pub(super) async fn carry(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// The client's id. One that we cannot carry does not make its request wrong; it gets one of ours.
+/// The client's id. An unusable one is not an error: the request gets a generated one.
 pub(super) fn taken(headers: &HeaderMap) -> Option<&str> {
     visible(headers.get(HEADER)?, LONGEST)
 }

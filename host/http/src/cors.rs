@@ -16,7 +16,7 @@ const METHODS: [Method; 6] = [
     Method::PATCH,
     Method::DELETE,
 ];
-/// Headers of requests that mean something to the host; pages may always send them.
+/// Request headers that the host uses; pages may always send them.
 const OWN: [HeaderName; 6] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
@@ -25,7 +25,7 @@ const OWN: [HeaderName; 6] = [
     HeaderName::from_static("tracestate"),
     correlation::HEADER,
 ];
-/// Headers of answers that pages could not read otherwise.
+/// Response headers that pages could not read otherwise.
 const EXPOSED: [HeaderName; 7] = [
     correlation::HEADER,
     answer::REPLAYED,
@@ -35,11 +35,11 @@ const EXPOSED: [HeaderName; 7] = [
     header::RETRY_AFTER,
     header::WWW_AUTHENTICATE,
 ];
-/// For which a browser need not ask again.
+/// How long a browser need not ask again.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
-/// Answers preflights, and marks the answers to the configured origins as readable. Others are served all the same: their
-/// browsers keep the answer from the page. `None` where no origin is configured.
+/// Answers preflights, and marks the responses to the configured origins as readable. Requests of other origins are
+/// served as well: their browsers do not show the response to the page. `None` if no origin is configured.
 pub(super) fn layer(http: &HttpConfig) -> Option<CorsLayer> {
     if http.cors.is_empty() {
         return None;
@@ -49,7 +49,7 @@ pub(super) fn layer(http: &HttpConfig) -> Option<CorsLayer> {
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods(METHODS)
         .allow_headers(headers(http.cors_headers.as_deref()))
-        // Pages that send cookies along for other services; we read none.
+        // For pages that send cookies for other services; we read none.
         .allow_credentials(true)
         .expose_headers(EXPOSED)
         .max_age(MAX_AGE);

@@ -1,4 +1,4 @@
-//! The way of a request at the edge: route, token, body, files, then the lanes; and its answer back.
+//! The path of a request through the HTTP edge: route, token, body, files, then the lanes, and the response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,14 +28,14 @@ use super::uploads::{self, Uploads};
 use sandman_core::work::{Answer, Idempotency, RequestWork};
 use sandman_engine::meters::{HttpMeters, UploadRejection};
 
-/// Room for a form's text and for what stands around its files.
+/// Additional bytes for a form's text and the framing of its files.
 const FORM_TEXT: usize = 64 << 10;
 /// Bytes of the longest `Idempotency-Key`.
 const LONGEST_IDEMPOTENCY_KEY: usize = 255;
-/// More than there can be connections: who takes all of them waits for every request.
+/// More than there can be connections: acquiring all of them waits for every request.
 pub(super) const RUNNING: u32 = 1 << 20;
 
-/// What requests are answered with.
+/// The state for handling requests.
 pub(super) struct Edge {
     pub(super) routes: Arc<ArcSwap<Routes>>,
     pub(super) tokens: Tokens,
@@ -43,29 +43,29 @@ pub(super) struct Edge {
     pub(super) meters: HttpMeters,
     pub(super) requests: Arc<dyn Requests>,
     pub(super) bounds: EdgeBounds,
-    /// One permit of [`RUNNING`] for each request that is being carried out, its client there or not.
+    /// One permit of [`RUNNING`] for each request that is being handled, even if its client has gone.
     pub(super) running: Arc<Semaphore>,
 }
 
-/// What one request may cost.
+/// The limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EdgeBounds {
     /// Bytes of a JSON body.
     pub(super) body: usize,
     /// Bytes of an uploaded file.
     pub(super) upload: usize,
-    /// Until the body is there, and again until the answer is.
+    /// For receiving the body, and again for the answer.
     pub(super) time: Duration,
 }
 
-/// What a body turned out to be.
+/// The parsed content of a body.
 #[derive(Default)]
 struct Content {
     json: Option<String>,
     pictures: Vec<Picture>,
 }
 
-/// Answers every request that is none of the host's own.
+/// Handles every request except those for the host's own paths.
 pub(super) async fn handle(State(edge): State<Arc<Edge>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut body = IncomingBody::new(body, &parts.headers);
@@ -112,7 +112,7 @@ impl Edge {
             trace: trace(&parts.headers),
             idempotency,
         };
-        // On a task of its own: a client that goes away leaves no file behind that nothing names.
+        // On a task of its own, so that files are removed even if the client disconnects.
         let carried_out = tokio::spawn(Arc::clone(self).carry_out(work, content.pictures));
         let route = route.path.as_str();
         Ok(match timeout(self.bounds.time, carried_out).await {
@@ -148,7 +148,7 @@ impl Edge {
         };
         if route.files.is_empty() {
             return Err(HttpRefusal::media(
-                "this takes no forms; send JSON, with Content-Type: application/json",
+                "forms are not accepted here; send JSON, with Content-Type: application/json",
             ));
         }
         let form = self.form(route, form_type, body).await;
@@ -176,8 +176,8 @@ impl Edge {
         })
     }
 
-    /// Stores the files, has the request carried out, and removes the files again unless it committed. `None`: nobody
-    /// knows whether it did, so the files stay.
+    /// Stores the files, handles the request, and removes the files again unless it committed. `None`: it is not known
+    /// whether it did, so the files stay.
     async fn carry_out(
         self: Arc<Self>,
         mut work: RequestWork,
@@ -221,16 +221,16 @@ fn rejection(refusal: &HttpRefusal) -> UploadRejection {
     }
 }
 
-/// Whether the answer says that this very request committed.
+/// Whether the answer means that this request committed.
 fn commits(answer: &Answer) -> bool {
     matches!(answer, Answer::Reply { status, .. } if *status < 400)
 }
 
-/// No answer came: the request may be carried out or not.
+/// There was no answer: the request may have been handled or not.
 fn unknown() -> Response {
     later(
         ErrorCode::NoAnswer,
-        "no answer came in time; the request may still be carried out, ask before you send it again",
+        "there was no answer in time; the request may still be carried out, check before you send it again",
     )
 }
 
@@ -250,11 +250,11 @@ pub(super) fn idempotency_key(method: &str, headers: &HeaderMap) -> Result<Optio
     }
 }
 
-/// What makes two requests the same: method, path and query, key and content. A form's boundary, which differs each
-/// time, is no part of it.
+/// Identifies equal requests: method, path and query, key and content. A form's boundary, which differs each time, is
+/// not included.
 fn fingerprint(parts: &Parts, key: &str, content: &Content) -> String {
     let mut hash = Sha256::new();
-    // With its length before it, no text can pass for a part of its neighbour.
+    // Each text is prefixed with its length, so that texts cannot be confused with their neighbours.
     let mut add = |text: &str| {
         hash.update(text.len().to_le_bytes());
         hash.update(text);
@@ -270,7 +270,7 @@ fn fingerprint(parts: &Parts, key: &str, content: &Content) -> String {
     format!("{:x}", hash.finalize())
 }
 
-/// For the host's own paths.
+/// The response to other methods on the host's own paths.
 pub(super) async fn only_read() -> Response {
     error(axum::http::StatusCode::METHOD_NOT_ALLOWED, "this path is read with GET")
 }

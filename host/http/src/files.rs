@@ -1,9 +1,10 @@
-//! Uploaded files, and their removal once no state names them any more.
+//! Uploaded files, and their removal when no state names them any more.
 //!
-//! A file is stored before the unit that names it commits, so a crash between the two leaves one that no state ever
-//! named; a picture that is replaced or a user who is deleted leaves one that no state names any longer. The store knows both:
-//! a file is listed there as without a name before it is stored, each commit says which files its states name, and [`Sweep`]
-//! removes what has had no name for `uploads.keep`, because its address still stands in published events.
+//! A file is stored before the unit that names it commits, so a crash between the two leaves a file that no state ever
+//! named; replacing a picture or deleting a user leaves a file that no state names any longer. The store knows both: a
+//! file is listed there as unreferenced before it is stored, each commit has the files that its states name, and
+//! [`Sweep`] removes files that have been unreferenced for `uploads.keep`. They are kept so long because their URLs are
+//! still in published events.
 
 mod held;
 mod leftovers;

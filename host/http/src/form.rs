@@ -15,7 +15,7 @@ use sandman_core::digest;
 pub(super) const MEDIA_TYPE: &str = "multipart/form-data";
 /// Bytes of the longest boundary (RFC 2046).
 const BOUNDARY: usize = 70;
-/// How a part may be encoded: not at all (RFC 7578).
+/// The allowed encodings of a part, which leave it unchanged (RFC 7578).
 const UNCHANGED: [&str; 3] = ["7bit", "8bit", "binary"];
 const TRANSFER_ENCODING: HeaderName = HeaderName::from_static("content-transfer-encoding");
 /// The field that names the charset of the others (RFC 7578).
@@ -25,7 +25,7 @@ const PARTS: usize = 64;
 /// Bytes of a field's name.
 const NAME: usize = 256;
 
-/// A form, read whole.
+/// A completely read form.
 #[derive(Debug, Default)]
 pub(super) struct Form {
     /// The text fields.
@@ -34,7 +34,7 @@ pub(super) struct Form {
     pub(super) pictures: Vec<Picture>,
 }
 
-/// What a route takes.
+/// What a route accepts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Takes<'a> {
     /// The fields that may hold a file.
@@ -74,11 +74,10 @@ fn boundary(content_type: &Parameters) -> Result<&str, HttpRefusal> {
     })
 }
 
-/// What a part says of itself.
+/// The description of a part.
 struct Described {
     field: String,
-    /// The client's name of the file; `None` where the part is no file. It says that this is a file, and is used for
-    /// nothing else.
+    /// The client's name of the file; `None` if the part is not a file. Used only to recognise files.
     file_name: Option<String>,
 }
 
@@ -130,12 +129,12 @@ impl Form {
             return Ok(());
         };
         if file_name.is_empty() && content.is_empty() {
-            // How browsers send a file input in which nothing was chosen.
+            // Browsers send a file input without a chosen file like this.
             return Ok(());
         }
         if !takes.fields.contains(&field) {
             let problem = format!(
-                "the field {field:?} takes no file; files go into {}",
+                "the field {field:?} accepts no file; files go into {}",
                 takes.fields.join(", ")
             );
             return Err(HttpRefusal::Bad(problem));
@@ -146,7 +145,7 @@ impl Form {
         }
         let Some(kind) = PictureKind::of(&content) else {
             return Err(HttpRefusal::Picture(format!(
-                "the file in {field:?} is no jpeg, png or gif picture"
+                "the file in {field:?} is not a jpeg, png or gif picture"
             )));
         };
         self.pictures.push(Picture {
@@ -211,10 +210,10 @@ mod tests {
         let avatar = "name=\"avatar\"; filename=\"a.gif\"";
         let long = format!("GIF89a{}", "x".repeat(27));
         for (body, words) in [
-            (part(avatar, "<svg onload=alert(1)>"), "is no jpeg"),
-            (part(avatar, ""), "is no jpeg"),
+            (part(avatar, "<svg onload=alert(1)>"), "is not a jpeg"),
+            (part(avatar, ""), "is not a jpeg"),
             (part(avatar, &long), "larger than 32 bytes"),
-            (part("name=\"other\"; filename=\"a.gif\"", GIF), "takes no file"),
+            (part("name=\"other\"; filename=\"a.gif\"", GIF), "accepts no file"),
             (part("filename=\"a.gif\"", GIF), "without a name"),
             (
                 part(&format!("name=\"{}\"", "x".repeat(NAME + 1)), "1"),

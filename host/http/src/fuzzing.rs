@@ -1,4 +1,4 @@
-//! Doors for the fuzz targets: what strangers send, straight to the functions that read it. Nothing of the host calls them.
+//! Entry points for the fuzz targets: they pass untrusted input to the functions that parse it. The host does not call them.
 
 use std::path::Path;
 use std::pin::pin;
@@ -19,24 +19,24 @@ use super::uploads::kind_of;
 use sandman_config::{Config, Secret};
 use sandman_engine::meters::Meters;
 
-/// A form that was taken.
+/// An accepted form.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SeenForm {
     /// The text fields, a JSON object as text.
     pub texts: String,
-    /// Of each picture its field, its media type, its digest and its content.
+    /// The field, media type, digest and content of each picture.
     pub pictures: Vec<(String, &'static str, String, Vec<u8>)>,
 }
 
-/// Reads a multipart form that is all there, on a route with these file fields.
+/// Reads a complete multipart form, on a route with these file fields.
 ///
 /// # Errors
-/// What the client would be told.
+/// The error that the client would get.
 pub fn form(content_type: &str, body: Vec<u8>, fields: &[String], most: usize) -> Result<SeenForm, String> {
     let content_type = Parameters::parse(content_type.as_bytes());
     let reading = pin!(form::read(&content_type, body, Takes { fields, most }));
     let Poll::Ready(form) = reading.poll(&mut Context::from_waker(Waker::noop())) else {
-        return Err("the form waits for more, although all of it is there".to_owned());
+        return Err("the form waits for more, although it is complete".to_owned());
     };
     let form = form.map_err(|refusal| refusal.to_string())?;
     let seen = |picture: Picture| {
@@ -49,12 +49,12 @@ pub fn form(content_type: &str, body: Vec<u8>, fields: &[String], most: usize) -
     })
 }
 
-/// The media type of the picture at a path behind `/uploads/`, where it is one that is looked up at all.
+/// The media type of the picture at a path below `/uploads/`, if the path is valid.
 pub fn upload(path: &str) -> Option<&'static str> {
     kind_of(path).map(PictureKind::media_type)
 }
 
-/// A request's head as it was sent.
+/// The head of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent<'a> {
     /// The method.
@@ -65,12 +65,12 @@ pub struct Sent<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
 }
 
-/// What the host takes from a request whatever its route is.
+/// The parts of a request that do not depend on its route.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Carried {
-    /// `X-Correlation-Id`, where it can be carried.
+    /// `X-Correlation-Id`, if it is usable.
     pub correlation: Option<String>,
-    /// The `traceparent` of a span of its trace, where it is in one.
+    /// The `traceparent` of a span of its trace, if it has one.
     pub trace: Option<String>,
     /// `Idempotency-Key`.
     pub idempotency: Option<String>,
@@ -80,7 +80,7 @@ pub struct Carried {
     pub body: Option<String>,
 }
 
-/// A request that is let in.
+/// An admitted request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Admitted {
     /// Method and path of its route.
@@ -94,7 +94,7 @@ pub struct Admitted {
 }
 
 impl Sent<'_> {
-    /// What of it is HTTP at all: the rest is refused before any code of ours.
+    /// The request, if it is valid HTTP: anything else is refused before it reaches our code.
     fn parsed(&self) -> Option<(Method, Uri, HeaderMap)> {
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers {
@@ -104,10 +104,10 @@ impl Sent<'_> {
         Some((self.method.parse().ok()?, self.target.parse().ok()?, headers))
     }
 
-    /// What is carried along; `None` where it is no HTTP.
+    /// The parts that do not depend on the route; `None` if it is not HTTP.
     ///
     /// # Errors
-    /// What the client would be told.
+    /// The error that the client would get.
     pub fn carried(&self, body: &[u8]) -> Option<Result<Carried, String>> {
         let (method, target, headers) = self.parsed()?;
         let carried = || {
@@ -123,7 +123,7 @@ impl Sent<'_> {
     }
 }
 
-/// The routes of a configuration, and the secret that its tokens are signed with.
+/// The routes of a configuration, and the secret of its tokens.
 pub struct Front {
     routes: Routes,
     tokens: Tokens,
@@ -133,7 +133,7 @@ impl Front {
     /// The front of the configuration in `text`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The errors of the configuration.
     pub fn new(text: &str, secret: &str) -> Result<Self, String> {
         let variables = [("JWT_SECRET".to_owned(), secret.to_owned())];
         let config = Config::parse(Path::new("sandman.toml"), text, variables.into_iter());
@@ -144,10 +144,10 @@ impl Front {
         })
     }
 
-    /// Finds a request's route, and whether it may take it; `None` where it is no HTTP.
+    /// Finds a request's route and checks its token; `None` if it is not HTTP.
     ///
     /// # Errors
-    /// What the client would be told.
+    /// The error that the client would get.
     pub fn admit(&self, sent: Sent<'_>) -> Option<Result<Admitted, String>> {
         let (method, target, headers) = sent.parsed()?;
         let admitted = || {
@@ -163,10 +163,10 @@ impl Front {
         Some(admitted().map_err(told))
     }
 
-    /// The claims of the token that a request sends, a JSON object as text; `None` where it is no HTTP.
+    /// The claims of a request's token, a JSON object as text; `None` if it is not HTTP.
     ///
     /// # Errors
-    /// What the client would be told.
+    /// The error that the client would get.
     pub fn claims(&self, sent: Sent<'_>) -> Option<Result<Option<String>, String>> {
         let (_, _, headers) = sent.parsed()?;
         let claims = self.tokens.sent(&headers).map_err(told);

@@ -11,19 +11,19 @@ use serde_json::json;
 
 use sandman_engine::health::{HealthReport, HealthView, Status};
 
-/// What their paths begin with.
+/// The prefix of their paths.
 pub const PATH: &str = "/health";
 
-/// Whether whoever asks may read the reasons in full, which name files of this machine and others in the network.
+/// Whether the reader may see the full reasons, which name files of this machine and others in the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Whoever may use the admin listener.
+    /// Those who may use the admin listener.
     Operators,
-    /// Anybody who reaches the routes' listener.
+    /// Anybody who can reach the routes' listener.
     Anybody,
 }
 
-/// What is seen by whom.
+/// The report and its audience.
 #[derive(Clone)]
 struct Shown(Arc<HealthView>, Audience);
 

@@ -1,4 +1,4 @@
-//! HTTP: the listeners, and nothing that decides. Only this folder names the web framework.
+//! HTTP: the listeners, without any decisions. Besides `operate`, only this crate uses the web framework.
 
 pub mod answer;
 pub mod body;
@@ -29,9 +29,9 @@ pub use server::{HttpError, HttpServer, LiveRoutes};
 use sandman_core::work::{Answer, RequestWork};
 use sandman_engine::pipeline::Pipeline;
 
-/// Who carries requests out: the pipeline, or a test in its place.
+/// Handles requests: the pipeline, or a test in its place.
 pub trait Requests: Send + Sync + 'static {
-    /// Takes a request. The answer comes after its commit; that none comes says that nobody knows what became of it.
+    /// Accepts a request. The answer comes after its commit; if the sender is dropped without one, its outcome is not known.
     fn request(&self, work: RequestWork) -> oneshot::Receiver<Answer>;
 }
 

@@ -1,4 +1,4 @@
-//! Measures every request by the route that it took.
+//! Measures every request by its route.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -10,22 +10,22 @@ use axum::response::Response;
 use super::{health, uploads};
 use sandman_engine::meters::{Meters, RouteMeters};
 
-/// Requests that take no configured route.
+/// The metrics of requests.
 #[derive(Debug)]
 pub(super) struct Measure {
     health: RouteMeters,
     uploads: RouteMeters,
-    /// Their paths and methods are whatever a client likes, so they stand in no label.
+    /// Requests without a configured route. Clients choose their paths and methods, so these are not used as labels.
     unknown: RouteMeters,
 }
 
-/// Where the edge notes the route of a request, once it knows it. It is still there where the request ran out of time.
+/// Where the edge stores the route of a request once it is known. It remains available if the request times out.
 #[derive(Clone, Default)]
 pub(super) struct ChosenRoute(Arc<OnceLock<Arc<RouteMeters>>>);
 
 impl ChosenRoute {
     pub(super) fn note(&self, route: &Arc<RouteMeters>) {
-        // A request takes one route.
+        // A request has only one route.
         let _ = self.0.set(Arc::clone(route));
     }
 }
@@ -53,7 +53,7 @@ impl Measure {
     }
 }
 
-/// Counts and times a request. One whose client has gone before the answer is not counted.
+/// Counts and times a request. A request whose client has gone before the response is not counted.
 pub(super) async fn measure(State(measure): State<Arc<Measure>>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let taken = ChosenRoute::default();

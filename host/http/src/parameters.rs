@@ -1,23 +1,23 @@
-//! Header values with an inner form. Lists; and values that carry parameters, `value; name=value; name="quoted value"`, as
-//! `Content-Type` and `Content-Disposition` have them (RFC 9110, 7578). Pure.
+//! Parses structured header values: lists, and values with parameters, `value; name=value; name="quoted value"`, as in
+//! `Content-Type` and `Content-Disposition` (RFC 9110, 7578). Pure.
 
 use axum::http::{HeaderMap, HeaderName};
 
 use super::routes::percent_decode;
 
-/// Names of UTF-8, and of what is a part of it.
+/// Names of UTF-8 and its subsets.
 const UTF_8: [&str; 4] = ["utf-8", "utf8", "us-ascii", "ascii"];
 
-/// A value taken apart. Names are lower case; where one stands twice, the first counts.
+/// A parsed value. Names are lower case; if one occurs twice, the first counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parameters {
-    /// What stands before the parameters, lower case.
+    /// The value before the parameters, lower case.
     pub(super) value: String,
     list: Vec<(String, String)>,
 }
 
 impl Parameters {
-    /// Reads a header's value. What cannot be understood is left out; bytes that are not UTF-8 become U+FFFD.
+    /// Parses a header's value. Invalid parts are left out; bytes that are not UTF-8 become U+FFFD.
     pub(super) fn parse(value: &[u8]) -> Self {
         let text = String::from_utf8_lossy(value);
         let mut pieces = pieces(&text).into_iter();
@@ -34,8 +34,8 @@ impl Parameters {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The parameter of this name, also where it is written as `name*=UTF-8''percent-encoded` (RFC 5987); U+FFFD where it
-    /// is in another encoding.
+    /// The parameter of this name, also in the form `name*=UTF-8''percent-encoded` (RFC 5987); U+FFFD if it has another
+    /// encoding.
     pub(super) fn decoded(&self, name: &str) -> Option<String> {
         if let Some(plain) = self.get(name) {
             return Some(plain.to_owned());
@@ -55,13 +55,13 @@ impl Parameters {
         self.list.iter().any(|(known, _)| is(known))
     }
 
-    /// Whether what it describes is UTF-8, as far as it says: `charset` is not there, or names that.
+    /// Whether the described content is UTF-8 as far as is known: `charset` is missing or names it.
     pub(super) fn is_utf8(&self) -> bool {
         self.get("charset").is_none_or(is_utf8)
     }
 }
 
-/// The entries of a header that is a list, in one line or in several; entries must have no comma inside.
+/// The entries of a list header, in one line or several; entries must not contain a comma.
 pub(super) fn entries<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
     let values = headers.get_all(name).into_iter();
     let entries = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
@@ -74,7 +74,7 @@ pub(super) fn is_utf8(charset: &str) -> bool {
     name.is_empty() || UTF_8.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// The text between semicolons, those in quotes aside.
+/// Splits the text at semicolons outside of quotes.
 fn pieces(text: &str) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     let outside = |letter: char| {
@@ -89,7 +89,7 @@ fn pieces(text: &str) -> Vec<&str> {
     text.split(outside).collect()
 }
 
-/// A value without its quotes. Behind a backslash stands a quote or another backslash; any other belongs to the text, for
+/// Unquotes a value. A backslash escapes a quote or another backslash; otherwise it is part of the text, because
 /// browsers have sent Windows paths.
 fn unquoted(value: &str) -> String {
     let Some(inner) = value.strip_prefix('"') else {

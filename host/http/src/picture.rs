@@ -1,8 +1,8 @@
-//! Uploaded pictures: known by their first bytes, whatever their names and their clients say.
+//! Uploaded pictures: recognised by their first bytes, regardless of their names and declared types.
 
 use axum::body::Bytes;
 
-/// What a picture is.
+/// The format of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PictureKind {
     Jpeg,
@@ -20,20 +20,21 @@ const SIGNATURES: [(&[u8], PictureKind); 4] = [
 impl PictureKind {
     const ALL: [Self; 3] = [Self::Jpeg, Self::Png, Self::Gif];
 
-    /// What the content starts as. It is not decoded: clients upload files with little more than a signature.
+    /// Recognises the format by the beginning of the content. It is not decoded, because clients upload files with
+    /// little more than a signature.
     pub(super) fn of(content: &[u8]) -> Option<Self> {
         let found = SIGNATURES.iter().find(|(signature, _)| content.starts_with(signature));
         found.map(|(_, kind)| *kind)
     }
 
-    /// The kind that a file's name ends in. The service before us kept the endings that its clients had chosen.
+    /// The format of a file name's extension. DreamScape's earlier service kept the extensions that its clients had chosen.
     pub(super) fn of_extension(extension: &str) -> Option<Self> {
         let extension = extension.to_ascii_lowercase();
         let ours = |kind: &Self| kind.extension() == extension || (*kind == Self::Jpeg && extension == "jpeg");
         Self::ALL.into_iter().find(ours)
     }
 
-    /// How the names of our files end.
+    /// The extension of our files.
     pub(super) fn extension(self) -> &'static str {
         match self {
             Self::Jpeg => "jpg",

@@ -1,4 +1,4 @@
-//! Why the edge itself refuses a request, before any handler sees it, and how the client hears of it.
+//! Why the edge refuses a request before any handler sees it, and the response to the client.
 
 use std::time::Duration;
 
@@ -25,27 +25,27 @@ pub enum HttpRefusal {
     /// The token's user is not the one that the request is about.
     #[error("this token belongs to another user")]
     NotOwner,
-    /// The request makes no sense.
+    /// The request is invalid.
     #[error("{0}")]
     Bad(String),
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     #[error("the body did not arrive within {0:?}")]
     Slow(Duration),
     /// Something is too large.
     #[error("{what} is larger than {most} bytes")]
     TooLarge {
-        /// What is.
+        /// What is too large.
         what: String,
-        /// Its bound in bytes.
+        /// Its limit in bytes.
         most: usize,
     },
-    /// An uploaded file is no picture that we know.
+    /// An uploaded file is not a picture of a known format.
     #[error("{0}")]
     Picture(String),
-    /// The body, or a part of it, has a form that the route does not take.
+    /// The body, or a part of it, has a format that the route does not accept.
     #[error("{0}")]
     Media(String),
-    /// The body is compressed, or encoded in another way.
+    /// The body is compressed or otherwise encoded.
     #[error("the body is compressed or otherwise encoded (Content-Encoding); send it as it is")]
     Encoded,
     /// The host cannot do it now.
@@ -54,12 +54,12 @@ pub enum HttpRefusal {
 }
 
 impl HttpRefusal {
-    /// A request that is wrong, and in what.
+    /// A refusal of an invalid request, with the problem.
     pub fn bad(text: impl Into<String>) -> Self {
         Self::Bad(text.into())
     }
 
-    /// A media type that is not taken, and why.
+    /// A refusal of a media type, with the reason.
     pub fn media(text: impl Into<String>) -> Self {
         Self::Media(text.into())
     }
@@ -83,7 +83,7 @@ impl IntoResponse for HttpRefusal {
     fn into_response(self) -> Response {
         let (status, text) = (self.status(), self.to_string());
         match self {
-            // Clients of the present service know refused tokens by this shape.
+            // The format of refused tokens in DreamScape's current service.
             Self::Token(_) | Self::NotOwner => {
                 let mut response = (status, Json(json!({ "success": false, "message": text }))).into_response();
                 if status == StatusCode::UNAUTHORIZED {

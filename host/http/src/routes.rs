@@ -1,4 +1,4 @@
-//! Which route a request takes, and what its path and query say.
+//! Finds the route of a request, and reads the parameters of its path and query.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use sandman_engine::meters::{Meters, RouteMeters};
 
 /// Bytes of the longest key.
 const LONGEST_KEY: usize = 256;
-/// Parameters of one query.
+/// The most parameters of one query.
 const QUERY_PARAMS: usize = 100;
 
 /// Names with values, decoded, in order.
@@ -31,13 +31,13 @@ pub(super) struct Route {
     pub(super) handlers: Vec<HandlerIx>,
     /// Form fields that may hold a file.
     pub(super) files: Vec<String>,
-    /// What is measured of its requests.
+    /// The metrics of its requests.
     pub(super) meters: Arc<RouteMeters>,
     key: KeySource,
     auth: Auth,
 }
 
-/// All routes, by method. Of two that match, the one whose first differing part is literal is taken.
+/// All routes, by method. If two match, the one whose first differing part is literal wins.
 pub(super) struct Routes(BTreeMap<&'static str, Router<Route>>);
 
 impl Routes {
@@ -55,7 +55,7 @@ impl Routes {
         let mut routes: BTreeMap<_, Router<_>> = BTreeMap::new();
         for config in &config.routes {
             let of_method = routes.entry(config.method).or_default();
-            // The configuration has refused what would fail here: two routes that match the same requests.
+            // The configuration has already refused routes that would fail here because they match the same requests.
             if let Err(error) = of_method.insert(config.path.as_str(), route(config)) {
                 tracing::error!(%error, path = %config.path, "a route cannot be served");
             }
@@ -63,8 +63,8 @@ impl Routes {
         Self(routes)
     }
 
-    /// The route of a request, with the parameters of its path. A slash at the end makes no difference, as in the
-    /// present service; `HEAD` is a `GET` whose body is not sent.
+    /// The route of a request, with the parameters of its path. A trailing slash makes no difference, as in
+    /// DreamScape's current service; `HEAD` is a `GET` whose body is not sent.
     pub(super) fn find(&self, method: &Method, path: &str) -> Result<(&Route, Params), HttpRefusal> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let wanted = if method == Method::HEAD { "GET" } else { method.as_str() };
@@ -81,7 +81,7 @@ impl Routes {
 }
 
 impl Route {
-    /// The claims of the request's token and the request's key, if the token, or its absence, is good for this route.
+    /// The claims of the request's token and the request's key, if the token, or its absence, is valid for this route.
     pub(super) fn admit(
         &self,
         tokens: &Tokens,
@@ -96,7 +96,7 @@ impl Route {
         let key = match &self.key {
             KeySource::Claim(name) => {
                 let claim = claims.as_ref().and_then(|claims| claims.text(name));
-                claim.ok_or(HttpRefusal::Token("the token lacks a claim that this needs"))?
+                claim.ok_or(HttpRefusal::Token("the token lacks a required claim"))?
             }
             KeySource::Path(name) => {
                 let key = params.iter().find(|(param, _)| param == name).map(|(_, value)| value);
@@ -153,7 +153,7 @@ pub(super) fn query(text: Option<&str>) -> Result<Params, HttpRefusal> {
     Ok(params)
 }
 
-/// The text behind `%XX`; `None` if an escape is broken or the bytes are not UTF-8.
+/// Decodes `%XX`; `None` if an escape is invalid or the bytes are not UTF-8.
 pub(super) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -1,4 +1,4 @@
-//! Accepts connections and serves them within bounds: a slow, greedy or endless client costs a bounded amount.
+//! Accepts connections and serves them within limits, so that the cost of a slow, greedy or endless client is limited.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,15 +24,15 @@ use tokio::time::{sleep, timeout};
 use super::answer::{ErrorCode, coded};
 use super::silent::{Seat, Silent};
 
-/// How long to wait after an `accept` that failed: the process is out of file descriptors, and retrying at once would
-/// only burn the processor.
+/// How long to wait after a failed `accept`: the process is out of file descriptors, and retrying at once would only
+/// waste CPU time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What clients may cost.
+/// The limits for clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Connections served at once. Of more, one at a time takes the place of what has said nothing for longest, the others wait
-    /// unaccepted.
+    /// Connections served at once. Beyond that, one connection at a time replaces the one that has been silent longest,
+    /// and the others wait to be accepted.
     pub connections: usize,
     /// Bytes of a request's line and headers together, at least 8 KiB.
     pub header_bytes: usize,
@@ -40,19 +40,20 @@ pub struct Bounds {
     pub headers: usize,
     /// Bytes of a request's body.
     pub body: usize,
-    /// Until all headers are there; also the longest time that a connection may be idle.
+    /// For receiving all headers; also the longest time that a connection may be idle.
     pub header_time: Duration,
-    /// Until the answer is ready, body included.
+    /// Until the response is ready, including receiving the body.
     pub request_time: Duration,
-    /// After this time a connection ends with the request it has begun, so that a client that does not read its answers
-    /// cannot hold on to it.
+    /// After this time a connection ends with its current request, so that a client that does not read its responses
+    /// cannot keep it.
     pub connection_time: Duration,
-    /// What connections get to finish after the stop.
+    /// How long connections may take to finish after the stop.
     pub drain_time: Duration,
 }
 
 impl Bounds {
-    /// For the admin listener: few clients, small requests; but a component may take its time to come, and bounds itself.
+    /// For the admin listener: few clients and small requests, except that receiving a component may take long; its
+    /// size has a limit of its own.
     pub const ADMIN: Self = Self {
         connections: 64,
         header_bytes: 16 << 10,
@@ -73,7 +74,7 @@ pub struct ListenError {
     reason: io::Error,
 }
 
-/// A bound listener with what it serves.
+/// A bound listener with its routes.
 #[derive(Debug)]
 pub struct Listener {
     listener: TcpListener,
@@ -107,7 +108,7 @@ impl Listener {
         })
     }
 
-    /// Shows the number of open connections.
+    /// Reports the number of open connections to this gauge.
     pub fn showing(self, open: Gauge) -> Self {
         Self { open, ..self }
     }
@@ -117,12 +118,12 @@ impl Listener {
         self.address
     }
 
-    /// Serves until `stop` becomes true or its sender goes; a connection finishes the request it has begun.
+    /// Serves until `stop` becomes true or its sender is dropped; a connection finishes its current request.
     pub async fn serve(self, mut stop: watch::Receiver<bool>) {
         let slots = Arc::new(Semaphore::new(self.bounds.connections));
         let silent = Arc::new(Silent::default());
         let mut connections = JoinSet::new();
-        // Accepted, and without a slot so far.
+        // An accepted connection without a slot.
         let mut next = None;
         loop {
             tokio::select! {
@@ -150,7 +151,7 @@ impl Listener {
     }
 }
 
-/// Counts as one connection for as long as it lives, however its task ends.
+/// Counts as one connection until it is dropped, however its task ends.
 struct OpenConnection(Gauge);
 
 impl OpenConnection {
@@ -168,7 +169,7 @@ impl Drop for OpenConnection {
 
 type ConnectionSlot = tokio::sync::OwnedSemaphorePermit;
 
-/// A slot for a connection that waits for one; those that say nothing give way to it.
+/// Waits for a slot for a connection; silent ones are closed to make room.
 async fn slot(slots: &Arc<Semaphore>, silent: &Silent) -> Option<ConnectionSlot> {
     tokio::select! {
         biased;
@@ -194,7 +195,7 @@ async fn connection(
     bounds: Bounds,
     mut stop: watch::Receiver<bool>,
 ) {
-    // Small answers should not wait for more to come.
+    // Small responses should be sent at once.
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -212,7 +213,7 @@ async fn connection(
         served = &mut connection => Some(served),
         () = stopped(&mut stop) => None,
         () = sleep(bounds.connection_time) => None,
-        () = seat.gives_way() => return tracing::debug!("a connection that said nothing gave way to another"),
+        () = seat.gives_way() => return tracing::debug!("a silent connection was closed for another one"),
     };
     let served = match served {
         Some(served) => Ok(served),
@@ -224,16 +225,16 @@ async fn connection(
     match served {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a connection ended early"),
-        Err(_) => tracing::debug!("a connection was cut: its client did not take the answer"),
+        Err(_) => tracing::debug!("a connection was cut: its client did not read the response"),
     }
 }
 
-/// Returns when the stop is called, also by dropping its sender.
+/// Returns when the stop is requested, also by dropping its sender.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Gives up on a request that takes too long.
+/// Limits the time of a request.
 pub async fn in_time(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
     match timeout(bounds.request_time, next.run(request)).await {
         Ok(response) => response,

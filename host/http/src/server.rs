@@ -30,20 +30,20 @@ use sandman_engine::meters::Meters;
 /// Why requests cannot be served.
 #[derive(Debug, Error)]
 pub enum HttpError {
-    /// The address is not to be had.
+    /// The address cannot be bound.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// There is no place for uploads.
+    /// The storage of uploads cannot be used.
     #[error(transparent)]
     Uploads(#[from] UploadsError),
 }
 
-/// The routes of a listener that serves. Each request takes those of the moment in which it came.
+/// The routes of a running listener. Each request uses the routes at the time of its arrival.
 #[derive(Clone)]
 pub struct LiveRoutes(Arc<ArcSwap<Routes>>);
 
 impl LiveRoutes {
-    /// From now on the routes of this configuration are served; `index` finds their handlers.
+    /// Switches to the routes of this configuration; `index` finds their handlers.
     pub fn follow(&self, config: &Config, index: &dyn Fn(&str) -> Option<HandlerIx>, meters: &Meters) {
         self.0.store(Arc::new(Routes::new(config, index, meters)));
     }
@@ -63,7 +63,7 @@ impl HttpServer {
     /// which uploaded files their states name.
     ///
     /// # Errors
-    /// [`HttpError`] if the address cannot be bound, or the place of uploads not be used.
+    /// [`HttpError`] if the address cannot be bound, or the storage of uploads cannot be used.
     pub async fn bind(
         config: &Config,
         (requests, store): (Arc<dyn Requests>, Arc<dyn FileStore>),
@@ -101,22 +101,22 @@ impl HttpServer {
         })
     }
 
-    /// The routes, to be changed while it serves.
+    /// The routes, which can be changed while it serves.
     pub fn routes(&self) -> LiveRoutes {
         self.routes.clone()
     }
 
-    /// What removes the uploaded files that no state has named for so long.
+    /// The sweep, which removes uploaded files that no state has named for this time.
     pub fn sweep(&self, keep: Duration, meters: &Meters) -> Sweep {
         self.uploads.sweep(keep, meters.http())
     }
 
-    /// Where it listens; the port that was taken where 0 was configured.
+    /// The address on which it listens, with the actual port if 0 was configured.
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
     }
 
-    /// Serves until `stop` becomes true or its sender goes, then finishes the requests it has begun, within the
+    /// Serves until `stop` becomes true or its sender is dropped, then finishes its current requests, within the
     /// configured time and `host.grace`.
     pub async fn serve(self, stop: watch::Receiver<bool>) {
         self.listener.serve(stop).await;
@@ -132,14 +132,14 @@ fn bounds(config: &Config) -> Bounds {
         headers: 100,
         body: config.http.body,
         header_time: Duration::from_secs(10).min(config.http.timeout),
-        // Body and answer have a bound each; this one is for whatever else might be slow.
+        // Body and answer have their own limits; this one is for everything else.
         request_time: config.http.timeout.saturating_mul(2) + Duration::from_secs(10),
         connection_time: Duration::from_secs(300),
         drain_time: config.http.timeout.min(config.host.grace),
     }
 }
 
-/// The layers, from the inside out: every answer, one for a request that took too long too, has a correlation id.
+/// The layers, from the inside out, so that every response has a correlation id, even after a timeout.
 fn router(edge: Edge, cors: Option<CorsLayer>, health: Arc<HealthView>, bounds: Bounds) -> Router {
     let router = Router::new()
         .fallback(edge::handle)

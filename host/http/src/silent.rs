@@ -1,5 +1,5 @@
-//! Connections without a request under way. Where no more are served, the one that has said nothing for longest gives way,
-//! so that clients that hold connections and say nothing keep nobody out for long.
+//! Connections without a current request. If the limit of connections is reached, the one that has been silent longest
+//! is closed, so that clients that keep silent connections do not keep others out for long.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -14,17 +14,17 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-/// How long a connection may say nothing before it gives way: who means to ask has asked by then, from the other side of the
-/// world too, and an answer that was handed over has left.
+/// How long a connection may be silent before it can be closed for another one: enough for a request from the other
+/// side of the world to arrive, and for a response to be sent.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Between two that are asked to go.
+/// The time between two connections that are closed.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The silent connections of a listener.
 #[derive(Debug, Default)]
 pub(super) struct Silent(Mutex<SilenceOrder>);
 
-/// In the order in which they fell silent; a number is never given twice.
+/// In the order in which they became silent; a number is never used twice.
 #[derive(Debug, Default)]
 struct SilenceOrder {
     last: u64,
@@ -35,23 +35,23 @@ struct SilenceOrder {
 #[derive(Debug)]
 pub(super) struct Seat {
     all: Arc<Silent>,
-    /// Its number among the silent; 0 while a request is under way.
+    /// Its number among the silent ones; 0 during a request.
     number: AtomicU64,
     leave: Arc<Notify>,
 }
 
-/// A request under way, from its last header to the last byte of its answer.
+/// A current request, from its last header to the last byte of its response.
 #[derive(Debug)]
 pub(super) struct ActiveRequest(Arc<Seat>);
 
-/// An answer's body, which keeps the request under way.
+/// The body of a response; until it is dropped, the request is current.
 struct TrackedBody {
     body: Body,
     _busy: ActiveRequest,
 }
 
 impl Silent {
-    /// A place for a connection that has just come.
+    /// Registers a new connection.
     pub(super) fn seat(self: &Arc<Self>) -> Arc<Seat> {
         let seat = Arc::new(Seat {
             all: Arc::clone(self),
@@ -62,7 +62,7 @@ impl Silent {
         seat
     }
 
-    /// Asks one after the other to go, for as long as it is polled.
+    /// Asks silent connections to close, one after the other, as long as it is polled.
     pub(super) async fn make_room(&self) {
         loop {
             self.ask_first(PATIENCE);
@@ -90,7 +90,7 @@ impl Seat {
         ActiveRequest(Arc::clone(self))
     }
 
-    /// Returns when it is silent and must go.
+    /// Returns when the connection is silent and must close.
     pub(super) async fn gives_way(&self) {
         loop {
             self.leave.notified().await;
@@ -116,7 +116,7 @@ impl Drop for Seat {
 }
 
 impl ActiveRequest {
-    /// Goes on until the body has been handed over.
+    /// Keeps the request current until the body has been sent.
     pub(super) fn until_sent(self, body: Body) -> Body {
         Body::new(TrackedBody { body, _busy: self })
     }

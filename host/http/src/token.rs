@@ -1,4 +1,4 @@
-//! Tokens: JWTs signed with HS256, and nothing else that calls itself one.
+//! Tokens: only JWTs signed with HS256 are accepted.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use sha2::Sha256;
 use super::refusal::HttpRefusal;
 use sandman_config::Secret;
 
-/// The one kind of token that opens routes; a refresh token, for example, does not.
+/// The only type of token that is accepted; a refresh token, for example, is not.
 const TYPE: &str = "access";
 
 const MISSING: HttpRefusal = HttpRefusal::Token("this needs a token: Authorization: Bearer …");
@@ -24,12 +24,12 @@ const EXPIRED: HttpRefusal = HttpRefusal::Token("the token has expired");
 
 /// Verifies tokens.
 pub(super) struct Tokens {
-    /// `None` where no secret is configured: then no token is valid.
+    /// `None` if no secret is configured: then no token is valid.
     key: Option<DecodingKey>,
     validation: Validation,
 }
 
-/// The claims of a valid token, each as it was written: a guest sees every digit.
+/// The claims of a valid token, each with its original text: a guest sees every digit.
 #[derive(Clone, Debug)]
 pub(super) struct Claims(BTreeMap<String, Box<RawValue>>);
 
@@ -49,7 +49,7 @@ impl Claims {
         format!("{{{}}}", members.join(","))
     }
 
-    /// The user whose token it is.
+    /// The user of the token.
     pub(super) fn user(&self) -> Option<String> {
         self.text("userId").filter(|user| !user.is_empty())
     }
@@ -57,10 +57,10 @@ impl Claims {
 
 impl Tokens {
     pub(super) fn new(secret: Option<&Secret>) -> Self {
-        // A second host in the process (tests) finds it installed; it is the same one.
+        // In tests, a second host in the process finds the same provider already installed.
         PROVIDER.install_default().ok();
         let mut validation = Validation::new(Algorithm::HS256);
-        // As the present service has it: no leeway, and no audience is asked for.
+        // As in DreamScape's current service: no leeway, and no audience is required.
         validation.leeway = 0;
         validation.validate_nbf = true;
         validation.validate_aud = false;
@@ -83,7 +83,7 @@ impl Tokens {
         }
     }
 
-    /// As [`Tokens::sent`], where there must be one.
+    /// Like [`Tokens::sent`], but a token is required.
     pub(super) fn needed(&self, headers: &HeaderMap) -> Result<Claims, HttpRefusal> {
         self.sent(headers)?.ok_or(MISSING)
     }
@@ -105,7 +105,7 @@ impl Tokens {
     }
 }
 
-/// All the cryptography that HS256 needs. The library's own providers bring RSA and elliptic curves along.
+/// All the cryptography that HS256 needs. The library's own providers also include RSA and elliptic curves.
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: signer,
     verifier_factory: verifier,
@@ -131,7 +131,7 @@ struct Hs256(Hmac<Sha256>);
 impl Verifier<Vec<u8>> for Hs256 {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
         let mac = self.0.clone().chain_update(message);
-        // Compares in constant time, and all 32 bytes.
+        // Compares all 32 bytes in constant time.
         mac.verify_slice(signature).map_err(signature::Error::from_source)
     }
 }

@@ -1,4 +1,4 @@
-//! Where uploaded pictures are kept and served from: `/uploads/<field>s/<field>-<milliseconds>-<random>.<ext>`.
+//! Stores and serves uploaded pictures: `/uploads/<field>s/<field>-<milliseconds>-<random>.<ext>`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +20,14 @@ use sandman_core::store::{FileStore, StoreError};
 use sandman_engine::clock;
 use sandman_engine::meters::HttpMeters;
 
-/// What stands before every path of ours.
+/// The prefix of all paths of uploads.
 pub(super) const PREFIX: &str = "/uploads/";
-/// A name is used once, so what it names never changes: a year.
+/// A name is used only once, so its content never changes: a year.
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// Whatever a file turns out to hold, a browser that opens it runs nothing.
+/// A browser that opens a file never runs its content.
 const INERT: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 
-/// The pictures, and what the store knows of their names.
+/// The pictures, and the store of their names.
 #[derive(Clone)]
 pub(super) struct Uploads {
     files: StoredFiles,
@@ -37,7 +37,7 @@ pub(super) struct Uploads {
     store: Arc<dyn FileStore>,
 }
 
-/// A picture that is stored, and known to nobody yet.
+/// A stored picture whose name is not published yet.
 #[derive(Debug)]
 pub(super) struct StoredPicture {
     /// The picture as guests see it.
@@ -46,7 +46,7 @@ pub(super) struct StoredPicture {
 }
 
 impl Uploads {
-    /// Opens the configured place, of which `store` knows what states name.
+    /// Opens the configured storage; `store` knows which files states name.
     pub(super) async fn open(url: &UploadsUrl, store: Arc<dyn FileStore>) -> Result<Self, UploadsError> {
         let files = StoredFiles::open(url)?;
         files.probe(url).await?;
@@ -58,7 +58,7 @@ impl Uploads {
         })
     }
 
-    /// What removes the files that have had no name for so long.
+    /// The sweep, which removes files that have been unreferenced for this time.
     pub(super) fn sweep(&self, keep: Duration, meters: HttpMeters) -> Sweep {
         let Self { swept, held, store, .. } = self.clone();
         Sweep {
@@ -70,7 +70,7 @@ impl Uploads {
         }
     }
 
-    /// Stores the picture under a name that nobody can guess. It is held until [`release`](Self::release).
+    /// Stores the picture under an unguessable name. It is held until [`release`](Self::release).
     pub(super) async fn put(&self, picture: Picture) -> Result<StoredPicture, HttpRefusal> {
         let Picture {
             field,
@@ -107,7 +107,7 @@ impl Uploads {
         Ok(StoredPicture { file, location })
     }
 
-    /// Lists the file as without a name before it is stored: whatever ends the host then, it is removed in time.
+    /// Lists the file as unreferenced before it is stored, so that it is removed even if the host crashes.
     async fn list(&self, name: String, now: i64) -> Result<(), StoreError> {
         let store = Arc::clone(&self.store);
         let listed = tokio::task::spawn_blocking(move || store.list_files(&[&name], now));
@@ -115,22 +115,22 @@ impl Uploads {
         listed.await.unwrap_or_else(ended)
     }
 
-    /// Removes what no state names.
+    /// Removes files that no state names.
     pub(super) async fn remove(&self, orphans: &[Location]) {
         for location in orphans {
             if let Err(error) = self.files.remove(location).await {
                 let error = in_brief(&error);
-                tracing::warn!(%error, %location, "an uploaded file that nothing names is left behind");
+                tracing::warn!(%error, %location, "an uploaded file that nothing names could not be removed");
             }
         }
     }
 
-    /// Their request is over.
+    /// The request of these files is over.
     pub(super) fn release(&self, files: &[Location]) {
         files.iter().for_each(|location| self.held.release(location.as_ref()));
     }
 
-    /// Serves the file at `path`, which stood behind [`PREFIX`].
+    /// Serves the file at `path`, without [`PREFIX`].
     pub(super) async fn serve(
         &self,
         method: &Method,
@@ -166,7 +166,7 @@ impl Uploads {
 }
 
 impl StoredPicture {
-    /// Where it is, to remove it.
+    /// Its location, for removing it.
     pub(super) fn location(&self) -> Location {
         self.location.clone()
     }
@@ -181,7 +181,7 @@ fn content(kind: PictureKind, found: GetResult) -> Response {
     (headers, Body::from_stream(found.into_stream())).into_response()
 }
 
-/// The kind of the file, if the path is one that we make ourselves: any other is never looked up.
+/// The format of the file, if the path has the form that we generate: any other path is never looked up.
 pub(super) fn kind_of(path: &str) -> Option<PictureKind> {
     let (folder, name) = path.split_once('/')?;
     let (stem, extension) = name.split_once('.')?;
@@ -194,12 +194,12 @@ pub(super) fn kind_of(path: &str) -> Option<PictureKind> {
     (plain(folder) && plain(stem)).then(|| PictureKind::of_extension(extension))?
 }
 
-/// Names never change what they name, so the name is the tag.
+/// The content of a name never changes, so the name is the tag.
 fn tag_of(path: &str) -> Result<HeaderValue, HttpRefusal> {
     HeaderValue::from_str(&format!("\"{path}\"")).map_err(|_| HttpRefusal::NotFound)
 }
 
-/// Whether a tag that a client sends is this one. Proxies that compress make it a weak one.
+/// Whether a client's tag is this one. Compressing proxies turn it into a weak one.
 fn is_tag(sent: &[u8], tag: &HeaderValue) -> bool {
     sent == b"*" || sent.strip_prefix(b"W/").unwrap_or(sent) == tag.as_bytes()
 }

@@ -1,4 +1,4 @@
-//! Files of requests under way: stored, and perhaps named by a unit that is not committed yet.
+//! Files of current requests: stored, and perhaps named by a unit that is not committed yet.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use parking_lot::Mutex;
 
 /// The files that no sweep may touch.
 ///
-/// A file is held from before it is stored until its request is over. One whose request ends during a sweep is held until
-/// the sweep has ended too: the sweep may have read the states before that request's commit.
+/// A file is held from before it is stored until its request is over. A file whose request ends during a sweep is held
+/// until the sweep has ended, because the sweep may have read the states before that request's commit.
 #[derive(Debug, Default)]
 pub(crate) struct HeldFiles(Mutex<Files>);
 
 #[derive(Debug, Default)]
 struct Files {
-    /// By their paths inside the folder; whether the request is over.
+    /// The files by their paths in the folder; the value says whether the request is over.
     held: HashMap<String, bool>,
     sweeping: bool,
 }

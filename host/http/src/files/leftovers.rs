@@ -1,5 +1,4 @@
-//! What an object store does not show of its folder: files that were not written to their end, and what older versions have
-//! left in it.
+//! Files in the folder that the object store does not list: incompletely written ones, and those left by older versions.
 
 use std::fs::{self, DirEntry};
 use std::io::{self, ErrorKind};
@@ -7,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use sandman_core::files::path_of;
 
-/// Where older versions put files aside before they removed them.
+/// The folder in which older versions put files before removing them.
 const ASIDE: &str = "removed";
-/// Where older versions noted since when a file had no name.
+/// The file in which older versions recorded since when a file was unreferenced.
 const LEDGER: &str = "unnamed.json";
 
 /// The folder of uploads.
@@ -21,8 +20,8 @@ impl Leftovers {
         Self(folder.to_owned())
     }
 
-    /// The names of files that were not written to their end: they have `#` and a number behind the name. What cannot be
-    /// read is left for the next time.
+    /// The names of incompletely written files: these have `#` and a number after the name. Unreadable entries are left
+    /// for the next time.
     pub(super) fn partial_names(&self) -> Vec<String> {
         let folders = entries(&self.0).filter(is_folder);
         let files = folders.flat_map(|folder| entries(&folder.path()).map(move |file| (folder.file_name(), file)));
@@ -35,7 +34,7 @@ impl Leftovers {
         partial.collect()
     }
 
-    /// Removes what there is of a file that was not written to its end. Returns whether there was something.
+    /// Removes the parts of an incompletely written file. Returns whether there were any.
     pub(super) fn remove_partial(&self, path: &str) -> io::Result<bool> {
         for number in 1.. {
             match fs::remove_file(self.0.join(format!("{path}#{number}"))) {
@@ -47,7 +46,7 @@ impl Leftovers {
         Ok(true)
     }
 
-    /// Brings back what a sweep of an older version had put aside, and removes its notes.
+    /// Restores the files that a sweep of an older version had put aside, and removes its records.
     pub(super) fn bring_back(&self) -> io::Result<()> {
         let aside = self.0.join(ASIDE);
         for folder in entries(&aside).filter(is_folder) {

@@ -14,31 +14,31 @@ use hashes::AwsHashes;
 use sandman_config::Bucket;
 use transport::OpensslConnector;
 
-/// Tries of one operation after the first, within [`RETRY_TIME`]; the client of ours that waits tries again as well.
+/// Retries of one operation, within [`RETRY_TIME`]; our waiting client retries as well.
 const RETRIES: usize = 3;
 /// Below the 30 s that a request may take by default.
 const RETRY_TIME: Duration = Duration::from_secs(15);
 
-/// The files below the prefix in the bucket, through connections that belong to the runtime that uses it first. Nothing is
+/// Opens the files below the prefix in the bucket; the connections belong to the runtime that uses it first. Nothing is
 /// sent yet.
 pub(super) fn open(bucket: &Bucket) -> object_store::Result<PrefixStore<AmazonS3>> {
     let mut builder = AmazonS3Builder::new();
     for (name, value) in &bucket.access {
-        // Variables that only AWS's own clients know are left to those.
+        // Variables that only AWS's own clients know are ignored.
         if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
             builder = builder.with_config(key, value.expose());
         }
     }
     let keys = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
     let endpoint = keys.iter().find_map(|key| builder.get_config_value(key));
-    // An endpoint that is written as http is meant so; AWS's own clients need no second word either.
+    // An endpoint with http is intended; AWS's own clients need no further setting either.
     let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
     let store = builder
         .with_bucket_name(&bucket.name)
         .with_allow_http(plain)
         .with_http_connector(OpensslConnector)
         .with_crypto_provider(Arc::new(AwsHashes))
-        // One file at a time is removed, which every S3 server knows.
+        // Files are removed one at a time, which every S3 server supports.
         .with_disable_bulk_delete(true)
         .with_retry(RetryConfig {
             backoff: BackoffConfig::default(),

@@ -17,24 +17,25 @@ use sandman_config::{Bucket, UploadsConfig, UploadsUrl};
 use sandman_core::files::path_of;
 use sandman_core::printable;
 
-/// What is asked for at the start. It is not there; who may not list a bucket is not told so, but refused.
+/// The key that is requested at the start. It does not exist; without permission to list the bucket, the server refuses
+/// the request.
 const PROBED: &str = "is-there-a-bucket";
 
-/// Bytes of a reason: enough for the request, the status, and what S3 calls the mistake.
+/// Bytes of a reason: enough for the request, the status, and S3's error code.
 const LONGEST_REASON: usize = 600;
 
-/// Why there is no place for uploads.
+/// Why the storage of uploads cannot be used.
 #[derive(Debug, Error)]
 pub enum UploadsError {
-    /// The folder is not to be had.
+    /// The folder cannot be used.
     #[error("the folder of uploads, {}, cannot be used: {reason}; set uploads.url to one that this user can write to", folder.display())]
     Folder {
-        /// Where it should be.
+        /// The configured folder.
         folder: PathBuf,
-        /// What the system says.
+        /// The system's error.
         reason: String,
     },
-    /// The bucket is not to be had.
+    /// The bucket cannot be used.
     #[error(
         "{bucket} cannot be used as uploads.url: {reason}; check the name, the variables AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID \
          and AWS_SECRET_ACCESS_KEY, and the rights (s3:ListBucket on the bucket, s3:GetObject, s3:PutObject and s3:DeleteObject on its files)"
@@ -42,12 +43,12 @@ pub enum UploadsError {
     Bucket {
         /// As in `uploads.url`.
         bucket: String,
-        /// What the server or its client says.
+        /// The error of the server or its client.
         reason: String,
     },
 }
 
-/// Looks at the configured place without touching it: what can be known of a bucket before its server is asked.
+/// Checks the configuration of uploads without using the storage: a bucket's server is not asked.
 ///
 /// # Errors
 /// [`UploadsError`]
@@ -58,17 +59,17 @@ pub fn check_uploads(config: &UploadsConfig) -> Result<(), UploadsError> {
     }
 }
 
-/// All files that were uploaded.
+/// All uploaded files.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredFiles {
     store: Arc<dyn ObjectStore>,
-    /// Of a folder: a bucket has none.
+    /// `None` for a bucket.
     leftovers: Option<Leftovers>,
 }
 
 impl StoredFiles {
-    /// Opens the folder, which is made if it is not there, or a bucket, of which nothing is asked yet. The connections to a
-    /// bucket's server belong to the runtime that they were made on, so each runtime opens its own.
+    /// Opens the folder, which is created if it is missing, or a bucket, to which nothing is sent yet. The connections
+    /// to a bucket's server belong to the runtime that created them, so each runtime opens its own.
     pub(crate) fn open(url: &UploadsUrl) -> Result<Self, UploadsError> {
         match url {
             UploadsUrl::Folder(folder) => Self::in_folder(folder),
@@ -84,7 +85,7 @@ impl StoredFiles {
         fs::create_dir_all(folder).map_err(|error| fail(error.to_string()))?;
         let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| fail(error.to_string()))?;
         Ok(Self {
-            // A commit that names a file must not outlive it.
+            // A file must be at least as durable as the commit that names it.
             store: Arc::new(store.with_fsync(true)),
             leftovers: Some(Leftovers::of(folder)),
         })
@@ -97,7 +98,8 @@ impl StoredFiles {
         })
     }
 
-    /// Asks a bucket's server whether we may use it. A server that does not answer may come back, and is warned about.
+    /// Asks a bucket's server whether we may use it. If the server does not answer, that is only logged, because it may
+    /// come back.
     pub(crate) async fn probe(&self, url: &UploadsUrl) -> Result<(), UploadsError> {
         let UploadsUrl::S3(bucket) = url else {
             return Ok(());
@@ -118,7 +120,7 @@ impl StoredFiles {
         self.store.put(location, content).await.map(|_| ())
     }
 
-    /// The file, or, with `head`, only what is known of it.
+    /// The file or, with `head`, only its metadata.
     pub(crate) async fn get(&self, location: &Location, head: bool) -> object_store::Result<GetResult> {
         let options = GetOptions {
             head,
@@ -127,7 +129,7 @@ impl StoredFiles {
         self.store.get_opts(location, options).await
     }
 
-    /// Removes a file, also where it was not written to its end. Returns whether there was one; a bucket does not tell.
+    /// Removes a file, even an incompletely written one. Returns whether there was one; a bucket does not say.
     pub(crate) async fn remove(&self, location: &Location) -> object_store::Result<bool> {
         let partial = match &self.leftovers {
             Some(leftovers) => leftovers.remove_partial(location.as_ref()),
@@ -144,7 +146,7 @@ impl StoredFiles {
         }
     }
 
-    /// The names of all files that have one of ours, those included that were not written to their end.
+    /// The names of all files whose names have our format, including incompletely written ones.
     pub(crate) fn names(&self) -> BoxStream<'_, object_store::Result<String>> {
         let stored = self.store.list(None).try_filter_map(async |object| {
             let name = object.location.filename().unwrap_or_default();
@@ -160,13 +162,13 @@ impl StoredFiles {
         stored.chain(partial).boxed()
     }
 
-    /// Brings back what a sweep of an older version had put aside.
+    /// Restores the files that a sweep of an older version had put aside.
     pub(crate) fn bring_back(&self) -> io::Result<()> {
         self.leftovers.as_ref().map_or(Ok(()), Leftovers::bring_back)
     }
 }
 
-/// What went wrong, without the page that a server may have answered with.
+/// The error without the page that a server may have sent.
 pub(crate) fn in_brief(error: &object_store::Error) -> String {
     printable::line(&error.to_string(), LONGEST_REASON).into_owned()
 }
@@ -178,12 +180,12 @@ fn no_bucket(bucket: &Bucket, error: &object_store::Error) -> UploadsError {
     }
 }
 
-/// Whether the server has answered that we may not, or that there is no such bucket.
+/// Whether the server has refused the request, or there is no such bucket.
 fn is_refusal(error: &object_store::Error) -> bool {
     use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
     match error {
         PermissionDenied { .. } | Unauthenticated { .. } => true,
-        // A key that is not there is what was asked for.
+        // A missing key is the expected result.
         NotFound { source, .. } => source.to_string().contains("NoSuchBucket"),
         _ => false,
     }

@@ -16,9 +16,9 @@ use sandman_core::store::{FileStore, StoreError};
 use sandman_engine::clock;
 use sandman_engine::meters::HttpMeters;
 
-/// Between two sweeps.
+/// The time between two sweeps.
 const PAUSE: Duration = Duration::from_secs(60 * 60);
-/// Files of one step, which is one commit.
+/// Files in one step, which is one commit.
 const STEP: usize = 1_000;
 
 /// Removes files that no committed state has named for a while.
@@ -26,7 +26,7 @@ pub struct Sweep {
     pub(crate) files: StoredFiles,
     pub(crate) held: Arc<HeldFiles>,
     pub(crate) store: Arc<dyn FileStore>,
-    /// How long a file without a name is kept.
+    /// How long an unreferenced file is kept.
     pub(crate) keep: Duration,
     pub(crate) meters: HttpMeters,
 }
@@ -44,7 +44,7 @@ enum SweepError {
 }
 
 impl Sweep {
-    /// Sweeps until something comes from `stop`, or its sender goes.
+    /// Sweeps until something comes from `stop`, or its sender is dropped.
     pub fn run(&self, stop: &Receiver<()>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = match runtime {
@@ -78,9 +78,9 @@ impl Sweep {
         }
     }
 
-    /// Lists the files that the store knows nothing of as without a name from now on: those of another host or of an older
-    /// version, those that were stored after the backup that the store comes from, and those that a crash kept from being
-    /// removed.
+    /// Lists the files that the store does not know as unreferenced from now on: those of another host or an older
+    /// version, those stored after the backup from which the store was restored, and those that were not removed
+    /// because of a crash.
     async fn list(&self, now: i64, stopped: &dyn Fn() -> bool) -> Result<(), SweepError> {
         self.files.bring_back()?;
         let mut found = self.files.names().try_chunks(STEP);
@@ -96,8 +96,9 @@ impl Sweep {
 
     /// One sweep; returns how many files it has removed.
     ///
-    /// Whether a file has a name is decided in one transaction with the commits that give it one: it is gone only where no
-    /// committed state named it when that was decided. What cannot be removed is listed again, for the next sweep.
+    /// Whether a file is unreferenced is decided in a transaction that is isolated from the commits that name it, so a
+    /// file is removed only if no committed state named it at that time. Files that cannot be removed are listed again,
+    /// for the next sweep.
     async fn sweep(&self, now: i64, stopped: &dyn Fn() -> bool) -> Result<u64, SweepError> {
         let keep = i64::try_from(self.keep.as_millis()).unwrap_or(i64::MAX);
         let due = now.saturating_sub(keep);
@@ -129,7 +130,7 @@ impl Sweep {
         swept.map(|()| removed)
     }
 
-    /// Returns whether there was such a file.
+    /// Removes a file. Returns whether there was one.
     async fn remove(&self, name: &str) -> Result<bool, NotRemoved> {
         let Some(path) = path_of(name) else {
             return Ok(false);

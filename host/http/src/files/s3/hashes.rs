@@ -1,11 +1,11 @@
-//! The hashes of AWS's signatures, by the crates that hash everything else here.
+//! The hashes of AWS's signatures, with the same crates as all other hashes here.
 
 use hmac::{Hmac, Mac};
 use object_store::client::{CryptoProvider, DigestAlgorithm, DigestContext, HmacContext, Signer, SigningAlgorithm};
 use object_store::{Error, Result};
 use sha2::{Digest, Sha256};
 
-/// SHA-256, alone and with a key. Signatures by RSA are of another vendor.
+/// SHA-256 and HMAC-SHA-256. RSA signatures are used only by other vendors.
 #[derive(Debug)]
 pub(super) struct AwsHashes;
 
@@ -68,7 +68,7 @@ impl HmacContext for RunningHmac {
 
 fn unsupported(what: &str) -> Error {
     Error::NotSupported {
-        source: format!("{what} is no hash of S3's signatures").into(),
+        source: format!("{what} is not a hash of S3's signatures").into(),
     }
 }
 

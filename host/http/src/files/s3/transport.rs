@@ -1,4 +1,4 @@
-//! How the bucket is reached: hyper, over the OpenSSL that the Kafka client needs in any case.
+//! The transport to the bucket: hyper, with the OpenSSL that the Kafka client needs in any case.
 
 use std::error::Error;
 use std::time::Duration;
@@ -21,24 +21,24 @@ use thiserror::Error;
 use tokio::time::timeout;
 use tower_http::timeout::TimeoutBody;
 
-/// Until a connection stands; AWS recommends 3.1 s.
+/// For opening a connection; AWS recommends 3.1 s.
 const CONNECT: Duration = Duration::from_secs(3);
-/// Until an answer begins, with all that is sent before it: an upload of 64 MiB passes at 35 Mbit/s.
+/// Until a response begins, including sending the request: enough for an upload of 64 MiB at 35 Mbit/s.
 const ANSWER: Duration = Duration::from_secs(15);
-/// Until the next piece of an answer comes.
+/// Until the next part of a response comes.
 const PIECE: Duration = Duration::from_secs(15);
-/// S3 closes idle connections after some 20 s; ours go before that.
+/// S3 closes idle connections after about 20 s; ours are closed before that.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Makes the HTTP clients of an object store.
+/// Creates the HTTP clients of an object store.
 #[derive(Debug)]
 pub(super) struct OpensslConnector;
 
-/// One of them.
+/// An HTTP client of an object store.
 #[derive(Debug)]
 struct OpensslService {
     client: Client<HttpsConnector<TcpConnector>, HttpRequestBody>,
-    /// Whether it may speak without TLS.
+    /// Whether connections without TLS are allowed.
     plain: bool,
 }
 
@@ -73,8 +73,8 @@ impl HttpConnector for OpensslConnector {
     }
 }
 
-/// TLS that trusts what this machine trusts, and `SSL_CERT_FILE` and `SSL_CERT_DIR`: the OpenSSL that is built in looks where
-/// no distribution keeps its certificates.
+/// TLS that trusts this machine's CAs, and those of `SSL_CERT_FILE` and `SSL_CERT_DIR`: the default paths of the
+/// built-in OpenSSL are not those of any distribution.
 fn tls() -> Result<SslConnectorBuilder, ErrorStack> {
     let mut tls = SslConnector::builder(SslMethod::tls_client())?;
     let found = openssl_probe::probe();
@@ -105,7 +105,7 @@ impl HttpService for OpensslService {
     }
 }
 
-/// Whether the request may be sent again: a connection that was closed while it was idle is no answer.
+/// Classifies an error, so that a request on a connection that was closed while idle is sent again.
 fn kind(error: &(dyn Error + 'static)) -> HttpErrorKind {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     let closed =

@@ -145,9 +145,9 @@ async fn what_is_no_good_upload_is_refused_and_leaves_nothing() {
     has(
         &upload(&served, avatar(b"<svg onload=alert(1)>")).await,
         400,
-        "no jpeg, png or gif",
+        "not a jpeg, png or gif",
     );
-    has(&upload(&served, avatar(b"")).await, 400, "no jpeg, png or gif");
+    has(&upload(&served, avatar(b"")).await, 400, "not a jpeg, png or gif");
     let large = [PNG, &[0; 4096]].concat();
     has(&upload(&served, avatar(&large)).await, 413, "larger than 4096 bytes");
     has(
@@ -164,9 +164,13 @@ async fn what_is_no_good_upload_is_refused_and_leaves_nothing() {
     has(
         &upload(&served, form("photo", "a.png", PNG)).await,
         400,
-        "takes no file",
+        "accepts no file",
     );
-    has(&served.ask("POST /users/u-1", FORM, whole).await, 415, "takes no forms");
+    has(
+        &served.ask("POST /users/u-1", FORM, whole).await,
+        415,
+        "forms are not accepted here",
+    );
     assert_eq!((served.count(), stored(&served).len()), (0, 0));
     // The handler says what a form without its file is.
     has(&upload(&served, b"--XX--\r\n".to_vec()).await, 200, "done");
@@ -198,7 +202,7 @@ async fn the_file_goes_again_unless_its_request_committed() {
 #[tokio::test]
 async fn the_file_goes_even_if_the_client_has_gone() {
     let served = serve_with("timeout = \"500ms\"", |_| None).await;
-    has(&upload(&served, avatar(PNG)).await, 503, "no answer came in time");
+    has(&upload(&served, avatar(PNG)).await, 503, "there was no answer in time");
     let waiting = served.waiting().await;
     assert_eq!(stored(&served).len(), 1);
     waiting.send(reply(409, "{}")).expect("somebody still listens");
