@@ -147,7 +147,7 @@ fn killed(world: &World) -> Result {
         "{done:?}"
     );
     let again = moving.run(("", &moving.file), &url, "nowhere")?;
-    again.says(1, &["the target holds a deployment already"])?;
+    again.says(1, &["the target already has a deployment"])?;
 
     let back = world.folder().join("half/back.db");
     let alone = moving
