@@ -41,6 +41,7 @@ mod import;
 mod invoke;
 mod kafkajs;
 mod lag;
+mod letters_named;
 mod membership;
 mod mended;
 mod moving_in;
@@ -122,6 +123,7 @@ fn main() -> ExitCode {
         group::BEHAVIOURS,
         &fleets,
         lag::BEHAVIOURS,
+        letters_named::BEHAVIOURS,
         membership::BEHAVIOURS,
         attempts::BEHAVIOURS,
         dead_letters::BEHAVIOURS,

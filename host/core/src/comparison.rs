@@ -232,10 +232,10 @@ fn costs(first: &Rerun, second: &Rerun) -> Vec<OutcomeDifference> {
 
 /// Where two outcomes differ; ids that the host generates are ignored.
 pub fn differences(first: &RecordedOutcome, second: &RecordedOutcome) -> Vec<OutcomeDifference> {
-    let (first, second) = (first.comparable(), second.comparable());
-    if first == second {
+    if first.comparable() == second.comparable() {
         return Vec::new();
     }
+    let (first, second) = (first.repeatable(), second.repeatable());
     let mut found = Differing::default();
     match (&first, &second) {
         (

@@ -112,6 +112,18 @@ pub const REASON_CODES: &[(ReasonCode, &str)] = &[
     (ReasonCode::Limit(LimitKind::Transfer), "limit.transfer"),
 ];
 
+/// Whether a text is a code, or what all codes of a kind begin with: `trap`.
+pub fn is_code(text: &str) -> bool {
+    let of_kind = |word: &str| word.split_once('.').is_some_and(|(kind, _)| kind == text);
+    REASON_CODES.iter().any(|(_, word)| *word == text || of_kind(word))
+}
+
+/// Which codes there are, for somebody who has named another.
+pub fn known_codes() -> String {
+    let words: Vec<&str> = REASON_CODES.iter().map(|(_, word)| *word).collect();
+    format!("there is no such code; there are: {}, trap, limit", words.join(", "))
+}
+
 impl ReasonCode {
     /// The word for it, as in headers, in the store and on the command line.
     pub fn word(self) -> &'static str {

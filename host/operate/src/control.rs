@@ -8,6 +8,7 @@ use crate::explain::{Question, Story};
 use crate::hosts::{HostLine, HostVersion};
 use crate::letters::{
     Letters, LettersDropped, RedriveCancelled, RedriveHow, RedriveOrdered, RedriveProgress, Rehearsed, ReleaseProgress,
+    ReleasedKey,
 };
 use sandman_config::Problem;
 use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
@@ -122,14 +123,14 @@ pub trait Control: Send + Sync + 'static {
     /// [`Refusal::Unknown`], [`Refusal::HeldByGone`].
     fn release(&self, handler: Option<&str>, key: &str, drop: bool) -> Result<Vec<String>, Refusal>;
 
-    /// Tells how what was released of a key, named behind its handlers, stands whenever that changes, until all of it is handled or one
+    /// Tells how what was released of a key, named after its handlers, stands whenever that changes, until all of it is handled or one
     /// has failed again, or nobody hears it any more (`tell` answers `false`).
     ///
     /// # Errors
     /// [`Refusal::Store`].
     fn follow_release(
         &self,
-        key: (&[String], &str),
+        key: (&[String], &ReleasedKey),
         reads_data: bool,
         tell: &mut dyn FnMut(&ReleaseProgress) -> bool,
     ) -> Result<(), Refusal>;

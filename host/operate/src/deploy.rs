@@ -25,10 +25,9 @@ use crate::load::Loader;
 use crate::recordings::Recordings;
 use sandman_config::{Config, HandlerConfig};
 use sandman_core::limits::ComponentParts;
-use sandman_core::store::{Activation, KeptVersion, StoreError, VersionStore};
+use sandman_core::store::{Activation, KeptVersion, VersionStore};
 use sandman_core::version::Version;
 use sandman_engine::alarm::Alarm;
-use sandman_engine::clock;
 use sandman_engine::meters::Meters;
 use sandman_engine::registry::{Handler, Registry};
 use sandman_sandbox::Sandbox;
@@ -70,8 +69,6 @@ pub struct Deployer {
     pub(super) meters: Arc<Meters>,
     pub(super) alarm: Alarm,
     busy: Busy,
-    /// Since when the active version of each handler serves: milliseconds since 1970.
-    since: Mutex<HashMap<Arc<str>, i64>>,
     /// Versions that other hosts serve and that do not load here.
     unable: Mutex<HashMap<Arc<str>, UnableVersion>>,
     ahead: Ahead,
@@ -99,7 +96,6 @@ impl Deployer {
             meters,
             alarm,
             busy: Busy::default(),
-            since: Mutex::default(),
             unable: Mutex::default(),
             ahead: Ahead::default(),
         }
@@ -255,7 +251,6 @@ impl Deployer {
         let Ok(_slot) = self.reserve(name) else { return Ok(None) };
         if active.number == serving.number {
             known.serves_since(active.since_millis);
-            self.since.lock().insert(Arc::clone(name), active.since_millis);
             return Ok(None);
         }
         let ready = self.prepared_for(config, name, active.number);
@@ -319,20 +314,6 @@ impl Deployer {
     pub fn history(&self, name: &str, most: usize) -> Result<Vec<Activation>, Refusal> {
         self.handler(name)?;
         Ok(self.versions.history(name, most)?)
-    }
-
-    /// Since when the active version of a handler serves: milliseconds since 1970.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the store has to be asked and does not answer.
-    pub fn since(&self, name: &Arc<str>) -> Result<i64, StoreError> {
-        if let Some(since) = self.since.lock().get(name) {
-            return Ok(*since);
-        }
-        let active = self.versions.active(name)?;
-        let since = active.map_or_else(clock::wall_millis, |active| active.since_millis);
-        self.since.lock().insert(Arc::clone(name), since);
-        Ok(since)
     }
 
     fn handler(&self, name: &str) -> Result<&Handler, Refusal> {

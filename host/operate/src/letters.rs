@@ -12,6 +12,7 @@ use sandman_engine::clock;
 
 pub use orders::{
     LettersDropped, RedriveCancelled, RedriveOrdered, RedriveProgress, Rehearsed, RehearsedEvent, ReleaseProgress,
+    ReleasedKey,
 };
 pub use redrive::{NotRunnable, RedriveHow, Redriver};
 pub use view::{
@@ -120,18 +121,36 @@ impl Letters {
         Ok(Some(RedriveProgress::of(job, &result, failed)))
     }
 
+    /// The handler and the key of a letter, if there is such a letter; it may have no key.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub fn key_of(&self, id: u64) -> Result<Option<(String, Option<String>)>, StoreError> {
+        let letter = self.store.letter(id)?;
+        Ok(letter.map(|letter| {
+            let key = letter.head.key.map(|key| key.to_string());
+            (letter.head.handler.to_string(), key)
+        }))
+    }
+
     /// How what was released of a key stands: what is still to run, and what failed again and holds the key.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
-    pub fn released(&self, handlers: &[String], key: &str, reads_data: bool) -> Result<ReleaseProgress, StoreError> {
+    pub fn released(
+        &self,
+        handlers: &[String],
+        key: &ReleasedKey,
+        reads_data: bool,
+    ) -> Result<ReleaseProgress, StoreError> {
         let filter = LetterFilter {
-            key: Some(key.to_owned()),
+            key: key.text().map(str::to_owned),
             ..LetterFilter::default()
         };
         let mut progress = ReleaseProgress::default();
         self.each(&filter, |head| {
-            let is_meant = head.hold != Hold::No && handlers.iter().any(|name| *name == *head.handler);
+            let is_of_key = head.key.as_ref().is_some_and(|known| key.is(known));
+            let is_meant = head.hold != Hold::No && is_of_key && handlers.iter().any(|name| *name == *head.handler);
             match (is_meant, head.ordered, head.hold) {
                 (false, ..) => {}
                 (true, true, _) => progress.remaining += 1,

@@ -136,11 +136,16 @@ pub fn alone(handler: &HandlerConfig) -> Result<(Version, Grant)> {
 }
 
 /// A component to run recordings of a handler on, granted all that it asks for, within the limits that were recorded, and on
-/// reused instances where the recorded ones were.
+/// reused instances where the recorded ones were. What a host has compiled in the folder `compiled` is not compiled again.
 ///
 /// # Errors
 /// All that is wrong with it.
-pub fn for_replay(handler: &str, component: (u64, &[u8]), (limits, reused): (Limits, bool)) -> Result<Version> {
+pub fn for_replay(
+    handler: &str,
+    component: (u64, &[u8]),
+    (limits, reused): (Limits, bool),
+    compiled: Option<&Path>,
+) -> Result<Version> {
     let handler = HandlerConfig {
         limits,
         instances: match reused {
@@ -149,7 +154,11 @@ pub fn for_replay(handler: &str, component: (u64, &[u8]), (limits, reused): (Lim
         },
         ..HandlerConfig::of_file(Path::new(handler))
     };
-    let sandbox = Sandbox::new(SandboxOptions::new(None, 1, limits.memory))?;
+    let options = SandboxOptions {
+        cache_is_read_only: true,
+        ..SandboxOptions::new(compiled.map(Path::to_owned), 1, limits.memory)
+    };
+    let sandbox = Sandbox::new(options)?;
     let guest = guest(&sandbox, &handler, component, &mut |_| {})?;
     let grant = Grant::all(guest.contract());
     Ok(version(guest, (&handler, component.0), &grant, DEFAULT_PREFIX)?)

@@ -61,12 +61,23 @@ impl Compiled {
         if found.mode() & 0o077 != 0 {
             fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
         }
+        Ok(Self::of(dir, engine))
+    }
+
+    /// The directory, if it is there and this user's alone; nothing of it is changed.
+    pub(super) fn to_read(dir: &Path, engine: &Engine) -> Option<Self> {
+        let found = fs::metadata(dir).ok()?;
+        let is_ours = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o077 == 0;
+        is_ours.then(|| Self::of(dir, engine))
+    }
+
+    fn of(dir: &Path, engine: &Engine) -> Self {
         let mut settings = Settings(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut settings);
-        Ok(Self {
+        Self {
             dir: dir.to_owned(),
             engine: format!("{:x}", settings.0.finalize()).chars().take(16).collect(),
-        })
+        }
     }
 
     fn path(&self, digest: &str) -> PathBuf {

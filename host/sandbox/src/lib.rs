@@ -48,6 +48,9 @@ pub struct SandboxOptions {
     /// The directory for compiled code, if it is kept. Created if it is missing; must belong to this user, and is made
     /// inaccessible to others.
     pub cache_dir: Option<PathBuf>,
+    /// Whether compiled code is only read there: nothing is made, and a folder that is not there, or that others than this user
+    /// may write to, holds nothing.
+    pub cache_is_read_only: bool,
     /// How many threads may be inside [`SandboxedGuest::invoke`] at one time; each has its instance. From 1.
     pub instances: u32,
     /// The largest memory limit of any handler, in bytes.
@@ -67,6 +70,7 @@ impl SandboxOptions {
     pub fn new(cache_dir: impl Into<Option<PathBuf>>, instances: u32, memory: u64) -> Self {
         Self {
             cache_dir: cache_dir.into(),
+            cache_is_read_only: false,
             instances,
             memory,
             parts: ComponentParts::default(),
@@ -105,7 +109,10 @@ impl Sandbox {
                 source,
             })
         };
-        let compiled = options.cache_dir.as_ref().map(open).transpose()?;
+        let compiled = match &options.cache_dir {
+            Some(dir) if options.cache_is_read_only => Compiled::to_read(dir, &engine),
+            dir => dir.as_ref().map(open).transpose()?,
+        };
         Ok(Arc::new(Self {
             engine,
             ticker,

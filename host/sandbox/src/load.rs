@@ -48,7 +48,7 @@ pub(super) fn component(
     }
     let component = match (sandbox.options.compiler, &sandbox.options.cache_dir) {
         // A child returns compiled code only through the folder of compiled code.
-        (Compiler::Apart(bounds), Some(cache)) => {
+        (Compiler::Apart(bounds), Some(cache)) if !sandbox.options.cache_is_read_only => {
             // One at a time, so that the limits of one child also limit all of them together.
             let _alone = sandbox.compiling.lock();
             compiler::compile(cache, bounds, wasm).map_err(|fault| fault.of(label, bounds))?;
@@ -57,7 +57,7 @@ pub(super) fn component(
                 reason: why.to_string(),
             })?
         }
-        (Compiler::Here, _) | (_, None) => here(sandbox, label, (wasm, digest))?,
+        _ => here(sandbox, label, (wasm, digest))?,
     };
     info!(%label, digest, bytes = wasm.len(), "compiled a component");
     Ok((component, false))
@@ -70,7 +70,11 @@ fn here(sandbox: &Sandbox, label: &Label, (wasm, digest): (&[u8], &str)) -> Resu
         reason: format!("{fault:#}"),
     };
     let code = sandbox.engine.precompile_component(wasm).map_err(unfit)?;
-    let kept = sandbox.compiled.as_ref().map(|compiled| compiled.store(digest, &code));
+    let keeps = sandbox
+        .compiled
+        .as_ref()
+        .filter(|_| !sandbox.options.cache_is_read_only);
+    let kept = keeps.map(|compiled| compiled.store(digest, &code));
     if let Some(Err(fault)) = kept {
         warn!(%label, %fault, "compiled code could not be stored; it is compiled again at the next start");
     }

@@ -112,18 +112,24 @@ impl RecordedOutcome {
     /// The same without what another run cannot repeat: the ids that the host generated, and the topics, which depend
     /// on the configuration.
     #[must_use]
-    pub fn comparable(&self) -> Self {
+    pub fn repeatable(&self) -> Self {
         let mut same = self.clone();
-        match &mut same {
-            Self::Decided { events, .. } => {
-                for event in events {
-                    event.event_id = None;
-                    event.topic.clear();
-                }
+        if let Self::Decided { events, .. } = &mut same {
+            for event in events {
+                event.event_id = None;
+                event.topic.clear();
             }
-            // The code adds nothing to cause and reason, and older recordings have none.
-            Self::Failed { code, .. } => code.clear(),
-            Self::Ignored | Self::Duplicate => {}
+        }
+        same
+    }
+
+    /// The same without what does not count in a comparison: also the code, which adds nothing to cause and reason, and
+    /// which older recordings do not have.
+    #[must_use]
+    pub fn comparable(&self) -> Self {
+        let mut same = self.repeatable();
+        if let Self::Failed { code, .. } = &mut same {
+            code.clear();
         }
         same
     }

@@ -44,6 +44,6 @@ impl Recording {
             // Outcomes are compared without the ids that the host generates.
             id: Uuid::nil,
         };
-        RecordedOutcome::of(&attempt(version, trigger, state, &surroundings)).comparable()
+        RecordedOutcome::of(&attempt(version, trigger, state, &surroundings)).repeatable()
     }
 }

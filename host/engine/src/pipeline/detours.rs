@@ -241,6 +241,12 @@ impl Detours {
         self.orders
     }
 
+    /// Orders whose commit is still to come.
+    #[cfg(test)]
+    pub(super) fn orders_under_way(&self) -> u64 {
+        self.orders - self.durable_order
+    }
+
     /// Whether an order is durable.
     pub(super) fn is_durable(&self, order: u64) -> bool {
         self.durable_order >= order

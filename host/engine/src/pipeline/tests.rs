@@ -6,6 +6,7 @@ mod conflicts;
 mod duplicates;
 mod files;
 mod flaky;
+mod ordered;
 mod patience;
 mod recreated;
 mod requests;

@@ -1,6 +1,6 @@
 //! The routes of the API. `openapi.json` beside this file documents every one of them, and a test holds the two together.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::guard::Caller;
-use super::respond::{Api, RECEIVE_TIME, answer, aside, refused, unavailable};
+use super::respond::{Api, Named, RECEIVE_TIME, answer, aside, refused, unavailable};
 use super::{letters, lines, recordings};
 use crate::control::ReloadError;
 use crate::deploy::{Done, Order};
@@ -73,14 +73,14 @@ async fn hosts(State(api): State<Api>) -> Response {
     aside(move || answer(api.control.hosts())).await
 }
 
-async fn history(State(api): State<Api>, Path(name): Path<String>) -> Response {
+async fn history(State(api): State<Api>, Named(name): Named<String>) -> Response {
     aside(move || answer(api.control.history(&name))).await
 }
 
 /// Receives the component, and answers with a line for each stage as it is passed.
 async fn deploy(
     State(api): State<Api>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Response {
@@ -154,7 +154,7 @@ struct To {
 
 async fn rollback(
     State(api): State<Api>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     Extension(Caller(by)): Extension<Caller>,
     request: Request,
 ) -> Response {

@@ -1,6 +1,6 @@
 //! The routes of the dead letters.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::guard::Scopes;
 use super::lines;
-use super::respond::{Api, RECEIVE_TIME, answer, aside, refused};
+use super::respond::{Api, Named, RECEIVE_TIME, answer, aside, refused};
 use crate::deploy::Refusal;
-use crate::letters::{LetterQuery, RedriveHow, ReleaseProgress};
+use crate::letters::{LetterQuery, RedriveHow, ReleaseProgress, ReleasedKey};
+use sandman_core::event::key_hash;
+use sandman_core::reason::{is_code, known_codes};
 use sandman_core::store::{LetterFilter, StoreError};
 use sandman_http::answer::error;
 use sandman_http::body::{IncomingBody, utf8};
@@ -37,7 +39,7 @@ pub(super) async fn search(State(api): State<Api>, Extension(scopes): Extension<
         Err(refused) => return refused,
     };
     aside(move || {
-        if let Some(refused) = unknown(&api, query.handler.as_deref()) {
+        if let Some(refused) = unknown(&api, &query) {
             return refused;
         }
         let letters = api.control.letters();
@@ -48,7 +50,7 @@ pub(super) async fn search(State(api): State<Api>, Extension(scopes): Extension<
 
 pub(super) async fn show(
     State(api): State<Api>,
-    Path(id): Path<u64>,
+    Named(id): Named<u64>,
     Extension(scopes): Extension<Scopes>,
 ) -> Response {
     aside(move || match api.control.letters().show(id, scopes.reads_data) {
@@ -59,10 +61,19 @@ pub(super) async fn show(
     .await
 }
 
-/// The refusal where a handler is named that there is not and never was: a typo must not look like "no letters".
-fn unknown(api: &Api, handler: Option<&str>) -> Option<Response> {
-    let known = handler.map(|name| api.control.knows(name));
+/// The refusal where a handler is named that there is not and never was, or no code: a typo must not look like "no letters".
+fn unknown(api: &Api, query: &LetterQuery) -> Option<Response> {
+    if let Some(refusal) = unknown_code(query.code.as_deref()) {
+        return Some(refusal);
+    }
+    let known = query.handler.as_ref().map(|name| api.control.knows(name));
     known.and_then(Result::err).map(|refusal| refused(&refusal))
+}
+
+/// The refusal of a code that there is not.
+pub(super) fn unknown_code(code: Option<&str>) -> Option<Response> {
+    let unknown = code.is_some_and(|code| !is_code(code));
+    unknown.then(|| error(StatusCode::BAD_REQUEST, &known_codes()))
 }
 
 /// An order about letters.
@@ -100,7 +111,7 @@ pub(super) async fn redrive(
     let (through, force) = (order.through, order.force);
     if !order.dry_run {
         return aside(move || {
-            unknown(&api, order.letters.handler.as_deref())
+            unknown(&api, &order.letters)
                 .unwrap_or_else(|| answer(api.control.redrive(&order.letters.into(), through, force)))
         })
         .await;
@@ -116,8 +127,8 @@ pub(super) async fn redrive(
 
 /// A line for each letter: what it would come to.
 async fn rehearsed(api: Api, letters: LetterQuery, how: RedriveHow) -> Response {
-    let (filter, asked): (LetterFilter, _) = (letters.into(), api.clone());
-    let named = filter.clone();
+    let (named, asked) = (letters.clone(), api.clone());
+    let filter: LetterFilter = letters.into();
     let refusal = tokio::task::spawn_blocking(move || {
         let none = |id| {
             asked
@@ -131,7 +142,7 @@ async fn rehearsed(api: Api, letters: LetterQuery, how: RedriveHow) -> Response 
             .id
             .filter(|id| none(*id))
             .map(|id| refused(&Refusal::NoLetter(id)));
-        unknown(&asked, named.handler.as_deref()).or(no_letter)
+        unknown(&asked, &named).or(no_letter)
     });
     if let Ok(Some(refusal)) = refusal.await {
         return refusal;
@@ -153,8 +164,7 @@ pub(super) async fn cancel(State(api): State<Api>, request: Request) -> Response
         Err(refused) => return refused,
     };
     aside(move || {
-        unknown(&api, order.letters.handler.as_deref())
-            .unwrap_or_else(|| answer(api.control.cancel_redrive(&order.letters.into())))
+        unknown(&api, &order.letters).unwrap_or_else(|| answer(api.control.cancel_redrive(&order.letters.into())))
     })
     .await
 }
@@ -173,7 +183,7 @@ fn on_a_thread(name: &str, work: impl FnOnce() + Send + 'static, response: Respo
 /// A line whenever something has changed, until nothing is left of the order.
 pub(super) async fn progress(
     State(api): State<Api>,
-    Path(job): Path<u64>,
+    Named(job): Named<u64>,
     Extension(scopes): Extension<Scopes>,
 ) -> Response {
     let asked = api.clone();
@@ -204,25 +214,53 @@ pub(super) async fn remove(State(api): State<Api>, request: Request) -> Response
         Err(refused) => return refused,
     };
     aside(move || {
-        unknown(&api, order.letters.handler.as_deref())
+        unknown(&api, &order.letters)
             .unwrap_or_else(|| answer(api.control.drop_letters(&order.letters.into(), order.dry_run)))
     })
     .await
 }
 
-/// Which key is meant.
+/// Which key is meant: the key itself, or that of a letter, for whoever may not read keys.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct ReleaseOrder {
     key: Option<String>,
+    letter: Option<u64>,
     handler: Option<String>,
     drop: bool,
     dry_run: bool,
 }
 
+impl ReleaseOrder {
+    /// The handler, if only one is meant, and the key; or the status and the words of a refusal.
+    fn names(&self, api: &Api) -> Result<(Option<String>, String), (StatusCode, String)> {
+        let (id, handler) = match (&self.key, self.letter) {
+            (Some(key), None) => return Ok((self.handler.clone(), key.clone())),
+            (None, Some(id)) => (id, self.handler.as_ref()),
+            _ => {
+                let words = "say which key is meant: {\"key\": \"…\"} or {\"letter\": 17}";
+                return Err((StatusCode::BAD_REQUEST, words.to_owned()));
+            }
+        };
+        let found = api.control.letters().key_of(id);
+        let found = found.map_err(|fault| (StatusCode::SERVICE_UNAVAILABLE, fault.to_string()))?;
+        let no_letter = || (StatusCode::NOT_FOUND, Refusal::NoLetter(id).to_string());
+        let (of, key) = found.ok_or_else(no_letter)?;
+        let words = match (handler, key) {
+            (Some(name), _) if *name != of => format!("dead letter {id} is of {of} and not of {name}"),
+            (_, Some(key)) => return Ok((Some(of), key)),
+            (_, None) => format!("dead letter {id} has no key that could be held"),
+        };
+        Err((StatusCode::CONFLICT, words))
+    }
+}
+
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct ReleasedCount {
     released: Vec<String>,
+    /// For whoever may not read the key, to follow it.
+    key_hash: String,
 }
 
 pub(super) async fn release(
@@ -230,17 +268,16 @@ pub(super) async fn release(
     Extension(scopes): Extension<Scopes>,
     request: Request,
 ) -> Response {
-    let ReleaseOrder {
-        key,
-        handler,
-        drop,
-        dry_run,
-    } = match body(request).await {
-        Ok(release) => release,
+    let order: ReleaseOrder = match body(request).await {
+        Ok(order) => order,
         Err(refused) => return refused,
     };
-    let Some(key) = key else {
-        return error(StatusCode::BAD_REQUEST, "say which key is meant: {\"key\": \"…\"}");
+    let (drop, dry_run, asked) = (order.drop, order.dry_run, api.clone());
+    let names = tokio::task::spawn_blocking(move || order.names(&asked)).await;
+    let (handler, key) = match names {
+        Ok(Ok(names)) => names,
+        Ok(Err((status, words))) => return error(status, &words),
+        Err(_) => return error(StatusCode::INTERNAL_SERVER_ERROR, "the host failed; its log says how"),
     };
     if dry_run {
         let letters = LetterQuery {
@@ -257,7 +294,10 @@ pub(super) async fn release(
         return rehearsed(api, letters, how).await;
     }
     aside(move || match api.control.release(handler.as_deref(), &key, drop) {
-        Ok(released) => Json(ReleasedCount { released }).into_response(),
+        Ok(released) => {
+            let key_hash = key_hash(&key);
+            Json(ReleasedCount { released, key_hash }).into_response()
+        }
         Err(refusal) => refused(&refusal),
     })
     .await
@@ -265,9 +305,10 @@ pub(super) async fn release(
 
 /// What was released.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct OfKey {
-    key: String,
+    key: Option<String>,
+    key_hash: Option<String>,
     handlers: Vec<String>,
 }
 
@@ -277,9 +318,19 @@ pub(super) async fn released(
     Extension(scopes): Extension<Scopes>,
     request: Request,
 ) -> Response {
-    let OfKey { key, handlers } = match body(request).await {
+    let OfKey {
+        key,
+        key_hash,
+        handlers,
+    } = match body(request).await {
         Ok(of_key) => of_key,
         Err(refused) => return refused,
+    };
+    let Some(key) = key.map(ReleasedKey::Text).or(key_hash.map(ReleasedKey::Hash)) else {
+        return error(
+            StatusCode::BAD_REQUEST,
+            "say which key is meant, as \"key\" or \"keyHash\"",
+        );
     };
     let (lines, response) = lines::answer(StatusCode::OK);
     let follow = move || {
@@ -300,7 +351,7 @@ struct Resumed {
     resumed: bool,
 }
 
-pub(super) async fn resume(State(api): State<Api>, Path(name): Path<String>) -> Response {
+pub(super) async fn resume(State(api): State<Api>, Named(name): Named<String>) -> Response {
     aside(move || answer(api.control.resume(&name).map(|resumed| Resumed { resumed }))).await
 }
 

@@ -1,15 +1,15 @@
 //! The routes of what is kept of invocations. All of it is what users sent: it needs the scope `read-data`.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::guard::Scopes;
-use super::letters::body;
+use super::letters::{body, unknown_code};
 use super::lines;
-use super::respond::{Api, aside, refused};
+use super::respond::{Api, Named, aside, refused};
 use crate::control::ExplainLine;
 use crate::explain::Question;
 use sandman_core::recording::{RecordingId, RecordingQuery};
@@ -31,7 +31,7 @@ struct RecordingSearch {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Forget {
-    key: String,
+    key: Option<String>,
 }
 
 /// Answers those without the scope.
@@ -51,6 +51,9 @@ pub(super) async fn search(State(api): State<Api>, Extension(scopes): Extension<
     if !scopes.reads_data {
         return without_scope();
     }
+    if let Some(refused) = unknown_code(query.code.as_deref()) {
+        return refused;
+    }
     aside(move || {
         let found = api
             .control
@@ -65,7 +68,7 @@ pub(super) async fn search(State(api): State<Api>, Extension(scopes): Extension<
 
 pub(super) async fn one(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     Extension(scopes): Extension<Scopes>,
 ) -> Response {
     if !scopes.reads_data {
@@ -87,7 +90,7 @@ pub(super) async fn one(
 }
 
 /// A component is no user's data: whoever may deploy one may have it.
-pub(super) async fn component(State(api): State<Api>, Path((name, number)): Path<(String, u64)>) -> Response {
+pub(super) async fn component(State(api): State<Api>, Named((name, number)): Named<(String, u64)>) -> Response {
     aside(move || match api.control.component(&name, number) {
         Ok(component) => ([(header::CONTENT_TYPE, "application/wasm")], component).into_response(),
         Err(refusal) => refused(&refusal),
@@ -137,9 +140,9 @@ pub(super) async fn forget(State(api): State<Api>, Extension(scopes): Extension<
     if !scopes.reads_data {
         return without_scope();
     }
-    if key.is_empty() {
+    let Some(key) = key else {
         return error(StatusCode::BAD_REQUEST, "name a key: {\"key\": \"…\"}");
-    }
+    };
     aside(move || match api.control.forget(&key) {
         Ok(forgotten) => Json(forgotten).into_response(),
         Err(refusal) => refused(&refusal),

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::{FromRequestParts, Path};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::control::Control;
 use crate::deploy::Refusal;
@@ -21,6 +24,19 @@ pub(super) const RECEIVE_TIME: Duration = Duration::from_secs(50);
 pub(super) struct Api {
     pub(super) control: Arc<dyn Control>,
     pub(super) meters: Arc<Meters>,
+}
+
+/// What a path names. What it cannot name is refused as everything else is, and not in plain text.
+pub(super) struct Named<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let named = Path::from_request_parts(parts, state).await;
+        let Path(named) = named.map_err(|rejection| error(rejection.status(), &rejection.body_text()))?;
+        Ok(Self(named))
+    }
 }
 
 /// Runs what waits for the store on a thread that may wait.

@@ -21,7 +21,6 @@ impl Live<'_> {
         let (before, after) = (self.handler.active(), Arc::clone(&version));
         version.since.set(since_millis);
         self.handler.activate(version);
-        self.deployer.since.lock().insert(Arc::clone(name), since_millis);
         meters.serves(name, (before.number, &before.digest), false);
         meters.serves(name, (after.number, &after.digest), true);
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::view::LetterLine;
+use sandman_core::event::key_hash;
 use sandman_core::store::{LetterHead, OrderResult, Ordered};
 
 /// What a letter would come to if it was redriven now.
@@ -32,6 +33,9 @@ pub struct Rehearsed {
     /// Whether it would not be run at all, for the reason that is given.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub left_out: bool,
+    /// Whether it would be dropped, as the letter that holds its key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dropped: bool,
 }
 
 /// An event that a redrive would publish.
@@ -55,6 +59,14 @@ impl Rehearsed {
             events: Vec::new(),
             redriven: head.redriven,
             left_out: false,
+            dropped: false,
+        }
+    }
+
+    pub(super) fn dropped(head: &LetterHead) -> Self {
+        Self {
+            dropped: true,
+            ..Self::of(head)
         }
     }
 
@@ -123,6 +135,33 @@ pub struct LettersDropped {
     pub held: u64,
     /// Letters that were left out because they are being redriven.
     pub ordered: u64,
+}
+
+/// The key of which something was released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReleasedKey {
+    /// As it is.
+    Text(String),
+    /// By its hash, as those know it who may not read data.
+    Hash(String),
+}
+
+impl ReleasedKey {
+    /// Whether it is this key.
+    pub(super) fn is(&self, key: &str) -> bool {
+        match self {
+            Self::Text(text) => text == key,
+            Self::Hash(hash) => *hash == key_hash(key),
+        }
+    }
+
+    /// The key, where it is known.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Hash(_) => None,
+        }
+    }
 }
 
 /// How what was released of a key stands.

@@ -256,8 +256,20 @@ impl Redriver {
             return Ok(Arc::clone(loaded));
         }
         let kept = self.versions.versions(&handler.name)?;
-        let kept = kept.iter().find(|kept| kept.number == number);
-        let kept = kept.ok_or_else(|| never(&format_args!("version {number} of `{}` is not kept", handler.name)))?;
+        let numbers = || {
+            kept.iter()
+                .map(|kept| kept.number.to_string())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let not_kept = || {
+            let name = &handler.name;
+            never(&format_args!(
+                "version {number} of `{name}` is not kept; there are: {}",
+                numbers()
+            ))
+        };
+        let kept = kept.iter().find(|kept| kept.number == number).ok_or_else(not_kept)?;
         let component = self.versions.component(&kept.digest)?;
         let component =
             component.ok_or_else(|| never(&format_args!("version {number} has no component in the store")))?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use sandman_core::limits::{ComponentParts, Instances, Limits};
-use sandman_sandbox::{LoadError, Sandbox, SandboxError, SandboxOptions};
+use sandman_sandbox::{LoadError, LoadStep, Sandbox, SandboxError, SandboxOptions};
 
 use crate::support::{ECHO, MIB, ON_DEMAND, SANDBOX, label, tell};
 
@@ -171,6 +171,43 @@ fn compiled_code_is_kept_in_private_and_checked_before_it_is_used() {
         fs::write(&files[0], short).unwrap();
         load();
     }
+}
+
+#[test]
+fn compiled_code_can_be_read_without_leaving_anything() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("compiled");
+    let options = SandboxOptions::new(cache.clone(), 2, 16 * MIB);
+    let to_read = SandboxOptions {
+        cache_is_read_only: true,
+        ..options.clone()
+    };
+    let kept = |options: &SandboxOptions| {
+        let sandbox = Sandbox::new(options.clone()).unwrap();
+        let mut kept = None;
+        let mut passed = |step| {
+            if let LoadStep::Compiled { kept: was } = step {
+                kept = Some(was);
+            }
+        };
+        let of = (label("echo"), Limits::default(), Instances::Fresh);
+        let guest = sandbox.load_in_steps(of, &ECHO, &mut passed).unwrap();
+        assert!(tell(&guest, "thing.happened", r#"{"n":1}"#, None).is_ok());
+        kept.unwrap()
+    };
+    // There is no folder, and none is made.
+    assert!(!kept(&to_read));
+    assert!(!cache.exists());
+    // The folder is empty, and stays so.
+    Sandbox::new(options.clone()).unwrap();
+    assert!(!kept(&to_read));
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
+    assert!(!kept(&options));
+    assert!(kept(&to_read));
+    // Others may have written to it: it is not used, and stays as it is.
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o770)).unwrap();
+    assert!(!kept(&to_read));
+    assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o770);
 }
 
 #[test]

@@ -87,6 +87,15 @@ impl HostArgs {
         self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
     }
 
+    /// Where the host of this configuration keeps compiled code, if that can be read.
+    pub(super) fn compiled(&self) -> Option<PathBuf> {
+        let config = match Config::load(&self.file(), variables()) {
+            Ok(config) => config,
+            Err(errors) => *errors.readable?,
+        };
+        Some(config.host.compiled)
+    }
+
     /// The host that these arguments, the configuration and the environment name.
     ///
     /// # Errors

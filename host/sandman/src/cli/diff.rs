@@ -106,7 +106,8 @@ fn diff(args: &DiffArgs) -> Result<ExitCode> {
     let how = RunAs::newest(&recordings)?;
     let first = Component::of(&args.first, &args.host, &args.name)?;
     let second = Component::of(&args.second, &args.host, &args.name)?;
-    let (one, other) = (first.version(&args.name, how)?, second.version(&args.name, how)?);
+    let version = |component: &Component| component.version(&args.host, &args.name, how);
+    let (one, other) = (version(&first)?, version(&second)?);
     let sample = sample(&recordings);
     let impure = impurities(&sample, &one);
     let comparison = compare(&recordings, &one, &other);

@@ -179,9 +179,11 @@ fn print_letter(letter: &LetterLine) {
         ..
     } = letter;
     let place = super::dlq::place(letter);
-    output::line(&shown(&format!(
-        "  {at}  letter {id}: given up by {handler}, version {version}, {code}: {reason}"
-    )));
+    let what = match letter.held {
+        Some(HeldAs::Behind) => format!("waits for {handler} behind the letter that holds its key"),
+        _ => format!("given up by {handler}, version {version}, {code}: {reason}"),
+    };
+    output::line(&shown(&format!("  {at}  letter {id}: {what}")));
     let redriven = match redriven {
         0 => "never redriven".to_owned(),
         1 => "redriven once, and failed again".to_owned(),
@@ -189,7 +191,7 @@ fn print_letter(letter: &LetterLine) {
     };
     let held = match letter.held {
         Some(HeldAs::Head) => "; it holds its key, see `sandman dlq release`",
-        Some(HeldAs::Behind) => "; it waits behind the letter that holds its key",
+        Some(HeldAs::Behind) => "; see `sandman dlq release`",
         None if letter.ordered => "; it is being redriven",
         None => "",
     };

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::client::{Client, HostArgs};
 use sandman_core::limits::Limits;
+use sandman_core::printable;
 use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
 use sandman_core::version::Version;
 use sandman_operate::load;
@@ -41,6 +42,13 @@ pub(super) fn named(name: &str, host: &HostArgs) -> Result<Vec<Recording>> {
     }
     if let Ok(letter) = name.parse::<u64>() {
         return of_letter(&host.client()?, letter);
+    }
+    if name != "-" && !Path::new(name).exists() {
+        bail!(
+            "{} is no recording (r12-0, see `sandman recordings`), no dead letter (17, see `sandman dlq list`), and no file; of an \
+             event, `sandman explain` names the recordings",
+            printable::line(name, printable::LONGEST)
+        );
     }
     in_file(Path::new(name))
 }
@@ -137,10 +145,18 @@ impl Component {
         }
     }
 
-    /// The component as a version of the handler, to run recordings in this way.
-    pub(super) fn version(&self, handler: &str, how: RunAs) -> Result<Version> {
+    /// The component as a version of the handler, to run recordings in this way. What the host has compiled on this machine is
+    /// not compiled again.
+    pub(super) fn version(&self, host: &HostArgs, handler: &str, how: RunAs) -> Result<Version> {
         let RunAs { limits, reused } = how;
-        load::for_replay(handler, (self.number, &self.bytes), (limits, reused)).with_context(|| self.name.clone())
+        let compiled = host.compiled();
+        let loaded = load::for_replay(
+            handler,
+            (self.number, &self.bytes),
+            (limits, reused),
+            compiled.as_deref(),
+        );
+        loaded.with_context(|| self.name.clone())
     }
 }
 

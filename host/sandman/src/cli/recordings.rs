@@ -65,7 +65,7 @@ pub(super) struct RecordingsArgs {
     limit: Option<usize>,
 
     /// Write them to this file, one per line, oldest first; "-" is standard output.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
     export: Option<PathBuf>,
 
     #[command(flatten)]
@@ -126,6 +126,9 @@ fn export(file: &PathBuf, found: &[Recording]) -> Result<()> {
 }
 
 fn print(found: &[Recording]) {
+    if found.is_empty() {
+        return output::line("no recordings");
+    }
     let head = [
         "ID", "AT", "VERSION", "KEY", "TRIGGER", "FROM", "ATTEMPT", "OUTCOME", "CPU",
     ];

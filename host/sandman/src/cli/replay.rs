@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde::Serialize;
 
 use super::client::{self, HostArgs};
@@ -49,7 +50,7 @@ Examples:
 #[command(after_long_help = format!("{AFTER}\n\n{}", client::FINDS))]
 pub(super) struct ReplayArgs {
     /// A recording, a dead letter, or a file of recordings.
-    #[arg(value_name = "RECORDING|LETTER|FILE")]
+    #[arg(value_name = "RECORDING|LETTER|FILE", value_parser = NonEmptyStringValueParser::new())]
     what: String,
 
     /// The component to run it on, instead of the version that ran it.
@@ -122,7 +123,7 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode> {
                 Some(file) => Component::file(file)?,
                 None => kept(args, recording)?,
             };
-            let version = component.version(&recording.handler, how)?;
+            let version = component.version(&args.host, &recording.handler, how)?;
             loaded = Some((recording.version, how, version, component.name));
         }
         let Some((_, _, version, name)) = &loaded else { continue };

@@ -181,6 +181,8 @@ impl Scene {
             format!("curl {admin}/metrics"),
             format!("sandman handlers --host {admin}"),
             format!("sandman hosts --host {admin}"),
+            format!("sandman explain --key you --host {admin}"),
+            format!("sandman recordings profile --host {admin}"),
         ] {
             story.to_copy("try", &line);
         }

@@ -31,7 +31,7 @@ use sandman_operate::explain::{Question, Story};
 use sandman_operate::hosts::{self, HostLine};
 use sandman_operate::letters::{
     Letters, LettersDropped, RedriveCancelled, RedriveHow, RedriveOrdered, RedriveProgress, Redriver, Rehearsed,
-    ReleaseProgress,
+    ReleaseProgress, ReleasedKey,
 };
 use sandman_operate::recordings::Recordings;
 use sandman_sandbox::Sandbox;
@@ -191,7 +191,7 @@ impl HostControl {
         found.map(|health| health.reason)
     }
 
-    fn report(&self, ix: HandlerIx, handler: &Handler) -> Result<HandlerReport, Refusal> {
+    fn report(&self, ix: HandlerIx, handler: &Handler) -> HandlerReport {
         let version = handler.active();
         let standing = self.pipeline.status(ix);
         let config = self.config.load();
@@ -199,15 +199,12 @@ impl HostControl {
         let now = clock::monotonic_millis();
         let rates = self.rates.lock();
         let rate = rates.get(&ix).map(|rates| rates.rate(now, handler.meters.totals()));
-        Ok(HandlerReport {
+        HandlerReport {
             name: handler.name.to_string(),
             version: version.number,
             digest: version.digest.to_string(),
-            activated_at: iso_millis(match version.since.get() {
-                0 => self.deployer.since(&handler.name)?,
-                // Of this version, and not of one that serves since a moment ago.
-                since => since,
-            }),
+            // The version's own: another may serve by now.
+            activated_at: iso_millis(version.since.get()),
             rates: rate.unwrap_or_default(),
             lag: configured.and_then(|handler| self.lag.of(ix, &handler.topics)),
             in_flight: standing.in_flight as u64,
@@ -221,7 +218,7 @@ impl HostControl {
                 records: standing.bytes as u64,
             },
             hosts: Vec::new(),
-        })
+        }
     }
 }
 
@@ -230,7 +227,7 @@ impl Control for HostControl {
         let serving = self.registry.iter().filter(|(_, handler)| !handler.is_retired());
         let mut reports = serving
             .map(|(ix, handler)| self.report(ix, handler))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Vec<_>>();
         if self.store.is_shared() {
             let hosts = self.known_hosts()?;
             for report in &mut reports {
@@ -307,7 +304,11 @@ impl Control for HostControl {
     }
 
     fn cancel_redrive(&self, filter: &LetterFilter) -> Result<RedriveCancelled, Refusal> {
-        Ok(self.redriver.cancel(filter)?)
+        let done = self.redriver.cancel(filter)?;
+        match filter.id.filter(|_| done.cancelled == 0) {
+            Some(id) if self.letters.key_of(id)?.is_none() => Err(Refusal::NoLetter(id)),
+            _ => Ok(done),
+        }
     }
 
     fn follow_redrive(
@@ -326,7 +327,7 @@ impl Control for HostControl {
 
     fn follow_release(
         &self,
-        (handlers, key): (&[String], &str),
+        (handlers, key): (&[String], &ReleasedKey),
         reads_data: bool,
         tell: &mut dyn FnMut(&ReleaseProgress) -> bool,
     ) -> Result<(), Refusal> {

@@ -70,8 +70,13 @@ impl HostControl {
         let recordings = self.recordings_of_story(&query, &mut story)?;
         let mut matcher = Matcher::new(question, &recordings, self.key_rules());
         story.invocations = recordings.iter().map(StoryInvocation::of).collect();
-        if question.scan > 0 {
-            self.look_at_kafka(question, &mut matcher, &mut story, tell);
+        match question.scan {
+            0 => story.looked_at.push(LookedAt {
+                what: "Kafka".to_owned(),
+                read: 0,
+                not: "all of it, since --scan is 0".to_owned(),
+            }),
+            _ => self.look_at_kafka(question, &mut matcher, &mut story, tell),
         }
         self.look_at_letters(question, &matcher, &mut story)?;
         self.note_pauses(&matcher, &mut story);

@@ -41,6 +41,10 @@ pub(super) struct Tables {
     pub(super) conflicts: u64,
     /// Since when the version serves that other hosts have.
     pub(super) since: i64,
+    /// What was committed of dead letters, held keys and pauses.
+    pub(super) letters: Vec<LetterWrite>,
+    /// So many commits of these come to nothing.
+    pub(super) refused_letters: u64,
     /// Dead letters that other hosts have handled.
     pub(super) handled: BTreeSet<LetterId>,
     /// So many looks for an answer come before it was committed.
@@ -121,6 +125,13 @@ impl Tables {
                 None => self.attempts.remove(&at),
             };
         }
+    }
+
+    /// Whether this commit is one of those of dead letters that come to nothing.
+    fn refuses_letters(&mut self, commit: &Commit) -> bool {
+        let refuses = !commit.letters.is_empty() && self.refused_letters > 0;
+        self.refused_letters -= u64::from(refuses);
+        refuses
     }
 
     fn begin(&mut self, partition: &TopicPartition) -> Epoch {
@@ -243,10 +254,11 @@ impl Store for Flaky {
     }
 
     fn commit(&self, commit: &Commit, _: i64) -> Result<CommitResult, StoreError> {
-        if self.commits.fetch_add(1, Ordering::Relaxed) % 3 == 1 && self.refuses {
+        let turn = self.commits.fetch_add(1, Ordering::Relaxed);
+        let mut tables = self.tables.lock();
+        if turn % 3 == 1 && self.refuses || tables.refuses_letters(commit) {
             return Err(StoreError::Unavailable("planted".into()));
         }
-        let mut tables = self.tables.lock();
         let conflict = tables.conflict(commit);
         if !conflict.is_empty() {
             tables.conflicts += 1;
@@ -286,6 +298,7 @@ impl Store for Flaky {
         tables.answers.extend(commit.answers.iter().cloned());
         tables.published.extend(commit.published.iter().copied());
         tables.outbox.extend(commit.outbox.iter().cloned());
+        tables.letters.extend(commit.letters.iter().cloned());
         for write in &commit.progress {
             tables.progress.insert(write.partition.clone(), write.progress.clone());
         }

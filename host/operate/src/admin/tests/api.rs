@@ -189,3 +189,60 @@ async fn a_body_that_is_compressed_is_refused_and_nothing_is_ordered() {
     .await;
     has(&plain, 200, "active");
 }
+
+#[tokio::test]
+async fn what_names_nothing_is_refused_as_everything_else_is() {
+    let served = serve_with(&[], Arc::new(Fake::default())).await;
+    for path in [
+        "/v1/letters/first",
+        "/v1/letters/jobs/-1",
+        "/v1/handlers/echo/versions/x/component",
+    ] {
+        has(&ask(&served, path, "").await, 400, "{\"error\":\"");
+    }
+    let letters = br#"{"letters": {"code": "trap.panik"}}"#;
+    for path in ["search", "redrive", "cancel", "drop"] {
+        let answer = post(&served, &format!("/v1/letters/{path}"), "", letters).await;
+        has(&answer, 400, "there is no such code; there are: decode, ");
+    }
+    let dry_run = br#"{"letters": {"code": "trap.panik"}, "dryRun": true}"#;
+    has(
+        &post(&served, "/v1/letters/redrive", "", dry_run).await,
+        400,
+        "no such code",
+    );
+    let recordings = br#"{"handler": "echo", "query": {"code": "trap.panik"}}"#;
+    has(
+        &post(&served, "/v1/recordings/search", "", recordings).await,
+        400,
+        "no such code",
+    );
+    has(&post(&served, "/v1/forget", "", b"{}").await, 400, "name a key");
+}
+
+#[tokio::test]
+async fn a_held_key_is_released_by_one_of_its_letters() {
+    let control = Arc::new(Fake::default());
+    let served = serve_with(&[], Arc::clone(&control)).await;
+    let release = async |body: &str| post(&served, "/v1/letters/release", "", body.as_bytes()).await;
+    for (body, status, words) in [
+        ("{}", 400, "say which key is meant"),
+        (r#"{"letter": 1, "key": "ada"}"#, 400, "say which key is meant"),
+        (r#"{"letter": 9}"#, 404, "there is no dead letter 9"),
+        (
+            r#"{"letter": 1, "handler": "other"}"#,
+            409,
+            "is of echo and not of other",
+        ),
+    ] {
+        has(&release(body).await, status, words);
+    }
+    assert_eq!(control.ordered.lock().len(), 0);
+    let answer = release(r#"{"letter": 1, "drop": true}"#).await;
+    has(&answer, 200, "keyHash");
+    assert!(!answer.contains("ada"), "{answer}");
+    assert_eq!(
+        *control.ordered.lock(),
+        ["release of Some(\"echo\"), drop true, key \"ada\""]
+    );
+}

@@ -10,6 +10,7 @@ use crate::explain::{Question, Story};
 use crate::hosts::HostLine;
 use crate::letters::{
     Letters, LettersDropped, RedriveCancelled, RedriveHow, RedriveOrdered, RedriveProgress, Rehearsed, ReleaseProgress,
+    ReleasedKey,
 };
 use sandman_config::Problem;
 use sandman_core::event::{Headers, Record, TopicPartition};
@@ -167,7 +168,7 @@ impl Control for Fake {
 
     fn follow_release(
         &self,
-        (handlers, key): (&[String], &str),
+        (handlers, key): (&[String], &ReleasedKey),
         reads_data: bool,
         tell: &mut dyn FnMut(&ReleaseProgress) -> bool,
     ) -> Result<(), Refusal> {
@@ -198,8 +199,8 @@ impl Control for Fake {
         Ok(())
     }
 
-    fn release(&self, handler: Option<&str>, _: &str, drop: bool) -> Result<Vec<String>, Refusal> {
-        self.order(format!("release of {handler:?}, drop {drop}"));
+    fn release(&self, handler: Option<&str>, key: &str, drop: bool) -> Result<Vec<String>, Refusal> {
+        self.order(format!("release of {handler:?}, drop {drop}, key {key:?}"));
         Ok(Vec::new())
     }
 

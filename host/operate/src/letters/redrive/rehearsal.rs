@@ -56,15 +56,16 @@ impl Redriver {
             if how.held && head.hold == Hold::No {
                 return Ok(());
             }
-            let rehearsed = match before.left_out(&head, how) {
-                Some(left_out) => left_out,
+            let rehearsed = match before.not_run(&head, how) {
+                Some(not_run) => not_run,
                 None => match self.rehearse_one(&head, how, &mut before) {
                     Ok(rehearsed) => rehearsed,
                     Err(NotRunnable::Store(error)) => return Err(error),
                     Err(NotRunnable::Never(why)) => Rehearsed::cannot(&head, why),
                 },
             };
-            if how.held && rehearsed.state.is_none() && !rehearsed.left_out {
+            let ran = !rehearsed.left_out && !rehearsed.dropped;
+            if how.held && ran && rehearsed.state.is_none() {
                 before.stalled.insert((Arc::clone(&head.handler), head.key.clone()));
             }
             tell(rehearsed);
@@ -160,11 +161,11 @@ impl Redriver {
 
 impl RehearsedBefore {
     /// Why a redrive, or a release, would not run a letter at all.
-    fn left_out(&mut self, head: &LetterHead, how: RedriveHow) -> Option<Rehearsed> {
+    fn not_run(&mut self, head: &LetterHead, how: RedriveHow) -> Option<Rehearsed> {
         let name = (Arc::clone(&head.handler), head.key.clone());
         if how.held {
             if how.drop_head && self.dropped.insert(name.clone()) {
-                return Some(Rehearsed::left_out(head, "would be dropped"));
+                return Some(Rehearsed::dropped(head));
             }
             let waits = self.stalled.contains(&name);
             return waits.then(|| Rehearsed::left_out(head, "would wait behind the letter that failed again"));

@@ -8,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use crate::cli::output;
 use sandman_core::event::millis_of_iso;
-use sandman_core::reason::REASON_CODES;
+use sandman_core::reason::{is_code, known_codes};
 use sandman_engine::clock;
 use sandman_operate::letters::LetterQuery;
 
@@ -71,13 +71,7 @@ fn since(text: &str) -> Result<Since> {
 
 /// A code, or what codes begin with.
 pub(in crate::cli) fn code(text: &str) -> Result<String> {
-    let known = REASON_CODES
-        .iter()
-        .any(|(_, word)| *word == text || word.split_once('.').is_some_and(|(kind, _)| kind == text));
-    known.then(|| text.to_owned()).with_context(|| {
-        let words: Vec<&str> = REASON_CODES.iter().map(|(_, word)| *word).collect();
-        format!("there is no such code; there are: {}, trap, limit", words.join(", "))
-    })
+    is_code(text).then(|| text.to_owned()).with_context(known_codes)
 }
 
 #[cfg(test)]

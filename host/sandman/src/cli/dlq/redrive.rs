@@ -103,7 +103,8 @@ pub(super) fn run(args: &RedriveArgs) -> Result<ExitCode> {
             "letters": query, "all": args.all, "through": args.through, "dryRun": args.dry_run, "force": args.force,
         });
         if args.dry_run {
-            return rehearse(&client, "/v1/letters/redrive", &order, args.json);
+            let counts = rehearse(&client, "/v1/letters/redrive", &order, args.json)?;
+            return Ok(counts.tell(args.json));
         }
         if args.cancel {
             return cancel(&client, &json!({ "letters": query, "all": args.all }), args.json);
@@ -235,39 +236,73 @@ fn tell(progress: &RedriveProgress, json: bool) -> Result<ExitCode> {
     })
 }
 
+/// How many letters would come to what.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RehearsedCounts {
+    handled: u64,
+    failed: u64,
+    left_out: u64,
+    dropped: u64,
+}
+
+impl RehearsedCounts {
+    /// Whether no letter was meant.
+    pub(super) fn is_none(self) -> bool {
+        self.handled + self.failed + self.left_out + self.dropped == 0
+    }
+
+    fn add(&mut self, rehearsed: &Rehearsed) {
+        let count = match rehearsed.state {
+            _ if rehearsed.dropped => &mut self.dropped,
+            _ if rehearsed.left_out => &mut self.left_out,
+            Some(_) => &mut self.handled,
+            None => &mut self.failed,
+        };
+        *count += 1;
+    }
+
+    /// Says them, where no program reads, and what the exit code makes of them.
+    pub(super) fn tell(self, json: bool) -> ExitCode {
+        let Self {
+            handled,
+            failed,
+            left_out,
+            dropped,
+        } = self;
+        let some = |count: u64, what: &str| match count {
+            0 => String::new(),
+            count => format!("{count} would be {what}"),
+        };
+        let (first, last) = (some(dropped, "dropped, "), some(left_out, "left out"));
+        let last = if last.is_empty() { last } else { format!(", {last}") };
+        if !json {
+            output::line(&format!(
+                "{first}{handled} would be handled, {failed} would fail{last}; nothing was changed"
+            ));
+        }
+        match failed + left_out {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
 /// What each letter would come to, a line each.
-pub(super) fn rehearse(client: &Client, path: &str, order: &Value, json: bool) -> Result<ExitCode> {
+pub(super) fn rehearse(client: &Client, path: &str, order: &Value, json: bool) -> Result<RehearsedCounts> {
     let body = order.to_string();
     let mut response = client.post(path, ("application/json", body.as_bytes()))?;
     client.refused(&mut response)?;
-    let (mut handled, mut failed, mut left_out) = (0, 0, 0);
+    let mut counts = RehearsedCounts::default();
     for line in client::lines(&mut response) {
         let line = checked(line?)?;
         let rehearsed: Rehearsed = serde_json::from_str(&line)?;
-        match rehearsed.state {
-            _ if rehearsed.left_out => left_out += 1,
-            Some(_) => handled += 1,
-            None => failed += 1,
-        }
+        counts.add(&rehearsed);
         match json {
             true => output::json_line(&line),
             false => output::line(&printable::line(&told(&rehearsed), usize::MAX)),
         }
     }
-    if !json {
-        let left_out = match left_out {
-            0 => String::new(),
-            count => format!(", {count} would be left out"),
-        };
-        output::line(&format!(
-            "{handled} would be handled, {failed} would fail{left_out}; nothing was changed"
-        ));
-    }
-    Ok(if failed + left_out == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(counts)
 }
 
 /// A line that is no error.
@@ -289,6 +324,7 @@ fn told(rehearsed: &Rehearsed) -> String {
         state,
         events,
         left_out,
+        dropped,
         ..
     } = rehearsed;
     let version = version.map_or_else(String::new, |version| format!(" version {version}"));
@@ -306,6 +342,7 @@ fn told(rehearsed: &Rehearsed) -> String {
             format!("{who}  would be handled: state {state}, {events}")
         }
         (None, Some(code)) => format!("{who}  would fail again: {code}, {why}"),
+        (None, None) if *dropped => format!("{who}  would be dropped"),
         (None, None) if *left_out => format!("{who}  left out: {why}"),
         (None, None) => format!("{who}  cannot be redriven: {why}"),
     }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap::{ArgGroup, Args};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -23,7 +23,9 @@ cancels that), and so are those of held keys, unless their handler is no longer
 configured.
 
 For a held key (`exhausted = \"hold-key\"`), --held KEY drops the letter that
-holds it and then handles what waits behind it, in order.
+holds it and then handles what waits behind it, in order. --held-by LETTER is the
+same for the key of one of its letters, if the key cannot be typed or the token
+may not read it.
 
 Exit codes:
   0  it worked, even if the filter matches no letter
@@ -52,8 +54,12 @@ pub(super) struct DropArgs {
     all: bool,
 
     /// Drop the letter that holds this key, and handle what waits behind it.
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["id", "all", "key", "code", "since"])]
+    #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["id", "all", "key", "code", "since"])]
     held: Option<String>,
+
+    /// The same for the key of this letter, which holds it or waits.
+    #[arg(long, value_name = "LETTER", conflicts_with_all = ["held", "id", "all", "key", "code", "since"])]
+    held_by: Option<u64>,
 
     /// Show how many would be dropped without changing anything.
     #[arg(long)]
@@ -68,9 +74,10 @@ pub(super) struct DropArgs {
 }
 
 pub(super) fn drop(args: &DropArgs) -> Result<ExitCode> {
-    if let Some(key) = &args.held {
+    if args.held.is_some() || args.held_by.is_some() {
         let order = Release {
-            key,
+            key: args.held.as_deref(),
+            letter: args.held_by,
             handler: args.filter.handler.as_deref(),
             drop: true,
             dry_run: args.dry_run,
@@ -111,7 +118,8 @@ const RELEASE_AFTER: &str = "\
 With `exhausted = \"hold-key\"`, what comes after a trigger that was given up
 waits in the host's store, for that key alone. This command handles the letter
 again, then what waits, in order, and shows the results. If a letter fails
-again, the key stays held. --dry-run shows the results without changing
+again, the key stays held. --letter names the key by one of its letters, if the
+key cannot be typed or the token may not read it. --dry-run shows the results without changing
 anything. The host continues if the command is stopped; with --no-wait the
 command returns at once. `sandman dlq drop --held KEY` drops the letter instead.
 `sandman dlq list --key KEY` shows the letter and what waits behind it (code
@@ -127,15 +135,21 @@ Exit codes:
 
 Examples:
   sandman dlq release 4711
-  sandman dlq release --handler profile 4711";
+  sandman dlq release --handler profile 4711
+  sandman dlq release --letter 17";
 
 /// Release a held key: handle the letter that holds it, then what waits behind it.
 #[derive(Args, Debug)]
 #[command(after_long_help = format!("{RELEASE_AFTER}\n\n{}", client::FINDS))]
+#[command(group(ArgGroup::new("held").required(true).args(["key", "letter"])))]
 pub(super) struct ReleaseArgs {
     /// The key.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
-    key: String,
+    key: Option<String>,
+
+    /// The key of this letter, which holds it or waits: its number from `sandman dlq list`.
+    #[arg(long, value_name = "LETTER")]
+    letter: Option<u64>,
 
     /// Only for this handler.
     #[arg(long, value_name = "NAME")]
@@ -159,7 +173,8 @@ pub(super) struct ReleaseArgs {
 
 pub(super) fn release(args: &ReleaseArgs) -> Result<ExitCode> {
     let order = Release {
-        key: &args.key,
+        key: args.key.as_deref(),
+        letter: args.letter,
         handler: args.handler.as_deref(),
         drop: false,
         dry_run: args.dry_run,
@@ -180,7 +195,8 @@ pub(super) fn release(args: &ReleaseArgs) -> Result<ExitCode> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Release<'a> {
-    key: &'a str,
+    key: Option<&'a str>,
+    letter: Option<u64>,
     handler: Option<&'a str>,
     drop: bool,
     dry_run: bool,
@@ -188,14 +204,19 @@ struct Release<'a> {
 
 /// The handlers of which a key was released.
 #[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Released {
     released: Vec<String>,
+    /// What tells the key to whoever may not read it.
+    key_hash: String,
 }
+
+const NOT_HELD: &str = "no handler holds this key, or it is being released already";
 
 fn ordered(client: &Client, order: &Release<'_>) -> Result<Released> {
     let done: Released = client.ask("/v1/letters/release", order)?;
     if done.released.is_empty() {
-        bail!("no handler holds this key, or it is being released already");
+        bail!(NOT_HELD);
     }
     Ok(done)
 }
@@ -204,10 +225,15 @@ fn release_key(order: &Release<'_>, host: &HostArgs, json: bool) -> Result<ExitC
     client::asking(|| {
         let client = host.client()?;
         if order.dry_run {
-            return redrive::rehearse(&client, "/v1/letters/release", &json!(order), json);
+            let counts = redrive::rehearse(&client, "/v1/letters/release", &json!(order), json)?;
+            if counts.is_none() {
+                bail!(NOT_HELD);
+            }
+            return Ok(counts.tell(json));
         }
-        let Released { released } = ordered(&client, order)?;
-        let progress = followed(&client, order.key, &released)?;
+        let of_key = ordered(&client, order)?;
+        let progress = followed(&client, &of_key)?;
+        let released = of_key.released;
         let ReleaseProgress { failed, waiting, .. } = &progress;
         let names = released.join(", ");
         if json {
@@ -231,9 +257,9 @@ fn release_key(order: &Release<'_>, host: &HostArgs, json: bool) -> Result<ExitC
 }
 
 /// Waits until all of it is handled, or one has failed again.
-fn followed(client: &Client, key: &str, handlers: &[String]) -> Result<ReleaseProgress> {
+fn followed(client: &Client, of_key: &Released) -> Result<ReleaseProgress> {
     let bar = ProgressBar::new_spinner();
-    let body = json!({ "key": key, "handlers": handlers }).to_string();
+    let body = json!({ "keyHash": of_key.key_hash, "handlers": of_key.released }).to_string();
     let mut response = client.post("/v1/letters/released", ("application/json", body.as_bytes()))?;
     client.refused(&mut response)?;
     let mut last = None;

@@ -10,7 +10,7 @@ use super::offline;
 use crate::cli::client::{self, HostArgs};
 use crate::cli::output;
 use sandman_core::printable;
-use sandman_operate::letters::{Data, LetterReport};
+use sandman_operate::letters::{Data, HeldAs, LetterReport};
 
 const AFTER: &str = "\
 Key, headers, value and the state that the last attempt saw are shown only to a
@@ -86,7 +86,13 @@ fn print(letter: &LetterReport) {
         1 => "after 1 attempt".to_owned(),
         attempts => format!("after {attempts} attempts"),
     };
-    say("given up", &format!("{}, {called}", line.at));
+    match line.held {
+        Some(HeldAs::Behind) => say(
+            "waits",
+            &format!("since {}, behind the letter that holds its key", line.at),
+        ),
+        _ => say("given up", &format!("{}, {called}", line.at)),
+    }
     let produced = timestamp.as_ref().map(|at| format!(", produced {at}"));
     say("from", &format!("{}{}", place(line), produced.unwrap_or_default()));
     say("redriven", &format!("{} times", line.redriven));
