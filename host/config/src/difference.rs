@@ -1,30 +1,30 @@
-//! What two configurations differ in, as a running host sees it: what it can follow, and what it reads only once.
+//! The differences of two configurations for a running host: changes that it can apply, and keys that it reads only once.
 //!
-//! Every section is taken apart field by field, so that a key that is added does not compile until it is decided here.
+//! Every section is destructured field by field, so that a new key does not compile until it is handled here.
 
 use std::sync::Arc;
 
 use super::{AdminConfig, Config, HandlerConfig, HostConfig, HttpConfig, KafkaConfig, StoreConfig, UploadsConfig};
 
-/// What is different.
+/// The differences.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Keys that changed and that a running host cannot follow.
+    /// Changed keys that a running host cannot apply.
     pub restart: Vec<String>,
     /// Handlers that are new.
     pub added: Vec<Arc<str>>,
-    /// Handlers that are gone.
+    /// Handlers that were removed.
     pub removed: Vec<Arc<str>>,
     /// Handlers with other event types to emit, limits, retries, settings or instances.
     pub changed: Vec<Arc<str>>,
-    /// Handlers that are the same, but serve other routes.
+    /// Handlers that are unchanged, but serve other routes.
     pub regranted: Vec<Arc<str>>,
-    /// Whether the routes are others.
+    /// Whether the routes have changed.
     pub routes: bool,
 }
 
 impl Config {
-    /// What `new` is different in from this one.
+    /// The differences of `new` from this one.
     pub fn difference(&self, new: &Self) -> Difference {
         let mut keys = ChangedKeys::default();
         keys.host(&self.host, &new.host);
@@ -82,7 +82,7 @@ impl ChangedKeys {
             parked_bytes,
             batch,
             compiled,
-            // Read anew by each deploy.
+            // Read again by each deploy.
             component: _,
             versions: _,
             compile_time,
@@ -180,7 +180,7 @@ impl ChangedKeys {
         self.add("admin.read_data", read_data, &new.1.read_data);
     }
 
-    /// Whether something changed that a running host follows.
+    /// Whether something changed that a running host applies.
     fn handler(&mut self, old: &HandlerConfig, new: &HandlerConfig) -> bool {
         let HandlerConfig {
             name,
@@ -208,7 +208,7 @@ impl ChangedKeys {
             ));
         }
         self.add(&key("topics"), topics, &new.topics);
-        // What is in memory is in the lanes of the old keys.
+        // Triggers in memory are in the lanes of the old keys.
         self.add(&key("key"), keyed_by, &new.key);
         self.add(&key("group"), group, &new.group);
         self.add(&key("recreated"), recreated, &new.recreated);

@@ -1,4 +1,4 @@
-//! The environment over the file: `SANDMAN_<SECTION>__<KEY>` sets any key, and DreamScape's own names are understood.
+//! The environment overrides the file: `SANDMAN_<SECTION>__<KEY>` sets any key, and DreamScape's own names are understood.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::problem::{ProblemReport, nearest};
 use super::secret::Secret;
 use super::section::join;
 
-/// Variables of ours that set no key, and what reads them.
+/// Variables of Sandman that do not set a key.
 const OWN: [&str; 2] = ["SANDMAN_ADMIN_TOKEN", "SANDMAN_LOG"];
 /// Variables that the tests read.
 const TESTS: &str = "SANDMAN_TEST_";
@@ -29,7 +29,7 @@ const DREAMSCAPE: [&str; 9] = [
     "KAFKA_SASL_MECHANISM",
 ];
 
-/// What a variable holds: text, or bytes that are no UTF-8.
+/// The value of a variable: text, or bytes that are not UTF-8.
 #[derive(Clone)]
 pub struct Variable(Option<String>);
 
@@ -46,7 +46,7 @@ impl From<std::ffi::OsString> for Variable {
 }
 
 impl Variable {
-    /// The text; `None` if it is none.
+    /// The text; `None` if it is not UTF-8.
     pub fn text(&self) -> Option<&str> {
         self.0.as_deref()
     }
@@ -57,7 +57,7 @@ pub fn variables() -> impl Iterator<Item = (String, Variable)> {
     std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.into()))
 }
 
-/// What the environment alone may set.
+/// Settings that only the environment has.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     pub(super) admin_token: Option<Secret>,
@@ -69,11 +69,12 @@ pub(super) struct Environment {
     pub(super) sasl_mechanism: Option<String>,
     pub(super) pg_password: Option<Secret>,
     pub(super) pg_passfile: Option<String>,
-    /// The variables of AWS's own clients: where an S3 server is, and the credentials.
+    /// The variables of AWS's own clients: the S3 server and the credentials.
     pub(super) aws: BTreeMap<String, Secret>,
 }
 
-/// Lays the environment over the file's table, notes which variable set which key, and gives what has no key.
+/// Overrides the file's table with the environment, records which variable set which key, and returns the settings
+/// without a key.
 pub(super) fn overlay(
     table: &mut Table,
     variables: impl Iterator<Item = (String, Variable)>,
@@ -93,12 +94,12 @@ pub(super) fn overlay(
         sasl_password: filled("KAFKA_SASL_PASSWORD").and_then(|text| secret("KAFKA_SASL_PASSWORD", text, report)),
         sasl_mechanism: filled("KAFKA_SASL_MECHANISM"),
         pg_password: filled("PGPASSWORD").and_then(|text| secret("PGPASSWORD", text, report)),
-        // Where it is for `psql`.
+        // The same path as for `psql`.
         pg_passfile: filled("PGPASSFILE").or_else(|| home.map(|home| format!("{home}/.pgpass"))),
         aws: BTreeMap::new(),
     };
     for (name, text) in variables.iter().filter(|(name, _)| name.starts_with(AWS)) {
-        // As above: an empty one is one that is not set.
+        // As above: an empty variable counts as not set.
         if !text.trim().is_empty() {
             environment.aws.insert(name.clone(), Secret::new(text.clone()));
         }
@@ -131,7 +132,7 @@ fn set_ours(table: &mut Table, variables: BTreeMap<String, String>, report: &mut
     }
 }
 
-/// The variables that hold text. One of ours that holds none is a mistake: to leave out a secret may open what it closes.
+/// The variables with text values. If one of ours is not text, this is a mistake: ignoring a secret could disable a protection.
 fn readable(variables: impl Iterator<Item = (String, Variable)>, report: &ProblemReport) -> BTreeMap<String, String> {
     let mut read = BTreeMap::new();
     for (name, Variable(text)) in variables {
@@ -149,7 +150,7 @@ fn readable(variables: impl Iterator<Item = (String, Variable)>, report: &Proble
     read
 }
 
-/// A text without the blanks and line breaks at its end, which files and secrets managers add.
+/// A text without trailing whitespace, which files and secret managers add.
 pub(super) fn trimmed(name: &str, text: String, report: &ProblemReport) -> String {
     let kept = text.trim_end();
     if kept.len() == text.len() {
@@ -159,7 +160,7 @@ pub(super) fn trimmed(name: &str, text: String, report: &ProblemReport) -> Strin
     kept.to_owned()
 }
 
-/// A text that is set, as [`trimmed`]; one of blanks alone is a mistake.
+/// A text, [`trimmed`]; a blank one is a mistake.
 pub(super) fn told(name: &str, text: String, report: &ProblemReport) -> Option<String> {
     if text.trim().is_empty() {
         report.refuse(name, "is empty; leave it out, or set it");
@@ -168,7 +169,7 @@ pub(super) fn told(name: &str, text: String, report: &ProblemReport) -> Option<S
     Some(trimmed(name, text, report))
 }
 
-/// A secret that is set; one of blanks alone is a mistake.
+/// A secret; a blank one is a mistake.
 fn secret(name: &str, text: String, report: &ProblemReport) -> Option<Secret> {
     if text.trim().is_empty() {
         report.refuse(name, "is empty; leave it out, or give it a long random text");
@@ -177,7 +178,7 @@ fn secret(name: &str, text: String, report: &ProblemReport) -> Option<Secret> {
     Some(Secret::new(trimmed(name, text, report)))
 }
 
-/// A secret that goes with requests: an HTTP header must be able to carry it.
+/// A secret that is sent with requests, so it must be valid in an HTTP header.
 pub(super) fn token(name: &str, text: String, report: &ProblemReport) -> Option<Secret> {
     let token = secret(name, text, report)?;
     let visible = token.expose().bytes().all(|byte| byte.is_ascii_graphic());
@@ -189,18 +190,18 @@ pub(super) fn token(name: &str, text: String, report: &ProblemReport) -> Option<
 }
 
 /// Whether Kubernetes sets it for a Service whose name begins with ours: `SANDMAN_SERVICE_HOST`, `SANDMAN_PORT`,
-/// `SANDMAN_PORT_3002_TCP_ADDR` and the like. What follows `SANDMAN_` is looked at.
+/// `SANDMAN_PORT_3002_TCP_ADDR` and the like. `key` is the part after `SANDMAN_`.
 fn is_of_kubernetes(key: &str, value: &str) -> bool {
     let words: Vec<_> = key.split('_').collect();
     let number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
     let of_a_service = |words: &[&str]| match words {
         ["SERVICE", "HOST"] | ["SERVICE", "PORT", ..] => true,
-        // Its values are addresses; a key of ours that lacks an underscore has a number.
+        // Kubernetes' values are addresses; that of our own key with a missing underscore is a number.
         ["PORT"] | ["PORT", _, "TCP" | "UDP" | "SCTP"] => value.contains("://"),
         ["PORT", port, "TCP" | "UDP" | "SCTP", "PROTO" | "PORT" | "ADDR"] => number(port),
         _ => false,
     };
-    // A key has two underscores, between which there is nothing.
+    // A key of ours has two consecutive underscores.
     !words.contains(&"") && (0..words.len()).any(|from| words.get(from..).is_some_and(of_a_service))
 }
 
@@ -229,8 +230,8 @@ fn set(table: &mut Table, segments: &[&str], variable: (&str, String), report: &
     }
 }
 
-/// The place that the segments lead to, made where it is missing, and whether it was there; `None` where a plain value is
-/// in the way. The sections that were missing are noted in `made`.
+/// The table at the path of the segments, created if it is missing, and whether it existed; `None` if a plain value is
+/// in the way. Created sections are recorded in `made`.
 fn descend<'t>(
     table: &'t mut Table,
     segments: &[&str],
@@ -264,7 +265,7 @@ fn descend<'t>(
     }
 }
 
-/// The key that a segment means: one that is there, else the segment in lower case.
+/// The key of a segment: an existing one, or else the segment in lower case.
 fn key_for(table: &Table, segment: &str, path: &str) -> String {
     let there = table.keys().find(|key| in_environment(key) == segment);
     let made = || match path {

@@ -1,10 +1,10 @@
-//! Handlers whose events come back to them: each of those sets off the next one, for as long as no handler stops.
+//! Finds handlers whose events come back to them: each such event causes another one, endlessly unless a handler stops it.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use super::Config;
 
-/// A warning for each shortest way on which a handler's events come back to it.
+/// A warning for each shortest cycle on which a handler's events come back to it.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut told = BTreeSet::new();
     let ways = (0..config.handlers.len()).filter_map(|start| way_back(config, start));
@@ -13,7 +13,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         .collect()
 }
 
-/// The handlers on the shortest way back to the one at `start`, which is the first of them.
+/// The handlers on the shortest cycle through the one at `start`, which comes first.
 fn way_back(config: &Config, start: usize) -> Option<Vec<usize>> {
     let mut ways = VecDeque::from([vec![start]]);
     let mut seen = BTreeSet::new();

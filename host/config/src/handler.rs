@@ -1,4 +1,4 @@
-//! `[handlers.<name>]`: a handler, what it consumes and may publish, and what it may use.
+//! `[handlers.<name>]`: a handler, its topics and event types, and its limits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use sandman_core::limits::{
 };
 
 const LONGEST_NAME: usize = 63;
-/// Events that a key remembers: a producer that retries has few more than its batches in flight.
+/// The default number of recent events of a key: a retrying producer has few more than its batches in flight.
 const DEDUPE: usize = 16;
 
 /// `[handlers.<name>]`.
@@ -29,19 +29,19 @@ pub struct HandlerConfig {
     pub name: Arc<str>,
     /// The component of its first version.
     pub component: PathBuf,
-    /// Topics it consumes; a handler of routes alone has none.
+    /// Topics that it consumes; a handler with only routes has none.
     pub topics: Vec<Arc<str>>,
     /// Where the key of an event comes from; the key of a request is its route's.
     pub key: EventKey,
-    /// What becomes of records without a value.
+    /// What to do with records without a value.
     pub tombstones: Tombstones,
-    /// How many of the events that it handled last a key remembers, so that a producer's retry is handled once; 0 for none.
+    /// How many recent events a key remembers, so that a producer's retry is handled once; 0 for none.
     pub dedupe: usize,
     /// Event types it may publish; each goes to the topic `<prefix><type>`.
     pub emits: BTreeSet<String>,
     /// Its consumer group.
     pub group: String,
-    /// What becomes of its progress in a topic that was deleted and created again.
+    /// What to do with its progress in a topic that was deleted and created again.
     pub recreated: Recreation,
     /// Its own settings, a JSON object as text.
     pub settings: Arc<str>,
@@ -58,7 +58,7 @@ pub struct HandlerConfig {
 }
 
 impl HandlerConfig {
-    /// A component that no configuration names: called after its file, with the limits of a handler that sets none.
+    /// A handler for a component without a configuration: named after its file, with the default limits.
     pub fn of_file(component: &Path) -> Self {
         let name = component
             .file_stem()
@@ -228,7 +228,7 @@ fn read_record(mut section: Section<'_>) -> RecordingPolicy {
     policy
 }
 
-/// Off at a share of 1.0: more than all triggers never fail.
+/// Off at a share of 1.0, because more than all triggers cannot fail.
 fn read_failing(mut section: Section<'_>) -> Option<Failing> {
     let share = section.or("share", &number(0.0..=1.0), 1.0);
     let of = section.or("of", &integer(1..=10_000), 100);
@@ -256,13 +256,13 @@ fn read_retry(mut section: Section<'_>) -> Retry {
     retry
 }
 
-/// Whether a handler may have this name: it stands in topics' groups, metrics and variables.
+/// Whether a handler may have this name, which is used in consumer groups, metrics and variables.
 pub fn is_handler_name(name: &str) -> bool {
     let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'.');
     lower && is_kafka_name(name, LONGEST_NAME) && name.starts_with(|first: char| first.is_ascii_lowercase())
 }
 
-/// Two handlers in one group would take each other's partitions; two names alike could not be told apart in variables.
+/// Two handlers in one group would take each other's partitions; similar names could not be told apart in variables.
 fn check_unique(handlers: &[HandlerConfig], report: &ProblemReport) {
     let mut groups = BTreeMap::new();
     let mut names = BTreeMap::new();

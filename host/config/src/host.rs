@@ -1,4 +1,4 @@
-//! `[host]`: who we are, and how much of the machine we use.
+//! `[host]`: the identity of the host, and its share of the machine.
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub struct HostConfig {
     pub name: String,
     /// Worker threads that run guests.
     pub workers: usize,
-    /// Where the instances of guests come from.
+    /// How instances of guests are allocated.
     pub allocation: Allocation,
     /// How long a graceful stop may take.
     pub grace: Duration,
@@ -41,7 +41,7 @@ pub struct HostConfig {
     pub in_flight: usize,
     /// Bytes of triggers of one handler held in memory at once.
     pub in_flight_bytes: u64,
-    /// Triggers of one partition that wait behind a back-off before the partition pauses.
+    /// Triggers of one partition that may wait behind backoffs before the partition pauses.
     pub parked: usize,
     /// Bytes of the same.
     pub parked_bytes: u64,
@@ -49,7 +49,7 @@ pub struct HostConfig {
     pub batch: usize,
     /// Folder of the compiled components.
     pub compiled: PathBuf,
-    /// Bytes of the largest component that is taken.
+    /// Bytes of the largest accepted component.
     pub component: usize,
     /// Versions kept of each handler; the active one is kept in any case.
     pub versions: usize,
@@ -65,7 +65,7 @@ const LOG: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogForma
 const ALLOCATION: &[(&str, Allocation)] = &[("pooling", Allocation::Pooling), ("on-demand", Allocation::OnDemand)];
 
 pub(super) fn read(mut section: Section<'_>) -> HostConfig {
-    // Leaves room for a handler's name or `.relay` in what Kafka takes as a name, 249 characters.
+    // Leaves room for a handler's name or `.relay` in the 249 characters of a name in Kafka.
     let source = section.required("source", &kafka_name(180)).unwrap_or_default();
     let deployment = section.optional("deployment", &kafka_name(180));
     let in_flight = section.or("in_flight", &count(1_000_000), 10_000);
@@ -123,7 +123,7 @@ fn default_workers() -> usize {
     cores.saturating_mul(4).clamp(8, 1_024)
 }
 
-/// The machine's name, as far as Kafka takes it as part of a name.
+/// The machine's name, with the characters that Kafka allows in names.
 fn machine() -> String {
     let read = std::fs::read_to_string("/proc/sys/kernel/hostname");
     let plain = |letter: &char| letter.is_ascii_alphanumeric() || ['.', '_', '-'].contains(letter);

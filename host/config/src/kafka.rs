@@ -1,4 +1,4 @@
-//! `[kafka]`: where the brokers are and how we speak to them.
+//! `[kafka]`: the brokers and the settings of the clients.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::section::Section;
 use sandman_core::event::DeadLetterTopic;
 use sandman_kafka::{Sasl, SaslMechanism};
 
-/// Where Kafka is.
+/// The address of Kafka.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Brokers {
     /// An in-process broker on a loopback port, for development only.
@@ -23,17 +23,17 @@ pub enum Brokers {
 /// `[kafka]`. `Debug` shows the names of the options and not their values: some are passwords.
 #[derive(Clone)]
 pub struct KafkaConfig {
-    /// Where Kafka is.
+    /// The address of Kafka.
     pub brokers: Brokers,
     /// Whether connections are encrypted.
     pub ssl: bool,
-    /// Credentials, if the broker wants any.
+    /// Credentials, if the brokers need any.
     pub sasl: Option<Sasl>,
-    /// What stands before the event type in a topic's name.
+    /// The prefix of topics, before the event type.
     pub topic_prefix: String,
-    /// Partitions of topics that we make.
+    /// Partitions of topics that the host creates.
     pub partitions: i32,
-    /// What the topics of dead letters are called.
+    /// The names of the topics of dead letters.
     pub dead_letter_topic: DeadLetterTopic,
     /// librdkafka's own settings, passed through.
     pub options: BTreeMap<String, String>,
@@ -54,7 +54,7 @@ impl fmt::Debug for KafkaConfig {
 }
 
 impl KafkaConfig {
-    /// The longest name of a topic that leaves room for what the topic of its dead letters adds, in characters.
+    /// The longest name of a topic, in characters, that leaves room for the name of its dead letter topic.
     pub(super) fn longest_topic(&self) -> usize {
         let pattern = &self.dead_letter_topic.0;
         let added = match pattern.contains(DeadLetterTopic::PLACE) {
@@ -70,10 +70,10 @@ impl KafkaConfig {
     }
 }
 
-/// Characters that Kafka takes as a topic's name.
+/// The most characters of a topic's name in Kafka.
 const LONGEST_NAME: usize = 249;
 const DEFAULT_BROKERS: &str = "localhost:9092";
-/// What stands before the event type in a topic's name, unless `kafka.topic_prefix` says otherwise.
+/// The default of `kafka.topic_prefix`.
 pub const DEFAULT_PREFIX: &str = "dreamscape.";
 const IN_ENVIRONMENT: [(&str, &str); 5] = [
     ("ssl", "is set by the variable KAFKA_SSL"),
@@ -98,7 +98,7 @@ pub(super) fn read(mut section: Section<'_>, environment: Environment) -> KafkaC
     let ssl = ssl(environment.kafka_ssl.as_deref(), section.report);
     let sasl = sasl(environment, section.report);
     let config = KafkaConfig {
-        // The embedded broker is ours: it knows neither encryption nor users.
+        // The embedded broker has neither encryption nor users.
         ssl: ssl && !embedded,
         sasl: sasl.filter(|_| !embedded),
         brokers,
@@ -146,7 +146,7 @@ fn prefix() -> Kind<String> {
     })
 }
 
-/// With the place of the topic's name, or the one name of all.
+/// A pattern with the topic's name, or one name for all.
 fn dead_letter_topic() -> Kind<DeadLetterTopic> {
     Kind::text(
         "the name of a topic in which {topic} stands for the topic that the dead letter comes from, such as \"{topic}.dlq\" or \
@@ -189,7 +189,7 @@ fn sasl(environment: Environment, report: &ProblemReport) -> Option<Sasl> {
             username,
             password: password.expose().to_owned(),
         }),
-        // A blank one is told where it is read.
+        // A blank one is already reported.
         (Some(_), None) if report.has("KAFKA_SASL_PASSWORD") => None,
         (None, Some(_)) if report.has("KAFKA_SASL_USERNAME") => None,
         (Some(_), None) => {

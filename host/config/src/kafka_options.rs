@@ -1,4 +1,4 @@
-//! `[kafka.options]`: librdkafka's settings pass through, except those that the host's promises stand on.
+//! `[kafka.options]`: librdkafka's settings are passed through, except those on which the host's guarantees depend.
 
 use std::collections::BTreeMap;
 
@@ -129,7 +129,7 @@ fn flatten_into(flat: &mut Table, prefix: &str, options: Table) {
     }
 }
 
-/// The options as librdkafka takes them. A refused value is never shown: some are secrets.
+/// The options for librdkafka. A refused value is never shown: some are secrets.
 pub(super) fn read(options: Table, report: &ProblemReport) -> BTreeMap<String, String> {
     let mut read = BTreeMap::new();
     for (name, value) in options {

@@ -1,4 +1,4 @@
-//! Kinds of values: what a key may hold, in words, and how it is read.
+//! Kinds of values: a description of the allowed values, and the parser.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -10,20 +10,20 @@ use super::units::{duration_text, parse_duration, parse_size, size_text};
 
 type ValueReader<T> = Box<dyn Fn(&Value) -> Option<T>>;
 
-/// How a value is read, and what is allowed, for the error.
+/// How a value is parsed, and the allowed values for errors.
 pub(super) struct Kind<T> {
-    /// What is allowed, in words.
+    /// The allowed values, as text.
     pub(super) allowed: String,
     read: ValueReader<T>,
 }
 
 impl<T: 'static> Kind<T> {
-    /// A kind of text that `parse` understands.
+    /// A kind of text, parsed by `parse`.
     pub(super) fn text(allowed: impl Into<String>, parse: impl Fn(&str) -> Option<T> + 'static) -> Self {
         Self::value(allowed, move |value| parse(value.as_str()?))
     }
 
-    /// A kind of value that `read` understands.
+    /// A kind of value, parsed by `read`.
     pub(super) fn value(allowed: impl Into<String>, read: impl Fn(&Value) -> Option<T> + 'static) -> Self {
         Self {
             allowed: allowed.into(),
@@ -150,7 +150,7 @@ pub(super) fn list<T: PartialEq + 'static>(kind: Kind<T>) -> Kind<Vec<T>> {
     )
 }
 
-/// Whether Kafka takes `text` as the name of a topic or a group.
+/// Whether Kafka accepts `text` as the name of a topic or a group.
 pub(super) fn is_kafka_name(text: &str, longest: usize) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=longest).contains(&text.len()) && text.bytes().all(known) && text != "." && text != ".."

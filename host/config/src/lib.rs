@@ -1,7 +1,7 @@
 //! The configuration: `sandman.toml` and the environment become a [`Config`] that is valid by its types.
 //!
-//! All mistakes are reported at once. Each section has a module; a section reads its keys one by one and whatever is
-//! left over is unknown. The environment lies over the file before anything is read, so both obey the same rules.
+//! All mistakes are reported at once. Each section has a module; a section reads its keys one by one, and the rest is
+//! unknown. The environment overrides the file before anything is read, so both follow the same rules.
 
 mod difference;
 mod environment;
@@ -44,7 +44,7 @@ use problem::ProblemReport;
 use sandman_core::contract::Grant;
 use section::Section;
 
-/// Everything the host is told, valid.
+/// The valid configuration of the host.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The file it came from.
@@ -65,14 +65,14 @@ pub struct Config {
     pub handlers: Vec<HandlerConfig>,
     /// `[[routes]]`, in order.
     pub routes: Vec<RouteConfig>,
-    /// Variables that lie over the environment's own, for as long as this process follows the file.
+    /// Variables that override the environment's own in this process.
     over: Vec<(String, String)>,
-    /// What was noted while it was read.
+    /// Warnings from reading it.
     remarks: Vec<String>,
 }
 
 impl Config {
-    /// Reads the file at `path`, lays `environment` over it, and checks everything.
+    /// Reads the file at `path`, overrides it with `environment`, and checks everything.
     ///
     /// # Errors
     /// [`ConfigErrors`] with every mistake, or the one that kept the file from being read.
@@ -84,7 +84,7 @@ impl Config {
         Self::parse(path, &text, environment)
     }
 
-    /// As [`Config::load`], with this process's environment, and `over` laid over both.
+    /// Like [`Config::load`], with this process's environment, and `over` overriding both.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -95,7 +95,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The same file once more, in the same way.
+    /// Reads the same file again, in the same way.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -103,7 +103,7 @@ impl Config {
         Self::load_over(&self.file, self.over.clone())
     }
 
-    /// As [`Config::load`], from the text of a file that would stand at `path`.
+    /// Like [`Config::load`], from the text of a file that would be at `path`.
     ///
     /// # Errors
     /// [`ConfigErrors`] with every mistake.
@@ -134,7 +134,7 @@ impl Config {
         }
     }
 
-    /// `[admin]` alone, for a command that talks to a host: the rest may be meant for another machine, or not be there.
+    /// Only `[admin]`, for a command that asks a host: the rest may be for another machine, or missing.
     ///
     /// # Errors
     /// [`ConfigErrors`] with every mistake in this section, or the one that kept the file from being read.
@@ -160,7 +160,7 @@ impl Config {
         let mut environment = environment::overlay(&mut table, environment, &mut report);
         let section = Section::new("", table, &report).section("admin");
         let admin = listeners::read_admin(section, environment.admin_token.take());
-        // Who may read data is the host's affair: the names of its tokens are not known to whoever has one of them.
+        // `read_data` is checked only by the host, because a client does not know the names of all tokens.
         let ours = |problem: &Problem| {
             (problem.key.starts_with("admin") && problem.key != "admin.read_data")
                 || problem.key.starts_with("SANDMAN_ADMIN")
@@ -188,7 +188,7 @@ impl Config {
             })
     }
 
-    /// What the configuration grants a handler.
+    /// The grant of a handler.
     pub fn grant(&self, handler: &HandlerConfig) -> Grant {
         let routes = self
             .routes
@@ -203,7 +203,7 @@ impl Config {
         }
     }
 
-    /// What is allowed and yet probably not meant.
+    /// Warnings about valid settings that are probably not intended.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.remarks.clone();
         let tokens = self.routes.iter().any(|route| route.auth != Auth::None);
@@ -279,7 +279,7 @@ fn check_idle(handlers: &[HandlerConfig], routes: &[RouteConfig], report: &Probl
     for handler in handlers.iter().filter(|handler| handler.topics.is_empty()) {
         let key = format!("handlers.{}", handler.name);
         let served = routes.iter().any(|route| route.handlers.contains(&handler.name));
-        // Where the handler or a route has a mistake, that may be the reason.
+        // If the handler or a route has a mistake, that may be the reason.
         if !served && !report.has(&key) && !report.has("routes") {
             let problem = "is empty and no route names the handler, so nothing would ever call it";
             report.refuse(&format!("{key}.topics"), problem);
@@ -287,7 +287,7 @@ fn check_idle(handlers: &[HandlerConfig], routes: &[RouteConfig], report: &Probl
     }
 }
 
-/// Without the key, routes that need a token could only refuse every request.
+/// Without the key, routes that need a token would refuse every request.
 fn check_secret(http: &HttpConfig, routes: &[RouteConfig], report: &ProblemReport) {
     let needs = |route: &&RouteConfig| route.auth == Auth::Required;
     if let (None, Some(route)) = (&http.jwt_secret, routes.iter().find(needs)) {
@@ -314,7 +314,7 @@ fn folder_of(path: &Path) -> PathBuf {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> ConfigErrors {
-    // A guest's folder lies in that of the configuration, and its tests are run there.
+    // A guest's folder is in that of the configuration, and commands are often run there.
     let above = Path::new("..").join(path);
     let elsewhere = if path.is_relative() && above.is_file() {
         "; there is one in the folder above: go there"

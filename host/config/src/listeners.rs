@@ -1,4 +1,4 @@
-//! `[http]` and `[admin]`: the addresses we serve.
+//! `[http]` and `[admin]`: the listeners.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -21,11 +21,11 @@ pub struct HttpConfig {
     pub upload: usize,
     /// How long a request's body may take to arrive, and then its answer to be ready.
     pub timeout: Duration,
-    /// Connections served at once; more wait unaccepted.
+    /// Connections served at once; others wait to be accepted.
     pub connections: usize,
-    /// Origins whose pages may read our answers, as browsers write them: `https://app.example`.
+    /// Origins whose pages may read our responses, in the form of browsers: `https://app.example`.
     pub cors: Vec<String>,
-    /// Headers that those pages may send beside the host's own, lower case; `None`: whichever they ask for.
+    /// Headers that those pages may send in addition to the host's own, lower case; `None`: any.
     pub cors_headers: Option<Vec<String>>,
 }
 
@@ -34,17 +34,17 @@ pub struct HttpConfig {
 pub struct AdminConfig {
     /// Where to listen; port 0 takes any free port.
     pub listen: SocketAddr,
-    /// The bearer tokens, each with the name of whoever has it: `admin` for `SANDMAN_ADMIN_TOKEN`, and those of
-    /// `SANDMAN_ADMIN__TOKENS__<NAME>`. There is always one where the address is not a loopback address.
+    /// The bearer tokens with their names: `admin` for `SANDMAN_ADMIN_TOKEN`, and those of
+    /// `SANDMAN_ADMIN__TOKENS__<NAME>`. There is always one if the address is not a loopback address.
     pub tokens: Vec<(String, Secret)>,
-    /// The names of the tokens that may read what handlers were sent and what they remember: keys, events, states.
+    /// The names of the tokens that may read user data: keys, events, states.
     pub read_data: Vec<String>,
 }
 
 const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3002);
 /// The name of the token in `SANDMAN_ADMIN_TOKEN`.
 const MAIN: &str = "admin";
-/// Whoever calls where no token is configured.
+/// The name of the caller if no token is configured.
 pub const LOCAL: &str = "local";
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3902);
 
@@ -56,7 +56,7 @@ pub(super) fn read_http(mut section: Section<'_>, port: Option<&str>, jwt_secret
     let explicit = section.report.variable(&section.path("listen")).is_some();
     let mut listen = section.or("listen", &address(), HTTP);
     match port.map(str::parse::<u16>) {
-        // SANDMAN_HTTP__LISTEN says more than PORT does, so it wins.
+        // SANDMAN_HTTP__LISTEN is more specific than PORT, so it wins.
         Some(Ok(port)) if !explicit => listen.set_port(port),
         Some(Err(_)) => {
             let problem = format!("{:?} is not allowed", port.unwrap_or_default());
@@ -90,7 +90,7 @@ fn count() -> Kind<usize> {
     })
 }
 
-/// An origin as browsers write it: they compare it letter by letter.
+/// An origin in the form of browsers, which compare it letter by letter.
 fn origin() -> Kind<String> {
     Kind::text(
         "an origin such as \"https://app.example\" or \"http://localhost:3000\": scheme and lower-case name, a port where it \
@@ -176,7 +176,7 @@ fn caller() -> Kind<String> {
     )
 }
 
-/// Tokens by the names of who has them. Only the environment gives them.
+/// Tokens by their names. They come only from the environment.
 fn read_tokens(section: &mut Section<'_>) -> Vec<(String, Secret)> {
     let mut tokens = Vec::new();
     for (name, value) in section.free("tokens") {

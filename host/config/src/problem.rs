@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: every mistake, with its place, what is allowed and the nearest known name.
+//! The mistakes in a configuration, each with its place, the allowed values and the nearest known name.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,12 +17,12 @@ pub struct Problem {
     /// The key's path, for example `handlers.profile.limits.memory`; a variable's name if it names no key; empty for
     /// the file as a whole.
     pub key: String,
-    /// What is wrong, and what to do where that is not plain.
+    /// What is wrong, and what to do if that is not obvious.
     pub problem: String,
-    /// What the key may hold.
+    /// The allowed values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<String>,
-    /// The known name nearest to the one that was given.
+    /// The known name nearest to the given one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<String>,
     /// The environment variable that set the key.
@@ -56,16 +56,16 @@ pub struct ConfigErrors {
     pub file: PathBuf,
     /// The mistakes, at least one.
     pub problems: Vec<Problem>,
-    /// What could be read all the same, with defaults where something is wrong: to look further, never to run. `None`
-    /// where the file is no TOML.
+    /// The readable parts, with defaults in place of mistakes: for further checks, never to run. `None` if the file is
+    /// not TOML.
     pub readable: Option<Box<Config>>,
 }
 
 impl ConfigErrors {
-    /// What could be read, if nothing is wrong but at these keys.
+    /// The configuration, if there are mistakes only at these keys.
     ///
     /// # Errors
-    /// The mistakes, where there are others.
+    /// The mistakes, if there are others.
     pub fn unless_only(mut self, keys: &[&str]) -> Result<Config, Self> {
         let only = self.problems.iter().all(|problem| keys.contains(&problem.key.as_str()));
         match self.readable.take_if(|_| only) {
@@ -104,9 +104,9 @@ pub(super) struct ProblemReport {
     problems: RefCell<Vec<Problem>>,
     /// Which variable set which key.
     pub(super) variables: BTreeMap<String, String>,
-    /// Sections that the file does not have, and a variable made.
+    /// Sections that only variables have created.
     pub(super) made: BTreeSet<String>,
-    /// What the file holds where a variable took its place.
+    /// Values of the file that a variable has replaced.
     pub(super) held: BTreeMap<String, Value>,
     warnings: RefCell<Vec<String>>,
     /// The folder that relative paths start from.
@@ -122,12 +122,12 @@ impl ProblemReport {
         }
     }
 
-    /// Notes a mistake at a key.
+    /// Adds a mistake at a key.
     pub(super) fn refuse(&self, key: &str, problem: impl Into<String>) {
         self.add(key, problem.into(), None, None);
     }
 
-    /// Notes a mistake with what is allowed and the nearest known name.
+    /// Adds a mistake with the allowed values and the nearest known name.
     pub(super) fn add(&self, key: &str, problem: String, allowed: Option<String>, nearest: Option<String>) {
         self.problems.borrow_mut().push(Problem {
             key: key.to_owned(),
@@ -138,7 +138,7 @@ impl ProblemReport {
         });
     }
 
-    /// A variable that made the section, which the file does not have.
+    /// The variable that created a section that the file does not have.
     fn maker(&self, section: &str) -> Option<&str> {
         let section = self.made.get(section)?;
         let is_inside = |path: &str| {
@@ -154,17 +154,17 @@ impl ProblemReport {
         self.variables.get(key).map(String::as_str)
     }
 
-    /// Notes what is allowed and yet to be told.
+    /// Adds a warning.
     pub(super) fn warn(&self, warning: String) {
         self.warnings.borrow_mut().push(warning);
     }
 
-    /// What was noted to be told.
+    /// The warnings.
     pub(super) fn warnings(&self) -> Vec<String> {
         self.warnings.borrow().clone()
     }
 
-    /// Whether nothing was wrong so far.
+    /// Whether there are no mistakes so far.
     pub(super) fn is_clean(&self) -> bool {
         self.problems.borrow().is_empty()
     }
@@ -183,7 +183,7 @@ impl ProblemReport {
     }
 }
 
-/// The candidate nearest to `name`, if it is near enough to be meant.
+/// The candidate nearest to `name`, if it is similar enough.
 pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let name = name.to_lowercase();
     let bound = (name.chars().count() / 3).max(2);
@@ -213,6 +213,6 @@ pub struct NoHandler {
     pub file: PathBuf,
     /// The name.
     pub name: String,
-    /// The names there are.
+    /// The existing names.
     pub known: Vec<String>,
 }

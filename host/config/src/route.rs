@@ -1,4 +1,4 @@
-//! `[[routes]]`: which HTTP requests call which handlers, and what orders them.
+//! `[[routes]]`: which HTTP requests call which handlers, and their keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ const METHODS: &[(&str, &str)] = &[
     ("DELETE", "DELETE"),
 ];
 
-/// Paths that the host itself answers.
+/// The first segments of the host's own paths.
 const TAKEN: [&str; 2] = ["health", "uploads"];
 
 /// Whether a request needs a token.
@@ -27,7 +27,7 @@ pub enum Auth {
     Required,
     /// A token that is sent must be valid and own the key.
     Optional,
-    /// Tokens are not looked at.
+    /// Tokens are ignored.
     None,
 }
 
@@ -113,12 +113,12 @@ pub struct RouteConfig {
     pub key: KeySource,
     /// Whether a request needs a token.
     pub auth: Auth,
-    /// Fields of a multipart form that may hold a file; none: the route takes no forms.
+    /// Fields of a multipart form that may have a file; without any, the route accepts no forms.
     pub files: Vec<String>,
 }
 
 impl RouteConfig {
-    /// Whether somebody without a token can change something through it.
+    /// Whether requests without a token can change something.
     pub fn strangers_write(&self) -> bool {
         self.method != "GET" && self.auth != Auth::Required
     }

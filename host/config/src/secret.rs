@@ -12,7 +12,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that needs it.
+    /// The text itself, for the place that needs it.
     pub fn expose(&self) -> &str {
         &self.0
     }

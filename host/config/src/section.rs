@@ -1,4 +1,4 @@
-//! Reads one table key by key; what nobody asked for is unknown, and reported with the nearest known name.
+//! Reads one table key by key; the remaining keys are unknown, and reported with the nearest known name.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(super) struct Section<'r> {
     path: String,
     table: Table,
     known: Vec<&'static str>,
-    /// Where mistakes go.
+    /// Collects the mistakes.
     pub(super) report: &'r ProblemReport,
 }
 
@@ -35,12 +35,12 @@ impl<'r> Section<'r> {
         join(&self.path, key)
     }
 
-    /// Notes a mistake at one of its keys.
+    /// Adds a mistake at one of its keys.
     pub(super) fn refuse(&self, key: &str, problem: impl Into<String>) {
         self.report.refuse(&self.path(key), problem);
     }
 
-    /// The key's value, if it is there and allowed.
+    /// The key's value, if it is present and allowed.
     pub(super) fn optional<T: 'static>(&mut self, key: &'static str, kind: &Kind<T>) -> Option<T> {
         let value = self.take(key)?;
         let path = self.path(key);
@@ -56,12 +56,12 @@ impl<'r> Section<'r> {
         read
     }
 
-    /// The key's value, or `default` where it is left out.
+    /// The key's value, or `default` if it is missing.
     pub(super) fn or<T: 'static>(&mut self, key: &'static str, kind: &Kind<T>, default: T) -> T {
         self.optional(key, kind).unwrap_or(default)
     }
 
-    /// The key's value, which must be there.
+    /// The key's value, which is required.
     pub(super) fn required<T: 'static>(&mut self, key: &'static str, kind: &Kind<T>) -> Option<T> {
         if !self.table.contains_key(key) {
             self.known.push(key);
@@ -73,7 +73,7 @@ impl<'r> Section<'r> {
         self.optional(key, kind)
     }
 
-    /// A table inside this one; empty where it is left out.
+    /// A table inside this one; empty if it is missing.
     pub(super) fn section(&mut self, key: &'static str) -> Section<'r> {
         let table = self
             .take(key)
@@ -120,14 +120,14 @@ impl<'r> Section<'r> {
         self.section(key).table
     }
 
-    /// Says where a key that people look for here is really set.
+    /// Reports where a key that does not belong here has to be set.
     pub(super) fn elsewhere(&mut self, key: &'static str, place: &str) {
         if self.table.remove(key).is_some() {
             self.refuse(key, place);
         }
     }
 
-    /// Reports every key that nobody asked for.
+    /// Reports every unknown key.
     pub(super) fn finish(self) {
         for key in self.table.keys() {
             let near = nearest(key, self.known.iter().copied());
@@ -164,7 +164,7 @@ fn table_of(path: &str, value: Value, report: &ProblemReport) -> Table {
     }
 }
 
-/// What the text of a variable may mean: itself, a TOML value, or a list separated by commas.
+/// The possible meanings of a variable's text: itself, a TOML value, or a list separated by commas.
 fn forms(value: &Value) -> Vec<Value> {
     let Some(text) = value.as_str() else {
         return vec![value.clone()];
@@ -183,7 +183,7 @@ fn typed(text: &str) -> Option<Value> {
     value.filter(|_| table.is_empty())
 }
 
-/// The value as it is shown in an error, cut where it is long.
+/// The value for an error, cut if it is long.
 fn shown(value: &Value) -> String {
     let text = match value {
         Value::String(text) => format!("{text:?}"),

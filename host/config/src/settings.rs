@@ -1,4 +1,4 @@
-//! A handler's own settings: any table, handed to the guest as JSON text.
+//! A handler's own settings: any table, passed to the guest as JSON text.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::section::{Section, join};
 
 const KEY: &str = "settings";
-/// What follows in a variable is JSON, and no text.
+/// The prefix of a variable's value that is JSON and not text.
 const JSON: &str = "json:";
 
 /// The `settings` of a handler as a JSON object.
@@ -41,7 +41,7 @@ fn json(value: &Value, path: &str, section: &Section<'_>) -> Json {
             Json::Number,
         ),
         Value::Boolean(flag) => Json::Bool(*flag),
-        // JSON knows no dates; RFC 3339 is what guests can read.
+        // JSON has no dates, so they are passed as RFC 3339.
         Value::Datetime(instant) => Json::String(instant.to_string()),
         Value::Array(entries) => {
             let entries = entries.iter().enumerate();
@@ -53,7 +53,7 @@ fn json(value: &Value, path: &str, section: &Section<'_>) -> Json {
     }
 }
 
-/// A variable holds text. It is something else only where the file holds that, or where it says so itself.
+/// A variable's value is text, unless the file has another type at the key or the value has the prefix for JSON.
 fn from_variable(text: &str, path: &str, section: &Section<'_>) -> Json {
     let explicit = text.strip_prefix(JSON);
     let read = |json: &str| serde_json::from_str::<Json>(json).ok();

@@ -6,12 +6,12 @@ use super::kind::{Kind, integer, size};
 use super::secret::Secret;
 use super::section::{Section, resolve};
 
-/// Where the store is.
+/// The location of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrl {
     /// A SQLite file.
     Sqlite(PathBuf),
-    /// SQLite in memory: gone with the process.
+    /// SQLite in memory: lost when the process ends.
     Memory,
     /// PostgreSQL, which several hosts may share: `postgres://…`.
     Postgres(Secret),
@@ -20,21 +20,21 @@ pub enum StoreUrl {
 /// `[store]`.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// Where the store is.
+    /// The location of the store.
     pub url: StoreUrl,
-    /// PostgreSQL's schema that holds the tables.
+    /// The PostgreSQL schema of the tables.
     pub schema: String,
-    /// Shards of the outbox where PostgreSQL's tables are made; they keep what they have.
+    /// Shards of the outbox when PostgreSQL's tables are created; existing tables keep their number.
     pub shards: u16,
-    /// The password for PostgreSQL, where the environment has one.
+    /// The password for PostgreSQL, if the environment has one.
     pub password: Option<Secret>,
-    /// The file that has it where the environment has none: `PGPASSFILE`, or `.pgpass` in the home folder; may be missing.
+    /// The password file, if the environment has no password: `PGPASSFILE`, or `.pgpass` in the home folder; may be missing.
     pub passfile: Option<PathBuf>,
-    /// Bytes of committed events that may wait for Kafka; at this bound intake stops.
+    /// Bytes of committed events that may wait for Kafka; at this limit consuming stops.
     pub outbox: u64,
-    /// Bytes of dead letters that are kept; beyond it the oldest go that are on Kafka.
+    /// Bytes of dead letters that are kept; beyond this, the oldest that are in Kafka are dropped.
     pub dead_letters: u64,
-    /// Bytes of what waits behind dead letters of held keys; at the bound what more comes for them stays on Kafka.
+    /// Bytes of triggers that wait behind dead letters of held keys; at the limit, further ones stay in Kafka.
     pub held: u64,
 }
 

@@ -11,13 +11,13 @@ const SIZES: [(&str, u64); 5] = [
     ("B", 1),
 ];
 
-/// `50ms`, `2s`, `1m` or `1h`; a fraction of a unit is not read.
+/// Parses `50ms`, `2s`, `1m` or `1h`; fractions are not accepted.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let (number, millis) = split(text, &DURATIONS)?;
     number.checked_mul(millis).map(Duration::from_millis)
 }
 
-/// `16MiB`, `64KiB`, `1GiB`, `100B` or `100`, in bytes.
+/// Parses `16MiB`, `64KiB`, `1GiB`, `100B` or `100`, in bytes.
 pub(super) fn parse_size(text: &str) -> Option<u64> {
     let (number, bytes) = split(text, &SIZES).or_else(|| Some((text.parse().ok()?, 1)))?;
     number.checked_mul(bytes)

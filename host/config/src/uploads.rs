@@ -14,13 +14,13 @@ use super::section::{Section, resolve};
 /// `[uploads]`.
 #[derive(Clone, Debug)]
 pub struct UploadsConfig {
-    /// Where the files are.
+    /// The location of the files.
     pub url: UploadsUrl,
-    /// How long a file is kept that no state names any more.
+    /// How long a file is kept after no state names it any more.
     pub keep: Duration,
 }
 
-/// Where uploaded files are.
+/// The location of uploaded files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UploadsUrl {
     /// A folder on this machine.
@@ -29,14 +29,14 @@ pub enum UploadsUrl {
     S3(Bucket),
 }
 
-/// A bucket of an S3 server, and how to get at it.
+/// A bucket of an S3 server, and the access to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
     /// Its name.
     pub name: String,
-    /// What stands before every key of ours, without a slash at its ends; may be empty.
+    /// The prefix of all keys, without a slash at its ends; may be empty.
     pub prefix: String,
-    /// AWS's own variables as they are set: the server, the region, the credentials.
+    /// AWS's own variables: the server, the region, the credentials.
     pub access: BTreeMap<String, Secret>,
 }
 
@@ -61,9 +61,9 @@ impl fmt::Display for Bucket {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The variables that say where the server is.
+/// The variables with the server's address.
 const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
-/// One without the other signs nothing.
+/// Requests are signed only with both.
 const CREDENTIALS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
 pub(super) fn read(mut section: Section<'_>, aws: BTreeMap<String, Secret>) -> UploadsConfig {
