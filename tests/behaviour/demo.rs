@@ -23,9 +23,9 @@ fn plays(world: &World) -> Result {
     let ended = world.sandman(&["demo", "--plant", "doubled"], "", &[])?;
     ensure!(ended.code() == 1, "{}\n{}", ended.stdout, ended.stderr);
     for said in [
-        "version 2 serves, before it version 1",
+        "version 2 serves, replacing version 1",
         "refused at `contract`",
-        "version 1 serves, before it version 2",
+        "version 1 serves, replacing version 2",
         "0 failed",
         "1 doubled",
     ] {
@@ -67,7 +67,7 @@ fn fleet(world: &World) -> Result {
     let ended = world.sandman(&["demo", "--fleet"], "", &environment)?;
     ensure!(ended.code() == 0, "{}\n{}", ended.stdout, ended.stderr);
     for said in [
-        "version 2 serves, before it version 1",
+        "version 2 serves, replacing version 1",
         "version 2 of profile serves on one and two",
         "host two killed",
         "host two is back",

@@ -45,7 +45,7 @@ fn refused(ended: &Ended, stage: &str, words: &str) -> Result {
         "not at {stage}: {said}"
     );
     ensure!(said.contains(words), "nothing of {words:?}: {said}");
-    ensure!(said.contains("version 1 goes on serving"), "{said}");
+    ensure!(said.contains("version 1 continues to serve"), "{said}");
     Ok(())
 }
 

@@ -127,7 +127,7 @@ fn cannot_load(world: &World) -> Result {
     )?;
     let component = world.file("more.wasm", &more)?;
     let deployed = world.command(&["deploy", "hostile", &component, "--host", one.admin()], &[])?;
-    deployed.says(1, &["active, but host two goes on with version 1", "hostile.secret"])?;
+    deployed.says(1, &["active, but host two still serves version 1", "hostile.secret"])?;
     ensure!(
         (one.version("hostile")?, two.version("hostile")?) == (2, 1),
         "not as deployed"

@@ -50,7 +50,7 @@ fn older_state(world: &World) -> Result {
         "its state-version is 0",
         "version 2, which is active, writes 2",
         "--force",
-        "version 2 goes on serving",
+        "version 2 continues to serve",
     ];
     says(&asked(&["rollback", "hostile"])?, 1, &refusal)?;
     let first = world.file("first.wasm", &formatted('0')?)?;
@@ -67,7 +67,7 @@ fn older_state(world: &World) -> Result {
     says(
         &asked(&["rollback", "hostile", "--force"])?,
         0,
-        &["version 1 serves, before it version 2"],
+        &["version 1 serves, replacing version 2"],
     )?;
     says(
         &asked(&["history", "hostile"])?,
@@ -115,7 +115,7 @@ fn unfit(world: &World) -> Result {
     says(
         &rollback(&[])?,
         1,
-        &["--offline is for a host that is stopped", "in use by process"],
+        &["--offline is for a stopped host", "in use by process"],
     )?;
     host.terminate()?;
 
@@ -136,7 +136,7 @@ fn unfit(world: &World) -> Result {
     says(
         &done,
         0,
-        &["version 1 serves from the next start on, before it version 2"],
+        &["version 1 serves from the next start on, replacing version 2"],
     )?;
     says(&rollback(&["--to", "7"])?, 1, &["there are: 2, 1"])?;
     let host = world.host(&narrow)?;
@@ -151,7 +151,7 @@ fn unfit(world: &World) -> Result {
         0,
         &[
             "compiled",
-            "version 3 serves from the next start on, before it version 1",
+            "version 3 serves from the next start on, replacing version 1",
         ],
     )?;
     let host = world.host(&narrow)?;

@@ -126,20 +126,20 @@ fn passed_over(world: &World) -> Result {
     world.send(&told, &[Event::bytes("eve", b"no event")])?;
     world.dead_letters(&told)?.until_count(2)?;
     let never = run(world, &host, &["replay", "2"], 4)?;
-    never.says(4, &["its record is no event that a guest could be called with"])?;
+    never.says(4, &["its record is not an event with which a guest could be called"])?;
     let listed = run(world, &host, &["dlq", "list", "--code", "decode"], 0)?;
     says(&listed, &["eve"])?;
 
     let redriven = run(world, &host, &["dlq", "redrive", "--key", "ada"], 0)?;
     says(
         &redriven,
-        &["1 redriven: 0 handled, 0 failed again, 1 passed over as duplicates"],
+        &["1 redriven: 0 handled, 0 failed again, 1 skipped as duplicates"],
     )?;
     let story = run(world, &host, &["explain", "--key", "ada"], 0)?;
     says(
         &story,
         &[
-            "passed over: its event had been handled before; a redrive of letter 1",
+            "skipped: its event had been handled before; a redrive of letter 1",
             "the same event as at",
             "which was given up",
         ],

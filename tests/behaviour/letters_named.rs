@@ -90,7 +90,10 @@ fn by_letter(world: &World) -> Result {
     let dropped = operator(&["dlq", "drop", "--held-by", &behind])?;
     says(
         &dropped,
-        &["dropped the letter that held the key", "all that waited is handled"],
+        &[
+            "dropped the letter that held the key",
+            "everything that waited is handled",
+        ],
     )?;
     ensure!(dropped.code() == 0, "{dropped:?}");
 
@@ -113,7 +116,7 @@ fn by_letter(world: &World) -> Result {
     operator(&["reload"])?.says(0, &[])?;
     for key in [nul, esc] {
         let released = operator(&["dlq", "release", "--letter", &letter(&all, key, "head")?])?;
-        says(&released, &["released for hostile: all that waited is handled"])?;
+        says(&released, &["released for hostile: everything that waited is handled"])?;
     }
     let mut done = world.reader(&world.topic("hostile.done"))?;
     let seen = done.until_count(5)?;
@@ -197,7 +200,7 @@ fn nothing(world: &World) -> Result {
     // There is nothing of an order to take back, but there is the letter.
     says(
         &run(world, &host, &["dlq", "redrive", "1", "--cancel"], 0)?,
-        &["0 letters taken back"],
+        &["0 letters cancelled and kept"],
     )?;
     says(
         &run(world, &host, &["recordings", "hostile", "--key", "bob"], 0)?,

@@ -46,17 +46,14 @@ const BESIDE: &[Step] = &[
     step(
         "sandman replay 1",
         0,
-        &[
-            "index out of bounds",
-            "the outcome is the one that was recorded, to the byte",
-        ],
+        &["index out of bounds", "the outcome is the recorded one, to the byte"],
     ),
     step(MEND, 0, &[]),
     step(
         "sandman replay 1 --component greeter/target/sandman/greeter.wasm",
         1,
         &[
-            "the outcome is another one than was recorded",
+            "the outcome differs from the recorded one",
             "failure gone",
             "{\"times\":2}",
         ],
@@ -97,7 +94,7 @@ fn walk(world: &World) -> Result {
         take(&newcomer, step)?;
         match step.command {
             SEND => dev.shows(&["dead ", "user.created", "index out of bounds"])?,
-            MEND => dev.shows(&["greeter: version 2 serves, before it version 1"])?,
+            MEND => dev.shows(&["greeter: version 2 serves, replacing version 1"])?,
             _ => {}
         }
     }

@@ -37,7 +37,7 @@ fn the_loop(world: &World) -> Result {
         "let payload = UserSeen {\n        user_id: &user_id,\n        times,\n    };",
         "let payload = serde_json::json!({ \"userId\": user_id, \"times\": times, \"loud\": true });",
     )?;
-    dev.shows(&["greeter: version 2 serves, before it version 1"])?;
+    dev.shows(&["greeter: version 2 serves, replacing version 1"])?;
     newcomer.save(EVENT)?;
     dev.shows(&["out ", "\"loud\":true", "\"times\":2"])?;
 
@@ -55,7 +55,7 @@ fn the_loop(world: &World) -> Result {
         ".emits(\"user.seen\", \"1.0\")",
         ".emits(\"user.sen\", \"1.0\")",
     )?;
-    dev.complains(&["refused at `contract`", "user.sen", "version 2 goes on serving"])?;
+    dev.complains(&["refused at `contract`", "user.sen", "version 2 continues to serve"])?;
 
     // A file that holds no event says so; one that is given up is shown with its reason.
     newcomer.edit(EVENT, "\"eventType\"", "\"eventTyp\"")?;
@@ -141,12 +141,12 @@ fn refused(world: &World) -> Result {
         (
             &["new", "first", "--path", "second"],
             1,
-            &["sandman.toml has a handler \"first\" already"],
+            &["sandman.toml already has a handler \"first\""],
         ),
         (
             &["new", "second", "--path", "first"],
             1,
-            &["first is there already and nothing is overwritten", "--path"],
+            &["first already exists and nothing is overwritten", "--path"],
         ),
         (
             &["new", "second", "--sdk", "nowhere"],

@@ -61,7 +61,7 @@ fn keeps_something(world: &World) -> Result {
     let last = found.first().context("nothing is recorded")?;
     let id = last["id"].as_str().unwrap_or_default().to_owned();
     let replayed = run(world, &host, &["replay", &id], 1)?;
-    says(&replayed, &["BUG: it is the component that ran", BUG, path])?;
+    says(&replayed, &["BUG: this is the component that ran", BUG, path])?;
     // Another component, or another state, may well make something else of it.
     world.file("state.json", b"{}")?;
     let other = rewritten("hostile", "didattemptcount", "dodattemptcount")?;
@@ -77,7 +77,7 @@ fn keeps_something(world: &World) -> Result {
     done.until_count(well.len() + 4)?;
     let same = run(world, &host, &["diff", "hostile", "1", "1"], 0)?;
     let found = recordings(world, &host, "hostile")?;
-    let of_all = format!("make the same of {} recordings", found.len());
+    let of_all = format!("have the same outcomes for {} recordings", found.len());
     says(&same, &["against itself", &of_all])?;
     let id = found
         .first()
@@ -121,7 +121,7 @@ fn bears(world: &World) -> Result {
         "refused at `replayed`",
         other,
         "--accept-diffs",
-        "version 1 goes on serving",
+        "version 1 continues to serve",
     ];
     ensure!(words.iter().all(|word| refused.contains(word)), "{refused}");
     serves(1)?;
@@ -179,7 +179,7 @@ fn met_a_state(world: &World) -> Result {
     );
     let id = second["id"].as_str().unwrap_or_default();
     let same = run(world, &host, &["replay", id], 0)?;
-    says(&same, &["is the one that was recorded, to the byte"])?;
+    says(&same, &["is the recorded one, to the byte"])?;
     world.file("state.json", br#"{"count":7}"#)?;
     let other = run(world, &host, &["replay", id, "--state", "state.json"], 1)?;
     says(&other, &["value at state.count", "8"])

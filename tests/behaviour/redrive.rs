@@ -149,7 +149,7 @@ fn fails_again(world: &World) -> Result {
     dlq(world, &host, &["drop", "--key", "bob"])?;
     let followed = dlq(world, &host, &["redrive", "--follow", &job])?;
     followed.says(1, &[])?;
-    for words in ["1 redriven: 0 handled, 1 failed again", "dropped since"] {
+    for words in ["1 redriven: 0 handled, 1 failed again", "have been dropped"] {
         ensure!(followed.stdout.contains(words), "{followed:?}");
     }
     Ok(())
@@ -246,7 +246,7 @@ fn goes_afterwards(world: &World) -> Result {
     let job = ordered.has(200)?["job"].to_string();
     ensure!(host.terminate()?.code() == 0, "the host did not stop well");
     let host = world.host(&without)?;
-    host.says(&["the order is taken back", "no handler `left`"])?;
+    host.says(&["the redrive is cancelled", "handler `left` no longer exists"])?;
     let told = followed(&host, &job)?;
     ensure!(told["cancelled"] == 2 && told["remaining"] == 0, "{told:#}");
     let dropped = dlq(world, &host, &["drop", "--handler", "left"])?;
@@ -289,7 +289,7 @@ fn killed(world: &World) -> Result {
     let followed = dlq(world, &host, &["redrive", "--follow", &job.to_string()])?;
     ensure!(followed.code() == 0 && followed.stdout.contains(&told), "{followed:?}");
     let never = (job.as_u64().context("no number")? - 1).to_string();
-    dlq(world, &host, &["redrive", "--follow", &never])?.says(1, &["there is no order"])?;
+    dlq(world, &host, &["redrive", "--follow", &never])?.says(1, &["there is no redrive job"])?;
     ensure!(host.terminate()?.code() == 0, "the host did not stop well");
     handled_once(world, (0..KEYS).map(key), EACH)
 }

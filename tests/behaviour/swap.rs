@@ -267,7 +267,7 @@ fn rollback_under_load(world: &World) -> Result {
         let ended = world.command(&["rollback", "echo", "--host", &address], &[])?;
         ensure!(ended.code() == 0, "{}", ended.stderr);
         ensure!(
-            ended.stdout.contains("version 1 serves, before it version 2"),
+            ended.stdout.contains("version 1 serves, replacing version 2"),
             "{}",
             ended.stdout
         );

@@ -113,10 +113,7 @@ fn replayed(world: &World) -> Result {
     // One from the host, on the version that ran.
     let id = bea["id"].as_str().unwrap_or_default().to_owned();
     let same = run(world, &host, &["replay", &id], 0)?;
-    says(
-        &same,
-        &["rejected: it is closed", "is the one that was recorded, to the byte"],
-    )?;
+    says(&same, &["rejected: it is closed", "is the recorded one, to the byte"])?;
     // All of them from a file, without a host, on a component that writes another event.
     run(world, &host, &["recordings", "hostile", "--export", "all.jsonl"], 0)?;
     world.file(
@@ -194,7 +191,7 @@ fn refused(world: &World) -> Result {
     )?;
 
     let same = run(world, &host, &["diff", "echo", "3", &third], 0)?;
-    says(&same, &["against itself", "make the same of"])?;
+    says(&same, &["against itself", "have the same outcomes for"])?;
     let differs = run(world, &host, &["diff", "echo", "2", "3", "--json"], 1)?;
     let differs: Value = serde_json::from_str(&differs.stdout)?;
     let groups = differs["groups"].as_array().context("no groups")?;
@@ -303,7 +300,7 @@ fn explained(world: &World) -> Result {
         &[
             "1 recording removed",
             "1 dead letter in the store",
-            "perhaps records on Kafka",
+            "perhaps records in Kafka",
         ],
     )?;
     let forgotten = run(world, &host, &["forget", "ada"], 0)?;
@@ -403,7 +400,7 @@ fn same_code(world: &World) -> Result {
     let mut same = std::fs::read(guest("hostile")?)?;
     same.extend(b"\x00\x05\x04note");
     let same = world.file("same.wasm", &same)?;
-    let words = ["against itself", "make the same of"];
+    let words = ["against itself", "have the same outcomes for"];
     says(&run(world, &host, &["diff", "hostile", "1", &same], 0)?, &words)?;
     let first = recordings(world, &host, "hostile")?;
     for recording in &first {

@@ -1,4 +1,4 @@
-//! The admin listener: the API behind the token, `/metrics` behind it as well, `/health` for probes, `/openapi.json`.
+//! The admin listener: the API and `/metrics`, which need the token, `/health` for probes, and `/openapi.json`.
 
 mod api;
 mod audit;
@@ -30,7 +30,7 @@ use sandman_http::answer::{error, plain};
 use sandman_http::health;
 use sandman_http::serve::{Bounds, ListenError, Listener};
 
-/// How often the histograms are summed up; until then each holds every value.
+/// How often the histograms are aggregated; until then each keeps every value.
 const UPKEEP: Duration = Duration::from_secs(1);
 
 /// The admin listener, bound and not yet serving.
@@ -61,12 +61,12 @@ impl AdminServer {
         Ok(Self { listener, meters })
     }
 
-    /// Where it listens; the port that was taken where 0 was configured.
+    /// The address on which it listens, with the actual port if 0 was configured.
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
     }
 
-    /// Serves until `stop` becomes true or its sender goes, then finishes the requests it has begun.
+    /// Serves until `stop` becomes true or its sender is dropped, then finishes its current requests.
     pub async fn serve(self, stop: watch::Receiver<bool>) {
         let Self { listener, meters } = self;
         let serving = listener.serve(stop);
@@ -82,7 +82,7 @@ impl AdminServer {
     }
 }
 
-/// The layers, from the inside out: a call that is refused is audited too.
+/// The layers, from the inside out, so that refused calls are audited as well.
 fn router(guard: Guard, api: Api, health: Arc<HealthView>) -> Router {
     let protected = api::routes()
         .into_iter()

@@ -1,4 +1,4 @@
-//! What an operator can see and order while the host runs. The admin API asks for it, the binary carries it out.
+//! The queries and commands of operators while the host runs. The admin API receives them, the binary carries them out.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -15,9 +15,9 @@ use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
 use sandman_core::store::{Action, LetterFilter, Outcome};
 use sandman_engine::meters::Rate;
 
-/// A host that can be asked and ordered; the one that runs, or a test in its place.
+/// A host that answers queries and carries out commands; the running one, or a test in its place.
 pub trait Control: Send + Sync + 'static {
-    /// All handlers, as they are now.
+    /// All handlers, with their current state.
     ///
     /// # Errors
     /// [`Refusal::Store`].
@@ -29,7 +29,7 @@ pub trait Control: Send + Sync + 'static {
     /// [`Refusal::Store`].
     fn hosts(&self) -> Result<Vec<HostLine>, Refusal>;
 
-    /// What was done to a handler's versions, the newest first.
+    /// The history of a handler's versions, the newest first.
     ///
     /// # Errors
     /// [`Refusal::Unknown`], [`Refusal::Store`].
@@ -44,68 +44,67 @@ pub trait Control: Send + Sync + 'static {
     /// The dead letters.
     fn letters(&self) -> &Letters;
 
-    /// Whether the configuration names a handler, or the store knows one, by that name.
+    /// Checks that the configuration or the store has a handler of that name.
     ///
     /// # Errors
     /// [`Refusal::Unknown`] if not, [`Refusal::Store`].
     fn knows(&self, name: &str) -> Result<(), Refusal>;
 
-    /// Drops letters, or says what it would drop.
+    /// Drops letters, or reports what it would drop.
     ///
     /// # Errors
     /// [`Refusal::NoLetter`], [`Refusal::Store`].
     fn drop_letters(&self, filter: &LetterFilter, dry_run: bool) -> Result<LettersDropped, Refusal>;
 
-    /// Recordings of a handler, or of all, that the query means, the newest first, at most `most`.
+    /// Recordings of a handler, or of all, that match the query, the newest first, at most `most`.
     ///
     /// # Errors
     /// [`Refusal::Unknown`], [`Refusal::Store`].
     fn recordings(&self, name: Option<&str>, query: &RecordingQuery, most: usize) -> Result<Vec<Recording>, Refusal>;
 
-    /// The recording of that name.
+    /// The recording with that id.
     ///
     /// # Errors
     /// [`Refusal::Store`].
     fn recording(&self, id: RecordingId) -> Result<Option<Recording>, Refusal>;
 
-    /// The component of a version that is kept.
+    /// The component of a stored version.
     ///
     /// # Errors
     /// [`Refusal::Unknown`], [`Refusal::NotKept`], [`Refusal::Store`].
     fn component(&self, name: &str, number: u64) -> Result<Vec<u8>, Refusal>;
 
-    /// What is known of an event or a key; tells what is being looked at.
+    /// Everything that is known of an event or a key; reports the progress of the search.
     ///
     /// # Errors
     /// [`Refusal::Store`].
     fn explain(&self, question: &Question, tell: &mut dyn FnMut(ExplainLine)) -> Result<Story, Refusal>;
 
-    /// Removes the recordings of a key, and says what else holds it.
+    /// Removes the recordings of a key, and lists what else has data of it.
     ///
     /// # Errors
     /// [`Refusal::Store`].
     fn forget(&self, key: &str) -> Result<Forgotten, Refusal>;
 
-    /// What each of these letters would come to if it was redriven.
+    /// The result that a redrive of each of these letters would have.
     ///
     /// # Errors
     /// [`Refusal::Store`].
     fn rehearse(&self, filter: &LetterFilter, how: RedriveHow, tell: &mut dyn FnMut(Rehearsed)) -> Result<(), Refusal>;
 
-    /// Has letters redriven.
+    /// Redrives letters.
     ///
     /// # Errors
     /// [`Refusal::NotConfigured`], [`Refusal::Through`], [`Refusal::NoLetter`], [`Refusal::Store`].
     fn redrive(&self, filter: &LetterFilter, through: Option<u64>, force: bool) -> Result<RedriveOrdered, Refusal>;
 
-    /// Takes back that letters are to be redriven.
+    /// Cancels the redrive of letters.
     ///
     /// # Errors
     /// [`Refusal::Store`].
     fn cancel_redrive(&self, filter: &LetterFilter) -> Result<RedriveCancelled, Refusal>;
 
-    /// Tells how an order to redrive stands whenever that changes, until nothing is left of it, or nobody hears it any more
-    /// (`tell` answers `false`).
+    /// Reports the progress of a redrive job whenever it changes, until it is finished or `tell` returns `false`.
     ///
     /// # Errors
     /// [`Refusal::NoOrder`], [`Refusal::Store`].
@@ -116,8 +115,8 @@ pub trait Control: Send + Sync + 'static {
         tell: &mut dyn FnMut(&RedriveProgress) -> bool,
     ) -> Result<(), Refusal>;
 
-    /// Has what is held of a key redriven, in order; with `drop` without the letter that holds it. Returns the handlers of
-    /// which there was something to release.
+    /// Redrives the held letters of a key in order; with `drop`, without the letter that holds it. Returns the handlers
+    /// that held the key.
     ///
     /// # Errors
     /// [`Refusal::Unknown`], [`Refusal::HeldByGone`].
@@ -135,25 +134,26 @@ pub trait Control: Send + Sync + 'static {
         tell: &mut dyn FnMut(&ReleaseProgress) -> bool,
     ) -> Result<(), Refusal>;
 
-    /// The intake of a handler goes on. Returns whether it stood still.
+    /// Resumes a handler. Returns whether it was paused.
     ///
     /// # Errors
     /// [`Refusal::Unknown`].
     fn resume(&self, name: &str) -> Result<bool, Refusal>;
 
-    /// Bytes of the largest component that is taken.
+    /// Bytes of the largest accepted component.
     fn largest_component(&self) -> usize;
 
-    /// Deploys a component (`None`: more than the largest came); tells stages, and then, with the slot given back, the end.
+    /// Deploys a component (`None`: it was larger than the limit); reports the stages and then, after releasing the
+    /// slot, the end.
     fn deploy(&self, slot: Slot, order: (Order<'_>, Option<&[u8]>), tell: &mut dyn FnMut(Report));
 
-    /// Makes an earlier version serve.
+    /// Makes an earlier version the active one.
     ///
     /// # Errors
     /// [`Refusal`] if there is no such version.
     fn rollback(&self, slot: &Slot, order: Order<'_>, to: Option<u64>) -> Result<Done, Refusal>;
 
-    /// Reads the configuration again and follows it, in the name of `by`.
+    /// Reads the configuration again and applies it, on behalf of `by`.
     ///
     /// # Errors
     /// [`ReloadError`]; then nothing was changed.
@@ -166,32 +166,32 @@ pub trait Control: Send + Sync + 'static {
 pub struct HandlerReport {
     /// Its name.
     pub name: String,
-    /// The version that serves.
+    /// The active version.
     pub version: u64,
-    /// That version's component: its sha256, lower-case hex.
+    /// That version's component: its SHA-256, lower-case hex.
     pub digest: String,
-    /// Since when it serves, as in an envelope: `2025-12-12T10:30:00.000Z`.
+    /// When it became active, as in an envelope: `2025-12-12T10:30:00.000Z`.
     pub activated_at: String,
     /// Invocations per second in the last minute.
     pub rates: Rate,
-    /// Records on Kafka that are still to be handled; null for a handler without topics, or before Kafka has told.
+    /// Records in Kafka that are still to be handled; null for a handler without topics, or before Kafka has answered.
     pub lag: Option<u64>,
     /// Triggers in memory, from intake to commit.
     pub in_flight: u64,
-    /// Triggers of them that wait behind a back-off of their key.
+    /// Triggers of them that wait behind a backoff of their key.
     pub parked: u64,
-    /// Why its intake stands still, if it does.
+    /// Why it is paused, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<String>,
     /// Keys that are held behind a dead letter.
     #[serde(default)]
     pub held_keys: u64,
-    /// Why it does not do all of its work, as `/health` says it.
+    /// Why it is degraded, as in `/health`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub degraded: Option<String>,
-    /// What it holds and may hold.
+    /// Its memory and limits.
     pub memory: MemoryReport,
-    /// The version that each host serves, where several share the store.
+    /// The version that each host serves, if several share the store.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<HostVersion>,
 }
@@ -202,7 +202,7 @@ pub struct HandlerReport {
 pub struct MemoryReport {
     /// Linear memory that one invocation may use: `limits.memory`.
     pub limit: u64,
-    /// The most that an invocation of the version that serves has used.
+    /// The most that an invocation of the active version has used.
     pub peak: u64,
     /// Records from Kafka that wait or are being handled.
     pub records: u64,
@@ -212,7 +212,7 @@ pub struct MemoryReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ExplainLine {
-    /// A topic is being looked at.
+    /// A topic is being searched.
     Looking {
         /// The topic.
         topic: String,
@@ -221,22 +221,22 @@ pub enum ExplainLine {
         /// Topics in all.
         of: u64,
     },
-    /// All there is to tell: the last line.
+    /// The result: the last line.
     Story(Story),
-    /// It came to nothing: the last line.
+    /// The search failed: the last line.
     Error(String),
 }
 
-/// What was removed of a key, and what is left.
+/// The removed data of a key, and the rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
     /// Recordings that were removed.
     pub recordings: u64,
-    /// What else holds the key, or may.
+    /// Where else data of the key is, or may be.
     pub held: Vec<KeyHolder>,
 }
 
-/// Something that holds a key, or may.
+/// Data of a key, existing or possible.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyHolder {
@@ -253,30 +253,30 @@ pub struct Entry {
     pub at: String,
     /// Who: the name of the token.
     pub by: String,
-    /// What they wanted.
+    /// What was requested.
     pub action: Action,
-    /// What became of it.
+    /// The result.
     pub outcome: Outcome,
-    /// The version it is about, if it came so far.
+    /// The version, if it got a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// The component's sha256, if it came so far.
+    /// The component's SHA-256, if it was received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// The stage that failed, and why; empty where there is nothing to say.
+    /// The stage that failed, and why; empty if there is nothing to say.
     pub detail: String,
 }
 
-/// What a reload changed. All empty: the configuration is the one that is served already.
+/// The changes of a reload. All empty if the configuration has not changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
     /// Handlers that are new.
     pub added: Vec<String>,
-    /// Handlers that are gone.
+    /// Handlers that were removed.
     pub removed: Vec<String>,
     /// Handlers with other event types to emit, limits, retries, settings or instances.
     pub changed: Vec<String>,
-    /// Whether the routes are others.
+    /// Whether the routes have changed.
     pub routes: bool,
 }
 
@@ -286,13 +286,13 @@ pub enum ReloadError {
     /// The file has mistakes, or its handlers do.
     #[error("{} in the configuration: {}", count(.0), listed(.0))]
     Mistakes(Vec<Problem>),
-    /// Keys changed that are read once.
+    /// Keys have changed that are read only at the start.
     #[error("these keys changed and need a restart: {}", .0.join(", "))]
     NeedsRestart(Vec<String>),
-    /// A deploy is under way.
+    /// A deploy is in progress.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The host stops, or could not follow.
+    /// The host is stopping, or could not apply it.
     #[error("{0}")]
     Failed(String),
 }

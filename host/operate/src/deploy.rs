@@ -1,7 +1,8 @@
-//! A handler's version is replaced while traffic flows: a component comes in, passes the stages one by one, and serves.
+//! Replaces a handler's version under traffic: a component is received, passes the stages one by one, and becomes active.
 //!
-//! A version serves in the store before it does in memory, so that after a crash no key meets an older version than the one
-//! that wrote its state. Whatever fails before that leaves the old version serving, and is written into the history.
+//! A version becomes active in the store before it does in memory, so that after a crash no key is handled by an older
+//! version than the one that wrote its state. After a failure before that, the old version stays active, and the
+//! history has the failure.
 
 mod ahead;
 mod busy;
@@ -44,38 +45,38 @@ pub use refusal::{AgainError, Refusal};
 pub use report::{Done, Passed, Report, Stage};
 pub use start::{ReadyHandler, registry};
 
-/// Who it is in the history where the host itself acts.
+/// The name in the history for the host itself.
 pub const HOST: &str = "sandman";
 
-/// Who wants a version to serve, and how much.
+/// Who requests a change, and with which flags.
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'a> {
     /// Who it is, for the history.
     pub by: &'a str,
-    /// Also a version that says of itself that it cannot read the states that were written since.
+    /// Accept a version that, by its `state-version`, cannot read the states that were written since.
     pub force: bool,
-    /// Also a version whose outcomes differ from the recorded ones, where that would refuse it.
+    /// Accept a version that would be refused because its outcomes differ from the recorded ones.
     pub accept_diffs: bool,
 }
 
-/// Replaces versions. Shared by whoever may order it.
+/// Replaces versions. Shared by all that may request it.
 pub struct Deployer {
     pub(super) config: Arc<ArcSwap<Config>>,
     pub(super) registry: Arc<Registry>,
-    /// Where components run.
+    /// The sandbox for components.
     pub sandbox: Arc<Sandbox>,
     pub(super) versions: Arc<dyn VersionStore>,
     pub(super) recordings: Recordings,
     pub(super) meters: Arc<Meters>,
     pub(super) alarm: Alarm,
     busy: Busy,
-    /// Versions that other hosts serve and that do not load here.
+    /// Versions that are active on other hosts and do not load here.
     unable: Mutex<HashMap<Arc<str>, UnableVersion>>,
     ahead: Ahead,
 }
 
 impl Deployer {
-    /// A deployer for the handlers of `registry`, as `config` has them at each moment.
+    /// A deployer for the handlers of `registry`, with the current `config`.
     pub fn new(
         config: Arc<ArcSwap<Config>>,
         registry: Arc<Registry>,
@@ -120,10 +121,10 @@ impl Deployer {
         self.busy.all().ok_or_else(|| Refusal::Busy("a handler".to_owned()))
     }
 
-    /// Deploys a component to the handler that was reserved; tells each stage as it is passed, and then how it ended.
-    /// `None` stands for a component that was larger than `host.component` and not even received. Whoever hears of the end
-    /// may order the next change: the slot is free by then. `others` is called with the version's number before it serves:
-    /// it waits until the other hosts have loaded it.
+    /// Deploys a component to the reserved handler; reports each stage when it is passed, and then the end. `None`
+    /// stands for a component that was larger than `host.component` and was not received. When the end is reported the
+    /// slot is free, so that the next change can be requested. `others` is called with the version's number before it
+    /// becomes active: it waits until the other hosts have loaded it.
     pub fn deploy(
         &self,
         slot: Slot,
@@ -141,11 +142,11 @@ impl Deployer {
         tell(Report::Done(done));
     }
 
-    /// Makes an earlier version serve: `to`, or the one that the active version replaced. Its code is at hand, so it is
-    /// a matter of milliseconds.
+    /// Makes an earlier version the active one: `to`, or the one that the active version replaced. Its code is already
+    /// compiled, so this takes milliseconds.
     ///
     /// # Errors
-    /// [`Refusal`] if there is no such version; what goes wrong later is told by [`Done`].
+    /// [`Refusal`] if there is no such version; later failures are reported by [`Done`].
     pub fn rollback(&self, slot: &Slot, order: Order<'_>, to: Option<u64>) -> Result<Done, Refusal> {
         let name = slot.handler().cloned().unwrap_or_default();
         let handler = self.handler(&name)?;
@@ -160,7 +161,7 @@ impl Deployer {
     /// faster, the version before it serves already.
     ///
     /// # Errors
-    /// As for a rollback.
+    /// Like a rollback.
     pub fn rollback_because(&self, slot: &Slot, failed: u64, reason: String) -> Result<Done, Refusal> {
         let name = slot.handler().cloned().unwrap_or_default();
         let handler = self.handler(&name)?;
@@ -181,12 +182,12 @@ impl Deployer {
         self.sandbox.largest_memory()
     }
 
-    /// The most that a handler's component may consist of without a restart.
+    /// The largest limits on a component's parts that a handler may have without a restart.
     pub fn largest_parts(&self) -> &ComponentParts {
         self.sandbox.largest_parts()
     }
 
-    /// Notes that a handler does not serve any more.
+    /// Records that a handler is no longer served.
     pub fn retired(&self, handler: &Handler) {
         let version = handler.active();
         self.meters
@@ -217,7 +218,7 @@ impl Deployer {
         Ok(Some(version))
     }
 
-    /// The component of a version that is kept.
+    /// The component of a stored version.
     ///
     /// # Errors
     /// [`Refusal::Unknown`], [`Refusal::NotKept`], [`Refusal::Store`].

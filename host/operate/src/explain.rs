@@ -1,4 +1,4 @@
-//! The story of an event or of a key: from recordings, from headers and from what lies on Kafka.
+//! The story of an event or of a key: from recordings, dead letters, and records in Kafka with their headers.
 
 mod matcher;
 #[cfg(test)]
@@ -16,7 +16,7 @@ use sandman_core::recording::{RecordedOutcome, Recording};
 
 pub use matcher::{KeyRules, Matcher};
 
-/// What is to be explained: an event, or everything of a key.
+/// What to explain: an event, or everything of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Question {
@@ -26,7 +26,7 @@ pub struct Question {
     /// A key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// How many of the last records of each partition are looked at on Kafka; 0: none.
+    /// How many of the last records of each partition in Kafka are searched; 0: none.
     pub scan: u64,
 }
 
@@ -34,31 +34,31 @@ pub struct Question {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Story {
-    /// What was asked.
+    /// The question.
     pub question: Question,
-    /// Records on Kafka that belong to it, the oldest first.
+    /// Records in Kafka that belong to it, the oldest first.
     pub records: Vec<FoundRecord>,
     /// Invocations that are recorded, the oldest first.
     pub invocations: Vec<StoryInvocation>,
     /// Dead letters of it that are in the store, the oldest first.
     #[serde(default)]
     pub letters: Vec<LetterLine>,
-    /// What else is to be known, a sentence each.
+    /// Further remarks, a sentence each.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// What was looked at, and what was not.
+    /// What was searched, and what was not.
     pub looked_at: Vec<LookedAt>,
 }
 
-/// A record on Kafka.
+/// A record in Kafka.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FoundRecord {
     /// `topic/partition/offset`.
     pub place: String,
-    /// What it is to the question.
+    /// How it relates to the question.
     pub is: Relation,
-    /// When it was produced, as in an envelope; of a dead letter when it was given up.
+    /// When it was produced, as in an envelope; for a dead letter, when it was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     /// Its key.
@@ -75,17 +75,17 @@ pub struct FoundRecord {
     /// The envelope's `causationId`: the event that caused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub causation_id: Option<String>,
-    /// Where the same event lies that was there before: a producer's retry.
+    /// The place of an earlier record of the same event: this one is a producer's retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,
-    /// Whether that one was given up.
+    /// Whether the earlier one was given up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again_given_up: bool,
-    /// Headers that say where it comes from, or why it was given up: those that begin with `sandman.`, without that.
+    /// Headers with its origin or the reason why it was given up: those that begin with `sandman.`, without the prefix.
     pub says: Vec<(String, String)>,
 }
 
-/// What a record is to the question.
+/// How a record relates to the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Relation {
@@ -119,15 +119,15 @@ pub struct StoryInvocation {
     pub attempt: u32,
     /// What invoked it.
     pub trigger: String,
-    /// Where that came from: `topic/partition/offset` or `http:` and the correlation id.
+    /// The origin of the trigger: `topic/partition/offset`, or `http:` and the correlation id.
     pub place: String,
     /// The key.
     pub key: String,
-    /// What came of it, in words.
+    /// The outcome, for people.
     pub outcome: String,
-    /// Whether the trigger was given up with it.
+    /// Whether the trigger was given up after it.
     pub dead_letter: bool,
-    /// The dead letter that was redriven with it.
+    /// The dead letter that it redrove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub letter: Option<u64>,
     /// What changed in the state: place, before, after.
@@ -139,7 +139,7 @@ pub struct StoryInvocation {
     pub cpu_micros: Option<u64>,
 }
 
-/// A place that was looked at.
+/// A place that was searched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LookedAt {
@@ -147,7 +147,7 @@ pub struct LookedAt {
     pub what: String,
     /// How much was read there.
     pub read: u64,
-    /// What was not looked at there, in words; empty where that is nothing.
+    /// What was not searched there, for people; empty if that is nothing.
     pub not: String,
 }
 
@@ -187,11 +187,11 @@ fn said(outcome: &RecordedOutcome) -> String {
         RecordedOutcome::Decided { reply: Some(reply), .. } => format!("decided, reply {}", reply.status),
         RecordedOutcome::Decided { .. } => "decided".to_owned(),
         RecordedOutcome::Failed { reason, .. } => format!("failed ({}): {reason}", outcome.word()),
-        RecordedOutcome::Duplicate => "passed over: its event had been handled before".to_owned(),
+        RecordedOutcome::Duplicate => "skipped: its event had been handled before".to_owned(),
     }
 }
 
-/// The places where the state changed; the whole of it where there was none, or is none any more.
+/// The places where the state changed; all of it if there was none before or is none after.
 fn changed(before: Option<&str>, after: Option<&str>) -> Vec<(String, String, String)> {
     match (before, after) {
         (Some(before), Some(after)) if before != after => json_differences(before, after)
@@ -207,7 +207,7 @@ fn changed(before: Option<&str>, after: Option<&str>) -> Vec<(String, String, St
 }
 
 impl FoundRecord {
-    /// Of a dead letter: the place of the record that was given up.
+    /// The place of the record that was given up, for a dead letter.
     fn origin(&self) -> Option<String> {
         let said = |name: &str| self.says.iter().find(|(known, _)| known == name);
         let [topic, partition, offset] = ["topic", "partition", "offset"].map(said);
@@ -215,7 +215,7 @@ impl FoundRecord {
     }
 }
 
-/// `topic/partition/offset`, taken apart.
+/// Parses `topic/partition/offset`.
 pub fn place(text: &str) -> Option<(&str, i32, i64)> {
     let (rest, offset) = text.rsplit_once('/')?;
     let (topic, partition) = rest.rsplit_once('/')?;
@@ -223,7 +223,7 @@ pub fn place(text: &str) -> Option<(&str, i32, i64)> {
 }
 
 impl Story {
-    /// Puts everything into the order in which it happened.
+    /// Sorts everything by time.
     pub fn sort(&mut self) {
         self.records.sort_by(|a, b| (&a.at, &a.place).cmp(&(&b.at, &b.place)));
         self.records.dedup_by(|a, b| a.place == b.place);

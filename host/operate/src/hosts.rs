@@ -1,4 +1,4 @@
-//! The hosts of a deployment, as each says of itself through the store.
+//! The hosts of a deployment, according to their reports in the store.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use sandman_core::store::HostEntry;
 
-/// What a host says of itself, as it lies in the store.
+/// A host's report about itself, as it is in the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HostReport {
@@ -14,7 +14,7 @@ pub struct HostReport {
     pub sandman: String,
     /// Where its admin API listens.
     pub admin: String,
-    /// Names the configuration of its handlers and routes: hosts with the same one have the same name for it.
+    /// Identifies the configuration of its handlers and routes: hosts with equal ones have the same value.
     pub configuration: String,
     /// Its handlers.
     pub handlers: Vec<ServedHandler>,
@@ -26,9 +26,9 @@ pub struct HostReport {
 pub struct ServedHandler {
     /// Its name.
     pub name: String,
-    /// The version that serves there.
+    /// The version that is active there.
     pub version: u64,
-    /// Since when that version serves, as the store counts it: milliseconds since 1970.
+    /// When that version became active, according to the store: milliseconds since 1970.
     pub since_millis: i64,
     /// The version that the host is about to activate: the others load it beforehand.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,12 +36,12 @@ pub struct ServedHandler {
     /// The version that another host is about to activate and that is loaded there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<u64>,
-    /// The version that serves elsewhere and does not load there, and why.
+    /// The version that is active elsewhere and does not load there, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unable: Option<UnableVersion>,
     /// The partitions that the host has, as `topic/partition`.
     pub partitions: Vec<String>,
-    /// Records on Kafka that the handler has still to handle, as this host sees it; null where it is not known.
+    /// Records in Kafka that the handler still has to handle, according to this host; null if it is not known.
     pub lag: Option<u64>,
 }
 
@@ -51,7 +51,7 @@ pub struct ServedHandler {
 pub struct UnableVersion {
     /// Its number.
     pub version: u64,
-    /// Since when it is the active one, as the store counts it.
+    /// When it became active, according to the store.
     pub since_millis: i64,
     /// Why it does not load.
     pub reason: String,
@@ -71,13 +71,13 @@ pub struct HostLine {
     pub silent_millis: u64,
     /// The shards of the outbox that it publishes.
     pub shards: Vec<u16>,
-    /// What it says of itself.
+    /// Its report about itself.
     #[serde(flatten)]
     pub report: HostReport,
 }
 
 impl HostLine {
-    /// A host as the store has it. One of another version may say things that are not understood.
+    /// A host from the store. The report of a host of another version may have unknown fields.
     pub fn of(entry: HostEntry) -> Self {
         Self {
             name: entry.name.to_string(),
@@ -89,7 +89,7 @@ impl HostLine {
         }
     }
 
-    /// What it says of a handler.
+    /// Its report about a handler.
     pub fn handler(&self, name: &str) -> Option<&ServedHandler> {
         self.report.handlers.iter().find(|handler| handler.name == name)
     }
@@ -101,14 +101,14 @@ impl HostLine {
 pub struct HostVersion {
     /// The host.
     pub host: String,
-    /// The version that serves there.
+    /// The version that is active there.
     pub version: u64,
-    /// Why the active version does not, where it does not load there.
+    /// Why the active version is not served there, if it does not load.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// The version of a handler on each host that runs.
+/// The version of a handler on each running host.
 pub fn versions(hosts: &[HostLine], handler: &str) -> Vec<HostVersion> {
     let live = hosts.iter().filter(|host| host.live);
     let served = live.filter_map(|host| Some((host, host.handler(handler)?)));
@@ -130,7 +130,7 @@ pub(crate) fn is_changing(hosts: &[HostLine], handler: &str) -> Option<u64> {
     others.find_map(|host| host.handler(handler)?.changing)
 }
 
-/// Whether every other host that runs could serve this version of a handler at once, or has said that it cannot.
+/// Whether every other running host could serve this version of a handler at once, or has reported that it cannot.
 pub fn are_ready(hosts: &[HostLine], handler: &str, version: u64) -> bool {
     let is_ready = |served: &ServedHandler| {
         let unable = served.unable.as_ref().map(|unable| unable.version);
@@ -140,18 +140,18 @@ pub fn are_ready(hosts: &[HostLine], handler: &str, version: u64) -> bool {
     others.all(|host| !host.report.admin.is_empty() && host.handler(handler).is_none_or(is_ready))
 }
 
-/// Whether every host that runs serves what was activated at that time, or has said that it cannot.
+/// Whether every running host serves the version that was activated at that time, or has reported that it cannot.
 pub fn have_followed(hosts: &[HostLine], handler: &str, since_millis: i64) -> bool {
     let has = |served: &ServedHandler| {
         let unable = served.unable.as_ref();
         served.since_millis >= since_millis || unable.is_some_and(|unable| unable.since_millis >= since_millis)
     };
     let mut live = hosts.iter().filter(|host| host.live);
-    // A host whose configuration does not name the handler has nothing to follow.
+    // A host whose configuration does not name the handler need not switch.
     live.all(|host| !host.report.admin.is_empty() && host.handler(handler).is_none_or(has))
 }
 
-/// The names of hosts whose handlers or routes are configured otherwise than those of the host that was asked.
+/// The names of hosts whose handlers or routes are configured differently from those of the host that was asked.
 pub fn configured_otherwise(hosts: &[HostLine]) -> Vec<Arc<str>> {
     let own = hosts
         .iter()

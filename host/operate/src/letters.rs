@@ -1,4 +1,4 @@
-//! The dead letters of a store, as operators see them: in groups, and one by one.
+//! The dead letters of a store, for operators: in groups, and one by one.
 
 mod orders;
 mod redrive;
@@ -19,16 +19,16 @@ pub use view::{
     Data, HeldAs, LetterData, LetterGroup, LetterHeader, LetterLine, LetterList, LetterQuery, LetterReport,
 };
 
-/// A letter that was redriven as often is not redriven again unless it is forced.
+/// A letter that was redriven this often is not redriven again unless forced.
 pub const MOST_REDRIVEN: u32 = 5;
 
-/// So many of the last orders to redrive are remembered with what they came to.
+/// How many of the last redrive jobs are kept with their results.
 pub const ORDERS_KEPT: u64 = 1_000;
 
 /// Letters that are read in one step.
 const STEP: usize = 1_000;
 
-/// The dead letters of a host that runs, or of the store of one that is stopped.
+/// The dead letters of a running host, or of the store of a stopped one.
 pub struct Letters {
     store: Arc<dyn LetterStore>,
 }
@@ -39,8 +39,8 @@ impl Letters {
         Self { store }
     }
 
-    /// Every letter that is meant, in groups by handler, version and code, and the newest `most` of them. Keys, and
-    /// what guests say, are told to those alone who may read data.
+    /// All matching letters, in groups by handler, version and code, and the newest `most` of them. Keys and texts of
+    /// guests are included only for those who may read data.
     ///
     /// # Errors
     /// [`StoreError`] if they cannot be read.
@@ -65,8 +65,7 @@ impl Letters {
         })
     }
 
-    /// A letter with all that is known of it; what the handler was sent and remembered is told to those alone who may read
-    /// data.
+    /// A letter with all its data; the record and the state are included only for those who may read data.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -75,8 +74,8 @@ impl Letters {
         Ok(letter.map(|letter| LetterReport::of(&letter, reads_data)))
     }
 
-    /// Has letters redriven. Those that were redriven [`MOST_REDRIVEN`] times are left out without `force`: what fails as often
-    /// would fail for ever.
+    /// Redrives letters. Without `force`, those that were redriven [`MOST_REDRIVEN`] times are left out, because they
+    /// would probably fail for ever.
     ///
     /// # Errors
     /// As for a commit.
@@ -96,8 +95,8 @@ impl Letters {
         Ok(RedriveOrdered::of(job, ordered))
     }
 
-    /// How an order stands; `None` if there was none of this number, or it is forgotten. Letters that were handled are gone, so
-    /// they are only counted.
+    /// The progress of a job; `None` if there was none with this number, or it is no longer kept. Letters that were
+    /// handled are gone, so they are only counted.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -109,7 +108,8 @@ impl Letters {
         let Some(result) = self.store.order_result(job)? else {
             return Ok(None);
         };
-        // After the counts: those of an order that is done are all there. What fails meanwhile is told the next time.
+        // After the counts, so that all failed letters of a finished job are included. Later failures are reported the
+        // next time.
         let mut failed = Vec::new();
         self.each(&filter, |head| {
             if !head.ordered {
@@ -133,7 +133,7 @@ impl Letters {
         }))
     }
 
-    /// How what was released of a key stands: what is still to run, and what failed again and holds the key.
+    /// The progress of a release of a key: the letters that are still to run, and those that failed again and hold the key.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -162,8 +162,8 @@ impl Letters {
         Ok(progress)
     }
 
-    /// Removes letters, or says how many it would remove. Those that are being redriven are left out, and so are those of held
-    /// keys, but for handlers that nobody serves: these are returned by name.
+    /// Removes letters, or says how many it would remove. Those that are being redriven are left out, and so are those
+    /// of held keys, except for handlers that no host serves, whose names are returned.
     ///
     /// # Errors
     /// As for a commit.
@@ -189,7 +189,7 @@ impl Letters {
         if dry_run {
             return Ok((done, gone));
         }
-        // Counted with the drop: letters may fail or be ordered since they were looked at.
+        // Counted in the same transaction: letters may have failed or been ordered since they were listed.
         let DroppedLetters { dropped, ordered, held } = self.store.drop_letters(filter)?;
         let mut done = LettersDropped { dropped, held, ordered };
         for name in &gone {

@@ -1,4 +1,4 @@
-//! What an operator sees and orders: versions, deploys, rollbacks, and the admin API that asks for them.
+//! Queries and commands of operators: versions, deploys, rollbacks, and the admin API for them.
 
 pub mod admin;
 pub mod control;

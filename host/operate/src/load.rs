@@ -1,4 +1,5 @@
-//! From a component to a version that may serve: the sandbox, and the contract against what the configuration grants.
+//! Turns a component into a version that can become active: loads it in the sandbox, and checks its contract against
+//! the grants of the configuration.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,10 +21,10 @@ use sandman_sandbox::{CompileBounds, Compiler, Label, LoadError, LoadStep, Sandb
 /// Why a component cannot serve a handler.
 #[derive(Debug, Error)]
 pub enum CandidateError {
-    /// It is no component of ours, or does not run.
+    /// It is not a valid handler, or does not run.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// It wants what it is not granted, or does not do what it is given.
+    /// Its contract does not fit the grants of the configuration.
     #[error("the component does not fit its configuration: {}", said(.0))]
     Contract(Vec<ContractError>),
     /// The same trigger gave two outcomes.
@@ -39,17 +40,17 @@ fn said(errors: &[ContractError]) -> String {
 /// The sandbox, sized for the configured handlers.
 ///
 /// # Errors
-/// If the folder of compiled code cannot be used, or the engine not be made.
+/// If the folder of compiled code cannot be used, or the engine cannot be created.
 pub fn sandbox(config: &Config) -> Result<Arc<Sandbox>> {
     let instances = u32::try_from(config.host.workers).unwrap_or(u32::MAX);
     sandbox_with(config, Some(config.host.compiled.clone()), instances)
 }
 
-/// A sandbox for commands that only look at components. It leaves no compiled code behind: the folder would belong to
-/// whoever ran the command, and the host would refuse it.
+/// A sandbox for commands that only inspect components. It stores no compiled code: the folder would belong to the user
+/// of the command, and the host would refuse it.
 ///
 /// # Errors
-/// If the engine cannot be made.
+/// If the engine cannot be created.
 pub fn sandbox_that_keeps_nothing(config: &Config) -> Result<Arc<Sandbox>> {
     sandbox_with(config, None, 1)
 }
@@ -60,7 +61,7 @@ fn sandbox_with(config: &Config, compiled: Option<PathBuf>, instances: u32) -> R
             time: config.host.compile_time,
             memory: config.host.compile_memory,
         }),
-        // The command's own process is bounded by whoever started it.
+        // The user of the command can limit its process.
         None => Compiler::Here,
     };
     let options = SandboxOptions {
@@ -79,27 +80,27 @@ pub fn largest_memory(config: &Config) -> u64 {
     limits.max().unwrap_or(16 << 20)
 }
 
-/// The most that a component of any handler may consist of; so large are the sandbox's slots.
+/// The largest limits on the parts of any handler's component: the size of the sandbox's slots.
 pub fn largest_parts(config: &Config) -> ComponentParts {
     let parts = config.handlers.iter().map(|handler| handler.limits.parts);
     parts.reduce(ComponentParts::max).unwrap_or_default()
 }
 
-/// What makes versions of components: the sandbox, and the configuration that grants.
+/// Makes versions of components: the sandbox, and the configuration with the grants.
 #[derive(Clone, Copy)]
 pub struct Loader<'a> {
     /// The whole configuration.
     pub config: &'a Config,
-    /// Where components run.
+    /// The sandbox for components.
     pub sandbox: &'a Arc<Sandbox>,
 }
 
 impl Loader<'_> {
-    /// Loads a component as version `number` of a handler and checks it against what the configuration grants; tells
-    /// `passed` of each step once it is done.
+    /// Loads a component as version `number` of a handler and checks it against the grants of the configuration; calls
+    /// `passed` for each step once it is done.
     ///
     /// # Errors
-    /// [`CandidateError`]: all that is wrong with it.
+    /// [`CandidateError`]: all its problems.
     pub fn version(
         &self,
         handler: &HandlerConfig,
@@ -107,7 +108,7 @@ impl Loader<'_> {
         passed: &mut dyn FnMut(LoadStep),
     ) -> Result<Version, CandidateError> {
         let guest = guest(self.sandbox, handler, (number, component), passed)?;
-        // What it logs there is nobody's news.
+        // Its logs during this check are irrelevant.
         with_default(NoSubscriber::default(), || purity::check(&guest, &handler.settings))?;
         let grant = self.config.grant(handler);
         version(guest, (handler, number), &grant, &self.config.kafka.topic_prefix)
@@ -116,17 +117,17 @@ impl Loader<'_> {
     /// The component in the handler's file, as its first version.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All its problems.
     pub fn file(&self, handler: &HandlerConfig) -> Result<Version> {
         let component = read(&handler.component)?;
         Ok(self.version(handler, (1, &component), &mut |_| {})?)
     }
 }
 
-/// A component that no configuration names, granted all that it asks for, and what that is.
+/// Loads a component without a configuration, granted everything that it asks for, and returns the grant.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// All its problems.
 pub fn alone(handler: &HandlerConfig) -> Result<(Version, Grant)> {
     let component = read(&handler.component)?;
     let sandbox = Sandbox::new(SandboxOptions::new(None, 1, handler.limits.memory))?;
@@ -135,11 +136,12 @@ pub fn alone(handler: &HandlerConfig) -> Result<(Version, Grant)> {
     Ok((version(guest, (handler, 1), &grant, DEFAULT_PREFIX)?, grant))
 }
 
-/// A component to run recordings of a handler on, granted all that it asks for, within the limits that were recorded, and on
-/// reused instances where the recorded ones were. What a host has compiled in the folder `compiled` is not compiled again.
+/// Loads a component for replaying recordings of a handler, granted everything that it asks for, with the recorded
+/// limits, and with reused instances if the recorded ones were reused. What a host has compiled in the folder
+/// `compiled` is not compiled again.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// All its problems.
 pub fn for_replay(
     handler: &str,
     component: (u64, &[u8]),
@@ -164,7 +166,7 @@ pub fn for_replay(
     Ok(version(guest, (&handler, component.0), &grant, DEFAULT_PREFIX)?)
 }
 
-/// What a component says of itself, whatever it is granted.
+/// The contract of a component, regardless of its grants.
 ///
 /// # Errors
 /// [`LoadError`] if it does not load.
@@ -213,8 +215,8 @@ fn version(
     })
 }
 
-/// Where the handler's key cannot be found in what the version consumes, in words; `None` where it can, as far as the schemas
-/// tell.
+/// Describes the consumed events in which the handler's key cannot be found; `None` if there are none, as far as the
+/// schemas tell.
 pub fn key_not_found(version: &Version, handler: &HandlerConfig) -> Option<String> {
     let lacking = version.terms.without_key(&handler.key).join("; ");
     (!lacking.is_empty()).then(|| {
@@ -238,7 +240,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// The digest of the component in a file; `None` if there is no file any more.
+/// The digest of the component in a file; `None` if the file does not exist.
 pub fn file_digest(path: &Path) -> Option<String> {
     std::fs::read(path).ok().map(|component| digest(&component))
 }

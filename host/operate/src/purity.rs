@@ -1,7 +1,8 @@
-//! Whether a component is a function of what it is given: each of its triggers is run twice, and must give the same bytes.
+//! Checks that a component is a pure function: each trigger is run twice, and must give the same bytes.
 //!
-//! What is run is made of the contract, so it cannot prove that a handler is pure; it finds one that is plainly not, such as one
-//! that counts in a global variable while its instances are reused, before it serves.
+//! The triggers are generated from the contract, so this cannot prove that a handler is pure; but it finds a handler
+//! that is obviously not, such as one that counts in a global variable while its instances are reused, before it
+//! becomes active.
 
 use std::fmt::Write as _;
 
@@ -12,9 +13,9 @@ use sandman_core::outcome::{Context, EventView, Outcome, RequestView, StateChang
 use sandman_core::printable;
 use sandman_sandbox::{InvokeError, SandboxedGuest};
 
-/// Triggers that are run at most: a contract may name hundreds, and a deploy waits.
+/// The most triggers that are run: a contract may have hundreds, and the deploy waits.
 const MOST: usize = 16;
-/// Schemas inside of each other that are followed.
+/// The depth to which nested schemas are followed.
 const DEPTH: usize = 8;
 
 /// Two runs of the same trigger gave two outcomes.
@@ -28,13 +29,13 @@ pub struct Impure {
     pub trigger: String,
     /// The first part of the outcome that differs, for example `the state`.
     pub part: String,
-    /// What it is in the first run, cut.
+    /// Its value in the first run, cut.
     pub first: String,
-    /// What it is in the second run, cut.
+    /// Its value in the second run, cut.
     pub second: String,
 }
 
-/// What a handler is called with, made of its contract.
+/// A generated trigger.
 struct Sample {
     name: String,
     event_type: String,
@@ -49,7 +50,7 @@ struct TriedRoute {
     params: Vec<(String, String)>,
 }
 
-/// Runs triggers of the contract twice each, without a state and then on the state that was put.
+/// Runs triggers of the contract twice each, first without a state and then with the state that was put.
 ///
 /// # Errors
 /// [`Impure`] for the first whose runs differ.
@@ -61,7 +62,7 @@ pub(crate) fn check(guest: &SandboxedGuest, settings: &str) -> Result<(), Impure
                 state: StateChange::Put(state),
                 ..
             }) => drop(twice(guest, &sample, Some(&state), settings)?),
-            // It has had its time twice; others would take as long.
+            // It has used up its time twice; other triggers would take as long.
             Err(InvokeError::Exceeded { .. }) => return Ok(()),
             _ => {}
         }
@@ -77,7 +78,7 @@ fn twice(
 ) -> Result<Result<Outcome, InvokeError>, Impure> {
     let run = || guest.invoke(sample.trigger(), state, context(settings));
     let (first, second) = (run(), run());
-    // Where a bound ends a run, on its way, is no decision of the guest's.
+    // A run that a limit has ended is not a decision of the guest.
     let bounded = |run: &Result<Outcome, InvokeError>| matches!(run, Err(InvokeError::Exceeded { .. }));
     if first == second || bounded(&first) || bounded(&second) {
         return Ok(first);
@@ -91,7 +92,7 @@ fn twice(
     })
 }
 
-/// The first part that is not the same in both, by its name, and what it is in each.
+/// The first part that differs, with its name and both values.
 fn difference(first: &Result<Outcome, InvokeError>, second: &Result<Outcome, InvokeError>) -> (String, String, String) {
     let (first, second) = (parts(first), parts(second));
     let of = |parts: &[(String, String)], wanted: &str| {
@@ -104,7 +105,7 @@ fn difference(first: &Result<Outcome, InvokeError>, second: &Result<Outcome, Inv
         .unwrap_or_else(|| ("something".to_owned(), "one".to_owned(), "another".to_owned()))
 }
 
-/// The parts of what came of a run, each with a name and as text.
+/// The parts of the result of a run, each with a name and as text.
 fn parts(run: &Result<Outcome, InvokeError>) -> Vec<(String, String)> {
     let outcome = match run {
         Ok(outcome) => outcome,
@@ -217,7 +218,7 @@ fn parameters(path: &str) -> Vec<(String, String)> {
     names.map(|name| (name.to_owned(), "key".to_owned())).collect()
 }
 
-/// A small value that fits the plain parts of a schema: types, properties, constants and the least of bounds.
+/// A small value that fits the simple parts of a schema: types, properties, constants and minimums.
 fn value(schema: &Value, root: &Value, depth: usize) -> Value {
     let Some(deeper) = depth.checked_sub(1) else {
         return Value::Null;

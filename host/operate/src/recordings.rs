@@ -1,4 +1,4 @@
-//! The recordings of a host, as an operator asks for them.
+//! The recordings of a host, for operators.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use sandman_core::store::{RecordingBatch, RecordingStore, StoreError};
 /// Batches that are read at once.
 const PAGE: usize = 64;
 
-/// Finds recordings, and takes them out.
+/// Finds and removes recordings.
 #[derive(Clone)]
 pub struct Recordings {
     store: Arc<dyn RecordingStore>,
@@ -20,7 +20,7 @@ impl Recordings {
         Self { store }
     }
 
-    /// Recordings of a handler that the query means, the newest first, at most `most`.
+    /// Recordings of a handler that match the query, the newest first, at most `most`.
     ///
     /// # Errors
     /// [`StoreError`] if they cannot be read.
@@ -46,7 +46,7 @@ impl Recordings {
         self.store.known_handlers()
     }
 
-    /// The recording of that name.
+    /// The recording with that id.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -59,10 +59,10 @@ impl Recordings {
         }))
     }
 
-    /// Takes all recordings of a key out, and answers how many there were.
+    /// Removes all recordings of a key, and returns how many there were.
     ///
     /// # Errors
-    /// [`StoreError`] if the store does not answer; what was taken out by then stays out.
+    /// [`StoreError`] if the store fails; recordings that were removed by then stay removed.
     pub fn forget(&self, handler: &str, key: &str) -> Result<u64, StoreError> {
         let mut taken = 0;
         self.pages(handler, |batch| {
@@ -74,7 +74,7 @@ impl Recordings {
                 }
                 match self.store.keep_of_recordings(&read, &kept)? {
                     true => taken += gone,
-                    // Another key was forgotten meanwhile: what is there now counts.
+                    // Another key was forgotten in the meantime: tries again with the current lines.
                     false => now = self.store.recording_batch(read.number)?,
                 }
             }
@@ -107,7 +107,7 @@ impl Recordings {
         })
     }
 
-    /// Batches, the newest first, for as long as `each` wants more.
+    /// Calls `each` for batches, the newest first, as long as it wants more.
     fn pages(
         &self,
         handler: &str,
@@ -129,8 +129,8 @@ impl Recordings {
     }
 }
 
-/// The lines of a batch without those of a key, and how many these are. Their places stay empty, since a recording is named
-/// by its place; nothing is left of a batch without any other.
+/// The lines of a batch without those of a key, and how many were removed. Their places stay empty, because a
+/// recording's id has its place; the result is empty if no others are left.
 fn without_key(lines: &str, key: &str) -> (String, u64) {
     let is_kept = |line: &str| Recording::read(line).is_ok_and(|recording| recording.key != key);
     let kept: Vec<&str> = lines
@@ -147,7 +147,7 @@ fn without_key(lines: &str, key: &str) -> (String, u64) {
     (kept, gone as u64)
 }
 
-/// What cannot be read was written by another version, and is passed over.
+/// Unreadable lines were written by another version, and are skipped.
 fn read(line: &str, id: RecordingId) -> Option<Recording> {
     let recording = Recording::read(line).ok()?;
     Some(Recording {

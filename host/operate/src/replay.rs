@@ -10,10 +10,10 @@ use sandman_core::version::Version;
 use sandman_sandbox::thread_cpu;
 use tracing::subscriber::{NoSubscriber, set_default};
 
-/// How much less urgent a replay in a running host is than the rest of it, in steps of `nice`.
+/// How much lower the priority of a replay in a running host is, in steps of `nice`.
 const LESS_URGENT: i32 = 5;
 
-/// Runs a recording on a version, on the state that is given.
+/// Runs a recording on a version, with the given state.
 pub fn rerun(version: &Version, recording: &Recording, state: Option<&str>) -> Rerun {
     let before = thread_cpu();
     let outcome = recording.run(version, state);
@@ -24,10 +24,10 @@ pub fn rerun(version: &Version, recording: &Recording, state: Option<&str>) -> R
     }
 }
 
-/// What a replay of many recordings came to.
+/// The result of replaying many recordings.
 #[derive(Clone, Debug, Default)]
 pub struct Replayed {
-    /// What differs.
+    /// The differences.
     pub comparison: Comparison,
     /// Recordings that were not run because the time was over.
     pub left: u64,
@@ -35,7 +35,7 @@ pub struct Replayed {
     pub unknown: u64,
 }
 
-/// Runs recordings on two versions and compares what comes of each.
+/// Runs recordings on two versions and compares the outcomes.
 pub fn compare(recordings: &[Recording], first: &Version, second: &Version) -> Comparison {
     let mut comparison = Comparison::default();
     for recording in recordings {
@@ -46,19 +46,19 @@ pub fn compare(recordings: &[Recording], first: &Version, second: &Version) -> C
     comparison
 }
 
-/// Runs recordings on a candidate, for as long as `time`, with a low priority. What comes of them is compared with what the
-/// active version, of that digest, makes of them: as it is recorded, where that version ran, else by running it too, if it
-/// serves.
+/// Runs recordings on a candidate, for at most `time`, with a low priority. The outcomes are compared with those of the
+/// active version, which has that digest: the recorded outcome if that version ran, otherwise that of running it too,
+/// if it is loaded.
 pub fn replay(
     recordings: &[Recording],
     (active, serving): (&str, Option<&Version>),
     candidate: &Version,
     time: Duration,
 ) -> Replayed {
-    // A thread of its own: a priority that was lowered cannot be raised again.
+    // On a thread of its own, because a lowered priority cannot be raised again.
     let work = || {
         less_urgent();
-        // What it logs there was logged when it happened.
+        // Its logs were already written when the recording was made.
         let _silent = set_default(NoSubscriber::default());
         let began = Instant::now();
         let mut replayed = Replayed::default();
@@ -84,7 +84,7 @@ pub fn replay(
     thread::scope(|scope| scope.spawn(work).join()).unwrap_or_default()
 }
 
-/// On Linux a priority is a thread's own. Elsewhere it is the process's, and stays as it is.
+/// On Linux a thread has its own priority. Elsewhere it belongs to the process, and is not changed.
 fn less_urgent() {
     if cfg!(target_os = "linux")
         && let Err(error) = nice(LESS_URGENT)
@@ -94,7 +94,7 @@ fn less_urgent() {
 }
 
 impl Replayed {
-    /// In one line, for the stage and the history.
+    /// The result in one line, for the stage and the history.
     pub fn said(&self) -> String {
         let compared = self.comparison.compared();
         let mut text = match (compared, self.comparison.differing()) {
@@ -140,7 +140,7 @@ pub fn impurities(recordings: &[&Recording], version: &Version) -> Comparison {
     comparison
 }
 
-/// A bound on CPU time is the one thing that two runs may meet differently.
+/// Whether a run was ended by the limit on CPU time, the only thing in which two runs may differ.
 pub fn is_of_time(outcome: &RecordedOutcome) -> bool {
     use sandman_core::attempt::FailureCause::Exceeded;
     matches!(outcome, RecordedOutcome::Failed { cause: Exceeded, .. })

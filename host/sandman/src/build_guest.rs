@@ -1,4 +1,4 @@
-//! `sandman build DIR`: from a guest's folder to a component, whatever the language.
+//! `sandman build DIR`: builds a component from a guest's folder, in any language.
 
 mod place;
 
@@ -21,11 +21,12 @@ pub struct Built {
     pub bytes: u64,
 }
 
-/// Builds the guest in `dir`. The component is written whole or not at all, and imports nothing but what every handler gets.
+/// Builds the guest in `dir`. The component is written completely or not at all, and imports nothing but what every
+/// handler gets.
 ///
 /// # Errors
 ///
-/// If `dir` is no guest's folder, a tool is missing, it does not compile, or what comes out is no handler.
+/// If `dir` is not a guest's folder, a tool is missing, it does not compile, or the result is not a handler.
 pub fn build(dir: &Path, options: &BuildOptions) -> Result<Built, BuildError> {
     let progress = Progress::new(options.show);
     let toolchain = language(dir)?.toolchain();
@@ -34,11 +35,11 @@ pub fn build(dir: &Path, options: &BuildOptions) -> Result<Built, BuildError> {
         Ok((package, component))
     });
     let (package, component) = made.map_err(|fault| match fault {
-        // A tool that does not start is most likely not there.
+        // A tool that does not start is most likely not installed.
         BuildError::Tool { .. } => toolchain.missing().map_or(fault, BuildError::Missing),
         fault => fault,
     })?;
-    // As the host checks it when it loads one.
+    // The same check as when the host loads one.
     sandman_sandbox::inspect(&package.name, &component).map_err(|fault| BuildError::Component {
         package: package.name.clone(),
         reason: fault.to_string(),
@@ -60,7 +61,7 @@ pub fn build(dir: &Path, options: &BuildOptions) -> Result<Built, BuildError> {
 ///
 /// # Errors
 ///
-/// If `dir` is no guest's folder, or the language's tool, which is asked, is missing.
+/// If `dir` is not a guest's folder, or the language's tool is missing.
 pub(crate) fn package(dir: &Path) -> Result<GuestPackage, BuildError> {
     language(dir)?.toolchain().package(dir)
 }

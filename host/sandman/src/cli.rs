@@ -1,4 +1,4 @@
-//! The commands of `sandman`: arguments in, an exit code out. Each command has a module.
+//! The commands of `sandman`: they take arguments and return an exit code. Each command has a module.
 
 mod build;
 mod check;
@@ -106,10 +106,10 @@ enum Command {
     Compile(compile::CompileArgs),
 }
 
-/// The exit code of commands that run recordings, where none could be run: 1 says that outcomes differ.
+/// The exit code of commands that run recordings if none could be run; 1 means that outcomes differ.
 const NOT_RUN: u8 = 4;
 
-/// The place of the configuration; shared by the commands that need it.
+/// The path of the configuration; shared by the commands that need it.
 #[derive(Args, Debug)]
 struct ConfigArgs {
     /// The configuration; relative paths in it start from its folder.
@@ -164,7 +164,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The error and its causes in one line; many errors tell their cause themselves, and it is not said twice.
+/// The error and its causes in one line; causes that the error's own text contains are not repeated.
 fn reasons(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {

@@ -1,10 +1,10 @@
-//! `sandman demo`: DreamScape's user service with everything embedded, real traffic, a version swapped under it, a broken one
-//! refused, a rollback, a broker that goes away; and at the end a check of all that came out.
+//! `sandman demo`: DreamScape's user service with everything embedded: real traffic, a version swap, a refused version,
+//! a rollback, an outage of the broker, and at the end a check of all output.
 //!
-//! With `--fleet`, two hosts on PostgreSQL and a real Kafka, of which one is killed.
+//! With `--fleet`, two hosts on PostgreSQL and a real Kafka; one host is killed.
 //!
-//! A host is a process of its own, started, asked and stopped by the commands that a platform team types. This process
-//! plays everybody else: the broker, the users, the services that publish and read.
+//! Each host is a process of its own, controlled with the commands that a platform team would use. This process plays
+//! everything else: the broker, the users, and the services that publish and read.
 
 mod check;
 mod commands;
@@ -40,25 +40,25 @@ use users::{ClientTotals, DemoClient, DemoEnvironment, Request};
 
 /// Clients that send requests at the same time.
 const CLIENTS: usize = 6;
-/// How long each part of the story lasts.
+/// How long each part of the demo lasts.
 const PART: Duration = Duration::from_millis(2_500);
-/// How long the broker is away.
+/// How long the broker is down.
 const OUTAGE: Duration = Duration::from_secs(2);
-/// Events that are owed come within this long after the one before, or not at all.
+/// An expected event that does not come within this time after the previous one counts as lost.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// A fault in what the check sees, to see that it finds it.
+/// A fault to inject into the output, to show that the check finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Plant {
     /// An event is missing.
     Lost,
-    /// An event comes twice.
+    /// An event is duplicated.
     Doubled,
-    /// Two events of a user have changed places.
+    /// Two events of a user are swapped.
     Disordered,
 }
 
-/// How the demo is played.
+/// The options of the demo.
 #[derive(Debug)]
 pub struct DemoOptions {
     /// The checkout whose guests are built.
@@ -67,34 +67,34 @@ pub struct DemoOptions {
     pub fleet: Option<FleetOptions>,
     /// Stay up at the end, until told to stop.
     pub keep: bool,
-    /// Falsify what the check sees.
+    /// A fault to inject into the output.
     pub plant: Option<Plant>,
     /// Set when somebody wants it to end.
     pub interrupted: Arc<AtomicBool>,
 }
 
-/// What the demo of a fleet takes from outside.
+/// The options of the demo of a fleet.
 #[derive(Debug)]
 pub struct FleetOptions {
-    /// A Kafka that runs: `host:port`, comma separated. One of the demo's own if `None`.
+    /// A running Kafka: `host:port`, comma separated. The demo starts its own if `None`.
     pub brokers: Option<String>,
 }
 
 /// When things happened to the traffic.
 struct Times {
     swap: (Instant, Instant),
-    /// When something was away.
+    /// The time of the outage.
     fault: (Instant, Instant),
-    /// What, for a person.
+    /// Its name, for people.
     fault_named: &'static str,
-    /// Records of these milliseconds may be of transactions that were aborted, which the embedded broker shows.
+    /// Records of this time may belong to aborted transactions, which the embedded broker does not hide.
     aborted_within: Option<(i64, i64)>,
 }
 
-/// Plays the demo. Answers whether its check found nothing.
+/// Runs the demo. Returns whether its check found no fault.
 ///
 /// # Errors
-/// If a part of it could not be played.
+/// If a part of it failed.
 pub fn demo(options: &DemoOptions) -> Result<bool> {
     let story = DemoStory::begin(match options.fleet {
         None => "Sandman: DreamScape's user service, with everything it needs in this one program",
@@ -151,12 +151,12 @@ pub fn demo(options: &DemoOptions) -> Result<bool> {
         scene.linger(&story, &options.interrupted);
     }
     if !scene.end()? {
-        bail!("a host did not stop gracefully");
+        bail!("a host did not stop cleanly");
     }
     Ok(verdict.holds() && done.failed.is_empty())
 }
 
-/// What happens while the traffic flows.
+/// The events during the traffic.
 fn play(scene: &Scene, story: &DemoStory, options: &DemoOptions) -> Result<Times> {
     let (host, Backing::Alone(broker)) = (scene.host(0)?, &scene.backing) else {
         bail!("this part of the demo is for one host");
@@ -196,7 +196,7 @@ fn play(scene: &Scene, story: &DemoStory, options: &DemoOptions) -> Result<Times
     })
 }
 
-/// Waits until the registrations are handled, which publish nothing that would show it.
+/// Waits until the registrations are handled, which cannot be seen from published events.
 fn all_handled(scene: &Scene) -> Result<()> {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -236,7 +236,7 @@ fn refused(Said { success, line }: Said) -> Result<String> {
     Ok(line)
 }
 
-/// A refusal with the first of its reasons, and what comes of it; the others would fill the screen.
+/// A refusal with its first reason and its consequence; the other reasons would fill the screen.
 fn first_reason(refusal: &str) -> String {
     match (refusal.split_once("; "), refusal.rsplit_once("; ")) {
         (Some((first, rest)), Some((_, end))) if rest != end => format!("{first}; …; {end}"),
@@ -244,7 +244,7 @@ fn first_reason(refusal: &str) -> String {
     }
 }
 
-/// The screen at the end.
+/// The summary at the end.
 fn summary(story: &DemoStory, done: &ClientTotals, seen: &[SeenEvent], times: &Times) {
     story.pause();
     let of = |what: &str| done.requests.iter().filter(|request| request.what == what).count();
@@ -299,7 +299,7 @@ fn summary(story: &DemoStory, done: &ClientTotals, seen: &[SeenEvent], times: &T
     ]);
 }
 
-/// Falsifies what was seen.
+/// Injects a fault into the output.
 fn plant(seen: &mut Vec<SeenEvent>, plant: Option<Plant>) {
     let named = |seen: &[SeenEvent], user: Option<&str>| {
         let mut named = seen.iter().enumerate().filter(|(_, event)| event.name.is_some());
@@ -310,7 +310,7 @@ fn plant(seen: &mut Vec<SeenEvent>, plant: Option<Plant>) {
     match plant {
         None => {}
         Some(Plant::Lost) => {
-            // Not one that its successor would miss as well.
+            // Not an event on which the next one depends.
             if let Some(at) = seen.iter().position(|event| event.name.is_none()) {
                 seen.remove(at);
             }

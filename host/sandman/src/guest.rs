@@ -1,5 +1,5 @@
-//! The languages that guests are written in, each with its toolchain: how a folder is known, what a new one starts as, and how
-//! it becomes a component. `build_guest` and `new_guest` do the rest for all.
+//! The languages of guests, each with its toolchain: how a guest's folder is recognised, the template of a new one, and
+//! how it is built. `build_guest` and `new_guest` have the common parts.
 
 mod build_error;
 mod go;

@@ -1,7 +1,7 @@
-//! `sandman import`: states from a file into the store, before the handler serves the users they are of.
+//! `sandman import`: imports states from a file into the store, before the handler serves their users.
 //!
-//! A first pass looks at every line; a second one writes, and only if nothing was wrong anywhere. It goes through the one
-//! commit point in batches, so it can end at any moment and be run again: a line whose state is in the store is done.
+//! A first pass checks every line; a second one writes, and only if there was no mistake. It uses ordinary commits, in
+//! batches, so it can be interrupted at any time and run again: lines whose states are in the store are done.
 
 mod check;
 mod error;
@@ -30,43 +30,43 @@ use same::same;
 use sandman_core::contract::StateShape;
 use sandman_core::store::{Revision, Store, StoreError};
 
-/// What is imported, and how.
+/// An import.
 pub struct Import<'a> {
-    /// The handler whose states they are.
+    /// The handler of the states.
     pub handler: Arc<str>,
-    /// What its states look like.
+    /// The shape of its states.
     pub shape: &'a StateShape,
-    /// The handler, where it reads the documents itself.
+    /// The handler, if it reads the documents itself.
     pub reader: Option<Reader<'a>>,
     /// Bytes of the longest state: what the handler itself may return.
     pub longest: u64,
-    /// Where they go; `None` only looks at the file.
+    /// The target; `None` only checks the file.
     pub store: Option<&'a dyn Store>,
-    /// Whether a state that is there and differs is replaced; else it is a mistake of its line.
+    /// Whether existing states that differ are replaced; otherwise they are mistakes.
     pub overwrite: bool,
     /// Whether progress goes to standard error.
     pub show: bool,
 }
 
-/// What became of an import.
+/// The result of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineVerdict {
-    /// Every state of the file is in the store; or would be, where there was none to write to.
+    /// Every state of the file is in the store, or would be, without a store to write to.
     Imported(Counts),
     /// There are mistakes, and nothing was written.
     Refused(Mistakes),
 }
 
-/// How many states there were.
+/// Counts of states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// In the file.
     pub states: u64,
     /// Written for keys that had none.
     pub added: u64,
-    /// Written over others.
+    /// Written in place of others.
     pub replaced: u64,
-    /// In the store already, from an earlier run.
+    /// Already in the store, from an earlier run.
     pub same: u64,
 }
 
@@ -84,8 +84,8 @@ pub struct Mistakes {
 pub struct LineProblem {
     /// The line, from 1.
     pub line: u64,
-    /// Where in the line: `key`, `state`, or a JSON pointer from there, such as `state/details/phone`; empty for the line
-    /// as a whole.
+    /// The place in the line: `key`, `state`, or a JSON pointer from there, such as `state/details/phone`; empty for
+    /// the whole line.
     pub place: String,
     /// What is wrong, without the value itself.
     pub problem: String,
@@ -93,7 +93,7 @@ pub struct LineProblem {
 
 /// How a line compares with the store.
 enum LineStanding {
-    /// The key has no state, and perhaps a row for the events that it remembers.
+    /// The key has no state, but perhaps a row for its recent events.
     New(Option<Revision>),
     Same,
     Other(Revision),
@@ -103,7 +103,7 @@ impl Import<'_> {
     /// Reads the file twice, and writes the second time.
     ///
     /// # Errors
-    /// [`ImportError`] if the file cannot be read, or not all of it be written; running it again goes on.
+    /// [`ImportError`] if the file cannot be read, or not all of it could be written; running it again continues.
     pub fn run(&self, mut file: File) -> Result<LineVerdict, ImportError> {
         let bytes = file.metadata()?.len();
         let rules = Rules {

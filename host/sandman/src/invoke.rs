@@ -1,7 +1,7 @@
-//! One component, run once, alone: no Kafka, no store, nothing outside is touched. What `sandman invoke` does.
+//! `sandman invoke`: runs one component once, without Kafka or a store, and without any effect.
 //!
-//! The trigger takes the way that it takes in the host, and meets the same checks, so that a dead letter can be
-//! reproduced: decode, contract, guest, contract again.
+//! The trigger passes the same steps and checks as in the host, so that a dead letter can be reproduced: decode,
+//! contract, guest, contract again.
 
 mod report;
 mod request;
@@ -23,17 +23,17 @@ pub use request::{RequestError, RequestFile};
 
 /// A component, ready to be called once.
 pub struct Bench<'a> {
-    /// The handler that it serves.
+    /// The handler.
     pub handler: &'a HandlerConfig,
     /// The component.
     pub version: Version,
-    /// What it is granted.
+    /// Its grant.
     pub granted: Grant,
     /// `host.source`.
     pub source: &'a str,
 }
 
-/// What surrounds the call.
+/// The other inputs of the call.
 #[derive(Clone, Copy, Debug)]
 pub struct Around<'a> {
     /// The state of the key, JSON text.
@@ -42,16 +42,16 @@ pub struct Around<'a> {
     pub settings: &'a str,
     /// Milliseconds since 1970.
     pub now_millis: i64,
-    /// Which try this is, from 1.
+    /// Which attempt this is, from 1.
     pub attempt: u32,
 }
 
-/// How it ended, why it is no decision, and the decision.
+/// How it ended, why there is no decision, and the decision.
 type InvokeEnd = (InvokeVerdict, Option<String>, Decision);
 
 impl Bench<'_> {
-    /// Runs the handler for an event, given as the bytes of a record's value. The key is `key`, else the one that the handler
-    /// takes from the event; the record's key is what the field `key` beside the envelope's own says.
+    /// Runs the handler for an event, given as the bytes of a record's value. The key is `key`, or else the one that
+    /// the handler takes from the event; the record's key is the additional field `key` of the file.
     pub fn event(&self, value: &[u8], key: Option<&str>, around: Around<'_>) -> InvokeReport {
         let envelope = match decode(Some(value)) {
             Ok(envelope) => envelope,
@@ -110,7 +110,7 @@ impl Bench<'_> {
             .said(logs)
     }
 
-    /// A trigger that never reaches the guest.
+    /// The report for a trigger that does not reach the guest.
     fn unheard(&self, outcome: InvokeVerdict, reason: String) -> InvokeReport {
         InvokeReport::new(self, (outcome, Some(reason)), (Decision::default(), ""))
     }
@@ -127,7 +127,7 @@ fn failed(failure: AttemptFailure) -> InvokeEnd {
     (verdict, Some(failure.reason), Decision::default())
 }
 
-/// The key in a file with an event to try: a field that no envelope has, and that the host ignores.
+/// The key in a sample event's file: an additional field, which the host ignores.
 pub fn key_beside(value: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Beside {

@@ -1,4 +1,4 @@
-//! The `sandman` command: builds a host from the configuration and runs it, and the tools around it.
+//! The `sandman` command: builds a host from the configuration and runs it; also the tools.
 
 pub mod cli;
 pub mod run;

@@ -1,4 +1,4 @@
-//! `sandman new`: the sources of a guest, ready to be built, and what the configuration needs to serve it.
+//! `sandman new`: writes the sources of a guest, and its table for the configuration.
 
 mod name;
 
@@ -18,13 +18,13 @@ const HOST: &str = include_str!("../templates/sandman.toml.template");
 /// A guest to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct NewGuest<'a> {
-    /// The handler's and the guest's name; [`check_name`] has seen it.
+    /// The handler's and the guest's name, checked with [`check_name`].
     pub name: &'a str,
     /// Its language.
     pub language: Language,
-    /// Its folder, which must not be there yet.
+    /// Its folder, which must not exist yet.
     pub dir: &'a Path,
-    /// The folder of the language's SDK; what a new guest has otherwise, if left out.
+    /// The folder of the language's SDK; `None` for the default.
     pub sdk: Option<&'a Path>,
 }
 
@@ -32,7 +32,7 @@ impl NewGuest<'_> {
     /// Writes the guest's files.
     ///
     /// # Errors
-    /// If there is no SDK, the folder is there, in which case nothing is touched, or a file cannot be written.
+    /// If there is no SDK, the folder exists, in which case nothing is changed, or a file cannot be written.
     pub fn write(&self) -> Result<(), NewError> {
         let toolchain = self.language.toolchain();
         let sdk = toolchain.sdk(self.sdk)?;
@@ -77,7 +77,7 @@ impl NewGuest<'_> {
     /// If a path is not UTF-8.
     pub fn handler(&self, folder: &Path, prefix: &str) -> Result<String, NewError> {
         let name = format!("{}.wasm", self.name);
-        // Without the language's tools nothing is built anyway, and `sandman build` says so.
+        // Without the language's tools nothing can be built anyway, and `sandman build` reports that.
         let component = build_guest::package(self.dir)
             .map_or_else(|_| self.dir.join("target/sandman"), |package| package.out_dir)
             .join(name);
@@ -88,7 +88,7 @@ impl NewGuest<'_> {
         Ok(filled(HANDLER, &values) + &more.map_or_else(String::new, |line| format!("{line}\n")))
     }
 
-    /// A whole `sandman.toml` for the embedded broker, to stand in `folder`.
+    /// A complete `sandman.toml` for the embedded broker, in `folder`.
     ///
     /// # Errors
     /// If a path is not UTF-8.

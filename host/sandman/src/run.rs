@@ -1,4 +1,4 @@
-//! The host: builds every part from the configuration, runs them, and ends them in the right order.
+//! The host: builds every part from the configuration, runs them, and stops them in the right order.
 
 mod admin;
 mod control;
@@ -53,10 +53,10 @@ pub(crate) use kafka::{problems as kafka_problems, topics};
 pub use start::pipeline_options;
 pub(crate) use store::{open_postgres, open_store, postgres_options, refuse_shared, store_file};
 
-/// How long the start waits for Kafka before it says that it serves without it.
+/// How long the start waits for Kafka before the host serves without it.
 const KAFKA_WAIT: Duration = Duration::from_secs(10);
 
-/// How often the state of the host is looked at.
+/// How often the state of the host is checked.
 const TICK: Duration = Duration::from_secs(1);
 
 /// What the command line adds to the configuration.
@@ -64,19 +64,19 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct RunOptions {
     /// Take over a deployment whose cursor names another store, or is ahead of this one.
     pub adopt: bool,
-    /// Who in this process wants to know that the host is ready.
+    /// Notified when the host is ready, for callers in this process.
     pub started: Option<Sender<Started>>,
 }
 
-/// A host that is ready, for whoever started it in this process.
+/// A ready host, for callers in this process.
 pub struct Started {
-    /// What can be asked and ordered.
+    /// Its queries and commands.
     pub control: Arc<dyn Control>,
-    /// How its Kafka is reached.
+    /// How to reach its Kafka.
     pub kafka: KafkaSettings,
 }
 
-/// Runs the host until a signal ends it (success) or a part of it cannot go on (an error).
+/// Runs the host until a signal ends it (success) or a part of it cannot continue (an error).
 ///
 /// # Errors
 /// Why the host could not start, or had to stop.
@@ -89,7 +89,7 @@ pub fn run(config: &Config, options: RunOptions) -> Result<ExitCode> {
     let in_time = host.stop(verdict.is_ok().then_some(config.host.grace));
     verdict?;
     if !in_time {
-        bail!("stopped, but not everything was finished within host.grace; the next start goes on where this one was");
+        bail!("stopped, but not everything was finished within host.grace; the next start continues from there");
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
@@ -108,9 +108,9 @@ struct Host {
     http: Option<Http>,
     store: Arc<dyn DeploymentStore>,
     options: RunOptions,
-    /// Switches to another configuration, to be made in the loop.
+    /// Switches to another configuration, which the main loop carries out.
     ordered: Receiver<Switch>,
-    /// The deployment is ours: handlers consume.
+    /// Whether the deployment is ours, so that handlers consume.
     consuming: bool,
     consumers: Vec<(HandlerIx, ConsumerHandle)>,
     watch: KafkaWatch,
@@ -119,14 +119,14 @@ struct Host {
     alarmed: Receiver<String>,
     relay_ready: Receiver<()>,
     relays: Relays,
-    /// Follows what other hosts deploy.
+    /// The thread that follows other hosts' deploys.
     versions: Option<Sender<()>>,
-    /// Dropped last: everything else speaks to it.
+    /// Dropped last, because everything else uses it.
     _broker: Option<EmbeddedBroker>,
 }
 
 impl Host {
-    /// Says that the host is ready, consumes once the deployment is ours, and returns when the host is to stop.
+    /// Announces that the host is ready, starts consuming once the deployment is ours, and returns when the host should stop.
     fn serve(&mut self, signals: &Signals) -> Result<()> {
         self.control.start_redriver(&mut self.threads)?;
         let kafka_wait = Instant::now() + KAFKA_WAIT;
@@ -150,7 +150,7 @@ impl Host {
                 }
                 recv(self.relay_ready) -> ready => match ready {
                     Ok(()) if !self.consuming => self.consume()?,
-                    // The publisher was opened anew.
+                    // The publisher was reopened.
                     Ok(()) => {}
                     // The relay has ended, and the alarm says why.
                     Err(_) => self.relay_ready = crossbeam_channel::never(),
@@ -165,7 +165,10 @@ impl Host {
             if !announced && (self.consuming || Instant::now() >= kafka_wait) {
                 if !self.consuming {
                     let brokers = &self.settings.brokers;
-                    tracing::warn!(brokers, "kafka cannot be reached yet; consuming begins when it can");
+                    tracing::warn!(
+                        brokers,
+                        "kafka cannot be reached yet; consuming begins when it is reachable"
+                    );
                 }
                 announced = true;
                 self.announce()?;
@@ -173,19 +176,19 @@ impl Host {
         }
     }
 
-    /// Whether other hosts have all shards of a deployment that is known to be this store's.
+    /// Whether other hosts publish all shards of a deployment that is known to belong to this store.
     fn is_others_to_publish(&self) -> bool {
         self.store.is_shared() && self.relays.is_empty() && self.store.backlog().is_ok_and(|backlog| backlog.claimed)
     }
 
-    /// A reload waits for this very loop, so it has a thread of its own. The log says how it went.
+    /// A reload waits for this loop, so it needs a thread of its own. Its result is logged.
     fn reload_aside(&mut self) -> Result<()> {
         let control = Arc::clone(&self.control);
         let reload = move || drop(control.follow("SIGHUP"));
         self.threads.spawn("reload".to_owned(), reload)
     }
 
-    /// What has to be asked for once a second: the connection to Kafka, the age of the outbox.
+    /// The checks of every second: the connection to Kafka, the age of the outbox.
     fn look(&self) {
         let connected = self.health.connected() && self.health.poll_breach().is_none();
         self.view.set_kafka_connected(connected);
@@ -256,14 +259,14 @@ impl Host {
         if let Some(started) = self.options.started.take() {
             let control = Arc::clone(&self.control) as _;
             let kafka = self.settings.clone();
-            // Whoever wanted to know may be gone.
+            // The receiver may be gone.
             started.send(Started { control, kafka }).ok();
         }
         Ok(())
     }
 
-    /// Ends the parts in the order of the flow, so that each can finish what the one before it gave: no more records,
-    /// lanes empty, outbox empty, group left. Without `grace` everything ends at once. Answers whether all was finished.
+    /// Stops the parts in the order of the flow, so that each can finish its input: no more records, lanes empty,
+    /// outbox empty, group left. Without `grace` everything ends at once. Returns whether everything was finished.
     fn stop(mut self, grace: Option<Duration>) -> bool {
         let deadline = Instant::now() + grace.unwrap_or_default();
         self.view.set_ready(false);
@@ -275,7 +278,7 @@ impl Host {
             consumer.quiesce();
         }
         self.control.redriver.stop();
-        // Requests that have begun still need the pipeline.
+        // Current requests still need the pipeline.
         let mut finished = self.threads.join(http::THREAD, deadline);
         finished &= self.pipeline.drain(deadline);
         let waits = self.pipeline.outbox().size().batches > 0 && !self.store.is_shared();

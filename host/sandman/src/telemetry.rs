@@ -20,25 +20,25 @@ const VARIABLE: &str = "SANDMAN_LOG";
 /// Why logs could not be set up.
 #[derive(Debug, Error)]
 pub enum TelemetryError {
-    /// `SANDMAN_LOG` is no filter.
+    /// `SANDMAN_LOG` is not a valid filter.
     #[error(
         "SANDMAN_LOG is {filter:?}, which is not a valid filter: {reason}; use a level (error, warn, info, debug, trace)"
     )]
     Filter {
-        /// What it holds.
+        /// Its value.
         filter: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: ParseError,
     },
     /// A part of `SANDMAN_LOG` is neither a level nor a module with a level.
     #[error(
-        "SANDMAN_LOG holds {word:?}; use a level (error, warn, info, debug, trace, off), or MODULE=LEVEL, separated by commas"
+        "SANDMAN_LOG has {word:?}; use a level (error, warn, info, debug, trace, off), or MODULE=LEVEL, separated by commas"
     )]
     Word {
         /// The part.
         word: String,
     },
-    /// `SANDMAN_LOG` holds bytes that are no text.
+    /// `SANDMAN_LOG` has bytes that are not text.
     #[error("SANDMAN_LOG is not valid UTF-8; use a level (error, warn, info, debug, trace)")]
     NotText,
     /// Logs were set up before.
@@ -46,7 +46,7 @@ pub enum TelemetryError {
     Installed(#[from] TryInitError),
 }
 
-/// Sends the process's logs to stderr, from `default` (a level) up where `SANDMAN_LOG` does not say otherwise.
+/// Sends the process's logs to stderr, from the level `default` up unless `SANDMAN_LOG` is set.
 ///
 /// # Errors
 /// [`TelemetryError`] if `SANDMAN_LOG` cannot be understood or logs are set up already.
@@ -56,7 +56,7 @@ pub fn install(format: LogFormat, default: &str) -> Result<(), TelemetryError> {
         filter => filter.ok().filter(|filter| !filter.is_empty()),
     };
     let filter = filter.unwrap_or_else(|| default.to_owned());
-    // The library takes a bare word for a module, and `lound` would silence everything.
+    // The library treats a bare word as a module, so that `lound` would silence everything.
     let level = |word: &str| word.contains('=') || word.parse::<LevelFilter>().is_ok();
     if let Some(word) = filter.split(',').map(str::trim).find(|word| !level(word)) {
         return Err(TelemetryError::Word { word: word.to_owned() });

@@ -191,7 +191,7 @@ fn walk(world: &World, path: &Path<'_>) -> Result {
     dev.shows(&["out ", "user.seen", "u-1", "\"times\":1"])?;
     // A save is a new version, and the state is still there.
     newcomer.edit(path.handler, path.change.0, path.change.1)?;
-    dev.shows(&["shop: version 2 serves, before it version 1"])?;
+    dev.shows(&["shop: version 2 serves, replacing version 1"])?;
     newcomer.save(EVENT)?;
     dev.shows(&["out ", "\"times\":11"])?;
     let ended = dev.interrupt()?;

@@ -40,7 +40,7 @@ pub(super) fn replayed_and_compared(world: &World, language: Language) -> Result
     let same = "7 recordings, the same outcome for each, to the byte";
     says(&run(world, &host, &["replay", "all.jsonl"], 0)?, &[same])?;
     let letter = run(world, &host, &["replay", "1"], 0)?;
-    says(&letter, &["no thanks", "is the one that was recorded, to the byte"])?;
+    says(&letter, &["no thanks", "is the recorded one, to the byte"])?;
     // The same of another language is another component that does the same.
     let rust = reference(Language::Rust)?;
     let rust = rust.to_str().context("the path of the component is no text")?;

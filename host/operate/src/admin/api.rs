@@ -21,7 +21,7 @@ use sandman_http::refusal::HttpRefusal;
 /// The document at `/openapi.json`.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
 
-/// A route: its method, its path, and who answers.
+/// A route: its method, path and handler.
 type AdminRoute = (&'static str, &'static str, MethodRouter<Api>);
 
 /// Every route behind the token.
@@ -77,7 +77,7 @@ async fn history(State(api): State<Api>, Named(name): Named<String>) -> Response
     aside(move || answer(api.control.history(&name))).await
 }
 
-/// Receives the component, and answers with a line for each stage as it is passed.
+/// Receives the component, and sends a line for each stage when it is passed.
 async fn deploy(
     State(api): State<Api>,
     Named(name): Named<String>,
@@ -88,10 +88,10 @@ async fn deploy(
     let mut body = IncomingBody::new(body, &parts.headers);
     let Some((force, accept_diffs)) = flags(parts.uri.query().unwrap_or_default()) else {
         body.discard().await;
-        let words = "the query is not made of `force=true` and `accept-diffs=true`, or `false`";
+        let words = "the query must consist of `force=true` and `accept-diffs=true`, or `false`";
         return error(StatusCode::BAD_REQUEST, words);
     };
-    // Before the component comes: whoever is not to deploy should not have to send it.
+    // Before the component is received: a client that cannot deploy should not have to send it.
     let slot = match api.control.reserve(&name) {
         Ok(slot) => slot,
         Err(error) => {
@@ -117,7 +117,7 @@ async fn deploy(
         api.control
             .deploy(slot, (order, component.as_deref()), &mut |report| lines.send(&report));
     };
-    // On a thread of its own, which goes on when the client has gone.
+    // On a thread of its own, which continues if the client disconnects.
     let spawned = std::thread::Builder::new().name(format!("deploy {name}")).spawn(work);
     match spawned {
         Ok(_) => response,
@@ -125,7 +125,7 @@ async fn deploy(
     }
 }
 
-/// `force` and `accept-diffs` of a query; `None` if there is something else in it.
+/// `force` and `accept-diffs` of a query; `None` if it has anything else.
 fn flags(query: &str) -> Option<(bool, bool)> {
     let (mut force, mut accept_diffs) = (false, false);
     for part in query.split('&').filter(|part| !part.is_empty()) {
@@ -140,10 +140,10 @@ fn flags(query: &str) -> Option<(bool, bool)> {
     Some((force, accept_diffs))
 }
 
-/// Bytes of a body that is no component.
+/// The most bytes of a body that is not a component.
 const SMALL: usize = 4 << 10;
 
-/// The body of a rollback; may be left out.
+/// The body of a rollback; optional.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct To {

@@ -1,4 +1,4 @@
-//! Who called what, and what they were answered: one line of the log for each call, under the target `audit`.
+//! Logs who called what, and the response: one line for each call, with the target `audit`.
 
 use axum::extract::Request;
 use axum::middleware::Next;
@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::guard::Caller;
 
-/// Writes the line. Probes are nobody's business, and scrapes are only shown at `debug`.
+/// Writes the line. Probes are not logged, and scrapes only at `debug`.
 pub(super) async fn audit(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();

@@ -1,4 +1,4 @@
-//! Who may talk to the admin listener: not a web page, and nobody without a token.
+//! Protects the admin listener from web pages and from callers without a token.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use sandman_config::{LOCAL, Secret};
 use sandman_http::answer::error;
 use sandman_http::body::IncomingBody;
 
-/// What is asked of every request.
+/// The checks of every request.
 #[derive(Clone)]
 pub(super) struct Guard {
     listen: SocketAddr,
@@ -23,20 +23,20 @@ pub(super) struct Guard {
     read_data: Arc<[String]>,
 }
 
-/// A token: the name of whoever has it, and its digest.
+/// A token: its name and digest.
 struct Token {
     name: Arc<str>,
     digest: [u8; 32],
 }
 
-/// Who calls: the name of the token, or `local` where none is configured.
+/// The caller: the name of the token, or `local` if none is configured.
 #[derive(Clone, Debug)]
 pub(super) struct Caller(pub(super) Arc<str>);
 
-/// What a caller may do beside what every caller may.
+/// Additional permissions of a caller.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scopes {
-    /// `read-data`: see what handlers were sent and what they remember.
+    /// `read-data`: see records and states.
     pub(super) reads_data: bool,
 }
 
@@ -53,10 +53,10 @@ impl Guard {
         }
     }
 
-    /// Whether the request was sent to us by name. A page whose name was pointed at a loopback address (DNS rebinding)
-    /// still sends its own name. Where other machines may connect there is a token, which no page knows.
+    /// Whether the `Host` header names this machine. A page whose name resolves to a loopback address (DNS rebinding)
+    /// still sends its own name. If other machines may connect there is a token, which no page knows.
     ///
-    /// In HTTP/1.0, which some probes speak, there need be no `Host`; every browser sends one.
+    /// HTTP/1.0, which some probes use, does not require `Host`; every browser sends one.
     fn is_host_known(&self, version: Version, headers: &HeaderMap) -> bool {
         let mut hosts = headers.get_all(header::HOST).iter();
         match (hosts.next(), hosts.next()) {
@@ -79,8 +79,7 @@ impl Guard {
         name.map(|(_, name)| name) == host && host.is_some()
     }
 
-    /// Whose token it is. Digests are compared, all of them and all of their bytes, so that the time tells nothing of the
-    /// tokens.
+    /// Finds the token. All digests are compared completely, so that the time reveals nothing about the tokens.
     fn caller(&self, headers: &HeaderMap) -> Option<Caller> {
         if self.tokens.is_empty() {
             return Some(Caller(LOCAL.into()));
@@ -111,7 +110,7 @@ fn is_loopback_name(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Lets no web page through.
+/// Refuses requests of web pages.
 pub(super) async fn no_pages(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     if !guard.is_host_known(request.version(), request.headers()) {
         let words = "the Host header does not name this host; use 127.0.0.1 or localhost";
@@ -128,7 +127,7 @@ pub(super) async fn no_pages(State(guard): State<Guard>, request: Request, next:
     next.run(request).await
 }
 
-/// Lets nobody through without a token, where one is configured, and notes who it is.
+/// Refuses requests without a token, if one is configured, and records the caller.
 pub(super) async fn token(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     if let Some(caller) = guard.caller(request.headers()) {
         let reads_data = guard.read_data.iter().any(|name| **name == *caller.0);
@@ -145,7 +144,7 @@ pub(super) async fn token(State(guard): State<Guard>, mut request: Request, next
     response
 }
 
-/// The answer, once the client has had the time to send what it is about to.
+/// The response, after the client has had time to send the rest of its body.
 async fn refuse(request: Request, status: StatusCode, words: &'static str) -> Response {
     let (parts, body) = request.into_parts();
     IncomingBody::new(body, &parts.headers).discard().await;

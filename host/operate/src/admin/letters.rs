@@ -18,13 +18,13 @@ use sandman_core::store::{LetterFilter, StoreError};
 use sandman_http::answer::error;
 use sandman_http::body::{IncomingBody, utf8};
 
-/// Bytes of an order.
+/// The most bytes of a request.
 const SMALL: usize = 16 << 10;
 
-/// Letters in a list, unless it is asked for more.
+/// The default number of letters in a list.
 const SHOWN: usize = 50;
 
-/// What is asked for.
+/// A search for letters.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Search {
@@ -32,7 +32,7 @@ struct Search {
     limit: Option<usize>,
 }
 
-/// A search may name a key, which belongs into no log: so it is a body.
+/// A search may name a key, which must not be logged, so it is sent as a body.
 pub(super) async fn search(State(api): State<Api>, Extension(scopes): Extension<Scopes>, request: Request) -> Response {
     let Search { letters: query, limit } = match body(request).await {
         Ok(search) => search,
@@ -76,12 +76,12 @@ pub(super) fn unknown_code(code: Option<&str>) -> Option<Response> {
     unknown.then(|| error(StatusCode::BAD_REQUEST, &known_codes()))
 }
 
-/// An order about letters.
+/// A command for letters.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct LetterOrder {
     letters: LetterQuery,
-    /// All of them: what an empty query would mean by mistake.
+    /// All letters: required explicitly, because an empty query may be a mistake.
     all: bool,
     through: Option<u64>,
     dry_run: bool,
@@ -125,7 +125,7 @@ pub(super) async fn redrive(
     rehearsed(api, order.letters, how).await
 }
 
-/// A line for each letter: what it would come to.
+/// Sends a line for each letter with its expected result.
 async fn rehearsed(api: Api, letters: LetterQuery, how: RedriveHow) -> Response {
     let (named, asked) = (letters.clone(), api.clone());
     let filter: LetterFilter = letters.into();
@@ -157,7 +157,7 @@ async fn rehearsed(api: Api, letters: LetterQuery, how: RedriveHow) -> Response 
     on_a_thread("rehearse", rehearse, response)
 }
 
-/// The same letters, whose order is taken back.
+/// Cancels the redrive of letters.
 pub(super) async fn cancel(State(api): State<Api>, request: Request) -> Response {
     let order = match LetterOrder::read(request).await {
         Ok(order) => order,
@@ -169,7 +169,7 @@ pub(super) async fn cancel(State(api): State<Api>, request: Request) -> Response
     .await
 }
 
-/// Work that goes on while its lines are read.
+/// Runs work on a thread while its lines are sent.
 fn on_a_thread(name: &str, work: impl FnOnce() + Send + 'static, response: Response) -> Response {
     match std::thread::Builder::new().name(name.to_owned()).spawn(work) {
         Ok(_) => response,
@@ -180,7 +180,7 @@ fn on_a_thread(name: &str, work: impl FnOnce() + Send + 'static, response: Respo
     }
 }
 
-/// A line whenever something has changed, until nothing is left of the order.
+/// Sends a line whenever something has changed, until the job is finished.
 pub(super) async fn progress(
     State(api): State<Api>,
     Named(job): Named<u64>,
@@ -303,7 +303,7 @@ pub(super) async fn release(
     .await
 }
 
-/// What was released.
+/// A released key.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct OfKey {
@@ -312,7 +312,7 @@ struct OfKey {
     handlers: Vec<String>,
 }
 
-/// A line whenever something has changed, until all of it is handled or one has failed again.
+/// Sends a line whenever something has changed, until all letters are handled or one has failed again.
 pub(super) async fn released(
     State(api): State<Api>,
     Extension(scopes): Extension<Scopes>,
@@ -355,7 +355,7 @@ pub(super) async fn resume(State(api): State<Api>, Named(name): Named<String>) -
     aside(move || answer(api.control.resume(&name).map(|resumed| Resumed { resumed }))).await
 }
 
-/// What an order says; one without a body says nothing.
+/// Parses the body of a command; an empty body has the defaults.
 pub(super) async fn body<T: DeserializeOwned + Default>(request: Request) -> Result<T, Response> {
     let (parts, body) = request.into_parts();
     let mut body = IncomingBody::new(body, &parts.headers);
@@ -368,7 +368,7 @@ pub(super) async fn body<T: DeserializeOwned + Default>(request: Request) -> Res
         return Ok(T::default());
     }
     let read = sandman_core::json::object(text.as_bytes());
-    read.map_err(|fault| error(StatusCode::BAD_REQUEST, &format!("the body is not understood: {fault}")))
+    read.map_err(|fault| error(StatusCode::BAD_REQUEST, &format!("the body is invalid: {fault}")))
 }
 
 pub(super) fn told(result: Result<impl Serialize, StoreError>) -> Response {

@@ -1,4 +1,4 @@
-//! A body of JSON lines that are sent as they come.
+//! A body of JSON lines that are streamed.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,11 +11,11 @@ use hyper::body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Where the lines come from. A client that has gone hears nothing.
+/// The sender of the lines. Lines for a disconnected client are dropped.
 pub(super) struct StreamedLines(UnboundedSender<Bytes>);
 
 impl StreamedLines {
-    /// Whether nobody hears them any more.
+    /// Whether the client has disconnected.
     pub(super) fn are_unheard(&self) -> bool {
         self.0.is_closed()
     }
@@ -28,7 +28,7 @@ impl StreamedLines {
     }
 }
 
-/// An answer whose lines are still to come; whoever sends them decides how many. It ends when the sender is dropped.
+/// A response with streamed lines. It ends when the sender is dropped.
 pub(super) fn answer(status: StatusCode) -> (StreamedLines, Response) {
     let (sender, receiver) = unbounded_channel();
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))];

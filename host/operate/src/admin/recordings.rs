@@ -1,4 +1,4 @@
-//! The routes of what is kept of invocations. All of it is what users sent: it needs the scope `read-data`.
+//! The routes for recordings. They contain user data and need the scope `read-data`.
 
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -15,10 +15,10 @@ use crate::explain::Question;
 use sandman_core::recording::{RecordingId, RecordingQuery};
 use sandman_http::answer::error;
 
-/// Recordings in a list, unless it is asked for more.
+/// The default number of recordings in a list.
 const SHOWN: usize = 50;
 
-/// What is asked for.
+/// A search for recordings.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RecordingSearch {
@@ -27,22 +27,22 @@ struct RecordingSearch {
     limit: Option<usize>,
 }
 
-/// What is to be forgotten.
+/// The key to forget.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Forget {
     key: Option<String>,
 }
 
-/// Answers those without the scope.
+/// The response to a caller without the scope.
 fn without_scope() -> Response {
     error(
         StatusCode::FORBIDDEN,
-        "this shows what users sent, for which the token needs the scope read-data: name it in [admin] read_data",
+        "this shows user data, for which the token needs the scope read-data: name it in [admin] read_data",
     )
 }
 
-/// A search may name a key, which belongs into no log: so it is a body.
+/// A search may name a key, which must not be logged, so it is sent as a body.
 pub(super) async fn search(State(api): State<Api>, Extension(scopes): Extension<Scopes>, request: Request) -> Response {
     let RecordingSearch { handler, query, limit } = match body(request).await {
         Ok(search) => search,
@@ -82,14 +82,14 @@ pub(super) async fn one(
         Ok(Some(recording)) => Json(recording).into_response(),
         Ok(None) => error(
             StatusCode::NOT_FOUND,
-            &format!("there is no recording {id}; the oldest go first, see `sandman recordings`"),
+            &format!("there is no recording {id}; the oldest are dropped first, see `sandman recordings`"),
         ),
         Err(refusal) => refused(&refusal),
     })
     .await
 }
 
-/// A component is no user's data: whoever may deploy one may have it.
+/// A component is not user data: anybody who may deploy one may read it.
 pub(super) async fn component(State(api): State<Api>, Named((name, number)): Named<(String, u64)>) -> Response {
     aside(move || match api.control.component(&name, number) {
         Ok(component) => ([(header::CONTENT_TYPE, "application/wasm")], component).into_response(),
@@ -98,7 +98,7 @@ pub(super) async fn component(State(api): State<Api>, Named((name, number)): Nam
     .await
 }
 
-/// Answers with lines of progress, and the story as the last one.
+/// Sends lines of progress, and the story as the last one.
 pub(super) async fn explain(
     State(api): State<Api>,
     Extension(scopes): Extension<Scopes>,

@@ -1,4 +1,4 @@
-//! What every route of the API works with, and how it answers.
+//! Data and responses that all routes of the API share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::deploy::Refusal;
 use sandman_engine::meters::Meters;
 use sandman_http::answer::error;
 
-/// Until a component is there.
+/// The time for receiving a component.
 pub(super) const RECEIVE_TIME: Duration = Duration::from_secs(50);
 
-/// What the routes work with.
+/// The data of the routes.
 #[derive(Clone)]
 pub(super) struct Api {
     pub(super) control: Arc<dyn Control>,
@@ -39,7 +39,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T
     }
 }
 
-/// Runs what waits for the store on a thread that may wait.
+/// Runs a call of the store on a thread that may block.
 pub(super) async fn aside(work: impl FnOnce() -> Response + Send + 'static) -> Response {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "the host failed; its log says how"))

@@ -1,11 +1,11 @@
-//! One change of a handler at a time, and none while the configuration changes.
+//! Allows one change of a handler at a time, and none while the configuration changes.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// Who is being changed.
+/// The handlers that are being changed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Busy(Arc<Mutex<Changing>>);
 
@@ -24,7 +24,7 @@ pub struct Slot {
 }
 
 impl Busy {
-    /// The right to change one handler, if nobody else has it.
+    /// The right to change one handler, unless it is taken.
     pub(super) fn one(&self, handler: &Arc<str>) -> Option<Slot> {
         let mut changing = self.0.lock();
         let free = !changing.all && changing.handlers.insert(Arc::clone(handler));
@@ -34,7 +34,7 @@ impl Busy {
         })
     }
 
-    /// The right to change everything, if nobody changes anything.
+    /// The right to change everything, unless any change is in progress.
     pub(super) fn all(&self) -> Option<Slot> {
         let mut changing = self.0.lock();
         let free = !changing.all && changing.handlers.is_empty();
@@ -47,7 +47,7 @@ impl Busy {
 }
 
 impl Slot {
-    /// A slot that holds up nobody.
+    /// A slot that blocks nothing.
     #[cfg(test)]
     pub(crate) fn of_nobody() -> Self {
         Self {

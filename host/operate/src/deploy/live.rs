@@ -1,4 +1,4 @@
-//! A handler of a host that runs, as a change of its version sees it.
+//! A handler of a running host, for a change of its version.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use sandman_core::store::Outcome;
 use sandman_core::version::Version;
 use sandman_engine::registry::Handler;
 
-/// A handler that serves, and whoever replaces its version.
+/// A served handler and its deployer.
 pub(super) struct Live<'a> {
     pub(super) deployer: &'a Deployer,
     pub(super) handler: &'a Handler,
 }
 
 impl Live<'_> {
-    /// From now on this version serves, as the store has it already.
+    /// Activates this version, which is already active in the store.
     pub(super) fn activate(&self, version: Arc<Version>, since_millis: i64) {
         let (name, meters) = (&self.handler.name, &self.deployer.meters);
         let (before, after) = (self.handler.active(), Arc::clone(&version));
@@ -25,12 +25,12 @@ impl Live<'_> {
         meters.serves(name, (after.number, &after.digest), true);
     }
 
-    /// A component was compiled.
+    /// Records that a component was compiled.
     pub(super) fn compiled(&self, took: Duration) {
         self.deployer.meters.compiled(&self.handler.name, took);
     }
 
-    /// A change has ended.
+    /// Records the end of a change.
     pub(super) fn deployed(&self, outcome: Outcome) {
         self.deployer.meters.deployed(&self.handler.name, outcome.word());
     }

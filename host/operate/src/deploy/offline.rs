@@ -1,7 +1,7 @@
-//! The version that a host is to start with, changed while it is stopped: the way out where the active one cannot serve
-//! under a configuration that changed, so that the host does not start and nobody can be asked.
+//! Changes the version with which a stopped host will start: necessary if the active one cannot be served under a
+//! changed configuration, so that the host does not start.
 //!
-//! The stages are those of a host that runs, and so are the store and its lock: nobody else changes anything meanwhile.
+//! The stages are those of a running host, and so are the store and its lock: nobody else changes anything in the meantime.
 
 use std::sync::Arc;
 
@@ -14,23 +14,23 @@ use sandman_config::{Config, HandlerConfig};
 use sandman_core::store::VersionStore;
 use sandman_sandbox::Sandbox;
 
-/// Changes what is active in the store of a host that is stopped.
+/// Changes the active version in the store of a stopped host.
 pub struct Offline<'a> {
-    /// What the host will be started with.
+    /// The configuration with which the host will start.
     pub config: Arc<Config>,
-    /// As the host has it.
+    /// The same sandbox as the host's.
     pub sandbox: Arc<Sandbox>,
     /// The store, which this process has opened.
     pub versions: &'a dyn VersionStore,
-    /// What is recorded in it.
+    /// The recordings in the store.
     pub recordings: Recordings,
 }
 
 impl Offline<'_> {
-    /// Makes a component the version that serves from the next start on; tells each stage as it is passed.
+    /// Makes a component the active version from the next start on; reports each stage when it is passed.
     ///
     /// # Errors
-    /// [`Refusal`] if nothing was begun; what goes wrong later is told by [`Done`].
+    /// [`Refusal`] if nothing was started; later failures are reported by [`Done`].
     pub fn deploy(
         &self,
         handler: &HandlerConfig,
@@ -42,10 +42,10 @@ impl Offline<'_> {
         Ok(run.finish(ended))
     }
 
-    /// Makes an earlier version the one that serves from the next start on: `to`, or the one that the active one replaced.
+    /// Makes an earlier version the active one from the next start on: `to`, or the one that the active version replaced.
     ///
     /// # Errors
-    /// [`Refusal`] if there is no such version; what goes wrong later is told by [`Done`].
+    /// [`Refusal`] if there is no such version; later failures are reported by [`Done`].
     pub fn rollback(&self, handler: &HandlerConfig, order: Order<'_>, to: Option<u64>) -> Result<Done, Refusal> {
         let subject = self.subject(handler)?;
         let target = earlier(self.versions, (&handler.name, subject.before.number), to)?;
@@ -62,8 +62,8 @@ impl Offline<'_> {
         let kept = self.versions.versions(name)?;
         let active = kept.into_iter().find(|version| version.number == number);
         let digest = active.ok_or_else(never)?.digest;
-        // It may be the very one that cannot serve, or not be whole any more: what it says of itself is asked without what it
-        // is granted, and if it says nothing, only --force goes on.
+        // It may be the one that cannot be served, or be damaged: its contract is read without checking its grants, and
+        // if that fails, only --force continues.
         let component = self.versions.component(&digest).ok().flatten();
         let writes = component.and_then(|component| {
             let described = load::describe(&self.sandbox, handler, (number, &component));

@@ -1,4 +1,4 @@
-//! The stage `replayed`: what the candidate makes of the recorded invocations, and whether that is accepted.
+//! The stage `replayed`: runs the recorded invocations on the candidate, and decides whether the outcomes are accepted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use sandman_core::recording::RecordingQuery;
 use sandman_core::store::StoreError;
 use sandman_core::version::Version;
 
-/// How long a deploy replays at most.
+/// The longest time for replaying in a deploy.
 const TIME: Duration = Duration::from_secs(10);
-/// Recordings that are replayed at most, the newest.
+/// The most recordings that are replayed, the newest ones.
 const MOST: usize = 2_000;
 
-/// What is replayed, and what it is compared with.
+/// The versions and recordings of a replay.
 pub(super) struct Replay<'a> {
     pub(super) recordings: &'a Recordings,
     pub(super) handler: &'a str,
     /// The active version's digest.
     pub(super) active: &'a str,
-    /// The active version, if it serves.
+    /// The active version, if it is loaded.
     pub(super) serving: Option<Arc<Version>>,
 }
 
 impl Replay<'_> {
-    /// Runs the recordings on the candidate: `Ok` with what came of it, or `Err` with what refuses it.
+    /// Runs the recordings on the candidate: `Ok` with the result, or `Err` with the reason for a refusal.
     pub(super) fn verdict(
         &self,
         candidate: &Version,

@@ -1,4 +1,4 @@
-//! What a deploy tells, line by line, as data: the admin API sends it, the commands read it.
+//! The report of a deploy, line by line, as data: the admin API sends it, the commands read it.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,25 +9,25 @@ use sandman_core::store::{Action, Outcome};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// All of it came, and it is within `host.component`.
+    /// It was received completely, and is within `host.component`.
     Received,
-    /// Its name is known.
+    /// Its digest is known.
     Digest,
-    /// It imports and exports what a handler does, and nothing else.
+    /// Its imports and exports are those of a handler.
     World,
-    /// It is machine code.
+    /// It was compiled.
     Compiled,
-    /// An instance was made.
+    /// An instance was created.
     Instantiated,
-    /// It said what it consumes, emits and serves.
+    /// `describe` has returned its contract.
     Described,
-    /// That fits what `sandman.toml` grants.
+    /// The contract fits the grants of `sandman.toml`.
     Contract,
-    /// What was recorded was run on it, and its outcomes are accepted.
+    /// The recordings were run on it, and its outcomes are accepted.
     Replayed,
-    /// The store has it.
+    /// It is stored.
     Stored,
-    /// It serves.
+    /// It is active.
     Active,
 }
 
@@ -56,26 +56,26 @@ pub struct Passed {
     pub stage: Stage,
     /// How long it took, in milliseconds.
     pub millis: f64,
-    /// What there is to know of it; may be empty.
+    /// Details; may be empty.
     pub detail: String,
 }
 
 /// How a deploy or a rollback ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Done {
-    /// What became of it.
+    /// The result.
     pub outcome: Outcome,
-    /// What was wanted.
+    /// What was requested.
     pub action: Action,
     /// The handler's name.
     pub handler: String,
-    /// The version that it is about, once it has a number.
+    /// The version, once it has a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
     /// The component's sha256, lower-case hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// The version that served when it began.
+    /// The version that was active at the beginning.
     pub previous: u64,
     /// The stage that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ pub struct Done {
     pub error: Option<String>,
     /// How long all of it took, in milliseconds.
     pub millis: f64,
-    /// The version that each host serves afterwards, where several share the store.
+    /// The version that each host serves afterwards, if several share the store.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<HostVersion>,
 }

@@ -1,4 +1,4 @@
-//! One deploy or rollback on its way through the stages, on a host that runs or on the store of one that is stopped.
+//! One deploy or rollback through the stages, on a running host or on the store of a stopped one.
 
 mod account;
 mod fault;
@@ -23,14 +23,14 @@ use fault::StageFault;
 /// Waits until the other hosts have loaded the version of this number of this handler.
 pub(super) type Others<'a> = &'a dyn Fn(&Arc<str>, u64);
 
-/// How the stages ended, if none failed.
+/// How the stages ended.
 pub(super) enum Ended {
     Active,
     Unchanged,
     Refused(String),
 }
 
-/// A deploy or a rollback under way.
+/// A deploy or rollback in progress.
 pub(super) struct Run<'a> {
     subject: Subject<'a>,
     action: Action,
@@ -38,13 +38,13 @@ pub(super) struct Run<'a> {
     tell: &'a mut dyn FnMut(Report),
     began: Instant,
     stage_began: Instant,
-    /// The stage that comes next: the one that fails, if something does.
+    /// The next stage: if something fails, this is the failed stage.
     stage: Stage,
     number: Option<u64>,
     digest: Option<Arc<str>>,
-    /// What the history is to say of a version that is active.
+    /// The remark for the history when the version is active.
     remark: String,
-    /// What is done before the version serves.
+    /// Called before the version becomes active.
     others: Option<Others<'a>>,
 }
 
@@ -74,18 +74,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// With what is to be done before the version serves.
+    /// Sets the function to call before the version becomes active.
     pub(super) fn after(self, others: Others<'a>) -> Self {
         let others = Some(others);
         Self { others, ..self }
     }
 
-    /// With what the history is to say of it.
+    /// Sets the remark for the history.
     pub(super) fn because(self, remark: String) -> Self {
         Self { remark, ..self }
     }
 
-    /// All stages, for a component that was sent; `None`: too much was sent.
+    /// Runs all stages for a received component; `None` if it was too large.
     pub(super) fn component(&mut self, component: Option<&[u8]>) -> Ended {
         self.try_component(component)
             .unwrap_or_else(|fault| self.failed(&fault))
@@ -110,7 +110,7 @@ impl<'a> Run<'a> {
         let (versions, name) = (self.subject.versions, self.subject.name);
         let kept = versions.versions(name)?;
         let known = kept.iter().find(|version| version.digest == digest);
-        // The newest versions are kept, so a number is never used again.
+        // The newest versions are always kept, so a number is never used again.
         let newest = kept.iter().map(|version| version.number).max();
         let number = known.map_or_else(|| newest.unwrap_or(active) + 1, |known| known.number);
         let version = self.load(number, component)?;
@@ -124,16 +124,12 @@ impl<'a> Run<'a> {
             };
             versions.keep(&new, clock::wall_millis())?;
         }
-        let again = if known.is_some() {
-            ", which was there already"
-        } else {
-            ""
-        };
+        let again = if known.is_some() { ", already stored" } else { "" };
         self.pass(Stage::Active, format!("version {number}{again}"));
         self.activate(Arc::new(version))
     }
 
-    /// The way of a version that the store keeps: it passed all stages once.
+    /// Runs the stages for a stored version, which has passed all stages before.
     pub(super) fn version(&mut self, target: &KeptVersion) -> Ended {
         self.number = Some(target.number);
         self.digest = Some(Arc::clone(&target.digest));
@@ -162,8 +158,8 @@ impl<'a> Run<'a> {
         self.activate(version)
     }
 
-    /// Whether that version serves at this moment. On a host that is stopped none does: the active one may be the very one
-    /// that cannot, and passes the stages again.
+    /// Whether that version is served at the moment. On a stopped host none is: the active one may be the one that
+    /// cannot be served, and passes the stages again.
     fn serves(&mut self, number: u64) -> bool {
         let serves = self.subject.live.is_some() && self.subject.before.number == number;
         if serves {
@@ -172,7 +168,7 @@ impl<'a> Run<'a> {
         serves
     }
 
-    /// The stages between the bytes and a version that may serve.
+    /// The stages from the bytes to a version that can become active.
     fn load(&mut self, number: u64, component: &[u8]) -> Result<Version, StageFault> {
         let config = Arc::clone(&self.subject.config);
         let handler = configured(&config, self.subject.name).ok_or(StageFault::Gone)?;
@@ -185,7 +181,7 @@ impl<'a> Run<'a> {
         let fed = version.terms.feeds_itself(&handler.topics).join(", ");
         let mut remarks = vec![self.remark.clone()];
         if !fed.is_empty() {
-            let warning = "it emits what it consumes, so that each such event sets off another one";
+            let warning = "it emits what it consumes, so that each such event causes another one";
             tracing::warn!(
                 handler = &**self.subject.name,
                 version = number,
@@ -205,10 +201,10 @@ impl<'a> Run<'a> {
         Ok(version)
     }
 
-    /// What the version makes of the recorded invocations.
+    /// Runs the recorded invocations on the version.
     fn replay(&mut self, handler: &HandlerConfig, version: &Version) -> Result<String, StageFault> {
         if self.action == Action::Rollback {
-            return Ok("not replayed: it served before".to_owned());
+            return Ok("not replayed: it has been active before".to_owned());
         }
         let replay = Replay {
             recordings: self.subject.recordings,
@@ -230,7 +226,7 @@ impl<'a> Run<'a> {
         Ok(said)
     }
 
-    /// Whether the version reads the states that the active one writes, as the two say of themselves.
+    /// Checks by the two `state-version`s whether the version can read the states of the active one.
     fn reads(&mut self, version: &Version) -> Result<(), StageFault> {
         let Before {
             number: active, writes, ..
@@ -266,7 +262,7 @@ impl<'a> Run<'a> {
                 if let Some(live) = self.subject.live.as_ref().filter(|_| !kept) {
                     live.compiled(self.stage_began.elapsed());
                 }
-                let detail = if kept { "its code was there already" } else { "" };
+                let detail = if kept { "its code was already compiled" } else { "" };
                 self.pass(Stage::Instantiated, detail.to_owned());
             }
             LoadStep::Instantiated => self.pass(Stage::Described, String::new()),
@@ -294,7 +290,7 @@ impl<'a> Run<'a> {
         let gone = versions.activate(name, &entry, self.subject.config.host.versions)?;
         let when = match &self.subject.live {
             Some(live) => {
-                // As the store counts it. Should it not tell, the host finds out when it looks for what others activate.
+                // The time of the store. If it cannot be read, the host gets it when it looks for activations of other hosts.
                 let active = versions.active(name).ok().flatten();
                 let since = active.filter(|active| active.number == number);
                 live.activate(version, since.map_or(entry.at_millis, |active| active.since_millis));
@@ -305,7 +301,7 @@ impl<'a> Run<'a> {
         sandbox.forget(&gone);
         self.told(
             Stage::Active,
-            format!("version {number} serves{when}, before it version {before}"),
+            format!("version {number} serves{when}, replacing version {before}"),
         );
         let by = self.order.by;
         tracing::info!(

@@ -1,5 +1,5 @@
-//! What serves when the host starts: the version that is active in the store; at the very first start the component that
-//! `sandman.toml` names.
+//! Loads the versions that are active when the host starts: those that are active in the store; at the very first start
+//! the components in `sandman.toml`.
 
 use std::sync::Arc;
 
@@ -19,13 +19,13 @@ use sandman_sandbox::Sandbox;
 /// Who activates a first version.
 const BY: &str = "sandman.toml";
 
-/// A handler's version, and its component if it never served before.
+/// A handler's version, and its component if it was never active before.
 struct FoundVersion {
     version: Version,
     first: Option<Vec<u8>>,
 }
 
-/// The version that is active does not fit what it is given now.
+/// The active version does not fit the current configuration.
 #[derive(Debug, Error)]
 #[error(
     "version {number}, which is active in the store, cannot serve: {error}; change it back, or make a version that fits \
@@ -37,10 +37,10 @@ struct Unfit {
     name: String,
 }
 
-/// Loads the version that serves each handler.
+/// Loads the active version of each handler.
 ///
 /// # Errors
-/// Every handler that cannot serve, with all that is wrong with it.
+/// Every handler that cannot be served, with all its problems.
 pub fn registry(
     config: &Config,
     sandbox: &Arc<Sandbox>,
@@ -58,7 +58,7 @@ pub fn registry(
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
     }
-    // Only now: a host that does not start has activated nothing.
+    // Only now, so that a host that does not start has activated nothing.
     let made = found.into_iter().map(|(handler, found)| {
         let version = first(handler, found, versions, config.host.versions)?;
         let meters = meters.handler(&handler.name, &handler.topics);
@@ -69,14 +69,14 @@ pub fn registry(
     Ok(Registry::new(made.collect::<Result<_>>()?))
 }
 
-/// A handler that is ready to serve, and not written down as serving yet.
+/// A loaded handler that is not stored as active yet.
 pub struct ReadyHandler(FoundVersion);
 
 impl super::Deployer {
-    /// Loads the version that serves a handler which the configuration has just been given.
+    /// Loads the active version of a handler that was added to the configuration.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All its problems.
     pub fn ready(&self, config: &Config, handler: &HandlerConfig) -> Result<ReadyHandler> {
         let loader = Loader {
             config,
@@ -85,10 +85,10 @@ impl super::Deployer {
         Ok(ReadyHandler(find(loader, handler, &*self.versions)?))
     }
 
-    /// Writes down that the handler serves, if it is for the first time.
+    /// Stores that the handler's version is active, if it is the first one.
     ///
     /// # Errors
-    /// If the store does not take it.
+    /// If it cannot be stored.
     pub fn begin(&self, config: &Config, handler: &HandlerConfig, ready: ReadyHandler) -> Result<Version> {
         let version = first(handler, ready.0, &*self.versions, config.host.versions)?;
         self.meters
@@ -156,7 +156,7 @@ fn stored(
     Ok(FoundVersion { version, first: None })
 }
 
-/// Writes down that a version serves for the first time.
+/// Stores the first active version of a handler.
 fn first(handler: &HandlerConfig, found: FoundVersion, versions: &dyn VersionStore, keep: usize) -> Result<Version> {
     let FoundVersion { version, first } = found;
     let Some(component) = first else {

@@ -1,4 +1,4 @@
-//! What a change of a version starts from.
+//! The starting point of a change of a version.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use sandman_sandbox::Sandbox;
 pub(super) struct Before {
     pub(super) number: u64,
     pub(super) digest: Arc<str>,
-    /// Which version of the state's format it writes; `None` if it does not load.
+    /// Its `state-version`; `None` if it does not load.
     pub(super) writes: Option<u32>,
 }
 
-/// What is changed.
+/// The handler to change.
 pub(super) struct Subject<'a> {
     pub(super) config: Arc<Config>,
     pub(super) sandbox: &'a Arc<Sandbox>,
@@ -26,12 +26,12 @@ pub(super) struct Subject<'a> {
     pub(super) recordings: &'a Recordings,
     pub(super) name: &'a Arc<str>,
     pub(super) before: Before,
-    /// Where it serves at once; `None`: from the next start on.
+    /// The running handler; `None` if the change applies from the next start on.
     pub(super) live: Option<Live<'a>>,
 }
 
 impl<'a> Subject<'a> {
-    /// A handler of a host that runs.
+    /// A handler of a running host.
     pub(super) fn of_live(deployer: &'a Deployer, handler: &'a Handler) -> Self {
         let active = handler.active();
         Self {

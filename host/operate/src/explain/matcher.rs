@@ -1,4 +1,4 @@
-//! Which records on Kafka belong to what is to be explained.
+//! Which records in Kafka belong to a question.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,7 +12,7 @@ use sandman_core::recording::{RecordedTrigger, Recording};
 /// Where the keys of a topic's events come from: a rule for each handler that consumes it.
 pub type KeyRules = HashMap<String, Vec<EventKey>>;
 
-/// Tells which records belong to a question; it learns from those it has seen.
+/// Decides which records belong to a question; it learns ids from the records that it has seen.
 #[derive(Debug, Default)]
 pub struct Matcher {
     key: Option<String>,
@@ -23,10 +23,10 @@ pub struct Matcher {
     places: BTreeSet<String>,
 }
 
-/// Bytes of an id that is looked for in a record that is no JSON.
+/// The least bytes of an id that is searched for in a record that is not JSON.
 const LONG: usize = 16;
 
-/// What an envelope says of itself and others.
+/// The ids in an envelope.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct EnvelopeIds {
@@ -37,7 +37,7 @@ struct EnvelopeIds {
 }
 
 impl Matcher {
-    /// A matcher for a question, with what the recordings say of it.
+    /// A matcher for a question, with the ids from the recordings.
     pub fn new(question: &Question, recordings: &[Recording], rules: KeyRules) -> Self {
         let mut matcher = Self {
             key: question.key.clone(),
@@ -65,12 +65,12 @@ impl Matcher {
         matcher
     }
 
-    /// Whether a place belongs to what was asked for.
+    /// Whether a place belongs to the question.
     pub fn knows(&self, place: &str) -> bool {
         self.places.contains(place)
     }
 
-    /// The event that was asked for has this id.
+    /// Adds an id of the event in question.
     pub fn learn(&mut self, event_id: Option<String>, is_itself: bool) {
         if let Some(id) = event_id {
             if is_itself {
@@ -80,7 +80,7 @@ impl Matcher {
         }
     }
 
-    /// Whether it is of the key that was asked for, by the record's key or by the rule of a handler that reads its topic.
+    /// Whether it belongs to the key in question, by the record's key or by the rule of a handler that reads its topic.
     fn is_of_key(&self, record: &Record) -> bool {
         let Some(key) = self.key.as_deref() else { return false };
         if record.key.as_deref() == Some(key.as_bytes()) {
@@ -115,7 +115,7 @@ impl Matcher {
             says: says.collect(),
             place,
             is,
-            // A dead letter has its record's own time, for whoever sends it back.
+            // A dead letter has the timestamp of its record, so the time is in a header.
             at: said(record, "time")
                 .filter(|_| is == Relation::DeadLetter)
                 .or_else(|| record.timestamp_millis.map(iso_millis)),
@@ -129,11 +129,11 @@ impl Matcher {
         })
     }
 
-    /// What the record at this place is to the question, if it belongs to it.
+    /// How the record at this place relates to the question, if it does.
     fn relation(&self, record: &Record, place: &str) -> Option<Relation> {
         let read = EnvelopeIds::of(record);
         let value = record.value.as_deref().unwrap_or_default();
-        // Of what is no JSON only a long id tells anything.
+        // In a value that is not JSON, only a long id is significant.
         let is_in = |id: &String| id.len() >= LONG && String::from_utf8_lossy(value).contains(id.as_str());
         let is_in_rubbish = read.is_none() && self.ids.iter().any(is_in);
         let named = read.unwrap_or_default();
@@ -152,7 +152,7 @@ impl Matcher {
         Some(if said(record, "reason").is_some() {
             Relation::DeadLetter
         } else if self.key.is_some() {
-            // Ours says so itself, whether or not its invocation is recorded.
+            // Records of ours have it in a header, whether or not their invocation is recorded.
             match said(record, "trigger") {
                 Some(_) => Relation::Effect,
                 None => Relation::Related,
@@ -170,13 +170,13 @@ impl Matcher {
 }
 
 impl EnvelopeIds {
-    /// `None` if the record's value is no envelope.
+    /// `None` if the record's value is not an envelope.
     fn of(record: &Record) -> Option<Self> {
         serde_json::from_slice(record.value.as_deref().unwrap_or_default()).ok()
     }
 }
 
-/// What a header of ours says, by its name without `sandman.`.
+/// The value of one of our headers, by its name without `sandman.`.
 fn said(record: &Record, name: &str) -> Option<String> {
     record.header(&format!("sandman.{name}")).map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! What comes of orders about dead letters, as the admin API tells it and as the commands read it.
+//! The results of commands for dead letters, as the admin API sends them and the commands read them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::view::LetterLine;
 use sandman_core::event::key_hash;
 use sandman_core::store::{LetterHead, OrderResult, Ordered};
 
-/// What a letter would come to if it was redriven now.
+/// The result that a redrive of a letter would have now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rehearsed {
@@ -14,23 +14,23 @@ pub struct Rehearsed {
     pub id: u64,
     /// Its handler.
     pub handler: String,
-    /// The version that ran it; nothing where none could.
+    /// The version that ran it, if any could.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// How it would fail again, for programs; nothing where it would be handled, or cannot be run.
+    /// How it would fail again, for programs; absent if it would be handled, or cannot be run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// How it would fail again, or why it cannot be run, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What would become of the key's state: `keep`, `put` or `delete`.
+    /// The change of the key's state: `keep`, `put` or `delete`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// The events that it would publish.
     pub events: Vec<RehearsedEvent>,
     /// How often it was redriven.
     pub redriven: u32,
-    /// Whether it would not be run at all, for the reason that is given.
+    /// Whether it would not be run at all, for the given reason.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub left_out: bool,
     /// Whether it would be dropped, as the letter that holds its key.
@@ -85,10 +85,10 @@ impl Rehearsed {
     }
 }
 
-/// What an order to redrive came to.
+/// A redrive job and the letters that it leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedriveOrdered {
-    /// Names the order.
+    /// The number of the job.
     pub job: u64,
     /// Letters that are being redriven.
     pub ordered: u64,
@@ -96,7 +96,7 @@ pub struct RedriveOrdered {
     pub refused: u64,
     /// Letters that were left out because their key is held; `release` takes them.
     pub held: u64,
-    /// Letters that an earlier order names, which are being redriven already.
+    /// Letters that are already being redriven by an earlier job.
     #[serde(default)]
     pub already: u64,
 }
@@ -119,17 +119,17 @@ impl RedriveOrdered {
     }
 }
 
-/// What it came to that an order to redrive was taken back.
+/// The result of cancelling a redrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedriveCancelled {
-    /// Letters that stay as they are; nothing of an attempt of theirs that was running counts.
+    /// Letters that stay unchanged; attempts of them that were running have no effect.
     pub cancelled: u64,
 }
 
-/// What was dropped, or would be.
+/// The result of dropping letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LettersDropped {
-    /// Letters that are gone.
+    /// Letters that were dropped.
     pub dropped: u64,
     /// Letters that were left out because their key is held.
     pub held: u64,
@@ -164,7 +164,7 @@ impl ReleasedKey {
     }
 }
 
-/// How what was released of a key stands.
+/// The progress of a release of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseProgress {
     /// Letters that are still to run.
@@ -175,24 +175,24 @@ pub struct ReleaseProgress {
     pub waiting: u64,
 }
 
-/// How an order to redrive stands: what was ordered is remaining, handled, a duplicate, failed again or taken back.
+/// The progress of a redrive job: each of its letters is remaining, handled, a duplicate, failed again or cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RedriveProgress {
-    /// The order, and what was left out of it.
+    /// The job, and the letters that it leaves out.
     #[serde(flatten)]
     pub order: RedriveOrdered,
     /// Letters that are still to be redriven.
     pub remaining: u64,
     /// Letters that were handled.
     pub handled: u64,
-    /// Letters whose event had been handled before: they went without an invocation.
+    /// Letters whose event had been handled before: they were removed without an invocation.
     pub duplicates: u64,
     /// Letters that failed again.
     pub failed_again: u64,
-    /// Letters whose order was taken back.
+    /// Letters whose redrive was cancelled.
     pub cancelled: u64,
-    /// Those that failed again and are still there; others were dropped since, or are part of a later order.
+    /// Those that failed again and still exist; others were dropped in the meantime, or are part of a later job.
     pub failed: Vec<LetterLine>,
 }
 

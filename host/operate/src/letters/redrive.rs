@@ -1,6 +1,6 @@
-//! Redriving: letters that are ordered go back through the lanes of their keys, a few at a time, until none is left.
+//! Redriving: ordered letters go through the lanes of their keys again, a few at a time, until none is left.
 //!
-//! What is ordered stands in the store, so that a host that was killed goes on with it; a letter leaves the store in the
+//! The orders are in the store, so that a host that was killed continues with them; a letter leaves the store in the
 //! commit that holds its outcome.
 
 mod rehearsal;
@@ -31,7 +31,7 @@ use sandman_sandbox::Sandbox;
 /// Why a letter cannot be redriven.
 #[derive(Debug, Error)]
 pub enum NotRunnable {
-    /// The store does not answer now.
+    /// The store does not answer at the moment.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Nothing could run it.
@@ -42,31 +42,31 @@ pub enum NotRunnable {
 /// How letters are to be redriven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RedriveHow {
-    /// On which version; `None`: on the one that serves.
+    /// The version to run them on; `None`: the active one.
     pub through: Option<u64>,
     /// Also those that were redriven too often.
     pub force: bool,
-    /// Those of held keys and no others, as a release takes them.
+    /// Only those of held keys, as for a release.
     pub held: bool,
     /// With `held`: without the letter that holds the key.
     pub drop_head: bool,
-    /// Whether what guests say is told.
+    /// Whether texts of guests are included.
     pub reads_data: bool,
 }
 
-/// How often it is looked whether there is something to do, although nobody has said so.
+/// How often it checks for work without a signal.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether there are more letters than the bound allows.
+/// How often it checks whether there are more letters than the limit allows.
 const SHRINK_EVERY: Duration = Duration::from_secs(5);
 
-/// What redrives letters: the parts of a running host.
+/// Redrives letters, using the parts of a running host.
 pub struct Redriver {
-    /// The configuration of the moment.
+    /// The current configuration.
     pub config: Arc<ArcSwap<Config>>,
     /// The handlers.
     pub registry: Arc<Registry>,
-    /// Where components run.
+    /// The sandbox for components.
     pub sandbox: Arc<Sandbox>,
     /// The letters.
     pub letters: Arc<dyn LetterStore>,
@@ -76,16 +76,16 @@ pub struct Redriver {
     pub states: Arc<dyn Store>,
     /// The lanes.
     pub pipeline: Arc<Pipeline>,
-    /// Versions that letters are redriven through, loaded once.
+    /// Versions on which letters are redriven, loaded once.
     pub loaded: Mutex<HashMap<(HandlerIx, u64), Arc<Version>>>,
-    /// Held while letters begin, or are kept from it.
+    /// Held while letters are started, or prevented from starting.
     pub feeding: Mutex<()>,
-    /// Whether nothing more is to begin.
+    /// Whether no more letters are to be started.
     pub stopped: AtomicBool,
 }
 
 impl Redriver {
-    /// Redrives what is ordered and what is released, until [`Redriver::stop`].
+    /// Redrives ordered and released letters until [`Redriver::stop`].
     pub fn run(&self) {
         let mut shrunk: Option<Instant> = None;
         while !self.stopped.load(Ordering::Relaxed) {
@@ -100,7 +100,7 @@ impl Redriver {
         }
     }
 
-    /// Lets letters go that could not when they were beyond the bound: Kafka did not have them yet, or the bound was larger.
+    /// Drops letters beyond the limit that could not be dropped before: they were not in Kafka yet, or the limit was higher.
     fn shrink(&self) {
         if !self.is_ours_to_redrive() {
             return;
@@ -112,14 +112,14 @@ impl Redriver {
         }
     }
 
-    /// Nothing more begins.
+    /// Starts no more letters.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         self.pipeline.close_letters();
         self.pipeline.signal_letters();
     }
 
-    /// Whether it is this host that redrives: of several, the one that publishes the first shard.
+    /// Whether this host redrives: in a fleet, the one that publishes the first shard.
     fn is_ours_to_redrive(&self) -> bool {
         let leases = || self.states.leases();
         !self.states.is_shared() || leases().iter().any(|lease| lease.shard == Shard::default())
@@ -134,16 +134,16 @@ impl Redriver {
         for lane in self.pipeline.released_keys() {
             self.feed_key(&lane)?;
         }
-        // Those that are on their way stand at the front.
+        // Letters in progress come first.
         let mut most = self.pipeline.letter_room().saturating_mul(2).max(512);
-        // More only where all of these are on their way, or cannot run: they must not keep the others waiting.
+        // More only if all of these are in progress or cannot run: they must not hold up the others.
         while self.feed_ordered(most)? {
             most = most.saturating_mul(4);
         }
         Ok(())
     }
 
-    /// Looks at so many of the letters that are to be redriven; answers whether there is room and may be more.
+    /// Starts up to this many ordered letters; returns whether there is room for more, and there may be some.
     fn feed_ordered(&self, most: usize) -> Result<bool, StoreError> {
         let mut room = self.pipeline.letter_room();
         let all = self.letters.ordered(most)?;
@@ -162,13 +162,13 @@ impl Redriver {
                 Err(NotRunnable::Never(why)) => cannot.entry(why).or_default().push(ordered.id),
             }
         }
-        // An order that nothing can carry out would never end.
+        // A job with letters that cannot run would never end.
         for (why, letters) in &cannot {
             let letters = self.letters.cancel_redrive(letters)?;
             tracing::error!(
                 letters,
                 why,
-                "cannot be redriven; the order is taken back, and they stay"
+                "cannot be redriven; the redrive is cancelled, and the letters stay"
             );
         }
         Ok(is_full && room > 0)
@@ -180,19 +180,19 @@ impl Redriver {
         Ok((ix, through.transpose()?))
     }
 
-    /// The handler of that name, which the configuration names.
+    /// The configured handler of that name.
     fn serving(&self, name: &str) -> Result<(HandlerIx, &Handler), NotRunnable> {
         let found = self.registry.find(name).filter(|(_, handler)| !handler.is_retired());
-        found.ok_or_else(|| NotRunnable::Never(format!("there is no handler `{name}` any more")))
+        found.ok_or_else(|| NotRunnable::Never(format!("handler `{name}` no longer exists")))
     }
 
-    /// Takes back that letters are to be redriven. Of one that runs, or waits for its next attempt, nothing counts: the store
-    /// refuses an outcome of what is not ordered, also where another host redrives it.
+    /// Cancels the redrive of letters. For a letter that runs, or waits for its next attempt, nothing is committed: the
+    /// store refuses the outcome of a letter that is not ordered, even if another host redrives it.
     ///
     /// # Errors
     /// As for a commit.
     pub fn cancel(&self, filter: &LetterFilter) -> Result<RedriveCancelled, StoreError> {
-        // Nothing begins meanwhile.
+        // No letter is started in the meantime.
         let _feeding = self.feeding.lock();
         let mut waiting = Vec::new();
         Letters::new(Arc::clone(&self.letters)).each(filter, |head| {
@@ -207,7 +207,7 @@ impl Redriver {
     }
 
     fn feed_key(&self, lane: &LaneKey) -> Result<(), StoreError> {
-        // What is released of a handler that is gone waits until it is there again.
+        // Released letters of a removed handler wait until it is configured again.
         let serving = self.registry.get(lane.handler).filter(|handler| !handler.is_retired());
         let Some(handler) = serving else {
             return Ok(());
@@ -242,7 +242,7 @@ impl Redriver {
         Ok(true)
     }
 
-    /// A version of a handler that the store keeps.
+    /// A stored version of a handler.
     ///
     /// # Errors
     /// [`NotRunnable`] if there is none that can run.

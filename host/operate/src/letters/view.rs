@@ -1,4 +1,4 @@
-//! Dead letters as the admin API tells them and as the commands read them.
+//! Dead letters as the admin API sends them and the commands read them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use sandman_core::event::{iso_millis, key_hash};
 use sandman_core::reason::{GivenUp, without_guest_text};
 use sandman_core::store::{Hold, KeptLetter, LetterFilter, LetterHead};
 
-/// Which letters are meant; what is left out does not restrict them.
+/// A filter for letters; absent fields do not restrict them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LetterQuery {
@@ -27,7 +27,7 @@ pub struct LetterQuery {
     /// Those given up at this time or later: milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since_millis: Option<i64>,
-    /// Those that an order of a redrive has named, and that are still there.
+    /// Those of a redrive job that still exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<u64>,
 }
@@ -60,18 +60,18 @@ impl From<LetterQuery> for LetterFilter {
     }
 }
 
-/// What there is.
+/// A list of letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LetterList {
-    /// How many letters are meant.
+    /// How many letters match.
     pub count: u64,
-    /// They, by handler, version and code.
+    /// The letters by handler, version and code.
     pub groups: Vec<LetterGroup>,
     /// The newest of them, the newest first.
     pub letters: Vec<LetterLine>,
 }
 
-/// The reason of a letter: what a guest says may hold data of users.
+/// The reason of a letter: a guest's text may contain user data.
 fn reason(head: &LetterHead, reads_data: bool) -> String {
     let GivenUp { code, reason, .. } = &head.given_up;
     match reads_data {
@@ -80,7 +80,7 @@ fn reason(head: &LetterHead, reads_data: bool) -> String {
     }
 }
 
-/// Letters that failed alike.
+/// Letters that failed in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LetterGroup {
     /// The handler.
@@ -95,7 +95,7 @@ pub struct LetterGroup {
     pub oldest: String,
     /// When the last of them was.
     pub newest: String,
-    /// The last one's reason, for people; without text of the guest for whoever may not read data.
+    /// The last one's reason, for people; without text of the guest for those who may not read data.
     pub reason: String,
 }
 
@@ -137,7 +137,7 @@ pub struct LetterLine {
     pub version: u64,
     /// Why.
     pub code: String,
-    /// Why, for people; without text of the guest for whoever may not read data.
+    /// Why, for people; without text of the guest for those who may not read data.
     pub reason: String,
     /// The record's topic.
     pub topic: String,
@@ -145,7 +145,7 @@ pub struct LetterLine {
     pub partition: i32,
     /// The record's offset.
     pub offset: i64,
-    /// The key as logs show it: of a letter that never got one the record's; nothing for a record that has none.
+    /// The hash of the key, as in logs; for a letter that never got one, that of the record's key, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_hash: Option<String>,
     /// The key, for those who may read data.
@@ -174,9 +174,9 @@ pub enum HeldAs {
 }
 
 impl LetterLine {
-    /// A letter in a list; its key is told to those alone who may read data.
+    /// A letter in a list; its key is included only for those who may read data.
     pub fn of(head: &LetterHead, reads_data: bool) -> Self {
-        // Of what never got a key of its own the record's counts, as where letters are looked for.
+        // For a letter that never got a key, the record's key is used, as in searches.
         let of_record = head.record_key.as_deref().map(String::from_utf8_lossy);
         let key = head.key.as_deref().or(of_record.as_deref());
         Self {
@@ -203,7 +203,7 @@ impl LetterLine {
     }
 }
 
-/// A letter, with all that is known of it.
+/// A letter with all its data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LetterReport {
     /// As in a list.
@@ -216,12 +216,12 @@ pub struct LetterReport {
     pub timestamp: Option<String>,
     /// Bytes of the record's value.
     pub bytes: usize,
-    /// What the handler was sent and remembered, for those who may read data.
+    /// The record and the state, for those who may read data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<LetterData>,
 }
 
-/// What a handler was sent, and what it remembered of the key.
+/// The record of a letter, and the state of its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LetterData {
@@ -231,7 +231,7 @@ pub struct LetterData {
     pub headers: Vec<LetterHeader>,
     /// The record's value; null for a tombstone.
     pub value: Option<Data>,
-    /// The state that the last attempt met, JSON text; null if there was none.
+    /// The state that the last attempt saw, JSON text; null if there was none.
     pub state: Option<String>,
 }
 
@@ -244,13 +244,13 @@ pub struct LetterHeader {
     pub value: Option<Data>,
 }
 
-/// Bytes, to the last one: as text where they are UTF-8.
+/// Bytes without loss: as text if they are UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Data {
     /// The text.
     Text(String),
-    /// Base64 of bytes that are no text.
+    /// Base64 of bytes that are not text.
     Base64(String),
 }
 

@@ -1,4 +1,4 @@
-//! Puts a component in its place.
+//! Writes a component to its place.
 
 use std::fs;
 use std::io;
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::BuildError;
 
-/// Writes `<out_dir>/<name>.wasm`. Whoever watches the file sees the old one or the new one, never half of one; and the
-/// old one stays untouched if nothing has changed.
+/// Writes `<out_dir>/<name>.wasm`. A watcher of the file sees the old or the new one, never a part; an unchanged
+/// component is not written again.
 pub(super) fn write(out_dir: &Path, name: &str, component: &[u8]) -> Result<PathBuf, BuildError> {
     let path = out_dir.join(format!("{name}.wasm"));
     if fs::read(&path).is_ok_and(|old| old == component) {

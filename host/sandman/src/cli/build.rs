@@ -1,4 +1,4 @@
-//! `sandman build`: a guest's folder becomes a component.
+//! `sandman build`: builds a component from a guest's folder.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `sandman check`: every mistake in a configuration and its components, without a broker.
+//! `sandman check`: finds every mistake in a configuration and its components, without a broker.
 
 use std::process::ExitCode;
 
@@ -94,7 +94,7 @@ fn check(args: &CheckArgs) -> Result<Checked> {
     }
 }
 
-/// What was found where the file itself does not tell.
+/// The results of the checks beyond the file itself.
 #[derive(Default)]
 struct Looked {
     handlers: Vec<CheckedHandler>,
@@ -103,8 +103,7 @@ struct Looked {
 }
 
 impl Looked {
-    /// The components of handlers that are configured without a mistake, and the clients of Kafka, so that one round shows
-    /// everything.
+    /// Checks the components of correctly configured handlers, and the Kafka clients, so that one run shows everything.
     fn at_what_is_readable(errors: &ConfigErrors) -> Result<Self> {
         let Some(config) = &errors.readable else {
             return Ok(Self::default());
@@ -114,8 +113,7 @@ impl Looked {
         Ok(looked)
     }
 
-    /// Loads the component of every handler that is asked for, and compares what it says of itself with what the
-    /// configuration grants.
+    /// Loads the components of the selected handlers, and compares their contracts with the grants of the configuration.
     fn at(config: &Config, asked_for: impl Fn(&str) -> bool) -> Result<Self> {
         let sandbox = load::sandbox_that_keeps_nothing(config)?;
         let mut looked = Self::default();
@@ -148,7 +146,7 @@ impl Looked {
     }
 }
 
-/// What keeps the clients of other servers from being made; none is connected.
+/// The problems of creating clients for other servers; none of them connects.
 fn unreachable(config: &Config) -> Vec<Problem> {
     let mut problems = crate::run::kafka_problems(config);
     if let Err(error) = sandman_http::check_uploads(&config.uploads) {

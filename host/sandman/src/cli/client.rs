@@ -1,4 +1,4 @@
-//! The admin API from the outside: finds the host, asks, and says what went wrong in words.
+//! A client of the admin API: finds the host, sends requests, and describes errors.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -25,19 +25,19 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 const DEFAULT_CONFIG: &str = "sandman.toml";
 
-/// Bytes of the largest answer that is read: all recordings of a handler.
+/// Bytes of the largest response that is read: all recordings of a handler.
 const LARGEST: u64 = 4 << 30;
 
-/// Bodies of more bytes are announced first.
+/// Larger bodies are announced with `Expect: 100-continue`.
 const LARGE: usize = 64 << 10;
 
-/// What the help of every command that asks a host ends with.
+/// The end of the help of every command that asks a host.
 pub(super) const FINDS: &str = "\
 The host's address comes from [admin] listen in the configuration, from
 SANDMAN_ADMIN__LISTEN, or from --host. The token comes from SANDMAN_ADMIN_TOKEN;
 without one, only a host on this machine that has no token answers.";
 
-/// Where the host is.
+/// The arguments that say where the host is.
 #[derive(Args, Debug)]
 pub(super) struct HostArgs {
     /// The configuration with the host's [admin] address. Default: sandman.toml, if it exists.
@@ -56,12 +56,12 @@ pub(super) struct Client {
     token: Option<String>,
 }
 
-/// The host could not be asked: it is not there, or does not let us in.
+/// The host could not be asked: it cannot be reached, or refuses access.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct NotAsked(pub(super) String);
 
-/// Runs a command that asks a host; tells one that could not be asked from one that refused.
+/// Runs a command that asks a host; the exit code distinguishes a host that could not be asked from one that refused.
 pub(super) fn asking(command: impl FnOnce() -> Result<ExitCode>) -> Result<ExitCode> {
     match command() {
         Err(error) if error.is::<NotAsked>() => {
@@ -72,7 +72,7 @@ pub(super) fn asking(command: impl FnOnce() -> Result<ExitCode>) -> Result<ExitC
     }
 }
 
-/// The same error with more words, as the same kind of error.
+/// The same kind of error with additional text.
 pub(super) fn in_words(error: anyhow::Error, more: &str) -> anyhow::Error {
     let words = format!("{}{more}", super::reasons(&error));
     match error.is::<NotAsked>() {
@@ -82,7 +82,7 @@ pub(super) fn in_words(error: anyhow::Error, more: &str) -> anyhow::Error {
 }
 
 impl HostArgs {
-    /// The configuration that says where the host is, for those who look at it without the host.
+    /// The configuration that names the host, for commands that work without the host.
     pub(super) fn file(&self) -> PathBuf {
         self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
     }
@@ -96,10 +96,10 @@ impl HostArgs {
         Some(config.host.compiled)
     }
 
-    /// The host that these arguments, the configuration and the environment name.
+    /// A client for the host that these arguments, the configuration and the environment name.
     ///
     /// # Errors
-    /// As a host that could not be asked: whatever is wrong with them, nothing was asked.
+    /// Like a host that could not be asked, because nothing was asked.
     pub(super) fn client(&self) -> Result<Client> {
         let named = self.named();
         named.map_err(|error| NotAsked(super::reasons(&error)).into())
@@ -129,7 +129,7 @@ impl HostArgs {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIME))
-            // Not through somebody else's machine: the token goes with the request.
+            // Not through a proxy, which would see the token.
             .proxy(None)
             .build();
         Ok(Client {
@@ -140,24 +140,24 @@ impl HostArgs {
     }
 }
 
-/// The token of whoever runs the command.
+/// The token of the user of the command.
 fn token() -> Result<Option<String>> {
     let found = variables().find(|(name, _)| name == "SANDMAN_ADMIN_TOKEN");
     let Some((_, token)) = found else { return Ok(None) };
     let Some(token) = token.text() else {
-        bail!("SANDMAN_ADMIN_TOKEN holds bytes that are no text in UTF-8");
+        bail!("SANDMAN_ADMIN_TOKEN is not valid UTF-8");
     };
-    // As the host reads it.
+    // Trimmed, as by the host.
     Ok(Some(token.trim_end().to_owned()))
 }
 
 fn base(host: &str) -> Result<String> {
     let host = host.trim_end_matches('/');
     if host.starts_with("https://") {
-        bail!("--host {host}: the host speaks plain HTTP; from another machine go through a tunnel, such as ssh -L");
+        bail!("--host {host}: the host uses plain HTTP; from another machine use a tunnel, such as ssh -L");
     }
     if let Some((scheme, _)) = host.split_once("://").filter(|(scheme, _)| *scheme != "http") {
-        bail!("--host {host}: the host speaks http and not {scheme}");
+        bail!("--host {host}: the host uses http and not {scheme}");
     }
     Ok(match host.starts_with("http://") {
         true => host.to_owned(),
@@ -166,19 +166,19 @@ fn base(host: &str) -> Result<String> {
 }
 
 impl Client {
-    /// The answer to a question.
+    /// The response to a GET request.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         read(&mut self.open(path)?)
     }
 
-    /// The same, for an answer that comes in lines.
+    /// The same, for a response that is streamed in lines.
     pub(super) fn open(&self, path: &str) -> Result<Response<Body>> {
         let mut response = self.answer(path)?;
         self.refused(&mut response)?;
         Ok(response)
     }
 
-    /// The answer to a question, whatever its status.
+    /// The response to a GET request, whatever its status.
     pub(super) fn answer(&self, path: &str) -> Result<Response<Body>> {
         let mut request = self.agent.get(self.url(path));
         if let Some(bearer) = self.bearer() {
@@ -187,11 +187,11 @@ impl Client {
         self.heard(request.call())
     }
 
-    /// The answer to an order, whatever its status; `sent` is the body and its media type.
+    /// The response to a POST request, whatever its status; the second argument is the body's media type and the body.
     pub(super) fn post(&self, path: &str, (media, body): (&str, &[u8])) -> Result<Response<Body>> {
         let mut request = self.agent.post(self.url(path)).header("Content-Type", media);
         if body.len() > LARGE {
-            // A host that refuses it says so before it is sent, and not into a connection that breaks.
+            // A host that refuses the body can respond before it is sent, and not on a broken connection.
             request = request.header("Expect", "100-continue");
         }
         if let Some(bearer) = self.bearer() {
@@ -200,7 +200,7 @@ impl Client {
         self.heard(request.send(body))
     }
 
-    /// Asks with a body of JSON, and reads what is answered.
+    /// Sends a JSON body, and reads the response.
     pub(super) fn ask<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         let body = serde_json::to_vec(body).context("the request cannot be written as JSON")?;
         let mut response = self.post(path, ("application/json", &body))?;
@@ -212,7 +212,7 @@ impl Client {
     pub(super) fn bytes(&self, path: &str) -> Result<Vec<u8>> {
         let mut response = self.open(path)?;
         let bytes = response.body_mut().with_config().limit(LARGEST).read_to_vec();
-        bytes.context("the host's answer broke off")
+        bytes.context("the host's response is incomplete")
     }
 
     fn url(&self, path: &str) -> String {
@@ -227,26 +227,26 @@ impl Client {
         let base = &self.base;
         let response = answer.map_err(|error| {
             NotAsked(format!(
-                "no host answers at {base}: {error}; is it running? --host names another"
+                "no host answers at {base}: {error}; is it running? Use --host for another address"
             ))
         })?;
         let words = match response.status().as_u16() {
-            401 => "it does not know the token; set SANDMAN_ADMIN_TOKEN to the one that it was started with",
+            401 => "it does not accept the token; set SANDMAN_ADMIN_TOKEN to the one with which it was started",
             403 => return Err(self.forbidden(response)),
             _ => return Ok(response),
         };
         Err(NotAsked(format!("the host at {base}: {words}")).into())
     }
 
-    /// Why a host refuses to tell or to do something at all.
+    /// Why a host refuses a request.
     fn forbidden(&self, mut response: Response<Body>) -> anyhow::Error {
         let told: Value = read(&mut response).unwrap_or_default();
         let why = told.get("error").and_then(Value::as_str);
-        let why = why.unwrap_or("it refuses requests under this name; use 127.0.0.1 or localhost");
+        let why = why.unwrap_or("it refuses requests with this name; use 127.0.0.1 or localhost");
         NotAsked(format!("the host at {}: {why}", self.base)).into()
     }
 
-    /// Makes an error of an answer that is one.
+    /// Turns an error response into an error.
     pub(super) fn refused(&self, response: &mut Response<Body>) -> Result<()> {
         if response.status().is_success() {
             return Ok(());
@@ -258,22 +258,22 @@ impl Client {
     }
 }
 
-/// An answer of JSON.
+/// Reads a JSON response.
 pub(super) fn read<T: DeserializeOwned>(response: &mut Response<Body>) -> Result<T> {
     let text = response
         .body_mut()
         .with_config()
         .limit(LARGEST)
         .read_to_string()
-        .context("the host's answer broke off")?;
-    serde_json::from_str(&text).context("the host's answer is not understood; is it another version of sandman?")
+        .context("the host's response is incomplete")?;
+    serde_json::from_str(&text).context("the host's response is not understood; is it another version of sandman?")
 }
 
-/// The lines of an answer, as they come.
+/// The lines of a response, as they arrive.
 pub(super) fn lines(response: &mut Response<Body>) -> impl Iterator<Item = Result<String>> {
     let lines = BufReader::new(response.body_mut().as_reader()).lines();
     lines.map(|line| {
-        let broke = "the connection to the host broke off; what it was doing may still happen";
+        let broke = "the connection to the host was lost; the command may still be carried out";
         line.map_err(|error| NotAsked(format!("{broke}: {error}")).into())
     })
 }

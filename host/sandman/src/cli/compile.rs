@@ -1,4 +1,4 @@
-//! `sandman compile`: the child in which the host looks at components and compiles them. Not for people.
+//! `sandman compile`: the child process in which the host checks and compiles components. Not for people.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `sandman demo`: everything at work, in a minute, with nothing to install.
+//! `sandman demo`: shows everything in a minute, with nothing to install.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

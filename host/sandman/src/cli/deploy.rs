@@ -1,4 +1,4 @@
-//! `sandman deploy`: a component becomes the version that serves, or is refused at a stage.
+//! `sandman deploy`: a component becomes the active version, or is refused at a stage.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -91,10 +91,10 @@ pub(super) struct DeployArgs {
     json: bool,
 }
 
-/// From when on a version serves, for the words about it.
+/// From when on a version is active, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
-    /// At once, on a host that runs.
+    /// At once, on a running host.
     Now,
     /// From the next start on.
     Later,
@@ -153,7 +153,7 @@ fn deploy(args: &DeployArgs) -> Result<ExitCode> {
             Report::Done(end) => done = Some(end),
         }
     }
-    let done = done.context("the host did not say how it ended; see `sandman history`")?;
+    let done = done.context("the host did not report the result; see `sandman history`")?;
     Ok(end(&done, args.json, When::Now))
 }
 
@@ -167,7 +167,7 @@ pub(super) fn end(done: &Done, json: bool, when: When) -> ExitCode {
     let Done { handler, previous, .. } = done;
     let version = done.version.unwrap_or_default();
     let (serves, goes_on) = match when {
-        When::Now => ("serves", "goes on serving"),
+        When::Now => ("serves", "continues to serve"),
         When::Later => ("serves from the next start on", "stays the active one"),
     };
     match done.outcome {
@@ -176,7 +176,7 @@ pub(super) fn end(done: &Done, json: bool, when: When) -> ExitCode {
         Outcome::Active => {
             let millis = done.millis;
             output::line(&format!(
-                "{handler}: version {version} {serves}, before it version {previous} ({millis:.1} ms)"
+                "{handler}: version {version} {serves}, replacing version {previous} ({millis:.1} ms)"
             ));
         }
         Outcome::Unchanged => output::line(&format!(
@@ -194,7 +194,7 @@ pub(super) fn end(done: &Done, json: bool, when: When) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Says which hosts do not serve the version. Returns whether all do.
+/// Prints which hosts do not serve the version. Returns whether all do.
 fn elsewhere(done: &Done, json: bool) -> bool {
     let behind: Vec<_> = done
         .hosts
@@ -206,7 +206,7 @@ fn elsewhere(done: &Done, json: bool) -> bool {
         let why = host.error.as_deref().unwrap_or("it has not followed yet");
         let handler = &done.handler;
         output::error(&format!(
-            "{handler}: active, but host {name} goes on with version {version}: {why}; see `sandman hosts`"
+            "{handler}: active, but host {name} still serves version {version}: {why}; see `sandman hosts`"
         ));
     }
     behind.is_empty()

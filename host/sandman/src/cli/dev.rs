@@ -1,5 +1,5 @@
-//! `sandman dev`: the developer's loop. The ordinary host on the embedded broker, and beside it a loop that watches the
-//! guests' folders, builds what was saved, and deploys it as `sandman deploy` does.
+//! `sandman dev`: the ordinary host on the embedded broker, and beside it a loop that watches the guests' folders,
+//! builds saved guests, and deploys them like `sandman deploy`.
 
 mod events;
 mod guests;
@@ -31,11 +31,11 @@ use guests::GuestFolder;
 use show::Shows;
 use watch::{FolderWatch, SavedFiles};
 
-/// What guests log, and what is wrong; not what is shown in a better way here, nor how the embedded broker comes and goes.
+/// Logs of guests, and warnings; without what this command shows in a better way, and the connections to the embedded broker.
 const LOGS: &str = "warn,sandman::guest=info,sandman::kafka=off,sandman_kafka=off,sandman_operate::deploy=error,\
     sandman_engine::pipeline=error,audit=off";
 
-/// Who deploys, in a handler's history.
+/// The name of the deployer in a handler's history.
 const BY: &str = "dev";
 
 const AFTER: &str = "\
@@ -89,7 +89,7 @@ pub(super) struct DevArgs {
 }
 
 pub(super) fn run(args: &DevArgs) -> Result<ExitCode> {
-    // Dropped at the end, with what was uploaded meanwhile.
+    // Dropped at the end, including uploaded files.
     let passing = tempfile::tempdir().context("there is no folder for temporary files")?;
     let config = load(&args.config.config, overlay(args, &passing)?)?;
     telemetry::install(config.host.log, LOGS)?;
@@ -114,7 +114,7 @@ pub(super) fn run(args: &DevArgs) -> Result<ExitCode> {
     run::run(&config, options)
 }
 
-/// Loads the configuration so that an event that is saved again is handled again, though it has the same id.
+/// Loads the configuration so that an event that is saved again is handled again, although it has the same id.
 fn load(file: &Path, mut over: Vec<(String, String)>) -> Result<Config> {
     let known = Config::load_over(file, over.clone())?;
     let dedupe = |name: &str| format!("SANDMAN_HANDLERS__{}__DEDUPE", in_environment(name));
@@ -127,7 +127,7 @@ fn load(file: &Path, mut over: Vec<(String, String)>) -> Result<Config> {
     Ok(Config::load_over(file, over)?)
 }
 
-/// What `sandman.toml` does not decide here.
+/// The keys that this command sets instead of `sandman.toml`.
 fn overlay(args: &DevArgs, passing: &TempDir) -> Result<Vec<(String, String)>> {
     let kept = args.store.as_deref().map(std::path::absolute).transpose()?;
     let text = |path: &Path| path.to_str().map(str::to_owned).context("a folder's name is not UTF-8");
@@ -148,7 +148,7 @@ fn overlay(args: &DevArgs, passing: &TempDir) -> Result<Vec<(String, String)>> {
     ])
 }
 
-/// Builds a guest, again after each change until there is a component that can serve: there is no version yet that could.
+/// Builds a guest, and again after each change until there is a valid component, because there is no earlier version to serve.
 fn build_at_last(guest: &GuestFolder, config: &Config, watch: &FolderWatch) -> Result<()> {
     loop {
         match guest.build() {
@@ -171,13 +171,13 @@ fn build_at_last(guest: &GuestFolder, config: &Config, watch: &FolderWatch) -> R
     }
 }
 
-/// Why another version of the guest is needed, if it is. What does not fit `sandman.toml` is for the start to say, since the
-/// mistake may be there.
+/// Why the guest must be built again, if it must. Contracts that do not fit `sandman.toml` are reported by the start,
+/// because the mistake may be in that file.
 fn unusable(guest: &GuestFolder, config: &Config) -> Result<Option<CandidateError>> {
     let Some(handler) = config.handlers.iter().find(|handler| handler.name == guest.handler) else {
         return Ok(None);
     };
-    // The host finds what is compiled here.
+    // The host will find the code that is compiled here.
     let sandbox = &load::sandbox(config)?;
     let component = load::read(&guest.component)?;
     let loaded = progress::compiling(&guest.handler, || {
@@ -192,7 +192,7 @@ fn not_built(guest: &GuestFolder, error: &BuildError) {
     output::error(&format!("{}: {error}", guest.handler));
 }
 
-/// What goes on beside the host.
+/// The loop that runs beside the host.
 struct Loop {
     config: Config,
     guests: Vec<GuestFolder>,
@@ -201,12 +201,12 @@ struct Loop {
 
 impl Loop {
     fn run(self, started: &Receiver<Started>) {
-        // No word means that the host could not start, which it says itself.
+        // No message means that the host could not start, which it reports itself.
         if let Ok(started) = started.recv()
             && let Err(error) = self.follow(&started)
         {
             output::error(&format!(
-                "sandman: {}; nothing is watched any more",
+                "sandman: {}; files are no longer watched",
                 super::reasons(&error)
             ));
         }
@@ -216,8 +216,8 @@ impl Loop {
         let mut shows = Shows::new(kafka.clone());
         shows.all(&self.config)?;
         let events = Events::open(kafka)?;
-        output::line(&format!("kafka at {}, for other clients to look at", kafka.brokers));
-        // A store that was kept may serve another version than the one that was just built.
+        output::line(&format!("kafka at {}, for other clients", kafka.brokers));
+        // In a kept store another version than the one that was just built may be active.
         for guest in &self.guests {
             deploy(control.as_ref(), guest, &mut |report| quiet(&report))?;
         }
@@ -244,14 +244,14 @@ impl Loop {
         }
     }
 
-    /// Follows `sandman.toml`, and tries once more what it may have kept out.
+    /// Applies `sandman.toml`, and deploys again guests that did not fit before.
     fn reload(&mut self, control: &dyn Control, shows: &mut Shows) -> Result<()> {
         let file = self.config.file.display();
         match control.reload(BY) {
             Ok(_) => {}
             Err(error) => {
                 let again = match error {
-                    ReloadError::NeedsRestart(_) => "; end this with Ctrl-C and start it again",
+                    ReloadError::NeedsRestart(_) => "; stop this with Ctrl-C and start it again",
                     _ => "",
                 };
                 output::error(&format!("{file}: {error}{again}; nothing changed"));
@@ -259,7 +259,7 @@ impl Loop {
             }
         }
         output::line(&format!("{file}: followed"));
-        // Where it has been saved with a mistake since, the next round says so.
+        // If it has been saved with a mistake in the meantime, the next round reports it.
         if let Ok(config) = self.config.again() {
             self.config = config;
         }
@@ -271,12 +271,12 @@ impl Loop {
     }
 }
 
-/// Deploys what was built, through the code of the admin API.
+/// Deploys a built guest, with the code of the admin API.
 fn deploy(control: &dyn Control, guest: &GuestFolder, tell: &mut dyn FnMut(Report)) -> Result<()> {
     let component = load::read(&guest.component)?;
     match control.reserve(&guest.handler) {
         Ok(slot) => {
-            // The states are of somebody who tries things out, and so are their versions.
+            // States and versions are only for trying things out.
             let order = Order {
                 by: BY,
                 force: true,
@@ -293,12 +293,12 @@ fn deploy(control: &dyn Control, guest: &GuestFolder, tell: &mut dyn FnMut(Repor
 
 fn tell(report: &Report) {
     if let Report::Done(done) = report {
-        // The code is for a command that ends.
+        // The exit code is only for commands that end.
         let _ = deploy::end(done, false, When::Now);
     }
 }
 
-/// Tells of what was asked for by nobody only if it matters.
+/// Reports a deploy that nobody asked for only if it failed.
 fn quiet(report: &Report) {
     if let Report::Done(done) = report
         && done.outcome != sandman_core::store::Outcome::Unchanged

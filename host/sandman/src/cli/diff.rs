@@ -1,4 +1,4 @@
-//! `sandman diff`: what two versions of a handler make of what was recorded.
+//! `sandman diff`: compares the outcomes of two versions of a handler on its recordings.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use sandman_core::printable;
 use sandman_core::recording::Recording;
 use sandman_operate::replay::{compare, impurities};
 
-/// Recordings on which a version is first compared with itself, at most.
+/// The most recordings on which a version is first compared with itself.
 const SAMPLE: usize = 200;
 
 const AFTER: &str = "\
@@ -74,7 +74,7 @@ pub(super) struct DiffArgs {
     json: bool,
 }
 
-/// What two versions differ in.
+/// The differences of two versions.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DiffReport {
@@ -130,7 +130,7 @@ fn diff(args: &DiffArgs) -> Result<ExitCode> {
     })
 }
 
-/// Recordings from all of the time that they cover, the newest among them.
+/// A sample of recordings spread over their whole time, including the newest.
 fn sample(recordings: &[Recording]) -> Vec<&Recording> {
     let step = recordings.len().div_ceil(SAMPLE).max(1);
     recordings.iter().rev().step_by(step).collect()
@@ -148,7 +148,7 @@ fn print(report: &DiffReport, impure: &Comparison, sample: usize) {
     } = report;
     if impurities.is_empty() {
         output::line(&format!(
-            "{first} against itself on {sample} recordings: the same, as it must be"
+            "{first} against itself on {sample} recordings: no difference, as expected"
         ));
     } else {
         output::line(&format!(
@@ -158,7 +158,7 @@ fn print(report: &DiffReport, impure: &Comparison, sample: usize) {
         impurities.iter().for_each(print_group);
     }
     output::line(&match differing {
-        0 => format!("{handler}: {first} and {second} make the same of {compared} recordings"),
+        0 => format!("{handler}: {first} and {second} have the same outcomes for {compared} recordings"),
         _ => format!("{handler}: {first} and {second} differ in {differing} of {compared} recordings"),
     });
     groups.iter().for_each(print_group);

@@ -40,7 +40,7 @@ Examples:
   sandman explain dreamscape.user.created/2/1045
   sandman explain journey-7 --json | jq .invocations";
 
-/// Bytes of what came of an invocation; `sandman replay` has all of it.
+/// Bytes of an invocation's outcome that are shown; `sandman replay` shows all of it.
 const REASON: usize = 500;
 
 /// Trace an event: where it came from, what handled it, and what it led to.
@@ -93,7 +93,7 @@ fn asked(args: &ExplainArgs, question: &Question) -> Result<Story> {
     let body = serde_json::to_vec(question).context("the question cannot be written as JSON")?;
     let mut response = client.post("/v1/explain", ("application/json", &body))?;
     client.refused(&mut response)?;
-    // On stderr, and nothing of it where that is no terminal.
+    // On stderr, and hidden if that is not a terminal.
     let bar = ProgressBar::new(1);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len} topics, {msg}") {
         bar.set_style(style);
@@ -237,7 +237,7 @@ fn print_record(record: &FoundRecord, is_of_key: bool) {
     print_origin(record);
 }
 
-/// Who published the record or gave it up, as its headers say.
+/// The invocation that published the record or gave it up, according to its headers.
 fn print_origin(record: &FoundRecord) {
     let said = |name: &str| {
         record

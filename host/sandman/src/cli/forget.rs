@@ -1,4 +1,4 @@
-//! `sandman forget`: takes what was recorded of a key out of the store, and says what else holds it.
+//! `sandman forget`: removes the recordings of a key, and lists what else has data of it.
 
 use std::process::ExitCode;
 

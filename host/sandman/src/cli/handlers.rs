@@ -1,4 +1,4 @@
-//! `sandman handlers`: what serves, since when, and how it does.
+//! `sandman handlers`: the handlers with their active versions and their status.
 
 use std::process::ExitCode;
 
@@ -81,7 +81,7 @@ fn print(handlers: &[HandlerReport]) {
     handlers.iter().for_each(notes);
 }
 
-/// What is to be said beside the table.
+/// Prints remarks below the table.
 fn notes(handler: &HandlerReport) {
     let HandlerReport {
         name,
@@ -91,11 +91,11 @@ fn notes(handler: &HandlerReport) {
         ..
     } = handler;
     if let Some(reason) = paused {
-        let text = format!("{name} takes in nothing: {reason}; `sandman resume {name}` ends it");
+        let text = format!("{name} is paused: {reason}; `sandman resume {name}` resumes it");
         output::line(&printable::line(&text, printable::LONGEST));
     }
     if let (Some(reason), None) = (degraded, paused) {
-        let text = format!("{name} does not do all of its work: {reason}");
+        let text = format!("{name} is degraded: {reason}");
         output::line(&printable::line(&text, printable::LONGEST));
     }
     if *held_keys > 0 {
@@ -114,7 +114,7 @@ fn notes(handler: &HandlerReport) {
     }
 }
 
-/// Whether it does what it should, in a word.
+/// Its status in one word.
 fn status(handler: &HandlerReport) -> String {
     match (&handler.paused, handler.held_keys) {
         (Some(_), _) => "PAUSED".to_owned(),
@@ -125,7 +125,7 @@ fn status(handler: &HandlerReport) -> String {
     }
 }
 
-/// Enough of a digest to tell versions apart.
+/// The beginning of a digest, enough to tell versions apart.
 pub(super) fn short(digest: &str) -> String {
     digest.chars().take(12).collect()
 }

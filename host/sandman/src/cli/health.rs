@@ -1,4 +1,4 @@
-//! `sandman health`: whether a host is ready, for probes that can run a command and ask no address.
+//! `sandman health`: whether a host is ready, for probes that run a command.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `sandman history`: who changed a handler's version, when, and what became of it.
+//! `sandman history`: who changed a handler's version, when, and with what result.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `sandman hosts`: the hosts of the deployment, what each serves and has, and when it was last seen.
+//! `sandman hosts`: the hosts of the deployment with their versions and partitions, and when each was last seen.
 
 use std::process::ExitCode;
 

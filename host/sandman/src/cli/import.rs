@@ -1,4 +1,4 @@
-//! `sandman import`: existing users' states into the store.
+//! `sandman import`: imports existing users' states into the store.
 
 use std::env::temp_dir;
 use std::fs::File;
@@ -82,7 +82,7 @@ pub(super) struct ImportArgs {
 
 pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
     telemetry::install(LogFormat::Text, "warn")?;
-    // Whoever imports need not have the secrets that the host has in its environment.
+    // An import does not need the secrets in the host's environment.
     let config = args
         .config
         .load()
@@ -99,7 +99,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
     if !shape.is_known() && !version.terms.takes_imports() {
         let name = &handler.name;
         output::error(&format!(
-            "warning: handler {name} says nothing of what its states look like (state-schema), so any JSON is taken"
+            "warning: handler {name} has no schema for its states (state-schema), so any JSON is accepted"
         ));
     }
     let store = if args.check { None } else { Some(open_store(&config)?) };
@@ -129,7 +129,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
 
 fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     if config.store.url == StoreUrl::Memory {
-        bail!("store.url is sqlite::memory:, which would be gone with this command; set it to a file");
+        bail!("store.url is sqlite::memory:, which would be lost after this command; set it to a file");
     }
     let store = run::open_store(config)?;
     // A file is locked by the host that has it; here it is the hosts that tell.
@@ -141,7 +141,7 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     Ok(store)
 }
 
-/// The file, or what comes on standard input in a file: it is read twice.
+/// The file, or standard input copied to a file, because it is read twice.
 fn open(path: &Path, config: &Config) -> Result<File> {
     if path != Path::new("-") {
         return File::open(path).with_context(|| format!("{} cannot be opened", path.display()));
@@ -157,7 +157,7 @@ fn open(path: &Path, config: &Config) -> Result<File> {
         file.seek(SeekFrom::Start(0))?;
         Ok(file)
     };
-    kept().with_context(|| format!("standard input cannot be kept in {}", folder.display()))
+    kept().with_context(|| format!("standard input cannot be copied to {}", folder.display()))
 }
 
 fn imported(args: &ImportArgs, counts: Counts) -> Result<()> {
@@ -166,7 +166,7 @@ fn imported(args: &ImportArgs, counts: Counts) -> Result<()> {
         return output::json(&json!({ "ok": true, "handler": handler, "counts": counts }));
     }
     let done = if args.check {
-        "all of them good; nothing was written".to_owned()
+        "all of them valid; nothing was written".to_owned()
     } else {
         let Counts {
             added, replaced, same, ..

@@ -1,4 +1,4 @@
-//! `sandman invoke`: a component runs once, alone.
+//! `sandman invoke`: runs a component once, without a host.
 
 use std::fs;
 use std::io::{Read, stdin};
@@ -16,7 +16,7 @@ use sandman_core::printable;
 use sandman_engine::clock;
 use sandman_operate::load::{self, Loader};
 
-/// The exit code where the handler gave no outcome.
+/// The exit code if the handler gave no outcome.
 const NO_OUTCOME: u8 = 4;
 
 const AFTER: &str = "\
@@ -154,7 +154,7 @@ fn is_file(target: &str) -> bool {
             .is_some_and(|extension| extension == "wasm")
 }
 
-/// Whoever tries a handler need not have the secrets that the host has in its environment.
+/// Trying a handler does not need the secrets in the host's environment.
 fn configuration(args: &InvokeArgs) -> Result<Config> {
     let config = args.config.load();
     Ok(config.or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen"]))?)
@@ -180,7 +180,7 @@ fn invoke(args: &InvokeArgs, bench: &Bench<'_>) -> Result<InvokeReport> {
             let request = request.with_context(|| file.display().to_string())?.with_key(key);
             Ok(bench.request(&request, around)?)
         }
-        (None, None) => bail!("there is nothing to run: name --event or --request"),
+        (None, None) => bail!("there is nothing to run: use --event or --request"),
     }
 }
 
@@ -202,7 +202,7 @@ fn json_in(file: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// An object, given as such or in a file.
+/// A JSON object, given as text or in a file.
 fn settings(given: &str) -> Result<String> {
     let (text, place) = match given.trim_start().starts_with('{') {
         true => (given.to_owned(), "--settings"),
@@ -210,7 +210,7 @@ fn settings(given: &str) -> Result<String> {
     };
     serde_json::from_str::<IgnoredAny>(&text).with_context(|| format!("{place} is not JSON"))?;
     if !text.trim_start().starts_with('{') {
-        bail!("{place} is no JSON object; settings are one, such as {{\"limit\": 3}}");
+        bail!("{place} is not a JSON object, such as {{\"limit\": 3}}");
     }
     Ok(text)
 }
@@ -247,7 +247,7 @@ fn print(report: &InvokeReport) {
     }
 }
 
-/// What the guest wrote, all of it, and on the line that is said to be its.
+/// The guest's complete text, on a single line.
 fn shown(text: &str) -> std::borrow::Cow<'_, str> {
     printable::line(text, usize::MAX)
 }

@@ -1,4 +1,4 @@
-//! `sandman move`: takes a stopped deployment from a store in a file to PostgreSQL, or back.
+//! `sandman move`: moves a stopped deployment from a store in a file to PostgreSQL, or back.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

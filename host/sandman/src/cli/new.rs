@@ -1,4 +1,4 @@
-//! `sandman new`: a guest to start from.
+//! `sandman new`: writes a new guest.
 
 use std::fs;
 use std::io::{self, IsTerminal};
@@ -74,7 +74,7 @@ fn language(word: &str) -> Result<Language, String> {
     Language::called(word).ok_or_else(|| format!("there are {}", words()))
 }
 
-/// Asks for a language, if there is somebody to be asked.
+/// Asks for a language, if there is a terminal.
 fn ask() -> Result<Language> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Ok(Language::Rust);
@@ -90,7 +90,7 @@ fn ask() -> Result<Language> {
             "" => anyhow::bail!("no language was chosen; name it with --lang"),
             word => match language(word) {
                 Ok(language) => return Ok(language),
-                Err(known) => output::error(&format!("{word:?} is none of them: {known}")),
+                Err(known) => output::error(&format!("{word:?} is not one of them: {known}")),
             },
         }
     }
@@ -124,17 +124,17 @@ pub(super) fn run(args: &NewArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The configuration that is there already.
+/// The existing configuration.
 enum ExistingFile {
     Nothing,
-    /// As TOML; empty where it is none.
+    /// As TOML; empty if it is invalid.
     There(toml::Table),
 }
 
 impl ExistingFile {
     fn read(file: &Path) -> Result<Self> {
         match fs::read_to_string(file) {
-            // What is wrong with it is for `sandman check` to say.
+            // Its mistakes are reported by `sandman check`.
             Ok(text) => Ok(Self::There(text.parse().unwrap_or_default())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::Nothing),
             Err(error) => Err(error).with_context(|| format!("{} cannot be read", file.display())),
@@ -160,7 +160,7 @@ impl ExistingFile {
     }
 }
 
-/// Writes the configuration, and says how to go on.
+/// Writes the configuration, and prints the next steps.
 fn configure(guest: NewGuest<'_>, file: &Path) -> Result<()> {
     let text = guest.configuration(folder(file), DEFAULT_PREFIX)?;
     let written = fs::File::create_new(file).and_then(|mut new| io::Write::write_all(&mut new, text.as_bytes()));
@@ -172,7 +172,7 @@ fn configure(guest: NewGuest<'_>, file: &Path) -> Result<()> {
         false => format!(" --config {}", file.display()),
     };
     output::line(&format!(
-        "\nGo on with:\n  sandman dev{config}\n  sandman invoke {name} --event {dir}/{EVENT}{config}   (once it is built)\n{}",
+        "\nContinue with:\n  sandman dev{config}\n  sandman invoke {name} --event {dir}/{EVENT}{config}   (once it is built)\n{}",
         own_tests(guest)
     ));
     Ok(())
@@ -182,7 +182,7 @@ fn print_table(guest: NewGuest<'_>, file: &Path, known: &ExistingFile) -> Result
     let table = guest.handler(folder(file), known.prefix())?;
     output::line(&format!("\nAdd to {}:\n\n{table}", file.display()));
     let dir = guest.dir.display();
-    output::line(&format!("Go on with:\n  sandman dev {dir}\n{}", own_tests(guest)));
+    output::line(&format!("Continue with:\n  sandman dev {dir}\n{}", own_tests(guest)));
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What `--offline` works on: the store of a host that is stopped, and the configuration that it is to start with.
+//! The target of `--offline`: the store of a stopped host, and the configuration with which it will start.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use sandman_operate::load;
 use sandman_operate::recordings::Recordings;
 use sandman_sandbox::Sandbox;
 
-/// Who it is in the history: whoever may write the store.
+/// The name in the history for those who may write the store.
 const BY: &str = "offline";
 
-/// A host that is stopped, and kept so for as long as this is open: the store's lock is held.
+/// A stopped host, which cannot start as long as this is open: the store's lock is held.
 pub(super) struct Stopped {
     config: Arc<Config>,
     handler: String,
@@ -24,26 +24,26 @@ pub(super) struct Stopped {
     store: Arc<dyn DeploymentStore>,
 }
 
-/// The configuration in `file`. Whoever repairs or looks need not have the secrets that the host has in its environment.
+/// The configuration in `file`. The secrets in the host's environment are not needed.
 pub(super) fn configuration(file: &Path) -> Result<Config> {
     telemetry::install(LogFormat::Text, "error")?;
     let config = super::load(file);
     Ok(config.or_else(|errors| errors.unless_only(&["JWT_SECRET", "admin.listen", "admin.read_data"]))?)
 }
 
-/// The store of a host that is stopped; while it is open, no host starts with it.
+/// The store of a stopped host; while it is open, no host can start with it.
 pub(super) fn store(config: &Config) -> Result<Arc<dyn DeploymentStore>> {
     run::refuse_shared(config)?;
     if config.store.url == StoreUrl::Memory {
-        bail!("store.url is sqlite::memory:, which went with the host; --offline needs a store in a file");
+        bail!("store.url is sqlite::memory:, which was lost when the host stopped; --offline needs a store in a file");
     }
     if let Some(path) = run::store_file(config).filter(|path| !path.exists()) {
         bail!(
-            "there is no store {}; it is made by the first start of the host",
+            "there is no store {}; the first start of the host creates it",
             path.display()
         );
     }
-    run::open_store(config).context("--offline is for a host that is stopped")
+    run::open_store(config).context("--offline is for a stopped host")
 }
 
 impl Stopped {
@@ -61,7 +61,7 @@ impl Stopped {
         })
     }
 
-    /// Makes a component the version that serves from the next start on.
+    /// Makes a component the active version from the next start on.
     pub(super) fn deploy(
         &self,
         (force, accept_diffs): (bool, bool),
@@ -77,7 +77,7 @@ impl Stopped {
         Ok(self.offline().deploy(handler, (order, component), tell)?)
     }
 
-    /// Makes an earlier version the one that serves from the next start on.
+    /// Makes an earlier version the active one from the next start on.
     pub(super) fn rollback(&self, force: bool, to: Option<u64>) -> Result<Done> {
         let order = Order {
             by: BY,

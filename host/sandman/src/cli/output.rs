@@ -1,4 +1,4 @@
-//! What the commands print: results to stdout, reasons to stderr.
+//! The output of the commands: results to stdout, errors to stderr.
 
 use std::io::{Write, stderr, stdout};
 
@@ -7,29 +7,29 @@ use serde::Serialize;
 
 use sandman_core::printable;
 
-/// A line on stdout, or several; whatever is in it, nothing in it acts on the terminal.
+/// Prints one or more lines on stdout; control characters are escaped.
 pub(super) fn line(text: &str) {
     written(&printable::lines(text));
 }
 
-/// A line of JSON on stdout, as it came.
+/// Prints a line of JSON on stdout, unchanged.
 pub(super) fn json_line(json: &str) {
     written(&printable::json(json));
 }
 
-/// Whoever closed the pipe does not want it.
+/// A closed pipe is not an error.
 fn written(text: &str) {
     let mut out = stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// A JSON document on stdout.
+/// Prints a JSON document on stdout.
 pub(super) fn json(value: &impl Serialize) -> Result<()> {
     json_line(&serde_json::to_string_pretty(value).context("the result cannot be written as JSON")?);
     Ok(())
 }
 
-/// A line on stderr, or several; whatever is in it, nothing in it acts on the terminal.
+/// Prints one or more lines on stderr; control characters are escaped.
 pub(super) fn error(text: &str) {
     let _ = writeln!(stderr().lock(), "{}", printable::lines(text));
 }

@@ -14,7 +14,7 @@ use sandman_core::recording::{Recording, RecordingId, RecordingQuery};
 use sandman_core::version::Version;
 use sandman_operate::load;
 
-/// Recordings in a file, one a line.
+/// Reads the recordings in a file, one per line.
 pub(super) fn in_file(file: &Path) -> Result<Vec<Recording>> {
     let text = match file.as_os_str() == "-" {
         true => std::io::read_to_string(std::io::stdin()).context("standard input cannot be read")?,
@@ -31,12 +31,12 @@ pub(super) fn in_file(file: &Path) -> Result<Vec<Recording>> {
         .collect())
 }
 
-/// What names one or more recordings: `r12-0`, the number of a dead letter, or a file.
+/// Finds recordings by name: `r12-0`, the number of a dead letter, or a file.
 pub(super) fn named(name: &str, host: &HostArgs) -> Result<Vec<Recording>> {
     if let Ok(id) = name.parse::<RecordingId>() {
         let recording: Recording = host.client()?.get(&format!("/v1/recordings/{id}"))?;
         if !recording.outcome.was_run() {
-            bail!("{id}: nothing was run, the event had been handled before");
+            bail!("{id}: nothing was run, because the event had been handled before");
         }
         return Ok(vec![recording]);
     }
@@ -53,7 +53,7 @@ pub(super) fn named(name: &str, host: &HostArgs) -> Result<Vec<Recording>> {
     in_file(Path::new(name))
 }
 
-/// Where a dead letter came from.
+/// The origin of a dead letter.
 #[derive(Deserialize)]
 struct LetterPlace {
     handler: String,
@@ -66,13 +66,13 @@ struct LetterPlace {
 /// Why there is no recording of a letter.
 fn why(code: &str) -> &'static str {
     match code {
-        "decode" | "key" => "its record is no event that a guest could be called with",
+        "decode" | "key" => "its record is not an event with which a guest could be called",
         "held" => "it waits behind the letter that holds its key, and nothing has run it",
-        _ => "it made room for newer ones, or the handler's `record.rate` was 0",
+        _ => "newer recordings have replaced it, or the handler's `record.rate` was 0",
     }
 }
 
-/// The last attempt of a dead letter, as it is recorded.
+/// The recording of a dead letter's last attempt.
 fn of_letter(client: &Client, letter: u64) -> Result<Vec<Recording>> {
     let LetterPlace {
         handler,
@@ -113,12 +113,12 @@ pub(super) struct Component {
     pub(super) number: u64,
     /// Its bytes.
     pub(super) bytes: Vec<u8>,
-    /// How it is called in what is printed.
+    /// Its name in the output.
     pub(super) name: String,
 }
 
 impl Component {
-    /// The component that a host keeps as this version.
+    /// The component of a version, from the host.
     pub(super) fn kept(client: &Client, handler: &str, number: u64) -> Result<Self> {
         let bytes = client.bytes(&format!("/v1/handlers/{handler}/versions/{number}/component"))?;
         Ok(Self {
@@ -145,8 +145,8 @@ impl Component {
         }
     }
 
-    /// The component as a version of the handler, to run recordings in this way. What the host has compiled on this machine is
-    /// not compiled again.
+    /// Loads the component as a version of the handler, to run recordings in this way. What the host has compiled on
+    /// this machine is not compiled again.
     pub(super) fn version(&self, host: &HostArgs, handler: &str, how: RunAs) -> Result<Version> {
         let RunAs { limits, reused } = how;
         let compiled = host.compiled();
@@ -160,23 +160,23 @@ impl Component {
     }
 }
 
-/// How the guest was called.
+/// How a guest is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RunAs {
     limits: Limits,
-    /// Whether its instances were reused: what a guest keeps in one shows only then.
+    /// Whether its instances are reused: only then it shows if a guest keeps something in them.
     reused: bool,
 }
 
 impl RunAs {
-    /// As this recording was.
+    /// In the same way as this recording.
     pub(super) fn of(recording: &Recording) -> Self {
         let context = &recording.context;
         let (limits, reused) = (context.limits, context.reused);
         Self { limits, reused }
     }
 
-    /// How all recordings can run: as the newest was.
+    /// For all recordings: in the same way as the newest.
     pub(super) fn newest(recordings: &[Recording]) -> Result<Self> {
         match recordings.last() {
             Some(recording) => Ok(Self::of(recording)),

@@ -1,4 +1,4 @@
-//! `sandman recordings`: what is kept of a handler's invocations, listed or exported.
+//! `sandman recordings`: lists or exports a handler's recorded invocations.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -97,7 +97,7 @@ pub(super) fn run(args: &RecordingsArgs) -> Result<ExitCode> {
 
 fn export(file: &PathBuf, found: &[Recording]) -> Result<()> {
     let mut text = String::new();
-    // What was not run is nothing to compare with.
+    // Duplicates were not run, so there is nothing to compare.
     let runs: Vec<&Recording> = found
         .iter()
         .rev()
@@ -115,7 +115,7 @@ fn export(file: &PathBuf, found: &[Recording]) -> Result<()> {
     }
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
-    // Nobody else is to read what users sent.
+    // Nobody else may read user data.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(file).and_then(|mut file| file.write_all(text.as_bytes()));
@@ -152,7 +152,7 @@ fn print(found: &[Recording]) {
     client::table(head, &rows);
 }
 
-/// CPU time, where it was measured.
+/// CPU time, if it was measured.
 pub(super) fn cpu(micros: Option<u64>) -> String {
     micros.map_or_else(|| "-".to_owned(), |micros| format!("{:.2} ms", micros as f64 / 1e3))
 }

@@ -1,4 +1,4 @@
-//! `sandman reload`: the host reads its configuration again and follows it.
+//! `sandman reload`: the host reads its configuration again and applies it.
 
 use std::process::ExitCode;
 
@@ -69,7 +69,7 @@ fn print(reloaded: &Reloaded) {
         routes,
     } = reloaded;
     if *reloaded == Reloaded::default() {
-        output::line("the configuration is the one that is served already");
+        output::line("the configuration has not changed");
     }
     for (what, names) in [("added", added), ("removed", removed), ("changed", changed)] {
         for name in names {

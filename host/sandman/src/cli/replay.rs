@@ -1,4 +1,4 @@
-//! `sandman replay`: a recorded invocation once more, on this machine, without Kafka.
+//! `sandman replay`: runs a recorded invocation again, on this machine, without Kafka.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -77,11 +77,11 @@ struct ReplayReport {
     handler: String,
     /// The version that ran when it was recorded.
     recorded_version: u64,
-    /// What it was run on now.
+    /// The version on which it was run now.
     on: String,
     /// Whether the outcome is the recorded one, to the byte.
     same: bool,
-    /// Whether it is another one although the component and all that it was given are the recorded ones: a bug.
+    /// Whether it differs although the component and its whole input are the recorded ones: a bug.
     impure: bool,
     outcome: RecordedOutcome,
     differences: Vec<ReplayDifference>,
@@ -144,7 +144,7 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     })
 }
 
-/// The version that ran, which a host has.
+/// The version that ran, from the host.
 fn kept(args: &ReplayArgs, recording: &Recording) -> Result<Component> {
     let Recording { handler, version, .. } = recording;
     let asked = args.host.client();
@@ -152,14 +152,14 @@ fn kept(args: &ReplayArgs, recording: &Recording) -> Result<Component> {
     found.map_err(|error| {
         client::in_words(
             error,
-            "; the version that ran is asked for there: --component names a file instead",
+            "; the version that ran is requested from it: --component names a file instead",
         )
     })
 }
 
-/// What is wrong where the same component makes something else of the same input.
+/// The message if the same component gives another outcome for the same input.
 const IMPURE: &str =
-    "BUG: it is the component that ran, on the same input; its outcome does not depend on its input alone";
+    "BUG: this is the component that ran, with the same input; its outcome does not depend on its input alone";
 
 /// A JSON document in a file.
 fn document(file: &Path) -> Result<String> {
@@ -228,10 +228,10 @@ fn show(recordings: &[Recording], report: &ReplayReport) {
     let memory = report.memory_bytes >> 10;
     output::line(&format!("cost    {} of CPU time, {memory} KiB of memory", cpu(micros)));
     if report.same {
-        output::line("the outcome is the one that was recorded, to the byte");
+        output::line("the outcome is the recorded one, to the byte");
         return;
     }
-    output::line("the outcome is another one than was recorded:");
+    output::line("the outcome differs from the recorded one:");
     if report.impure {
         output::line(IMPURE);
     }
@@ -250,7 +250,7 @@ fn show(recordings: &[Recording], report: &ReplayReport) {
 
 fn print_outcome(outcome: &RecordedOutcome) {
     match outcome {
-        RecordedOutcome::Duplicate => output::line("passed over: its event had been handled before"),
+        RecordedOutcome::Duplicate => output::line("skipped: its event had been handled before"),
         RecordedOutcome::Ignored => output::line("ignored: the version does not consume it"),
         RecordedOutcome::Failed { reason, .. } => {
             output::line(&format!("failed  {}: {}", outcome.word(), shown(reason)));
@@ -285,7 +285,7 @@ fn list(reports: &[ReplayReport]) {
     let (all, differing) = (reports.len(), differ.count());
     output::line(&match differing {
         0 => format!("{all} recordings, the same outcome for each, to the byte"),
-        _ => format!("{all} recordings, {differing} with another outcome than was recorded"),
+        _ => format!("{all} recordings, {differing} with an outcome that differs from the recorded one"),
     });
     if reports.iter().any(|report| report.impure) {
         output::line(IMPURE);

@@ -1,4 +1,4 @@
-//! `sandman resume`: a handler that has paused goes on.
+//! `sandman resume`: resumes a paused handler.
 
 use std::process::ExitCode;
 
@@ -45,7 +45,7 @@ pub(super) fn run(args: &ResumeArgs) -> Result<ExitCode> {
         let path = format!("/v1/handlers/{}/resume", args.name);
         let done: Value = args.host.client()?.ask(&path, &serde_json::json!({}))?;
         let told = match done.get("resumed").and_then(Value::as_bool) {
-            Some(true) => "it goes on; `sandman handlers` tells whether it pauses again",
+            Some(true) => "resumed; `sandman handlers` shows whether it pauses again",
             _ => "it was not paused",
         };
         client::show(args.json, &done, |_| output::line(told))?;

@@ -1,4 +1,4 @@
-//! `sandman rollback`: an earlier version serves again.
+//! `sandman rollback`: makes an earlier version active again.
 
 use std::process::ExitCode;
 
@@ -74,7 +74,7 @@ pub(super) fn run(args: &RollbackArgs) -> Result<ExitCode> {
         let body = json!({ "to": args.to, "force": args.force });
         let path = format!("/v1/handlers/{}/rollback", args.name);
         let mut response = client.post(&path, ("application/json", body.to_string().as_bytes()))?;
-        // 422 is an outcome: the version cannot serve any more.
+        // 422 is a result: the version cannot be served any more.
         if response.status().as_u16() != 422 {
             client.refused(&mut response)?;
         }

@@ -62,7 +62,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     crate::run::run(&config, options)
 }
 
-/// The configuration, if it has no mistake, those of Kafka's clients included.
+/// Loads the configuration, and also checks the settings of Kafka's clients.
 fn load(args: &ConfigArgs) -> Result<Config, ConfigErrors> {
     match args.load() {
         Ok(config) => {

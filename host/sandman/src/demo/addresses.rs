@@ -1,8 +1,8 @@
-//! Where clients send their requests, as a load balancer would choose it.
+//! The hosts' addresses for clients, like a load balancer.
 
 use parking_lot::RwLock;
 
-/// The addresses of the hosts. One that is down keeps its address until it is replaced: clients find out, and ask another.
+/// The addresses of the hosts. A host that is down keeps its address until it is replaced: clients notice, and ask another one.
 #[derive(Debug)]
 pub(super) struct HostAddresses(RwLock<Vec<String>>);
 
@@ -24,7 +24,7 @@ impl HostAddresses {
         self.0.read().len() > 1
     }
 
-    /// A host is at another address now.
+    /// Replaces the address of a host.
     pub(super) fn replace(&self, index: usize, address: &str) {
         if let Some(host) = self.0.write().get_mut(index) {
             address.clone_into(host);

@@ -1,8 +1,8 @@
-//! What came out against what went in: nothing lost, nothing doubled, every user's values in an unbroken chain. Pure.
+//! Checks the output against the input: nothing lost, nothing duplicated, every user's values in an unbroken chain. Pure.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// An event that must come out because of something that was accepted.
+/// An event that must be published because of an accepted input.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Owed {
     /// The correlation id of the request, or the id of the event, that caused it.
@@ -11,7 +11,7 @@ pub(super) struct Owed {
     pub(super) event_type: &'static str,
 }
 
-/// An event that came out.
+/// A published event.
 #[derive(Clone, Debug)]
 pub(super) struct SeenEvent {
     /// Its id.
@@ -22,7 +22,7 @@ pub(super) struct SeenEvent {
     pub(super) user: String,
     /// What caused it: the `causationId`, or the `correlationId` where a request did.
     pub(super) cause: String,
-    /// The user's name before and after, where the event tells of one.
+    /// The user's name before and after, if the event has it.
     pub(super) name: Option<(Option<String>, String)>,
     /// When it was written: milliseconds since 1970.
     pub(super) at_millis: i64,
@@ -30,18 +30,18 @@ pub(super) struct SeenEvent {
     pub(super) text: String,
 }
 
-/// What the check found.
+/// The result of the check.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct DemoVerdict {
-    /// Events looked at, without repetitions.
+    /// Checked events, without duplicates.
     pub(super) events: usize,
-    /// Owed, and not there.
+    /// Expected, but missing.
     pub(super) lost: Vec<String>,
-    /// There twice, or owed to nobody.
+    /// Duplicated, or not expected.
     pub(super) doubled: Vec<String>,
-    /// Not following from the one before of the same user.
+    /// Not consistent with the previous one of the same user.
     pub(super) disordered: Vec<String>,
-    /// Records of a transaction that the outage broke off. The embedded broker shows them although they were aborted;
+    /// Records of a transaction that the outage interrupted. The embedded broker shows them although they were aborted;
     /// Kafka does not.
     pub(super) aborted: usize,
 }
@@ -54,7 +54,7 @@ impl DemoVerdict {
 }
 
 /// Compares. `seen` is in the order of reading, which is the order of each user's events of one type. A record that was
-/// written within `outage` may be seen again.
+/// written during `outage` may occur again.
 pub(super) fn check(owed: &[Owed], seen: &[SeenEvent], outage: Option<(i64, i64)>) -> DemoVerdict {
     let mut verdict = DemoVerdict::default();
     let mut written: HashMap<&str, i64> = HashMap::new();
@@ -90,8 +90,8 @@ pub(super) fn check(owed: &[Owed], seen: &[SeenEvent], outage: Option<(i64, i64)
     verdict
 }
 
-/// The versions that served each user, as far as they are not one after the other in the order in which they were made
-/// active. `served` is in the order of each user's requests.
+/// The versions that served each user out of the order in which they became active. `served` is in the order of each
+/// user's requests.
 pub(super) fn versions<'a>(served: impl Iterator<Item = (&'a str, u64)>, active: &[u64]) -> Vec<String> {
     let mut users: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for (user, version) in served {

@@ -1,4 +1,4 @@
-//! The commands that a platform team would type, on our own binary.
+//! Runs the commands that a platform team would use, with our own binary.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -15,7 +15,7 @@ const READY: &str = "sandman ready: admin ";
 /// How long the host may take to stop: more than its grace.
 const STOP: Duration = Duration::from_secs(25);
 
-/// `sandman run` as a process of its own. It ends with this value, and with this process whatever becomes of it.
+/// `sandman run` as a process of its own. It ends when this value is dropped, and with this process in any case.
 pub(super) struct HostProcess {
     child: Child,
     log: PathBuf,
@@ -25,7 +25,7 @@ pub(super) struct HostProcess {
     pub(super) http: String,
 }
 
-/// Our own binary, as if nobody had set anything.
+/// Our own binary, with a clean environment.
 fn sandman(folder: &Path) -> Result<Command> {
     let binary = std::env::current_exe().context("the path of this program")?;
     let mut command = Command::new(binary);
@@ -50,7 +50,7 @@ impl HostProcess {
         let stderr = std::fs::File::create(&log).with_context(|| log.display().to_string())?;
         let mut child = sandman(folder)?
             .args(["run", "--with-parent"])
-            // Ctrl-C in a terminal is for us; the host is stopped when its turn comes.
+            // Ctrl-C in a terminal is for this process; it stops the host later.
             .process_group(0)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
@@ -87,7 +87,7 @@ impl HostProcess {
             .join("\n")
     }
 
-    /// Stops it as an orchestrator would, and says whether it ended well.
+    /// Stops it like an orchestrator, and returns whether it ended cleanly.
     pub(super) fn stop(mut self) -> Result<bool> {
         kill_process(Pid::from_child(&self.child), Signal::TERM).context("SIGTERM to the host")?;
         let until = Instant::now() + STOP;
@@ -106,16 +106,16 @@ impl HostProcess {
 
 impl Drop for HostProcess {
     fn drop(&mut self) {
-        // A host that has ended takes no signal.
+        // The host may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What a command said.
+/// The output of a command.
 pub(super) struct Said {
     pub(super) success: bool,
-    /// Its last line, on stdout or, where it failed, on stderr.
+    /// Its last line, on stdout or, if it failed, on stderr.
     pub(super) line: String,
 }
 
@@ -129,7 +129,7 @@ pub(super) fn ask(folder: &Path, host: &HostProcess, arguments: &[&str]) -> Resu
     Ok(Said { success, line })
 }
 
-/// All lines that a command prints, which succeeds.
+/// All lines of a successful command.
 pub(super) fn listed(folder: &Path, host: &HostProcess, arguments: &[&str]) -> Result<Vec<String>> {
     let output = run(folder, host, arguments)?;
     if !output.status.success() {
@@ -139,12 +139,12 @@ pub(super) fn listed(folder: &Path, host: &HostProcess, arguments: &[&str]) -> R
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-/// How many records on Kafka a handler has still to handle, as `sandman handlers` tells it.
+/// How many records in Kafka a handler still has to handle, according to `sandman handlers`.
 pub(super) fn lag(folder: &Path, host: &HostProcess, handler: &str) -> Result<Option<u64>> {
     number(folder, host, (handler, "lag"))
 }
 
-/// The version of a handler that a host serves, as `sandman handlers` tells it.
+/// The version of a handler that a host serves, according to `sandman handlers`.
 pub(super) fn version(folder: &Path, host: &HostProcess, handler: &str) -> Result<Option<u64>> {
     number(folder, host, (handler, "version"))
 }

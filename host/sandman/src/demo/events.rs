@@ -1,4 +1,4 @@
-//! What comes out on Kafka, read as any other service would, while everything goes on.
+//! Reads the published events like any other service, during the demo.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use sandman_core::event::{Record, decode};
 use sandman_core::json::{self, Object};
 use sandman_kafka::{KafkaSettings, Observer};
 
-/// What the service publishes, each to the topic of its name behind the prefix.
+/// The event types of the service; each has a topic of its name with the prefix.
 pub(super) const TYPES: [&str; 3] = ["user.updated", "user.profile.updated", "user.preferences.updated"];
 
 /// How long the broker may take to answer the first question.
@@ -28,7 +28,7 @@ pub(super) struct EventCollector {
 }
 
 impl EventCollector {
-    /// Begins to collect.
+    /// Starts to collect.
     pub(super) fn follow(settings: &KafkaSettings, prefix: &str) -> Result<Self> {
         let topics = TYPES.map(|event_type| format!("{prefix}{event_type}"));
         let topics = topics.each_ref().map(String::as_str);
@@ -49,12 +49,12 @@ impl EventCollector {
         Ok(Self { seen, stop, thread })
     }
 
-    /// How many came so far.
+    /// How many have arrived so far.
     pub(super) fn count(&self) -> usize {
         self.seen.lock().len()
     }
 
-    /// Waits until so many came, or none came for `patience`.
+    /// Waits until this many have arrived, or none for `patience`.
     pub(super) fn wait_for(&self, wanted: usize, patience: Duration) {
         let (mut count, mut since) = (self.count(), Instant::now());
         while count < wanted && since.elapsed() < patience && !self.thread.is_finished() {
@@ -65,7 +65,7 @@ impl EventCollector {
         }
     }
 
-    /// Ends the collection and gives what it has.
+    /// Ends the collection and returns the events.
     pub(super) fn end(self) -> Result<Vec<SeenEvent>> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the observer panicked"))??;

@@ -1,5 +1,5 @@
-//! What happens in the demo of a fleet while the traffic flows: a version swapped on all hosts by a deploy on one, a host that
-//! is killed and started again, and a rollback on the other host.
+//! The demo of a fleet during the traffic: a version swap on all hosts by a deploy on one, a host that is killed and
+//! restarted, and a rollback on the other host.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::{DemoOptions, OUTAGE, PART, Times, first_reason, refused, succeeded, 
 /// How long the hosts may take to agree.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What happens while the traffic flows.
+/// The events during the traffic.
 pub(super) fn play(
     scene: &mut Scene,
     addresses: &HostAddresses,
@@ -69,7 +69,7 @@ pub(super) fn play(
     })
 }
 
-/// Waits until each host says that it serves this version of the profile handler.
+/// Waits until each host reports that it serves this version of the profile handler.
 fn all_serve(scene: &Scene, story: &DemoStory, wanted: u64) -> Result<()> {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -91,7 +91,7 @@ fn all_serve(scene: &Scene, story: &DemoStory, wanted: u64) -> Result<()> {
     }
 }
 
-/// What `sandman hosts` says.
+/// Shows the output of `sandman hosts`.
 fn show_hosts(scene: &Scene, story: &DemoStory) -> Result<()> {
     let lines = listed(scene.folder(), scene.host(0)?, &["hosts"]).context("sandman hosts")?;
     story.tell("sandman hosts", "as any of them tells it");

@@ -1,5 +1,5 @@
-//! A Kafka for the demo of a fleet: one that is named, or an Apache Kafka of the demo's own. The embedded broker has no groups
-//! that several hosts share.
+//! A Kafka for the demo of a fleet: a given one, or an Apache Kafka that the demo starts. The embedded broker has no
+//! groups for several hosts.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -17,26 +17,26 @@ use sandman_kafka::{KafkaSettings, Observer};
 const MISSING: &str = "the demo of a fleet needs a Kafka: install Java 17 and Maven (Debian: apt-get install openjdk-17-jre-headless \
                        maven), with which it fetches one; or unpack Apache Kafka and set KAFKA_HOME; or name a broker with --brokers";
 
-/// What Maven fetches, in a checkout, and where it is kept; the tests use the same.
+/// The project for Maven in a checkout, and the folder for the jars; the tests use the same.
 const POM: &str = "tests/kafka/pom.xml";
 const KEPT: &str = "target/kafka";
 
-/// How long one question may take.
+/// How long one request may take.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long a broker that was named may take to answer.
+/// How long a given broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Where Kafka comes from.
+/// The source of Kafka.
 #[derive(Clone, Debug)]
 pub(super) enum KafkaSource {
-    /// It runs: `host:port`, comma separated.
+    /// A running one: `host:port`, comma separated.
     Named(String),
     /// The jars of an Apache Kafka.
     Jars(PathBuf),
 }
 
 impl KafkaSource {
-    /// The brokers that were named, else an unpacked Kafka in KAFKA_HOME, else what Maven has, which is fetched once.
+    /// The given brokers, or else an unpacked Kafka in KAFKA_HOME, or else that of Maven, which is fetched once.
     pub(super) fn find(brokers: Option<&str>, repository: &Path, story: &DemoStory) -> Result<Self> {
         if let Some(brokers) = brokers {
             if !answers(brokers, PATIENCE) {
@@ -79,7 +79,7 @@ impl LocalKafka {
         let home = folder.join("kafka");
         fs::create_dir(&home)?;
         let (port, controller) = {
-            // Both at once, so that they differ.
+            // Both are bound at once, so that they differ.
             let sockets = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
             (sockets.0.local_addr()?.port(), sockets.1.local_addr()?.port())
         };
@@ -131,7 +131,7 @@ impl LocalKafka {
 
 /// Whether a Kafka answers there.
 fn answers(brokers: &str, patience: Duration) -> bool {
-    // Any topic: the answer says what is known of it, and is not that it is there.
+    // Any topic will do, even if it does not exist.
     Observer::open(&KafkaSettings::plain(brokers), &["sandman-demo"], patience).is_ok()
 }
 
@@ -145,7 +145,7 @@ fn fetched(repository: &Path, story: &DemoStory) -> Result<PathBuf> {
     let (pom, kept) = (repository.join(POM), repository.join(KEPT));
     let wanted = fs::read(&pom).with_context(|| format!("{}; {MISSING}", pom.display()))?;
     fs::create_dir_all(&kept)?;
-    // Two demos side by side: the second waits, then finds them.
+    // With two demos at the same time, the second one waits and then finds them.
     let lock = File::create(kept.join("lock"))?;
     lock.lock().context("target/kafka/lock")?;
     let jars = kept.join("jars");

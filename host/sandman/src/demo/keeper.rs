@@ -1,14 +1,14 @@
-//! Clears up behind a demo that was killed and could not do it itself.
+//! Cleans up after a demo that was killed and could not do it itself.
 //!
-//! A shell waits for the end of our pipe, which the kernel closes when we end, however that is; then it removes the folder.
-//! The host goes by itself (`--with-parent`). A signal of the terminal is for us, so the shell ignores it.
+//! A shell waits for the end of our pipe, which the kernel closes when we end in any way; then it removes the folder.
+//! The host ends on its own (`--with-parent`). Signals of the terminal are for us, so the shell ignores them.
 
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::{Context, Result};
 
-/// A host that was killed at the same moment may still be making a file: once more, then.
+/// A host that was killed at the same moment may still create a file, so it tries twice.
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP
 read -r end
@@ -22,7 +22,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Begins to watch over a folder.
+    /// Starts a keeper for a folder.
     pub(super) fn of(folder: &Path) -> Result<Self> {
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "sandman demo"])
@@ -40,7 +40,7 @@ impl Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         drop(self.pipe.take());
-        // A shell that somebody killed has nothing to wait for.
+        // The shell may have been killed.
         let _ = self.shell.wait();
     }
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL of the demo's own, by the programs that are installed.
+//! A PostgreSQL that the demo starts with the installed programs.
 
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
@@ -15,10 +15,10 @@ use super::tethered::TetheredServer;
 const MISSING: &str = "the demo of a fleet needs PostgreSQL 14 or newer, and found no `initdb`: install it (Debian: apt-get install \
                        postgresql; macOS: brew install postgresql@17), or put the folder of `initdb` and `postgres` into PATH";
 
-/// The server refuses to run as root: nobody's number.
+/// The uid of `nobody`, because the server refuses to run as root.
 const NOBODY: u32 = 65_534;
 
-/// Where the tests keep a server that they have fetched, in a checkout.
+/// Where the tests keep a downloaded server, in a checkout.
 const FETCHED: &str = "target/postgres-17.5/bin";
 
 /// The folder of the server's programs.
@@ -26,7 +26,7 @@ const FETCHED: &str = "target/postgres-17.5/bin";
 pub(super) struct PgPrograms(PathBuf);
 
 impl PgPrograms {
-    /// Looks in PATH, where Debian installs them, and where the checkout's tests keep theirs.
+    /// Searches PATH, Debian's folder, and the folder of the checkout's tests.
     pub(super) fn find(repository: &Path) -> Result<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut installed: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
@@ -44,7 +44,7 @@ impl PgPrograms {
         found.map(Self).context(MISSING)
     }
 
-    /// The programs at a place where nobody can start them: below a home that is root's alone, nobody could not.
+    /// Copies the programs to a place where `nobody` can start them, in case they are below root's home.
     fn handed_over(&self, folder: &Path) -> Result<PathBuf> {
         let bin = fs::canonicalize(self.0.join("initdb"))?;
         let bin = bin.parent().context("`initdb` is in no folder")?;
@@ -69,12 +69,12 @@ impl PgPrograms {
 pub(super) struct LocalPostgres {
     _server: TetheredServer,
     port: u16,
-    /// What the hosts log in with.
+    /// The password of the hosts.
     pub(super) password: String,
 }
 
 impl LocalPostgres {
-    /// Makes a cluster in `folder` and serves it on a free port of the loopback interface.
+    /// Creates a cluster in `folder` and serves it on a free port of the loopback interface.
     pub(super) fn start(programs: &PgPrograms, folder: &Path) -> Result<Self> {
         let home = folder.join("postgres");
         fs::create_dir(&home)?;
@@ -88,7 +88,7 @@ impl LocalPostgres {
         let secret = home.join("password");
         fs::write(&secret, &password)?;
         if let Some(user) = user {
-            // It goes through our folder to its own.
+            // The server must be able to enter its folder below ours.
             fs::set_permissions(folder, Permissions::from_mode(0o711))?;
             chown(&home, Some(user), Some(user))?;
             chown(&secret, Some(user), Some(user))?;
@@ -119,7 +119,7 @@ impl LocalPostgres {
         })
     }
 
-    /// Where it is, for `store.url`.
+    /// Its URL, for `store.url`.
     pub(super) fn url(&self) -> String {
         format!("postgres://sandman@127.0.0.1:{}/postgres", self.port)
     }

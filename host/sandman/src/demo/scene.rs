@@ -1,5 +1,4 @@
-//! The stage: both guests built, a broker, a folder that goes with the demo, and the host on it; or two hosts on PostgreSQL
-//! and a Kafka that hosts can share.
+//! The setup of the demo: both guests, a broker, a temporary folder and the host; or two hosts on PostgreSQL and a Kafka.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,16 +20,16 @@ use crate::run::topics;
 use sandman_config::Config;
 use sandman_kafka::{EmbeddedBroker, KafkaSettings};
 
-/// The routes of DreamScape are those of the configuration that we ship.
+/// The shipped configuration, with DreamScape's routes.
 const CONFIGURATION: &str = "sandman.toml";
 
-/// How topics begin in the configuration that we ship.
+/// The prefix of topics in the shipped configuration.
 const PREFIX: &str = "dreamscape.";
 
 /// The names of the hosts of a fleet.
 pub(super) const NAMES: [&str; 2] = ["one", "two"];
 
-/// What the hosts need.
+/// The servers that the hosts need.
 pub(super) enum Backing {
     /// One host, with everything in this process and its folder.
     Alone(EmbeddedBroker),
@@ -38,26 +37,26 @@ pub(super) enum Backing {
     Fleet(FleetServers),
 }
 
-/// The servers of a fleet. They end with this value.
+/// The servers of a fleet. They end when this is dropped.
 pub(super) struct FleetServers {
     kafka: LocalKafka,
     postgres: LocalPostgres,
 }
 
-/// What a fleet is made of, found before anything is built.
+/// The parts of a fleet, found before anything is built.
 struct FleetParts {
     kafka: KafkaSource,
     postgres: PgPrograms,
 }
 
-/// Everything that the traffic needs. The hosts are dropped before what they need, the folder last.
+/// Everything that the traffic needs. The hosts are dropped before their servers, and the folder last.
 pub(super) struct Scene {
     hosts: Vec<Option<HostProcess>>,
     pub(super) backing: Backing,
     pub(super) kafka: KafkaSettings,
-    /// How the names of topics begin.
+    /// The prefix of topics.
     pub(super) prefix: String,
-    /// What the tokens are signed with.
+    /// The key of the tokens.
     pub(super) secret: String,
     folder: TempDir,
     _keeper: Keeper,
@@ -92,7 +91,7 @@ impl Scene {
             }
         };
         let prefix = match &parts {
-            // It may be somebody's, who has topics of these names.
+            // The cluster may have other topics with these names.
             Some(FleetParts {
                 kafka: KafkaSource::Named(_),
                 ..
@@ -124,24 +123,24 @@ impl Scene {
         Ok(scene)
     }
 
-    /// The host of that index, which runs.
+    /// The running host at an index.
     pub(super) fn host(&self, index: usize) -> Result<&HostProcess> {
         let host = self.hosts.get(index).and_then(Option::as_ref);
         host.with_context(|| format!("host {index} does not run"))
     }
 
-    /// Where the hosts serve the routes.
+    /// The addresses of the hosts' routes.
     pub(super) fn addresses(&self) -> impl Iterator<Item = String> {
         self.hosts.iter().flatten().map(|host| host.http.clone())
     }
 
-    /// Kills a host, which has no time to put anything right.
+    /// Kills a host without warning.
     pub(super) fn kill(&mut self, index: usize) -> Result<()> {
         let host = self.hosts.get_mut(index).and_then(Option::take);
         host.map(drop).with_context(|| format!("host {index} does not run"))
     }
 
-    /// Starts a host, for the first time or in the place of one that was killed.
+    /// Starts a host, for the first time or as the replacement of a killed one.
     pub(super) fn start_again(&mut self, index: usize) -> Result<()> {
         let name = NAMES.get(index).context("a host without a name")?;
         let compiled = format!("data/compiled-{name}");
@@ -164,7 +163,7 @@ impl Scene {
         self.folder.path()
     }
 
-    /// Stays up, and says what there is to try, until somebody has had enough.
+    /// Keeps running and prints commands to try, until it is interrupted.
     pub(super) fn linger(&self, story: &DemoStory, interrupted: &AtomicBool) {
         let Ok(HostProcess { http, admin, .. }) = self.host(0) else {
             return;
@@ -192,7 +191,7 @@ impl Scene {
         }
     }
 
-    /// Stops the hosts as an orchestrator would, and says whether they ended well; then everything else goes.
+    /// Stops the hosts like an orchestrator, and returns whether they ended cleanly; then stops everything else.
     pub(super) fn end(mut self) -> Result<bool> {
         let mut well = true;
         for host in self.hosts.drain(..).flatten() {
@@ -225,7 +224,7 @@ fn build_guests(repository: &Path, folder: &Path, story: &DemoStory, interrupted
             ..BuildOptions::default()
         };
         let built = build(&repository.join("guest").join(guest), &options);
-        // A compiler that Ctrl-C ended would pass for a mistake in the guest.
+        // A compiler that was ended by Ctrl-C would look like a mistake in the guest.
         if interrupted.load(Ordering::Relaxed) {
             bail!("interrupted");
         }
@@ -239,7 +238,7 @@ fn build_guests(repository: &Path, folder: &Path, story: &DemoStory, interrupted
     Ok(())
 }
 
-/// The shipped configuration, on free ports and in a folder of its own; where its broker is stands in the environment.
+/// Writes the shipped configuration with free ports to its own folder; its broker is set in the environment.
 fn configure(
     folder: &Path,
     repository: &Path,

@@ -1,5 +1,4 @@
-//! The story as it is told: a line for each thing that happens, and a screen at the end. As wide as the terminal, and in
-//! colour there.
+//! The output of the demo: a line for each step, and a summary at the end. As wide as the terminal, and in colour there.
 
 use std::io::{Write, stdout};
 use std::time::{Duration, Instant};
@@ -11,25 +10,25 @@ use super::events::TYPES;
 use super::users::Request;
 use super::wrap::wrap;
 
-/// Room for what happened, in characters.
+/// The width of the step's name, in characters.
 const WHAT: usize = 20;
-/// Room in front of it, for the time.
+/// The width of the time before it.
 const TIME: usize = 8;
-/// Room for the words of the screen at the end.
+/// The width of the names in the summary.
 const WORD: usize = 10;
-/// Characters of a line where no terminal says how many it has.
+/// Characters of a line without a terminal.
 const PIPE: usize = 100;
-/// A narrower terminal breaks our lines by itself.
+/// On a narrower terminal lines are not wrapped by us.
 const NARROWEST: usize = 70;
 
-/// Tells what happens.
+/// Prints the steps of the demo.
 pub(super) struct DemoStory {
     began: Instant,
     width: usize,
 }
 
 impl DemoStory {
-    /// A story that begins now.
+    /// Starts the output.
     pub(super) fn begin(title: &str) -> Self {
         let columns = Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
         let width = columns.map_or(PIPE, |columns| columns.max(NARROWEST));
@@ -38,24 +37,24 @@ impl DemoStory {
         Self { began, width }
     }
 
-    /// Something happened.
+    /// Prints a step.
     pub(super) fn tell(&self, what: &str, how: &str) {
         let time = format!("{:1$.1} s", self.began.elapsed().as_secs_f64(), TIME - 2);
         let head = format!("{}  {}  ", style(time).dim(), style(format!("{what:<WHAT$}")).cyan());
         self.under(&head, TIME + 2 + WHAT + 2, how, &Style::new());
     }
 
-    /// A line of the screen at the end.
+    /// Prints a line of the summary.
     pub(super) fn line(&self, what: &str, how: &str) {
         self.styled(what, how, &Style::new());
     }
 
-    /// A line to copy: it is not broken.
+    /// Prints a line to copy, which is not wrapped.
     pub(super) fn to_copy(&self, what: &str, text: &str) {
         say(&format!("{}{text}", style(format!("{what:<WORD$}")).cyan()));
     }
 
-    /// A line of somebody else's, as it is.
+    /// Prints a line of other output unchanged.
     pub(super) fn verbatim(&self, text: &str) {
         say(&format!("{:1$}{text}", "", TIME + 2));
     }
@@ -65,7 +64,7 @@ impl DemoStory {
         self.under(&head, WORD, how, style_of);
     }
 
-    /// `text` behind a head of so many columns, and what does not fit beside it under it.
+    /// Prints `text` after a head of this many columns, and wraps it below.
     fn under(&self, head: &str, columns: usize, text: &str, style_of: &Style) {
         for (number, line) in wrap(text, self.width - columns).iter().enumerate() {
             let line = style_of.apply_to(line);
@@ -98,8 +97,7 @@ impl DemoStory {
         }
     }
 
-    /// How long requests took, in groups: half of a group no longer than the first number, 99 % than the second, all than
-    /// the third.
+    /// Prints the latencies of requests in groups: the median, the 99th percentile and the maximum.
     pub(super) fn latencies(&self, groups: &[(&str, Vec<Duration>)]) {
         let row = |[a, b, c, d]: [&str; 4], when: &str| {
             format!("{a:>8}  {b:>8}  {c:>8}  {d:>8}   {when}").trim_end().to_owned()
@@ -118,7 +116,7 @@ impl DemoStory {
         }
     }
 
-    /// What the check found. Nothing more is said after it.
+    /// Prints the result of the check, as the last line.
     pub(super) fn verdict(&self, verdict: &DemoVerdict, failed: &[String]) {
         let DemoVerdict { events, aborted, .. } = verdict;
         if verdict.holds() && failed.is_empty() {
@@ -144,12 +142,12 @@ impl DemoStory {
     }
 }
 
-/// How long these requests took.
+/// The latencies of these requests.
 pub(super) fn took<'a>(requests: impl Iterator<Item = &'a Request>) -> Vec<Duration> {
     requests.map(|request| request.took).collect()
 }
 
-/// Whoever closed the pipe does not want the rest.
+/// If the pipe is closed, the rest is dropped.
 fn say(line: &str) {
     let mut out = stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());

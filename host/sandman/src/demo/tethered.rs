@@ -1,4 +1,4 @@
-//! A server of the demo's own, which ends with the demo, whatever becomes of it.
+//! A server that the demo starts, and that ends with the demo in any case.
 //!
 //! A shell starts the server and waits for the end of our pipe, which the kernel closes when we end; then it ends the server.
 
@@ -25,7 +25,7 @@ kill "$watch" 2>/dev/null
 exit "$code"
 "#;
 
-/// Between two looks at whether it is ready.
+/// The time between two checks whether it is ready.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long a server may take to start.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -39,7 +39,8 @@ pub(super) struct TetheredServer {
 }
 
 impl TetheredServer {
-    /// Starts `command` with its output in a log in `folder`; `signal` ends it. As the user with the number `user`, or as ourselves.
+    /// Starts `command` with its output in a log in `folder`; `signal` ends it. It runs with the uid `user`, or as the
+    /// current user.
     pub(super) fn start(
         (name, signal): (&'static str, &str),
         command: &[&str],
@@ -56,7 +57,7 @@ impl TetheredServer {
         let mut shell = shell
             .current_dir(folder)
             .env("LC_ALL", "C")
-            // Ctrl-C in a terminal is for us.
+            // Ctrl-C in a terminal is for this process.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
@@ -67,7 +68,7 @@ impl TetheredServer {
         Ok(Self { name, shell, pipe, log })
     }
 
-    /// Waits until `is_ready`, which is told what the server has written.
+    /// Waits until `is_ready`, which gets the server's output.
     ///
     /// # Errors
     /// If the server ends, or is not ready in time.
@@ -92,7 +93,7 @@ impl TetheredServer {
 impl Drop for TetheredServer {
     fn drop(&mut self) {
         drop(self.pipe.take());
-        // A shell that somebody killed has nothing to wait for.
+        // The shell may have been killed.
         let _ = self.shell.wait();
     }
 }

@@ -1,4 +1,4 @@
-//! DreamScape's users: each does one thing after the other over HTTP, and registers through Kafka first.
+//! DreamScape's users: each registers through Kafka and then sends requests, one after the other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,12 +23,12 @@ const OWN: &str = "/api/v1/users/profile";
 const PACE: Duration = Duration::from_millis(10);
 /// Users of one client.
 pub(super) const USERS: usize = 20;
-/// A user uploads a picture once in so many turns.
+/// A user uploads a picture once in this many turns.
 const PICTURE_EVERY: usize = 25;
 /// The first bytes of every PNG, and little else: the host looks at the signature.
 const PICTURE: &[u8] = b"\x89PNG\r\n\x1A\na picture of the demo";
 const BOUNDARY: &str = "sandman-demo";
-/// For so long a client asks again where hosts come and go.
+/// How long a client retries if there are several hosts.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct User {
@@ -42,35 +42,35 @@ struct User {
 pub(super) struct Request {
     /// The user.
     pub(super) user: String,
-    /// The method, or the word for what it did.
+    /// The method, or a name for the action.
     pub(super) what: &'static str,
     /// When it was sent.
     pub(super) at: Instant,
-    /// Until its answer was there.
+    /// The time until the response.
     pub(super) took: Duration,
-    /// The version of `profile` that answered, where the answer tells.
+    /// The version of `profile` that answered, if the response shows it.
     pub(super) version: Option<u64>,
 }
 
-/// What one client did.
+/// The results of one client.
 #[derive(Debug, Default)]
 pub(super) struct ClientTotals {
-    /// What must come out of it.
+    /// The expected events.
     pub(super) owed: Vec<Owed>,
-    /// Its requests that were answered as they should be.
+    /// Its successful requests.
     pub(super) requests: Vec<Request>,
     /// Registrations that it published.
     pub(super) registered: usize,
-    /// One of them.
+    /// One of the registrations.
     pub(super) registration: Option<String>,
     /// Requests that were sent again, to another host.
     pub(super) again: usize,
-    /// Requests that were not, and why.
+    /// Requests that failed, and why.
     pub(super) failed: Vec<String>,
 }
 
 impl ClientTotals {
-    /// Adds what another client did.
+    /// Adds the results of another client.
     pub(super) fn add(&mut self, other: Self) {
         self.owed.extend(other.owed);
         self.requests.extend(other.requests);
@@ -81,15 +81,15 @@ impl ClientTotals {
     }
 }
 
-/// What all clients share.
+/// Data that all clients share.
 pub(super) struct DemoEnvironment {
     /// Where they send requests.
     pub(super) addresses: Arc<HostAddresses>,
     /// What their tokens are signed with.
     pub(super) secret: String,
-    /// Where their users register.
+    /// The producer for registrations.
     pub(super) kafka: Arc<Announcer>,
-    /// How the names of topics begin.
+    /// The prefix of topics.
     pub(super) prefix: String,
 }
 
@@ -123,7 +123,7 @@ impl DemoClient {
         }
     }
 
-    /// Uses the service until it is told to stop.
+    /// Sends requests until it is told to stop.
     pub(super) fn run(mut self, stop: &AtomicBool) -> ClientTotals {
         let mut users: Vec<User> = (0..USERS).map(|user| self.user(user)).collect();
         for turn in 0.. {
@@ -149,7 +149,7 @@ impl DemoClient {
         User { id, token, french }
     }
 
-    /// What auth-service would publish. Nothing comes out because of it.
+    /// Publishes a registration like auth-service. The handlers publish nothing for it.
     fn register(&mut self, user: &str) {
         let id = Uuid::new_v4().to_string();
         let now = iso_millis(clock::wall_millis());
@@ -168,7 +168,7 @@ impl DemoClient {
         }
     }
 
-    /// What a user sends differs from what they sent before, so that there is something to publish.
+    /// Sends a request that differs from the previous one, so that there is something to publish.
     fn act(&mut self, (turn, number): (usize, usize), user: &mut User) {
         if turn > 0 && (turn + number).is_multiple_of(PICTURE_EVERY) {
             return self.picture(user);
@@ -234,8 +234,8 @@ impl DemoClient {
         }
     }
 
-    /// Sends a request; where there are several hosts, to another one if a host is gone or not ready. Its `Idempotency-Key`
-    /// has it count once, whatever the first host has done of it.
+    /// Sends a request; with several hosts, to another one if a host is gone or not ready. Because of its
+    /// `Idempotency-Key` it takes effect once, whatever the first host has done.
     fn ask(
         &mut self,
         (what, user): (&'static str, &User),

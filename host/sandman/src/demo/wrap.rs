@@ -1,8 +1,7 @@
-//! Text in lines that fit. Pure.
+//! Wraps text. Pure.
 
-/// Breaks `text` into lines of at most `width` characters, behind a space, a comma or a brace where there is one; a longer
-/// word is cut.
-/// The lines together are the text, but for the spaces at their ends.
+/// Breaks `text` into lines of at most `width` characters, after a space, a comma or a brace if there is one; a longer
+/// word is cut. The lines together are the text, except for the spaces at their ends.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();

@@ -11,7 +11,7 @@ use super::missing::MissingTool;
 /// Why a guest was not built.
 #[derive(Debug, Error)]
 pub enum BuildError {
-    /// There is no guest.
+    /// The folder has no guest.
     #[error("there is no guest in {dir}: {lacking}; name the folder of a guest, or make one with `sandman new`")]
     NoGuest {
         /// The directory.
@@ -19,25 +19,25 @@ pub enum BuildError {
         /// What it lacks.
         lacking: String,
     },
-    /// A tool that the guest's language needs is not there.
+    /// A tool that the guest's language needs is missing.
     #[error("{0}")]
     Missing(MissingTool),
-    /// The guest's manifest cannot be read, or lacks something.
+    /// The guest's manifest cannot be read, or is incomplete.
     #[error("{manifest}: {problem}")]
     Manifest {
         /// The manifest.
         manifest: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// The problem, and what to do.
         problem: String,
     },
-    /// What the guest depends on cannot be installed.
+    /// The guest's dependencies cannot be installed.
     #[error("the packages of `{package}` cannot be installed by `{command}`:\n{output}")]
     Dependencies {
         /// The guest.
         package: String,
-        /// What was run.
+        /// The command.
         command: String,
-        /// What it said.
+        /// Its output.
         output: String,
     },
     /// There is no crate.
@@ -54,7 +54,7 @@ pub enum BuildError {
         /// What cargo said.
         output: String,
     },
-    /// The crate makes no WebAssembly module.
+    /// The crate does not build a WebAssembly module.
     #[error(
         "`{package}` has no library of the type cdylib; add `[lib] crate-type = [\"cdylib\", \"rlib\"]` to {manifest}"
     )]
@@ -78,7 +78,7 @@ pub enum BuildError {
          install the target with what installed Rust"
     )]
     NoTarget {
-        /// Where the toolchain is.
+        /// The folder of the toolchain.
         sysroot: String,
     },
     /// rustup could not add the target.
@@ -87,22 +87,22 @@ pub enum BuildError {
         /// What rustup said.
         output: String,
     },
-    /// The compiler's errors, as they are.
+    /// The guest does not compile.
     #[error("`{package}` does not compile\n\n{output}")]
     Compile {
         /// The package.
         package: String,
-        /// What the compiler, or cargo, said.
+        /// The output of the compiler or cargo.
         output: String,
     },
-    /// What was compiled is no handler.
+    /// The compiled module is not a handler.
     #[error("`{package}` compiles but is not a handler: {reason}; {hint}")]
     Component {
         /// The package.
         package: String,
         /// What is missing.
         reason: String,
-        /// What is most likely wrong.
+        /// The most likely mistake.
         hint: &'static str,
     },
     /// The guest fails before its first call.
@@ -110,7 +110,7 @@ pub enum BuildError {
     Start {
         /// The package.
         package: String,
-        /// What it failed of.
+        /// The error.
         source: StartError,
     },
     /// A file could not be read or written.

@@ -1,5 +1,5 @@
-//! Guests in Go: the Go toolchain compiles the guest for `wasip1`, and the core module is made a component in this process,
-//! together with a stand-in for WASI, so that it imports nothing but `sandman:handler`.
+//! Guests in Go: the Go toolchain compiles the guest for `wasip1`, and this process turns the core module into a
+//! component, together with a stub for WASI, so that it imports nothing but `sandman:handler`.
 
 mod compile;
 mod encode;
@@ -18,14 +18,14 @@ use super::{
 
 /// The oldest Go that can export functions to a host, as its major and minor number.
 const GO: (u32, u32) = (1, 24);
-/// Packages of Go itself with a short name, which a module would be taken for.
+/// Go's own packages with short names, with which a module would be confused.
 const STANDARD: &[&str] = &[
     "bufio", "builtin", "bytes", "cmp", "context", "crypto", "embed", "encoding", "errors", "expvar", "flag", "fmt",
     "go", "hash", "html", "image", "io", "iter", "log", "maps", "math", "mime", "net", "os", "path", "plugin",
     "reflect", "regexp", "runtime", "slices", "sort", "strconv", "strings", "structs", "sync", "syscall", "testing",
     "time", "unicode", "unique", "unsafe", "weak",
 ];
-/// Modules that a guest depends on, and words that go's own commands have taken.
+/// Modules that a guest depends on, and names that go's own commands use.
 const TAKEN: &[&str] = &["sandman", "main", "cmd", "std", "all", "tool"];
 
 /// The toolchain of Go.
@@ -122,13 +122,13 @@ impl Toolchain for Go {
     }
 }
 
-/// Where a build keeps its own files: go looks for no packages in a folder whose name starts with a dot.
+/// The folder for a build's own files: go does not search for packages in a folder whose name starts with a dot.
 fn folder(dir: &Path) -> PathBuf {
     let folder = dir.join("target/.go");
     std::path::absolute(&folder).unwrap_or(folder)
 }
 
-/// Whether Go's own words, such as `go version go1.26.8 linux/amd64`, name a version that will do.
+/// Whether the output of `go version`, such as `go version go1.26.8 linux/amd64`, has a supported version.
 fn is_new_enough(said: &str) -> bool {
     let version = said.split_whitespace().find_map(|word| word.strip_prefix("go1."));
     let minor = version.and_then(|version| version.split(|c: char| !c.is_ascii_digit()).next());

@@ -1,4 +1,4 @@
-//! Which languages there are.
+//! The supported languages.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::python::Python;
 use super::rust::Rust;
 use super::typescript::TypeScript;
 
-/// A language that guests are written in.
+/// A language of guests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     /// Rust, by cargo.
@@ -41,7 +41,7 @@ impl Language {
         Self::ALL.into_iter().find(has)
     }
 
-    /// The language that `sandman new --lang` calls so, or that people do.
+    /// The language with this name for `sandman new --lang`, or a common alias.
     pub fn called(word: &str) -> Option<Self> {
         let word = word.to_lowercase();
         match &*word {
@@ -53,17 +53,17 @@ impl Language {
         }
     }
 
-    /// What `sandman new --lang` calls it.
+    /// Its name for `sandman new --lang`.
     pub fn word(self) -> &'static str {
         self.toolchain().word()
     }
 
-    /// Its name in a text.
+    /// Its name in messages.
     pub fn title(self) -> &'static str {
         self.toolchain().title()
     }
 
-    /// The first tool that a build needs and that is not on this machine.
+    /// The first tool that a build needs and this machine lacks.
     pub fn missing(self) -> Option<MissingTool> {
         self.toolchain().missing()
     }

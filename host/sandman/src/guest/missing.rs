@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 pub struct MissingTool {
     /// What is needed, for example `Node.js 20 or newer`.
     pub needed: String,
-    /// What is there instead: an older version, or nothing.
+    /// The installed version, if it is too old.
     pub found: Option<String>,
     /// The command that installs it here.
     pub install: String,
@@ -19,25 +19,28 @@ impl fmt::Display for MissingTool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { needed, found, install } = self;
         match found {
-            Some(found) => write!(f, "{needed} is needed, and this is {found}; install it with: {install}"),
+            Some(found) => write!(
+                f,
+                "{needed} is needed, but {found} is installed; install it with: {install}"
+            ),
             None => write!(f, "{needed} is missing; install it with: {install}"),
         }
     }
 }
 
-/// The command for this machine's package manager: Debian's package names, then Homebrew's; else where to look.
+/// The command for this machine's package manager, from Debian's package names and Homebrew's; otherwise a place to look.
 pub(super) fn install_command(debian: &str, brew: &str, elsewhere: &str) -> String {
     if cfg!(target_os = "macos") {
         format!("brew install {brew}")
     } else if Path::new("/usr/bin/apt-get").exists() {
-        // Distributions are years behind.
+        // Distributions may have old versions.
         format!("sudo apt-get install {debian}; where that is too old, get it from {elsewhere}")
     } else {
         elsewhere.to_owned()
     }
 }
 
-/// What `<tool> --version` says; `None` if there is no such tool.
+/// The output of `<tool> --version`; `None` if there is no such tool.
 pub(super) fn version_of(tool: &str) -> Option<String> {
     let output = Command::new(tool).arg("--version").stdin(Stdio::null()).output().ok()?;
     let said = String::from_utf8_lossy(&output.stdout);

@@ -8,55 +8,55 @@ use thiserror::Error;
 /// Why a guest was not written.
 #[derive(Debug, Error)]
 pub enum NewError {
-    /// No name of a handler.
+    /// The name is not valid for a handler.
     #[error(
-        "{name:?} is no name for a handler: lower-case letters, digits, underscores and dashes, 63 at most, the first a \
+        "{name:?} is not a valid name for a handler: lower-case letters, digits, underscores and dashes, 63 at most, the first a \
          letter{}", nearest(.fits.as_deref())
     )]
     Name {
-        /// What was given.
+        /// The given name.
         name: String,
-        /// A name like it that would do.
+        /// A similar valid name.
         fits: Option<String>,
     },
-    /// A name that the language's tools or the guest's own dependencies have taken.
+    /// The name is used by the language's tools or the guest's dependencies.
     #[error("{name:?} cannot be the name of a guest in {language}: {why}; choose another name")]
     Reserved {
-        /// What was given.
+        /// The given name.
         name: String,
         /// The language.
         language: &'static str,
-        /// Who has it.
+        /// What uses it.
         why: &'static str,
     },
-    /// The folder is there.
-    #[error("{dir} is there already and nothing is overwritten; choose another name, or another folder with --path")]
+    /// The folder exists.
+    #[error("{dir} already exists and nothing is overwritten; choose another name, or another folder with --path")]
     Exists {
         /// The folder.
         dir: PathBuf,
     },
-    /// The configuration has such a handler.
-    #[error("{file} has a handler {name:?} already; choose another name, or another configuration with --config")]
+    /// The configuration already has such a handler.
+    #[error("{file} already has a handler {name:?}; choose another name, or another configuration with --config")]
     Taken {
         /// The configuration.
         file: PathBuf,
         /// The name.
         name: String,
     },
-    /// No SDK.
+    /// The SDK was not found.
     #[error(
         "there is no sandman-sdk in {dir}{}; name the folder of the SDK with --sdk: {place} in Sandman's sources",
         built(*.guessed)
     )]
     NoSdk {
-        /// Where it was looked for.
+        /// The folder that was searched.
         dir: PathBuf,
-        /// Where it is in Sandman's sources.
+        /// Its folder in Sandman's sources.
         place: &'static str,
-        /// Nobody named it: it is where this binary was built.
+        /// Whether it is the default: the folder where this binary was built.
         guessed: bool,
     },
-    /// A path that cannot stand in a file.
+    /// A path cannot be written into a file.
     #[error("{path:?} is not UTF-8 and cannot be written into a manifest; choose another folder")]
     NotUtf8 {
         /// The path.

@@ -1,11 +1,11 @@
-//! Shows how far a build is: a moving line on a terminal, plain lines elsewhere, on standard error.
+//! Shows the progress of a build on standard error: a spinner on a terminal, otherwise plain lines.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Where the progress goes.
+/// The output of progress.
 pub(crate) enum Progress {
     Quiet,
     Plain,
@@ -28,7 +28,7 @@ impl Progress {
         Self::Moving(bar)
     }
 
-    /// What is being done now.
+    /// Shows the current step.
     pub(crate) fn step(&self, doing: &str, what: &str) {
         match self {
             Self::Quiet => {}
@@ -37,19 +37,19 @@ impl Progress {
         }
     }
 
-    /// How far it is with that; only where it can be shown in passing.
+    /// Shows details of the current step; only on a terminal.
     pub(crate) fn passing(&self, doing: &str, what: &str) {
         if let Self::Moving(bar) = self {
             bar.set_message(format!("{doing} {what}"));
         }
     }
 
-    /// A line that stays.
+    /// Prints a permanent line.
     pub(crate) fn say(&self, line: &str) {
         match self {
             Self::Quiet => {}
             Self::Plain => {
-                // Progress that nobody can read is no reason to stop the build.
+                // Unwritable progress does not stop the build.
                 let _ = writeln!(io::stderr(), "{line}");
             }
             Self::Moving(bar) => bar.println(line),
@@ -62,7 +62,7 @@ impl Progress {
         }
     }
 
-    /// Whether text may carry the colours of a terminal.
+    /// Whether text may be coloured.
     pub(crate) fn coloured(&self) -> bool {
         matches!(self, Self::Moving(_))
     }

@@ -1,5 +1,5 @@
-//! Guests in Python: pip installs what `requirements.txt` pins into a virtual environment of the guest's own, and
-//! componentize-py makes a component of the guest, its packages and CPython.
+//! Guests in Python: pip installs the packages of `requirements.txt` into the guest's virtual environment, and
+//! componentize-py builds a component from the guest, its packages and CPython.
 
 mod compile;
 mod environment;
@@ -16,7 +16,7 @@ use super::{
 
 /// The oldest Python, as its major and minor number, that the SDK's tests run on.
 const PYTHON: (u32, u32) = (3, 11);
-/// Names of modules that a guest's own would hide, and of packages that guests depend on.
+/// Packages that guests depend on.
 const DEPENDENCIES: &[&str] = &["sandman-sdk", "componentize-py", "pytest"];
 
 /// The toolchain of Python.
@@ -48,7 +48,7 @@ impl Toolchain for Python {
         match version_of("python3") {
             None => Some(missing(None)),
             Some(version) if !is_new_enough(&version) => Some(missing(Some(version))),
-            // Debian has it in a package of its own.
+            // On Debian it is a separate package.
             Some(_) => environment::lacks_venv().then(|| MissingTool {
                 needed: "Python's module venv".to_owned(),
                 found: None,
@@ -122,7 +122,7 @@ impl Toolchain for Python {
     }
 }
 
-/// Whether Python's own words, such as `Python 3.11.7`, name a version that will do.
+/// Whether the output of `python3 --version`, such as `Python 3.11.7`, has a supported version.
 fn is_new_enough(version: &str) -> bool {
     let mut numbers = version.trim_start_matches("Python ").split('.').map(str::parse);
     match (numbers.next(), numbers.next()) {

@@ -1,5 +1,5 @@
-//! Guests in Rust: cargo compiles the crate for `wasm32-unknown-unknown`, a target without any imports of its own, and the
-//! core module is made a component in this process: there is no other tool to install.
+//! Guests in Rust: cargo compiles the crate for `wasm32-unknown-unknown`, a target without imports, and this process
+//! turns the core module into a component: no other tool is needed.
 
 mod compile;
 mod encode;
@@ -17,7 +17,7 @@ use super::{
 
 use package::cargo;
 
-/// The target that guests are compiled for.
+/// The target of guests.
 const TARGET: &str = "wasm32-unknown-unknown";
 
 const FILES: TemplateFiles = &[
@@ -31,7 +31,7 @@ const FILES: TemplateFiles = &[
     (".gitignore", include_str!("../../templates/rust/gitignore.template")),
 ];
 
-/// Rust's keywords, which no crate can be called.
+/// Rust's keywords, which cannot be names of crates.
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
     "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
@@ -40,7 +40,7 @@ const KEYWORDS: &[&str] = &[
 ];
 /// Crates that come with Rust.
 const STANDARD: &[&str] = &["alloc", "core", "proc-macro", "std", "test"];
-/// What a guest depends on.
+/// The dependencies of a guest.
 const DEPENDENCIES: &[&str] = &["sandman-sdk", "serde", "serde-json"];
 
 /// The toolchain of Rust.

@@ -1,5 +1,5 @@
-//! Guests in TypeScript and JavaScript: npm installs what `package-lock.json` pins, and the SDK's build script bundles the
-//! guest with esbuild, checks its types with tsc, and makes the bundle a component on QuickJS.
+//! Guests in TypeScript and JavaScript: npm installs the packages of `package-lock.json`, and the SDK's build script
+//! bundles the guest with esbuild, checks its types with tsc, and builds a component from the bundle and QuickJS.
 
 mod dependencies;
 mod files;
@@ -13,7 +13,7 @@ use super::{
     BuildError, BuildOptions, GuestPackage, MissingTool, NewError, Progress, SdkPlace, TemplateFiles, Toolchain,
 };
 
-/// The oldest Node.js that the build's tools run on.
+/// The oldest Node.js that the build's tools support.
 const NODE: u32 = 20;
 /// Packages that a guest depends on.
 const DEPENDENCIES: &[&str] = &[
@@ -119,7 +119,7 @@ impl Toolchain for TypeScript {
     }
 
     fn complete(&self, dir: &Path, sdk: &SdkPlace) {
-        // The lock file knows the copy alone; npm writes another one at the first build.
+        // The lock file is only for the copied SDK; npm writes another one at the first build.
         if let SdkPlace::Folder(_) = sdk {
             let _ = std::fs::remove_file(dir.join("package-lock.json"));
         }
@@ -130,7 +130,7 @@ impl Toolchain for TypeScript {
     }
 }
 
-/// Whether Node's own words, such as `v20.20.2`, name a version that will do.
+/// Whether the output of `node --version`, such as `v20.20.2`, has a supported version.
 fn is_new_enough(version: &str) -> bool {
     let major = version.trim_start_matches('v').split('.').next();
     major

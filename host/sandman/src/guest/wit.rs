@@ -1,4 +1,4 @@
-//! The contract, which this binary carries: a component is made for the host that it is built with.
+//! The WIT package in this binary: a component is built for the contract of its host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(super) const FILES: [(&str, &str); 4] = [
     ("log.wit", include_str!("../../../../wit/log.wit")),
 ];
 
-/// Writes the WIT package into `folder`, where it is not there as it should be.
+/// Writes the WIT package into `folder`, unless it is already there.
 pub(super) fn write(folder: &Path) -> Result<PathBuf, BuildError> {
     for (name, text) in FILES {
         let path = folder.join(name);
@@ -27,7 +27,7 @@ pub(super) fn write(folder: &Path) -> Result<PathBuf, BuildError> {
     Ok(folder.to_owned())
 }
 
-/// The WIT package, read.
+/// The parsed WIT package.
 pub(super) fn resolved() -> anyhow::Result<(Resolve, PackageId)> {
     let mut resolve = Resolve::default();
     let mut sources = SourceMap::new();

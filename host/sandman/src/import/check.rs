@@ -1,4 +1,4 @@
-//! The first pass: every line is read, and nothing is written.
+//! The first pass: checks every line, and writes nothing.
 
 use std::io::Read;
 
@@ -10,9 +10,9 @@ use super::{Counts, Import, ImportError, LineProblem, LineStanding, Mistakes};
 use sandman_core::contract::Misfit;
 use sandman_core::printable;
 
-/// Bytes of a mistake: it may hold a name out of the file.
+/// Bytes of a mistake, which may contain a name from the file.
 const SHOWN: usize = 512;
-/// Mistakes that are told; of the rest only the number.
+/// Mistakes that are reported; the others are only counted.
 const TOLD: usize = 1_000;
 
 impl Import<'_> {
@@ -31,7 +31,7 @@ impl Import<'_> {
                     Ok(line) => {
                         let first = keys.add(&line.key, number);
                         let problem = match first {
-                            Some(first) => Some(format!("is the key of line {first} too; a key has one state")),
+                            Some(first) => Some(format!("is also the key of line {first}; a key has only one state")),
                             None => self.compare(&line, &mut counts)?,
                         };
                         mistakes.add(number, problem.map(|problem| misfit("key", problem)));
@@ -51,7 +51,7 @@ impl Import<'_> {
         Ok((counts, mistakes))
     }
 
-    /// Counts what is to be done for a line; says why it must not be done.
+    /// Counts the action for a line; returns why it is refused.
     fn compare(&self, line: &super::line::Line, counts: &mut Counts) -> Result<Option<String>, ImportError> {
         let Some(store) = self.store else { return Ok(None) };
         let failed = |source| ImportError::Store { written: 0, source };

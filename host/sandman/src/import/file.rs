@@ -1,4 +1,4 @@
-//! A file line by line, none of them longer in memory than a line may be.
+//! Reads a file line by line, with a limit on the length of a line in memory.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -7,7 +7,7 @@ pub(super) struct Lines<R> {
     reader: BufReader<R>,
     longest: usize,
     line: Vec<u8>,
-    /// The number of the line that was read last, from 1.
+    /// The number of the last line, from 1.
     number: u64,
     /// Bytes read so far.
     pub(super) bytes: u64,
@@ -18,7 +18,7 @@ pub(super) struct Lines<R> {
 pub(super) enum Text<'a> {
     /// The whole line.
     Whole(&'a [u8]),
-    /// It is longer than a line may be, and was passed over.
+    /// It is longer than the limit, and was skipped.
     TooLong,
 }
 
@@ -43,14 +43,14 @@ impl<R: Read> Lines<R> {
                 return Ok(Some((self.number, Text::TooLong)));
             }
             if !self.line.trim_ascii().is_empty() {
-                // Borrowed anew: a borrow from inside the loop would last until the end of the function.
+                // Borrowed again, because a borrow from inside the loop would last until the end of the function.
                 break;
             }
         }
         Ok(Some((self.number, Text::Whole(self.line.trim_ascii()))))
     }
 
-    /// Reads up to the end of the line; says whether it was too long to be kept. `None` at the end of the file.
+    /// Reads up to the end of the line; returns whether it was too long. `None` at the end of the file.
     fn read(&mut self) -> io::Result<Option<bool>> {
         let (mut began, mut too_long) = (false, false);
         loop {

@@ -1,18 +1,18 @@
-//! Which keys a file has named so far, in little memory.
+//! The keys in a file so far, in little memory.
 
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-/// Bytes kept of a key's digest: two keys of a file of a million agree in them once in 10^17 files.
+/// Bytes of a key's digest that are kept: in files with a million keys, two keys collide once in 10^17 files.
 const KEPT: usize = 12;
 
-/// The keys so far, each with its line: 17 to 40 bytes a key, however long the keys are.
+/// The keys so far, each with its line: 17 to 40 bytes per key, however long the keys are.
 #[derive(Default)]
 pub(super) struct Keys(HashMap<[u8; KEPT], u32>);
 
 impl Keys {
-    /// Notes the key of a line; answers the line that has named it before.
+    /// Records the key of a line; returns the earlier line with the same key, if any.
     pub(super) fn add(&mut self, key: &str, line: u64) -> Option<u64> {
         let digest = Sha256::digest(key);
         let mut kept = [0; KEPT];

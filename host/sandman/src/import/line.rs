@@ -7,14 +7,14 @@ use super::reader::Reader;
 use sandman_core::contract::{Misfit, StateShape};
 use sandman_core::json;
 
-/// Bytes of the longest key, as requests may have it.
+/// Bytes of the longest key, the same as for requests.
 pub const LONGEST_KEY: usize = 256;
-/// Room for the key and for what stands around key and state.
+/// Additional bytes for the key and the text around key and state.
 const AROUND: usize = 8 << 10;
-/// Mistakes of one state that are told.
+/// Mistakes of one state that are reported.
 const MISFITS: usize = 5;
 
-/// What a line must hold.
+/// The rules for a line.
 pub(super) struct Rules<'a> {
     pub(super) shape: &'a StateShape,
     pub(super) reader: Option<Reader<'a>>,
@@ -22,11 +22,11 @@ pub(super) struct Rules<'a> {
     pub(super) longest: usize,
 }
 
-/// A line that fits.
+/// A valid line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) key: String,
-    /// The document as it stands in the file, or as the handler puts it.
+    /// The document from the file, or the one that the handler puts.
     pub(super) state: String,
 }
 
@@ -43,7 +43,7 @@ impl Rules<'_> {
         self.longest.saturating_add(AROUND)
     }
 
-    /// The line, or what is wrong with it.
+    /// Parses a line, or returns its mistakes.
     pub(super) fn read(&self, text: &[u8]) -> Result<Line, Vec<Misfit>> {
         let Written { key, state } = json::object(text).map_err(|error| vec![unreadable(&error)])?;
         let mut misfits = Vec::new();
@@ -116,7 +116,7 @@ fn misfit(place: &str, problem: String) -> Misfit {
     }
 }
 
-/// serde counts lines within the text, which is one line.
+/// serde's line number refers to the text, which is one line.
 fn unreadable(error: &serde_json::Error) -> Misfit {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or_default();

@@ -1,15 +1,15 @@
-//! Shows how far an import is: a bar on a terminal, a line now and then elsewhere, on standard error.
+//! Shows the progress of an import on standard error: a bar on a terminal, otherwise occasional lines.
 
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// States between two lines where there is no terminal.
+/// States between two lines without a terminal.
 const SAID: u64 = 100_000;
-/// States between two movements of the bar.
+/// States between two updates of the bar.
 const MOVED: u64 = 100;
 
-/// Where the progress goes.
+/// The output of progress.
 pub(super) enum ImportProgress {
     Quiet,
     Plain,
@@ -17,7 +17,7 @@ pub(super) enum ImportProgress {
 }
 
 impl ImportProgress {
-    /// Progress through a file of so many bytes.
+    /// Progress for a file of this size in bytes.
     pub(super) fn new(show: bool, bytes: u64) -> Self {
         if !show {
             return Self::Quiet;
@@ -32,7 +32,7 @@ impl ImportProgress {
         Self::Bar(bar)
     }
 
-    /// A pass through the file begins.
+    /// Begins a pass through the file.
     pub(super) fn begin(&self, doing: &'static str) {
         match self {
             Self::Quiet => {}
@@ -44,7 +44,7 @@ impl ImportProgress {
         }
     }
 
-    /// So many bytes and states of the pass are done.
+    /// Reports the bytes and states of the pass that are done.
     pub(super) fn at(&self, bytes: u64, states: u64) {
         match self {
             Self::Plain if states.is_multiple_of(SAID) => say(&format!("{states} states")),
@@ -67,6 +67,6 @@ impl Drop for ImportProgress {
 }
 
 fn say(line: &str) {
-    // Progress that nobody can read is no reason to stop.
+    // Unwritable progress does not stop the import.
     let _ = writeln!(io::stderr(), "{line}");
 }

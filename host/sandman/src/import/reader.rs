@@ -1,5 +1,5 @@
-//! A document as the handler itself puts it: handlers that declare it read what is imported, so that it holds to their own
-//! rules and may be written as the service before them wrote it.
+//! Passes documents through the handler: handlers that declare it read imported documents themselves, so that these
+//! follow their own rules and may have the format of an earlier service.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl Reader<'_> {
     /// The document that the handler puts for this one.
     ///
     /// # Errors
-    /// Why it takes none.
+    /// Why it refuses the document.
     pub(super) fn read(self, key: &str, document: &str) -> Result<Arc<str>, Vec<String>> {
         let (method, route) = IMPORT;
         let request = RequestView {
@@ -35,7 +35,7 @@ impl Reader<'_> {
             files: &[],
             correlation_id: "",
         };
-        // The same document gives the same state, whenever it is imported: that is how a second run knows it.
+        // The same document always gives the same state, so that a second run recognises it.
         let context = Context {
             now_millis: 0,
             attempt: 1,
@@ -59,13 +59,13 @@ fn state(outcome: Result<Outcome, Fault>) -> Result<Arc<str>, Vec<String>> {
     match state {
         StateChange::Put(document) if events.is_empty() => Ok(document),
         StateChange::Put(_) => Err(vec![
-            "the handler published an event for it, and an import publishes none".to_owned(),
+            "the handler published an event for it, which an import does not do".to_owned(),
         ]),
         StateChange::Keep | StateChange::Delete => Err(vec!["the handler put no state for it".to_owned()]),
     }
 }
 
-/// What a reply says is wrong, each by itself.
+/// The mistakes in a reply, one by one.
 fn problems(body: Option<&str>) -> Vec<String> {
     let body = body.and_then(|body| serde_json::from_str::<Value>(body).ok());
     match body.as_ref().and_then(|body| body.get("error")?.as_str()) {

@@ -1,4 +1,4 @@
-//! Whether two documents say the same, to the last digit. Pure.
+//! Whether two documents are equal, to the last digit. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 
 use sandman_core::json::{JsonMembers, Name};
 
-/// Nesting that is looked into; what lies deeper is compared as text.
+/// The depth of nesting that is compared by value; anything deeper is compared as text.
 const DEEPEST: usize = 64;
 
-/// Whether two documents are the same, however their spaces, the order of their members and their escapes are.
+/// Whether two documents are equal, regardless of whitespace, order of members and escapes.
 pub(super) fn same(a: &str, b: &str) -> bool {
     a == b
         || match (serde_json::from_str(a), serde_json::from_str(b)) {
@@ -45,7 +45,7 @@ fn values(a: &RawValue, b: &RawValue, deeper: usize) -> bool {
     }
 }
 
-/// The members of an object; of those with the same name the last.
+/// The members of an object; if several have the same name, the last one.
 fn by_name<'m>(JsonMembers(members): &'m JsonMembers<'_>) -> BTreeMap<&'m [u8], &'m RawValue> {
     members.iter().map(|(name, value)| (&**name, *value)).collect()
 }
@@ -57,7 +57,8 @@ fn both<'a, T: Deserialize<'a>>(a: &'a str, b: &'a str, same: impl FnOnce(&T, &T
     }
 }
 
-/// A number as its sign, its digits without zeros around them, and the power of ten of the last of them; zero has neither.
+/// A number as its sign, its digits without leading and trailing zeros, and the power of ten of the last digit; zero
+/// has none of these.
 fn decimal(text: &str) -> Option<(bool, String, i64)> {
     let (text, is_negative) = match text.strip_prefix('-') {
         Some(text) => (text, true),

@@ -1,4 +1,4 @@
-//! The second pass: what is not in the store yet goes there, in batches through the one commit point.
+//! The second pass: writes states that are not in the store yet, in batches of ordinary commits.
 
 use std::io::Read;
 use std::mem;
@@ -13,12 +13,12 @@ use sandman_core::outcome::StateChange;
 use sandman_core::store::{Commit, CommitResult, FilesWrite, StateWrite, Store};
 use sandman_engine::clock;
 
-/// States of one commit; more would not be faster, and would be lost together.
+/// States in one commit; more would not be faster, and would be lost together.
 const BATCH: usize = 1_000;
 /// Bytes of one commit.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// States on their way into the store.
+/// States that are being written.
 struct Writing<'a> {
     store: &'a dyn Store,
     batch: Vec<StateWrite>,
@@ -29,8 +29,8 @@ struct Writing<'a> {
 }
 
 impl Import<'_> {
-    /// Writes what the first pass has looked at. Each line is read as then, so that a file that somebody has changed
-    /// meanwhile brings in nothing that does not fit.
+    /// Writes the states that the first pass has checked. Each line is checked again, so that a file that has been
+    /// changed in the meantime cannot add invalid states.
     pub(super) fn write(
         &self,
         store: &dyn Store,
@@ -89,7 +89,7 @@ impl Writing<'_> {
         if let StateChange::Put(document) = &state.change {
             self.bytes += document.len();
             let names: Vec<_> = files::names_in(document).into_iter().map(Arc::from).collect();
-            // A state that is overwritten may have named some.
+            // An overwritten state may have named files.
             if !names.is_empty() || state.base.is_some() {
                 self.files.push(FilesWrite {
                     handler: Arc::clone(&state.handler),

@@ -1,4 +1,4 @@
-//! What came of an invocation, for a person or as JSON.
+//! The result of an invocation, for people or as JSON.
 
 use std::time::Duration;
 
@@ -15,30 +15,30 @@ use sandman_core::outcome::{Reply, StateChange};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InvokeVerdict {
-    /// The handler decided something.
+    /// The handler returned a valid outcome.
     Done,
     /// The handler does not consume the event; the guest was not called.
     Ignored,
     /// Trying again would not help: it would become a dead letter.
     Rejected,
-    /// The handler asked for another try.
+    /// The handler asked for another attempt.
     Retry,
     /// The guest trapped.
     Trap,
-    /// The guest went over a bound.
+    /// The guest exceeded a limit.
     Exceeded,
-    /// What the guest returned is no outcome, or against its contract.
+    /// The guest's outcome is invalid, or violates its contract.
     Invalid,
 }
 
 impl InvokeVerdict {
-    /// Whether the trigger would be done with, without a dead letter.
+    /// Whether the trigger would be done, without a dead letter.
     pub fn is_good(self) -> bool {
         matches!(self, Self::Done | Self::Ignored)
     }
 }
 
-/// What came of an invocation.
+/// The result of an invocation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InvokeReport {
@@ -48,10 +48,10 @@ pub struct InvokeReport {
     pub digest: String,
     /// How it ended.
     pub outcome: InvokeVerdict,
-    /// Why it is no outcome.
+    /// Why there is no outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What becomes of the key's state.
+    /// The change of the key's state.
     pub state: State,
     /// Events to publish, in order.
     pub events: Vec<Emitted>,
@@ -60,13 +60,13 @@ pub struct InvokeReport {
     pub reply: Option<ReplyReport>,
     /// What the guest logged.
     pub logs: Vec<Overheard>,
-    /// CPU time of the call, in microseconds, the making of the instance included.
+    /// CPU time of the call, in microseconds, including the creation of the instance.
     pub cpu_micros: u64,
     /// The most linear memory that it held, in bytes.
     pub memory_bytes: u64,
 }
 
-/// What becomes of the key's state.
+/// The change of the key's state.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "lowercase", tag = "change", content = "document")]
 pub enum State {
@@ -74,11 +74,11 @@ pub enum State {
     Keep,
     /// The new document, as the guest wrote it.
     Put(Json),
-    /// It goes.
+    /// It is deleted.
     Delete,
 }
 
-/// JSON as the guest wrote it, to the byte; a string where it is none.
+/// JSON as the guest wrote it, to the byte; a string if it is invalid.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Json {
@@ -110,7 +110,7 @@ pub struct Emitted {
     pub event_type: String,
     /// The payload's version.
     pub version: String,
-    /// A key of its own, where it is not the trigger's.
+    /// Its own key, if it is not the trigger's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// The metadata.

@@ -1,4 +1,4 @@
-//! A request to try, as a file tells it.
+//! A sample request in a file.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use sandman_core::json::{self, Object};
 use sandman_core::outcome::UploadedFile;
 use sandman_core::work::RequestWork;
 
-/// Why a request cannot be tried.
+/// Why a sample request cannot be run.
 #[derive(Debug, Error)]
 pub enum RequestError {
-    /// The file is none.
+    /// The file is not a valid request.
     #[error(
         "not a valid request: {0}; it needs method and route, and may have key, params, query, claims, body, files"
     )]
@@ -23,9 +23,9 @@ pub enum RequestError {
     /// The handler has no such route.
     #[error("the handler has no route `{route}`; it serves {served}")]
     NotServed {
-        /// What was asked for.
+        /// The route of the request.
         route: String,
-        /// What there is.
+        /// The routes of the handler.
         served: String,
     },
 }

@@ -1,10 +1,10 @@
-//! What a guest may be called: a handler in `sandman.toml`, and a package of its language.
+//! Checks the name of a guest, which is also a handler in `sandman.toml` and a package of its language.
 
 use super::NewError;
 use crate::guest::Language;
 use sandman_config::is_handler_name;
 
-/// Whether a guest may have this name.
+/// Checks whether a guest may have this name.
 ///
 /// # Errors
 /// [`NewError::Name`] and [`NewError::Reserved`].
@@ -27,7 +27,7 @@ pub fn check(name: &str, language: Language) -> Result<(), NewError> {
     }
 }
 
-/// A name like this one that would do.
+/// A similar valid name.
 fn fitting(name: &str, language: Language) -> Option<String> {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || c == '_' {
@@ -56,8 +56,8 @@ mod tests {
         for (bad, words) in [
             ("Hello World", "such as hello-world"),
             ("../x", "such as x"),
-            ("", "is no name"),
-            ("9", "is no name"),
+            ("", "is not a valid name"),
+            ("9", "is not a valid name"),
             ("größe", "such as gr--e"),
             ("match", "a word of Rust"),
             ("test", "of Rust itself"),

@@ -1,4 +1,4 @@
-//! The admin listener on a small runtime of its own: the hot path knows no async.
+//! The admin listener on a small runtime of its own, because the hot path has no async code.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,15 +40,15 @@ impl Admin {
         let (stop, stopped) = watch::channel(false);
         threads.spawn("admin".to_owned(), move || {
             runtime.block_on(server.serve(stopped));
-            // What still waits for the store is not waited for.
+            // Calls that still wait for the store are abandoned.
             runtime.shutdown_background();
         })?;
         Ok(Self { address, stop })
     }
 
-    /// Finishes the requests that have begun, and takes no more.
+    /// Finishes the current requests, and accepts no more.
     pub(super) fn stop(&self) {
-        // Nobody listens once the server has ended by itself.
+        // The receiver is gone if the server has ended on its own.
         self.stop.send(true).ok();
     }
 }

@@ -1,4 +1,4 @@
-//! The running host, as an operator sees it.
+//! The running host, for operators.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -39,7 +39,7 @@ use sandman_sandbox::Sandbox;
 /// Entries of a history that are shown.
 const HISTORY: usize = 1_000;
 
-/// What is asked and ordered from outside while the host runs.
+/// The queries and commands of operators for the running host.
 pub(super) struct HostControl {
     pub(super) config: Arc<ArcSwap<Config>>,
     pub(super) registry: Arc<Registry>,
@@ -48,21 +48,21 @@ pub(super) struct HostControl {
     pub(super) store: Arc<dyn DeploymentStore>,
     pub(super) settings: KafkaSettings,
     pub(super) health: Arc<KafkaHealth>,
-    /// To the host's loop.
+    /// The channel to the host's main loop.
     pub(super) orders: Sender<Switch>,
     pub(super) lag: Arc<LagView>,
     pub(super) letters: Letters,
     pub(super) recordings: Recordings,
     pub(super) redriver: Arc<Redriver>,
-    /// Where the admin API listens, once it does.
+    /// The address of the admin API, once it listens.
     pub(super) address: Mutex<String>,
-    /// How the host is, once there is a view of it.
+    /// The host's health, once it is available.
     pub(super) view: OnceLock<Arc<HealthView>>,
     rates: Mutex<HashMap<HandlerIx, Rates>>,
 }
 
 impl HostControl {
-    /// The control of a host that is made of these parts, and what it orders of the host's loop.
+    /// The control of a host with these parts, and the receiver of its commands for the main loop.
     pub(super) fn over(
         config: &Config,
         (registry, sandbox, store): (&Arc<Registry>, Arc<Sandbox>, &Arc<dyn DeploymentStore>),
@@ -111,7 +111,7 @@ impl HostControl {
         (Arc::new(control), ordered)
     }
 
-    /// Notes what was done so far; called about once a second.
+    /// Samples the counts of invocations; called about once a second.
     pub(super) fn sample(&self) {
         let now = clock::monotonic_millis();
         let mut rates = self.rates.lock();
@@ -120,8 +120,8 @@ impl HostControl {
         }
     }
 
-    /// A handler has paused because too many of its triggers failed: if the version that serves was deployed shortly before,
-    /// the one that it replaced serves again, and the handler goes on.
+    /// A handler has paused because too many of its triggers failed: if the active version was deployed shortly before,
+    /// it is rolled back, and the handler is resumed.
     pub(super) fn roll_back_failing(&self, ix: HandlerIx) {
         let Some(handler) = self.registry.get(ix) else { return };
         let active = handler.active();
@@ -135,7 +135,7 @@ impl HostControl {
             })
         };
         if self.store.is_shared() && newest(Action::Rollback).is_some() {
-            tracing::warn!(handler = &*handler.name, "goes on: another host has rolled it back");
+            tracing::warn!(handler = &*handler.name, "resumed: another host has rolled it back");
             self.go_on(ix);
             return;
         }
@@ -165,10 +165,10 @@ impl HostControl {
         }
     }
 
-    /// Ends a pause that the host itself has made.
+    /// Ends a pause that the host itself has started.
     fn go_on(&self, ix: HandlerIx) {
         if let Err(error) = self.pipeline.resume(ix) {
-            tracing::error!(%error, "goes on, but pauses again if the host restarts before that is stored");
+            tracing::error!(%error, "resumed, but pauses again if the host restarts before that is stored");
         }
     }
 
@@ -177,13 +177,13 @@ impl HostControl {
         found.map(|(ix, _)| ix).ok_or_else(|| self.deployer.unknown(name))
     }
 
-    /// Begins to redrive what is ordered, also by a host before this one.
+    /// Starts redriving ordered letters, including those ordered on an earlier host.
     pub(super) fn start_redriver(&self, threads: &mut Threads) -> anyhow::Result<()> {
         let redriver = Arc::clone(&self.redriver);
         threads.spawn("redrive".to_owned(), move || redriver.run())
     }
 
-    /// Why a handler does not do all of its work, as `/health` says it.
+    /// Why a handler is degraded, as in `/health`.
     fn degraded(&self, name: &str) -> Option<String> {
         let view = self.view.get()?;
         let handlers = view.report().handlers;

@@ -1,4 +1,4 @@
-//! Open files: whether the system grants the process as many as its configuration may need.
+//! Open files: ensures that the process may have as many as its configuration may need.
 
 use rlimit::Resource;
 
@@ -10,8 +10,8 @@ const OTHERS: usize = 256;
 /// A connection, and the uploaded file that it writes or reads.
 const FOR_ONE: usize = 2;
 
-/// Raises the limit of open files to what the configuration may need, and warns where it cannot be had: connections
-/// would wait unaccepted, or the store could not open its files.
+/// Raises the limit of open files to the number that the configuration may need, and warns if that is not possible:
+/// connections would have to wait, or the store could not open its files.
 pub(super) fn ensure(config: &Config) {
     let needed = needed(config);
     let had = Resource::NOFILE.get_soft().unwrap_or_default();

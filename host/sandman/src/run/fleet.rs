@@ -1,4 +1,4 @@
-//! This host among those that share the store: what it tells of itself, and what it is told of the others.
+//! This host in the fleet: its report about itself, and the reports of the others.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use super::control::HostControl;
 
 /// How long a deploy waits for the other hosts to follow.
 const FOLLOW: Duration = Duration::from_secs(30);
-/// Between two looks whether they have.
+/// The time between two checks whether they have.
 const LOOK: Duration = Duration::from_millis(200);
 
 impl HostControl {
@@ -23,7 +23,7 @@ impl HostControl {
         Ok(self.store.hosts()?.into_iter().map(HostLine::of).collect())
     }
 
-    /// Says what the others are to know of this host.
+    /// Updates this host's report for the others.
     pub(super) fn tell_hosts(&self) {
         let config = self.config.load();
         let serving = self.registry.iter().filter(|(_, handler)| !handler.is_retired());
@@ -50,11 +50,11 @@ impl HostControl {
         };
         match serde_json::to_string(&report) {
             Ok(report) => self.store.tell(&config.host.name, report),
-            Err(error) => tracing::warn!(%error, "this host cannot tell the others of itself"),
+            Err(error) => tracing::warn!(%error, "this host's report for the others cannot be stored"),
         }
     }
 
-    /// Waits until the other hosts have loaded what is about to be activated, or have said why they cannot.
+    /// Waits until the other hosts have loaded the version that is about to be activated, or have reported why they cannot.
     pub(super) fn await_ready(&self, handler: &Arc<str>, version: u64) {
         if !self.store.is_shared() {
             return;
@@ -66,26 +66,26 @@ impl HostControl {
             match self.known_hosts() {
                 Ok(hosts) if hosts::are_ready(&hosts, handler, version) => return,
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "it is not known what the other hosts have loaded"),
+                Err(error) => tracing::warn!(%error, "it is not known which versions the other hosts have loaded"),
             }
             self.pipeline.await_commit(LOOK);
         }
         tracing::warn!(
             handler = &**handler,
             version,
-            "another host has not loaded this version; it serves without"
+            "another host has not loaded this version; it becomes active nevertheless"
         );
     }
 
-    /// What the fleet holds and pauses; what cannot be read now is read a second later.
+    /// Reads the held keys and pauses of the fleet; after an error this is repeated a second later.
     pub(super) fn look_at_holds(&self) {
         match (self.store.held_keys(), self.store.pauses()) {
             (Ok(held), Ok(pauses)) => self.pipeline.load_letters(held, pauses),
-            (Err(error), _) | (_, Err(error)) => tracing::debug!(%error, "what the fleet holds is not known now"),
+            (Err(error), _) | (_, Err(error)) => tracing::debug!(%error, "the fleet's held keys cannot be read now"),
         }
     }
 
-    /// Waits until the other hosts serve what has just been activated, or have said why not.
+    /// Waits until the other hosts serve the version that has just been activated, or have reported why not.
     pub(super) fn followed(&self, done: Done) -> Done {
         if !self.store.is_shared() {
             return done;
@@ -113,7 +113,7 @@ impl HostControl {
             self.tell_hosts();
             match self.known_hosts() {
                 Ok(hosts) => known = hosts,
-                Err(error) => tracing::warn!(%error, "it is not known what the other hosts serve"),
+                Err(error) => tracing::warn!(%error, "it is not known which versions the other hosts serve"),
             }
             if hosts::have_followed(&known, &done.handler, since) {
                 break;
@@ -165,7 +165,8 @@ impl Host {
     }
 }
 
-/// What hosts of one deployment should have in common: handlers, without the file of their first component, and routes.
+/// The configuration that hosts of one deployment should have in common: handlers, without the files of their first
+/// components, and routes.
 fn fingerprint(config: &Config) -> String {
     let mut text = String::new();
     for handler in &config.handlers {

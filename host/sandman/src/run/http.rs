@@ -1,4 +1,4 @@
-//! The handlers' listener on a runtime of its own, so that nothing that is slow elsewhere slows it down.
+//! The handlers' listener on a runtime of its own, so that slow work elsewhere does not delay it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use super::threads::Threads;
 
 /// Its threads: they parse and copy, guests run elsewhere.
 const RUNTIME_THREADS: usize = 2;
-/// The name of the thread that ends when the last request has.
+/// The name of the thread, which ends after the last request.
 pub(super) const THREAD: &str = "http";
 
-/// How long a file without a name is kept at least where other hosts store files as well: their requests under way are not
-/// known here.
+/// The shortest time that an unreferenced file is kept if other hosts also store files, because their current requests
+/// are not known here.
 const OTHERS: Duration = Duration::from_secs(60 * 60);
 
 /// The running listener.
@@ -73,9 +73,9 @@ impl Http {
         }))
     }
 
-    /// Finishes the requests that have begun, and takes no more; removes no files any more.
+    /// Finishes the current requests, accepts no more, and removes no more files.
     pub(super) fn stop(&self) {
-        // Nobody listens once the server has ended by itself.
+        // The receiver is gone if the server has ended on its own.
         self.stop.send(true).ok();
         self.stop_sweeper.try_send(()).ok();
     }

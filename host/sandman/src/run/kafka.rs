@@ -1,4 +1,4 @@
-//! From the configuration to the Kafka side: settings, topics, consumers.
+//! Creates the Kafka side from the configuration: settings, topics, consumers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use sandman_kafka::{
     LeaderlessTopics, RefusedClient, cursor_topic,
 };
 
-/// What keeps the clients from being made that the host needs: the library refuses some settings only beside others. Nothing
-/// is connected to.
+/// The problems of creating the clients that the host needs: the library refuses some settings only in combination.
+/// Nothing is connected.
 pub(crate) fn problems(config: &Config) -> Vec<Problem> {
     let refused = sandman_kafka::check_clients(&settings(&config.kafka, None))
         .err()
@@ -29,7 +29,7 @@ pub(crate) fn problems(config: &Config) -> Vec<Problem> {
             Some(option) => (format!("kafka.options.\"{option}\""), refused.reason),
             None => (
                 "kafka.options".to_owned(),
-                format!("make no client of Kafka: {}", refused.reason),
+                format!("do not allow creating a Kafka client: {}", refused.reason),
             ),
         };
         Problem {
@@ -43,7 +43,7 @@ pub(crate) fn problems(config: &Config) -> Vec<Problem> {
     refused.into_iter().map(problem).collect()
 }
 
-/// How Kafka is reached as it is configured; `broker` is the embedded one, where it runs.
+/// The configured Kafka settings; `broker` is the embedded one, if it runs.
 pub(super) fn settings(config: &KafkaConfig, broker: Option<&EmbeddedBroker>) -> KafkaSettings {
     let brokers = match (&config.brokers, broker) {
         (_, Some(broker)) => broker.brokers().to_owned(),
@@ -58,7 +58,8 @@ pub(super) fn settings(config: &KafkaConfig, broker: Option<&EmbeddedBroker>) ->
     }
 }
 
-/// Every topic the host touches: what the handlers read, their dead letters, what they emit, and the relay's cursor.
+/// Every topic that the host uses: those that the handlers consume and emit to, those of their dead letters, and that
+/// of the relay's cursor.
 pub(crate) fn topics(config: &Config) -> Vec<TopicSpec> {
     let mut topics = BTreeMap::new();
     let mut add = |name: String, partitions: i32, compacted: bool| {
@@ -84,7 +85,7 @@ pub(crate) fn topics(config: &Config) -> Vec<TopicSpec> {
             );
         }
     }
-    // The embedded broker keeps what it is given and answers no question about it.
+    // The embedded broker keeps everything and does not report topic configurations.
     let compacted = config.kafka.brokers != Brokers::Embedded;
     let shards = match &config.store.url {
         StoreUrl::Postgres(_) => config.store.shards,
@@ -96,7 +97,7 @@ pub(crate) fn topics(config: &Config) -> Vec<TopicSpec> {
     topics.into_values().collect()
 }
 
-/// The same for a store that is there: it keeps the shards that it was made with, whatever the configuration says.
+/// The same for an existing store, which keeps the number of shards with which it was created, whatever the configuration says.
 pub(super) fn topics_of(config: &Config, store: &dyn Store) -> Vec<TopicSpec> {
     let mut config = config.clone();
     config.store.shards = store.shards();
@@ -119,7 +120,7 @@ pub(super) fn published_topics(config: &Config) -> Vec<Arc<str>> {
     topics.into_iter().map(Arc::from).collect()
 }
 
-/// The cluster as the relay uses it.
+/// The cluster, for the relay.
 pub(super) fn cluster(
     config: &Config,
     (settings, topics, shard): (&KafkaSettings, Vec<TopicSpec>, Shard),
@@ -131,7 +132,7 @@ pub(super) fn cluster(
         settings: settings.clone(),
         deployment: config.host.deployment.clone(),
         shard: shard.0,
-        // The embedded broker has them already, and cannot say how they are configured.
+        // The embedded broker already has them, and cannot report their configuration.
         topics: if embedded { Vec::new() } else { topics },
         health: Arc::clone(health),
         give_up: Arc::clone(give_up),
@@ -140,8 +141,8 @@ pub(super) fn cluster(
     }
 }
 
-/// The name of this host in the group of a handler, the same over restarts. Where a deployment may have several hosts, this
-/// one's own belongs to it; all of them begin alike.
+/// The static name of this host in the group of a handler. If a deployment may have several hosts, it includes this
+/// one's own name; all of them have the same prefix.
 pub(super) fn member(config: &Config, is_shared: bool, handler: &str) -> String {
     let deployment = &config.host.deployment;
     match is_shared {
@@ -150,7 +151,7 @@ pub(super) fn member(config: &Config, is_shared: bool, handler: &str) -> String 
     }
 }
 
-/// Starts the consumer of a handler, for this store; or for one that is to take the deployment over.
+/// Starts the consumer of a handler, for this store, or for one that takes over the deployment.
 pub(super) fn consumer(
     handler: &HandlerConfig,
     ix: HandlerIx,

@@ -1,4 +1,4 @@
-//! The topics that handlers consume, as Kafka last told of them. Pure: time comes in.
+//! The topics that handlers consume, as last reported by Kafka. Pure: the time is an argument.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,25 +8,25 @@ use sandman_core::broker::Extent;
 use sandman_core::event::TopicPartition;
 use sandman_kafka::PartitionExtent;
 
-/// What was told longer ago is not known any more. Longer than an election takes.
+/// Older data no longer counts as known. Longer than an election takes.
 const OLD: Duration = Duration::from_secs(30);
 
-/// An extent, and when it was told.
+/// An extent, and when it was reported.
 type Told = Option<(Extent, Instant)>;
 
 #[derive(Debug, Default)]
 struct Topic {
     partitions: BTreeMap<i32, Told>,
-    /// Why it was not told at the last attempt.
+    /// Why the last attempt failed.
     fault: Option<String>,
 }
 
-/// The partitions of topics and where each begins and ends.
+/// The partitions of topics with their extents.
 #[derive(Debug, Default)]
 pub(super) struct KnownTopics(HashMap<Arc<str>, Topic>);
 
 impl KnownTopics {
-    /// Notes what Kafka said of a topic. What a leader did not tell now is kept as it was told before.
+    /// Records Kafka's response for a topic. If a leader did not answer, the previous extent is kept.
     pub(super) fn note(&mut self, topic: &Arc<str>, told: Result<Vec<PartitionExtent>, String>, now: Instant) {
         let known = self.0.entry(Arc::clone(topic)).or_default();
         let told = match told {
@@ -59,7 +59,7 @@ impl KnownTopics {
             .collect()
     }
 
-    /// The partitions of a topic with their extents; `None` before Kafka has told all of them.
+    /// The partitions of a topic with their extents; `None` until Kafka has reported all of them.
     pub(super) fn extents(&self, topic: &Arc<str>) -> Option<Vec<(TopicPartition, Extent)>> {
         let known = self.0.get(topic).filter(|known| !known.partitions.is_empty())?;
         let extents = known.partitions.iter().map(|(partition, told)| {
@@ -69,7 +69,7 @@ impl KnownTopics {
         extents.collect()
     }
 
-    /// What of these topics is not known at this moment, and why; `None` if all is.
+    /// What is currently unknown of these topics, and why; `None` if everything is known.
     pub(super) fn unknown(&self, topics: &[Arc<str>], now: Instant) -> Option<String> {
         let unknown: Vec<_> = topics.iter().filter_map(|topic| self.unknown_of(topic, now)).collect();
         (!unknown.is_empty()).then(|| format!("the ends of partitions are not known: {}", unknown.join("; ")))

@@ -1,9 +1,9 @@
-//! How much each handler has still to do, and whether it can: what Kafka has, beside what the store has and what this
-//! host was given.
+//! How much each handler still has to do, and whether it can: compares Kafka's partitions with the store's progress and
+//! this host's assignments.
 //!
-//! Lag is the records that a handler has still to handle. Up to where a partition was read it is exact. From there to the
-//! high watermark every offset counts, since nobody can tell which of them hold records: an open transaction may yet be
-//! committed, and of a partition that another member has nothing is read here.
+//! Lag is the number of records that a handler still has to handle. Up to the read position it is exact. From there to
+//! the high watermark every offset counts, because it is not known which of them have records: an open transaction may
+//! yet be committed, and partitions of other members are not read here.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use sandman_config::HandlerConfig;
 use sandman_core::lanes::HandlerIx;
 use sandman_engine::pipeline::Pipeline;
 
-/// How long a handler may lack something before it is degraded: a rebalance takes less.
+/// How long partitions or extents may be missing before the handler is degraded: a rebalance takes less.
 const GRACE: Duration = Duration::from_secs(10);
-/// What is known of all handlers' topics and groups; written by the thread that asks, read by everybody.
+/// The data about all handlers' topics and groups; written by the thread that asks Kafka, read by everybody.
 pub(super) struct LagView {
     pipeline: Arc<Pipeline>,
     pub(super) topics: Mutex<KnownTopics>,
     pub(super) shortages: Mutex<HashMap<HandlerIx, Shortage>>,
     /// Handlers whose consumers are to join their groups again.
     pub(super) rejoin: Mutex<BTreeSet<HandlerIx>>,
-    /// Since when a handler lacks something.
+    /// Since when something is missing, by handler.
     lacking: Mutex<HashMap<HandlerIx, Instant>>,
 }
 
@@ -41,8 +41,8 @@ impl LagView {
         }
     }
 
-    /// Records of these topics that the handler has still to handle; `None` without topics, or before Kafka has told of
-    /// all their partitions.
+    /// Records of these topics that the handler still has to handle; `None` without topics, or before Kafka has
+    /// reported all their partitions.
     pub(super) fn of(&self, ix: HandlerIx, topics: &[Arc<str>]) -> Option<u64> {
         let lags: Option<Vec<u64>> = topics.iter().map(|topic| self.of_topic(ix, topic)).collect();
         lags.filter(|lags| !lags.is_empty()).map(|lags| lags.iter().sum())
@@ -53,8 +53,8 @@ impl LagView {
         Some(self.pipeline.waiting(ix, &extents))
     }
 
-    /// Why a handler that is to consume these topics does not, or may not; `None` if it does. What a rebalance explains is
-    /// no reason yet.
+    /// Why a handler that should consume these topics does not, or may not; `None` if it does. Short interruptions such
+    /// as rebalances are not a reason.
     pub(super) fn reason(&self, ix: HandlerIx, handler: &HandlerConfig, consuming: bool) -> Option<String> {
         let lacks = self.lack(ix, handler, consuming);
         let mut lacking = self.lacking.lock();
@@ -70,7 +70,7 @@ impl LagView {
         let topics = handler.topics.join("`, `");
         if !consuming {
             return Some(format!(
-                "it has no partition of `{topics}`: consuming begins when the relay is ready, and it is not; the log says why"
+                "it has no partition of `{topics}`: consuming begins when the relay is ready, which it is not; see the log"
             ));
         }
         let group = &handler.group;

@@ -1,4 +1,4 @@
-//! What an operator orders of dead letters and held keys, on the host that runs.
+//! Commands of operators for dead letters and held keys, on the running host.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use sandman_engine::registry::Handler;
 use sandman_operate::deploy::Refusal;
 use sandman_operate::letters::{LettersDropped, RedriveOrdered};
 
-/// How long nothing happens before it is looked how things stand all the same.
+/// The longest time between two checks of the progress.
 const LOOK: Duration = Duration::from_millis(500);
 
 impl HostControl {
@@ -18,7 +18,7 @@ impl HostControl {
         found.is_some_and(|(_, handler)| !handler.is_retired())
     }
 
-    /// Handlers that are gone have letters as well.
+    /// Removed handlers may have letters as well.
     pub(super) fn knows_handler(&self, name: &str) -> Result<(), Refusal> {
         match self.recordings.handlers()?.iter().any(|known| **known == *name) {
             true => Ok(()),
@@ -38,7 +38,7 @@ impl HostControl {
         Ok(ordered)
     }
 
-    /// Whether there are handlers, and versions, that the letters could be redriven on.
+    /// Checks that there are handlers and versions on which the letters can be redriven.
     pub(super) fn may_run(&self, filter: &LetterFilter, through: Option<u64>) -> Result<(), Refusal> {
         let meant = self.letters.list(filter, 0, false)?;
         if let Some(id) = filter.id.filter(|_| meant.count == 0) {
@@ -108,7 +108,7 @@ impl HostControl {
         Ok(released)
     }
 
-    /// Tells how something stands whenever that changes, until it is over or nobody hears it.
+    /// Reports progress whenever it changes, until it is finished or the receiver is gone.
     pub(super) fn follow_letters<T: PartialEq>(
         &self,
         look: &dyn Fn() -> Result<T, Refusal>,

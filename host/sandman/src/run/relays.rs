@@ -1,4 +1,4 @@
-//! The relays of this host: one for each shard of the outbox that is its to publish.
+//! The relays of this host: one for each shard of the outbox that it publishes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use sandman_kafka::{KafkaHealth, KafkaSettings};
 use super::kafka;
 use super::threads::Threads;
 
-/// What every relay is made of.
+/// The parts that all relays share.
 pub(super) struct Parts {
     pub(super) config: Config,
     pub(super) settings: KafkaSettings,
@@ -33,14 +33,14 @@ pub(super) struct Parts {
     pub(super) meters: Arc<Meters>,
     pub(super) alarm: Alarm,
     pub(super) view: Arc<HealthView>,
-    /// Told when a relay knows that the deployment is ours.
+    /// Notified when a relay knows that the deployment is ours.
     pub(super) ready: Sender<()>,
 }
 
 /// How often a host that stops looks whether its shards are still its own.
 const LEASES: Duration = Duration::from_millis(200);
 
-/// The relays that run.
+/// The running relays.
 pub(super) struct Relays {
     parts: Parts,
     running: BTreeMap<Shard, RunningRelay>,
@@ -63,7 +63,7 @@ impl Relays {
         }
     }
 
-    /// Starts relays for shards that have become this host's, and ends those of shards that are no more.
+    /// Starts relays for new shards of this host, and ends those of shards that it has lost.
     pub(super) fn follow(&mut self, threads: &mut Threads) -> Result<()> {
         let leases = self.parts.store.leases();
         self.running.retain(|_, running| {

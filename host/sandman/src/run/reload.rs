@@ -1,5 +1,5 @@
-//! Following a configuration that changed. Everything that may fail or take its time happens beside the host; the host's
-//! own loop only makes the switch.
+//! Applies a changed configuration. Everything that may fail or take long happens outside of the main loop, which only
+//! makes the switch.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use sandman_kafka::ensure_topics;
 use sandman_operate::control::{ReloadError, Reloaded};
 use sandman_operate::deploy::ReadyHandler;
 
-/// How long Kafka may take to make the topics of a new handler.
+/// How long Kafka may take to create the topics of a new handler.
 const TOPICS: Duration = Duration::from_secs(20);
 /// How long the host's loop may take.
 const SWITCH: Duration = Duration::from_secs(20);
-/// How long the consumer of a handler that is gone may take to leave its group.
+/// How long the consumer of a removed handler may take to leave its group.
 const LEAVE: Duration = Duration::from_secs(30);
 
 impl HostControl {
-    /// Reads the configuration again and follows it.
+    /// Reads the configuration again and applies it.
     pub(super) fn follow(&self, by: &str) -> Result<Reloaded, ReloadError> {
         let told = self.try_follow();
         match &told {
@@ -64,10 +64,10 @@ impl HostControl {
         };
         let plan = self.plan(new, difference)?;
         self.make_topics(&plan)?;
-        let failed = |reason: String| ReloadError::Failed(format!("{reason}; look at the host's log"));
+        let failed = |reason: String| ReloadError::Failed(format!("{reason}; see the host's log"));
         let (answer, answered) = crossbeam_channel::bounded(1);
         let sent = self.orders.send(Switch { plan, answer });
-        sent.map_err(|_| ReloadError::Failed("the host stops".to_owned()))?;
+        sent.map_err(|_| ReloadError::Failed("the host is stopping".to_owned()))?;
         match answered.recv_timeout(SWITCH) {
             Ok(Ok(())) => Ok(told),
             Ok(Err(reason)) => Err(failed(reason)),
@@ -75,8 +75,8 @@ impl HostControl {
         }
     }
 
-    /// What the configuration cannot know: which memory the slots for instances have, and what a handler of that name had
-    /// when this process saw it before.
+    /// Checks what the configuration cannot know: the size of the slots for instances, and the key of a removed handler
+    /// of the same name.
     fn check_slots(&self, new: &Config, difference: &mut Difference) {
         for handler in &new.handlers {
             if handler.limits.memory > self.deployer.largest_memory() {
@@ -102,7 +102,7 @@ impl HostControl {
         }
     }
 
-    /// Loads everything that is new or different. All mistakes are found at once.
+    /// Loads everything that is new or changed. All mistakes are reported at once.
     fn plan(&self, config: Config, difference: Difference) -> Result<Plan, ReloadError> {
         let mut problems = Vec::new();
         let mut wrong = |handler: &HandlerConfig, reason: String| {
@@ -146,9 +146,9 @@ impl HostControl {
         })
     }
 
-    /// Makes the topics that are read and written from now on, where they are missing.
+    /// Creates missing topics of the new configuration.
     fn make_topics(&self, plan: &Plan) -> Result<(), ReloadError> {
-        // The embedded broker makes a topic when it is first asked for.
+        // The embedded broker creates a topic at its first use.
         if plan.config.kafka.brokers == Brokers::Embedded {
             return Ok(());
         }
@@ -171,16 +171,16 @@ fn texts(names: &[Arc<str>]) -> Vec<String> {
 }
 
 impl Host {
-    /// Makes the switch that was ordered.
+    /// Makes the requested switch.
     pub(super) fn switch(&mut self, order: Switch) {
         let Switch { plan, answer } = order;
         let switched = self.try_switch(plan).map_err(|error| format!("{error:#}"));
-        // Whoever ordered it may have given up.
+        // The receiver may be gone.
         answer.send(switched).ok();
     }
 
     fn try_switch(&mut self, plan: Plan) -> anyhow::Result<()> {
-        // What can fail comes first: then nothing is changed yet.
+        // Steps that can fail come first, while nothing is changed yet.
         if self.http.is_none() {
             let parts = (&self.store, &self.view, &*self.meters);
             self.http = Http::start(&plan.config, &self.pipeline, parts, &mut self.threads)?;
@@ -249,7 +249,7 @@ impl Host {
         Ok(())
     }
 
-    /// Its consumer leaves the group once what it has begun is committed; nobody waits for that.
+    /// Its consumer leaves the group once its work is committed; nothing waits for that.
     fn remove(&mut self, name: &str) {
         let Some((ix, handler)) = self.registry.find(name) else {
             return;
@@ -270,7 +270,7 @@ impl Host {
             }
         };
         if let Err(error) = self.threads.spawn(format!("leave {name}"), leave) {
-            tracing::warn!(%error, "a consumer is left behind");
+            tracing::warn!(%error, "a consumer did not end in time");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A handler that has not all partitions of its topics: who has them, and whether the group is to be joined again. Pure.
+//! Missing partitions of a handler's topics: who has them, and whether to rejoin the group. Pure.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 use sandman_core::event::TopicPartition;
 use sandman_kafka::GroupMember;
 
-/// How long partitions may be missing before the group is asked who has them: a rebalance takes less, mostly.
+/// How long partitions may be missing before the group is asked who has them: a rebalance usually takes less.
 const SETTLED: Duration = Duration::from_secs(2);
-/// How long a partition may be nobody's before the group is joined again. The client library sees partitions that are added
-/// within half a minute and then does so by itself.
+/// How long a partition may be unassigned before the consumer rejoins the group. The client library notices added
+/// partitions within half a minute and then rejoins on its own.
 const NOBODYS: Duration = Duration::from_secs(40);
-/// The same for a topic of which no partition is assigned to anybody, as after a start with other topics.
+/// The same for a topic without any assigned partition, for example after a start with other topics.
 const TOPIC_NOBODYS: Duration = Duration::from_secs(4);
-/// How long a partition may be nobody's before the handler lacks it: longer than it takes to be joined for.
+/// How long a partition may be unassigned before it is reported: longer than rejoining takes.
 const LACKING: Duration = Duration::from_secs(60);
 
-/// Partitions that a handler of this host lacks, all at once.
+/// The missing partitions of a handler of this host.
 #[derive(Debug)]
 pub(super) struct Shortage {
     missing: BTreeSet<TopicPartition>,
     since: Instant,
     others: Vec<GroupMember>,
-    /// Of the missing ones those that no member has.
+    /// The missing ones that no member has.
     nobodys: BTreeSet<TopicPartition>,
     joined: bool,
 }
@@ -38,7 +38,7 @@ impl Shortage {
         }
     }
 
-    /// Says whether the group is to be asked, now that these are missing.
+    /// Returns whether to ask the group, now that these are missing.
     pub(super) fn is_to_be_asked(&mut self, missing: &BTreeSet<TopicPartition>, now: Instant) -> bool {
         if self.missing != *missing {
             *self = Self::of(missing, now);
@@ -46,9 +46,9 @@ impl Shortage {
         now.saturating_duration_since(self.since) >= SETTLED
     }
 
-    /// Takes in who is in the group, `ours` among them by the beginning of its id, of which this host has `assigned`. Says,
-    /// once, whether the group is to be joined again for partitions that nobody has: a member that comes again under its
-    /// name is given what it had, and not what has come since.
+    /// Updates the members of the group, among which `ours` is the prefix of this host's ids, and this host has
+    /// `assigned`. Returns, once, whether to rejoin the group because of unassigned partitions: a returning static
+    /// member gets its old partitions, and not new ones.
     pub(super) fn is_to_join_again(
         &mut self,
         members: Vec<GroupMember>,
@@ -73,12 +73,12 @@ impl Shortage {
         self.joined
     }
 
-    /// The clients that are in the group as well.
+    /// The other clients in the group.
     pub(super) fn others(&self) -> Vec<&str> {
         self.others.iter().map(|member| member.client.as_str()).collect()
     }
 
-    /// Partitions that clients have which are not of this deployment, and those that nobody has for long, in words.
+    /// Describes partitions that other clients outside of this deployment have, and those that have long been unassigned.
     pub(super) fn lack(&self, now: Instant) -> Option<String> {
         let mut lack = Vec::new();
         for member in &self.others {

@@ -1,4 +1,4 @@
-//! Builds the parts of the host from the configuration, in the order in which they need each other.
+//! Builds the parts of the host from the configuration, in the order of their dependencies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,7 +113,7 @@ fn start_pipeline(
     Ok(pipeline)
 }
 
-/// The embedded broker, if it is the one that is configured. It starts empty each time, so its store forgets Kafka.
+/// Starts the embedded broker, if it is configured. It is empty at each start, so its store forgets Kafka.
 fn start_broker(
     config: &Config,
     store: &Arc<dyn DeploymentStore>,
@@ -128,7 +128,7 @@ fn start_broker(
     }
 }
 
-/// What the configuration says of the pipeline.
+/// The options of the pipeline from the configuration.
 pub fn pipeline_options(config: &Config) -> pipeline::Options {
     pipeline::Options {
         source: config.host.source.clone(),

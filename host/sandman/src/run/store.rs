@@ -1,4 +1,4 @@
-//! The store that is configured, as a host or a tool opens it.
+//! Opens the configured store, for the host and the tools.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use sandman_store::{PgOptions, PostgresStore, SqliteStore};
 /// Opens the configured store; with the embedded broker, the one beside it.
 ///
 /// # Errors
-/// If it cannot be opened, for example because a host has it.
+/// If it cannot be opened, for example because a host uses it.
 pub(crate) fn open_store(config: &Config) -> Result<Arc<dyn DeploymentStore>> {
     if let Some(store) = open_postgres(config)? {
         return Ok(Arc::new(store));
@@ -24,7 +24,7 @@ pub(crate) fn open_store(config: &Config) -> Result<Arc<dyn DeploymentStore>> {
     Ok(Arc::new(store))
 }
 
-/// Opens the store, and enters the host in it where several hosts may share it.
+/// Opens the store, and joins the fleet if several hosts may share it.
 pub(super) fn join_store(config: &Config) -> Result<Arc<dyn DeploymentStore>> {
     match open_postgres(config)? {
         Some(store) => {
@@ -48,7 +48,7 @@ pub(crate) fn open_postgres(config: &Config) -> Result<Option<PostgresStore>> {
     Ok(Some(PostgresStore::open(&postgres_options(config, url))?))
 }
 
-/// How the store at that URL is opened, with all else from the configuration.
+/// The options for the store at that URL, with everything else from the configuration.
 pub(crate) fn postgres_options(config: &Config, url: &Secret) -> PgOptions {
     PgOptions {
         url: url.expose().to_owned(),
@@ -66,14 +66,14 @@ pub(crate) fn postgres_options(config: &Config, url: &Secret) -> PgOptions {
 /// The file of the configured store; `None` for one in memory, or on a server.
 pub(crate) fn store_file(config: &Config) -> Option<PathBuf> {
     match &config.store.url {
-        // A store of its own: what forgets Kafka must never be the one of a real cluster.
+        // A separate store, because forgetting Kafka must never affect the store of a real cluster.
         StoreUrl::Sqlite(path) if config.kafka.brokers == Brokers::Embedded => Some(path.with_extension("embedded.db")),
         StoreUrl::Sqlite(path) => Some(path.clone()),
         StoreUrl::Memory | StoreUrl::Postgres(_) => None,
     }
 }
 
-/// Refuses what is only for the store of a host that is stopped: a fleet on PostgreSQL has no lock that says so.
+/// Refuses commands for the store of a stopped host on PostgreSQL, where no lock shows whether hosts run.
 pub(crate) fn refuse_shared(config: &Config) -> Result<()> {
     if matches!(config.store.url, StoreUrl::Postgres(_)) {
         bail!(

@@ -1,4 +1,4 @@
-//! What the running host knows of an event or a key: its recordings, its states, and what lies on Kafka.
+//! Finds what the running host knows of an event or a key: recordings, states, and records in Kafka.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use sandman_operate::letters::LetterLine;
 const INVOCATIONS: usize = 500;
 /// Records in one story.
 const RECORDS: usize = 1_000;
-/// How long a topic may take to go on.
+/// How long reading a topic may wait for progress.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Says how large the recordings of a handler are that this process has not written to yet.
+/// Sets the gauge for the recordings of a handler to which this process has not written yet.
 pub(super) fn measure_recordings(handler: &Handler, store: &(impl RecordingStore + ?Sized)) -> Result<(), StoreError> {
     let bytes = store.recordings_bytes(&handler.name)?;
     handler.meters.recording_bytes.set(bytes as f64);
@@ -42,7 +42,7 @@ impl HostControl {
         most: usize,
     ) -> Result<Vec<Recording>, Refusal> {
         if let Some(name) = name {
-            // Says which handlers there are, where this is none; one that is gone has recordings as well.
+            // An unknown name is an error; a removed handler may have recordings as well.
             self.knows_handler(name)?;
             return Ok(self.recordings.find(name, query, most)?);
         }
@@ -108,7 +108,7 @@ impl HostControl {
         Ok(recordings)
     }
 
-    /// Notes which handlers stand still at a record of the story.
+    /// Adds a note for handlers that are paused at a record of the story.
     fn note_pauses(&self, matcher: &Matcher, story: &mut Story) {
         for (ix, handler) in self.registry.iter().filter(|(_, handler)| !handler.is_retired()) {
             let Some(pause) = self.pipeline.paused(ix) else {
@@ -121,13 +121,13 @@ impl HostControl {
             let is_of_it = |record: &FoundRecord| record.place == at && record.is != Relation::Effect;
             if matcher.knows(at) || story.records.iter().any(is_of_it) {
                 let (name, reason) = (&handler.name, &pause.reason);
-                let note = format!("{name} stands still there: {reason}; `sandman resume {name}` has it tried again");
+                let note = format!("{name} is paused there: {reason}; `sandman resume {name}` runs it again");
                 story.notes.push(note);
             }
         }
     }
 
-    /// Where the keys of each topic's events come from, and those of its dead letters.
+    /// The key rules for each topic, and for the topic of its dead letters.
     fn key_rules(&self) -> KeyRules {
         let config = self.config.load();
         let mut rules = KeyRules::new();
@@ -141,7 +141,7 @@ impl HostControl {
         rules
     }
 
-    /// Letters stay when their records have long gone from Kafka.
+    /// Letters may outlive their records in Kafka.
     fn look_at_letters(&self, question: &Question, matcher: &Matcher, story: &mut Story) -> Result<(), Refusal> {
         let filter = LetterFilter {
             key: question.key.clone(),
@@ -167,12 +167,12 @@ impl HostControl {
         story.looked_at.push(LookedAt {
             what: "dead letters in the store".to_owned(),
             read,
-            not: "those that were dropped, and those that went because of store.dead_letters".to_owned(),
+            not: "those that were dropped, also because of store.dead_letters".to_owned(),
         });
         Ok(())
     }
 
-    /// The record at the place that was asked for, or why there is none.
+    /// Adds the record at the requested place, or a note why there is none.
     fn look_at_place(&self, scanner: &TopicScanner, place: (&str, i32, i64), matcher: &mut Matcher, story: &mut Story) {
         let (topic, partition, offset) = place;
         match scanner.at(place, PATIENCE) {
@@ -227,7 +227,7 @@ impl HostControl {
         scanner.close();
     }
 
-    /// What the handlers read and write, and their dead letters.
+    /// The topics that the handlers consume and emit to, and those of their dead letters.
     fn topics(&self) -> BTreeSet<String> {
         let config = self.config.load();
         let all = super::kafka::topics_of(&config, &*self.store)
@@ -238,19 +238,19 @@ impl HostControl {
         all.filter(|name| !cursors.contains(name)).collect()
     }
 
-    /// Removes the recordings of a key, and looks for what else holds it.
+    /// Removes the recordings of a key, and searches for other data of it.
     pub(super) fn forget_key(&self, key: &str) -> Result<Forgotten, Refusal> {
         let mut recordings = 0;
         let mut held = Vec::new();
-        // Also of handlers that the configuration does not name any more: what they kept is there.
+        // Also of handlers that the configuration does not name any more: their recordings still exist.
         for name in &self.recordings.handlers()? {
             recordings += self.recordings.forget(name, key)?;
             let Some(stored) = self.store.state(name, key)? else {
                 continue;
             };
             if stored.document.is_none() {
-                let what = format!("the hashes of the events of it that {name} handled last");
-                let removed_by = "they go a day after the last of them".to_owned();
+                let what = format!("the hashes of its recent events in {name}");
+                let removed_by = "they are deleted a day after the last of them".to_owned();
                 held.push(KeyHolder { what, removed_by });
             } else {
                 let is_served = self.serving().any(|handler| handler.name == *name);
@@ -282,32 +282,31 @@ impl HostControl {
                 1 => "1 dead letter in the store".to_owned(),
                 letters => format!("{letters} dead letters in the store"),
             },
-            removed_by: "`sandman dlq drop --key`; their bound, store.dead_letters, pushes the oldest out".to_owned(),
+            removed_by: "`sandman dlq drop --key`; the oldest are dropped because of store.dead_letters".to_owned(),
         }))
     }
 
-    /// What may hold a key and cannot be asked.
+    /// Data of a key that may exist and cannot be searched.
     fn may_hold(&self) -> Result<[KeyHolder; 2], Refusal> {
         let mut topics: Vec<String> = self.topics().into_iter().collect();
         let gone = self.recordings.handlers()?.into_iter();
         let gone = gone.filter(|name| !self.serving().any(|handler| handler.name == *name));
         topics.extend(gone.map(|name| format!("those of {name}, which the configuration does not name")));
         let on_kafka = KeyHolder {
-            what: format!("perhaps records on Kafka, and dead letters, in: {}", topics.join(", ")),
+            what: format!("perhaps records in Kafka, and dead letters, in: {}", topics.join(", ")),
             removed_by: "Kafka's retention; a tombstone in a topic that is compacted; `sandman explain --key` shows which there \
                          are"
                 .to_owned(),
         };
         let elsewhere = KeyHolder {
-            what: "perhaps what waits in the outbox, answers under an Idempotency-Key, and files that were exported"
-                .to_owned(),
-            removed_by: "the outbox empties itself; answers go after a day; delete exported files".to_owned(),
+            what: "perhaps events in the outbox, answers for an Idempotency-Key, and exported files".to_owned(),
+            removed_by: "the outbox empties itself; answers are deleted after a day; delete exported files".to_owned(),
         };
         Ok([on_kafka, elsewhere])
     }
 }
 
-/// The last records of a topic that belong to the story.
+/// Searches the last records of a topic for the story.
 fn look_at_topic((scanner, bounds): (&TopicScanner, ScanBounds), topic: &str, matcher: &Matcher, story: &mut Story) {
     let mut left_out = 0_u64;
     let scan = scanner.last(topic, bounds, &mut |record| {
@@ -320,15 +319,15 @@ fn look_at_topic((scanner, bounds): (&TopicScanner, ScanBounds), topic: &str, ma
     });
     let mut not = Vec::new();
     if scan.before > 0 {
-        not.push(format!("{} older records; --scan looks at more", scan.before));
+        not.push(format!("{} older records; --scan reads more", scan.before));
     }
     if left_out > 0 {
         not.push(format!(
-            "{left_out} records that belong to it as well, a story holds {RECORDS}"
+            "{left_out} more records that belong to it, because a story has at most {RECORDS}"
         ));
     }
     if let Some(broken) = scan.broken {
-        not.push(format!("what is behind: {broken}"));
+        not.push(format!("the records after that: {broken}"));
     }
     story.looked_at.push(LookedAt {
         what: format!("records of {topic}"),

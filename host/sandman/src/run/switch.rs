@@ -1,4 +1,4 @@
-//! What a reload changes, ready to be switched to in the host's loop.
+//! The prepared changes of a reload, for the switch in the main loop.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use sandman_core::progress::Progress;
 use sandman_core::version::Version;
 use sandman_operate::deploy::ReadyHandler;
 
-/// A switch that the host's loop is to make, and where it tells how it went.
+/// A switch for the main loop, and the channel for its result.
 pub(super) struct Switch {
     pub(super) plan: Plan,
     pub(super) answer: Sender<Result<(), String>>,
 }
 
-/// Everything that is to change, ready.
+/// All prepared changes.
 pub(super) struct Plan {
     pub(super) config: Config,
-    /// The active versions of handlers that go on, with what they are given now.
+    /// The active versions of the remaining handlers, with their new configuration.
     pub(super) again: Vec<(HandlerIx, Version)>,
     pub(super) added: Vec<Added>,
     pub(super) removed: Vec<Arc<str>>,

@@ -35,13 +35,13 @@ impl Threads {
                 alarm.raise(&format!("thread `{watched}` panicked; this is a bug of the host"));
             }
         });
-        // Those that were only there for an errand are done.
+        // Removes short-lived threads that have ended.
         self.running.retain(|(_, running)| !running.is_finished());
         self.running.push((name, handle.context("a thread cannot be started")?));
         Ok(())
     }
 
-    /// Waits for the thread of that name; answers whether it ended in time.
+    /// Waits for the thread of that name; returns whether it ended in time.
     pub(super) fn join(&mut self, name: &str, deadline: Instant) -> bool {
         let Some(at) = self.running.iter().position(|(running, _)| running == name) else {
             return true;
@@ -66,7 +66,7 @@ impl Threads {
     }
 }
 
-/// What the process is told from outside.
+/// The signals of the process.
 pub(super) struct Signals {
     /// SIGTERM or SIGINT, once: the second one ends the process at once.
     pub(super) stop: Receiver<&'static str>,
@@ -74,7 +74,7 @@ pub(super) struct Signals {
     pub(super) reload: Receiver<()>,
 }
 
-/// Hears signals, from now on.
+/// Handles signals from now on.
 pub(super) fn signals() -> Result<Signals> {
     let (sender, stop) = bounded(1);
     let (again, reload) = bounded(1);
@@ -89,7 +89,7 @@ pub(super) fn signals() -> Result<Signals> {
                 tokio::select! {
                     _ = terminate.recv() => break "SIGTERM",
                     _ = interrupt.recv() => break "SIGINT",
-                    // One that is not heard yet stands for all that come meanwhile.
+                    // A pending one also covers later ones.
                     _ = hangup.recv() => drop(again.try_send(())),
                 }
             };
@@ -98,7 +98,7 @@ pub(super) fn signals() -> Result<Signals> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            // Kept until here: a receiver without a sender would never be silent.
+            // Kept until here, because a receiver without a sender would always be ready.
             drop(again);
         });
         end_at_once();
@@ -106,7 +106,7 @@ pub(super) fn signals() -> Result<Signals> {
     Ok(Signals { stop, reload })
 }
 
-/// Nothing is lost by it: what is not committed is run again at the next start.
+/// Nothing is lost: uncommitted work is run again at the next start.
 #[expect(clippy::disallowed_methods, reason = "the second signal asks for exactly this")]
 fn end_at_once() {
     std::process::exit(ENDED_BY_SIGNAL);

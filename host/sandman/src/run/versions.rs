@@ -1,4 +1,4 @@
-//! Following the versions that other hosts of a fleet deploy.
+//! Follows the versions that other hosts of a fleet deploy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::threads::Threads;
 /// How often the store is asked which versions are active.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Starts it, where other hosts may deploy. It ends when what is returned is dropped.
+/// Starts the thread if other hosts may deploy. It ends when the returned value is dropped.
 pub(super) fn follow(
     store: &Arc<dyn DeploymentStore>,
     control: &Arc<HostControl>,
@@ -30,7 +30,7 @@ pub(super) fn follow(
         loop {
             select! {
                 recv(stopped) -> _ => return,
-                // A trigger has met a state of a newer version, and waits.
+                // A trigger has seen a state of a newer version, and waits.
                 recv(control.registry.behind()) -> _ => {}
                 default(LOOK) => {}
             }
@@ -46,11 +46,11 @@ fn look(control: &HostControl) {
     prepare(control, &config);
 }
 
-/// Loads what others are about to activate.
+/// Loads versions that others are about to activate.
 fn prepare(control: &HostControl, config: &Arc<Config>) {
     let hosts = match control.known_hosts() {
         Ok(hosts) => hosts,
-        Err(error) => return tracing::warn!(%error, "it is not known what the other hosts deploy"),
+        Err(error) => return tracing::warn!(%error, "it is not known which versions the other hosts deploy"),
     };
     for handler in &config.handlers {
         match control.deployer.prepare(config, handler, &hosts) {
@@ -58,18 +58,18 @@ fn prepare(control: &HostControl, config: &Arc<Config>) {
             Ok(true) => tracing::info!(
                 handler = &*handler.name,
                 version = control.deployer.prepared(&handler.name),
-                "loaded what another host is about to activate"
+                "loaded the version that another host is about to activate"
             ),
             Err(error) => tracing::error!(
                 handler = &*handler.name, %error,
-                "what another host is about to activate does not load here"
+                "the version that another host is about to activate does not load here"
             ),
         }
         control.tell_hosts();
     }
 }
 
-/// Serves what others have activated.
+/// Activates versions that others have activated.
 fn switch(control: &HostControl, config: &Arc<Config>) {
     for handler in &config.handlers {
         match control.deployer.follow(config, handler) {
@@ -78,13 +78,13 @@ fn switch(control: &HostControl, config: &Arc<Config>) {
                 tracing::info!(
                     handler = &*handler.name,
                     version,
-                    "another host has deployed; this version serves here too"
+                    "another host has deployed; this version is active here too"
                 );
             }
             Err(error) => {
                 tracing::error!(
                     handler = &*handler.name, %error,
-                    "another host has deployed a version that does not load here; the one before still serves"
+                    "another host has deployed a version that does not load here; the previous one is still served"
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! The thread that asks Kafka what every handler has still to do, and what the host makes of the answers.
+//! The thread that asks Kafka how much every handler still has to do, and evaluates the answers.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,14 +58,14 @@ impl Watching {
         self.reader.close();
     }
 
-    /// Asks once, and returns how long to rest.
+    /// Asks once, and returns how long to wait.
     fn look(&self) -> Duration {
         let config = self.control.config.load_full();
         let view = &self.control.lag;
         let topics: BTreeSet<_> = config.handlers.iter().flat_map(|handler| &handler.topics).collect();
         let mut silent = false;
         for topic in topics.iter().copied() {
-            // Where one topic is not told for want of an answer, the others need not wait for it as well.
+            // If there is no answer for one topic, the others do not wait again.
             let patience = if silent { Duration::ZERO } else { PATIENCE };
             let started = Instant::now();
             let told = self.reader.read(topic, patience).map_err(|error| error.to_string());
@@ -81,7 +81,7 @@ impl Watching {
         INTERVAL
     }
 
-    /// Finds out who has the partitions that a handler of this host has not.
+    /// Finds out who has the partitions that a handler of this host lacks.
     fn look_at_group(&self, ix: HandlerIx, handler: &HandlerConfig) {
         let view = &self.control.lag;
         let mut missing = view.topics.lock().partitions(&handler.topics);
@@ -91,10 +91,10 @@ impl Watching {
             view.shortages.lock().remove(&ix);
             return;
         }
-        // Whoever has them may be a host of this deployment, which commits to the same store.
+        // They may belong to a host of this deployment, which commits to the same store.
         match self.control.store.progress(&handler.name) {
             Ok(progress) => self.control.pipeline.note_elsewhere(ix, progress),
-            Err(error) => tracing::debug!(%error, "it is not known what other hosts have done"),
+            Err(error) => tracing::debug!(%error, "the progress of other hosts is not known"),
         }
         let now = Instant::now();
         let mut shortages = view.shortages.lock();
@@ -108,20 +108,20 @@ impl Watching {
             Ok(None) => return,
             Err(error) => return tracing::debug!(%error, "it is not known who has the missing partitions"),
         };
-        // Kafka makes the id of a member with a name of that name and a random part.
+        // The id of a static member is its name and a random part.
         let ours = format!("{}-", kafka::member(&self.control.config.load(), false, &handler.name));
         if let Some(shortage) = view.shortages.lock().get_mut(&ix)
             && shortage.is_to_join_again(members, &ours, &assigned, now)
         {
             let missing = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            tracing::info!(handler = %handler.name, missing, "partitions are nobody's; joining the group again");
+            tracing::info!(handler = %handler.name, missing, "partitions are unassigned; rejoining the group");
             view.rejoin.lock().insert(ix);
         }
     }
 }
 
 impl Host {
-    /// Sets what the metrics and `/health` say of the handlers that consume.
+    /// Updates the metrics and `/health` for consuming handlers.
     pub(super) fn look_at_handlers(&self) {
         let config = self.control.config.load();
         let view = &self.control.lag;
@@ -134,7 +134,7 @@ impl Host {
             self.measure_topics(ix, handler, known);
             let fault = faults.get(&handler.name);
             let paused = self.pipeline.paused(ix);
-            // Always asked: it counts for how long something lacks.
+            // Always called, because it measures how long something has been missing.
             let lacks = view.reason(ix, handler, self.consuming);
             let reason = fault
                 .map(|fault| fault.reason.clone())
@@ -172,7 +172,7 @@ impl Host {
         }
     }
 
-    /// Why more of what is held of a handler's keys holds up its partitions, if it does.
+    /// Why further triggers of a handler's held keys hold up its partitions, if they do.
     fn full_of_held(&self, ix: HandlerIx) -> Option<String> {
         let held = match self.pipeline.held(ix) {
             (0, _) | (_, false) => return None,
@@ -180,12 +180,12 @@ impl Host {
             (keys, true) => format!("{keys} keys are held"),
         };
         Some(format!(
-            "{held}, and store.held is full: what more comes for it holds up its partition; see `sandman dlq release`"
+            "{held}, and store.held is full: further triggers hold up their partitions; see `sandman dlq release`"
         ))
     }
 }
 
 fn paused_since(name: &str, pause: &Pause) -> String {
     let (since, why) = (iso_millis(pause.at_millis), &pause.reason);
-    format!("paused since {since}: {why}; `sandman resume {name}` lets it go on")
+    format!("paused since {since}: {why}; `sandman resume {name}` resumes it")
 }

@@ -1,4 +1,4 @@
-//! What is logged while something runs on this thread, kept instead of written.
+//! Captures logs of a function on this thread instead of writing them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry;
 
-/// The target of what guests log.
+/// The target of guests' logs.
 const GUEST: &str = "sandman::guest";
 
 /// A line of a log.
@@ -22,7 +22,7 @@ pub struct Overheard {
     pub message: String,
 }
 
-/// Runs something on this thread, and gives back what guests logged meanwhile, and the host's own warnings.
+/// Runs a function on this thread, and returns the logs of guests and the host's own warnings.
 pub fn overheard<T>(run: impl FnOnce() -> T) -> (T, Vec<Overheard>) {
     let lines = OverheardLines::default();
     let result = tracing::subscriber::with_default(registry().with(lines.clone()), run);

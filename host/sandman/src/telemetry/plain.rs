@@ -1,4 +1,4 @@
-//! The last look at what is logged: whatever a message or a field holds, a log line is one line, and shows what is in it.
+//! Escapes logs: whatever a message or a field contains, it is one line, and control characters are visible.
 
 use std::io::{self, Write};
 
@@ -9,10 +9,10 @@ use tracing_subscriber::fmt::format::debug_fn;
 
 use sandman_core::printable;
 
-/// Bytes of a message or a field. What a guest or a sender writes has lower bounds where it comes in.
+/// The most bytes of a message or a field. Text of guests and senders has lower limits where it comes in.
 const FIELD: usize = 64 << 10;
 
-/// Messages and fields as text.
+/// Formats messages and fields as text.
 pub(super) fn fields() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static {
     debug_fn(|writer, field, value| {
         let text = format!("{value:?}");
@@ -25,7 +25,7 @@ pub(super) fn fields() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static 
     .delimited(" ")
 }
 
-/// Where lines of JSON go: what JSON itself leaves as it is, is escaped on the way.
+/// The writer for lines of JSON, which escapes what JSON itself does not.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PlainJson;
 
@@ -38,7 +38,7 @@ impl<'a> MakeWriter<'a> for PlainJson {
 }
 
 impl Write for PlainJson {
-    /// The library writes a line at a time.
+    /// The library writes one line at a time.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match std::str::from_utf8(line) {
             Ok(text) => io::stderr().write_all(printable::json(text).as_bytes())?,

@@ -1,4 +1,4 @@
-//! The account of a run: who ordered it hears of each stage, and the history says how it ended.
+//! The reports of a run: each stage for the caller, and the end for the history.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use sandman_core::store::{Activation, Outcome, StoreError};
 use sandman_engine::clock;
 
 impl Run<'_> {
-    /// The stage before `next` is passed.
+    /// Reports that the stage before `next` is passed.
     pub(super) fn pass(&mut self, next: Stage, detail: String) {
         let passed = self.stage;
         self.stage = next;
@@ -26,7 +26,7 @@ impl Run<'_> {
 
     pub(super) fn failed(&self, fault: &StageFault) -> Ended {
         if let (StageFault::Store(StoreError::Failed(_)), Some(live)) = (fault, &self.subject.live) {
-            // What the store holds is not known: only a start can tell.
+            // The state of the store is not known: only a restart can tell.
             live.deployer.alarm.raise(fault);
         }
         Ended::Refused(printable::line(&fault.to_string(), printable::LONGEST).into_owned())
@@ -44,7 +44,7 @@ impl Run<'_> {
         }
     }
 
-    /// Writes down how it ended, where that is not done yet.
+    /// Writes the end to the history, unless that was already done.
     pub(in super::super) fn finish(self, ended: Ended) -> Done {
         let (outcome, error) = match ended {
             Ended::Active => (Outcome::Active, None),

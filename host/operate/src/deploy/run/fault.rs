@@ -32,7 +32,7 @@ pub(super) enum StageFault {
     )]
     UnknownState { active: u64 },
     #[error(
-        "{said}; look at them with `sandman diff`, and say --accept-diffs if they are wanted, or change the handler's `replay`"
+        "{said}; inspect them with `sandman diff`, and use --accept-diffs if they are intended, or change the handler's `replay`"
     )]
     Replay { said: String },
     #[error(transparent)]

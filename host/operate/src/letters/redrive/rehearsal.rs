@@ -1,4 +1,4 @@
-//! What letters would come to if they were redriven now: the same attempts on the states of now, of which nothing is committed.
+//! The results that a redrive of letters would have now: makes the same attempts with the current states, and commits nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use sandman_core::work::event_view;
 use sandman_engine::clock;
 use sandman_engine::registry::Handler;
 
-/// What the letters before have left.
+/// The effects of the previous letters.
 #[derive(Default)]
 struct RehearsedBefore {
     states: HashMap<LaneKey, Option<Arc<str>>>,
-    /// Keys whose letter failed again, and holds what is behind it.
+    /// Keys whose letter failed again and holds those behind it.
     stalled: HashSet<(Arc<str>, Option<Arc<str>>)>,
     /// Keys whose first letter would be dropped.
     dropped: HashSet<(Arc<str>, Option<Arc<str>>)>,
@@ -40,8 +40,8 @@ struct Runnable<'a> {
 }
 
 impl Redriver {
-    /// Runs the letters as a redrive would, one after the other, with all their attempts, and tells what each would come to.
-    /// Nothing is committed; letters of one key see the states that those before them would leave.
+    /// Runs the letters like a redrive, one after the other, with all their attempts, and reports each result. Nothing
+    /// is committed; letters of one key see the states that the previous ones would leave.
     ///
     /// # Errors
     /// [`StoreError`] if something cannot be read.
@@ -80,7 +80,7 @@ impl Redriver {
         before: &mut RehearsedBefore,
     ) -> Result<Rehearsed, NotRunnable> {
         let letter = self.letters.letter(head.id)?;
-        let letter = letter.ok_or_else(|| NotRunnable::Never("it is gone by now".to_owned()))?;
+        let letter = letter.ok_or_else(|| NotRunnable::Never("it no longer exists".to_owned()))?;
         let run = self.runnable(&letter, how.through)?;
         let lane = LaneKey {
             handler: run.ix,
@@ -129,7 +129,7 @@ impl Redriver {
         })
     }
 
-    /// All attempts that a redrive would make; only the waits between them are left out.
+    /// Makes all attempts of a redrive, without the waits between them.
     fn attempts(&self, run: &Runnable<'_>, state: Option<&str>) -> Result<Attempted, AttemptFailure> {
         let config = self.config.load();
         let mut surroundings = Surroundings {

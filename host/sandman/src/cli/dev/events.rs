@@ -1,4 +1,4 @@
-//! Sends events from files, as a client of Kafka would.
+//! Sends events from files, like a client of Kafka.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use sandman_kafka::{Announcer, KafkaSettings};
 /// How long sending a file's events may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sends what is in files.
+/// Sends events from files.
 pub(super) struct Events(Announcer);
 
 impl Events {
@@ -23,7 +23,7 @@ impl Events {
         Ok(Self(Announcer::open(kafka)?))
     }
 
-    /// Sends every event in these files; says of each that cannot be sent why.
+    /// Sends every event in these files, and reports those that cannot be sent.
     pub(super) fn send_all(&self, files: &[PathBuf], config: &Config) {
         for file in files {
             if let Err(error) = self.send(file, config) {
@@ -36,7 +36,7 @@ impl Events {
         let text = std::fs::read_to_string(file).context("cannot be read")?;
         let events = serde_json::Deserializer::from_str(&text).into_iter::<&RawValue>();
         for event in events {
-            let event = event.context("is not JSON, so what is left of it is not sent")?;
+            let event = event.context("is not JSON, so the rest of it is not sent")?;
             self.0.publish(&record(event.get(), config)?)?;
         }
         self.0.flush(PATIENCE).context("is not sent")
@@ -45,7 +45,7 @@ impl Events {
 
 /// The record of an event, with the headers that DreamScape's clients write.
 fn record(text: &str, config: &Config) -> Result<OutRecord> {
-    let envelope = decode(Some(text.as_bytes())).context("is no event")?;
+    let envelope = decode(Some(text.as_bytes())).context("is not an event")?;
     let topic = format!("{}{}", config.kafka.topic_prefix, envelope.event_type());
     let consumed = config.handlers.iter().flat_map(|handler| &handler.topics);
     if !consumed.clone().any(|known| **known == *topic) {

@@ -1,4 +1,4 @@
-//! Which folder is the guest of which handler.
+//! Finds the folders of handlers' guests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::cli::output;
 use crate::guest::{GuestPackage, Language};
 use sandman_config::{Config, HandlerConfig};
 
-/// The folder of a guest that holds events to try.
+/// The folder of a guest with sample events.
 pub(super) const EVENTS: &str = "events";
 
 /// A guest that is watched.
@@ -20,7 +20,7 @@ pub(super) struct GuestFolder {
     pub(super) handler: Arc<str>,
     /// Its folder.
     pub(super) dir: PathBuf,
-    /// Where the configuration looks for its component.
+    /// The path of its component in the configuration.
     pub(super) component: PathBuf,
 }
 
@@ -33,7 +33,7 @@ impl GuestFolder {
         }
     }
 
-    /// Builds it to where the configuration looks for it.
+    /// Builds it to the path in the configuration.
     pub(super) fn build(&self) -> Result<(), BuildError> {
         let options = BuildOptions {
             out_dir: self.component.parent().map(Path::to_owned),
@@ -43,7 +43,7 @@ impl GuestFolder {
         build_guest::build(&self.dir, &options).map(drop)
     }
 
-    /// The files with events to try, by name.
+    /// The files with sample events, by name.
     pub(super) fn events(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.dir.join(EVENTS)).into_iter().flatten();
         let mut files: Vec<_> = entries
@@ -56,13 +56,13 @@ impl GuestFolder {
     }
 }
 
-/// Whether a file in the folder of events holds some: not what an editor leaves there.
+/// Whether a file in the folder has sample events, and is not a temporary file of an editor.
 pub(super) fn is_event(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension == "json" || extension == "jsonl")
 }
 
-/// The guests in `dirs`, or those of all handlers that can be found.
+/// The guests in `dirs`, or the guests of all handlers, as far as they can be found.
 pub(super) fn find(config: &Config, dirs: &[PathBuf]) -> Result<Vec<GuestFolder>> {
     if dirs.is_empty() {
         return of_all(config);
@@ -70,7 +70,7 @@ pub(super) fn find(config: &Config, dirs: &[PathBuf]) -> Result<Vec<GuestFolder>
     dirs.iter().map(|dir| in_folder(config, dir)).collect()
 }
 
-/// The name of the guest whose component it is.
+/// The name of a component's guest.
 fn guest_name(component: &Path) -> &str {
     component.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
 }
@@ -100,17 +100,17 @@ fn of_all(config: &Config) -> Result<Vec<GuestFolder>> {
             None if handler.component.is_file() => {
                 let component = handler.component.display();
                 output::error(&format!(
-                    "{name}: its guest is not found, so {component} serves and nothing is watched"
+                    "{name}: its guest was not found, so {component} is served and nothing is watched"
                 ));
             }
-            None => bail!("the guest of handler {name} is not found; name its folder: sandman dev DIR"),
+            None => bail!("the guest of handler {name} was not found; name its folder: sandman dev DIR"),
         }
     }
     Ok(guests)
 }
 
-/// A component lies in the target folder of its workspace, unless that is somewhere else; then the guest may lie beside
-/// the configuration.
+/// A component is in the target folder of its workspace, unless that is elsewhere; then the guest may be beside the
+/// configuration.
 fn look(config: &Config, handler: &HandlerConfig) -> Option<PathBuf> {
     let name = guest_name(&handler.component);
     let beside = config.file.parent().unwrap_or(Path::new(""));
@@ -125,6 +125,6 @@ fn look(config: &Config, handler: &HandlerConfig) -> Option<PathBuf> {
         let packages = Language::of(&place)?.toolchain().packages(&place).ok()?;
         packages.into_iter().find(|found: &GuestPackage| found.name == name)
     });
-    // The watcher tells of absolute paths.
+    // The watcher reports absolute paths.
     found.map(|found| found.dir.canonicalize().unwrap_or(found.dir))
 }

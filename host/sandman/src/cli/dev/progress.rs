@@ -1,4 +1,4 @@
-//! Says that work goes on where it takes long.
+//! Reports that long work is still in progress.
 
 use std::thread;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::cli::output;
 
-/// Between two lines about the same work. What is quicker is not worth a line.
+/// The time between two lines about the same work; faster work has no line.
 const EACH: Duration = Duration::from_secs(10);
 
-/// Compiles and tries a handler's component; says every ten seconds that this goes on.
+/// Compiles and tries a handler's component; reports every ten seconds that it is still in progress.
 pub(super) fn compiling<T>(handler: &str, work: impl FnOnce() -> T) -> T {
     let say = |seconds| {
         output::error(&format!(

@@ -1,4 +1,4 @@
-//! Each event that comes in, goes out or is given up as one line.
+//! Shows each consumed event, published event and dead letter as one line.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -15,7 +15,7 @@ use sandman_kafka::{KafkaSettings, Observer};
 /// The most of a payload that is shown, in bytes.
 const LONGEST: usize = 300;
 
-/// How long the broker may take to say what partitions there are.
+/// How long the broker may take to list partitions.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Shows the topics of the configuration.
@@ -46,7 +46,7 @@ impl Shows {
             return Ok(());
         }
         let topics: Vec<&str> = new.iter().map(String::as_str).collect();
-        // Whose an event is says something where there are several.
+        // The handler is shown only if there are several.
         let named = config.handlers.len() > 1;
         let observer = Observer::open(&self.kafka, &topics, PATIENCE)?;
         self.shown.extend(new);
@@ -82,7 +82,7 @@ fn line(record: &Record, outgoing: &BTreeSet<String>, named: bool) -> String {
     format!("{way:<5}{what:<24} {key:<12} {}{by}", one_line(&told))
 }
 
-/// A text as one line, not too long; JSON without the blanks that lay it out.
+/// A text as one line of limited length; JSON without whitespace.
 fn one_line(text: &str) -> String {
     let words: Vec<_> = text.split_whitespace().collect();
     printable::line(&words.join(" "), LONGEST).into_owned()

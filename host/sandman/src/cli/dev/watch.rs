@@ -1,4 +1,4 @@
-//! Waits for files to be saved, and says what that means.
+//! Waits for files to be saved, and classifies them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -19,7 +19,7 @@ use super::guests::{EVENTS, GuestFolder, is_event};
 /// Editors write a file in several steps. Silence for this long means that they are done.
 const SILENCE: Duration = Duration::from_millis(50);
 
-/// The system tells no more of what is saved.
+/// The error if the system no longer reports changes.
 const UNWATCHED: &str = "files cannot be watched";
 
 /// What was saved.
@@ -33,14 +33,14 @@ pub(super) struct SavedFiles {
     pub(super) configuration: bool,
 }
 
-/// What a saved file stands for.
+/// The kind of a saved file.
 enum Saved {
     Source,
     Event,
     Nothing,
 }
 
-/// Eyes on the guests' folders.
+/// Watches the guests' folders.
 pub(super) struct FolderWatch {
     watcher: Mutex<RecommendedWatcher>,
     seen: Receiver<notify::Result<Event>>,
@@ -52,7 +52,7 @@ impl FolderWatch {
     /// Watches these guests and the configuration, from now on.
     pub(super) fn over(guests: &[GuestFolder], configuration: &Path) -> Result<Self> {
         let (sender, seen) = unbounded();
-        // Nobody listens any more at the end.
+        // At the end the receiver is gone.
         let watcher = notify::recommended_watcher(move |event| drop(sender.send(event)));
         let configuration = configuration.canonicalize().context("the configuration is gone")?;
         let watch = Self {
@@ -82,7 +82,7 @@ impl FolderWatch {
         added.with_context(|| format!("{} cannot be watched", folder.display()))
     }
 
-    /// A folder in a guest's folder; not where tools write, which would be thousands of them.
+    /// Adds a folder inside a guest's folder, except those that tools write, which may be thousands.
     fn add_below(&self, dir: &Path, folder: &Path) -> Result<()> {
         if folder.is_dir() && !matches!(stands_for(dir, folder), Saved::Nothing) {
             self.add(folder, RecursiveMode::Recursive)?;
@@ -90,8 +90,8 @@ impl FolderWatch {
         Ok(())
     }
 
-    /// Waits until something was saved, and nothing more for [`SILENCE`]. What stands for nothing breaks no silence: somebody may
-    /// read or write files beside `sandman.toml` all the time.
+    /// Waits until something was saved, and nothing more for [`SILENCE`]. Irrelevant files do not count: other programs
+    /// may read or write files beside `sandman.toml` all the time.
     pub(super) fn next(&self) -> Result<SavedFiles> {
         let mut changes = SavedFiles::default();
         while !self.note(&self.seen.recv()?.context(UNWATCHED)?, &mut changes)? {}
@@ -105,7 +105,7 @@ impl FolderWatch {
         Ok(changes)
     }
 
-    /// Adds what an event stands for; answers whether that is anything.
+    /// Adds the files of an event; returns whether any was relevant.
     fn note(&self, event: &Event, changes: &mut SavedFiles) -> Result<bool> {
         if matches!(event.kind, EventKind::Access(_)) {
             return Ok(false);
@@ -136,13 +136,13 @@ impl FolderWatch {
     }
 }
 
-/// Whether the tools of a language write it.
+/// Whether it is written by the tools of a language.
 fn written_by_tools(name: &str) -> bool {
     let mut languages = Language::ALL.into_iter();
     languages.any(|language| language.toolchain().written().contains(&name))
 }
 
-/// What a path in a guest's folder stands for: what tools and editors write is nothing.
+/// The kind of a path in a guest's folder; files of tools and editors are irrelevant.
 fn stands_for(dir: &Path, path: &Path) -> Saved {
     let Ok(inside) = path.strip_prefix(dir) else {
         return Saved::Nothing;

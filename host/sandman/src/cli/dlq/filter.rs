@@ -1,4 +1,4 @@
-//! Which dead letters a command means.
+//! The filter of dead letters in commands.
 
 use std::process::ExitCode;
 
@@ -32,14 +32,14 @@ pub(super) struct FilterArgs {
     pub(super) since: Option<Since>,
 }
 
-/// Says that a command does not name what it is about: a mistake of the command line.
+/// Reports that a command does not say which letters: a usage error.
 pub(super) fn names_nothing() -> ExitCode {
-    output::error("sandman: say which letters are meant: a number, --handler, --key, --code, --since, or --all");
+    output::error("sandman: say which letters: a number, --handler, --key, --code, --since, or --all");
     ExitCode::from(2)
 }
 
 impl FilterArgs {
-    /// As the host is asked.
+    /// The query for the host.
     pub(super) fn query(&self, id: Option<u64>) -> LetterQuery {
         LetterQuery {
             id,
@@ -69,7 +69,7 @@ fn since(text: &str) -> Result<Since> {
         .context("a time is 30m, 2h, 7d, or an instant with its zone such as 2026-01-31T08:00:00Z")
 }
 
-/// A code, or what codes begin with.
+/// Parses a code, or the beginning of codes.
 pub(in crate::cli) fn code(text: &str) -> Result<String> {
     is_code(text).then(|| text.to_owned()).with_context(known_codes)
 }

@@ -1,4 +1,4 @@
-//! `sandman dlq list`: what failed, in groups, and the newest letters.
+//! `sandman dlq list`: dead letters in groups, and the newest ones.
 
 use std::process::ExitCode;
 
@@ -130,13 +130,13 @@ fn line(letter: &LetterLine) -> [String; 8] {
     ]
 }
 
-/// The key, or what the log has for it.
+/// The key, or its hash as in logs.
 pub(super) fn key(letter: &LetterLine) -> String {
     let hash = || letter.key_hash.as_ref().map(|hash| format!("#{hash}"));
     letter.key.clone().or_else(hash).unwrap_or_else(|| "-".to_owned())
 }
 
-/// Where the record lies.
+/// The place of the record.
 pub(in crate::cli) fn place(letter: &LetterLine) -> String {
     format!("{}/{}/{}", letter.topic, letter.partition, letter.offset)
 }

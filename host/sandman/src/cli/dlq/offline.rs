@@ -1,4 +1,4 @@
-//! The dead letters in the store of a host that is stopped. Whoever may read the store's file may read all of it.
+//! The dead letters in the store of a stopped host. Anybody who can read the store's file may read all of it.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::cli::offline;
 use sandman_config::Config;
 use sandman_operate::letters::Letters;
 
-/// Opens the store of the configuration in `file`; while it is open, no host starts with it.
+/// Opens the store of the configuration in `file`; while it is open, no host can start with it.
 pub(super) fn open(file: &Path) -> Result<(Letters, Config)> {
     let config = offline::configuration(file)?;
     let store = offline::store(&config)?;

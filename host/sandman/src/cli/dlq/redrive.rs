@@ -1,4 +1,4 @@
-//! `sandman dlq redrive`: letters go back through their handlers, and what became of them.
+//! `sandman dlq redrive`: handles letters again, and reports the results.
 
 use std::process::ExitCode;
 
@@ -35,7 +35,7 @@ for them.
 
 Exit codes:
   0  all ordered letters were handled, or the filter matches none; with --dry-run:
-     would be handled; with --cancel: the order was taken back
+     would be handled; with --cancel: the redrive was cancelled
   1  some failed again, were cancelled or skipped; there is no such letter, handler
      or job; or the host refused
   2  the command line was wrong
@@ -117,21 +117,21 @@ pub(super) fn run(args: &RedriveArgs) -> Result<ExitCode> {
             already,
         } = client.ask("/v1/letters/redrive", &order)?;
         if ordered > 0 {
-            // First of all, for whoever loses this command or its host.
+            // Printed first, in case this command or its host ends early.
             output::error(&format!(
-                "order {job} of {}; --follow {job} shows it again",
+                "job {job} with {}; --follow {job} shows its progress",
                 letters(ordered)
             ));
         }
         if ordered + already + held + refused == 0 && !args.json {
-            output::line("no letters are meant, and none is redriven");
+            output::line("no letters match, and none is redriven");
             return Ok(ExitCode::SUCCESS);
         }
         follow(&client, job, args.json)
     })
 }
 
-/// So many letters, in words.
+/// A number of letters as text.
 pub(super) fn letters(count: u64) -> String {
     match count {
         1 => "1 letter".to_owned(),
@@ -143,15 +143,12 @@ fn path(job: u64) -> String {
     format!("/v1/letters/jobs/{job}")
 }
 
-/// What became of a list of letters that were left out.
+/// The letters that were left out, and why.
 fn left_out(order: &RedriveOrdered) -> impl Iterator<Item = String> {
     let why = [
         (order.refused, "redriven 5 times already; --force takes them"),
         (order.held, "their keys are held; see `sandman dlq release`"),
-        (
-            order.already,
-            "they are being redriven already; --cancel takes that back",
-        ),
+        (order.already, "they are already being redriven; --cancel cancels that"),
     ];
     let some = why.into_iter().filter(|(count, _)| *count > 0);
     some.map(|(count, why)| format!("{count} left out: {why}"))
@@ -160,12 +157,12 @@ fn left_out(order: &RedriveOrdered) -> impl Iterator<Item = String> {
 fn cancel(client: &Client, order: &Value, json: bool) -> Result<ExitCode> {
     let done: RedriveCancelled = client.ask("/v1/letters/cancel", order)?;
     client::show(json, &done, |done| {
-        output::line(&format!("{} taken back and kept", letters(done.cancelled)));
+        output::line(&format!("{} cancelled and kept", letters(done.cancelled)));
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits until nothing is left of the order, and tells what came of it.
+/// Waits until the job is finished, and prints the results.
 fn follow(client: &Client, job: u64, json: bool) -> Result<ExitCode> {
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template("redriving {bar:30} {pos}/{len} {msg}")?);
@@ -173,7 +170,7 @@ fn follow(client: &Client, job: u64, json: bool) -> Result<ExitCode> {
     client.refused(&mut response)?;
     let mut progress = None;
     for line in client::lines(&mut response) {
-        let line = checked(line.with_context(|| format!("{WENT}; --follow {job} shows what became of it"))?)?;
+        let line = checked(line.with_context(|| format!("{WENT}; --follow {job} shows the result"))?)?;
         let now: RedriveProgress = serde_json::from_str(&line)?;
         bar.set_length(now.order.ordered);
         bar.set_position(now.order.ordered.saturating_sub(now.remaining));
@@ -182,17 +179,17 @@ fn follow(client: &Client, job: u64, json: bool) -> Result<ExitCode> {
         }
         progress = Some(now);
     }
-    let none = || client::NotAsked(format!("{WENT}; --follow {job} shows what became of it"));
+    let none = || client::NotAsked(format!("{WENT}; --follow {job} shows the result"));
     let progress = progress.ok_or_else(none)?;
     if progress.remaining > 0 {
-        bail!("{WENT}; it goes on at its next start, and --follow {job} shows it");
+        bail!("{WENT}; the job continues at its next start, and --follow {job} shows it");
     }
     bar.finish_and_clear();
     tell(&progress, json)
 }
 
-/// Why an answer ends before its time.
-const WENT: &str = "the host stops, or has ended";
+/// The reason if a response ends early.
+const WENT: &str = "the host is stopping, or has ended";
 
 fn tell(progress: &RedriveProgress, json: bool) -> Result<ExitCode> {
     let RedriveProgress {
@@ -208,8 +205,8 @@ fn tell(progress: &RedriveProgress, json: bool) -> Result<ExitCode> {
         output::json(progress)?;
     } else {
         let counts = [
-            (*duplicates, "passed over as duplicates"),
-            (*cancelled, "taken back and kept"),
+            (*duplicates, "skipped as duplicates"),
+            (*cancelled, "cancelled and kept"),
         ];
         let counts = counts.iter().filter(|(count, _)| *count > 0);
         let more: String = counts.map(|(count, what)| format!(", {count} {what}")).collect();
@@ -225,7 +222,7 @@ fn tell(progress: &RedriveProgress, json: bool) -> Result<ExitCode> {
         if there < *failed_again {
             let gone = failed_again - there;
             output::line(&format!(
-                "{gone} of those that failed again were dropped since, or are part of a later order"
+                "{gone} of those that failed again have been dropped, or are part of a later job"
             ));
         }
     }
@@ -287,7 +284,7 @@ impl RehearsedCounts {
     }
 }
 
-/// What each letter would come to, a line each.
+/// Prints the expected result of each letter.
 pub(super) fn rehearse(client: &Client, path: &str, order: &Value, json: bool) -> Result<RehearsedCounts> {
     let body = order.to_string();
     let mut response = client.post(path, ("application/json", body.as_bytes()))?;
@@ -305,7 +302,7 @@ pub(super) fn rehearse(client: &Client, path: &str, order: &Value, json: bool) -
     Ok(counts)
 }
 
-/// A line that is no error.
+/// Returns a line unless it is an error.
 pub(super) fn checked(line: String) -> Result<String> {
     let told: Value = serde_json::from_str(&line)?;
     match told.get("error").and_then(Value::as_str) {
@@ -331,7 +328,7 @@ fn told(rehearsed: &Rehearsed) -> String {
     let who = format!("{id}  {handler}{version}");
     let why = reason.as_deref().unwrap_or_default();
     match (state, code) {
-        (Some(_), _) if reason.is_some() => format!("{who}  would be passed over: {why}"),
+        (Some(_), _) if reason.is_some() => format!("{who}  would be skipped: {why}"),
         (Some(state), _) => {
             let topics: Vec<&str> = events.iter().map(|event| event.topic.as_str()).collect();
             let events = if topics.is_empty() {

@@ -1,4 +1,4 @@
-//! `sandman dlq drop` and `sandman dlq release`: letters that go, and keys that go on.
+//! `sandman dlq drop` and `sandman dlq release`: drops letters and releases keys.
 
 use std::process::ExitCode;
 
@@ -191,7 +191,7 @@ pub(super) fn release(args: &ReleaseArgs) -> Result<ExitCode> {
     })
 }
 
-/// What is to be done with what is held of a key.
+/// The command for the held letters of a key.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Release<'a> {
@@ -202,7 +202,7 @@ struct Release<'a> {
     dry_run: bool,
 }
 
-/// The handlers of which a key was released.
+/// The handlers whose key was released.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Released {
@@ -211,7 +211,7 @@ struct Released {
     key_hash: String,
 }
 
-const NOT_HELD: &str = "no handler holds this key, or it is being released already";
+const NOT_HELD: &str = "no handler holds this key, or it is already being released";
 
 fn ordered(client: &Client, order: &Release<'_>) -> Result<Released> {
     let done: Released = client.ask("/v1/letters/release", order)?;
@@ -243,7 +243,7 @@ fn release_key(order: &Release<'_>, host: &HostArgs, json: bool) -> Result<ExitC
                 output::line(&format!("dropped the letter that held the key for {names}"));
             }
             if failed.is_empty() {
-                output::line(&format!("released for {names}: all that waited is handled"));
+                output::line(&format!("released for {names}: everything that waited is handled"));
             } else {
                 output::line(&format!("held again for {names}, with {} behind:", letters(*waiting)));
                 list::table(failed);
@@ -256,7 +256,7 @@ fn release_key(order: &Release<'_>, host: &HostArgs, json: bool) -> Result<ExitC
     })
 }
 
-/// Waits until all of it is handled, or one has failed again.
+/// Waits until all letters are handled, or one has failed again.
 fn followed(client: &Client, of_key: &Released) -> Result<ReleaseProgress> {
     let bar = ProgressBar::new_spinner();
     let body = json!({ "keyHash": of_key.key_hash, "handlers": of_key.released }).to_string();
@@ -269,10 +269,10 @@ fn followed(client: &Client, of_key: &Released) -> Result<ReleaseProgress> {
         last = Some(now);
     }
     bar.finish_and_clear();
-    let none = || client::NotAsked("the host did not say how it goes on; `sandman dlq list --key` shows it".to_owned());
+    let none = || client::NotAsked("the host did not report the result; `sandman dlq list --key` shows it".to_owned());
     let last = last.ok_or_else(none)?;
     if last.remaining > 0 {
-        bail!("the host stops; it goes on at its next start, and `sandman dlq list --key` shows it");
+        bail!("the host is stopping; the release continues at its next start, and `sandman dlq list --key` shows it");
     }
     Ok(last)
 }

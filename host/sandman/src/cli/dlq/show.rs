@@ -1,4 +1,4 @@
-//! `sandman dlq show`: one letter, with all that is known of it.
+//! `sandman dlq show`: shows one letter with all its data.
 
 use std::process::ExitCode;
 
@@ -71,7 +71,7 @@ fn print(letter: &LetterReport) {
         bytes,
         data,
     } = letter;
-    // A line for each: what senders wrote must not look like lines of ours.
+    // One line each, so that text of senders cannot look like our own lines.
     let say = |name: &str, value: &str| output::line(&format!("{name:<10} {}", printable::line(value, usize::MAX)));
     let short: String = digest.chars().take(12).collect();
     say("letter", &line.id.to_string());

@@ -14,8 +14,8 @@ pub(super) fn compile(package: &GuestPackage, overlay: &Path, release: &GoReleas
         .arg("build")
         .arg("-overlay")
         .arg(overlay)
-        // A library whose functions the host calls, without the state of a repository or paths of this machine in it, and
-        // without symbols: a panic still knows its line.
+        // A library whose functions the host calls, without repository state, local paths and symbols; panics still
+        // have their lines.
         .args(["-buildmode=c-shared", "-buildvcs=false", "-trimpath", "-ldflags=-s -w"])
         .arg("-o")
         .arg(&made)
@@ -32,7 +32,7 @@ pub(super) fn compile(package: &GuestPackage, overlay: &Path, release: &GoReleas
             output: String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
         }),
     };
-    // Not there, where none was made.
+    // It is missing if the build failed.
     let _ = fs::remove_file(&made);
     module
 }

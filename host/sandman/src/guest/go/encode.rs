@@ -1,18 +1,18 @@
-//! Makes a core module of Go a component, whose instances have started.
+//! Turns a core module of Go into a component whose instances have already started.
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use super::{Go, Toolchain};
 use crate::guest::{BuildError, GuestPackage, Progress, wit};
 
-/// The stand-in for WASI, as text.
+/// The stub for WASI, as text.
 const STAND_IN: &str = include_str!("stand_in.wat");
-/// What Go's runtime calls it.
+/// Its module name in Go's runtime.
 const WASI: &str = "wasi_snapshot_preview1";
-/// What the stand-in itself imports.
+/// The imports of the stub.
 const STAND_IN_WORLD: &str = "package sandman:stand-in; world stand-in { import sandman:handler/log@0.1.0; }";
 
-/// The component of the module, which has started: its runtime would take hundreds of microseconds of each fresh call.
+/// The component of the started module: starting Go's runtime would take hundreds of microseconds of each fresh call.
 pub(super) fn component(package: &GuestPackage, module: &[u8], progress: &Progress) -> Result<Vec<u8>, BuildError> {
     let unfit = |fault: anyhow::Error| BuildError::Component {
         package: package.name.clone(),
@@ -48,22 +48,22 @@ fn encoded(mut module: Vec<u8>, stand_in: &str) -> anyhow::Result<Vec<u8>> {
         .encode()
 }
 
-/// What a line that declares a variable of the stand-in begins with, up to its name and behind it.
+/// The text before and after the name in a line that declares a variable of the stub.
 const VARIABLE: (&str, &str) = ("  (global $", " (mut i");
 
-/// The name of the variable that a line of the stand-in declares.
+/// The name of the variable that a line of the stub declares.
 fn variable(line: &str) -> Option<(&str, &str)> {
     line.strip_prefix(VARIABLE.0)?.split_once(VARIABLE.1)
 }
 
-/// The stand-in, whose variables can be read from outside.
+/// The stub with its variables exported.
 fn exporting(stand_in: &str) -> String {
     lines(stand_in, |name, declared| {
         format!("{}{name} (export \"{name}\"){}{declared}", VARIABLE.0, VARIABLE.1)
     })
 }
 
-/// The stand-in, whose variables begin with the values `globals`.
+/// The stub with its variables initialised to the values `globals`.
 fn continued(stand_in: &str, globals: &[(String, i64)]) -> String {
     lines(stand_in, |name, declared| {
         let value = globals

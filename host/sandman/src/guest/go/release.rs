@@ -1,4 +1,4 @@
-//! The release of Go that a guest is compiled with.
+//! The Go release for a guest.
 
 use std::fs;
 use std::io;
@@ -8,11 +8,10 @@ use std::process::{Command, Stdio};
 
 use crate::guest::BuildError;
 
-/// A release of Go on this machine: the one that is installed, or the one that the guest's go.mod pins, which `go` has
-/// downloaded.
+/// A Go release on this machine: the installed one, or the one in the guest's go.mod, which `go` has downloaded.
 pub(super) struct GoRelease {
     program: PathBuf,
-    /// Where its sources are.
+    /// The folder of its sources.
     pub(super) root: PathBuf,
 }
 
@@ -34,8 +33,8 @@ impl GoRelease {
             let program = PathBuf::from("go");
             return Ok(Self { program, root });
         }
-        // `go` lets nothing replace files in its folder of downloads, where a release that go.mod pins is as well; but it may
-        // be called another name.
+        // `go` does not allow replacing files in its download folder, where pinned releases are; a link with another
+        // name avoids this.
         let link = super::folder(dir).join("root");
         relink(&root, &link).map_err(|source| BuildError::File {
             path: link.clone(),
@@ -62,7 +61,7 @@ fn relink(to: &Path, link: &Path) -> io::Result<()> {
     if let Some(folder) = link.parent() {
         fs::create_dir_all(folder)?;
     }
-    // Another release was pinned before, or there is none.
+    // Removes the link to an earlier release, if any.
     let _ = fs::remove_file(link);
     symlink(to, link)
 }
@@ -73,7 +72,7 @@ fn go(program: &Path, dir: &Path) -> Command {
         .env("GOOS", "wasip1")
         .env("GOARCH", "wasm")
         .env("CGO_ENABLED", "0")
-        // What a user has set for their own programs is not for a component.
+        // The user's settings for other programs must not affect a component.
         .env("GOWASM", "")
         .env("GOFLAGS", "")
         .env("GOWORK", "off")

@@ -1,5 +1,6 @@
-//! Changes to Go's runtime that make a handler pure: maps are gone through in one order, and what draws random numbers panics
-//! with a hint; and those that let a call which ends badly say why. The compiler is given the changed files instead of its own (`go build -overlay`); nothing is installed.
+//! Changes to Go's runtime that make a handler pure: maps are iterated in a fixed order, and random numbers cause a
+//! panic with a hint; also changes that give failing calls a message. The compiler uses the changed files instead of
+//! its own (`go build -overlay`); nothing is installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 use super::release::GoRelease;
 use crate::guest::BuildError;
 
-/// A change of one file of Go's sources: `from` stands in it once.
+/// A change of one file of Go's sources: `from` occurs in it exactly once.
 struct RuntimePatch {
     file: &'static str,
     from: &'static str,
@@ -17,23 +18,23 @@ struct RuntimePatch {
     need: PatchNeed,
 }
 
-/// What a release without the place of a patch means.
+/// The effect of a release to which a patch does not apply.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PatchNeed {
     /// A handler would not be pure.
     Purity,
-    /// An error would say less.
+    /// An error would have less text.
     Words,
 }
 
-/// What generators without a seed ask.
+/// The source of generators without a seed.
 const DRAWN: (&str, &str) = (
     "//go:linkname runtime_rand runtime.rand\n",
     "//go:linkname runtime_rand runtime.sandmanNoRandom\n",
 );
 
 const PATCHES: [RuntimePatch; 8] = [
-    // Seeds of maps and where a `range` begins, among others. Nothing that asks it needs more than some number.
+    // Used for seeds of maps and the start of a `range`, among others. Any number will do for its callers.
     RuntimePatch {
         file: "runtime/rand.go",
         from: "//go:linkname rand\nfunc rand() uint64 {\n",
@@ -58,7 +59,7 @@ const PATCHES: [RuntimePatch; 8] = [
         to: "\t_ = syscall.RandomGet\n\tpanic(\"crypto/rand: a handler is pure; derive an id from the trigger, such as the event's ID\")\n",
         need: PatchNeed::Purity,
     },
-    // In a library a fatal error aborts, so that nobody is told what it was.
+    // In a library a fatal error aborts without a message.
     RuntimePatch {
         file: "runtime/os_wasm.go",
         from: "func crash() {\n\tabort()\n",
@@ -78,7 +79,7 @@ const PATCHES: [RuntimePatch; 8] = [
         to: "\"a handler has no files; read what it needs when it is built, with go:embed\"",
         need: PatchNeed::Words,
     },
-    // The network that Go has within the process where there is none.
+    // Go's in-process network for platforms without one.
     RuntimePatch {
         file: "net/net_fake.go",
         from: "func(context.Context, string, string, syscall.RawConn) error) (*netFD, error) {\n\tif raddr != nil && ctrlCtxFn",
@@ -89,10 +90,11 @@ const PATCHES: [RuntimePatch; 8] = [
     },
 ];
 
-/// A file beside the runtime's own.
+/// An additional file of the runtime.
 const ADDED: (&str, &str) = ("runtime/sandman.go", include_str!("sandman_runtime.go.txt"));
 
-/// Writes the changed files into the guest's target folder, where go does not look for packages, and returns the one that lists them.
+/// Writes the changed files into the guest's target folder, where go does not search for packages, and returns the file
+/// that lists them.
 pub(super) fn overlay(dir: &Path, release: &GoRelease) -> Result<PathBuf, BuildError> {
     let sources = release.root.join("src");
     let folder = super::folder(dir);

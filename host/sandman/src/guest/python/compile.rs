@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use super::environment;
 use crate::guest::{BuildError, GuestPackage, Progress, wit};
 
-/// The module of the SDK that the component is made of; it imports the guest's `handler`.
+/// The SDK's main module of the component; it imports the guest's `handler`.
 const MODULE: &str = "sandman_component";
 /// The guest's module.
 const HANDLER: &str = "handler.py";
 
-/// The component that componentize-py makes of the guest.
+/// Builds the component of a guest with componentize-py.
 pub(super) fn run(package: &GuestPackage, sdk: &Path, progress: &Progress) -> Result<Vec<u8>, BuildError> {
     let dir = &package.dir;
     if !dir.join(HANDLER).is_file() {
@@ -35,9 +35,9 @@ pub(super) fn run(package: &GuestPackage, sdk: &Path, progress: &Progress) -> Re
         .arg(&made)
         .arg(MODULE)
         .current_dir(dir)
-        // Where it finds the guest's packages.
+        // The guest's packages.
         .env("VIRTUAL_ENV", absolute(&environment::folder(dir))?)
-        // Its own stack is of no use to a guest's author.
+        // Its own backtrace does not help a guest's author.
         .env("RUST_BACKTRACE", "0")
         .env("RUST_LIB_BACKTRACE", "0")
         .stdin(Stdio::null())
@@ -56,7 +56,7 @@ pub(super) fn run(package: &GuestPackage, sdk: &Path, progress: &Progress) -> Re
             output: errors(&String::from_utf8_lossy(&output.stderr)),
         }),
     };
-    // Not there, where none was made.
+    // It is missing if the build failed.
     let _ = fs::remove_file(&made);
     component
 }
@@ -68,15 +68,14 @@ fn absolute(path: &Path) -> Result<PathBuf, BuildError> {
     })
 }
 
-/// What a guest's author needs of what was said: the traceback, from the first line of their own on, with paths as they are
-/// in the guest's folder.
+/// The relevant part of the output: the traceback from the first line of the guest, with paths in the guest's folder.
 fn errors(said: &str) -> String {
     let traceback = said.rsplit_once("AssertionError: ").map_or(said, |(_, rest)| rest);
     let traceback = traceback
         .split_once("\n\nCaused by:")
         .map_or(traceback, |(traceback, _)| traceback);
     let mut lines = Vec::new();
-    // The guest's folder is /0 there, and the SDK's /1.
+    // In the traceback the guest's folder is /0, and the SDK's /1.
     let mut of_sdk = false;
     for line in traceback.trim_end().lines() {
         if let Some(place) = line.strip_prefix("  File \"") {

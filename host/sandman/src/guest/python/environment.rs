@@ -1,4 +1,4 @@
-//! The guest's virtual environment, `.venv`, with what `requirements.txt` pins.
+//! The guest's virtual environment, `.venv`, with the packages of `requirements.txt`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::guest::{BuildError, GuestPackage, Progress};
 
 const REQUIREMENTS: &str = "requirements.txt";
-/// Says what `.venv` was installed from, so that a build that changes nothing asks nobody.
+/// Records what `.venv` was installed from, so that an unchanged build installs nothing.
 const STAMP: &str = ".sandman-installed";
 
 /// The folder of the environment.
@@ -15,7 +15,7 @@ pub(super) fn folder(dir: &Path) -> PathBuf {
     dir.join(".venv")
 }
 
-/// Whether this machine's Python cannot make an environment with pip in it.
+/// Whether this machine's Python cannot create an environment with pip.
 pub(super) fn lacks_venv() -> bool {
     let asked = Command::new("python3")
         .args(["-c", "import ensurepip, venv"])
@@ -24,7 +24,7 @@ pub(super) fn lacks_venv() -> bool {
     !asked.is_ok_and(|said| said.status.success())
 }
 
-/// Makes the environment and installs what is missing in it.
+/// Creates the environment and installs missing packages.
 pub(super) fn install(package: &GuestPackage, progress: &Progress) -> Result<(), BuildError> {
     let venv = folder(&package.dir);
     let requirements = package.dir.join(REQUIREMENTS);
@@ -33,7 +33,7 @@ pub(super) fn install(package: &GuestPackage, progress: &Progress) -> Result<(),
         problem: "it is not there; it pins what a build installs: at least componentize-py, as `sandman new --lang py` writes it"
             .to_owned(),
     })?;
-    // A Python that was updated or removed leaves an environment that does not start.
+    // After an update or removal of Python, the environment does not start.
     let wanted = format!("{} {}", sandman_core::digest(&wanted), venv.display());
     let stamp = venv.join(STAMP);
     if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == wanted) && venv.join("bin/python").exists() {
@@ -54,7 +54,7 @@ pub(super) fn install(package: &GuestPackage, progress: &Progress) -> Result<(),
             ])
             .arg(&requirements),
     )?;
-    // Without it everything is looked at again by the next build.
+    // Without it the next build checks everything again.
     let _ = fs::write(stamp, wanted);
     Ok(())
 }

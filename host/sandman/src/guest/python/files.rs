@@ -1,4 +1,4 @@
-//! What a new guest in Python starts as, and the SDK that it carries with it.
+//! The template of a new guest in Python, and its copy of the SDK.
 
 use crate::guest::{AGENTS, EVENT, EVENT_TO_TRY, TemplateFiles};
 
@@ -26,7 +26,7 @@ pub(super) const TEMPLATE: TemplateFiles = &[
     (".gitignore", template!("gitignore.template")),
 ];
 
-/// The SDK: a guest outside of Sandman's sources has it from no registry.
+/// The SDK, which is not in a registry.
 pub(super) const SDK: TemplateFiles = sdk![
     "pyproject.toml",
     "sandman_component.py",

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use crate::guest::BuildError;
 
 const FILE: &str = "pyproject.toml";
-/// The module of the SDK that a component is made of.
+/// The SDK's main module of a component.
 pub(super) const COMPONENT: &str = "sandman_component.py";
 
-/// What a build needs to know of a guest.
+/// The parts of the project file that a build needs.
 pub(super) struct PythonProject {
     pub(super) name: String,
     sdk: PathBuf,

@@ -1,7 +1,8 @@
 //! Knows whether a guest has changed since its component was made.
 //!
-//! componentize-py bakes the seed of Python's hashes into a component, and a different one each time: two builds of the same
-//! sources are two components. A build that would change nothing must not make another version, so it returns the last one.
+//! componentize-py bakes the seed of Python's hashes into a component, and a different one each time: two builds of the
+//! same sources are two components. A build without changes must not create another version, so it returns the last
+//! component.
 
 use std::fs;
 use std::io;
@@ -11,13 +12,13 @@ use sandman_core::digest;
 
 use crate::guest::{BuildError, GuestPackage, wit};
 
-/// Folders and files of a guest that are no part of its component.
+/// Folders and files of a guest that are not part of its component.
 const ASIDE: [&str; 4] = ["target", "events", "tests", "__pycache__"];
 
-/// What a component is made of.
+/// The sources of a component.
 pub(super) struct PythonSources {
     digest: String,
-    /// Where the last component is kept; its digest and that of its sources lie beside it.
+    /// The last component; its digest and that of its sources are beside it.
     kept: PathBuf,
 }
 
@@ -41,14 +42,14 @@ impl PythonSources {
         self.kept.with_extension("sources")
     }
 
-    /// The component that was made of exactly these.
+    /// The last component, if it was built from exactly these sources.
     pub(super) fn component(&self) -> Option<Vec<u8>> {
         let component = fs::read(&self.kept).ok()?;
         let noted = fs::read_to_string(self.note()).ok()?;
         (noted == self.words(&component)).then_some(component)
     }
 
-    /// Keeps the component for the next build. Without it the next build makes another one.
+    /// Keeps the component for the next build, which would otherwise build another one.
     pub(super) fn keep(&self, component: &[u8]) {
         let written = fs::write(&self.kept, component).and_then(|()| fs::write(self.note(), self.words(component)));
         let _ = written;

@@ -1,4 +1,4 @@
-//! Runs cargo and listens to it.
+//! Runs cargo and reads its output.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,8 +12,8 @@ use super::TARGET;
 use super::package::{Package, cargo};
 use crate::guest::{BuildError, BuildOptions, Progress};
 
-/// The release profile of a guest: everything in one piece, and no text of symbols, since every instance maps it.
-/// Optimised for speed: for size a guest of 150 KB has 10% less to map, and takes 20% longer.
+/// The release profile of a guest: one codegen unit, and no symbols, because every instance maps the code. Optimised
+/// for speed: optimising for size makes a guest of 150 KB 10% smaller and 20% slower.
 const PROFILE: [(&str, &str); 6] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
     ("CARGO_PROFILE_RELEASE_LTO", "fat"),
@@ -45,14 +45,14 @@ struct Named {
     name: String,
 }
 
-/// What was heard from cargo.
+/// The output of cargo.
 #[derive(Default)]
 struct Heard {
     errors: String,
     module: Option<PathBuf>,
 }
 
-/// Compiles the crate to a core module and says where it is.
+/// Compiles the crate to a core module and returns its path.
 pub(super) fn compile(package: &Package, options: &BuildOptions, progress: &Progress) -> Result<PathBuf, BuildError> {
     progress.step("compiling", &package.name);
     let failed = |source| BuildError::Tool {
@@ -61,7 +61,7 @@ pub(super) fn compile(package: &Package, options: &BuildOptions, progress: &Prog
     };
     let mut child = command(package, options, progress).spawn().map_err(failed)?;
     let stderr = child.stderr.take();
-    // Both pipes are read at once: cargo would wait for the one that nobody empties.
+    // Both pipes are read at once, because cargo would block on a full one.
     let said = thread::spawn(move || {
         let mut text = String::new();
         stderr
@@ -99,7 +99,7 @@ fn command(package: &Package, options: &BuildOptions, progress: &Progress) -> Co
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    // The crate's own rust-toolchain.toml and .cargo/config.toml count, not those of where we were called.
+    // The crate's own rust-toolchain.toml and .cargo/config.toml apply, not those of the current folder.
     if let Some(dir) = package.manifest.parent() {
         command.current_dir(dir);
     }
@@ -117,8 +117,9 @@ fn command(package: &Package, options: &BuildOptions, progress: &Progress) -> Co
     command
 }
 
-/// Panics name the sources of dependencies, which lie in the home of whoever builds: the component would be another one elsewhere,
-/// and tell of it. The flag is added to those of the guest's own configuration; `RUSTFLAGS` takes the place of them all.
+/// Panics name the sources of dependencies, which are in the builder's home: the component would differ on another
+/// machine, and reveal the path. The flag is added to those of the guest's own configuration; `RUSTFLAGS` would replace
+/// all of them.
 fn without_home() -> Option<String> {
     let home = match env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),
@@ -133,14 +134,14 @@ fn without_home() -> Option<String> {
 fn listen(package: &Package, stdout: impl Read, progress: &Progress) -> io::Result<Heard> {
     let mut heard = Heard::default();
     for line in BufReader::new(stdout).lines() {
-        // A build script may print lines that are no messages.
+        // A build script may print lines that are not messages.
         let Ok(message) = serde_json::from_str::<CargoMessage>(&line?) else {
             continue;
         };
         match (message.reason.as_str(), message.message, message.target) {
             ("compiler-message", Some(diagnostic), _) => {
                 let text = diagnostic.rendered.unwrap_or_default();
-                // A note on a failure speaks of errors that came before.
+                // A failure note refers to earlier errors.
                 if diagnostic.level.starts_with("error") || diagnostic.level == "failure-note" {
                     heard.errors.push_str(&text);
                 } else {

@@ -1,4 +1,4 @@
-//! Makes a core module a component.
+//! Turns a core module into a component.
 
 use std::fs;
 use std::path::Path;

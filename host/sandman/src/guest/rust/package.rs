@@ -33,7 +33,7 @@ struct Target {
     crate_types: Vec<String>,
 }
 
-/// cargo as it was called, or as it is found on the path.
+/// The cargo that runs this process, or that in PATH.
 pub(super) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
@@ -51,7 +51,7 @@ pub(super) fn all(dir: &Path) -> Result<Vec<GuestPackage>, BuildError> {
 
 pub(super) fn find(dir: &Path) -> Result<Package, BuildError> {
     let (manifest, metadata) = metadata(dir)?;
-    // cargo says where it found the manifest, which may be through a link.
+    // cargo reports the manifest's path, which may go through a link.
     let same = |found: &CargoPackage| found.manifest_path.canonicalize().is_ok_and(|path| path == manifest);
     let no_crate = || BuildError::NoCrate { dir: dir.to_owned() };
     let found = metadata.packages.into_iter().find(same).ok_or_else(no_crate)?;
@@ -88,7 +88,7 @@ impl CargoPackage {
     }
 }
 
-/// What cargo says of the manifest in `dir`, and where that is.
+/// cargo's metadata for the manifest in `dir`, and its path.
 fn metadata(dir: &Path) -> Result<(PathBuf, Metadata), BuildError> {
     let no_crate = || BuildError::NoCrate { dir: dir.to_owned() };
     let manifest = dir.join("Cargo.toml").canonicalize().map_err(|_| no_crate())?;

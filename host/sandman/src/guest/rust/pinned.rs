@@ -1,4 +1,4 @@
-//! A guest starts with the versions that Sandman itself was tested with, which are on this machine already.
+//! A guest starts with the dependency versions with which Sandman was tested, which are already on this machine.
 
 use std::fs;
 use std::path::Path;
@@ -6,8 +6,8 @@ use std::process::Stdio;
 
 use super::package::cargo;
 
-/// Takes over the lock file of the SDK's workspace, cut down by cargo to what the guest needs. Best effort: without a
-/// lock file cargo looks for the newest versions at the first build.
+/// Copies the lock file of the SDK's workspace, reduced by cargo to the guest's dependencies. Best effort: without a
+/// lock file cargo chooses the newest versions at the first build.
 pub(super) fn pin(dir: &Path, sdk: &Path) {
     let lock = dir.join("Cargo.lock");
     let Some(known) = sdk
@@ -28,7 +28,7 @@ pub(super) fn pin(dir: &Path, sdk: &Path) {
         .stderr(Stdio::null())
         .status();
     if !cut.is_ok_and(|status| status.success()) {
-        // All of it would do no harm, but be in the way of whoever reads it.
+        // The complete file would do no harm, but be hard to read.
         let _ = fs::remove_file(&lock);
     }
 }

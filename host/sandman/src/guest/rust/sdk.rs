@@ -1,4 +1,4 @@
-//! Where the SDK is: it is not published, so a guest names its folder.
+//! Finds the SDK: it is not published, so a guest refers to its folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use crate::guest::NewError;
 /// The SDK beside the sources that this binary was built from.
 const BUILT_WITH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest/sdk");
 
-/// The folder of the SDK: the one that was named, or the one that this binary was built with.
+/// The folder of the SDK: the given one, or the one with which this binary was built.
 ///
 /// # Errors
-/// [`NewError::NoSdk`] if it is not there.
+/// [`NewError::NoSdk`] if it does not exist.
 pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, NewError> {
     let dir = named.unwrap_or(Path::new(BUILT_WITH));
     let no_sdk = || NewError::NoSdk {

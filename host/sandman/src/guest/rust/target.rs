@@ -1,4 +1,4 @@
-//! Sees to it that the toolchain in force can compile for WebAssembly.
+//! Ensures that the current toolchain can compile for WebAssembly.
 
 use std::io;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use super::TARGET;
 use crate::guest::{BuildError, Progress};
 
-/// Adds the target through rustup where it is missing, and says so.
+/// Adds the target with rustup if it is missing, and reports it.
 pub(super) fn ensure(dir: &Path, progress: &Progress) -> Result<(), BuildError> {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let libraries = print(&rustc, "target-libdir", dir)?;
@@ -15,8 +15,8 @@ pub(super) fn ensure(dir: &Path, progress: &Progress) -> Result<(), BuildError> 
         return Ok(());
     }
     let sysroot = print(&rustc, "sysroot", dir)?;
-    // The toolchain's own directory name is what rustup calls it: no other toolchain is touched, whatever an
-    // environment variable or a file says.
+    // The toolchain's directory has its name in rustup, so that no other toolchain is changed, whatever environment
+    // variables or files say.
     let toolchain = Path::new(&sysroot).file_name().unwrap_or_default();
     progress.say(&format!("adding the Rust target {TARGET} to {}", toolchain.display()));
     let added = Command::new("rustup")

@@ -1,4 +1,4 @@
-//! Installs what a guest depends on, by npm, as its lock file pins it.
+//! Installs the dependencies of a guest with npm, according to its lock file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 
 use crate::guest::{BuildError, GuestPackage, Progress};
 
-/// Says what `node_modules` was installed from, so that a build that changes nothing asks nobody.
+/// Records what `node_modules` was installed from, so that an unchanged build installs nothing.
 const STAMP: &str = "node_modules/.sandman-installed";
 
-/// Installs what is missing. Without a lock file npm chooses the versions and writes one.
+/// Installs missing packages. Without a lock file npm chooses the versions and writes one.
 pub(super) fn install(package: &GuestPackage, progress: &Progress) -> Result<(), BuildError> {
     let dir = &package.dir;
     let lock = dir.join("package-lock.json");
@@ -43,7 +43,7 @@ pub(super) fn install(package: &GuestPackage, progress: &Progress) -> Result<(),
     Ok(())
 }
 
-/// What `node_modules` should be installed from.
+/// The stamp that `node_modules` should have.
 fn wanted(dir: &Path) -> Option<String> {
     let file = |name: &str| -> Option<String> {
         let path: PathBuf = dir.join(name);

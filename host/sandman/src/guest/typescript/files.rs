@@ -1,4 +1,4 @@
-//! What a new guest in TypeScript starts as, and the SDK that it carries with it.
+//! The template of a new guest in TypeScript, and its copy of the SDK.
 
 use crate::guest::{AGENTS, EVENT, EVENT_TO_TRY, TemplateFiles};
 
@@ -28,7 +28,7 @@ pub(super) const TEMPLATE: TemplateFiles = &[
     (".gitignore", template!("gitignore.template")),
 ];
 
-/// The SDK: a guest outside of Sandman's sources has it from no registry.
+/// The SDK, which is not in a registry.
 pub(super) const SDK: TemplateFiles = sdk![
     "package.json",
     "build/build.mjs",

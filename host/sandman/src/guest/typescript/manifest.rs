@@ -1,4 +1,4 @@
-//! What `package.json` says of a guest.
+//! Reads a guest's `package.json`.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::guest::BuildError;
 
-/// The parts of `package.json` that count.
+/// The relevant parts of `package.json`.
 #[derive(Deserialize)]
 pub(super) struct Manifest {
     pub(super) name: String,
@@ -22,7 +22,7 @@ struct Own {
     entry: Option<String>,
 }
 
-/// Where the handler is looked for, unless `package.json` says otherwise.
+/// The default paths of the handler.
 const ENTRIES: [&str; 3] = ["src/handler.ts", "src/handler.js", "src/handler.mjs"];
 
 pub(super) fn read(dir: &Path) -> Result<Manifest, BuildError> {
@@ -35,13 +35,13 @@ pub(super) fn read(dir: &Path) -> Result<Manifest, BuildError> {
         manifest: path.clone(),
         problem: fault.to_string(),
     })?;
-    // The name becomes a file's.
+    // The name is used for a file.
     if !sandman_config::is_handler_name(&manifest.name) {
         let name = manifest.name;
         return Err(BuildError::Manifest {
             manifest: path,
             problem: format!(
-                "{name:?} is no name for a guest: lower-case letters, digits, underscores and dashes, the first a letter"
+                "{name:?} is not a valid name for a guest: lower-case letters, digits, underscores and dashes, the first a letter"
             ),
         });
     }

@@ -11,10 +11,10 @@ use crate::guest::{BuildError, GuestPackage, Progress, wit};
 
 /// The script, in the guest's folder.
 const SCRIPT: &str = "node_modules/sandman-sdk/build/build.mjs";
-/// The exit code with which the script says that the guest has mistakes.
+/// The script's exit code for mistakes in the guest.
 const MISTAKES: i32 = 1;
 
-/// The component that the script makes of the guest.
+/// Builds the component of a guest with the script.
 pub(super) fn run(package: &GuestPackage, progress: &Progress) -> Result<Vec<u8>, BuildError> {
     let dir = &package.dir;
     let entry = manifest::read(dir)?.entry(dir)?;
@@ -65,10 +65,10 @@ fn child(dir: &Path, entry: &str, (wit, made): (&Path, &Path)) -> io::Result<Chi
         .spawn()
 }
 
-/// Shows how far it is; returns what it said where it failed.
+/// Shows the progress; returns the output if it failed.
 fn listen(mut child: Child, progress: &Progress) -> io::Result<Option<String>> {
     let stderr = child.stderr.take();
-    // Both pipes are read at once: the script would wait for the one that nobody empties.
+    // Both pipes are read at once, because the script would block on a full one.
     let errors = thread::spawn(move || {
         let mut text = Vec::new();
         stderr
