@@ -101,4 +101,4 @@ mod present;
 #[cfg(not(feature = "faults"))]
 pub use absent::{alter, at, store_busy, wall_millis};
 #[cfg(feature = "faults")]
-pub use present::{Wish, alter, at, install, refused, store_busy, wall_millis};
+pub use present::{FaultSetting, alter, at, install, refused, store_busy, wall_millis};

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::answer::{ErrorCode, coded};
-use super::silent::{Seat, Silent};
+use super::silent::{Silent, TrackedConnection};
 
 /// How long to wait after a failed `accept`: the process is out of file descriptors, and retrying at once would only
 /// waste CPU time.
@@ -134,10 +134,10 @@ impl Listener {
                 slot = slot(&slots, &silent), if next.is_some() => {
                     let (Some(stream), Some(slot)) = (next.take(), slot) else { continue };
                     let router = self.router.clone();
-                    let (bounds, stop, seat) = (self.bounds, stop.clone(), silent.seat());
+                    let (bounds, stop, tracked) = (self.bounds, stop.clone(), silent.track());
                     let open = OpenConnection::new(self.open.clone());
                     connections.spawn(async move {
-                        connection((stream, seat), router, bounds, stop).await;
+                        connection((stream, tracked), router, bounds, stop).await;
                         drop((open, slot));
                     });
                 }
@@ -190,7 +190,7 @@ async fn accept(listener: &TcpListener) -> Option<TcpStream> {
 }
 
 async fn connection(
-    (stream, seat): (TcpStream, Arc<Seat>),
+    (stream, tracked): (TcpStream, Arc<TrackedConnection>),
     router: Router,
     bounds: Bounds,
     mut stop: watch::Receiver<bool>,
@@ -204,7 +204,7 @@ async fn connection(
         .max_buf_size(bounds.header_bytes);
     let router = TowerToHyperService::new(router);
     let service = service_fn(|request| {
-        let (busy, answer) = (seat.busy(), router.call(request));
+        let (busy, answer) = (tracked.busy(), router.call(request));
         async { Ok::<_, Infallible>(answer.await?.map(|body| busy.until_sent(body))) }
     });
     let connection = http.serve_connection(TokioIo::new(stream), service);
@@ -213,7 +213,7 @@ async fn connection(
         served = &mut connection => Some(served),
         () = stopped(&mut stop) => None,
         () = sleep(bounds.connection_time) => None,
-        () = seat.gives_way() => return tracing::debug!("a silent connection was closed for another one"),
+        () = tracked.must_close() => return tracing::debug!("a silent connection was closed for another one"),
     };
     let served = match served {
         Some(served) => Ok(served),

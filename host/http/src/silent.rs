@@ -33,7 +33,7 @@ struct SilenceOrder {
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct TrackedConnection {
     all: Arc<Silent>,
     /// Its number among the silent ones; 0 during a request.
     number: AtomicU64,
@@ -42,7 +42,7 @@ pub(super) struct Seat {
 
 /// A current request, from its last header to the last byte of its response.
 #[derive(Debug)]
-pub(super) struct ActiveRequest(Arc<Seat>);
+pub(super) struct ActiveRequest(Arc<TrackedConnection>);
 
 /// The body of a response; until it is dropped, the request is current.
 struct TrackedBody {
@@ -52,14 +52,14 @@ struct TrackedBody {
 
 impl Silent {
     /// Registers a new connection.
-    pub(super) fn seat(self: &Arc<Self>) -> Arc<Seat> {
-        let seat = Arc::new(Seat {
+    pub(super) fn track(self: &Arc<Self>) -> Arc<TrackedConnection> {
+        let tracked = Arc::new(TrackedConnection {
             all: Arc::clone(self),
             number: AtomicU64::new(0),
             leave: Arc::default(),
         });
-        seat.falls_silent();
-        seat
+        tracked.falls_silent();
+        tracked
     }
 
     /// Asks silent connections to close, one after the other, as long as it is polled.
@@ -82,7 +82,7 @@ impl Silent {
     }
 }
 
-impl Seat {
+impl TrackedConnection {
     /// A request begins.
     pub(super) fn busy(self: &Arc<Self>) -> ActiveRequest {
         let number = self.number.swap(0, Ordering::Relaxed);
@@ -91,7 +91,7 @@ impl Seat {
     }
 
     /// Returns when the connection is silent and must close.
-    pub(super) async fn gives_way(&self) {
+    pub(super) async fn must_close(&self) {
         loop {
             self.leave.notified().await;
             if self.number.load(Ordering::Relaxed) != 0 {
@@ -109,7 +109,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for TrackedConnection {
     fn drop(&mut self) {
         self.all.0.lock().all.remove(self.number.get_mut());
     }
@@ -156,41 +156,41 @@ mod tests {
     #[tokio::test]
     async fn the_longest_silent_gives_way_first_and_a_busy_one_never() {
         let silent = Arc::new(Silent::default());
-        let [first, second, third] = [silent.seat(), silent.seat(), silent.seat()];
+        let [first, second, third] = [silent.track(), silent.track(), silent.track()];
         let busy = second.busy();
         silent.ask_first(Duration::ZERO);
-        first.gives_way().await;
+        first.must_close().await;
         silent.ask_first(Duration::ZERO);
-        third.gives_way().await;
+        third.must_close().await;
         silent.ask_first(Duration::ZERO);
         drop(busy);
         assert_eq!(count(&silent), 1, "the answer is out, it is silent again");
         silent.ask_first(Duration::ZERO);
-        second.gives_way().await;
+        second.must_close().await;
     }
 
     #[tokio::test]
     async fn who_was_asked_and_begins_a_request_stays() {
         let silent = Arc::new(Silent::default());
-        let seat = silent.seat();
+        let tracked = silent.track();
         silent.ask_first(PATIENCE);
         assert_eq!(count(&silent), 1, "it is asked before its time");
         silent.ask_first(Duration::ZERO);
-        let busy = seat.busy();
+        let busy = tracked.busy();
         tokio::select! {
             biased;
-            () = seat.gives_way() => panic!("it goes in the middle of a request"),
+            () = tracked.must_close() => panic!("it goes in the middle of a request"),
             () = tokio::task::yield_now() => {}
         }
-        drop((busy, seat));
+        drop((busy, tracked));
         assert_eq!(count(&silent), 0);
     }
 
     #[test]
     fn a_request_goes_on_until_its_answer_is_sent() {
         let silent = Arc::new(Silent::default());
-        let seat = silent.seat();
-        let body = seat.busy().until_sent(Body::from("an answer"));
+        let tracked = silent.track();
+        let body = tracked.busy().until_sent(Body::from("an answer"));
         assert_eq!((count(&silent), body.size_hint().exact()), (0, Some(9)));
         drop(body);
         assert_eq!(count(&silent), 1);

@@ -15,7 +15,7 @@ use super::consume_error::ConsumeError;
 use super::doubt::Doubts;
 use super::health::KafkaHealth;
 use super::orders::Orders;
-use super::polling::{Kept, OnFatal, Polling, PollingEnd};
+use super::polling::{ConsumerHistory, OnFatal, Polling, PollingEnd};
 use super::rebalance::Member;
 use super::renewal::Renewals;
 use super::settings::KafkaSettings;
@@ -114,7 +114,7 @@ pub fn spawn_consumer(
     health: &Arc<KafkaHealth>,
 ) -> Result<ConsumerHandle, ConsumeError> {
     let ConsumerOptions { handler, on_fatal, .. } = options;
-    let make = Making {
+    let make = ConsumerParts {
         handler: Arc::clone(&handler),
         group: options.group,
         name: options.member,
@@ -126,7 +126,7 @@ pub fn spawn_consumer(
         health: Arc::clone(health),
     };
     let orders = Arc::new(Orders::default());
-    let kept = Kept {
+    let kept = ConsumerHistory {
         doubts: Doubts::new(Arc::clone(&handler), settings.clone(), Arc::clone(health)),
         renewals: Renewals::new(),
     };
@@ -149,7 +149,7 @@ pub fn spawn_consumer(
 }
 
 /// Everything that is needed to create a consumer, and to create it again.
-struct Making {
+struct ConsumerParts {
     handler: Arc<str>,
     group: String,
     name: String,
@@ -161,20 +161,20 @@ struct Making {
     health: Arc<KafkaHealth>,
 }
 
-impl Making {
+impl ConsumerParts {
     fn run(&self, first: Polling, orders: &Arc<Orders>, mut on_fatal: Option<OnFatal>) -> Result<(), ConsumeError> {
         let mut polling = first;
         loop {
             let kept = match polling.run(&mut on_fatal) {
                 PollingEnd::Over(outcome) => return outcome,
-                PollingEnd::Anew(kept) => kept,
+                PollingEnd::Replacement(kept) => kept,
             };
             polling = self.polling(orders, (kept, true))?;
         }
     }
 
     /// A consumer that has not joined its group yet; `anew` if it replaces another one.
-    fn polling(&self, orders: &Arc<Orders>, (kept, anew): (Kept, bool)) -> Result<Polling, ConsumeError> {
+    fn polling(&self, orders: &Arc<Orders>, (kept, anew): (ConsumerHistory, bool)) -> Result<Polling, ConsumeError> {
         let member = Member {
             monitor: Monitor::new(self.health.client(&format!("consumer of {}", self.handler))),
             intake: Arc::clone(&self.intake),

@@ -54,11 +54,11 @@ pub(super) struct Polling {
     unlooked: u32,
     /// Polls since something came.
     quiet: u32,
-    kept: Kept,
+    kept: ConsumerHistory,
 }
 
 /// The data of a handler's consumer that its replacement takes over.
-pub(super) struct Kept {
+pub(super) struct ConsumerHistory {
     pub(super) doubts: Doubts,
     pub(super) renewals: Renewals,
 }
@@ -68,18 +68,23 @@ pub(super) enum PollingEnd {
     /// For good.
     Over(Result<(), ConsumeError>),
     /// It is to be replaced.
-    Anew(Kept),
+    Replacement(ConsumerHistory),
 }
 
 /// Why it is to be replaced.
 #[derive(Clone, Copy, Debug)]
-enum Anew {
+enum Replacement {
     Fenced,
     Unanswered,
 }
 
 impl Polling {
-    pub(super) fn new(consumer: BaseConsumer<Member>, orders: Arc<Orders>, group: String, kept: Kept) -> Self {
+    pub(super) fn new(
+        consumer: BaseConsumer<Member>,
+        orders: Arc<Orders>,
+        group: String,
+        kept: ConsumerHistory,
+    ) -> Self {
         Self {
             consumer,
             orders,
@@ -98,12 +103,12 @@ impl Polling {
         let outcome = self.poll_until_stopped();
         if !self.orders.stop.load(Ordering::Relaxed) {
             let anew = match &outcome {
-                Ok(()) => Some(Anew::Unanswered),
-                Err(ConsumeError::Fenced(_)) if self.fenced_itself() => Some(Anew::Fenced),
+                Ok(()) => Some(Replacement::Unanswered),
+                Err(ConsumeError::Fenced(_)) if self.fenced_itself() => Some(Replacement::Fenced),
                 Err(_) => None,
             };
             if let Some(why) = anew {
-                return PollingEnd::Anew(self.give_back(why));
+                return PollingEnd::Replacement(self.give_back(why));
             }
         }
         match &outcome {
@@ -130,14 +135,14 @@ impl Polling {
     }
 
     /// Gives its partitions back to the intake and closes the consumer, which may take a while: nothing more is handed over.
-    fn give_back(self, why: Anew) -> Kept {
+    fn give_back(self, why: Replacement) -> ConsumerHistory {
         let group = &*self.group;
         match why {
-            Anew::Fenced => tracing::warn!(
+            Replacement::Fenced => tracing::warn!(
                 group,
                 "the group refuses this member after an outage, because one of its earlier requests came late; rejoining"
             ),
-            Anew::Unanswered => {
+            Replacement::Unanswered => {
                 tracing::warn!(group, "the group does not answer after the session was lost; rejoining")
             }
         }

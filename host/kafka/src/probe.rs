@@ -29,14 +29,14 @@ pub(super) struct Trouble {
 
 /// The client.
 pub(super) struct Probe {
-    consumer: Option<BaseConsumer<Hearing>>,
+    consumer: Option<BaseConsumer<ErrorContext>>,
 }
 
 /// Keeps the library's message for an error, which says more than the code.
 #[derive(Clone, Default)]
-struct Hearing(Arc<Mutex<String>>);
+struct ErrorContext(Arc<Mutex<String>>);
 
-impl ClientContext for Hearing {
+impl ClientContext for ErrorContext {
     fn log(&self, _: RDKafkaLogLevel, _: &str, line: &str) {
         tracing::trace!(target: "sandman::kafka", client = "probe", "{line}");
     }
@@ -46,7 +46,7 @@ impl ClientContext for Hearing {
     }
 }
 
-impl ConsumerContext for Hearing {}
+impl ConsumerContext for ErrorContext {}
 
 impl Probe {
     /// A client that reads like the consumers.
@@ -54,7 +54,7 @@ impl Probe {
     /// # Errors
     /// The library's error if the client cannot be created.
     pub(super) fn open(settings: &KafkaSettings) -> Result<Self, KafkaError> {
-        let consumer = settings.probe().create_with_context(Hearing::default())?;
+        let consumer = settings.probe().create_with_context(ErrorContext::default())?;
         let consumer = Some(consumer);
         Ok(Self { consumer })
     }

@@ -80,7 +80,7 @@ impl CompilerFault {
     }
 }
 
-/// Checks in a child process what `wasm` imports and exports. A refusal is encoded as by [`imports::Seen`].
+/// Checks in a child process what `wasm` imports and exports. A refusal is encoded as by [`imports::InspectError`].
 pub(super) fn inspect(bounds: CompileBounds, wasm: &[u8]) -> Result<(), CompilerFault> {
     run(command(bounds), bounds, wasm)
 }

@@ -11,7 +11,7 @@ const GRANTED: [&str; 2] = ["sandman:handler/log@0.1.0", "sandman:handler/event-
 
 /// Why a component cannot be loaded as a handler, in a form that one process can send to another.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum InspectError {
     NoComponent(String),
     NotGranted(String),
     NoHandler,
@@ -20,7 +20,7 @@ pub(super) enum Seen {
 /// Bytes of a reason that are sent from one process to another.
 const REASON: usize = 1 << 10;
 
-impl Seen {
+impl InspectError {
     /// Encodes it as one line: its kind, and its reason or import.
     pub(super) fn to_words(&self) -> String {
         let cut = |text: &str| text.chars().take(REASON).collect::<String>();
@@ -51,45 +51,45 @@ impl Seen {
 }
 
 /// Checks the component's imports and exports.
-pub(super) fn see(wasm: &[u8]) -> Result<(), Seen> {
+pub(super) fn see(wasm: &[u8]) -> Result<(), InspectError> {
     match wasm.get(..8) {
         Some(b"\0asm\x0d\0\x01\0") => {}
-        Some(b"\0asm\x01\0\0\0") => return Err(Seen::NoComponent("it is a core module".to_owned())),
-        _ => return Err(Seen::NoComponent("it does not start as one".to_owned())),
+        Some(b"\0asm\x01\0\0\0") => return Err(InspectError::NoComponent("it is a core module".to_owned())),
+        _ => return Err(InspectError::NoComponent("it does not start as one".to_owned())),
     }
     let (resolve, world) = match wit_component::decode(wasm) {
         Ok(DecodedWasm::Component(resolve, world)) => (resolve, world),
-        Ok(DecodedWasm::WitPackage(..)) => return Err(Seen::NoComponent("it is a WIT package".to_owned())),
-        Err(fault) => return Err(Seen::NoComponent(format!("{fault:#}"))),
+        Ok(DecodedWasm::WitPackage(..)) => return Err(InspectError::NoComponent("it is a WIT package".to_owned())),
+        Err(fault) => return Err(InspectError::NoComponent(format!("{fault:#}"))),
     };
     let Some(world) = resolve.worlds.get(world) else {
-        return Err(Seen::NoComponent("it has no world".to_owned()));
+        return Err(InspectError::NoComponent("it has no world".to_owned()));
     };
     let mut imports = world.imports.keys().map(|key| resolve.name_world_key(key));
     if let Some(import) = imports.find(|import| !GRANTED.contains(&&**import)) {
-        return Err(Seen::NotGranted(import));
+        return Err(InspectError::NotGranted(import));
     }
     if !world.exports.keys().any(|key| resolve.name_world_key(key) == HANDLER) {
-        return Err(Seen::NoHandler);
+        return Err(InspectError::NoHandler);
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Seen;
+    use super::InspectError;
 
     #[test]
     fn what_was_seen_comes_from_one_process_to_the_other() {
         for seen in [
-            Seen::NoComponent("it is a core module".to_owned()),
-            Seen::NotGranted("wasi:cli/environment@0.2.0".to_owned()),
-            Seen::NoHandler,
+            InspectError::NoComponent("it is a core module".to_owned()),
+            InspectError::NotGranted("wasi:cli/environment@0.2.0".to_owned()),
+            InspectError::NoHandler,
         ] {
             // Whoever reads what a process said leaves out the blanks around it.
-            assert_eq!(Seen::from_words(seen.to_words().trim()), seen);
+            assert_eq!(InspectError::from_words(seen.to_words().trim()), seen);
         }
-        let long = Seen::NotGranted("é".repeat(10_000)).to_words();
+        let long = InspectError::NotGranted("é".repeat(10_000)).to_words();
         assert!(long.len() < 4 << 10, "{} bytes", long.len());
     }
 }

@@ -8,7 +8,7 @@ use super::cell::{Cell, GuestTerms};
 use super::compiled::Unusable;
 use super::compiler::{self, Compiler};
 use super::error::{Label, LoadError};
-use super::imports::{Seen, see};
+use super::imports::{InspectError, see};
 use super::{Sandbox, notes};
 
 /// Checks the component's imports and exports before any of it is compiled, in the same process as the compiler,
@@ -24,7 +24,7 @@ pub(super) fn look(sandbox: &Sandbox, (label, limit): (&Label, u64), wasm: &[u8]
     };
     let _alone = sandbox.compiling.lock();
     compiler::inspect(bounds, wasm).map_err(|fault| match fault {
-        compiler::CompilerFault::Refused(words) => Seen::from_words(&words).of(label),
+        compiler::CompilerFault::Refused(words) => InspectError::from_words(&words).of(label),
         fault => fault.of(label, bounds),
     })
 }

@@ -3,14 +3,14 @@
 use std::any::Any;
 use std::sync::OnceLock;
 
-use sandman_core::faults::{self, Step, Wish};
+use sandman_core::faults::{self, FaultSetting, Step};
 
 use crate::bugs::Bug;
 
 /// What the environment asks for: `SANDMAN_TEST_FAULT=drop-batch:10`.
 struct Planted {
     bug: Bug,
-    wish: Wish,
+    setting: FaultSetting,
 }
 
 static PLANTED: OnceLock<Planted> = OnceLock::new();
@@ -20,18 +20,18 @@ static PLANTED: OnceLock<Planted> = OnceLock::new();
 /// # Errors
 /// The name of a bug that there is not.
 pub(crate) fn plant() -> Result<(), String> {
-    let Some(wish) = Wish::read("SANDMAN_TEST_FAULT").filter(|wish| wish.name() != "nothing") else {
+    let Some(setting) = FaultSetting::read("SANDMAN_TEST_FAULT").filter(|setting| setting.name() != "nothing") else {
         return Ok(());
     };
-    let bug = Bug::named(wish.name()).ok_or_else(|| format!("there is no bug {:?} to plant", wish.name()))?;
-    if PLANTED.set(Planted { bug, wish }).is_ok() {
+    let bug = Bug::named(setting.name()).ok_or_else(|| format!("there is no bug {:?} to plant", setting.name()))?;
+    if PLANTED.set(Planted { bug, setting }).is_ok() {
         faults::install(alter);
     }
     Ok(())
 }
 
 fn alter(step: Step, value: &mut dyn Any) {
-    if let Some(Planted { bug, wish }) = PLANTED.get() {
-        bug.alter(step, value, &|| wish.is_due());
+    if let Some(Planted { bug, setting }) = PLANTED.get() {
+        bug.alter(step, value, &|| setting.is_due());
     }
 }

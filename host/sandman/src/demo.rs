@@ -32,7 +32,7 @@ use sandman_kafka::Announcer;
 
 use addresses::HostAddresses;
 use check::{SeenEvent, check, versions};
-use commands::{Said, ask, lag};
+use commands::{CommandOutput, ask, lag};
 use events::EventCollector;
 use scene::{Backing, Scene};
 use story::{DemoStory, took};
@@ -222,14 +222,14 @@ fn wait(time: Duration, interrupted: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
-fn succeeded(Said { success, line }: Said) -> Result<String> {
+fn succeeded(CommandOutput { success, line }: CommandOutput) -> Result<String> {
     if !success {
         bail!("it should have worked: {line}");
     }
     Ok(line)
 }
 
-fn refused(Said { success, line }: Said) -> Result<String> {
+fn refused(CommandOutput { success, line }: CommandOutput) -> Result<String> {
     if success {
         bail!("a component that does not fit was accepted: {line}");
     }

@@ -50,7 +50,7 @@ pub struct Import<'a> {
 
 /// The result of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LineVerdict {
+pub enum ImportResult {
     /// Every state of the file is in the store, or would be, without a store to write to.
     Imported(Counts),
     /// There are mistakes, and nothing was written.
@@ -104,7 +104,7 @@ impl Import<'_> {
     ///
     /// # Errors
     /// [`ImportError`] if the file cannot be read, or not all of it could be written; running it again continues.
-    pub fn run(&self, mut file: File) -> Result<LineVerdict, ImportError> {
+    pub fn run(&self, mut file: File) -> Result<ImportResult, ImportError> {
         let bytes = file.metadata()?.len();
         let rules = Rules {
             shape: self.shape,
@@ -114,7 +114,7 @@ impl Import<'_> {
         let progress = ImportProgress::new(self.show, bytes);
         let (counts, mistakes) = self.check(&rules, &mut Lines::new(&file, rules.longest_line()), &progress)?;
         if !mistakes.problems.is_empty() {
-            return Ok(LineVerdict::Refused(mistakes));
+            return Ok(ImportResult::Refused(mistakes));
         }
         if let Some(store) = self.store
             && counts.added + counts.replaced > 0
@@ -124,7 +124,7 @@ impl Import<'_> {
             self.write(store, &rules, lines, (&progress, counts.states))?;
         }
         progress.done();
-        Ok(LineVerdict::Imported(counts))
+        Ok(ImportResult::Imported(counts))
     }
 
     fn standing(&self, store: &dyn Store, line: &line::Line) -> Result<LineStanding, StoreError> {

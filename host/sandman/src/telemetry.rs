@@ -12,7 +12,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use sandman_config::LogFormat;
 
-pub use overheard::{Overheard, overheard};
+pub use overheard::{CapturedLine, overheard};
 
 /// The variable that filters logs: a level, or `target=level` pairs separated by commas.
 const VARIABLE: &str = "SANDMAN_LOG";

@@ -11,7 +11,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::Step;
 
 /// What a variable asks for: `NAME`, `NAME:N` or `NAME:N:FILE`, and how often it was asked for.
-pub struct Wish {
+pub struct FaultSetting {
     name: String,
     every: u64,
     /// Occasions count when this file exists.
@@ -19,7 +19,7 @@ pub struct Wish {
     asked: AtomicU64,
 }
 
-impl Wish {
+impl FaultSetting {
     /// What a variable of the environment asks for, if it is set.
     pub fn read(variable: &str) -> Option<Self> {
         Some(Self::parse(&std::env::var(variable).ok()?))
@@ -83,11 +83,11 @@ pub fn alter<T: Any>(step: Step, value: &mut T) {
 /// Kills or pauses the process here if a test asks for it.
 pub fn at(step: Step) {
     hold_at(step);
-    static WISH: OnceLock<Option<Wish>> = OnceLock::new();
-    let Some(wish) = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_CRASH")) else {
+    static SETTING: OnceLock<Option<FaultSetting>> = OnceLock::new();
+    let Some(setting) = SETTING.get_or_init(|| FaultSetting::read("SANDMAN_TEST_CRASH")) else {
         return;
     };
-    if wish.name() == kebab(&format!("{step:?}")) && wish.occasion() == Some(wish.every) {
+    if setting.name() == kebab(&format!("{step:?}")) && setting.occasion() == Some(setting.every) {
         kill_process(getpid(), Signal::KILL).ok();
         // The signal may take a moment; nothing more may happen until then.
         loop {
@@ -113,9 +113,11 @@ fn hold_at(step: Step) {
 
 /// Whether the store should refuse this commit.
 pub fn store_busy() -> bool {
-    static WISH: OnceLock<Option<Wish>> = OnceLock::new();
-    let wish = WISH.get_or_init(|| Wish::read("SANDMAN_TEST_STORE"));
-    let busy = wish.as_ref().is_some_and(|wish| wish.name() == "busy" && wish.is_due());
+    static SETTING: OnceLock<Option<FaultSetting>> = OnceLock::new();
+    let setting = SETTING.get_or_init(|| FaultSetting::read("SANDMAN_TEST_STORE"));
+    let busy = setting
+        .as_ref()
+        .is_some_and(|setting| setting.name() == "busy" && setting.is_due());
     REFUSED.fetch_add(u64::from(busy), Ordering::Relaxed);
     busy
 }
@@ -152,19 +154,19 @@ mod tests {
 
     #[test]
     fn a_wish_is_due_at_every_nth_occasion() {
-        let wish = Wish::parse("drop-batch:3");
-        let due: Vec<_> = (0..6).map(|_| wish.is_due()).collect();
+        let setting = FaultSetting::parse("drop-batch:3");
+        let due: Vec<_> = (0..6).map(|_| setting.is_due()).collect();
         assert_eq!(due, [false, false, true, false, false, true]);
-        assert_eq!(wish.name(), "drop-batch");
+        assert_eq!(setting.name(), "drop-batch");
     }
 
     #[test]
     fn occasions_count_once_the_file_is_there() {
         let there = std::env::current_exe().unwrap();
-        let wish = Wish::parse(&format!("committed:2:{}", there.display()));
-        let occasions: Vec<_> = (0..2).map(|_| wish.occasion()).collect();
-        assert_eq!((occasions, wish.every), (vec![Some(1), Some(2)], 2));
-        let wish = Wish::parse(&format!("committed:2:{}/none", there.display()));
-        assert_eq!(wish.occasion(), None);
+        let setting = FaultSetting::parse(&format!("committed:2:{}", there.display()));
+        let occasions: Vec<_> = (0..2).map(|_| setting.occasion()).collect();
+        assert_eq!((occasions, setting.every), (vec![Some(1), Some(2)], 2));
+        let setting = FaultSetting::parse(&format!("committed:2:{}/none", there.display()));
+        assert_eq!(setting.occasion(), None);
     }
 }

@@ -46,7 +46,7 @@ impl Batch {
 }
 
 /// The lanes, partitions and handlers to which units refer.
-pub(super) struct Standings<'a, W> {
+pub(super) struct FoldContext<'a, W> {
     pub(super) lanes: &'a Lanes<W>,
     pub(super) partitions: &'a Partitions,
     pub(super) registry: &'a Registry,
@@ -54,7 +54,7 @@ pub(super) struct Standings<'a, W> {
 
 /// Folds units in the order in which they were produced. Units of different keys may be in any order. With `reads`, the
 /// commit also has the states that were read and not changed.
-pub(super) fn fold<W: Work>(units: Vec<Unit>, standings: &Standings<'_, W>, reads: bool) -> Batch {
+pub(super) fn fold<W: Work>(units: Vec<Unit>, context: &FoldContext<'_, W>, reads: bool) -> Batch {
     let mut folding = Folding {
         batch: Batch::default(),
         written: HashMap::default(),
@@ -62,9 +62,9 @@ pub(super) fn fold<W: Work>(units: Vec<Unit>, standings: &Standings<'_, W>, read
         held: HashSet::new(),
         read: reads.then(HashSet::new),
         progress: HashMap::new(),
-        lanes: standings.lanes,
-        partitions: standings.partitions,
-        registry: standings.registry,
+        lanes: context.lanes,
+        partitions: context.partitions,
+        registry: context.registry,
     };
     for mut unit in units {
         folding.unit(&mut unit);

@@ -14,7 +14,7 @@ use super::admission::Admission;
 use super::clients::WaitingClients;
 use super::commits::CommitQueue;
 use super::detours::Detours;
-use super::fold::{Batch, Standings, fold};
+use super::fold::{Batch, FoldContext, fold};
 use super::scheduler::{IdleWorkers, Rest, Scheduler};
 use crate::registry::Registry;
 use sandman_core::event::TopicPartition;
@@ -69,12 +69,12 @@ impl EngineState {
     /// Takes the units of the next commit, folded. With `reads`, it also has the states that were read and not changed.
     pub(super) fn take_batch(&mut self, reads: bool) -> Batch {
         let units = self.commits.take();
-        let standings = Standings {
+        let context = FoldContext {
             lanes: self.scheduler.lanes(),
             partitions: self.admission.partitions(),
             registry: &self.registry,
         };
-        fold(units, &standings, reads)
+        fold(units, &context, reads)
     }
 
     /// The units are durable, and the states of these lanes have these revisions.

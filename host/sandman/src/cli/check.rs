@@ -71,7 +71,7 @@ fn check(args: &CheckArgs) -> Result<Checked> {
     let file = args.config.config.display().to_string();
     match args.config.load() {
         Ok(config) => {
-            let looked = Looked::at(&config, |_| true)?;
+            let looked = CheckedParts::at(&config, |_| true)?;
             let problems = [looked.problems, unreachable(&config)].concat();
             Ok(Checked {
                 ok: problems.is_empty(),
@@ -82,7 +82,7 @@ fn check(args: &CheckArgs) -> Result<Checked> {
             })
         }
         Err(errors) => {
-            let looked = Looked::at_what_is_readable(&errors)?;
+            let looked = CheckedParts::at_what_is_readable(&errors)?;
             Ok(Checked {
                 ok: false,
                 file,
@@ -96,13 +96,13 @@ fn check(args: &CheckArgs) -> Result<Checked> {
 
 /// The results of the checks beyond the file itself.
 #[derive(Default)]
-struct Looked {
+struct CheckedParts {
     handlers: Vec<CheckedHandler>,
     problems: Vec<Problem>,
     warnings: Vec<String>,
 }
 
-impl Looked {
+impl CheckedParts {
     /// Checks the components of correctly configured handlers, and the Kafka clients, so that one run shows everything.
     fn at_what_is_readable(errors: &ConfigErrors) -> Result<Self> {
         let Some(config) = &errors.readable else {

@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{ConfigArgs, output};
-use crate::import::{Counts, Import, LineVerdict, Mistakes, Reader};
+use crate::import::{Counts, Import, ImportResult, Mistakes, Reader};
 use crate::{run, telemetry};
 use sandman_config::{Config, LogFormat, StoreUrl};
 use sandman_core::store::Store;
@@ -118,12 +118,12 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
     };
     let verdict = import.run(file).with_context(|| args.file.display().to_string())?;
     match &verdict {
-        LineVerdict::Imported(counts) => imported(args, *counts)?,
-        LineVerdict::Refused(mistakes) => refused(args, mistakes)?,
+        ImportResult::Imported(counts) => imported(args, *counts)?,
+        ImportResult::Refused(mistakes) => refused(args, mistakes)?,
     }
     Ok(match verdict {
-        LineVerdict::Imported(_) => ExitCode::SUCCESS,
-        LineVerdict::Refused(_) => ExitCode::FAILURE,
+        ImportResult::Imported(_) => ExitCode::SUCCESS,
+        ImportResult::Refused(_) => ExitCode::FAILURE,
     })
 }
 

@@ -113,20 +113,20 @@ impl Drop for HostProcess {
 }
 
 /// The output of a command.
-pub(super) struct Said {
+pub(super) struct CommandOutput {
     pub(super) success: bool,
     /// Its last line, on stdout or, if it failed, on stderr.
     pub(super) line: String,
 }
 
 /// Runs a command of `sandman` on the host.
-pub(super) fn ask(folder: &Path, host: &HostProcess, arguments: &[&str]) -> Result<Said> {
+pub(super) fn ask(folder: &Path, host: &HostProcess, arguments: &[&str]) -> Result<CommandOutput> {
     let output = run(folder, host, arguments)?;
     let success = output.status.success();
     let text = if success { output.stdout } else { output.stderr };
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().last().unwrap_or_default().to_owned();
-    Ok(Said { success, line })
+    Ok(CommandOutput { success, line })
 }
 
 /// All lines of a successful command.

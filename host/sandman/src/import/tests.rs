@@ -24,7 +24,7 @@ impl Scene {
         Self { store, terms }
     }
 
-    fn import(&self, lines: &str, overwrite: bool) -> LineVerdict {
+    fn import(&self, lines: &str, overwrite: bool) -> ImportResult {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(lines.as_bytes()).expect("room");
         file.seek(SeekFrom::Start(0)).expect("a file");
@@ -57,8 +57,8 @@ fn lines(range: std::ops::Range<u32>) -> String {
         .collect()
 }
 
-fn counts(states: u64, added: u64, replaced: u64, same: u64) -> LineVerdict {
-    LineVerdict::Imported(Counts {
+fn counts(states: u64, added: u64, replaced: u64, same: u64) -> ImportResult {
+    ImportResult::Imported(Counts {
         states,
         added,
         replaced,
@@ -81,7 +81,7 @@ fn another_state_is_replaced_only_when_told() {
     let scene = Scene::new();
     scene.import(&lines(0..3), false);
     let other = "{\"key\":\"new\",\"state\":{\"n\":1}}\n{\"key\":\"u-1\",\"state\":{\"n\":100}}\n";
-    let LineVerdict::Refused(mistakes) = scene.import(other, false) else {
+    let ImportResult::Refused(mistakes) = scene.import(other, false) else {
         panic!("taken")
     };
     assert_eq!((mistakes.problems.len(), mistakes.more), (1, 0));
@@ -106,7 +106,7 @@ fn one_mistake_keeps_everything_out_and_all_are_told_up_to_a_bound() {
         lines(0..1),
         "{\"key\":\"x\",\"state\":{}}\n".repeat(1_005)
     );
-    let LineVerdict::Refused(mistakes) = scene.import(&file, true) else {
+    let ImportResult::Refused(mistakes) = scene.import(&file, true) else {
         panic!("taken")
     };
     assert_eq!((mistakes.problems.len(), mistakes.more), (1_000, 6));
@@ -119,7 +119,7 @@ fn one_mistake_keeps_everything_out_and_all_are_told_up_to_a_bound() {
         (3, "state")
     );
     let long = format!("{{\"key\":\"l\",\"state\":\"{}\"}}", "x".repeat(20_000));
-    let LineVerdict::Refused(mistakes) = scene.import(&long, true) else {
+    let ImportResult::Refused(mistakes) = scene.import(&long, true) else {
         panic!("taken")
     };
     assert!(mistakes.problems[0].problem.contains("limits.output"), "{mistakes:?}");

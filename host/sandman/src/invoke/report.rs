@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Bench;
-use crate::telemetry::Overheard;
+use crate::telemetry::CapturedLine;
 use sandman_core::attempt::Decision;
 use sandman_core::event::{OutRecord, decode};
 use sandman_core::outcome::{Reply, StateChange};
@@ -59,7 +59,7 @@ pub struct InvokeReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply: Option<ReplyReport>,
     /// What the guest logged.
-    pub logs: Vec<Overheard>,
+    pub logs: Vec<CapturedLine>,
     /// CPU time of the call, in microseconds, including the creation of the instance.
     pub cpu_micros: u64,
     /// The most linear memory that it held, in bytes.
@@ -167,7 +167,7 @@ impl InvokeReport {
         self
     }
 
-    pub(super) fn said(mut self, logs: Vec<Overheard>) -> Self {
+    pub(super) fn said(mut self, logs: Vec<CapturedLine>) -> Self {
         self.logs = logs;
         self
     }

@@ -12,11 +12,11 @@ use sandman_kafka::PartitionExtent;
 const OLD: Duration = Duration::from_secs(30);
 
 /// An extent, and when it was reported.
-type Told = Option<(Extent, Instant)>;
+type ReportedExtent = Option<(Extent, Instant)>;
 
 #[derive(Debug, Default)]
 struct Topic {
-    partitions: BTreeMap<i32, Told>,
+    partitions: BTreeMap<i32, ReportedExtent>,
     /// Why the last attempt failed.
     fault: Option<String>,
 }
@@ -83,7 +83,7 @@ impl KnownTopics {
         if known.partitions.is_empty() {
             return Some(format!("of `{topic}` ({why})"));
         }
-        let is_old = |told: &Told| told.is_none_or(|(_, at)| now.saturating_duration_since(at) > OLD);
+        let is_old = |told: &ReportedExtent| told.is_none_or(|(_, at)| now.saturating_duration_since(at) > OLD);
         let old = known.partitions.iter().filter(|(_, told)| is_old(told));
         let old: Vec<String> = old.map(|(partition, _)| format!("`{topic}`[{partition}]")).collect();
         (!old.is_empty()).then(|| format!("of {} ({why})", old.join(", ")))

@@ -15,7 +15,7 @@ const GUEST: &str = "sandman::guest";
 
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Overheard {
+pub struct CapturedLine {
     /// `trace`, `debug`, `info`, `warn` or `error`.
     pub level: String,
     /// The text.
@@ -23,7 +23,7 @@ pub struct Overheard {
 }
 
 /// Runs a function on this thread, and returns the logs of guests and the host's own warnings.
-pub fn overheard<T>(run: impl FnOnce() -> T) -> (T, Vec<Overheard>) {
+pub fn overheard<T>(run: impl FnOnce() -> T) -> (T, Vec<CapturedLine>) {
     let lines = OverheardLines::default();
     let result = tracing::subscriber::with_default(registry().with(lines.clone()), run);
     let lines = std::mem::take(&mut *lines.0.lock());
@@ -31,7 +31,7 @@ pub fn overheard<T>(run: impl FnOnce() -> T) -> (T, Vec<Overheard>) {
 }
 
 #[derive(Clone, Default)]
-struct OverheardLines(Arc<Mutex<Vec<Overheard>>>);
+struct OverheardLines(Arc<Mutex<Vec<CapturedLine>>>);
 
 impl<S: Subscriber> Layer<S> for OverheardLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -41,7 +41,7 @@ impl<S: Subscriber> Layer<S> for OverheardLines {
         }
         let mut message = LogMessage::default();
         event.record(&mut message);
-        self.0.lock().push(Overheard {
+        self.0.lock().push(CapturedLine {
             level: metadata.level().as_str().to_ascii_lowercase(),
             message: message.0,
         });

@@ -21,7 +21,7 @@ use super::{PostgresStore, outbox, schema};
 use sandman_core::store::{Epoch, HostEntry, HostStore, OutboxSize, Shard, ShardLease, StoreError, StoreStatistics};
 
 /// How often the host sends a heartbeat and renews its leases.
-const BEAT: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// The host reads the sizes of the tables once in this many heartbeats.
 const TABLES: u64 = 10;
@@ -96,7 +96,7 @@ impl Fleet {
     }
 
     fn join(&self, name: &str, shards: u16) -> Result<(), JoinError> {
-        let mut host = Beating {
+        let mut host = HeartbeatThread {
             link: Link::new(&self.target),
             beats: 0,
             name: name.to_owned(),
@@ -111,10 +111,10 @@ impl Fleet {
             return Err(JoinError::Taken(name.to_owned()));
         }
         host.enter().map_err(named)?;
-        host.beat().map_err(named)?;
+        host.heartbeat().map_err(named)?;
         let (stop, stopped) = bounded(1);
         let thread = std::thread::Builder::new().name("fleet".to_owned()).spawn(move || {
-            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(BEAT) {
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(HEARTBEAT) {
                 host.live();
             }
             host.leave();
@@ -135,7 +135,7 @@ impl Drop for Fleet {
 }
 
 /// The data of the heartbeat thread.
-struct Beating {
+struct HeartbeatThread {
     link: Link,
     beats: u64,
     name: String,
@@ -146,7 +146,7 @@ struct Beating {
     failed: Arc<OnceLock<String>>,
 }
 
-impl Beating {
+impl HeartbeatThread {
     /// Whether another host of this name is alive: its row changes while it is watched. The row of a killed host does
     /// not change, and its successor need not wait until the leases expire.
     fn is_named_like_another(&mut self) -> Result<bool, PgFault> {
@@ -161,7 +161,7 @@ impl Beating {
         let first: Option<(String, String)> = sign()?;
         let until = Instant::now() + SILENT;
         while first.is_some() && Instant::now() < until {
-            pause(BEAT / 4);
+            pause(HEARTBEAT / 4);
             match sign()? {
                 None => return Ok(false),
                 again if again != first => return Ok(true),
@@ -183,7 +183,7 @@ impl Beating {
     }
 
     fn live(&mut self) {
-        match self.beat() {
+        match self.heartbeat() {
             Ok(()) => return,
             Err(PgFault::Replaced) => return self.end(),
             Err(fault) => {
@@ -231,7 +231,7 @@ impl Beating {
     }
 
     /// Sends a heartbeat, renews the leases, and takes or gives up shards so that every host has about as many.
-    fn beat(&mut self) -> Result<(), PgFault> {
+    fn heartbeat(&mut self) -> Result<(), PgFault> {
         let began = Instant::now();
         let (leaving, report) = {
             let mut view = self.view.lock();

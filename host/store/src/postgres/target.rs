@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::open_error::PgOpenError;
 use super::passfile::password_in;
-use super::tls::TlsWish;
+use super::tls::TlsParameters;
 
 /// How to reach the store.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ pub(super) struct ConnectTarget {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct UrlParameters {
     url: String,
-    tls: TlsWish,
+    tls: TlsParameters,
     passfile: Option<PathBuf>,
     /// `transaction`: each transaction may get another session of the server.
     pooler: Option<String>,
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_wish_that_cannot_be_met_says_why() {
         let wish = |mode: &str, file: Option<&str>| {
-            let wish = TlsWish {
+            let wish = TlsParameters {
                 mode: Some(mode.to_owned()),
                 authorities: file.map(Into::into),
             };

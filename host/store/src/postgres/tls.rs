@@ -14,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// The URL's parameters about encryption.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct TlsWish {
+pub(super) struct TlsParameters {
     /// `sslmode`.
     pub(super) mode: Option<String>,
     /// `sslrootcert`.
@@ -48,7 +48,7 @@ enum Trust {
     Name,
 }
 
-impl TlsWish {
+impl TlsParameters {
     /// The setup for these parameters.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ struct Named {
 
 /// The output of cargo.
 #[derive(Default)]
-struct Heard {
+struct CargoOutput {
     errors: String,
     module: Option<PathBuf>,
 }
@@ -70,7 +70,7 @@ pub(super) fn compile(package: &Package, options: &BuildOptions, progress: &Prog
     });
     let heard = match child.stdout.take() {
         Some(stdout) => listen(package, stdout, progress).map_err(failed)?,
-        None => Heard::default(),
+        None => CargoOutput::default(),
     };
     let status = child.wait().map_err(failed)?;
     let said = said.join().ok().and_then(Result::ok).unwrap_or_default();
@@ -131,8 +131,8 @@ fn without_home() -> Option<String> {
     ))
 }
 
-fn listen(package: &Package, stdout: impl Read, progress: &Progress) -> io::Result<Heard> {
-    let mut heard = Heard::default();
+fn listen(package: &Package, stdout: impl Read, progress: &Progress) -> io::Result<CargoOutput> {
+    let mut heard = CargoOutput::default();
     for line in BufReader::new(stdout).lines() {
         // A build script may print lines that are not messages.
         let Ok(message) = serde_json::from_str::<CargoMessage>(&line?) else {
