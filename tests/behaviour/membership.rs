@@ -18,7 +18,8 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         "a_second_host_that_claims_the_same_member_ends_the_first_loudly",
         claimed,
     )
-    .on_real_kafka(REAL),
+    .on_real_kafka(REAL)
+    .with_its_own_store("hosts of a fleet are members under names of their own"),
     Behaviour::new("topics_that_changed_while_the_host_was_down_are_consumed", other_topics).on_real_kafka(REAL),
     Behaviour::new(
         "partitions_that_were_added_while_the_host_was_down_are_consumed",

@@ -9,8 +9,12 @@ use serde_json::json;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_second_host_on_the_same_store_is_refused", same_store).with_its_own_store("it is about the file"),
-    Behaviour::new("a_second_store_on_the_same_deployment_is_refused", other_store).on_real_kafka(REAL),
-    Behaviour::new("who_took_a_deployment_over_gives_way_to_the_next_who_does", overtaken).on_real_kafka(REAL),
+    Behaviour::new("a_second_store_on_the_same_deployment_is_refused", other_store)
+        .on_real_kafka(REAL)
+        .with_its_own_store("each folder has a store of its own"),
+    Behaviour::new("who_took_a_deployment_over_gives_way_to_the_next_who_does", overtaken)
+        .on_real_kafka(REAL)
+        .with_its_own_store("each folder has a store of its own"),
     Behaviour::new("a_store_of_another_cluster_is_refused", other_cluster),
     Behaviour::new("a_cursor_that_is_behind_is_refused", cursor_behind).on_real_kafka(REAL),
     Behaviour::new("a_restored_backup_is_refused_until_it_is_adopted", restored_backup)
