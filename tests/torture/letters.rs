@@ -101,26 +101,33 @@ fn count(host: &Host) -> Result<usize> {
     Ok(letters(host, 1)?.0)
 }
 
-/// Waits until the host has so many letters or fewer.
-fn at_most(host: &Host, wanted: usize) -> Result {
-    eventually(&format!("at most {wanted} letters are left"), || {
-        host.still_runs()?;
-        Ok((count(host)? <= wanted).then_some(()))
-    })
-}
-
-/// Waits until every record is handled, given up or held, for as long as they become fewer: on a slow machine there are more
-/// than it has patience for at once.
-fn taken_in(run: &Run<'_>, host: &Host) -> Result {
-    let mut lag = run.lag()?;
-    while lag > 0 {
-        lag = eventually("more records are handled, given up or held", || {
-            host.still_runs()?;
-            let now = run.lag()?;
-            Ok((now < lag).then_some(now))
+/// Waits until there are so many of something or fewer, for as long as they become fewer: a slow machine may need longer for
+/// all of them than anything is waited for.
+fn falls(what: &str, wanted: i64, count: impl Fn() -> Result<i64>) -> Result {
+    let mut last = count()?;
+    while last > wanted {
+        last = eventually(&format!("there are fewer {what} than {last}"), || {
+            let now = count()?;
+            Ok((now < last).then_some(now))
         })?;
     }
     Ok(())
+}
+
+/// Waits until the host has so many letters or fewer.
+fn at_most(host: &Host, wanted: usize) -> Result {
+    falls("letters", i64::try_from(wanted)?, || {
+        host.still_runs()?;
+        Ok(i64::try_from(count(host)?)?)
+    })
+}
+
+/// Waits until every record is handled, given up or held.
+fn taken_in(run: &Run<'_>, host: &Host) -> Result {
+    falls("records to handle", 0, || {
+        host.still_runs()?;
+        run.lag()
+    })
 }
 
 /// Has all letters redriven.
