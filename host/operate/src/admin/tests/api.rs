@@ -192,32 +192,34 @@ async fn a_body_that_is_compressed_is_refused_and_nothing_is_ordered() {
 
 #[tokio::test]
 async fn what_names_nothing_is_refused_as_everything_else_is() {
-    let served = serve_with(&[], Arc::new(Fake::default())).await;
+    // Of somebody who may read data.
+    let served = serve_with(&[("oncall", "right")], Arc::new(Fake::default())).await;
+    let token = "Authorization: Bearer right\r\n";
     for path in [
         "/v1/letters/first",
         "/v1/letters/jobs/-1",
         "/v1/handlers/echo/versions/x/component",
     ] {
-        has(&ask(&served, path, "").await, 400, "{\"error\":\"");
+        has(&ask(&served, path, token).await, 400, "{\"error\":\"");
     }
     let letters = br#"{"letters": {"code": "trap.panik"}}"#;
     for path in ["search", "redrive", "cancel", "drop"] {
-        let answer = post(&served, &format!("/v1/letters/{path}"), "", letters).await;
+        let answer = post(&served, &format!("/v1/letters/{path}"), token, letters).await;
         has(&answer, 400, "there is no such code; there are: decode, ");
     }
     let dry_run = br#"{"letters": {"code": "trap.panik"}, "dryRun": true}"#;
     has(
-        &post(&served, "/v1/letters/redrive", "", dry_run).await,
+        &post(&served, "/v1/letters/redrive", token, dry_run).await,
         400,
         "no such code",
     );
     let recordings = br#"{"handler": "echo", "query": {"code": "trap.panik"}}"#;
     has(
-        &post(&served, "/v1/recordings/search", "", recordings).await,
+        &post(&served, "/v1/recordings/search", token, recordings).await,
         400,
         "no such code",
     );
-    has(&post(&served, "/v1/forget", "", b"{}").await, 400, "name a key");
+    has(&post(&served, "/v1/forget", token, b"{}").await, 400, "name a key");
 }
 
 #[tokio::test]
