@@ -28,7 +28,7 @@ const PROFILE: [(&str, &str); 6] = [
 struct CargoMessage {
     reason: String,
     message: Option<Diagnostic>,
-    target: Option<Named>,
+    target: Option<CargoTarget>,
     #[serde(default)]
     filenames: Vec<PathBuf>,
     manifest_path: Option<PathBuf>,
@@ -41,7 +41,7 @@ struct Diagnostic {
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct CargoTarget {
     name: String,
 }
 
