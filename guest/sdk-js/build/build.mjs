@@ -129,7 +129,7 @@ try {
   // Both are awaited below; a mistake of one is not to be taken for one that nobody looks at.
   types.catch(() => {});
   const bundled = await bundle();
-  process.stdout.write("step making the component\n");
+  process.stdout.write("step making the component of\n");
   const component = await componentize(bundled);
   await types;
   await writeFile(options.out, component);

@@ -29,7 +29,7 @@ pub(super) fn run(package: &GuestPackage, progress: &Progress) -> Result<Vec<u8>
     }
     let wit = wit::write(&dir.join("target/wit"))?;
     let made = dir.join(format!("target/.{}.{}.wasm", package.name, std::process::id()));
-    let said = child(dir, &entry, (&wit, &made)).and_then(|child| listen(child, progress));
+    let said = child(dir, &entry, (&wit, &made)).and_then(|child| listen(child, &package.name, progress));
     let said = said.map_err(|source| BuildError::Tool {
         tool: "node".to_owned(),
         source,
@@ -66,7 +66,7 @@ fn child(dir: &Path, entry: &str, (wit, made): (&Path, &Path)) -> io::Result<Chi
 }
 
 /// Shows the progress; returns the output if it failed.
-fn listen(mut child: Child, progress: &Progress) -> io::Result<Option<String>> {
+fn listen(mut child: Child, name: &str, progress: &Progress) -> io::Result<Option<String>> {
     let stderr = child.stderr.take();
     // Both pipes are read at once, because the script would block on a full one.
     let errors = thread::spawn(move || {
@@ -79,7 +79,7 @@ fn listen(mut child: Child, progress: &Progress) -> io::Result<Option<String>> {
         for line in BufReader::new(stdout).lines() {
             let line = line?;
             match line.split_once(' ') {
-                Some(("step", step)) => progress.step(step, ""),
+                Some(("step", step)) => progress.step(step, name),
                 _ => progress.say(&line),
             }
         }
