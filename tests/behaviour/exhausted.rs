@@ -272,7 +272,7 @@ fn paused(world: &World) -> Result {
     let reason = health["handlers"][0]["reason"].to_string();
     ensure!(reason.contains("sandman resume hostile"), "{reason}");
     let shown = world.command(&["handlers", "--host", host.admin()], &[])?;
-    for words in ["PAUSED", "hostile takes in nothing", "sandman resume hostile"] {
+    for words in ["PAUSED", "hostile is paused: ", "sandman resume hostile"] {
         ensure!(shown.stdout.contains(words), "{shown:?}");
     }
     let place = format!("{input}/{}/{}", landed[1].0, landed[1].1);
