@@ -68,6 +68,10 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         replayed_and_compared(world, Language::TypeScript)
     })
     .in_language(Language::TypeScript),
+    Behaviour::new("what_a_guest_in_python_did_is_replayed_and_compared", |world| {
+        replayed_and_compared(world, Language::Python)
+    })
+    .in_language(Language::Python),
     Behaviour::new("guests_in_rust_and_in_python_take_turns_under_load", |world| {
         take_turns(world, Language::Python)
     })
