@@ -304,6 +304,13 @@ impl Terms {
         self.takes_imports
     }
 
+    /// The event types that the handler consumes, in alphabetical order.
+    pub fn consumed(&self) -> Vec<&str> {
+        let mut types: Vec<&str> = self.consumes.keys().map(String::as_str).collect();
+        types.sort_unstable();
+        types
+    }
+
     /// Event types that the handler both consumes and emits to one of `topics`, its own: each such event causes another one.
     pub fn feeds_itself(&self, topics: &[Arc<str>]) -> Vec<&str> {
         let emits = self.emits.iter();

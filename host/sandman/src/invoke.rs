@@ -99,8 +99,7 @@ impl Bench<'_> {
         let (verdict, reason, decision) = match (result, trigger) {
             (Ok(Attempted::Decided(decision)), _) => (InvokeVerdict::Done, None, decision),
             (Ok(Attempted::Ignored), Trigger::Event(event)) => {
-                let known = format!("the handler does not consume `{}`", event.event_type);
-                return self.unheard(InvokeVerdict::Ignored, known);
+                return self.unheard(InvokeVerdict::Ignored, self.not_consumed(event.event_type));
             }
             (Ok(Attempted::Ignored), Trigger::Request(_)) => (InvokeVerdict::Ignored, None, Decision::default()),
             (Err(failure), _) => failed(failure),
@@ -108,6 +107,18 @@ impl Bench<'_> {
         InvokeReport::new(self, (verdict, reason), (decision, key))
             .cost(cpu, self.version.guest.peak_memory())
             .said(logs)
+    }
+
+    /// A type that is misspelt in the handler or in the event shows beside the types that are consumed.
+    fn not_consumed(&self, event_type: &str) -> String {
+        let consumed = self.version.terms.consumed();
+        if consumed.is_empty() {
+            return format!("the handler does not consume `{event_type}`, nor any other event");
+        }
+        format!(
+            "the handler does not consume `{event_type}`; it consumes `{}`",
+            consumed.join("`, `")
+        )
     }
 
     /// The report for a trigger that does not reach the guest.
