@@ -133,9 +133,9 @@ fn refused(world: &World) -> Result {
         (
             &["new", "Big Name"],
             1,
-            &["\"Big Name\" is no name", "such as big-name"],
+            &["\"Big Name\" is not a valid name", "such as big-name"],
         ),
-        (&["new", "../x"], 1, &["is no name for a handler"]),
+        (&["new", "../x"], 1, &["is not a valid name for a handler"]),
         (&["new", "match"], 1, &["\"match\"", "word of Rust"]),
         (&["new", "serde"], 1, &["\"serde\"", "another name"]),
         (
@@ -180,7 +180,7 @@ fn refused(world: &World) -> Result {
         newcomer.read("sandman.toml")? == configuration,
         "the configuration was overwritten"
     );
-    let table = table.split("Go on").next().unwrap_or_default();
+    let table = table.split("Continue with").next().unwrap_or_default();
     newcomer.edit(
         "sandman.toml",
         "[handlers.first]",

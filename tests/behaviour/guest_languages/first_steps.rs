@@ -235,7 +235,7 @@ pub(super) fn asked(world: &World) -> Result {
     let shown = newcomer.at_terminal(&["new", "shop"], "cobol\ntypescript\n")?;
     for words in [
         "In which language? rust, ts, py, go (default: rust)",
-        "\"cobol\" is none of them",
+        "\"cobol\" is not one of them",
         "shop: a guest in TypeScript, in shop",
         "(cd shop && npm test)   (once it is built)",
     ] {
