@@ -76,6 +76,16 @@ impl Progress {
         if end <= self.next || end <= start {
             return;
         }
+        // The usual case, since most triggers end in the order in which they came: no run above begins before `next`.
+        if start <= self.next {
+            self.next = end;
+            while let Some(run) = self.above.first_entry()
+                && *run.key() <= self.next
+            {
+                self.next = self.next.max(run.remove());
+            }
+            return;
+        }
         if let Some((&before, &before_end)) = self.above.range(..=start).next_back()
             && before_end >= start
         {
@@ -87,11 +97,7 @@ impl Progress {
             end = end.max(after_end);
             self.above.remove(&after);
         }
-        if start <= self.next {
-            self.next = end;
-        } else {
-            self.above.insert(start, end);
-        }
+        self.above.insert(start, end);
     }
 }
 

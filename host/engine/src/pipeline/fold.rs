@@ -61,7 +61,7 @@ pub(super) fn fold<W: Work>(units: Vec<Unit>, context: &FoldContext<'_, W>, read
         named: HashMap::new(),
         held: HashSet::new(),
         read: reads.then(HashSet::new),
-        progress: HashMap::new(),
+        progress: HashMap::default(),
         lanes: context.lanes,
         partitions: context.partitions,
         registry: context.registry,
@@ -83,7 +83,7 @@ struct Folding<'a, W> {
     held: HashSet<LaneKey>,
     /// Lanes whose states were read and not changed, if they are needed.
     read: Option<HashSet<LaneKey>>,
-    progress: HashMap<PartitionIx, Progress>,
+    progress: HashMap<PartitionIx, Progress, RandomState>,
     lanes: &'a Lanes<W>,
     partitions: &'a Partitions,
     registry: &'a Registry,
