@@ -18,7 +18,8 @@ pub(crate) fn encode_into(buffer: &mut Vec<u8>, records: &[OutRecord]) -> Result
     bytes.clear();
     bytes.reserve(records.iter().map(|record| 64 + weight(record)).sum());
     bytes.push(TIMED);
-    *buffer = postcard::to_extend(&Records(records), bytes).map_err(|error| error.to_string())?;
+    // As a writer, because an iterator would extend the buffer byte by byte.
+    *buffer = postcard::to_io(&Records(records), bytes).map_err(|error| error.to_string())?;
     Ok(())
 }
 
