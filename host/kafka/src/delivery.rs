@@ -1,8 +1,7 @@
-//! What became of the records handed to the producer.
+//! Which of the records handed to the producer Kafka did not take. The library reports no others: a report for each delivered
+//! record would cost more than the record's way into the outbox.
 
-use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
@@ -21,11 +20,10 @@ pub(super) struct Undelivered {
     pub(super) code: RDKafkaErrorCode,
 }
 
-/// Counts deliveries; the producer's context.
+/// Keeps the first failure; the producer's context.
 pub(super) struct Deliveries {
     monitor: Monitor,
-    count: Mutex<Count>,
-    reached: Condvar,
+    failed: Mutex<Option<Undelivered>>,
     /// The topic for which the host has no write permission, from the library's log: Kafka refuses such a transaction
     /// before any record is sent, and the records of all its topics fail.
     forbidden: Mutex<Option<String>>,
@@ -41,20 +39,11 @@ fn forbidden(line: &str) -> Option<&str> {
     reason.contains(FORBIDDEN).then_some(topic)
 }
 
-#[derive(Default)]
-struct Count {
-    done: usize,
-    /// The waiting thread is woken at this count, or at the first failure.
-    wanted: usize,
-    failed: Option<Undelivered>,
-}
-
 impl Deliveries {
     pub(super) fn new(monitor: Monitor) -> Self {
         Self {
             monitor,
-            count: Mutex::default(),
-            reached: Condvar::new(),
+            failed: Mutex::default(),
             forbidden: Mutex::default(),
         }
     }
@@ -63,32 +52,19 @@ impl Deliveries {
         &self.monitor
     }
 
-    /// Resets the count for the next transaction.
+    /// Forgets the failure, for the next transaction.
     pub(super) fn reset(&self) {
-        *self.count.lock() = Count::default();
+        *self.failed.lock() = None;
+    }
+
+    /// The first record of the transaction that Kafka did not take.
+    pub(super) fn failed(&self) -> Option<Undelivered> {
+        self.failed.lock().clone()
     }
 
     /// The topic without write permission, if that is why records failed.
     pub(super) fn forbidden(&self) -> Option<String> {
         self.forbidden.lock().clone()
-    }
-
-    /// Deliveries so far, failed ones included.
-    pub(super) fn done(&self) -> usize {
-        self.count.lock().done
-    }
-
-    /// Waits until `wanted` deliveries are done, one failed, or the time is over; returns whether all succeeded.
-    pub(super) fn wait(&self, wanted: usize, patience: Duration) -> Result<bool, Undelivered> {
-        let mut count = self.count.lock();
-        count.wanted = wanted;
-        if count.done < wanted && count.failed.is_none() {
-            self.reached.wait_for(&mut count, patience);
-        }
-        match &count.failed {
-            Some(failed) => Err(failed.clone()),
-            None => Ok(count.done >= wanted),
-        }
     }
 }
 
@@ -115,21 +91,13 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
-        let mut count = self.count.lock();
-        count.done += 1;
-        if let Err((error, message)) = result
-            && count.failed.is_none()
-        {
-            count.failed = Some(Undelivered {
-                topic: message.topic().to_owned(),
-                index,
-                bytes: message.key_len() + message.payload_len(),
-                code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown),
-            });
-        }
-        if count.done >= count.wanted || count.failed.is_some() {
-            self.reached.notify_all();
-        }
+        let Err((error, message)) = result else { return };
+        self.failed.lock().get_or_insert_with(|| Undelivered {
+            topic: message.topic().to_owned(),
+            index,
+            bytes: message.key_len() + message.payload_len(),
+            code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown),
+        });
     }
 }
 

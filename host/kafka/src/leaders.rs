@@ -28,10 +28,15 @@ const AGAIN: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, Default)]
 pub struct LeaderlessTopics(Arc<Mutex<BTreeSet<Arc<str>>>>);
 
+/// How many partitions topics have.
+pub(super) type PartitionCounts = HashMap<Arc<str>, u32>;
+
 /// The leaders that one publisher knows.
 #[derive(Default)]
 pub(super) struct Leaders {
     asked: HashMap<Arc<str>, Instant>,
+    /// As of the last answer.
+    partitions: PartitionCounts,
     /// Brokers that have answered a request for a partition that they lead.
     reached: HashSet<i32>,
     /// The client's count of troubles at that time.
@@ -77,6 +82,11 @@ impl Leaders {
         None
     }
 
+    /// How many partitions the topics have that were asked for.
+    pub(super) fn partitions(&self) -> &PartitionCounts {
+        &self.partitions
+    }
+
     /// Forgets the answers, because a transaction does not progress.
     pub(super) fn doubt(&mut self) {
         self.asked.clear();
@@ -100,11 +110,13 @@ impl Leaders {
     }
 
     /// A killed broker remains the leader until the controller notices, so the leaders themselves are asked as well.
-    fn without_leader(&mut self, client: &Client<Deliveries>, topic: &str) -> KafkaResult<Option<String>> {
+    fn without_leader(&mut self, client: &Client<Deliveries>, topic: &Arc<str>) -> KafkaResult<Option<String>> {
         let metadata = client.fetch_metadata(Some(topic), ANSWER)?;
-        let Some(known) = metadata.topics().iter().find(|known| known.name() == topic) else {
+        let Some(known) = metadata.topics().iter().find(|known| known.name() == &**topic) else {
             return Ok(None);
         };
+        let count = u32::try_from(known.partitions().len()).unwrap_or(1);
+        self.partitions.insert(Arc::clone(topic), count);
         let named = |id: i32| format!("{topic}[{id}]");
         let led_by_nobody = known.partitions().iter().filter(|partition| partition.leader() < 0);
         let names: Vec<_> = led_by_nobody.map(|partition| named(partition.id())).collect();

@@ -1,6 +1,7 @@
 //! Publishes batches of the outbox, each in one Kafka transaction together with the relay's cursor.
 
 mod sending;
+mod wave;
 mod withdraw;
 
 use std::sync::Arc;
@@ -193,8 +194,6 @@ impl TransactionalPublisher {
     }
 
     fn commit(&self, deadline: Deadline) -> Result<(), PublishError> {
-        // A record is delivered a moment before the library frees it; a commit in that moment waits for 100 ms.
-        self.served()?;
         loop {
             let Err(error) = self.producer()?.commit_transaction(deadline.slice(SLICE)) else {
                 return Ok(());

@@ -238,8 +238,10 @@ impl KafkaSettings {
             ("queue.buffering.max.kbytes", "32768"),
             // The default of a broker, so that an oversized record is refused here, with its topic.
             ("message.max.bytes", "1048588"),
-            // Records are handed over in bulk; waiting for more would only delay the commit.
-            ("linger.ms", "0"),
+            // Records are sent by a flush once all of a transaction are handed over, or when a batch is full.
+            ("linger.ms", "1000"),
+            // Deliveries are awaited by the flush.
+            ("delivery.report.only.error", "true"),
             // The broker answers "concurrent transactions" for some milliseconds after each commit; the default waits
             // 100 ms before it asks again.
             ("retry.backoff.ms", "1"),

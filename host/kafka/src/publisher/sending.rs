@@ -1,27 +1,30 @@
 //! Hands the records of a transaction to the producer, in order, and waits until they are delivered.
 
-use std::thread;
 use std::time::Duration;
 
+use rdkafka::bindings;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::BaseRecord;
+use rdkafka::producer::{BaseRecord, Producer};
 
 use super::super::cursor::SHARD;
 use super::super::delivery::Undelivered;
 use super::super::publish_error::{TransactionFault, record_fault};
 use super::super::wait::Deadline;
-use super::{SLICE, TransactionalPublisher};
+use super::TransactionalPublisher;
+use super::wave::Wave;
 use sandman_core::broker::Cursor;
 use sandman_core::event::{Headers, OutRecord};
 use sandman_core::faults::{self, Step};
 
-/// How long a queue may stay full although nothing is in flight.
-const FULL: Duration = Duration::from_secs(1);
+/// How long one call waits for deliveries before failures and the give-up flag are checked again.
+const FLUSH: Duration = Duration::from_millis(100);
 
 impl TransactionalPublisher {
     /// The cursor is delivered before the records, so that it reveals a transaction that Kafka does not end. Everything
     /// is delivered before the commit is requested, because the library would wait for deliveries in steps of 100 ms.
+    ///
+    /// Nothing is sent before a flush (`linger.ms`), which is called after each [`Wave`].
     pub(super) fn fill(
         &self,
         records: &[&OutRecord],
@@ -29,19 +32,22 @@ impl TransactionalPublisher {
         deadline: Deadline,
     ) -> Result<(), TransactionFault> {
         self.send(&cursor_record(&self.options.cursor_topic, cursor), None, 0, deadline)?;
-        self.delivered(1, deadline)?;
+        self.delivered(deadline)?;
         faults::at(Step::Pointed);
-        self.deliveries_or_fault()?.reset();
+        let mut wave = Wave::new(self.options.batch_bytes, self.leaders.partitions());
         for (index, record) in records.iter().enumerate() {
+            if wave.is_over(record) {
+                self.delivered(deadline)?;
+            }
             self.send(record, None, index, deadline)?;
         }
-        self.delivered(records.len(), deadline)?;
+        self.delivered(deadline)?;
         faults::at(Step::Delivered);
         Ok(())
     }
 
-    /// Hands one record to the producer. If its queue is full, the same record is tried again until there is room, so
-    /// that no later one overtakes it.
+    /// Hands one record to the producer. If its queue is full, the same record is tried again once it is empty, so that no
+    /// later one overtakes it.
     pub(super) fn send(
         &self,
         record: &OutRecord,
@@ -55,20 +61,18 @@ impl TransactionalPublisher {
         attempt.payload = record.value.as_deref();
         attempt.headers = headers(record);
         attempt.timestamp = record.timestamp_millis;
-        let patient = Deadline::after(FULL);
+        let mut is_empty = false;
         loop {
             let (error, refused) = match self.alive()?.send(attempt) {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
-            let done = self.deliveries_or_fault()?.done();
             match error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown) {
-                RDKafkaErrorCode::QueueFull if done < index => {
-                    self.delivered(done + (index - done).div_ceil(2), deadline)?;
+                RDKafkaErrorCode::QueueFull if !is_empty => {
+                    self.delivered(deadline)?;
+                    is_empty = true;
                 }
-                // Everything is delivered; the library frees the space a moment later.
-                RDKafkaErrorCode::QueueFull if !patient.passed() => thread::park_timeout(Duration::from_millis(1)),
-                // A queue that stays full although nothing is in flight is smaller than the record.
+                // A queue that is full although it is empty is smaller than the record.
                 RDKafkaErrorCode::QueueFull => {
                     return Err(self.refused(record, index, RDKafkaErrorCode::MessageSizeTooLarge));
                 }
@@ -90,19 +94,34 @@ impl TransactionalPublisher {
         ))
     }
 
-    pub(super) fn delivered(&self, wanted: usize, deadline: Deadline) -> Result<(), TransactionFault> {
+    /// Sends everything that was handed over, and waits until it is delivered.
+    pub(super) fn delivered(&self, deadline: Deadline) -> Result<(), TransactionFault> {
         loop {
-            match self.deliveries_or_fault()?.wait(wanted, deadline.slice(SLICE)) {
-                Ok(true) => return Ok(()),
-                Ok(false) if self.over(deadline) => {
-                    return Err(TransactionFault::Passing(
-                        "the brokers did not acknowledge in time".to_owned(),
-                    ));
-                }
-                Ok(false) => {}
-                Err(undelivered) => return Err(self.explained(self.undelivered(undelivered)?)),
+            let is_done = self.flush(deadline.slice(FLUSH))?;
+            if let Some(undelivered) = self.deliveries_or_fault()?.failed() {
+                return Err(self.explained(self.undelivered(undelivered)?));
+            }
+            if is_done {
+                return Ok(());
+            }
+            if self.over(deadline) {
+                return Err(TransactionFault::Passing(
+                    "the brokers did not acknowledge in time".to_owned(),
+                ));
             }
         }
+    }
+
+    /// Returns whether the producer has nothing left to deliver.
+    #[expect(
+        unsafe_code,
+        reason = "the safe flush tells the library to send only for a moment, every 100 ms"
+    )]
+    fn flush(&self, patience: Duration) -> Result<bool, TransactionFault> {
+        let millis = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the pointer is that of a producer that lives as long as `self`; the call may come from any thread.
+        let left = unsafe { bindings::rd_kafka_flush(self.alive()?.client().native_ptr(), millis) };
+        Ok(left == bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR)
     }
 
     /// A record of any topic fails if the host may not write to another topic of the transaction.

@@ -59,8 +59,8 @@ impl TransactionalPublisher {
         }
         // Here the cursor comes last: as long as its transaction is open, the next producer knows that something is
         // left to abort.
-        self.delivered(sent, deadline)?;
+        self.delivered(deadline)?;
         self.send(&cursor_record(&self.options.cursor_topic, cursor), None, sent, deadline)?;
-        self.delivered(sent + 1, deadline)
+        self.delivered(deadline)
     }
 }
