@@ -7,12 +7,14 @@ pub(crate) mod maven;
 mod means;
 mod port;
 mod rights;
+mod three;
 
 pub use apache::Broker;
 pub(crate) use apache::Detour;
 pub(crate) use client::{block_on, client};
 pub(crate) use means::{Means, Shared};
 pub use rights::{Operation, PASSWORD, Resource, USER};
+pub use three::ThreeBrokers;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -33,6 +35,8 @@ use in_process::InProcess;
 /// A Kafka cluster that tests talk to.
 pub struct Cluster {
     brokers: String,
+    /// Copies of a topic; -1 is what the brokers think best.
+    copies: i32,
     /// Set for the in-process cluster, which knows no request that makes a topic.
     in_process: Option<InProcess>,
 }
@@ -63,6 +67,7 @@ impl Cluster {
                 let broker = InProcess::start()?;
                 Ok(Self {
                     brokers: broker.brokers()?,
+                    copies: 1,
                     in_process: Some(broker),
                 })
             }
@@ -72,7 +77,16 @@ impl Cluster {
     pub(crate) fn at(brokers: String) -> Self {
         Self {
             brokers,
+            copies: 1,
             in_process: None,
+        }
+    }
+
+    /// Of several brokers, on which a topic has as many copies as they think best.
+    fn of(brokers: &[String]) -> Self {
+        Self {
+            copies: -1,
+            ..Self::at(brokers.join(","))
         }
     }
 
@@ -93,7 +107,7 @@ impl Cluster {
         }
         let new: Vec<_> = topics
             .iter()
-            .map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(1)))
+            .map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(self.copies)))
             .collect();
         let made = block_on(self.admin()?.create_topics(&new, &options())).context("topics cannot be made")?;
         for topic in made {

@@ -13,7 +13,7 @@ use sandman::guest::Language;
 use crate::broker::{Cluster, Means, Shared};
 use crate::database::{self, Database};
 use crate::small_disk::SmallDisk;
-use crate::torture::{self, How, Plant, Report, Scenario};
+use crate::torture::{self, How, Kafka, Plant, Report, Scenario};
 use crate::world::World;
 use crate::{Result, again, binary, dreamscape, guests};
 
@@ -83,9 +83,9 @@ impl Behaviour {
     pub const fn torture(scenario: &'static Scenario) -> Self {
         Self {
             name: scenario.name,
-            needs: match scenario.own_kafka {
-                true => Needs::OwnKafka,
-                false => Needs::Kafka("proves nothing about exactly once"),
+            needs: match scenario.kafka {
+                Kafka::Own | Kafka::ThreeBrokers => Needs::OwnKafka,
+                Kafka::Shared => Needs::Kafka("proves nothing about exactly once"),
             },
             language: None,
             small_disk: false,

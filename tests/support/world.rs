@@ -9,7 +9,8 @@ use sandman::guest::Language;
 use uuid::Uuid;
 
 use crate::Result;
-use crate::broker::{Broker, Cluster, Means, Shared, maven};
+use crate::broker::maven::Jars;
+use crate::broker::{Broker, Cluster, Means, Shared, ThreeBrokers, maven};
 use crate::consumer::{Reader, Seen};
 use crate::database::{is_on_the_server, on_the_server};
 use crate::event::Event;
@@ -34,6 +35,8 @@ pub struct World {
     language: Option<Language>,
     /// Set by [`World::own_broker`]: from then on it is this world's Kafka.
     own: OnceLock<Broker>,
+    /// Set by [`World::three_brokers`]: likewise.
+    three: OnceLock<ThreeBrokers>,
     /// Set by [`World::talk_to`]: likewise.
     other: OnceLock<Cluster>,
     logs: Mutex<Vec<Log>>,
@@ -52,6 +55,7 @@ impl World {
             means,
             language,
             own: OnceLock::new(),
+            three: OnceLock::new(),
             other: OnceLock::new(),
             logs: Mutex::default(),
         })
@@ -96,16 +100,27 @@ impl World {
     /// # Errors
     /// If none can be started.
     pub fn own_broker(&self) -> Result<&Broker> {
-        let jars = self
-            .means
-            .own
-            .as_ref()
-            .map_err(|why| anyhow!("no broker of one's own: {why}"))?;
         if self.own.get().is_none() {
-            let broker = Broker::with(jars)?;
+            let broker = Broker::with(self.jars()?)?;
             let _ = self.own.set(broker);
         }
         self.own.get().context("no broker of one's own")
+    }
+
+    /// Starts three brokers of one cluster that only this world uses, so that one of them may be stopped and killed.
+    ///
+    /// # Errors
+    /// If they cannot be started.
+    pub fn three_brokers(&self) -> Result<&ThreeBrokers> {
+        if self.three.get().is_none() {
+            let _ = self.three.set(ThreeBrokers::with(self.jars()?)?);
+        }
+        self.three.get().context("no brokers of one's own")
+    }
+
+    fn jars(&self) -> Result<&Jars> {
+        let own = self.means.own.as_ref();
+        own.map_err(|why| anyhow!("no broker of one's own: {why}"))
     }
 
     /// The cluster that this world talks to.
@@ -114,7 +129,8 @@ impl World {
     /// If there is no broker.
     pub fn cluster(&self) -> Result<&Cluster> {
         let own = self.own.get().map(Broker::cluster);
-        match own.or(self.other.get()) {
+        let three = self.three.get().map(ThreeBrokers::cluster);
+        match own.or(three).or(self.other.get()) {
             Some(cluster) => Ok(cluster),
             None => Cluster::shared(self.means),
         }

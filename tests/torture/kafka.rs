@@ -112,7 +112,7 @@ fn both_killed(run: &Run<'_>) -> Result<Verdict> {
 }
 
 /// What the hosts met of Kafka's forgetfulness.
-fn note_unended(run: &Run<'_>) {
+pub(super) fn note_unended(run: &Run<'_>) {
     for (what, words) in [
         ("that it had confirmed", "did not end it"),
         ("of which nobody knew", "did not end a transaction"),

@@ -14,6 +14,17 @@ pub enum Length {
     Long,
 }
 
+/// Which Kafka a scenario has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kafka {
+    /// The one that all share.
+    Shared,
+    /// One broker of its own, which it stops.
+    Own,
+    /// Three brokers of its own, of which it stops one at a time.
+    ThreeBrokers,
+}
+
 /// A scenario.
 #[derive(Clone, Copy)]
 pub struct Scenario {
@@ -23,8 +34,8 @@ pub struct Scenario {
     pub about: &'static str,
     /// Where it is run.
     pub length: Length,
-    /// Whether it stops its Kafka, which must be its own.
-    pub own_kafka: bool,
+    /// Which Kafka it has.
+    pub kafka: Kafka,
     /// What it does. Ends with [`Run::finish`].
     pub run: fn(&Run<'_>) -> Result<Verdict>,
 }
@@ -36,7 +47,7 @@ impl Scenario {
             name,
             about,
             length: Length::Short,
-            own_kafka: false,
+            kafka: Kafka::Shared,
             run,
         }
     }
@@ -53,7 +64,16 @@ impl Scenario {
     #[must_use]
     pub const fn on_its_own_kafka(self) -> Self {
         Self {
-            own_kafka: true,
+            kafka: Kafka::Own,
+            ..self
+        }
+    }
+
+    /// It stops one of three brokers.
+    #[must_use]
+    pub const fn on_three_brokers(self) -> Self {
+        Self {
+            kafka: Kafka::ThreeBrokers,
             ..self
         }
     }

@@ -3,6 +3,7 @@
 
 mod crowd;
 mod evidence;
+mod flow;
 mod gate;
 mod hosts;
 mod live;
@@ -18,6 +19,7 @@ mod smuggling;
 mod tries;
 mod vitals;
 
+mod brokers;
 mod crash;
 mod damage;
 mod disk;
@@ -49,7 +51,7 @@ pub use load::Load;
 pub use plant::Plant;
 pub use report::Report;
 pub use run::Run;
-pub use scenario::{Length, Scenario};
+pub use scenario::{Kafka, Length, Scenario};
 pub(crate) use vitals::peak_memory;
 
 /// All scenarios, in the order in which they are told.
@@ -59,6 +61,7 @@ pub const ALL: &[&[Scenario]] = &[
     proxy::SCENARIOS,
     group::SCENARIOS,
     fleet::SCENARIOS,
+    brokers::SCENARIOS,
     gone::SCENARIOS,
     keys::SCENARIOS,
     letters::SCENARIOS,
@@ -106,8 +109,10 @@ pub fn one(world: &World, scenario: &Scenario, how: &How) -> Report {
     let began = Instant::now();
     let (mut faults, mut notes, mut lives) = (0, Vec::new(), Vec::new());
     let mut outcome = || {
-        if scenario.own_kafka {
-            world.own_broker()?;
+        match scenario.kafka {
+            Kafka::Shared => {}
+            Kafka::Own => world.own_broker().map(drop)?,
+            Kafka::ThreeBrokers => world.three_brokers().map(drop)?,
         }
         let mut run = Run::new(world, how.seed, how.full)?;
         run.plant.clone_from(&how.plant);

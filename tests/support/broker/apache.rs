@@ -36,15 +36,18 @@ pub struct Broker {
     guarded: u16,
     /// The cluster's id, and this broker's in it.
     ids: (String, u8),
+    /// The most that its heap may take.
+    heap: &'static str,
     process: Mutex<Option<Process>>,
 }
 
 impl Broker {
     /// Starts a broker and returns once it answers.
     pub(crate) fn with(jars: &Jars) -> Result<Self> {
-        let cluster = uuid::Uuid::new_v4().simple().to_string();
-        let cluster = cluster.get(..22).unwrap_or_default().to_owned();
-        Self::as_node(jars, (cluster, 1), port::free()?)
+        let broker = Self::prepared(jars, (new_cluster(), 1), port::free()?, str::to_owned)?;
+        broker.format()?;
+        broker.start()?;
+        Ok(broker)
     }
 
     /// Starts one more broker of the same cluster, which this one controls.
@@ -52,11 +55,39 @@ impl Broker {
     /// # Errors
     /// If it does not start.
     pub fn beside(&self) -> Result<Self> {
-        let (cluster, id) = &self.ids;
-        Self::as_node(&self.jars, (cluster.clone(), id + 1), self.controller)
+        let (cluster, id) = (&self.ids.0, self.ids.1 + 1);
+        let listener = format!(",CONTROLLER://127.0.0.1:{}\n", self.controller);
+        let broker = Self::prepared(&self.jars, (cluster.clone(), id), self.controller, |text| {
+            let text = text.replace(&listener, "\n").replace("=broker,controller", "=broker");
+            text.replace("node.id=1", &format!("node.id={id}"))
+        })?;
+        broker.format()?;
+        broker.start()?;
+        Ok(broker)
     }
 
-    fn as_node(jars: &Jars, ids: (String, u8), controller: u16) -> Result<Self> {
+    /// Three brokers of a new cluster, which control it together; they do not run yet. A topic has a copy on each of them, and
+    /// takes a record once two have it.
+    pub(super) fn three(jars: &Jars) -> Result<Vec<Self>> {
+        let cluster = new_cluster();
+        let controllers = [port::free()?, port::free()?, port::free()?];
+        let ids = (1..).zip(controllers);
+        let voters: Vec<_> = ids.clone().map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
+        let voters = voters.join(",");
+        ids.map(|(id, controller)| {
+            // The last line for a key counts.
+            let of_three = |text: &str| format!("{text}node.id={id}\ncontroller.quorum.voters={voters}\n{OF_THREE}");
+            let broker = Self::prepared(jars, (cluster.clone(), id), controller, of_three)?;
+            Ok(Self {
+                heap: "-Xmx320m",
+                ..broker
+            })
+        })
+        .collect()
+    }
+
+    /// A broker that does not run yet, with the settings that `change` makes of the usual ones.
+    fn prepared(jars: &Jars, ids: (String, u8), controller: u16, change: impl Fn(&str) -> String) -> Result<Self> {
         let port = port::free()?;
         let folder = keeper()?.folder().join(format!("kafka-{port}"));
         fs::create_dir_all(&folder)?;
@@ -70,14 +101,9 @@ impl Broker {
             controller,
             guarded,
         };
-        let mut text = properties(&folder, &ports, detour);
-        if ids.1 > 1 {
-            let listener = format!(",CONTROLLER://127.0.0.1:{controller}\n");
-            text = text.replace(&listener, "\n").replace("=broker,controller", "=broker");
-            text = text.replace("node.id=1", &format!("node.id={}", ids.1));
-        }
+        let text = change(&properties(&folder, &ports, detour));
         fs::write(folder.join("server.properties"), text)?;
-        let broker = Self {
+        Ok(Self {
             jars: jars.clone(),
             folder,
             cluster: Cluster::at(format!("127.0.0.1:{port}")),
@@ -85,11 +111,9 @@ impl Broker {
             controller,
             guarded,
             ids,
+            heap: "-Xmx512m",
             process: Mutex::new(None),
-        };
-        broker.format()?;
-        broker.start()?;
-        Ok(broker)
+        })
     }
 
     /// `host:port`.
@@ -173,6 +197,31 @@ impl Broker {
         self.end(Signal::KILL)
     }
 
+    /// Stops it where it stands, as a machine that swaps does, until [`Broker::thaw`].
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub fn freeze(&self) -> Result {
+        self.send(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub fn thaw(&self) -> Result {
+        self.send(Signal::CONT)
+    }
+
+    /// Removes all that it has, as a new disk does. The broker is stopped, and finds its topics in the others.
+    ///
+    /// # Errors
+    /// If its folder cannot be made anew.
+    pub fn empty(&self) -> Result {
+        fs::remove_dir_all(self.folder.join("data"))?;
+        self.format()
+    }
+
     /// Turns a bit of a record in the log of a partition, as a disk may. The broker is stopped.
     ///
     /// # Errors
@@ -189,6 +238,11 @@ impl Broker {
         Ok(())
     }
 
+    fn send(&self, signal: Signal) -> Result {
+        let slot = self.slot();
+        slot.as_ref().context("the broker is not running")?.signal(signal)
+    }
+
     fn end(&self, signal: Signal) -> Result {
         let process = self.slot().take().context("the broker is not running")?;
         process.signal(signal)?;
@@ -200,7 +254,7 @@ impl Broker {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn format(&self) -> Result {
+    pub(super) fn format(&self) -> Result {
         let mut java = self.java();
         java.args(["kafka.tools.StorageTool", "format", "--cluster-id"])
             .arg(&self.ids.0)
@@ -220,13 +274,31 @@ impl Broker {
     /// A small JVM that starts fast: bounded heap, one collector thread, the quick compiler only.
     fn java(&self) -> Command {
         let mut java = Command::new("java");
-        java.args(["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        java.args(["-Xms128m", self.heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
             .arg("-Dorg.apache.logging.log4j.level=WARN")
             .arg("-cp")
             .arg(self.jars.0.join("*"))
             .current_dir(&self.folder);
         java
     }
+}
+
+/// What three brokers have that one has not. A broker that is lost is noticed sooner than by default, and one that is back leads
+/// its share again soon: else the next one that is lost would lead nothing.
+const OF_THREE: &str = "\
+default.replication.factor=3
+min.insync.replicas=2
+offsets.topic.replication.factor=3
+transaction.state.log.replication.factor=3
+transaction.state.log.min.isr=2
+broker.session.timeout.ms=6000
+leader.imbalance.check.interval.seconds=5
+";
+
+/// The id of a new cluster.
+fn new_cluster() -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    id.get(..22).unwrap_or_default().to_owned()
 }
 
 /// Where it listens.
