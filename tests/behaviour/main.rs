@@ -64,6 +64,7 @@ mod rights;
 mod sections;
 mod seeing;
 mod senders;
+mod shared_group;
 mod slow_network;
 mod swap;
 mod time_travel;
@@ -106,6 +107,7 @@ fn main() -> ExitCode {
         exchange::BEHAVIOURS,
         going_back::BEHAVIOURS,
         reload::BEHAVIOURS,
+        shared_group::BEHAVIOURS,
         rights::BEHAVIOURS,
         demo::BEHAVIOURS,
         broker_outage::BEHAVIOURS,

@@ -24,7 +24,7 @@ use sandman_engine::pipeline::{HandlerIntake, Pipeline};
 use sandman_engine::registry::{Handler, Registry};
 use sandman_engine::relay::Relay;
 use sandman_kafka::{
-    BATCH_BYTES, ConsumerOptions, KafkaBroker, KafkaHealth, KafkaSettings, cursor_topic, spawn_consumer,
+    BATCH_BYTES, ConsumerOptions, KafkaBroker, KafkaHealth, KafkaSettings, ServedHandler, cursor_topic, spawn_consumer,
 };
 use sandman_sdk::bindings::sandman::handler::event_types as wit;
 use sandman_sdk::wire;
@@ -93,13 +93,15 @@ pub(crate) fn run(file: &Path) -> Result {
     thread::spawn(move || relay.run());
     is_ready.recv_timeout(Duration::from_secs(60))?;
     let consumer = ConsumerOptions {
-        handler: Arc::clone(&handler.name),
+        handlers: vec![ServedHandler {
+            name: Arc::clone(&handler.name),
+            topics: handler.topics.clone(),
+            signature: format!("sandman {}", store.id()),
+        }],
         group: handler.group.clone(),
         member: handler.group.clone(),
-        topics: handler.topics.clone(),
-        signature: format!("sandman {}", store.id()),
         adopt: false,
-        on_fatal: Box::new(move |error| alarm.raise(error)),
+        on_fatal: Box::new(move |_, error| alarm.raise(error)),
     };
     let intake = Arc::new(HandlerIntake::new(Arc::clone(&pipeline), 0, Recreation::default()));
     let _consumer = spawn_consumer(&settings, consumer, intake, &health)?;

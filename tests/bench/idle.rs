@@ -47,12 +47,22 @@ pub(crate) fn run(world: &World, plan: &Plan, report: &mut Report) -> Result {
             .set("host.deployment", &format!("{name:?}"))
             .set("kafka.topic_prefix", &format!("{:?}", format!("{name}.")))
             .set("kafka.partitions", "1");
-        let settings = topics.iter().enumerate().fold(settings, |settings, (number, topic)| {
-            let handler = Handler::new(&format!("bench-{number}"), &component).consumes(&[topic]);
-            settings.handler(handler.emits(STATEFUL.outputs))
-        });
-        let host = world.host_in(&name, &settings, &[])?;
-        measured("Sandman", host.process(), plan, report)?;
+        for (title, group) in [("Sandman", None), ("Sandman, one group for all handlers", Some(&name))] {
+            let settings = topics
+                .iter()
+                .enumerate()
+                .fold(settings.clone(), |settings, (number, topic)| {
+                    let handler = Handler::new(&format!("bench-{number}"), &component).consumes(&[topic]);
+                    let handler = handler.emits(STATEFUL.outputs);
+                    settings.handler(match group {
+                        Some(group) => handler.set("group", &format!("{group:?}")),
+                        None => handler,
+                    })
+                });
+            let host = world.host_in(&name, &settings, &[])?;
+            measured(title, host.process(), plan, report)?;
+            host.terminate()?;
+        }
     }
     cleared(world, &name)
 }

@@ -262,18 +262,22 @@ pub fn is_handler_name(name: &str) -> bool {
     lower && is_kafka_name(name, LONGEST_NAME) && name.starts_with(|first: char| first.is_ascii_lowercase())
 }
 
-/// Two handlers in one group would take each other's partitions; similar names could not be told apart in variables.
+/// Handlers of one group share a consumer, which gives each record to one of them; similar names could not be told apart
+/// in variables.
 fn check_unique(handlers: &[HandlerConfig], report: &ProblemReport) {
-    let mut groups = BTreeMap::new();
+    let mut readers = BTreeMap::new();
     let mut names = BTreeMap::new();
     for handler in handlers {
         let name = &handler.name;
-        if let Some(other) = groups.insert(&handler.group, name) {
-            let problem = format!(
-                "{:?} is the group of handlers.{other}; each needs one of its own",
-                handler.group
-            );
-            report.refuse(&format!("handlers.{name}.group"), problem);
+        for topic in &handler.topics {
+            if let Some(other) = readers.insert((&handler.group, topic), name) {
+                let problem = format!(
+                    "{topic} is consumed by handlers.{other} too, in the same group {:?}; handlers that share a group need \
+                     different topics: give one of them another group",
+                    handler.group
+                );
+                report.refuse(&format!("handlers.{name}.topics"), problem);
+            }
         }
         if let Some(other) = names.insert(in_environment(name), name) {
             let problem = format!("is written like handlers.{other} in a variable's name; rename one of them");

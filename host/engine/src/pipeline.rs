@@ -4,7 +4,7 @@
 //! consumer -> [accept: decode -> admission -> lane] -> [work: attempt -> unit] -> [commit: fold -> store -> settle] -> relay
 //! ```
 //!
-//! Three kinds of threads do it: a consumer per handler in [`Pipeline::accept`], the workers in [`Pipeline::work`], and
+//! Three kinds of threads do it: the consumers in [`Pipeline::accept`], the workers in [`Pipeline::work`], and
 //! one committer in [`Pipeline::commit`]. They share one lock, which is held for microseconds and never during a call
 //! of the store or of a guest. Behind it is `EngineState`, whose parts keep their state to themselves: `Admission`
 //! (partitions, and the records in memory), `Scheduler` (lanes and workers), `CommitQueue` (units), `WaitingClients`
@@ -34,6 +34,7 @@ mod received;
 mod redrive;
 mod request;
 mod scheduler;
+mod shared_intake;
 mod state;
 mod status;
 #[cfg(test)]
@@ -63,9 +64,10 @@ use received::Received;
 use scheduler::IdleWorkers;
 use state::EngineState;
 
-pub use intake::HandlerIntake;
+pub use intake::{HandlerIntake, Patience};
 pub use options::Options;
 pub use redrive::Redrive;
+pub use shared_intake::{SharedIntake, SharingHandler};
 pub use status::HandlerStatus;
 
 /// The engine: see the module's documentation.
@@ -89,7 +91,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// A record, from its consumer into the lane of its key. Bytes that are no event are a unit at once. Returns whether the
     /// consumer may go on with the partition.
-    pub fn accept(&self, handler: HandlerIx, record: Record) -> Flow {
+    pub fn accept(&self, handler: HandlerIx, record: Record, patience: Patience) -> Flow {
         faults::at(Step::Received);
         let Some(known) = self.registry.get(handler) else {
             return Flow::Go;
@@ -123,7 +125,7 @@ impl Pipeline {
             Received::Tombstone => state.queue(self.passed_over(place, &record)),
             Received::Unreadable(reason) => state.queue(self.undecodable(place, &record, &reason)),
         }
-        self.flow(&mut state, place)
+        self.flow(&mut state, place, patience)
     }
 
     /// A worker's life: runs triggers whose lanes are free, each to a unit that waits for its commit, until the pipeline stops.

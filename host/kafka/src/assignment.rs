@@ -25,6 +25,7 @@ pub(super) struct PartitionSlot {
 /// The partitions that a consumer has. A record of any other is late and is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Assignment {
+    /// In the order of their numbers, then of their topics.
     slots: Vec<PartitionSlot>,
 }
 
@@ -35,27 +36,36 @@ impl Assignment {
             Start::Beginning => 0,
             Start::At(offset) => offset,
         };
-        self.slots.push(PartitionSlot {
+        let at = self.place(&partition.topic, partition.partition);
+        let slot = PartitionSlot {
             partition,
             start,
             next,
             paused: false,
             topic,
             stale: false,
-        });
+        };
+        self.slots.insert(at.unwrap_or_else(|free| free), slot);
     }
 
     /// Removes a partition and returns its data, if any.
     pub(super) fn remove(&mut self, partition: &TopicPartition) -> Option<PartitionSlot> {
-        let at = self.slots.iter().position(|slot| slot.partition == *partition)?;
+        let at = self.place(&partition.topic, partition.partition).ok()?;
         Some(self.slots.remove(at))
     }
 
     pub(super) fn find(&mut self, topic: &str, partition: i32) -> Option<&mut PartitionSlot> {
-        // A handler has few partitions, and comparing the number first is cheaper than hashing a topic's name.
-        self.slots
-            .iter_mut()
-            .find(|slot| slot.partition.partition == partition && &*slot.partition.topic == topic)
+        let at = self.place(topic, partition).ok()?;
+        self.slots.get_mut(at)
+    }
+
+    /// The place of a partition, or where it would be.
+    fn place(&self, topic: &str, partition: i32) -> Result<usize, usize> {
+        // Comparing the number first is cheaper than comparing or hashing a topic's name.
+        self.slots.binary_search_by(|slot| {
+            let number = slot.partition.partition.cmp(&partition);
+            number.then_with(|| (*slot.partition.topic).cmp(topic))
+        })
     }
 
     pub(super) fn slots(&mut self) -> impl Iterator<Item = &mut PartitionSlot> {

@@ -17,8 +17,13 @@ pub enum ConsumeError {
     #[error("thread of the consumer cannot be started: {0}")]
     Thread(#[from] std::io::Error),
     /// The next record no longer exists.
-    #[error("{0}")]
-    OffsetGone(String),
+    #[error("{reason}")]
+    OffsetGone {
+        /// Its topic, or one of several, if known.
+        topic: Option<Arc<str>>,
+        /// Which one, and what to do.
+        reason: String,
+    },
     /// The group has offsets of this store for which the store has no progress any more.
     #[error(
         "the store has no progress of {0}, although the group was told by this very store that it is done: the progress was \
@@ -52,20 +57,34 @@ pub enum ConsumeError {
     Fenced(String),
     /// A record cannot be read.
     #[error(
-        "the next record cannot be read: {0}; continuing would lose it. The log's segment on the broker may be damaged, or the \
+        "the next record cannot be read: {reason}; continuing would lose it. The log's segment on the broker may be damaged, or the \
          batch unpacks to more than `receive.message.max.bytes` of [kafka.options]; fix that and restart the host, or, if \
          the loss is accepted, delete the records up to there (kafka-delete-records.sh) and give the handler a new name"
     )]
-    Unreadable(String),
+    Unreadable {
+        /// Its topic, if known.
+        topic: Option<Arc<str>>,
+        /// Which one, and why.
+        reason: String,
+    },
     /// The library gave up.
     #[error("kafka consumer failed: {0}")]
     Failed(String),
     /// The consumer was told to stop but did not within the given time; it is left behind.
     #[error("consumer of handler `{0}` did not end in time; kafka will notice after `session.timeout.ms`")]
-    NotClosed(Arc<str>),
+    NotClosed(String),
 }
 
 impl ConsumeError {
+    /// The topic that has the error, if it is of one alone.
+    pub(super) fn topic(&self) -> Option<&str> {
+        match self {
+            Self::OffsetGone { topic, .. } | Self::Unreadable { topic, .. } => topic.as_deref(),
+            Self::Recreated(recreated) => Some(&recreated.topic),
+            _ => None,
+        }
+    }
+
     /// Whether the whole host must stop: the store has lost data, or another host has taken over.
     pub fn ends_host(&self) -> bool {
         matches!(self, Self::Store(_) | Self::ProgressGone(_) | Self::Fenced(_))

@@ -1,4 +1,4 @@
-//! The consumer of one handler: a member of its group on a thread of its own.
+//! A consumer: a member of its group on a thread of its own, for one handler, or for several of the same group.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,33 +18,30 @@ use super::orders::Orders;
 use super::polling::{ConsumerHistory, OnFatal, Polling, PollingEnd};
 use super::rebalance::Member;
 use super::renewal::Renewals;
+use super::served::{Served, ServedHandler};
 use super::settings::KafkaSettings;
 use sandman_core::broker::Intake;
 
 /// The options of a consumer.
 pub struct ConsumerOptions {
-    /// The handler, for names and logs.
-    pub handler: Arc<str>,
+    /// Its handlers; at least one.
+    pub handlers: Vec<ServedHandler>,
     /// The consumer group.
     pub group: String,
     /// The name of this static member of the group, which stays the same across restarts: a member that joins under it
     /// gets the partitions of the previous one at once, and the previous one is fenced. At most 249 characters, those
     /// of a topic's name.
     pub member: String,
-    /// The topics.
-    pub topics: Vec<Arc<str>>,
-    /// Identifies the store in the metadata of the group's offsets, so that a store that has lost its progress is
-    /// detected. At most 200 bytes.
-    pub signature: String,
     /// Begin at the start where the store has no progress, even if the group has offsets of this store.
     pub adopt: bool,
-    /// Called once, on the consumer's thread, before it closes, if the consumer ends on its own.
-    pub on_fatal: Box<dyn FnOnce(&ConsumeError) + Send>,
+    /// Called on the consumer's thread with the handlers that consume nothing any more: all of them, before it closes, if
+    /// it ends on its own; one, if the others can go on without it.
+    pub on_fatal: Box<dyn Fn(&[Arc<str>], &ConsumeError) + Send>,
 }
 
 /// A running consumer.
 pub struct ConsumerHandle {
-    handler: Arc<str>,
+    name: String,
     orders: Arc<Orders>,
     ended: Mutex<mpsc::Receiver<Result<(), ConsumeError>>>,
     thread: thread::JoinHandle<()>,
@@ -59,6 +56,12 @@ impl ConsumerHandle {
     /// Leaves the group and rejoins, so that it assigns its partitions again.
     pub fn rejoin(&self) {
         self.orders.rejoin.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads for these handlers from now on, among them those that stay. The others' work is committed or given up first;
+    /// the group assigns the partitions again.
+    pub fn serve(&self, handlers: Vec<ServedHandler>, intake: Arc<dyn Intake>) {
+        *self.orders.served.lock() = Some((Served::new(handlers), intake));
     }
 
     /// Stops and leaves the group for good: the group does not wait for this member's return. Returns at once.
@@ -86,10 +89,10 @@ impl ConsumerHandle {
         self.stop();
         match self.ended.lock().recv_timeout(patience) {
             Ok(end) => end,
-            Err(mpsc::RecvTimeoutError::Timeout) => Err(ConsumeError::NotClosed(self.handler.clone())),
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(ConsumeError::NotClosed(self.name.clone())),
             Err(mpsc::RecvTimeoutError::Disconnected) => Err(ConsumeError::Failed(format!(
                 "the thread of the consumer of `{}` panicked",
-                self.handler
+                self.name
             ))),
         }
     }
@@ -102,7 +105,7 @@ impl Drop for ConsumerHandle {
     }
 }
 
-/// Starts the consumer of a handler on a thread of its own.
+/// Starts a consumer on a thread of its own.
 ///
 /// # Errors
 /// [`ConsumeError::Settings`] and [`ConsumeError::Thread`]. Whether Kafka can be reached is not known yet:
@@ -113,13 +116,13 @@ pub fn spawn_consumer(
     intake: Arc<dyn Intake>,
     health: &Arc<KafkaHealth>,
 ) -> Result<ConsumerHandle, ConsumeError> {
-    let ConsumerOptions { handler, on_fatal, .. } = options;
-    let make = ConsumerParts {
-        handler: Arc::clone(&handler),
+    let served = Served::new(options.handlers);
+    let name = served.listed();
+    let mut make = ConsumerParts {
+        served: served.clone(),
         group: options.group,
         name: options.member,
-        topics: options.topics,
-        signature: options.signature,
+        on_fatal: options.on_fatal,
         adopt: options.adopt,
         settings: settings.clone(),
         intake,
@@ -127,21 +130,19 @@ pub fn spawn_consumer(
     };
     let orders = Arc::new(Orders::default());
     let kept = ConsumerHistory {
-        doubts: Doubts::new(Arc::clone(&handler), settings.clone(), Arc::clone(health)),
+        doubts: Doubts::new(served, settings.clone(), Arc::clone(health)),
         renewals: Renewals::new(),
     };
     let first = make.polling(&orders, (kept, false))?;
     let (end, ended) = mpsc::channel();
     let told = Arc::clone(&orders);
-    let thread = thread::Builder::new()
-        .name(format!("consume {handler}"))
-        .spawn(move || {
-            let outcome = make.run(first, &told, Some(on_fatal));
-            // The receiver may be gone.
-            drop(end.send(outcome));
-        })?;
+    let thread = thread::Builder::new().name(format!("consume {name}")).spawn(move || {
+        let outcome = make.run(first, &told);
+        // The receiver may be gone.
+        drop(end.send(outcome));
+    })?;
     Ok(ConsumerHandle {
-        handler,
+        name,
         orders,
         ended: Mutex::new(ended),
         thread,
@@ -150,11 +151,10 @@ pub fn spawn_consumer(
 
 /// Everything that is needed to create a consumer, and to create it again.
 struct ConsumerParts {
-    handler: Arc<str>,
+    served: Served,
     group: String,
     name: String,
-    topics: Vec<Arc<str>>,
-    signature: String,
+    on_fatal: OnFatal,
     adopt: bool,
     settings: KafkaSettings,
     intake: Arc<dyn Intake>,
@@ -162,13 +162,20 @@ struct ConsumerParts {
 }
 
 impl ConsumerParts {
-    fn run(&self, first: Polling, orders: &Arc<Orders>, mut on_fatal: Option<OnFatal>) -> Result<(), ConsumeError> {
+    fn run(&mut self, first: Polling, orders: &Arc<Orders>) -> Result<(), ConsumeError> {
         let mut polling = first;
         loop {
-            let kept = match polling.run(&mut on_fatal) {
+            let (mut kept, without) = match polling.run(&self.on_fatal) {
                 PollingEnd::Over(outcome) => return outcome,
-                PollingEnd::Replacement(kept) => kept,
+                PollingEnd::Replacement(kept, without) => (kept, without),
             };
+            if let Some((served, intake)) = orders.served.lock().take() {
+                (self.served, self.intake) = (served, intake);
+                kept.doubts.serve(&self.served);
+            } else if let Some(without) = without {
+                self.served = self.served.without(&without);
+                kept.doubts.serve(&self.served);
+            }
             polling = self.polling(orders, (kept, true))?;
         }
     }
@@ -176,14 +183,14 @@ impl ConsumerParts {
     /// A consumer that has not joined its group yet; `anew` if it replaces another one.
     fn polling(&self, orders: &Arc<Orders>, (kept, anew): (ConsumerHistory, bool)) -> Result<Polling, ConsumeError> {
         let member = Member {
-            monitor: Monitor::new(self.health.client(&format!("consumer of {}", self.handler))),
+            monitor: Monitor::new(self.health.client(&format!("consumer of {}", self.served.listed()))),
             intake: Arc::clone(&self.intake),
-            topics: SubscribedTopics::new(&self.topics),
+            topics: SubscribedTopics::new(&self.served.topics()),
+            served: self.served.clone(),
             assignment: Mutex::new(Assignment::default()),
             fault: Mutex::new(None),
             last_reason: Mutex::default(),
             quiet: AtomicBool::new(false),
-            signature: self.signature.clone(),
             adopt: self.adopt,
             again: AtomicBool::new(false),
             lost: Mutex::default(),

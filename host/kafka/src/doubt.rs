@@ -10,8 +10,9 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use super::assignment::PartitionSlot;
 use super::consume_error::ConsumeError;
 use super::health::KafkaHealth;
-use super::probe::{Probe, Trouble};
+use super::probe::{Probe, Trouble, TroublePlace};
 use super::rebalance::Member;
+use super::served::Served;
 use super::settings::KafkaSettings;
 use super::verdict::{ErrorVerdict, verdict};
 use super::wait::Deadline;
@@ -30,7 +31,7 @@ const QUIET: Duration = Duration::from_secs(10);
 
 /// The unresolved errors of a consumer.
 pub(super) struct Doubts {
-    handler: Arc<str>,
+    served: Served,
     settings: KafkaSettings,
     health: Arc<KafkaHealth>,
     doubt: Option<Doubt>,
@@ -48,12 +49,25 @@ struct Doubt {
 }
 
 impl Doubts {
-    pub(super) fn new(handler: Arc<str>, settings: KafkaSettings, health: Arc<KafkaHealth>) -> Self {
+    pub(super) fn new(served: Served, settings: KafkaSettings, health: Arc<KafkaHealth>) -> Self {
         Self {
-            handler,
+            served,
             settings,
             health,
             doubt: None,
+        }
+    }
+
+    /// The consumer has other handlers from now on. Those that had an error and still have it will report it again.
+    pub(super) fn serve(&mut self, served: &Served) {
+        self.served = served.clone();
+        self.pass();
+    }
+
+    fn pass(&mut self) {
+        self.doubt = None;
+        for handler in self.served.iter() {
+            self.health.well(&handler.name);
         }
     }
 
@@ -75,7 +89,7 @@ impl Doubts {
                 }
             }
             None => {
-                tracing::warn!(handler = &*self.handler, reason, "the consumer has an error");
+                tracing::warn!(handler = self.served.listed(), reason, "the consumer has an error");
                 self.doubt = Some(Doubt {
                     since: now,
                     heard: now,
@@ -100,35 +114,48 @@ impl Doubts {
         let (verdict, lasting) = (doubt.verdict, doubt.since.elapsed() >= GIVE_UP);
         let heard_of = doubt.heard.elapsed() < QUIET;
         let reason = doubt.reason.clone();
-        let mut troubles = survey(consumer, &self.settings, &reason);
+        let mut troubles = survey(consumer, &self.settings, (verdict, &reason));
         if troubles.is_empty() && heard_of {
             troubles.push(Trouble {
-                place: None,
+                place: TroublePlace::Unknown,
                 verdict,
                 reason,
             });
         }
         if troubles.is_empty() {
-            tracing::info!(handler = &*self.handler, "the consumer's error has passed");
-            self.doubt = None;
-            self.health.well(&self.handler);
+            tracing::info!(handler = self.served.listed(), "the consumer's error has passed");
+            self.pass();
             return Ok(());
         }
         let worst = troubles.iter().find(|trouble| trouble.verdict != ErrorVerdict::Waits);
         if let Some(trouble) = worst.filter(|_| lasting) {
             return Err(unreadable(trouble));
         }
-        let told: Vec<_> = troubles.iter().map(told).collect();
-        self.health.degraded(&self.handler, &told.join("; "));
+        self.report(&troubles);
         Ok(())
+    }
+
+    /// Each handler has the troubles of its topics, and those of which the topic is not known.
+    fn report(&self, troubles: &[Trouble]) {
+        for handler in self.served.iter() {
+            let is_its = |trouble: &&Trouble| {
+                let topic = trouble.place.topic();
+                topic.is_none_or(|topic| handler.topics.contains(topic))
+            };
+            let told: Vec<_> = troubles.iter().filter(is_its).map(told).collect();
+            match told.is_empty() {
+                true => self.health.well(&handler.name),
+                false => self.health.degraded(&handler.name, &told.join("; ")),
+            }
+        }
     }
 
     /// The error that ends a consumer that would otherwise skip a record that it cannot read.
     pub(super) fn skipped(&self, consumer: &BaseConsumer<Member>, reason: &str) -> ConsumeError {
-        let mut troubles = survey(consumer, &self.settings, reason).into_iter();
+        let mut troubles = survey(consumer, &self.settings, (ErrorVerdict::Skips, reason)).into_iter();
         let found = troubles.find(|trouble| trouble.verdict != ErrorVerdict::Waits);
         unreadable(&found.unwrap_or_else(|| Trouble {
-            place: None,
+            place: TroublePlace::Unknown,
             verdict: ErrorVerdict::Skips,
             reason: reason.to_owned(),
         }))
@@ -137,20 +164,31 @@ impl Doubts {
 
 fn told(trouble: &Trouble) -> String {
     match &trouble.place {
-        Some((partition, offset)) => format!("{partition} at offset {offset}: {}", trouble.reason),
-        None => trouble.reason.clone(),
+        TroublePlace::Record(partition, offset) => format!("{partition} at offset {offset}: {}", trouble.reason),
+        TroublePlace::Topic(_) | TroublePlace::Unknown => trouble.reason.clone(),
     }
 }
 
 fn unreadable(trouble: &Trouble) -> ConsumeError {
-    ConsumeError::Unreadable(told(trouble))
+    ConsumeError::Unreadable {
+        topic: trouble.place.topic().cloned(),
+        reason: told(trouble),
+    }
 }
 
 /// The problems of a consumer's topics and partitions. Partitions whose offset the library named come first, because
 /// there may not be time for all of them.
-fn survey(consumer: &BaseConsumer<Member>, settings: &KafkaSettings, reason: &str) -> Vec<Trouble> {
+fn survey(
+    consumer: &BaseConsumer<Member>,
+    settings: &KafkaSettings,
+    (verdict, reason): (ErrorVerdict, &str),
+) -> Vec<Trouble> {
     let deadline = Deadline::after(SURVEY);
     let mut troubles = topics(consumer, deadline);
+    // Nothing is polled while partitions are examined, and other handlers must not wait for what is known by now.
+    if consumer.context().served.is_shared() && verdict == ErrorVerdict::Waits && !troubles.is_empty() {
+        return troubles;
+    }
     let mut slots: Vec<PartitionSlot> = consumer
         .context()
         .assignment
@@ -184,8 +222,8 @@ fn survey(consumer: &BaseConsumer<Member>, settings: &KafkaSettings, reason: &st
 
 /// Topics that cannot be read, or have partitions without a leader.
 fn topics(consumer: &BaseConsumer<Member>, deadline: Deadline) -> Vec<Trouble> {
-    let waits = |reason| Trouble {
-        place: None,
+    let waits = |name: &str, reason| Trouble {
+        place: TroublePlace::Topic(name.into()),
         verdict: ErrorVerdict::Waits,
         reason,
     };
@@ -199,12 +237,12 @@ fn topics(consumer: &BaseConsumer<Member>, deadline: Deadline) -> Vec<Trouble> {
             if let Some(error) = topic.error() {
                 let code = rdkafka::types::RDKafkaErrorCode::from(error);
                 if verdict(code) != ErrorVerdict::Passes {
-                    troubles.push(waits(format!("topic `{name}`: {code}")));
+                    troubles.push(waits(name, format!("topic `{name}`: {code}")));
                 }
             }
             let leaderless: Vec<_> = topic.partitions().iter().filter(|one| one.leader() < 0).collect();
             for partition in leaderless {
-                troubles.push(waits(format!("{name}[{}] has no leader", partition.id())));
+                troubles.push(waits(name, format!("{name}[{}] has no leader", partition.id())));
             }
         }
     }

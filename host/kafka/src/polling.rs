@@ -41,8 +41,8 @@ const OUTAGE: Duration = Duration::from_secs(30);
 /// How long closing a consumer may hold up its replacement.
 const CLOSE: Duration = Duration::from_secs(3);
 
-/// Called once if the consumer ends on its own.
-pub(super) type OnFatal = Box<dyn FnOnce(&ConsumeError) + Send>;
+/// Called with the handlers that consume nothing any more, and why.
+pub(super) type OnFatal = Box<dyn Fn(&[Arc<str>], &ConsumeError) + Send>;
 
 /// A consumer and its loop.
 pub(super) struct Polling {
@@ -57,7 +57,7 @@ pub(super) struct Polling {
     kept: ConsumerHistory,
 }
 
-/// The data of a handler's consumer that its replacement takes over.
+/// The data of a consumer that its replacement takes over.
 pub(super) struct ConsumerHistory {
     pub(super) doubts: Doubts,
     pub(super) renewals: Renewals,
@@ -67,8 +67,8 @@ pub(super) struct ConsumerHistory {
 pub(super) enum PollingEnd {
     /// For good.
     Over(Result<(), ConsumeError>),
-    /// It is to be replaced.
-    Replacement(ConsumerHistory),
+    /// It is to be replaced, without this handler.
+    Replacement(ConsumerHistory, Option<Arc<str>>),
 }
 
 /// Why it is to be replaced.
@@ -76,6 +76,8 @@ pub(super) enum PollingEnd {
 enum Replacement {
     Fenced,
     Unanswered,
+    /// One of several handlers cannot go on, or there are others from now on.
+    OtherHandlers,
 }
 
 impl Polling {
@@ -99,24 +101,27 @@ impl Polling {
 
     /// Closing the consumer can hang as long as the cluster does not answer; it happens on this thread, for which only
     /// [`ConsumerHandle::join`] waits, or on a separate one if the consumer is replaced.
-    pub(super) fn run(mut self, on_fatal: &mut Option<OnFatal>) -> PollingEnd {
+    pub(super) fn run(mut self, on_fatal: &OnFatal) -> PollingEnd {
         let outcome = self.poll_until_stopped();
         if !self.orders.stop.load(Ordering::Relaxed) {
+            let at_fault = outcome.as_ref().err().and_then(|error| self.alone_at_fault(error));
             let anew = match &outcome {
+                Ok(()) if self.has_other_handlers() => Some(Replacement::OtherHandlers),
                 Ok(()) => Some(Replacement::Unanswered),
                 Err(ConsumeError::Fenced(_)) if self.fenced_itself() => Some(Replacement::Fenced),
-                Err(_) => None,
+                Err(error) => at_fault.as_ref().map(|handler| {
+                    on_fatal(std::slice::from_ref(handler), error);
+                    Replacement::OtherHandlers
+                }),
             };
             if let Some(why) = anew {
-                return PollingEnd::Replacement(self.give_back(why));
+                return PollingEnd::Replacement(self.give_back(why), at_fault);
             }
         }
         match &outcome {
             Ok(()) => self.last_word(),
             Err(error) => {
-                if let Some(on_fatal) = on_fatal.take() {
-                    on_fatal(error);
-                }
+                on_fatal(&self.member().served.names(), error);
             }
         }
         if self.orders.leave.load(Ordering::Relaxed) {
@@ -134,6 +139,17 @@ impl Polling {
         self.member().lost.lock().is_some_and(|lost| lost.elapsed() < OUTAGE)
     }
 
+    /// The handler whose topic has the error, if others can go on without it.
+    fn alone_at_fault(&self, error: &ConsumeError) -> Option<Arc<str>> {
+        let served = &self.member().served;
+        let topic = error.topic().filter(|_| served.is_shared())?;
+        Some(Arc::clone(&served.of_topic(topic)?.name))
+    }
+
+    fn has_other_handlers(&self) -> bool {
+        self.orders.served.lock().is_some()
+    }
+
     /// Gives its partitions back to the intake and closes the consumer, which may take a while: nothing more is handed over.
     fn give_back(self, why: Replacement) -> ConsumerHistory {
         let group = &*self.group;
@@ -145,6 +161,7 @@ impl Polling {
             Replacement::Unanswered => {
                 tracing::warn!(group, "the group does not answer after the session was lost; rejoining")
             }
+            Replacement::OtherHandlers => tracing::info!(group, "the handlers of this member have changed; rejoining"),
         }
         let left = self.member().assignment.lock().clear();
         if !left.is_empty() {
@@ -192,7 +209,7 @@ impl Polling {
             if idle || self.unlooked >= RECORDS_PER_LOOK {
                 self.unlooked = 0;
                 self.look_around()?;
-                if self.is_to_be_made_anew() {
+                if self.has_other_handlers() || self.is_to_be_made_anew() {
                     break;
                 }
             }

@@ -21,10 +21,29 @@ const CLOSE: Duration = Duration::from_secs(3);
 /// A problem with a partition.
 #[derive(Clone, Debug)]
 pub(super) struct Trouble {
-    /// The partition and offset, if known.
-    pub(super) place: Option<(TopicPartition, i64)>,
+    pub(super) place: TroublePlace,
     pub(super) verdict: ErrorVerdict,
     pub(super) reason: String,
+}
+
+/// Where it is.
+#[derive(Clone, Debug)]
+pub(super) enum TroublePlace {
+    /// At this offset of a partition.
+    Record(TopicPartition, i64),
+    /// In a topic as a whole, which the reason names.
+    Topic(Arc<str>),
+    Unknown,
+}
+
+impl TroublePlace {
+    pub(super) fn topic(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Record(partition, _) => Some(&partition.topic),
+            Self::Topic(topic) => Some(topic),
+            Self::Unknown => None,
+        }
+    }
 }
 
 /// The client.
@@ -78,7 +97,7 @@ impl Probe {
                     if verdict != ErrorVerdict::Passes && !of_group {
                         let heard = consumer.context().0.lock().clone();
                         return Some(Trouble {
-                            place: Some((partition.clone(), offset.to_raw().unwrap_or_default())),
+                            place: TroublePlace::Record(partition.clone(), offset.to_raw().unwrap_or_default()),
                             verdict,
                             reason: if heard.is_empty() { code.to_string() } else { heard },
                         });

@@ -21,6 +21,7 @@ use super::assignment::{Assignment, PartitionSlot, SubscribedTopics, list, offse
 use super::client::Monitor;
 use super::consume_error::ConsumeError;
 use super::identity::{changed_id, topic_ids};
+use super::served::Served;
 use super::wait::{Deadline, POLL};
 use sandman_core::broker::{Intake, IntakeError, NamedTopic, Start};
 use sandman_core::event::{TopicId, TopicPartition};
@@ -44,8 +45,7 @@ pub(super) struct Member {
     pub(super) last_reason: Mutex<String>,
     /// Set when no more records may be handed over.
     pub(super) quiet: AtomicBool,
-    /// Identifies this store in the metadata of the group's offsets.
-    pub(super) signature: String,
+    pub(super) served: Served,
     /// The group's offsets of this store are ignored.
     pub(super) adopt: bool,
     /// Set when partitions were not taken because the group did not return its offsets: the loop joins again.

@@ -1,6 +1,7 @@
 //! The host: builds every part from the configuration, runs them, and stops them in the right order.
 
 mod admin;
+mod consumers;
 mod control;
 mod descriptors;
 mod fleet;
@@ -29,8 +30,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use crossbeam_channel::{Receiver, Sender, select};
 
-use sandman_config::{Config, HandlerConfig};
-use sandman_core::lanes::HandlerIx;
+use sandman_config::Config;
 use sandman_core::store::{DeploymentStore, StoreError};
 use sandman_engine::alarm::Alarm;
 use sandman_engine::clock;
@@ -38,10 +38,11 @@ use sandman_engine::health::HealthView;
 use sandman_engine::meters::Meters;
 use sandman_engine::pipeline::Pipeline;
 use sandman_engine::registry::Registry;
-use sandman_kafka::{ConsumerHandle, EmbeddedBroker, KafkaHealth, KafkaSettings};
+use sandman_kafka::{EmbeddedBroker, KafkaHealth, KafkaSettings};
 use sandman_operate::control::Control;
 
 use admin::Admin;
+use consumers::GroupConsumer;
 use control::HostControl;
 use http::Http;
 use relays::Relays;
@@ -112,7 +113,7 @@ struct Host {
     ordered: Receiver<Switch>,
     /// Whether the deployment is ours, so that handlers consume.
     consuming: bool,
-    consumers: Vec<(HandlerIx, ConsumerHandle)>,
+    consumers: Vec<GroupConsumer>,
     watch: KafkaWatch,
     threads: Threads,
     alarm: Alarm,
@@ -222,30 +223,6 @@ impl Host {
             .set(Duration::from_millis(age.unsigned_abs()).as_secs_f64());
     }
 
-    fn consume(&mut self) -> Result<()> {
-        self.consuming = true;
-        let config = self.control.config.load_full();
-        for handler in &config.handlers {
-            if let Some((ix, _)) = self.registry.find(&handler.name) {
-                self.consume_one(handler, ix)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn consume_one(&mut self, handler: &HandlerConfig, ix: HandlerIx) -> Result<()> {
-        if !handler.topics.is_empty() {
-            self.health.well(&handler.name);
-            let reach = (&self.settings, &self.health, &self.alarm);
-            let config = self.control.config.load();
-            let member = kafka::member(&config, self.store.is_shared(), &handler.name);
-            let identity = (member, self.store.id(), self.options.adopt);
-            let consumer = kafka::consumer(handler, ix, &self.pipeline, identity, reach)?;
-            self.consumers.push((ix, consumer));
-        }
-        Ok(())
-    }
-
     /// The one line on stdout: scripts wait for it.
     fn announce(&mut self) -> Result<()> {
         self.view.set_ready(true);
@@ -274,8 +251,8 @@ impl Host {
         if let Some(http) = &self.http {
             http.stop();
         }
-        for (_, consumer) in &self.consumers {
-            consumer.quiesce();
+        for consumer in &self.consumers {
+            consumer.handle().quiesce();
         }
         self.control.redriver.stop();
         // Current requests still need the pipeline.
@@ -288,14 +265,14 @@ impl Host {
         // Without anything to publish, and without Kafka, there is nothing to wait for; nor in a fleet, which goes on without Kafka.
         self.relays.give_up();
         self.versions = None;
-        for (_, consumer) in &self.consumers {
-            consumer.stop();
+        for consumer in &self.consumers {
+            consumer.handle().stop();
         }
         let patience = deadline
             .saturating_duration_since(Instant::now())
             .max(Duration::from_secs(2));
-        for (_, consumer) in self.consumers.drain(..) {
-            if let Err(error) = consumer.join(patience) {
+        for consumer in self.consumers.drain(..) {
+            if let Err(error) = consumer.into_handle().join(patience) {
                 tracing::warn!(%error, "a consumer did not end well");
             }
         }

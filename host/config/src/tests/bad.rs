@@ -204,8 +204,10 @@ fn every_bad_handler_is_named() {
     let name = MINIMAL.replace("handlers.profile", "handlers.Profile");
     refused(&name, &[], "handlers.Profile", "lower-case letters");
     refused("[host]\nsource = \"a\"", &[], "handlers", "there is none");
-    let group = format!("{MINIMAL}\n[handlers.b]\ncomponent = 'x'\ntopics = ['t']\ngroup = 'user-service-profile'");
-    refused(&group, &[], "handlers.profile.group", "is the group of handlers.b");
+    let both = "topics = ['t', 'dreamscape.user.created']\ngroup = 'user-service-profile'";
+    let group = format!("{MINIMAL}\n[handlers.b]\ncomponent = 'x'\n{both}");
+    let words = "dreamscape.user.created is consumed by handlers.b too, in the same group \"user-service-profile\"";
+    refused(&group, &[], "handlers.profile.topics", words);
     let alike = format!(
         "{MINIMAL}\n[handlers.a-b]\ncomponent = 'x'\ntopics = ['t']\n[handlers.a_b]\ncomponent = 'x'\ntopics = ['t']"
     );

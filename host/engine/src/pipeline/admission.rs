@@ -259,17 +259,17 @@ impl Admission {
         }
     }
 
-    /// The offsets to commit to the group.
-    pub(super) fn told(&self, handler: HandlerIx) -> Vec<(TopicPartition, i64)> {
-        let known = self.partitions.of(handler).map(|(_, partition)| partition);
+    /// The offsets to commit to the group of these handlers, which are in order.
+    pub(super) fn told(&self, handlers: &[HandlerIx]) -> Vec<(TopicPartition, i64)> {
+        let known = self.partitions.of_all(handlers);
         known
             .filter_map(|partition| Some((partition.name.clone(), partition.told()?)))
             .collect()
     }
 
-    /// The partitions that the store has refused a commit of.
-    pub(super) fn fenced(&self, handler: HandlerIx) -> Vec<TopicPartition> {
-        let known = self.partitions.of(handler).map(|(_, partition)| partition);
+    /// The partitions of these handlers, which are in order, that the store has refused a commit of.
+    pub(super) fn fenced(&self, handlers: &[HandlerIx]) -> Vec<TopicPartition> {
+        let known = self.partitions.of_all(handlers);
         let fenced = known.filter(|partition| partition.fenced);
         fenced.map(|partition| partition.name.clone()).collect()
     }

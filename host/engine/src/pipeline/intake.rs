@@ -20,6 +20,15 @@ use super::state::EngineState;
 /// Far below the group's rebalance timeout, far above an invocation and a commit.
 const REVOKE_WAIT: Duration = Duration::from_secs(3);
 
+/// For what a consumer waits a while before it pauses a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Also for its handler to have room.
+    WithHandler,
+    /// Only for limits of the whole host: other handlers share the consumer.
+    OnlyWithHost,
+}
+
 /// The pipeline's side of one handler's consumer.
 pub struct HandlerIntake {
     pipeline: Arc<Pipeline>,
@@ -49,11 +58,11 @@ impl Intake for HandlerIntake {
     }
 
     fn revoked(&self, partitions: &[TopicPartition]) {
-        self.pipeline.revoked(self.handler, partitions);
+        self.pipeline.revoked(&[(self.handler, partitions.to_vec())]);
     }
 
     fn record(&self, record: Record) -> Flow {
-        self.pipeline.accept(self.handler, record)
+        self.pipeline.accept(self.handler, record, Patience::WithHandler)
     }
 
     fn caught_up(&self) {
@@ -65,11 +74,11 @@ impl Intake for HandlerIntake {
     }
 
     fn fenced(&self) -> Vec<TopicPartition> {
-        self.pipeline.state.lock().admission.fenced(self.handler)
+        self.pipeline.state.lock().admission.fenced(&[self.handler])
     }
 
     fn offsets(&self) -> Vec<(TopicPartition, i64)> {
-        self.pipeline.state.lock().admission.told(self.handler)
+        self.pipeline.state.lock().admission.told(&[self.handler])
     }
 
     fn read_to(&self, positions: &[(TopicPartition, i64)]) {
@@ -79,14 +88,14 @@ impl Intake for HandlerIntake {
 }
 
 impl Pipeline {
-    fn assigned(&self, handler: HandlerIx, names: &[TopicPartition]) -> Result<Vec<Start>, StoreError> {
+    pub(super) fn assigned(&self, handler: HandlerIx, names: &[TopicPartition]) -> Result<Vec<Start>, StoreError> {
         let Some(known) = self.registry.get(handler) else {
             return Ok(Vec::new());
         };
         let is_left = self.state.lock().admission.has_work_of(handler, names);
         if is_left {
             // The rest of an earlier assignment must not be committed under this one.
-            self.revoked(handler, names);
+            self.revoked(&[(handler, names.to_vec())]);
         }
         let assigned = self.store.assign(&known.name, names)?;
         let mut state = self.state.lock();
@@ -113,20 +122,24 @@ impl Pipeline {
 
     /// Whether the consumer may continue with the partition after a record of it. If the handler is full, or the relay
     /// is behind, it waits for a while, because pausing discards fetched records.
-    pub(super) fn flow(&self, state: &mut MutexGuard<'_, EngineState>, place: Place) -> Flow {
+    pub(super) fn flow(&self, state: &mut MutexGuard<'_, EngineState>, place: Place, patience: Patience) -> Flow {
         let handler = place.handler;
-        let mut patience = None;
+        let mut until = None;
         let deadline = |state: &mut EngineState| {
             // The limit may admit fewer records than the number for which a worker is woken.
             state.scheduler.wake();
             Instant::now() + self.options.patience
         };
-        while (self.is_full(state, handler, 1) || self.outbox.is_relay_behind())
+        let is_full = |state: &EngineState| match patience {
+            Patience::WithHandler => self.is_full(state, handler, 1),
+            Patience::OnlyWithHost => self.is_outbox_full(),
+        };
+        while (is_full(state) || self.outbox.is_relay_behind())
             && !state.detours.paused.contains_key(&handler)
             && !state.stopping
         {
-            let patience = *patience.get_or_insert_with(|| deadline(state));
-            if self.settled.wait_until(state, patience).timed_out() {
+            let until = *until.get_or_insert_with(|| deadline(state));
+            if self.settled.wait_until(state, until).timed_out() {
                 break;
             }
         }
@@ -144,11 +157,15 @@ impl Pipeline {
     /// Whether the outbox or the handler is at its limit, or at a fraction of it.
     fn is_full(&self, state: &EngineState, handler: HandlerIx, fraction: usize) -> bool {
         let parked = |ix| state.scheduler.parked(ix);
-        self.outbox.bytes() >= self.options.outbox_bytes || state.admission.is_full(handler, fraction, parked)
+        self.is_outbox_full() || state.admission.is_full(handler, fraction, parked)
+    }
+
+    fn is_outbox_full(&self) -> bool {
+        self.outbox.bytes() >= self.options.outbox_bytes
     }
 
     /// Paused partitions that may be resumed.
-    fn resumed(&self, handler: HandlerIx) -> Vec<TopicPartition> {
+    pub(super) fn resumed(&self, handler: HandlerIx) -> Vec<TopicPartition> {
         let held = self.registry.get(handler);
         if !held.is_some_and(|handler| handler.resumable.swap(false, Ordering::Relaxed)) {
             return Vec::new();
@@ -163,9 +180,12 @@ impl Pipeline {
 
     /// Gives up partitions: forgets waiting work, and waits until running work is committed or dropped. It also waits
     /// for failed attempts as long as there is time, because the next owner reads them from the store.
-    fn revoked(&self, handler: HandlerIx, names: &[TopicPartition]) {
+    pub(super) fn revoked(&self, of: &[(HandlerIx, Vec<TopicPartition>)]) {
         let mut state = self.state.lock();
-        let found = state.let_go(handler, names);
+        let mut found = Vec::new();
+        for (handler, names) in of {
+            found.extend(state.let_go(*handler, names));
+        }
         let deadline = Instant::now() + REVOKE_WAIT;
         while state.admission.is_under_way(&found, Instant::now() < deadline) && !state.stopping {
             if Instant::now() >= deadline {

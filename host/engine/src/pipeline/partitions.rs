@@ -210,6 +210,12 @@ impl Partitions {
             .zip(&self.list)
             .filter(move |(_, partition)| partition.handler == handler)
     }
+
+    /// The partitions of several handlers, which are in order.
+    pub(super) fn of_all(&self, handlers: &[HandlerIx]) -> impl Iterator<Item = &Partition> {
+        let is_one = |handler: HandlerIx| handlers.binary_search(&handler).is_ok();
+        self.list.iter().filter(move |partition| is_one(partition.handler))
+    }
 }
 
 #[cfg(test)]

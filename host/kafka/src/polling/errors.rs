@@ -21,9 +21,7 @@ impl Polling {
         }
         let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
         match verdict(code) {
-            ErrorVerdict::Gone => self
-                .lost_offset(&reason)
-                .map_or(Ok(()), |lost| Err(ConsumeError::OffsetGone(lost))),
+            ErrorVerdict::Gone => self.lost_offset(&reason).map_or(Ok(()), Err),
             ErrorVerdict::Skips => Err(self.kept.doubts.skipped(&self.consumer, &reason)),
             verdict @ (ErrorVerdict::Waits | ErrorVerdict::Doubtful) => {
                 self.kept

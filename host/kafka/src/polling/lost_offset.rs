@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
 
+use super::super::consume_error::ConsumeError;
 use super::super::identity::topic_ids;
 use super::super::rebalance::{DESCRIBE, is_embedded};
 use super::super::wait::Deadline;
@@ -17,7 +18,7 @@ const SEARCH: Duration = Duration::from_secs(5);
 impl Polling {
     /// The library says that an offset is gone, but not of which partition. `None` if we no longer have one, or the
     /// topic was created again: that is another error at its next assignment.
-    pub(super) fn lost_offset(&self, reason: &str) -> Option<String> {
+    pub(super) fn lost_offset(&self, reason: &str) -> Option<ConsumeError> {
         let deadline = Deadline::after(SEARCH);
         let slots: Vec<(TopicPartition, i64, Start)> = {
             let mut assignment = self.member().assignment.lock();
@@ -29,7 +30,7 @@ impl Polling {
         if slots.is_empty() || self.is_another_topic(deadline) {
             return None;
         }
-        let mut lost = Vec::new();
+        let (mut lost, mut topic) = (Vec::new(), None);
         for (partition, next, start) in slots {
             let ends = self
                 .consumer
@@ -39,6 +40,7 @@ impl Polling {
                 && (start != Start::Beginning || next > 0)
             {
                 lost.push(format!("{partition} offset {next} (it has {low} to {high})"));
+                topic.get_or_insert(partition.topic);
             }
         }
         let lost = if lost.is_empty() {
@@ -46,11 +48,12 @@ impl Polling {
         } else {
             lost.join(", ")
         };
-        Some(format!(
+        let reason = format!(
             "the next record to read is gone: {lost}. Retention or somebody deleted it, or the brokers lost it; going on \
              would lose events silently. Restore the topic, or, if the loss is accepted, give the handler a new name in \
              sandman.toml, under which it starts at the oldest record"
-        ))
+        );
+        Some(ConsumeError::OffsetGone { topic, reason })
     }
 
     /// Whether a name belongs to another topic than at the assignment: if it does, its partitions are given back.

@@ -1,6 +1,8 @@
 //! The group's offsets: this store commits its progress to the group, with its identity as metadata, and compares the
 //! group's offsets with its own progress.
 
+use std::collections::HashMap;
+
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
@@ -30,7 +32,7 @@ impl Member {
         for known in consumer.committed_offsets(anew, deadline.left())?.elements() {
             known.error()?;
             let id = topics.iter().find(|(name, _)| &**name == known.topic());
-            let is_ours = self.has_signed(known.metadata(), id.and_then(|(_, id)| id.as_ref()));
+            let is_ours = self.has_signed(known.metadata(), known.topic(), id.and_then(|(_, id)| id.as_ref()));
             let Some(done) = known.offset().to_raw().filter(|_| is_ours) else {
                 continue;
             };
@@ -61,7 +63,8 @@ impl Member {
         };
         for (partition, start) in partitions.iter().zip(starts) {
             let told = told.find_partition(&partition.topic, partition.partition);
-            let told = told.filter(|told| self.has_signed(told.metadata(), id_of(topics, partition).as_ref()));
+            let told = told
+                .filter(|told| self.has_signed(told.metadata(), &partition.topic, id_of(topics, partition).as_ref()));
             let (Start::At(next), Some(done)) = (*start, told.and_then(|told| told.offset().to_raw())) else {
                 continue;
             };
@@ -82,20 +85,25 @@ impl Member {
         passed
     }
 
+    fn signature(&self, topic: &str) -> &str {
+        self.served.of_topic(topic).map_or("", |handler| &handler.signature)
+    }
+
     /// The metadata of an offset: the store and the topic.
-    fn signature_for(&self, topic: Option<&TopicId>) -> String {
-        match topic {
-            Some(id) => format!("{} {id}", self.signature),
-            None => self.signature.clone(),
+    fn signature_for(&self, topic: &str, id: Option<&TopicId>) -> String {
+        let signature = self.signature(topic);
+        match id {
+            Some(id) => format!("{signature} {id}"),
+            None => signature.to_owned(),
         }
     }
 
     /// Whether this store has committed the offset for this topic, and not for another one of the same name.
-    fn has_signed(&self, metadata: &str, topic: Option<&TopicId>) -> bool {
-        let Some(rest) = metadata.strip_prefix(&self.signature) else {
+    fn has_signed(&self, metadata: &str, topic: &str, id: Option<&TopicId>) -> bool {
+        let Some(rest) = metadata.strip_prefix(self.signature(topic)) else {
             return false;
         };
-        match (rest.strip_prefix(' '), topic) {
+        match (rest.strip_prefix(' '), id) {
             (Some(of), Some(id)) => *of == *id.0,
             (Some(_), None) => true,
             (None, _) => rest.is_empty(),
@@ -106,13 +114,14 @@ impl Member {
     /// so a failure is only logged.
     pub(in super::super) fn tell_group(&self, consumer: &BaseConsumer<Self>, slots: &[PartitionSlot]) {
         let mut offsets = TopicPartitionList::new();
+        let slots = slots.iter().filter(|slot| !slot.stale);
+        let slots: HashMap<_, _> = slots.map(|slot| (&slot.partition, slot)).collect();
         for (partition, offset) in self.intake.offsets() {
-            let slot = slots.iter().find(|slot| slot.partition == partition && !slot.stale);
-            let Some(slot) = slot.filter(|_| offset >= 0) else {
+            let Some(slot) = slots.get(&partition).filter(|_| offset >= 0) else {
                 continue;
             };
             let mut element = offsets.add_partition(&partition.topic, partition.partition);
-            element.set_metadata(self.signature_for(slot.topic.as_ref()));
+            element.set_metadata(self.signature_for(&partition.topic, slot.topic.as_ref()));
             if let Err(error) = element.set_offset(rdkafka::Offset::Offset(offset)) {
                 tracing::debug!(%partition, offset, %error, "offset cannot be committed");
             }

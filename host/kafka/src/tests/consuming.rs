@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use parking_lot::Mutex;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::super::{ConsumeError, ConsumerHandle, ConsumerOptions, spawn_consumer};
+use super::super::{ConsumeError, ConsumerHandle, ConsumerOptions, ServedHandler, spawn_consumer};
 use super::{Kafka, PATIENCE, TOPIC, cursor, out};
 use sandman_core::broker::{Flow, Intake, IntakeError, NamedTopic, Start};
 use sandman_core::event::{Record, TopicPartition};
@@ -108,13 +108,15 @@ fn consume(kafka: &Kafka, starts: &[(i32, i64)], change: impl FnOnce(&mut Fake))
     let fake = Arc::new(fake);
     let (fail, fatal) = mpsc::channel();
     let options = ConsumerOptions {
-        handler: "profile".into(),
+        handlers: vec![ServedHandler {
+            name: "profile".into(),
+            topics: vec![TOPIC.into()],
+            signature: "sandman a-store".to_owned(),
+        }],
         group: "test-profile".to_owned(),
         member: "test-profile".to_owned(),
-        topics: vec![TOPIC.into()],
-        signature: "sandman a-store".to_owned(),
         adopt: false,
-        on_fatal: Box::new(move |error| fail.send(error.to_string()).unwrap()),
+        on_fatal: Box::new(move |_, error| fail.send(error.to_string()).unwrap()),
     };
     let intake: Arc<dyn Intake> = fake.clone();
     let handle = spawn_consumer(&kafka.settings, options, intake, &kafka.health).unwrap();
@@ -271,7 +273,7 @@ fn a_lost_offset_is_a_loud_stop() {
     assert!(fatal.contains(&format!("{TOPIC}[0] offset 77")), "{fatal}");
     assert!(fatal.contains("has 0 to 3"), "{fatal}");
     let end = consuming.handle.join(PATIENCE);
-    assert!(matches!(end, Err(ConsumeError::OffsetGone(_))), "{end:?}");
+    assert!(matches!(end, Err(ConsumeError::OffsetGone { .. })), "{end:?}");
 }
 
 #[test]

@@ -7,16 +7,19 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 
 use sandman_config::{Brokers, Config, HandlerConfig, KafkaConfig, Problem, StoreUrl};
-use sandman_core::broker::{Recreation, TopicSpec};
+use sandman_core::broker::{Intake, Recreation, TopicSpec};
 use sandman_core::lanes::HandlerIx;
 use sandman_core::store::{Shard, Store, StoreId};
 use sandman_engine::alarm::Alarm;
 use sandman_engine::health::HealthView;
-use sandman_engine::pipeline::{HandlerIntake, Pipeline};
+use sandman_engine::pipeline::{HandlerIntake, Pipeline, SharedIntake, SharingHandler};
 use sandman_kafka::{
     BATCH_BYTES, ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaBroker, KafkaHealth, KafkaSettings,
-    LeaderlessTopics, RefusedClient, cursor_topic,
+    LeaderlessTopics, RefusedClient, ServedHandler, cursor_topic,
 };
+
+/// Kafka's limit for a member's static name.
+const LONGEST_MEMBER: usize = 249;
 
 /// The problems of creating the clients that the host needs: the library refuses some settings only in combination.
 /// Nothing is connected.
@@ -141,41 +144,73 @@ pub(super) fn cluster(
     }
 }
 
-/// The static name of this host in the group of a handler. If a deployment may have several hosts, it includes this
-/// one's own name; all of them have the same prefix.
-pub(super) fn member(config: &Config, is_shared: bool, handler: &str) -> String {
-    let deployment = &config.host.deployment;
-    match is_shared {
-        true => format!("{deployment}-{handler}-{}", config.host.name),
-        false => format!("{deployment}-{handler}"),
-    }
+/// The handlers of a group that consume.
+pub(super) fn group<'a>(config: &'a Config, group: &'a str) -> impl Iterator<Item = &'a HandlerConfig> {
+    let handlers = config.handlers.iter();
+    handlers.filter(move |handler| handler.group == group && !handler.topics.is_empty())
 }
 
-/// Starts the consumer of a handler, for this store, or for one that takes over the deployment.
+/// The static name of this host in a group: the group's own name, which begins with that of the deployment unless it is
+/// configured. If a deployment may have several hosts, it includes this one's own name; all of them have the same prefix.
+pub(super) fn member(config: &Config, is_shared: bool, group: &str) -> String {
+    let deployment = &config.host.deployment;
+    let mut name = match group.strip_prefix(&**deployment) {
+        Some(rest) if rest.starts_with('-') => group.to_owned(),
+        _ => format!("{deployment}-{group}"),
+    };
+    // Another group may have the same name for its member.
+    name.truncate(LONGEST_MEMBER - config.host.name.len() - 1);
+    if is_shared {
+        name = format!("{name}-{}", config.host.name);
+    }
+    name
+}
+
+/// What a consumer has to know of its handlers, and the side of the pipeline that takes their records.
+pub(super) fn served(
+    handlers: &[(&HandlerConfig, HandlerIx)],
+    (pipeline, store, adopt): (&Arc<Pipeline>, &StoreId, bool),
+) -> (Vec<ServedHandler>, Arc<dyn Intake>) {
+    let recreation = |handler: &HandlerConfig| if adopt { Recreation::Adopt } else { handler.recreated };
+    let served = handlers.iter().map(|(handler, _)| ServedHandler {
+        name: Arc::clone(&handler.name),
+        topics: handler.topics.clone(),
+        // A handler that takes over the topic of another one of the group begins at the start.
+        signature: match handlers {
+            [_] => format!("sandman {store}"),
+            _ => format!("sandman {store} of {}", handler.name),
+        },
+    });
+    let served = served.collect();
+    if let [(handler, ix)] = handlers {
+        let intake = HandlerIntake::new(Arc::clone(pipeline), *ix, recreation(handler));
+        return (served, Arc::new(intake));
+    }
+    let sharing = handlers.iter().map(|(handler, ix)| SharingHandler {
+        handler: *ix,
+        topics: handler.topics.clone(),
+        recreation: recreation(handler),
+    });
+    let intake = SharedIntake::new(Arc::clone(pipeline), sharing.collect());
+    (served, Arc::new(intake))
+}
+
+/// Starts the consumer of a group, for this store, or for one that takes over the deployment.
 pub(super) fn consumer(
-    handler: &HandlerConfig,
-    ix: HandlerIx,
-    pipeline: &Arc<Pipeline>,
-    (member, store, adopt): (String, &StoreId, bool),
+    (handlers, intake): (Vec<ServedHandler>, Arc<dyn Intake>),
+    (group, member, adopt): (String, String, bool),
     (settings, health, alarm): (&KafkaSettings, &Arc<KafkaHealth>, &Alarm),
 ) -> Result<ConsumerHandle> {
-    let (alarm, name, watch) = (alarm.clone(), Arc::clone(&handler.name), Arc::clone(health));
+    let (alarm, watch) = (alarm.clone(), Arc::clone(health));
     let options = ConsumerOptions {
-        handler: Arc::clone(&handler.name),
-        group: handler.group.clone(),
+        handlers,
+        group,
         member,
-        topics: handler.topics.clone(),
-        signature: format!("sandman {store}"),
         adopt,
-        on_fatal: Box::new(move |error| match error.ends_host() {
-            true => alarm.raise(&format!("handler `{name}`: {error}")),
-            false => watch.stopped(&name, error),
+        on_fatal: Box::new(move |names, error| match error.ends_host() {
+            true => alarm.raise(&format!("handler `{}`: {error}", names.join("`, `"))),
+            false => names.iter().for_each(|name| watch.stopped(name, error)),
         }),
     };
-    let recreation = match (adopt, handler.recreated) {
-        (true, _) => Recreation::Adopt,
-        (false, recreation) => recreation,
-    };
-    let intake = Arc::new(HandlerIntake::new(Arc::clone(pipeline), ix, recreation));
     Ok(sandman_kafka::spawn_consumer(settings, options, intake, health)?)
 }

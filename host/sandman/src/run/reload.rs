@@ -23,8 +23,6 @@ use sandman_operate::deploy::ReadyHandler;
 const TOPICS: Duration = Duration::from_secs(20);
 /// How long the host's loop may take.
 const SWITCH: Duration = Duration::from_secs(20);
-/// How long the consumer of a removed handler may take to leave its group.
-const LEAVE: Duration = Duration::from_secs(30);
 
 impl HostControl {
     /// Reads the configuration again and applies it.
@@ -207,7 +205,7 @@ impl Host {
             http.routes.follow(&plan.config, &index, &self.meters);
         }
         for name in &plan.removed {
-            self.remove(name);
+            self.remove(&plan.config, name);
         }
         self.view.set_topics(kafka::published_topics(&plan.config));
         self.control.config.store(Arc::new(plan.config));
@@ -244,13 +242,13 @@ impl Host {
             stories::measure_recordings(handler, &*self.store)?;
         }
         if self.consuming {
-            self.consume_one(handler, ix)?;
+            self.consume_group(config, &handler.group)?;
         }
         Ok(())
     }
 
-    /// Its consumer leaves the group once its work is committed; nothing waits for that.
-    fn remove(&mut self, name: &str) {
+    /// It is not served from now on, and its consumer stops reading for it.
+    fn remove(&mut self, config: &Config, name: &str) {
         let Some((ix, handler)) = self.registry.find(name) else {
             return;
         };
@@ -258,19 +256,6 @@ impl Host {
         handler.meters.idle();
         self.health.well(name);
         self.control.deployer.retired(handler);
-        let Some(at) = self.consumers.iter().position(|(of, _)| *of == ix) else {
-            return;
-        };
-        let (_, consumer) = self.consumers.swap_remove(at);
-        consumer.quiesce();
-        consumer.leave();
-        let leave = move || {
-            if let Err(error) = consumer.join(LEAVE) {
-                tracing::warn!(%error, "a consumer did not end well");
-            }
-        };
-        if let Err(error) = self.threads.spawn(format!("leave {name}"), leave) {
-            tracing::warn!(%error, "a consumer did not end in time");
-        }
+        self.stop_consuming(config, ix);
     }
 }

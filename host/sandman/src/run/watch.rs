@@ -103,13 +103,18 @@ impl Watching {
             return;
         }
         drop(shortages);
+        // Its consumer does not want them, whoever has them, and others may share it.
+        let faults = self.control.health.faults();
+        if faults.get(&handler.name).is_some_and(|fault| fault.stopped) {
+            return;
+        }
         let members = match self.reader.members(&handler.group, PATIENCE) {
             Ok(Some(members)) => members,
             Ok(None) => return,
             Err(error) => return tracing::debug!(%error, "it is not known who has the missing partitions"),
         };
         // The id of a static member is its name and a random part.
-        let ours = format!("{}-", kafka::member(&self.control.config.load(), false, &handler.name));
+        let ours = format!("{}-", kafka::member(&self.control.config.load(), false, &handler.group));
         if let Some(shortage) = view.shortages.lock().get_mut(&ix)
             && shortage.is_to_join_again(members, &ours, &assigned, now)
         {
@@ -150,11 +155,8 @@ impl Host {
             }));
         }
         self.view.set_handlers(degraded);
-        for ix in std::mem::take(&mut *view.rejoin.lock()) {
-            if let Some((_, consumer)) = self.consumers.iter().find(|(of, _)| *of == ix) {
-                consumer.rejoin();
-            }
-        }
+        let to_join = std::mem::take(&mut *view.rejoin.lock());
+        self.rejoin(&to_join);
     }
 
     /// How many partitions of each of the handler's topics are assigned here, and how far the group is behind in them.

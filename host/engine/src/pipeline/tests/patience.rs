@@ -71,3 +71,42 @@ fn a_relay_that_is_behind_is_waited_for_until_it_has_published() {
     running.settle();
     running.stop();
 }
+
+#[test]
+fn a_full_handler_that_shares_its_consumer_is_paused_at_once_and_the_others_go_on() {
+    let store = Flaky::steady();
+    // No worker runs, so nobody would make room; whoever waits for it at all fails, because there is no such time.
+    let options = Options {
+        in_flight: 4,
+        patience: Duration::MAX,
+        ..options()
+    };
+    let registry = registry();
+    let other = registry.add(handler("other", version(1, Terms::default(), Box::new(Lister))));
+    assert_eq!(other, Some(1));
+    let (alarm, _) = Alarm::new();
+    let shared = Arc::clone(&store) as Arc<dyn Store>;
+    let pipeline = Pipeline::new(options, registry, shared, (alarm, Meters::new().host)).unwrap();
+    let sharing = |handler, topic: &str| SharingHandler {
+        handler,
+        topics: vec![topic.into()],
+        recreation: Recreation::Stop,
+    };
+    let intake = SharedIntake::new(pipeline, vec![sharing(0, "t"), sharing(1, "u")]);
+    let of_other = TopicPartition {
+        topic: "u".into(),
+        partition: 0,
+    };
+    let both = [of_other.clone(), partition(0)];
+    assert_eq!(intake.assigned(&both, &[]).unwrap(), [Start::Beginning; 2]);
+    for offset in 0..3 {
+        assert_eq!(intake.record(record(1, 1, 0, offset)), Flow::Go);
+    }
+    assert_eq!(intake.record(record(1, 1, 0, 3)), Flow::Pause);
+    let of_other = Record {
+        source: of_other,
+        ..record(2, 1, 0, 0)
+    };
+    assert_eq!(intake.record(of_other), Flow::Go);
+    assert!(intake.resumed().is_empty(), "the first one is still full");
+}
