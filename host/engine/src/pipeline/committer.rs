@@ -146,11 +146,10 @@ impl Pipeline {
         // The next commit takes the published batches out of the outbox.
         self.outbox.give_back_published(&batch.commit.published);
         state.revert(batch.into_units());
-        if !state.stopping {
-            // New units are queued during the pause; only a stop cuts it short.
-            let until = Instant::now() + self.options.store_pause;
-            while !state.stopping && !self.committable.wait_until(&mut state, until).timed_out() {}
-        }
+        // New units are queued during the pause, also while the host stops; only the stop itself cuts it short.
+        let stopping = state.stopping;
+        let until = Instant::now() + self.options.store_pause;
+        while state.stopping == stopping && !self.committable.wait_until(&mut state, until).timed_out() {}
     }
 
     /// Sets the gauges; a gauge is a float, which is exact far beyond any of these numbers.

@@ -10,6 +10,7 @@ mod ordered;
 mod patience;
 mod recreated;
 mod requests;
+mod stopping;
 mod swap;
 
 use std::collections::BTreeMap;

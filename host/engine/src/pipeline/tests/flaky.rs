@@ -45,6 +45,8 @@ pub(super) struct Tables {
     pub(super) letters: Vec<LetterWrite>,
     /// So many commits of these come to nothing.
     pub(super) refused_letters: u64,
+    /// The store is away for so many commits.
+    pub(super) away: u32,
     /// Dead letters that other hosts have handled.
     pub(super) handled: BTreeSet<LetterId>,
     /// So many looks for an answer come before it was committed.
@@ -132,6 +134,13 @@ impl Tables {
         let refuses = !commit.letters.is_empty() && self.refused_letters > 0;
         self.refused_letters -= u64::from(refuses);
         refuses
+    }
+
+    /// Whether the store is away for this commit.
+    fn is_away(&mut self) -> bool {
+        let away = self.away > 0;
+        self.away = self.away.saturating_sub(1);
+        away
     }
 
     fn begin(&mut self, partition: &TopicPartition) -> Epoch {
@@ -256,7 +265,7 @@ impl Store for Flaky {
     fn commit(&self, commit: &Commit, _: i64) -> Result<CommitResult, StoreError> {
         let turn = self.commits.fetch_add(1, Ordering::Relaxed);
         let mut tables = self.tables.lock();
-        if turn % 3 == 1 && self.refuses || tables.refuses_letters(commit) {
+        if turn % 3 == 1 && self.refuses || tables.is_away() || tables.refuses_letters(commit) {
             return Err(StoreError::Unavailable("planted".into()));
         }
         let conflict = tables.conflict(commit);
