@@ -89,13 +89,22 @@ struct LetterOrder {
 }
 
 impl LetterOrder {
-    async fn read(request: Request) -> Result<Self, Response> {
+    /// Reads a command that takes these options: another one is refused, because it would have no effect.
+    async fn read(request: Request, takes: &[&str]) -> Result<Self, Response> {
         let order: Self = body(request).await?;
-        if order.letters.is_all() && !order.all {
-            let words = "say which letters are meant, or \"all\": true";
-            return Err(error(StatusCode::BAD_REQUEST, words));
-        }
-        Ok(order)
+        let given = [
+            ("through", order.through.is_some()),
+            ("dryRun", order.dry_run),
+            ("force", order.force),
+        ];
+        let useless = given.iter().find(|(name, given)| *given && !takes.contains(name));
+        let words = match (order.letters.is_all(), order.all, useless) {
+            (true, false, _) => "say which letters are meant, or \"all\": true",
+            (false, true, _) => "\"all\" and a restriction in \"letters\" exclude each other",
+            (_, _, Some((name, _))) => &format!("this command has no \"{name}\""),
+            _ => return Ok(order),
+        };
+        Err(error(StatusCode::BAD_REQUEST, words))
     }
 }
 
@@ -104,7 +113,7 @@ pub(super) async fn redrive(
     Extension(scopes): Extension<Scopes>,
     request: Request,
 ) -> Response {
-    let order = match LetterOrder::read(request).await {
+    let order = match LetterOrder::read(request, &["through", "dryRun", "force"]).await {
         Ok(order) => order,
         Err(refused) => return refused,
     };
@@ -159,7 +168,7 @@ async fn rehearsed(api: Api, letters: LetterQuery, how: RedriveHow) -> Response 
 
 /// Cancels the redrive of letters.
 pub(super) async fn cancel(State(api): State<Api>, request: Request) -> Response {
-    let order = match LetterOrder::read(request).await {
+    let order = match LetterOrder::read(request, &[]).await {
         Ok(order) => order,
         Err(refused) => return refused,
     };
@@ -209,7 +218,7 @@ pub(super) async fn progress(
 }
 
 pub(super) async fn remove(State(api): State<Api>, request: Request) -> Response {
-    let order = match LetterOrder::read(request).await {
+    let order = match LetterOrder::read(request, &["dryRun"]).await {
         Ok(order) => order,
         Err(refused) => return refused,
     };
@@ -326,11 +335,13 @@ pub(super) async fn released(
         Ok(of_key) => of_key,
         Err(refused) => return refused,
     };
-    let Some(key) = key.map(ReleasedKey::Text).or(key_hash.map(ReleasedKey::Hash)) else {
-        return error(
-            StatusCode::BAD_REQUEST,
-            "say which key is meant, as \"key\" or \"keyHash\"",
-        );
+    let key = match (key, key_hash) {
+        (Some(key), None) => ReleasedKey::Text(key),
+        (None, Some(hash)) => ReleasedKey::Hash(hash),
+        _ => {
+            let words = "say which key is meant, as \"key\" or \"keyHash\", and not as both";
+            return error(StatusCode::BAD_REQUEST, words);
+        }
     };
     let (lines, response) = lines::answer(StatusCode::OK);
     let follow = move || {

@@ -248,3 +248,31 @@ async fn a_held_key_is_released_by_one_of_its_letters() {
         ["release of Some(\"echo\"), drop true, key \"ada\""]
     );
 }
+
+#[tokio::test]
+async fn options_that_exclude_each_other_or_have_no_effect_are_refused() {
+    let control = Arc::new(Fake::default());
+    let served = serve_with(&[], Arc::clone(&control)).await;
+    for (path, body, words) in [
+        (
+            "released",
+            r#"{"key": "ada", "keyHash": "0123", "handlers": ["echo"]}"#,
+            "and not as both",
+        ),
+        ("released", r#"{"handlers": ["echo"]}"#, "say which key is meant"),
+        (
+            "redrive",
+            r#"{"letters": {"handler": "echo"}, "all": true}"#,
+            "exclude each other",
+        ),
+        ("cancel", r#"{"all": true, "dryRun": true}"#, "no \\\"dryRun\\\""),
+        ("cancel", r#"{"all": true, "force": true}"#, "no \\\"force\\\""),
+        ("cancel", r#"{"all": true, "through": 2}"#, "no \\\"through\\\""),
+        ("drop", r#"{"all": true, "through": 2}"#, "no \\\"through\\\""),
+        ("drop", r#"{"all": true, "force": true}"#, "no \\\"force\\\""),
+    ] {
+        let answer = post(&served, &format!("/v1/letters/{path}"), "", body.as_bytes()).await;
+        has(&answer, 400, words);
+    }
+    assert_eq!(control.ordered.lock().len(), 0);
+}
