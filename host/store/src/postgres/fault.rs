@@ -21,6 +21,8 @@ pub(super) enum PgFault {
     Overtaken(CommitConflict),
     /// Another host has taken this one's name.
     Replaced,
+    /// The work was given up for a reason that its caller has: the transaction is to be rolled back.
+    GivenUp,
     /// Another process has written.
     Conflict { what: &'static str, detail: String },
 }
@@ -51,6 +53,7 @@ impl PgFault {
                 detail: format!("{} states", conflict.states.len()),
             },
             Self::Replaced => StoreError::Failed(format!("{name}: another host has this one's name")),
+            Self::GivenUp => StoreError::Unavailable(format!("{name}: the transaction was given up")),
             Self::Conflict { what, detail } => StoreError::Conflict { what, detail },
         }
     }

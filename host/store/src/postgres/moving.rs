@@ -114,7 +114,7 @@ impl PostgresTarget<'_> {
             faults::at(Step::Written);
             done.map_err(|error| {
                 refused = Some(error);
-                PgFault::Away("the move is given up".to_owned())
+                PgFault::GivenUp
             })
         });
         match (refused, done) {
