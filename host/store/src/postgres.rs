@@ -17,6 +17,7 @@ mod open;
 mod open_error;
 mod outbox;
 mod passfile;
+mod places;
 mod plan;
 mod recordings;
 mod schema;
@@ -35,6 +36,7 @@ use crate::batch;
 use aside::aside;
 use fault::{PgFault, from_sql};
 use link::Link;
+use places::RowPlaces;
 use sandman_core::event::{TopicId, TopicPartition};
 use sandman_core::progress::Progress;
 use sandman_core::recent::RecentEvents;
@@ -60,6 +62,8 @@ pub struct PostgresStore {
     /// The first half of the keys of our advisory locks.
     lock_class: i32,
     writer: Mutex<Link>,
+    /// Where commits have found the rows that all of them change.
+    places: Mutex<RowPlaces>,
     readers: Vec<Mutex<Link>>,
     /// Statements that were sent on the connection that commits.
     round_trips: Arc<AtomicU64>,

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::fault::{PgFault, from_sql, to_sql};
-use super::plan::{CommitPlan, StatePlace, key_of};
+use super::places::{self, RowPlaces, change};
+use super::plan::{CommitPlan, ShardBatch, StatePlace, key_of};
 use super::session::Session;
 use super::{files, letters, recordings, schema};
 use sandman_core::event::TopicPartition;
@@ -22,26 +25,26 @@ pub(super) struct CommitChanges<'a> {
     pub(super) now: i64,
     pub(super) lock_class: i32,
     pub(super) shards: u16,
+    pub(super) places: &'a Mutex<RowPlaces>,
 }
 
 impl CommitChanges<'_> {
     /// Writes all changes.
     pub(super) fn write(&mut self, commit: &Commit, plan: &CommitPlan) -> Result<Committed, PgFault> {
         let mut revisions = vec![None; commit.states.len()];
-        self.compare_written(commit, plan)?;
+        let written = self.compare_written(commit, plan)?;
         self.compare_reads(plan, schema::LOCK_READ)?;
         self.compare_absent(plan)?;
-        self.compare_partitions(plan)?;
+        self.progress(plan)?;
         // By now all conflicts are known, except for rows that two hosts add at once.
         if self.conflict.is_empty() {
-            self.update(plan, &mut revisions)?;
+            self.update(plan, &written, &mut revisions)?;
             self.insert(commit, plan, &mut revisions)?;
             self.answers(&commit.answers)?;
         }
         if !self.conflict.is_empty() {
             return Err(PgFault::Overtaken(std::mem::take(&mut self.conflict)));
         }
-        self.progress(plan)?;
         self.attempts(plan)?;
         let batches = self.batches(plan)?;
         let letters_gone = letters::write(self.session, commit, &batches, (&plan.handlers, self.shards), self.now)?;
@@ -56,18 +59,26 @@ impl CommitChanges<'_> {
         })
     }
 
-    fn compare_written(&mut self, commit: &Commit, plan: &CommitPlan) -> Result<(), PgFault> {
+    /// Locks the states that are written, and compares their revisions. Returns the places of their rows.
+    fn compare_written(&mut self, commit: &Commit, plan: &CommitPlan) -> Result<Vec<String>, PgFault> {
         let updates = &plan.updates;
         if updates.ids.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let found = revisions(self.session, schema::LOCK_WRITTEN, &updates.ids)?;
+        let rows = self.session.query(schema::LOCK_WRITTEN, &[&updates.ids])?;
+        let mut places = Vec::new();
+        let mut found: HashMap<i64, i64> = HashMap::new();
+        for row in &rows {
+            found.insert(row.try_get(0)?, row.try_get(1)?);
+            // In the order of the ids, which is that of the plan.
+            places.push(row.try_get(2)?);
+        }
         for ((id, revision), at) in updates.ids.iter().zip(&updates.revisions).zip(&updates.at) {
             if found.get(id) != Some(revision) {
                 self.conflict.states.extend(commit.states.get(*at).map(key_of));
             }
         }
-        Ok(())
+        Ok(places)
     }
 
     pub(super) fn compare_reads(&mut self, plan: &CommitPlan, sql: &'static str) -> Result<(), PgFault> {
@@ -99,23 +110,29 @@ impl CommitChanges<'_> {
         Ok(())
     }
 
-    /// Locks the progress of the partitions, and compares their epochs.
-    fn compare_partitions(&mut self, plan: &CommitPlan) -> Result<(), PgFault> {
-        if plan.partitions.is_empty() {
-            return Ok(());
-        }
-        let (numbers, topics, partitions) = split(plan.partitions.keys());
-        let rows = self
-            .session
-            .query(schema::LOCK_PROGRESS, &[&numbers, &topics, &partitions])?;
-        let mut found: BTreeMap<StatePlace, i64> = BTreeMap::new();
-        for row in rows {
-            found.insert((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), row.try_get(3)?);
-        }
-        for (place, (epoch, _)) in &plan.partitions {
-            if found.get(place) == Some(epoch) {
-                continue;
-            }
+    /// Compares the epochs of the partitions, and writes what is done in them.
+    fn progress(&mut self, plan: &CommitPlan) -> Result<(), PgFault> {
+        let rows: Vec<_> = plan.partitions.iter().collect();
+        let written = change(&mut self.places.lock().progress, &rows, |by_place, rows| {
+            let (handlers, topics, partitions) = split(rows.iter().map(|(place, ..)| *place));
+            let epochs: Vec<i64> = rows.iter().map(|(_, (epoch, _), _)| *epoch).collect();
+            let done: Vec<Option<&[u8]>> = rows.iter().map(|(_, (_, done), _)| done.as_deref()).collect();
+            let sql = if by_place {
+                schema::SET_PROGRESS_AT
+            } else {
+                schema::SET_PROGRESS
+            };
+            let at = places::places(rows);
+            let rows = self
+                .session
+                .query(sql, &[&at, &handlers, &topics, &partitions, &epochs, &done])?;
+            let one = |row: &::postgres::Row| {
+                let place: StatePlace = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+                Ok((place, row.try_get(0)?, ()))
+            };
+            rows.iter().map(one).collect()
+        })?;
+        for place in plan.partitions.keys().filter(|place| !written.contains_key(*place)) {
             let name = plan.handlers.iter().find(|(_, id)| **id == place.0);
             self.conflict.partitions.extend(name.map(|(name, _)| {
                 let partition = TopicPartition {
@@ -128,13 +145,19 @@ impl CommitChanges<'_> {
         Ok(())
     }
 
-    fn update(&mut self, plan: &CommitPlan, revisions: &mut [Option<Revision>]) -> Result<(), PgFault> {
+    /// Changes existing states, whose rows are locked at these places.
+    fn update(
+        &mut self,
+        plan: &CommitPlan,
+        places: &Vec<String>,
+        revisions: &mut [Option<Revision>],
+    ) -> Result<(), PgFault> {
         let updates = &plan.updates;
         if updates.ids.is_empty() {
             return Ok(());
         }
         let (whats, remember) = (&updates.whats, &updates.remember);
-        self.session.execute(
+        let changed = self.session.execute(
             schema::SET_STATES,
             &[
                 &updates.ids,
@@ -144,8 +167,13 @@ impl CommitChanges<'_> {
                 &updates.recent,
                 &self.now,
                 &updates.since,
+                places,
             ],
         )?;
+        if changed != updates.ids.len() as u64 {
+            let detail = format!("{changed} of {} locked states were there", updates.ids.len());
+            return Err(PgFault::Damaged(detail));
+        }
         let emptied = updates.ids.iter().zip(whats).zip(&updates.held);
         let emptied = emptied.filter(|((_, what), held)| **what != 1 && !**held);
         let emptied: Vec<i64> = emptied.map(|((id, _), _)| *id).collect();
@@ -240,22 +268,6 @@ impl CommitChanges<'_> {
         Ok(())
     }
 
-    fn progress(&mut self, plan: &CommitPlan) -> Result<(), PgFault> {
-        let changed = plan
-            .partitions
-            .iter()
-            .filter_map(|(place, (_, done))| Some((place, done.as_deref()?)));
-        let changed: Vec<(&StatePlace, &[u8])> = changed.collect();
-        if changed.is_empty() {
-            return Ok(());
-        }
-        let (handlers, topics, partitions) = split(changed.iter().map(|(place, _)| *place));
-        let done: Vec<&[u8]> = changed.iter().map(|(_, done)| *done).collect();
-        self.session
-            .execute(schema::SET_PROGRESS, &[&handlers, &topics, &partitions, &done])?;
-        Ok(())
-    }
-
     fn attempts(&mut self, plan: &CommitPlan) -> Result<(), PgFault> {
         let failed = plan
             .attempts
@@ -289,38 +301,53 @@ impl CommitChanges<'_> {
         if plan.batches.is_empty() {
             return Ok(Vec::new());
         }
-        let shards: Vec<i32> = plan.batches.iter().map(|batch| i32::from(batch.shard.0)).collect();
+        let batches = plan.batches.iter().map(|batch| (i32::from(batch.shard.0), batch));
+        let batches: Vec<(i32, &ShardBatch)> = batches.collect();
+        let shards: Vec<i32> = batches.iter().map(|(shard, _)| *shard).collect();
         self.session.query(schema::LOCK_SHARDS, &[&self.lock_class, &shards])?;
-        let mut drawn: HashMap<i32, i64> = HashMap::new();
-        for row in self.session.query(schema::DRAW_NUMBERS, &[&shards])? {
-            drawn.insert(row.try_get(0)?, row.try_get(1)?);
-        }
-        let number = |shard: &i32| {
+        let rows: Vec<(&i32, &&ShardBatch)> = batches.iter().map(|(shard, batch)| (shard, batch)).collect();
+        let drawn = change(&mut self.places.lock().shards, &rows, |by_place, rows| {
+            let shards: Vec<i32> = rows.iter().map(|(shard, ..)| **shard).collect();
+            let bytes: Vec<&[u8]> = rows.iter().map(|(_, batch, _)| &*batch.bytes).collect();
+            let sql = if by_place {
+                schema::ADD_BATCHES_AT
+            } else {
+                schema::ADD_BATCHES
+            };
+            let at = places::places(rows);
+            let rows = self.session.query(sql, &[&at, &shards, &bytes, &self.now])?;
+            let one = |row: &::postgres::Row| Ok((row.try_get(1)?, row.try_get(0)?, row.try_get(2)?));
+            rows.iter().map(one).collect()
+        })?;
+        let made = batches.iter().map(|(shard, batch)| {
             let missing = || PgFault::Damaged(format!("shard {shard} has no row"));
-            drawn.get(shard).copied().ok_or_else(missing)
-        };
-        let numbers: Vec<i64> = shards.iter().map(number).collect::<Result<_, _>>()?;
-        let bytes: Vec<&[u8]> = plan.batches.iter().map(|batch| &*batch.bytes).collect();
-        self.session
-            .execute(schema::ADD_BATCHES, &[&shards, &numbers, &bytes, &self.now])?;
-        let made = plan.batches.iter().zip(numbers);
-        let made = made.map(|(batch, number)| CommittedBatch {
-            shard: batch.shard,
-            number: from_sql(number),
-            bytes: batch.bytes.len() as u64,
+            Ok(CommittedBatch {
+                shard: batch.shard,
+                number: from_sql(drawn.get(shard).copied().ok_or_else(missing)?),
+                bytes: batch.bytes.len() as u64,
+            })
         });
-        Ok(made.collect())
+        made.collect()
     }
 
     /// Only the holder of a shard's lease may report published batches.
     fn published(&mut self, news: &[ShardPublished]) -> Result<(), PgFault> {
-        let mut sorted: Vec<&ShardPublished> = news.iter().collect();
-        sorted.sort_by_key(|news| news.shard);
-        for news in sorted {
-            let (shard, batch): (i32, i64) = (i32::from(news.shard.0), to_sql(news.batch));
-            self.session
-                .execute(schema::SET_PUBLISHED, &[&shard, &batch, &to_sql(news.epoch.0)])?;
-        }
+        let news: BTreeMap<i32, &ShardPublished> = news.iter().map(|news| (i32::from(news.shard.0), news)).collect();
+        let rows: Vec<_> = news.iter().collect();
+        change(&mut self.places.lock().relays, &rows, |by_place, rows| {
+            let shards: Vec<i32> = rows.iter().map(|(shard, ..)| **shard).collect();
+            let batches: Vec<i64> = rows.iter().map(|(_, news, _)| to_sql(news.batch)).collect();
+            let epochs: Vec<i64> = rows.iter().map(|(_, news, _)| to_sql(news.epoch.0)).collect();
+            let sql = if by_place {
+                schema::SET_PUBLISHED_AT
+            } else {
+                schema::SET_PUBLISHED
+            };
+            let at = places::places(rows);
+            let rows = self.session.query(sql, &[&at, &shards, &batches, &epochs])?;
+            let one = |row: &::postgres::Row| Ok((row.try_get(1)?, row.try_get(0)?, ()));
+            rows.iter().map(one).collect()
+        })?;
         Ok(())
     }
 }

@@ -21,13 +21,14 @@ impl PostgresStore {
         }
     }
 
-    fn changes<'a>(&self, session: &'a mut Session, now: i64) -> CommitChanges<'a> {
+    fn changes<'a>(&'a self, session: &'a mut Session, now: i64) -> CommitChanges<'a> {
         CommitChanges {
             session,
             conflict: CommitConflict::default(),
             now,
             lock_class: self.lock_class,
             shards: self.shards,
+            places: &self.places,
         }
     }
 

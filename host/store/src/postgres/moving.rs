@@ -15,9 +15,10 @@ use crate::moving::{
 use sandman_core::faults::{self, Step};
 use sandman_core::store::StoreError;
 
-/// A transaction reads large tables, and waits while the other side writes: nothing of that may take too long.
+/// A transaction reads large tables whole, and waits while the other side writes: nothing of that may take too long.
 const AS_LONG_AS_IT_TAKES: &str = "
     SET LOCAL transaction_isolation = 'repeatable read';
+    SET LOCAL enable_seqscan = on;
     SET LOCAL statement_timeout = 0;
     SET LOCAL idle_in_transaction_session_timeout = 0";
 

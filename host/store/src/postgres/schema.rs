@@ -1,7 +1,9 @@
 //! All statements; the tables are in a module of their own.
 
+mod placed;
 mod tables;
 
+pub(super) use placed::{ADD_BATCHES, ADD_BATCHES_AT, SET_PROGRESS, SET_PROGRESS_AT, SET_PUBLISHED, SET_PUBLISHED_AT};
 pub(super) use tables::{STEPS, VERSION};
 
 pub(super) const HANDLER: &str = "SELECT id FROM handlers WHERE name = $1";
@@ -24,13 +26,14 @@ pub(super) const ADD_HELD_STATES: &str = "
     SELECT DISTINCT handler, key, 1, true, at, 0 FROM letters WHERE held > 0 ON CONFLICT DO NOTHING";
 /// Always in the same order, to avoid deadlocks.
 pub(super) const LOCK_WRITTEN: &str =
-    "SELECT id, revision FROM state WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE";
+    "SELECT id, revision, ctid::text FROM state WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE";
 pub(super) const LOCK_READ: &str = "SELECT id, revision FROM state WHERE id = ANY($1::bigint[]) ORDER BY id FOR SHARE";
 pub(super) const LOOK_READ: &str = "SELECT id, revision FROM state WHERE id = ANY($1::bigint[])";
 pub(super) const FOUND: &str = "
     SELECT s.handler, s.key FROM unnest($1::integer[], $2::bytea[]) AS u (handler, key)
     JOIN state s ON s.handler = u.handler AND s.key = u.key";
-/// The parameter `what`: 0 keeps the document, 1 writes it, 2 deletes it.
+/// At the places where [`LOCK_WRITTEN`] has found the rows, which its lock keeps there. The parameter `what`: 0 keeps the
+/// document, 1 writes it, 2 deletes it.
 pub(super) const SET_STATES: &str = "
     UPDATE state s SET
         revision = s.revision + 1,
@@ -39,9 +42,9 @@ pub(super) const SET_STATES: &str = "
         bare = (u.what = 2 OR u.what = 0 AND s.document IS NULL),
         changed = $6,
         since = greatest(s.since, u.since)
-    FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::boolean[], $5::bytea[], $7::bigint[])
-        AS u (id, what, document, remember, recent, since)
-    WHERE s.id = u.id";
+    FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::boolean[], $5::bytea[], $7::bigint[], $8::text[]::tid[])
+        AS u (id, what, document, remember, recent, since, place)
+    WHERE s.ctid = u.place AND s.id + 0 = u.id";
 pub(super) const DROP_EMPTY: &str =
     "DELETE FROM state s WHERE id = ANY($1::bigint[]) AND document IS NULL AND recent IS NULL
         AND NOT EXISTS (SELECT 1 FROM letters l WHERE l.handler = s.handler AND l.key = s.key AND l.held > 0)
@@ -63,15 +66,6 @@ pub(super) const ASSIGN: &str = "
     INSERT INTO progress (handler, topic, partition, epoch) VALUES ($1, $2, $3, 1)
     ON CONFLICT (handler, topic, partition) DO UPDATE SET epoch = progress.epoch + 1
     RETURNING epoch, done";
-pub(super) const LOCK_PROGRESS: &str = "
-    SELECT p.handler, p.topic, p.partition, p.epoch
-    FROM unnest($1::integer[], $2::text[], $3::integer[]) AS u (handler, topic, partition)
-    JOIN progress p ON p.handler = u.handler AND p.topic = u.topic AND p.partition = u.partition
-    ORDER BY 1, 2, 3 FOR NO KEY UPDATE OF p";
-pub(super) const SET_PROGRESS: &str = "
-    UPDATE progress p SET done = u.done
-    FROM unnest($1::integer[], $2::text[], $3::integer[], $4::bytea[]) AS u (handler, topic, partition, done)
-    WHERE p.handler = u.handler AND p.topic = u.topic AND p.partition = u.partition";
 
 pub(super) const TOPIC_ID: &str = "SELECT id FROM topics WHERE handler = $1 AND topic = $2";
 pub(super) const SET_TOPIC_ID: &str =
@@ -105,14 +99,6 @@ pub(super) const DROP_ANSWERS: &str = "
 pub(super) const LOCK_SHARDS: &str = "
     SELECT pg_advisory_xact_lock($1, shard)
     FROM (SELECT shard FROM unnest($2::integer[]) WITH ORDINALITY AS u (shard, n) ORDER BY n) AS ordered";
-pub(super) const DRAW_NUMBERS: &str =
-    "UPDATE shards SET last = last + 1 WHERE shard = ANY($1::integer[]) RETURNING shard, last";
-pub(super) const ADD_BATCHES: &str = "
-    INSERT INTO outbox (slot, shard, number, committed, records)
-    SELECT s.slot, u.shard, u.number, $4, u.records
-    FROM unnest($1::integer[], $2::bigint[], $3::bytea[]) AS u (shard, number, records), outbox_slot s";
-pub(super) const SET_PUBLISHED: &str =
-    "UPDATE relays SET published = greatest(published, $2) WHERE shard = $1 AND epoch = $3";
 pub(super) const OUTBOX: &str = "
     SELECT number, committed, bytes, records FROM (
         SELECT number, committed, octet_length(records)::bigint AS bytes, records,

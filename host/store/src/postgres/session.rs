@@ -12,13 +12,16 @@ use super::fault::{self, PgFault};
 use super::target::ConnectTarget;
 
 /// Settings of each session, or of each transaction. An acknowledged commit is on disk; nothing waits for ever, neither
-/// for a lock nor with one.
-const SETTINGS: [&str; 5] = [
+/// for a lock nor with one. Everything is searched by an index or a place: a plan that was made while a table was small is
+/// kept for the session, and would read all of it when it has grown. Such plans look expensive, and are not worth compiling.
+const SETTINGS: [&str; 7] = [
     "synchronous_commit = on",
     "statement_timeout = '20s'",
     "lock_timeout = '5s'",
     "idle_in_transaction_session_timeout = '5s'",
     "client_min_messages = warning",
+    "enable_seqscan = off",
+    "jit = off",
 ];
 
 /// Counts the transactions of a connection, in each of them: if the response to a COMMIT is lost, the host asks for the
@@ -26,7 +29,11 @@ const SETTINGS: [&str; 5] = [
 /// a transaction.
 const COUNT: &str = "
     INSERT INTO transactions AS t (link, number, used) VALUES ($1, 1, now())
-    ON CONFLICT (link) DO UPDATE SET number = t.number + 1, used = excluded.used RETURNING number";
+    ON CONFLICT (link) DO UPDATE SET number = t.number + 1, used = excluded.used RETURNING number, ctid::text";
+/// The same where the row was last: old versions of it are not visited.
+const COUNT_AT: &str = "
+    UPDATE transactions SET number = number + 1, used = now() WHERE ctid = $1::text::tid AND link = $2
+    RETURNING number, ctid::text";
 
 /// Reads the count once the transaction that changes the row has ended.
 const LAST: &str = "
@@ -39,6 +46,8 @@ pub(super) struct TransactionCount {
     name: String,
     /// How many were committed. A server with a lower count has lost some.
     pub(super) last: i64,
+    /// Where the row was last.
+    place: Option<String>,
 }
 
 /// Parameters of a statement.
@@ -226,13 +235,14 @@ impl Session {
         match done {
             Ok((done, number)) => match self.end("COMMIT") {
                 Ok(()) => {
-                    if let (Some(count), Some(number)) = (&mut counted, number) {
+                    if let (Some(count), Some((number, place))) = (&mut counted, number) {
                         count.last = number;
+                        count.place = Some(place);
                     }
                     Ok(done)
                 }
                 Err(error) if fault::is_undone(&error) => Err(PgFault::Sql(error)),
-                Err(error) => Err(number.map_or(PgFault::Sql(error), PgFault::Unknown)),
+                Err(error) => Err(number.map_or(PgFault::Sql(error), |(number, _)| PgFault::Unknown(number))),
             },
             Err(fault) => {
                 // A connection that is gone has rolled back automatically.
@@ -246,15 +256,24 @@ impl Session {
 impl TransactionCount {
     /// A count under that name, with no transaction committed yet.
     pub(super) fn new(name: String) -> Self {
-        Self { name, last: 0 }
+        Self {
+            name,
+            last: 0,
+            place: None,
+        }
     }
 
-    /// Counts the transaction that is open.
-    fn next(&self, session: &mut Session) -> Result<i64, PgFault> {
-        let number: i64 = session.one(COUNT, &[&self.name])?.try_get(0)?;
+    /// Counts the transaction that is open. Returns its number and the place of the row.
+    fn next(&self, session: &mut Session) -> Result<(i64, String), PgFault> {
+        let known = match &self.place {
+            Some(place) => session.query(COUNT_AT, &[place, &self.name])?.into_iter().next(),
+            None => None,
+        };
+        let row = known.map_or_else(|| session.one(COUNT, &[&self.name]), Ok)?;
+        let number: i64 = row.try_get(0)?;
         match self.last > 0 && number != self.last + 1 {
             true => Err(PgFault::Lost),
-            false => Ok(number),
+            false => Ok((number, row.try_get(1)?)),
         }
     }
 
