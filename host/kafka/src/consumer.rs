@@ -19,6 +19,7 @@ use super::polling::{ConsumerHistory, OnFatal, Polling, PollingEnd};
 use super::rebalance::Member;
 use super::renewal::Renewals;
 use super::served::{Served, ServedHandler};
+use super::session::Session;
 use super::settings::KafkaSettings;
 use sandman_core::broker::Intake;
 
@@ -193,7 +194,7 @@ impl ConsumerParts {
             quiet: AtomicBool::new(false),
             adopt: self.adopt,
             again: AtomicBool::new(false),
-            lost: Mutex::default(),
+            session: Session::default(),
             unanswered: AtomicBool::new(anew),
             fetched_by: Mutex::default(),
         };

@@ -32,6 +32,7 @@ mod record;
 mod renewal;
 mod scan;
 mod served;
+mod session;
 mod settings;
 mod statistics;
 mod topics;

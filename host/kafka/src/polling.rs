@@ -36,8 +36,6 @@ const TELL: Duration = Duration::from_secs(3);
 const POSITIONS: Duration = Duration::from_secs(1);
 /// How long a consumer that leaves its group for good continues to poll, so that the group is told before it closes.
 const LEAVE: Duration = Duration::from_secs(1);
-/// How long after the loss of a session a refusal may be caused by it.
-const OUTAGE: Duration = Duration::from_secs(30);
 /// How long closing a consumer may hold up its replacement.
 const CLOSE: Duration = Duration::from_secs(3);
 
@@ -136,7 +134,7 @@ impl Polling {
     /// for the coordinator, which it sends without a member id. A second host fences a member whose session is alive;
     /// if it came during an outage, the next refusal reveals it.
     fn fenced_itself(&self) -> bool {
-        self.member().lost.lock().is_some_and(|lost| lost.elapsed() < OUTAGE)
+        self.member().session.was_lost()
     }
 
     /// The handler whose topic has the error, if others can go on without it.

@@ -8,7 +8,7 @@ mod offsets;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
@@ -22,6 +22,7 @@ use super::client::Monitor;
 use super::consume_error::ConsumeError;
 use super::identity::{changed_id, topic_ids};
 use super::served::Served;
+use super::session::Session;
 use super::wait::{Deadline, POLL};
 use sandman_core::broker::{Intake, IntakeError, NamedTopic, Start};
 use sandman_core::event::{TopicId, TopicPartition};
@@ -50,8 +51,7 @@ pub(super) struct Member {
     pub(super) adopt: bool,
     /// Set when partitions were not taken because the group did not return its offsets: the loop joins again.
     pub(super) again: AtomicBool,
-    /// When the session was last lost, other than by being fenced.
-    pub(super) lost: Mutex<Option<Instant>>,
+    pub(super) session: Session,
     /// The session was lost, and the group has not assigned partitions since.
     pub(super) unanswered: AtomicBool,
     /// The topic ids from which the library fetches, by name.
@@ -259,7 +259,7 @@ impl Member {
         if !lost {
             self.tell_group(consumer, &slots);
         } else if consumer.client().fatal_error().is_none() {
-            *self.lost.lock() = Some(Instant::now());
+            self.session.lost();
             self.unanswered.store(true, Ordering::Relaxed);
         }
         let given = list(&partitions);
@@ -280,6 +280,7 @@ impl ClientContext for Member {
         if let Some((topic, id)) = changed_id(line) {
             self.renamed(topic, id);
         }
+        self.session.heard(facility);
         self.monitor.on_log(level, facility, line);
     }
 

@@ -1,0 +1,51 @@
+//! When a consumer last lost its session in the group by an outage, and not because another member took its place.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// How long after an outage the group may refuse late requests of the member from before it.
+const OUTAGE: Duration = Duration::from_secs(30);
+
+/// The library's log facility for a session that timed out. The log is heard at once; the revocation that follows reaches the
+/// consumer's thread later, when a late request may already have been refused for good.
+const TIMED_OUT: &str = "SESSTMOUT";
+
+/// The last outage.
+#[derive(Debug, Default)]
+pub(super) struct Session(Mutex<Option<Instant>>);
+
+impl Session {
+    /// A line of the library's log.
+    pub(super) fn heard(&self, facility: &str) {
+        if facility == TIMED_OUT {
+            self.lost();
+        }
+    }
+
+    /// The session was lost.
+    pub(super) fn lost(&self) {
+        *self.0.lock() = Some(Instant::now());
+    }
+
+    /// Whether requests from before an outage may still be refused.
+    pub(super) fn was_lost(&self) -> bool {
+        self.0.lock().is_some_and(|lost| lost.elapsed() < OUTAGE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_timed_out_is_known_from_the_log_before_its_partitions_are_revoked() {
+        let session = Session::default();
+        for facility in ["FAIL", "FATAL", "COMMITFAIL"] {
+            session.heard(facility);
+        }
+        assert!(!session.was_lost(), "a member that another one has fenced has lost nothing before");
+        session.heard("SESSTMOUT");
+        assert!(session.was_lost());
+    }
+}
