@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, anyhow, ensure};
+use rustix::process::Signal;
 use uuid::Uuid;
 
 use crate::Result;
@@ -61,6 +62,26 @@ impl S3Server {
     /// Kills it.
     pub fn stop(&mut self) {
         self.process = None;
+    }
+
+    /// Stops it where it stands, until [`S3Server::thaw`].
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn freeze(&self) -> Result {
+        self.running()?.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn thaw(&self) -> Result {
+        self.running()?.signal(Signal::CONT)
+    }
+
+    fn running(&self) -> Result<&Process> {
+        self.process.as_ref().context("the S3 server is not running")
     }
 
     /// Starts it again where it listened before, with what it had.

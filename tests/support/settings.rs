@@ -144,10 +144,21 @@ impl Settings {
     /// The same for another method.
     #[must_use]
     pub fn route_for(mut self, method: &str, path: &str, handlers: &[&str]) -> Self {
+        let key = path.split(['{', '}']).nth(1).unwrap_or("key");
         self.routes.push(format!(
-            "[[routes]]\nmethod = {method:?}\npath = {path:?}\nhandlers = {handlers:?}\nkey = \"path:key\"\nauth = \"none\""
+            "[[routes]]\nmethod = {method:?}\npath = {path:?}\nhandlers = {handlers:?}\nkey = \"path:{key}\"\nauth = \"none\""
         ));
         self
+    }
+
+    /// The same for a form that may hold a picture in the field `avatar`.
+    #[must_use]
+    pub fn route_with_avatar(self, path: &str, handlers: &[&str]) -> Self {
+        let mut settings = self.route(path, handlers);
+        if let Some(route) = settings.routes.last_mut() {
+            route.push_str("\nfiles = [\"avatar\"]");
+        }
+        settings
     }
 
     /// Every topic that the host reads or writes.

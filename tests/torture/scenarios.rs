@@ -9,6 +9,7 @@ mod hosts;
 mod live;
 mod lives;
 mod load;
+mod pictures;
 mod plant;
 mod plot;
 mod report;
@@ -35,6 +36,7 @@ mod proxy;
 mod soak;
 mod swap;
 mod time;
+mod uploads;
 
 use std::time::Instant;
 
@@ -62,6 +64,7 @@ pub const ALL: &[&[Scenario]] = &[
     group::SCENARIOS,
     fleet::SCENARIOS,
     brokers::SCENARIOS,
+    uploads::SCENARIOS,
     gone::SCENARIOS,
     keys::SCENARIOS,
     letters::SCENARIOS,
