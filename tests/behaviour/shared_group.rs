@@ -4,7 +4,7 @@ use anyhow::ensure;
 use sandman_tests::{Behaviour, Event, Handler, Host, Ledger, Result, Settings, World, echo, eventually, hostile};
 use serde_json::json;
 
-use crate::fleet::{KEYS, REAL, deployment, pair};
+use crate::fleet::{KEYS, REAL, consumed, deployment, start};
 
 pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("handlers_of_one_group_share_a_consumer_and_no_event", shared).on_postgres_too(),
@@ -239,16 +239,28 @@ fn fleet(world: &World) -> Result {
     let topics = Topics::make(world)?;
     let settings = topics.both(world, deployment(world)?)?;
     let mut ledger = Ledger::default();
-    let (one, two) = pair(world, &settings, &topics.things, &mut ledger)?;
-    world.send(&topics.told, &told(0, 200))?;
+    let (one, two) = (start(world, &settings, "one")?, start(world, &settings, "two")?);
+    // The group may give all partitions of one topic to one host.
+    let mut sent = 0;
+    eventually("both hosts take events in", || {
+        world.send(&topics.things, &ledger.rounds(KEYS, 1, 0))?;
+        world.send(&topics.told, &told(sent, 10))?;
+        sent += 10;
+        Ok((consumed(&one)? > 0.0 && consumed(&two)? > 0.0).then_some(()))
+    })?;
+    world.send(&topics.told, &told(sent, 200))?;
     world.send(&topics.things, &ledger.rounds(KEYS, 10, 50))?;
-    world.reader(&world.topic("hostile.done"))?.until_count(200)?;
+    world.reader(&world.topic("hostile.done"))?.until_count(sent + 200)?;
     one.kill()?;
-    world.send(&topics.told, &told(200, 100))?;
+    world.send(&topics.told, &told(sent + 200, 100))?;
     world.send(&topics.things, &ledger.rounds(KEYS, 2, 0))?;
     ledger.settle(world)?;
-    world.reader(&world.topic("hostile.done"))?.until_count(300)?;
+    world.reader(&world.topic("hostile.done"))?.until_count(sent + 300)?;
     let done = world.all_of(&world.topic("hostile.done"))?.len();
-    ensure!(done == 300, "{done} events of the other handler, not 300");
+    ensure!(
+        done == sent + 300,
+        "{done} events of the other handler, not {}",
+        sent + 300
+    );
     two.still_runs()
 }

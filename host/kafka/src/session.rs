@@ -44,7 +44,10 @@ mod tests {
         for facility in ["FAIL", "FATAL", "COMMITFAIL"] {
             session.heard(facility);
         }
-        assert!(!session.was_lost(), "a member that another one has fenced has lost nothing before");
+        assert!(
+            !session.was_lost(),
+            "a member that another one has fenced has lost nothing before"
+        );
         session.heard("SESSTMOUT");
         assert!(session.was_lost());
     }

@@ -81,6 +81,9 @@ impl LagView {
             return unknown.or_else(|| Some(format!("it has not all partitions: in its group `{group}` {}", lack()?)));
         }
         let shortages = self.shortages.lock();
+        if shortages.get(&ix).is_some_and(Shortage::is_covered) {
+            return None;
+        }
         let others = shortages.get(&ix).map(Shortage::others).unwrap_or_default();
         Some(if others.is_empty() {
             format!("it has no partition of `{topics}`: its group `{group}` has not given it any")

@@ -25,6 +25,8 @@ pub(super) struct Shortage {
     /// The missing ones that no member has.
     nobodys: BTreeSet<TopicPartition>,
     joined: bool,
+    /// Whether the group has been asked.
+    asked: bool,
 }
 
 impl Shortage {
@@ -35,6 +37,7 @@ impl Shortage {
             others: Vec::new(),
             nobodys: BTreeSet::new(),
             joined: false,
+            asked: false,
         }
     }
 
@@ -58,6 +61,7 @@ impl Shortage {
     ) -> bool {
         let given = members.iter().flat_map(|member| &member.partitions);
         let taken: BTreeSet<TopicPartition> = assigned.iter().chain(given).cloned().collect();
+        self.asked = true;
         self.others = members;
         self.others.retain(|member| !member.id.starts_with(ours));
         self.nobodys = self.missing.difference(&taken).cloned().collect();
@@ -71,6 +75,12 @@ impl Shortage {
         };
         self.joined = now.saturating_duration_since(self.since) > patience;
         self.joined
+    }
+
+    /// Whether other hosts of the deployment have everything that is missing here, as a group may divide partitions among
+    /// several hosts.
+    pub(super) fn is_covered(&self) -> bool {
+        self.asked && self.others.is_empty() && self.nobodys.is_empty()
     }
 
     /// The other clients in the group.
@@ -131,6 +141,7 @@ mod tests {
         let members = vec![member("ours", &[("a", 0)]), member("stranger", &[("a", 1), ("a", 2)])];
         assert!(!shortage.is_to_join_again(members, "ours-", &partitions(&[("a", 0)]), later));
         assert_eq!(shortage.others(), ["client of stranger"]);
+        assert!(!shortage.is_covered());
         assert_eq!(
             shortage.lack(later).as_deref(),
             Some("client of stranger has a[1], a[2]")
@@ -141,6 +152,7 @@ mod tests {
         ];
         assert!(!shortage.is_to_join_again(of_us, "ours-", &partitions(&[("a", 0)]), later));
         assert_eq!(shortage.lack(later), None, "another host of the deployment has them");
+        assert!(shortage.is_covered());
         assert!(
             !shortage.is_to_be_asked(&partitions(&[("a", 2)]), later),
             "others are missing now"
