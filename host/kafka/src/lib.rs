@@ -1,4 +1,4 @@
-//! Everything that communicates with Kafka: one consumer per handler, the transactional publisher, its cursor, topics, health.
+//! Everything that communicates with Kafka: one consumer per group, the transactional publisher, its cursor, topics, health.
 //!
 //! The only module that names the client library. Every call that can block is made from a plain thread, never from an
 //! async runtime, and every wait has a deadline.
