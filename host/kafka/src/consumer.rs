@@ -37,7 +37,7 @@ pub struct ConsumerOptions {
     pub adopt: bool,
     /// Called on the consumer's thread with the handlers that consume nothing any more: all of them, before it closes, if
     /// it ends on its own; one, if the others can go on without it.
-    pub on_fatal: Box<dyn Fn(&[Arc<str>], &ConsumeError) + Send>,
+    pub on_fatal: OnFatal,
 }
 
 /// A running consumer.
@@ -168,7 +168,7 @@ impl ConsumerParts {
         loop {
             let (mut kept, without) = match polling.run(&self.on_fatal) {
                 PollingEnd::Over(outcome) => return outcome,
-                PollingEnd::Replacement(kept, without) => (kept, without),
+                PollingEnd::Replacement(kept, without) => (*kept, without),
             };
             if let Some((served, intake)) = orders.served.lock().take() {
                 (self.served, self.intake) = (served, intake);

@@ -66,7 +66,7 @@ pub(super) enum PollingEnd {
     /// For good.
     Over(Result<(), ConsumeError>),
     /// It is to be replaced, without this handler.
-    Replacement(ConsumerHistory, Option<Arc<str>>),
+    Replacement(Box<ConsumerHistory>, Option<Arc<str>>),
 }
 
 /// Why it is to be replaced.
@@ -113,7 +113,7 @@ impl Polling {
                 }),
             };
             if let Some(why) = anew {
-                return PollingEnd::Replacement(self.give_back(why), at_fault);
+                return PollingEnd::Replacement(Box::new(self.give_back(why)), at_fault);
             }
         }
         match &outcome {
