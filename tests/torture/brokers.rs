@@ -16,7 +16,7 @@ use super::lives::Target;
 use super::{Load, Run, Scenario};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario::short(
+    Scenario::long(
         "fleet-three-brokers",
         "two hosts on PostgreSQL and three brokers, of which one at a time is killed, frozen longer than its session, and replaced by \
          an empty one",
