@@ -24,7 +24,7 @@ use sandman_engine::pipeline::{HandlerIntake, Pipeline};
 use sandman_engine::registry::{Handler, Registry};
 use sandman_engine::relay::Relay;
 use sandman_kafka::{
-    BATCH_BYTES, ConsumerOptions, KafkaBroker, KafkaHealth, KafkaSettings, ServedHandler, cursor_topic, spawn_consumer,
+    BATCH_BYTES, ConsumerOptions, HandlerTopics, KafkaBroker, KafkaHealth, KafkaSettings, cursor_topic, spawn_consumer,
 };
 use sandman_sdk::bindings::sandman::handler::event_types as wit;
 use sandman_sdk::wire;
@@ -93,7 +93,7 @@ pub(crate) fn run(file: &Path) -> Result {
     thread::spawn(move || relay.run());
     is_ready.recv_timeout(Duration::from_secs(60))?;
     let consumer = ConsumerOptions {
-        handlers: vec![ServedHandler {
+        handlers: vec![HandlerTopics {
             name: Arc::clone(&handler.name),
             topics: handler.topics.clone(),
             signature: format!("sandman {}", store.id()),

@@ -25,6 +25,8 @@ pub(crate) enum Contender {
     LimitTransactional,
     /// The same work in Rust on rdkafka alone, in transactions, its state only in memory.
     Native,
+    /// The same without waiting for more events: a transaction begins as soon as the one before it has ended.
+    NativeAtOnce,
     /// Sandman's engine with the work compiled in, where the sandbox is otherwise.
     CompiledIn,
     /// Sandman with a fresh instance for each event.
@@ -57,6 +59,7 @@ impl Contender {
             Self::Limit => "limit: rdkafka copy loop",
             Self::LimitTransactional => "limit, transactional",
             Self::Native => "native Rust, no durable state",
+            Self::NativeAtOnce => "native Rust, transactions without a wait",
             Self::CompiledIn => "Sandman's engine, work compiled in",
             Self::Fresh => "Sandman, fresh instances",
             Self::Reused => "Sandman, reused instances",
@@ -122,9 +125,10 @@ impl Run<'_> {
     pub(crate) fn start(&self, contender: Contender) -> Result<Running> {
         let work = self.work.native;
         match contender {
-            Contender::Limit => self.native("copy"),
-            Contender::LimitTransactional => self.native("copy-transactional"),
-            Contender::Native => self.native(work),
+            Contender::Limit => self.native("copy", &[]),
+            Contender::LimitTransactional => self.native("copy-transactional", &[]),
+            Contender::Native => self.native(work, &[]),
+            Contender::NativeAtOnce => self.native(work, &["--gather-ms", "0"]),
             Contender::CompiledIn => self.compiled_in(),
             Contender::Fresh => self.host("fresh").map(Running::Host),
             Contender::Reused => self.host("reused").map(Running::Host),
@@ -139,7 +143,7 @@ impl Run<'_> {
         }
     }
 
-    fn native(&self, work: &str) -> Result<Running> {
+    fn native(&self, work: &str, options: &[&str]) -> Result<Running> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([
             "contend",
@@ -151,6 +155,7 @@ impl Run<'_> {
             "--input",
             self.input,
         ]);
+        command.args(options);
         for output in &self.outputs {
             command.args(["--outputs", output]);
         }

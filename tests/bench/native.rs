@@ -21,9 +21,8 @@ use uuid::Uuid;
 
 use super::input::headers;
 
-/// Records of one transaction at most, and how long one may gather.
+/// Records of one transaction at most.
 const BATCH: usize = 2_000;
-const GATHER: Duration = Duration::from_millis(20);
 
 /// What it does with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,6 +49,9 @@ pub(crate) struct Native {
     input: String,
     #[arg(long)]
     outputs: Vec<String>,
+    /// For how long a transaction gathers events, milliseconds.
+    #[arg(long, default_value_t = 20)]
+    gather_ms: u64,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +82,7 @@ struct Loop {
     producer: BaseProducer,
     work: Work,
     outputs: Vec<String>,
+    gather: Duration,
     documents: HashMap<String, Document>,
 }
 
@@ -108,6 +111,7 @@ impl Native {
             producer: producer.create()?,
             work: self.work,
             outputs: self.outputs,
+            gather: Duration::from_millis(self.gather_ms),
             documents: HashMap::new(),
         };
         if transactional {
@@ -138,7 +142,7 @@ impl Loop {
         self.producer.begin_transaction()?;
         let mut next = HashMap::new();
         self.one(&first?, &mut next)?;
-        let until = Instant::now() + GATHER;
+        let until = Instant::now() + self.gather;
         for _ in 1..BATCH {
             let left = until.saturating_duration_since(Instant::now());
             let Some(message) = consumer.poll(left) else { break };

@@ -17,8 +17,9 @@ use super::throughput::{STATEFUL, cleared, started};
 const RATES: [f64; 2] = [20.0, 300.0];
 /// Requests under way at once at most.
 const CONNECTIONS: usize = 32;
-const CONTENDERS: [Contender; 4] = [
+const CONTENDERS: [Contender; 5] = [
     Contender::Native,
+    Contender::NativeAtOnce,
     Contender::Reused,
     Contender::BeforeReused,
     Contender::Streams,

@@ -98,7 +98,7 @@ function engine() {
 /** Puts the engine and the module into a component, as they are once the module is loaded. */
 async function componentize({ code, map }) {
   // The last line, so that no other one moves.
-  const jsSource = `${code}\nglobalThis.sandmanSourceMap = ${JSON.stringify(map)};\n`;
+  const jsSource = `${code}\nglobalThis.sandmanSourceMap(${JSON.stringify(map)});\n`;
   const { componentize } = await load("componentize-qjs");
   try {
     const { component } = await componentize({ witPath: options.wit, jsSource, stubWasi: true, ...engine() });

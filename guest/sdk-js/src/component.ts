@@ -4,14 +4,19 @@ import type { Handler } from "./define.ts";
 import { Rejected, Retry } from "./effects.ts";
 import { type Host, panicked, speakTo } from "./host.ts";
 import { shown, wellFormed } from "./json.ts";
-import { placeOf } from "./position.ts";
+import { type Positions, placeOf, positions, type SourceMap } from "./position.ts";
 import { hintFor } from "./purity.ts";
 import { describe, handle, type WitContext, type WitContract, type WitOutcome, type WitTrigger } from "./run.ts";
 
 declare global {
-  /** Set by the build, after the bundle. */
-  var sandmanSourceMap: { sources: string[]; mappings: string } | undefined;
+  /** Called by the build's last line, after the bundle, while the module is loaded. */
+  var sandmanSourceMap: (map: SourceMap) => void;
 }
+
+let known: Positions | undefined;
+globalThis.sandmanSourceMap = (map) => {
+  known = positions(map);
+};
 
 /** The component's exports for the interface `handler`. */
 export interface Exports {
@@ -55,6 +60,6 @@ function reason(error: unknown): string {
 function failure(error: unknown): unknown {
   if (error instanceof Rejected) return { tag: "rejected", val: wellFormed(error.message) };
   if (error instanceof Retry) return { tag: "retry", val: wellFormed(error.message) };
-  panicked(reason(error), placeOf(error, globalThis.sandmanSourceMap));
+  panicked(reason(error), placeOf(error, known));
   return error;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { original, placeOf } from "../src/position.ts";
+import { original, placeOf, positions } from "../src/position.ts";
 
 // What esbuild made of:
 //
@@ -10,15 +10,17 @@ import { original, placeOf } from "../src/position.ts";
 //     export function fail(): never {
 //       throw new Error(`${first}`);
 //     }
-const map = {
+const map = positions({
   sources: ["src/handler.ts"],
   mappings: ";AAAA,IAAM,QAAQ;AAEP,SAAS,OAAc;AAC5B,QAAM,IAAI,MAAM,GAAG,KAAK,EAAE;AAC5B;",
-};
+});
 
 test("a place in the bundle is one in the sources", () => {
   assert.equal(original(map, 4, 9), "src/handler.ts:4:9");
   assert.equal(original(map, 3, 1), "src/handler.ts:3:8");
-  assert.equal(original(map, 99, 1), undefined);
+  assert.equal(original(map, 5, 1), "src/handler.ts:5:1");
+  assert.equal(original(map, 1, 1), undefined);
+  for (const line of [0, 99]) assert.equal(original(map, line, 1), undefined);
 });
 
 test("an exception is placed by its stack", () => {

@@ -15,18 +15,18 @@ use super::consume_error::ConsumeError;
 use super::doubt::Doubts;
 use super::health::KafkaHealth;
 use super::orders::Orders;
+use super::outage::LastOutage;
 use super::polling::{ConsumerHistory, OnFatal, Polling, PollingEnd};
 use super::rebalance::Member;
 use super::renewal::Renewals;
-use super::served::{Served, ServedHandler};
-use super::session::Session;
+use super::served::{HandlerTopics, Served};
 use super::settings::KafkaSettings;
 use sandman_core::broker::Intake;
 
 /// The options of a consumer.
 pub struct ConsumerOptions {
     /// Its handlers; at least one.
-    pub handlers: Vec<ServedHandler>,
+    pub handlers: Vec<HandlerTopics>,
     /// The consumer group.
     pub group: String,
     /// The name of this static member of the group, which stays the same across restarts: a member that joins under it
@@ -61,7 +61,7 @@ impl ConsumerHandle {
 
     /// Reads for these handlers from now on, among them those that stay. The others' work is committed or given up first;
     /// the group assigns the partitions again.
-    pub fn serve(&self, handlers: Vec<ServedHandler>, intake: Arc<dyn Intake>) {
+    pub fn serve(&self, handlers: Vec<HandlerTopics>, intake: Arc<dyn Intake>) {
         *self.orders.served.lock() = Some((Served::new(handlers), intake));
     }
 
@@ -194,7 +194,7 @@ impl ConsumerParts {
             quiet: AtomicBool::new(false),
             adopt: self.adopt,
             again: AtomicBool::new(false),
-            session: Session::default(),
+            outage: LastOutage::default(),
             unanswered: AtomicBool::new(anew),
             fetched_by: Mutex::default(),
         };

@@ -134,7 +134,7 @@ impl Polling {
     /// for the coordinator, which it sends without a member id. A second host fences a member whose session is alive;
     /// if it came during an outage, the next refusal reveals it.
     fn fenced_itself(&self) -> bool {
-        self.member().session.was_lost()
+        self.member().outage.is_recent()
     }
 
     /// The handler whose topic has the error, if others can go on without it.

@@ -21,8 +21,8 @@ use super::assignment::{Assignment, PartitionSlot, SubscribedTopics, list, offse
 use super::client::Monitor;
 use super::consume_error::ConsumeError;
 use super::identity::{changed_id, topic_ids};
+use super::outage::LastOutage;
 use super::served::Served;
-use super::session::Session;
 use super::wait::{Deadline, POLL};
 use sandman_core::broker::{Intake, IntakeError, NamedTopic, Start};
 use sandman_core::event::{TopicId, TopicPartition};
@@ -51,7 +51,7 @@ pub(super) struct Member {
     pub(super) adopt: bool,
     /// Set when partitions were not taken because the group did not return its offsets: the loop joins again.
     pub(super) again: AtomicBool,
-    pub(super) session: Session,
+    pub(super) outage: LastOutage,
     /// The session was lost, and the group has not assigned partitions since.
     pub(super) unanswered: AtomicBool,
     /// The topic ids from which the library fetches, by name.
@@ -259,7 +259,7 @@ impl Member {
         if !lost {
             self.tell_group(consumer, &slots);
         } else if consumer.client().fatal_error().is_none() {
-            self.session.lost();
+            self.outage.began();
             self.unanswered.store(true, Ordering::Relaxed);
         }
         let given = list(&partitions);
@@ -280,7 +280,7 @@ impl ClientContext for Member {
         if let Some((topic, id)) = changed_id(line) {
             self.renamed(topic, id);
         }
-        self.session.heard(facility);
+        self.outage.heard(facility);
         self.monitor.on_log(level, facility, line);
     }
 

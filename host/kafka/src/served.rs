@@ -7,7 +7,7 @@ const NAMED: usize = 5;
 
 /// A handler whose topics a consumer reads.
 #[derive(Clone, Debug)]
-pub struct ServedHandler {
+pub struct HandlerTopics {
     /// Its name.
     pub name: Arc<str>,
     /// Its topics, which no other handler of the consumer has.
@@ -19,10 +19,10 @@ pub struct ServedHandler {
 
 /// All handlers of a consumer.
 #[derive(Clone, Debug)]
-pub(super) struct Served(Arc<[ServedHandler]>);
+pub(super) struct Served(Arc<[HandlerTopics]>);
 
 impl Served {
-    pub(super) fn new(handlers: Vec<ServedHandler>) -> Self {
+    pub(super) fn new(handlers: Vec<HandlerTopics>) -> Self {
         Self(handlers.into())
     }
 
@@ -35,12 +35,12 @@ impl Served {
         topics.map(Arc::clone).collect()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &ServedHandler> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &HandlerTopics> {
         self.0.iter()
     }
 
-    pub(super) fn of_topic(&self, topic: &str) -> Option<&ServedHandler> {
-        let has = |handler: &&ServedHandler| handler.topics.iter().any(|known| &**known == topic);
+    pub(super) fn of_topic(&self, topic: &str) -> Option<&HandlerTopics> {
+        let has = |handler: &&HandlerTopics| handler.topics.iter().any(|known| &**known == topic);
         self.0.iter().find(has)
     }
 
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_others_stay_when_one_ends_and_logs_name_a_few() {
-        let named = |number: usize| ServedHandler {
+        let named = |number: usize| HandlerTopics {
             name: format!("h{number}").into(),
             topics: vec![format!("t{number}").into()],
             signature: String::new(),

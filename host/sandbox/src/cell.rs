@@ -10,7 +10,7 @@ use super::bindings::EventHandler;
 use super::cpu::thread_cpu;
 use super::error::{Label, Panic};
 use super::limiter::MemoryLimiter;
-use super::ticker::TICK;
+use super::ticker::epochs_in;
 use sandman_core::limits::Limits;
 
 /// Additional bytes for the records and lists around the texts that are handed over.
@@ -88,8 +88,7 @@ impl Cell {
         if used >= limit {
             return Err(wasmtime::Error::new(OutOfTime));
         }
-        let left = (limit - used).as_nanos().div_ceil(TICK.as_nanos());
-        Ok(UpdateDeadline::Continue(u64::try_from(left).unwrap_or(u64::MAX)))
+        Ok(UpdateDeadline::Continue(epochs_in(limit - used, limit)))
     }
 }
 

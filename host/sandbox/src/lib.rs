@@ -154,6 +154,7 @@ impl Sandbox {
         passed(LoadStep::Inspected);
         let digest = digest(wasm);
         let (component, kept) = load::component(self, &label, (wasm, &digest))?;
+        self.ticker.suit(limits.time);
         let terms = GuestTerms { label, limits };
         let prepared = load::prepare(self, &terms, &component)?;
         passed(LoadStep::Compiled { kept });

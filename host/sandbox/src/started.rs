@@ -8,6 +8,7 @@ mod segments;
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use thiserror::Error;
 use wasmtime::{
@@ -17,7 +18,7 @@ use wasmtime::{
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 use super::engine;
-use super::ticker::Ticker;
+use super::ticker::{Ticker, epochs_in};
 
 /// The name of a reactor's start function, by WASI's convention.
 const START: &str = "_initialize";
@@ -25,8 +26,8 @@ const START: &str = "_initialize";
 const LOG: &str = "sandman:handler/log@0.1.0";
 /// Bytes of memory that a module may take to start.
 const MEMORY: usize = 1 << 30;
-/// Milliseconds that a start may take.
-const PATIENCE: u64 = 120_000;
+/// How long a start may take.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Bytes of one message of the module while it starts.
 const TEXT: usize = 8 << 10;
 
@@ -86,7 +87,7 @@ pub fn start(module: &[u8], stand_in: &[u8], wasi: &str) -> Result<StartedModule
 
     let mut store = Store::new(&engine, StartCell::default());
     store.limiter(|cell| &mut cell.limits);
-    store.set_epoch_deadline(PATIENCE);
+    store.set_epoch_deadline(epochs_in(PATIENCE, PATIENCE));
     let (instance, stand_in) = link(&mut store, (&module, &stand_in), wasi).map_err(unfit)?;
 
     let running = ticker.running();
@@ -126,7 +127,7 @@ fn failed(fault: &wasmtime::Error, store: &mut Store<StartCell>) -> StartError {
     match store.data_mut().panicked.take() {
         Some((reason, place)) => StartError::Panicked { reason, place },
         None => StartError::Trapped(match fault.downcast_ref::<wasmtime::Trap>() {
-            Some(wasmtime::Trap::Interrupt) => format!("it takes more than {} seconds", PATIENCE / 1_000),
+            Some(wasmtime::Trap::Interrupt) => format!("it takes more than {} seconds", PATIENCE.as_secs()),
             Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
             None => format!("{fault:#}"),
         }),

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use parking_lot::Mutex;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::super::{ConsumeError, ConsumerHandle, ConsumerOptions, ServedHandler, spawn_consumer};
+use super::super::{ConsumeError, ConsumerHandle, ConsumerOptions, HandlerTopics, spawn_consumer};
 use super::{Kafka, PATIENCE, TOPIC, cursor, out};
 use sandman_core::broker::{Flow, Intake, IntakeError, NamedTopic, Start};
 use sandman_core::event::{Record, TopicPartition};
@@ -108,7 +108,7 @@ fn consume(kafka: &Kafka, starts: &[(i32, i64)], change: impl FnOnce(&mut Fake))
     let fake = Arc::new(fake);
     let (fail, fatal) = mpsc::channel();
     let options = ConsumerOptions {
-        handlers: vec![ServedHandler {
+        handlers: vec![HandlerTopics {
             name: "profile".into(),
             topics: vec![TOPIC.into()],
             signature: "sandman a-store".to_owned(),

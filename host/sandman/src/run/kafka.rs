@@ -14,8 +14,8 @@ use sandman_engine::alarm::Alarm;
 use sandman_engine::health::HealthView;
 use sandman_engine::pipeline::{HandlerIntake, Pipeline, SharedIntake, SharingHandler};
 use sandman_kafka::{
-    BATCH_BYTES, ConsumerHandle, ConsumerOptions, EmbeddedBroker, KafkaBroker, KafkaHealth, KafkaSettings,
-    LeaderlessTopics, RefusedClient, ServedHandler, cursor_topic,
+    BATCH_BYTES, ConsumerHandle, ConsumerOptions, EmbeddedBroker, HandlerTopics, KafkaBroker, KafkaHealth,
+    KafkaSettings, LeaderlessTopics, RefusedClient, cursor_topic,
 };
 
 /// Kafka's limit for a member's static name.
@@ -170,9 +170,9 @@ pub(super) fn member(config: &Config, is_shared: bool, group: &str) -> String {
 pub(super) fn served(
     handlers: &[(&HandlerConfig, HandlerIx)],
     (pipeline, store, adopt): (&Arc<Pipeline>, &StoreId, bool),
-) -> (Vec<ServedHandler>, Arc<dyn Intake>) {
+) -> (Vec<HandlerTopics>, Arc<dyn Intake>) {
     let recreation = |handler: &HandlerConfig| if adopt { Recreation::Adopt } else { handler.recreated };
-    let served = handlers.iter().map(|(handler, _)| ServedHandler {
+    let served = handlers.iter().map(|(handler, _)| HandlerTopics {
         name: Arc::clone(&handler.name),
         topics: handler.topics.clone(),
         // A handler that takes over the topic of another one of the group begins at the start.
@@ -197,7 +197,7 @@ pub(super) fn served(
 
 /// Starts the consumer of a group, for this store, or for one that takes over the deployment.
 pub(super) fn consumer(
-    (handlers, intake): (Vec<ServedHandler>, Arc<dyn Intake>),
+    (handlers, intake): (Vec<HandlerTopics>, Arc<dyn Intake>),
     (group, member, adopt): (String, String, bool),
     (settings, health, alarm): (&KafkaSettings, &Arc<KafkaHealth>, &Alarm),
 ) -> Result<ConsumerHandle> {

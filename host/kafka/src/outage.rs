@@ -13,23 +13,23 @@ const TIMED_OUT: &str = "SESSTMOUT";
 
 /// The last outage.
 #[derive(Debug, Default)]
-pub(super) struct Session(Mutex<Option<Instant>>);
+pub(super) struct LastOutage(Mutex<Option<Instant>>);
 
-impl Session {
+impl LastOutage {
     /// A line of the library's log.
     pub(super) fn heard(&self, facility: &str) {
         if facility == TIMED_OUT {
-            self.lost();
+            self.began();
         }
     }
 
-    /// The session was lost.
-    pub(super) fn lost(&self) {
+    /// The session was lost just now.
+    pub(super) fn began(&self) {
         *self.0.lock() = Some(Instant::now());
     }
 
     /// Whether requests from before an outage may still be refused.
-    pub(super) fn was_lost(&self) -> bool {
+    pub(super) fn is_recent(&self) -> bool {
         self.0.lock().is_some_and(|lost| lost.elapsed() < OUTAGE)
     }
 }
@@ -40,15 +40,15 @@ mod tests {
 
     #[test]
     fn a_session_that_timed_out_is_known_from_the_log_before_its_partitions_are_revoked() {
-        let session = Session::default();
+        let outage = LastOutage::default();
         for facility in ["FAIL", "FATAL", "COMMITFAIL"] {
-            session.heard(facility);
+            outage.heard(facility);
         }
         assert!(
-            !session.was_lost(),
+            !outage.is_recent(),
             "a member that another one has fenced has lost nothing before"
         );
-        session.heard("SESSTMOUT");
-        assert!(session.was_lost());
+        outage.heard("SESSTMOUT");
+        assert!(outage.is_recent());
     }
 }
