@@ -46,7 +46,7 @@ pub use consume_error::ConsumeError;
 pub use consumer::{ConsumerHandle, ConsumerOptions, spawn_consumer};
 pub use cursor::{SHARD, read_cursor, read_open_cursor};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
-pub use extents::{ExtentError, ExtentReader, PartitionExtent};
+pub use extents::{ExtentError, ExtentReader, PartitionExtent, TopicExtents};
 pub use group::GroupMember;
 pub use health::{ClientHealth, HandlerFault, KafkaHealth};
 pub use leaders::LeaderlessTopics;

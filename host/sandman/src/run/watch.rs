@@ -17,7 +17,7 @@ use sandman_core::lanes::HandlerIx;
 use sandman_core::store::Pause;
 use sandman_engine::health::HandlerHealth;
 use sandman_engine::registry::Handler;
-use sandman_kafka::{ExtentReader, KafkaSettings};
+use sandman_kafka::{ExtentReader, KafkaSettings, TopicExtents};
 
 /// How often Kafka is asked.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -53,24 +53,20 @@ struct Watching {
 }
 
 impl Watching {
-    fn run(self) {
+    fn run(mut self) {
         while let Err(crossbeam_channel::RecvTimeoutError::Timeout) = self.stopped.recv_timeout(self.look()) {}
         self.reader.close();
     }
 
     /// Asks once, and returns how long to wait.
-    fn look(&self) -> Duration {
+    fn look(&mut self) -> Duration {
         let config = self.control.config.load_full();
         let view = &self.control.lag;
         let topics: BTreeSet<_> = config.handlers.iter().flat_map(|handler| &handler.topics).collect();
-        let mut silent = false;
-        for topic in topics.iter().copied() {
-            // If there is no answer for one topic, the others do not wait again.
-            let patience = if silent { Duration::ZERO } else { PATIENCE };
-            let started = Instant::now();
-            let told = self.reader.read(topic, patience).map_err(|error| error.to_string());
-            silent |= told.is_err() && started.elapsed() >= PATIENCE;
-            view.topics.lock().note(topic, told, Instant::now());
+        let TopicExtents { topics: read, silent } = self.reader.read(&topics, PATIENCE);
+        for (topic, told) in read {
+            let told = told.map_err(|error| error.to_string());
+            view.topics.lock().note(&topic, told, Instant::now());
         }
         view.topics.lock().keep(&topics);
         for handler in config.handlers.iter().filter(|_| !silent) {
