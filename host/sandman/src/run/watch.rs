@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::control::HostControl;
 use super::shortage::Shortage;
@@ -54,7 +54,12 @@ struct Watching {
 
 impl Watching {
     fn run(mut self) {
-        while let Err(crossbeam_channel::RecvTimeoutError::Timeout) = self.stopped.recv_timeout(self.look()) {}
+        loop {
+            let pause = self.look();
+            if !matches!(self.stopped.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
+                break;
+            }
+        }
         self.reader.close();
     }
 
