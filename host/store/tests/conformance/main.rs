@@ -11,6 +11,8 @@ mod on_postgres;
 #[cfg(test)]
 mod on_sqlite;
 #[cfg(test)]
+mod row_places;
+#[cfg(test)]
 #[expect(unreachable_pub, reason = "the same file is a part of a library elsewhere")]
 #[path = "../../../../tests/support/postgres.rs"]
 mod server;
