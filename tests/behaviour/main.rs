@@ -24,6 +24,7 @@ mod fleet_frozen;
 mod fleet_held;
 mod fleet_move;
 mod fleet_postgres;
+mod fleet_taken_over;
 mod fleet_watched;
 mod going_back;
 mod group;
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
         fleet_held::BEHAVIOURS,
         fleet_move::BEHAVIOURS,
         fleet_postgres::BEHAVIOURS,
+        fleet_taken_over::BEHAVIOURS,
         fleet_watched::BEHAVIOURS,
     ];
     let fleets = fleets.concat().into_iter();

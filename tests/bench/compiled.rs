@@ -79,7 +79,7 @@ pub(crate) fn run(file: &Path) -> Result {
             leaderless: Default::default(),
         }),
         deployment: config.host.deployment.clone(),
-        adopt: false,
+        adopt: Arc::default(),
         store: Arc::clone(&store),
         lease: ShardLease::default(),
         outbox: Arc::clone(pipeline.outbox()),

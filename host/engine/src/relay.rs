@@ -84,8 +84,10 @@ pub struct Relay {
     pub broker: Box<dyn Broker>,
     /// `[host] deployment`: names the cursor's topic and the transactional id.
     pub deployment: String,
-    /// Take over a deployment whose cursor does not belong to the store.
-    pub adopt: bool,
+    /// Whether it may take over a deployment that does not belong to the store: only until a relay of this shard has
+    /// published or has found the deployment to be its own, so that a later takeover by another host is final, also if
+    /// this host loses the shard and gets it back. (Kafka may confirm the takeover before it is visible.)
+    pub adopt: Arc<AtomicBool>,
     /// The store whose outbox is published.
     pub store: Arc<dyn Store>,
     /// The lease of the shard that this relay publishes.
@@ -116,7 +118,6 @@ impl Relay {
                 confirmed: 0,
                 began: false,
                 told: 0,
-                adopt: self.adopt,
             },
             held: Held::default(),
             pace: Pace::default(),
@@ -189,7 +190,7 @@ impl Relay {
     /// Takes over the deployment: reads the cursor first, in order not to fence its rightful owner, and again when
     /// nobody else can move it any more.
     fn open(&self, progress: RelayProgress, held: &mut Held) -> Result<Open, RelayError> {
-        provisional(self.found(self.size(progress)?, progress)?)?;
+        provisional(self.found(self.size(progress)?)?)?;
         let created = match self.broker.prepare() {
             // A topic that was deleted while the host runs, and cannot be created again, holds up only its own records.
             Err(error @ (TopicsError::NotAllowed(_) | TopicsError::Refused { .. })) if progress.began => {
@@ -209,6 +210,7 @@ impl Relay {
         let after = match settled {
             Resume::Behind(mut batch) => {
                 faults::alter(Step::Begun, &mut batch);
+                self.adopt.store(false, Ordering::Relaxed);
                 let cursor = self.broker.cursor()?;
                 held.reread(cursor.map(|cursor| cursor.held).unwrap_or_default(), Instant::now());
                 batch
@@ -252,10 +254,14 @@ impl Relay {
     }
 
     /// Compares the cursor with the store.
-    fn found(&self, size: OutboxSize, progress: RelayProgress) -> Result<Result<Resume, CursorRefusal>, RelayError> {
+    fn found(&self, size: OutboxSize) -> Result<Result<Resume, CursorRefusal>, RelayError> {
         let cursor = self.broker.cursor()?;
         let size = self.until_read(size, cursor.as_ref())?;
-        Ok(reconcile(cursor.as_ref(), &self.store.id().0, size, progress.adopt))
+        Ok(self.compared(cursor.as_ref(), size))
+    }
+
+    fn compared(&self, cursor: Option<&Cursor>, size: OutboxSize) -> Result<Resume, CursorRefusal> {
+        reconcile(cursor, &self.store.id().0, size, self.adopt.load(Ordering::Relaxed))
     }
 
     /// The outbox including commits up to the time at which the cursor was read: in a fleet another host may have
@@ -300,9 +306,6 @@ struct RelayProgress {
     began: bool,
     /// The last batch that is published to all topics, held ones included: the store drops batches up to it.
     told: BatchNo,
-    /// Whether it may take over a deployment that does not belong to the store: only until it has published, so that a
-    /// later takeover by another host is final. (Kafka may confirm the takeover before it is visible.)
-    adopt: bool,
 }
 
 struct Open {

@@ -2,6 +2,7 @@
 //! held topic.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::held::Held;
@@ -70,7 +71,7 @@ impl Relay {
             open.after = last;
         }
         state.progress.confirmed = last;
-        state.progress.adopt = false;
+        self.adopt.store(false, Ordering::Relaxed);
         state.held.committed();
         self.meters.host.relay_seconds.record(took);
         self.tell_published(state, last);

@@ -168,7 +168,6 @@ fn state() -> RelayState {
             confirmed: 0,
             began: false,
             told: 0,
-            adopt: false,
         },
         held: Held::default(),
         pace: Pace::of(2),
@@ -183,7 +182,7 @@ fn relay(cluster: &Shared, store: &Arc<Shelf>) -> Relay {
     Relay {
         broker: Box::new(cluster.clone()),
         deployment: "d".into(),
-        adopt: false,
+        adopt: Arc::default(),
         store,
         lease: ShardLease::default(),
         outbox: Arc::new(outbox),
@@ -260,6 +259,34 @@ fn what_another_host_published_meanwhile_makes_no_old_store() {
     let size = world.relay.until_read(read, Some(&cursor)).unwrap();
     assert_eq!(size.last, 2);
     assert!(reconcile(Some(&cursor), "us", size, false).is_err());
+}
+
+/// A host of a fleet may lose a shard and get it back: by then another one may have the deployment for good.
+#[test]
+fn a_deployment_is_taken_over_once_whichever_relay_of_the_shard_it_is() {
+    let mut world = World::new();
+    let others_take_it = |world: &World| {
+        let theirs = Cursor {
+            store: "them".to_owned(),
+            ..world.relay.cursor(0)
+        };
+        let mut publisher = world.cluster.publisher().unwrap();
+        assert_eq!(publisher.publish(&mut [].iter(), &theirs).unwrap(), Published::Clean);
+    };
+    others_take_it(&world);
+    world.relay.adopt.store(true, Ordering::Relaxed);
+    world.commit(&[0]);
+    assert!(world.step());
+    assert_eq!(world.cluster.lock().seen("t0"), [1]);
+    others_take_it(&world);
+    let adopt = Arc::clone(&world.relay.adopt);
+    let again = Relay {
+        adopt,
+        ..relay(&world.cluster, &world.store)
+    };
+    let refused = again.step(&mut state()).err();
+    let refused = matches!(refused, Some(RelayError::Refused(CursorRefusal::OtherStore { .. })));
+    assert!(refused, "it took the deployment back");
 }
 
 proptest! {

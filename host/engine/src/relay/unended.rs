@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{CursorRefusal, FIRST_WAIT, Relay, RelayError, RelayProgress, Resume, pace, reconcile};
+use super::{CursorRefusal, FIRST_WAIT, Relay, RelayError, RelayProgress, Resume, pace};
 use sandman_core::broker::{Cursor, PublishError, Publisher};
 use sandman_core::event::OutRecord;
 use sandman_core::store::BatchNo;
@@ -105,7 +105,7 @@ impl Relay {
             let size = self.size(progress)?;
             let cursor = self.broker.cursor()?;
             let size = self.until_read(size, cursor.as_ref())?;
-            let found = reconcile(cursor.as_ref(), &self.store.id().0, size, progress.adopt);
+            let found = self.compared(cursor.as_ref(), size);
             let after = match (&found, cursor) {
                 (Ok(Resume::Claim { batch, .. }), _) => self.cursor(*batch),
                 (_, cursor) => cursor.unwrap_or_else(|| self.cursor(0)),

@@ -44,6 +44,8 @@ const LEASES: Duration = Duration::from_millis(200);
 pub(super) struct Relays {
     parts: Parts,
     running: BTreeMap<Shard, RunningRelay>,
+    /// Whether the next relay of a shard may take over a deployment that does not belong to the store.
+    adopt: BTreeMap<Shard, Arc<AtomicBool>>,
     drain: Arc<AtomicBool>,
 }
 
@@ -59,6 +61,7 @@ impl Relays {
         Self {
             parts,
             running: BTreeMap::new(),
+            adopt: BTreeMap::new(),
             drain: Arc::default(),
         }
     }
@@ -85,6 +88,8 @@ impl Relays {
         let parts = &self.parts;
         let give_up = Arc::default();
         let topics = parts.topics.clone();
+        let adopt = self.adopt.entry(lease.shard);
+        let adopt = adopt.or_insert_with(|| Arc::new(AtomicBool::new(parts.adopt)));
         let relay = Relay {
             broker: Box::new(kafka::cluster(
                 &parts.config,
@@ -93,7 +98,7 @@ impl Relays {
                 &give_up,
             )),
             deployment: parts.config.host.deployment.clone(),
-            adopt: parts.adopt,
+            adopt: Arc::clone(adopt),
             store: Arc::clone(&parts.store),
             lease,
             outbox: Arc::clone(&parts.outbox),
