@@ -87,7 +87,7 @@ impl ExtentReader {
     }
 
     /// All partitions of these topics, and the extents of those whose leaders answer in time. New partitions are noticed
-    /// within [`SAME`]. All topics are asked for at once: a hundred of them take two requests to each leader.
+    /// within ten seconds. All topics are asked for at once: a hundred of them take two requests to each leader.
     ///
     /// Each answer may take `patience`. Once one did not come, nothing else is waited for.
     pub fn read(&mut self, topics: &BTreeSet<&Arc<str>>, patience: Duration) -> TopicExtents {
