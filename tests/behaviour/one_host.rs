@@ -1,10 +1,13 @@
 //! An embedded store has one host: whoever else would do harm is refused, and told what to do.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use sandman_tests::{Behaviour, Ended, Event, Host, Ledger, PATIENCE, Result, Settings, World, echo};
+use sandman_tests::{
+    Ask, Behaviour, Client, Ended, Event, Handler, Host, Ledger, PATIENCE, Result, Settings, World, echo, guest,
+};
 use serde_json::json;
 
 pub const BEHAVIOURS: &[Behaviour] = &[
@@ -20,6 +23,12 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_restored_backup_is_refused_until_it_is_adopted", restored_backup)
         .with_its_own_store("it is about the file")
         .on_real_kafka(REAL),
+    Behaviour::new(
+        "what_a_restored_backup_answers_before_kafka_is_reached_comes_out_once_it_is_adopted",
+        answered_early,
+    )
+    .with_its_own_store("it is about the file")
+    .on_real_kafka(REAL),
 ];
 
 const REAL: &str = "proves nothing about fencing";
@@ -149,6 +158,50 @@ fn restored_backup(world: &World) -> Result {
     // What the backup does not know was done is done again: that is what was accepted.
     let again = 40 + ledger.total();
     world.reader(&world.topic("thing.echoed"))?.until_count(again)?;
+    host.still_runs()
+}
+
+/// More is committed than was published after the backup, over two starts, before the cursor can be read.
+fn answered_early(world: &World) -> Result {
+    let input = world.make_topic("work.asked")?;
+    let witness = Handler::new("witness", &guest("witness")?)
+        .consumes(&[&input])
+        .emits(&["work.begun", "work.ended"]);
+    let settings = world.settings()?.handler(witness).route("/work/{key}", &["witness"]);
+    let asked = |host: &Host, ids: Range<u64>| -> Result {
+        let client = Client::new(host.http()?);
+        for id in ids {
+            let ask = Ask::new("POST", &format!("/work/{id}")).json(&json!({ "id": id, "seq": 1 }));
+            client.ask(&ask)?.has(200)?;
+        }
+        Ok(())
+    };
+    let published = |count| world.reader(&world.topic("work.begun"))?.until_count(count).map(drop);
+    let host = world.host(&settings)?;
+    asked(&host, 0..3)?;
+    published(3)?;
+    host.terminate()?;
+    let (data, backup) = (world.folder().join("data"), world.folder().join("backup"));
+    copy(&data, &backup)?;
+    let host = world.host(&settings)?;
+    asked(&host, 3..8)?;
+    published(8)?;
+    host.terminate()?;
+
+    fs::remove_dir_all(&data)?;
+    copy(&backup, &data)?;
+    let away = settings.clone().set("kafka.brokers", "\"127.0.0.1:1\"");
+    for ids in [8..18, 18..28] {
+        let host = world.host(&away)?;
+        asked(&host, ids)?;
+        host.kill()?;
+    }
+    refused(
+        &world.host_that_ends("", &settings)?,
+        &["older than what was published", "it ends at batch", "--adopt"],
+    )?;
+    let host = world.host_in("", &settings, &["--adopt"])?;
+    published(28)?;
     host.still_runs()
 }
 

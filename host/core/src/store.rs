@@ -256,6 +256,21 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if the store has failed.
     fn backlog(&self) -> Result<OutboxSize, StoreError>;
 
+    /// Continues the numbers of the batches of all shards far above the last ones. A host calls this when it starts, before it
+    /// commits anything: the store may be a restored backup, and a number that it gave after the backup must not be given
+    /// again, because the relay takes a batch up to the cursor's number for a published one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    fn skip_numbers(&self) -> Result<(), StoreError>;
+
+    /// If [`Store::skip_numbers`] has skipped the number, so that no batch of the shard has it in this store, the last
+    /// number before the skipped ones. A cursor with such a number shows that the store is a restored backup.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    fn skipped(&self, shard: Shard, number: BatchNo) -> Result<Option<BatchNo>, StoreError>;
+
     /// Forgets all progress and attempts, and empties the outbox, because the Kafka cluster to which they belong is
     /// gone. For the embedded broker, which starts empty each time.
     ///

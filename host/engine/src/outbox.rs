@@ -70,7 +70,11 @@ impl OutboxFeed {
         buffer.asked(clock::monotonic_millis());
         let batches = buffer.take(after, max_bytes);
         drop(buffer);
-        if !batches.is_empty() || self.store.outbox_size(shard)?.last <= after {
+        if !batches.is_empty() {
+            return Ok(batches);
+        }
+        let size = self.store.outbox_size(shard)?;
+        if size.batches == 0 || size.last <= after {
             return Ok(batches);
         }
         self.store.outbox(shard, after, max_bytes)

@@ -265,12 +265,17 @@ impl Relay {
     }
 
     /// The outbox including commits up to the time at which the cursor was read: in a fleet another host may have
-    /// published them in the meantime, and then the store is not too old.
+    /// published them in the meantime, and then the store is not too old. It is if no batch has the cursor's number, however
+    /// many have a higher one.
     fn until_read(&self, size: OutboxSize, cursor: Option<&Cursor>) -> Result<OutboxSize, RelayError> {
-        if cursor.is_none_or(|cursor| cursor.batch <= size.last) {
+        let (Some(Cursor { batch, .. }), shard) = (cursor, self.lease.shard) else {
             return Ok(size);
-        }
-        let last = self.store.outbox_size(self.lease.shard)?.last;
+        };
+        let last = match self.store.skipped(shard, *batch)? {
+            Some(before) => before,
+            None if *batch <= size.last => size.last,
+            None => self.store.outbox_size(shard)?.last,
+        };
         Ok(OutboxSize { last, ..size })
     }
 

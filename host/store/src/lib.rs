@@ -2,6 +2,7 @@
 
 mod batch;
 mod moving;
+mod numbers;
 mod postgres;
 mod rings;
 mod sqlite;

@@ -32,7 +32,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::batch;
+use crate::{batch, numbers};
 use aside::aside;
 use fault::{PgFault, from_sql};
 use link::Link;
@@ -319,6 +319,15 @@ impl Store for PostgresStore {
     fn backlog(&self) -> Result<OutboxSize, StoreError> {
         self.usable()?;
         Ok(self.fleet.backlog())
+    }
+
+    fn skip_numbers(&self) -> Result<(), StoreError> {
+        let (many, class, shards) = (numbers::to_skip(), self.lock_class, self.shards);
+        self.write(|session| outbox::skip_numbers(session, (class, shards), many))
+    }
+
+    fn skipped(&self, shard: Shard, number: BatchNo) -> Result<Option<BatchNo>, StoreError> {
+        self.read(|session| outbox::skipped(session, shard, number))
     }
 
     fn forget_kafka(&self) -> Result<(), StoreError> {

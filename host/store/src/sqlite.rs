@@ -317,6 +317,14 @@ impl Store for SqliteStore {
         Ok(*self.size.lock())
     }
 
+    fn skip_numbers(&self) -> Result<(), StoreError> {
+        self.write(Writer::skip_numbers)
+    }
+
+    fn skipped(&self, _: Shard, number: BatchNo) -> Result<Option<BatchNo>, StoreError> {
+        self.write(|writer| writer.skipped(number))
+    }
+
     fn forget_kafka(&self) -> Result<(), StoreError> {
         self.write(Writer::forget_kafka)
     }

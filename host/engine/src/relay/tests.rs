@@ -261,6 +261,24 @@ fn what_another_host_published_meanwhile_makes_no_old_store() {
     assert!(reconcile(Some(&cursor), "us", size, false).is_err());
 }
 
+/// Requests are answered before Kafka can be reached, and in a fleet one shard is looked at after the other.
+#[test]
+fn what_is_committed_on_a_restored_backup_before_the_relay_looks_does_not_count_as_published() {
+    let mut world = World::new();
+    world.commit(&[0]);
+    let mut publisher = world.cluster.publisher().unwrap();
+    let cursor = world.relay.cursor(3);
+    assert_eq!(publisher.publish(&mut [].iter(), &cursor).unwrap(), Published::Clean);
+    world.store.skip_numbers().unwrap();
+    (0..5).for_each(|_| world.commit(&[0]));
+    let refused = world.relay.step(&mut world.state).err();
+    let older = matches!(
+        refused,
+        Some(RelayError::Refused(CursorRefusal::OlderStore { last: 1, cursor: 3 }))
+    );
+    assert!(older, "{refused:?}");
+}
+
 /// A host of a fleet may lose a shard and get it back: by then another one may have the deployment for good.
 #[test]
 fn a_deployment_is_taken_over_once_whichever_relay_of_the_shard_it_is() {

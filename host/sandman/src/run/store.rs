@@ -24,15 +24,17 @@ pub(crate) fn open_store(config: &Config) -> Result<Arc<dyn DeploymentStore>> {
     Ok(Arc::new(store))
 }
 
-/// Opens the store, and joins the fleet if several hosts may share it.
+/// Opens the store to run on it, and joins the fleet if several hosts may share it.
 pub(super) fn join_store(config: &Config) -> Result<Arc<dyn DeploymentStore>> {
-    match open_postgres(config)? {
+    let store: Arc<dyn DeploymentStore> = match open_postgres(config)? {
         Some(store) => {
             store.join(&config.host.name)?;
-            Ok(Arc::new(store))
+            Arc::new(store)
         }
-        None => open_store(config),
-    }
+        None => open_store(config)?,
+    };
+    store.skip_numbers()?;
+    Ok(store)
 }
 
 /// The store on PostgreSQL, if that is configured.

@@ -82,6 +82,24 @@ fn sized(row: &::postgres::Row) -> Result<OutboxSize, PgFault> {
     })
 }
 
+/// Continues the numbers of all shards far above the last ones, and keeps which are skipped until their relays are past them.
+pub(super) fn skip_numbers(session: &mut Session, (class, shards): (i32, u16), many: BatchNo) -> Result<(), PgFault> {
+    let all: Vec<i32> = (0..i32::from(shards)).collect();
+    session.query(schema::LOCK_SHARDS, &[&class, &all])?;
+    session.execute(schema::DROP_SKIPPED, &[])?;
+    session.execute(schema::EXTEND_SKIPPED, &[&to_sql(many)])?;
+    session.execute(schema::ADD_SKIPPED, &[&to_sql(many)])?;
+    session.execute(schema::SKIP, &[&to_sql(many)])?;
+    Ok(())
+}
+
+/// The last number of the shard before the skipped ones, if this is one of them.
+pub(super) fn skipped(session: &mut Session, shard: Shard, number: BatchNo) -> Result<Option<BatchNo>, PgFault> {
+    let rows = session.query(schema::SKIPPED, &[&i32::from(shard.0), &to_sql(number)])?;
+    let before = rows.first().map(|row| Ok(from_sql(row.try_get(0)?)));
+    before.transpose()
+}
+
 /// Continues above a cursor; waiting batches are renumbered if the cursor would cover them.
 pub(super) fn adopt(session: &mut Session, (class, shard): (i32, Shard), cursor: BatchNo) -> Result<(), PgFault> {
     let number = i32::from(shard.0);
@@ -105,5 +123,6 @@ pub(super) fn adopt(session: &mut Session, (class, shard): (i32, Shard), cursor:
         }
         session.query(schema::RAISE_LAST, &[&number, &last])?;
     }
+    session.execute(schema::FORGET_SKIPPED, &[&number])?;
     Ok(())
 }

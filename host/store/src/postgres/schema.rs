@@ -130,6 +130,17 @@ pub(super) const RAISE_PUBLISHED: &str =
     "UPDATE relays SET published = greatest(published, $2) WHERE shard = $1 RETURNING published";
 pub(super) const PUBLISHED: &str = "SELECT published FROM relays WHERE shard = $1";
 pub(super) const WAITING: &str = "SELECT number FROM outbox WHERE shard = $1 AND number > $2 ORDER BY number";
+/// The parameter of those that skip: how many numbers.
+pub(super) const DROP_SKIPPED: &str =
+    "DELETE FROM skipped k USING relays r WHERE k.shard = r.shard AND k.through <= r.published";
+pub(super) const EXTEND_SKIPPED: &str = "
+    UPDATE skipped k SET through = k.through + $1 FROM shards s WHERE k.shard = s.shard AND k.through = s.last";
+pub(super) const ADD_SKIPPED: &str = "
+    INSERT INTO skipped (shard, after, through) SELECT s.shard, s.last, s.last + $1 FROM shards s
+    WHERE NOT EXISTS (SELECT 1 FROM skipped k WHERE k.shard = s.shard AND k.through = s.last + $1)";
+pub(super) const SKIP: &str = "UPDATE shards SET last = last + $1";
+pub(super) const SKIPPED: &str = "SELECT after FROM skipped WHERE shard = $1 AND after < $2 AND through >= $2";
+pub(super) const FORGET_SKIPPED: &str = "DELETE FROM skipped WHERE shard = $1";
 pub(super) const MOVE_BATCH: &str = "UPDATE outbox SET number = $3 WHERE shard = $1 AND number = $2";
 
 /// `batch` is the batch of the shard with the letter's record for Kafka: a letter may be dropped once it is published.
@@ -307,7 +318,7 @@ pub(super) const DROP_MOVE_MARK: &str = "DROP TABLE move_mark";
 /// Epochs continue, so that nobody commits under an earlier one.
 pub(super) const FORGET: &str = "
     UPDATE progress SET done = NULL, epoch = epoch + 1; DELETE FROM topics; DELETE FROM attempts; DELETE FROM outbox;
-    UPDATE letters SET batch = 0; UPDATE relays SET published = 0, claimed = false";
+    UPDATE letters SET batch = 0; UPDATE relays SET published = 0, claimed = false; DELETE FROM skipped";
 
 // A host, or the holder of a shard, counts as live for 10 seconds after its last heartbeat.
 pub(super) const OTHER_HOST: &str = "

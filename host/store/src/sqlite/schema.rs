@@ -11,6 +11,12 @@ pub(super) const OPEN_LEDGER: &str = "UPDATE ledger SET generation = generation 
 pub(super) const SET_LEDGER: &str =
     "UPDATE ledger SET last_batch = ?1, published = ?2, claimed = ?3, next_row = ?4 WHERE one = 1 AND generation = ?5";
 
+pub(super) const DROP_SKIPPED: &str = "DELETE FROM skipped WHERE through <= ?1";
+pub(super) const EXTEND_SKIPPED: &str = "UPDATE skipped SET through = ?2 WHERE through = ?1";
+pub(super) const ADD_SKIPPED: &str = "INSERT INTO skipped (after, through) VALUES (?1, ?2)";
+pub(super) const SKIPPED: &str = "SELECT after FROM skipped WHERE after < ?1 AND through >= ?1";
+pub(super) const FORGET_SKIPPED: &str = "DELETE FROM skipped";
+
 pub(super) const HANDLERS: &str = "SELECT name, id FROM handler";
 pub(super) const ADD_HANDLER: &str = "INSERT INTO handler (name) VALUES (?1)";
 
@@ -245,4 +251,4 @@ pub(super) const END_MOVE: &str = "
 
 /// A letter whose record is in the outbox will never be in Kafka then; it may be dropped like the others.
 pub(super) const FORGET: &str = "DELETE FROM progress; DELETE FROM topics; DELETE FROM attempts; DELETE FROM outbox;
-    UPDATE letters SET batch = 0;";
+    DELETE FROM skipped; UPDATE letters SET batch = 0;";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::blob::ZeroBlob;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, MAIN_DB, TransactionBehavior, params};
+use rusqlite::{Connection, MAIN_DB, OptionalExtension, TransactionBehavior, params};
 
 use super::changes::{Changes, Epochs};
 use super::fault::{self, SqliteFault, from_sql, to_sql};
@@ -12,7 +12,7 @@ use super::ledger::{Handlers, Ledger, NewHandlers};
 use super::letters;
 use super::recordings::Rings;
 use super::schema;
-use crate::batch;
+use crate::{batch, numbers};
 use sandman_core::event::OutRecord;
 use sandman_core::faults::{self, Step};
 use sandman_core::store::{
@@ -198,6 +198,33 @@ impl Writer {
         Ok(())
     }
 
+    /// Continues the numbers of batches far above the last one, and keeps which are skipped until the relay is past them.
+    pub(super) fn skip_numbers(&mut self) -> Result<(), SqliteFault> {
+        let before = self.ledger;
+        let ledger = Ledger {
+            last: before.last + numbers::to_skip(),
+            ..before
+        };
+        transact(&mut self.connection, |connection| {
+            connection.execute(schema::DROP_SKIPPED, params![to_sql(before.published)])?;
+            let range = params![to_sql(before.last), to_sql(ledger.last)];
+            // Nothing was committed since the last start.
+            if connection.execute(schema::EXTEND_SKIPPED, range)? == 0 {
+                connection.execute(schema::ADD_SKIPPED, range)?;
+            }
+            ledger.write(connection)
+        })?;
+        self.ledger = ledger;
+        Ok(())
+    }
+
+    /// The last number before the skipped ones, if this is one of them.
+    pub(super) fn skipped(&self, number: BatchNo) -> Result<Option<BatchNo>, SqliteFault> {
+        let mut query = self.connection.prepare_cached(schema::SKIPPED)?;
+        let before: Option<i64> = query.query_row([to_sql(number)], |row| row.get(0)).optional()?;
+        Ok(before.map(from_sql))
+    }
+
     /// Forgets progress, attempts and outbox. Kafka has no records of the store any more, but the numbers continue.
     pub(super) fn forget_kafka(&mut self) -> Result<(), SqliteFault> {
         let ledger = Ledger {
@@ -234,6 +261,7 @@ impl Writer {
                 letters.execute(params![to_sql(*number), to_sql(to)])?;
                 ledger.last = to;
             }
+            connection.execute(schema::FORGET_SKIPPED, [])?;
             ledger.write(connection)
         })?;
         self.ledger = ledger;

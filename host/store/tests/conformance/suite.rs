@@ -56,6 +56,7 @@ macro_rules! conformance {
             outbox::batches_of_a_shard_are_numbered_without_gaps_and_keep_their_records,
             outbox::records_of_a_key_are_in_one_shard_in_order,
             outbox::what_is_published_leaves_and_its_number_is_not_used_again,
+            outbox::numbers_that_a_start_skips_belong_to_no_batch_and_are_known,
             outbox::batches_are_handed_out_up_to_a_bound_but_at_least_one,
             outbox::a_store_that_takes_over_goes_on_above_the_cursor,
             outbox::a_claim_is_remembered,

@@ -348,6 +348,14 @@ impl Store for Flaky {
         Ok(OutboxSize::default())
     }
 
+    fn skip_numbers(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn skipped(&self, _: Shard, _: BatchNo) -> Result<Option<BatchNo>, StoreError> {
+        Ok(None)
+    }
+
     fn forget_kafka(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! The tables, and the migration from each version to the next.
 
 /// Version of the tables; a schema with a higher one is refused, one with a lower one is migrated.
-pub(crate) const VERSION: i32 = 2;
+pub(crate) const VERSION: i32 = 3;
 
 /// The migrations from each version to the next, beginning with an empty schema.
-pub(crate) const STEPS: &[&str] = &[SINCE_1, SINCE_2];
+pub(crate) const STEPS: &[&str] = &[SINCE_1, SINCE_2, SINCE_3];
 
 /// Keys are bytes, because text cannot hold every key. A state's id and revision identify one version of it for ever.
 /// `outbox` has a row per batch of a shard, in one of three tables in turn: published rows stay until their table is
@@ -206,4 +206,14 @@ const SINCE_2: &str = "
         number bigint NOT NULL,
         used timestamptz NOT NULL
     ) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
+";
+
+/// The numbers of batches that starts of hosts have skipped, after the first up to the second.
+const SINCE_3: &str = "
+    CREATE TABLE skipped (
+        shard integer NOT NULL,
+        after bigint NOT NULL,
+        through bigint NOT NULL,
+        PRIMARY KEY (shard, after)
+    );
 ";

@@ -4,11 +4,11 @@
 pub(in super::super) const APPLICATION_ID: i32 = 0x536e_646d;
 
 /// Version of the tables; a file with a higher one is refused, one with a lower one is brought up to it.
-pub(in super::super) const VERSION: i32 = 4;
+pub(in super::super) const VERSION: i32 = 5;
 
 /// The migrations from each version to the next, beginning with 1. A new file goes through all of them, so that an old
 /// one ends up the same.
-pub(in super::super) const STEPS: &[&str] = &[SINCE_2, SINCE_3, SINCE_4];
+pub(in super::super) const STEPS: &[&str] = &[SINCE_2, SINCE_3, SINCE_4, SINCE_5];
 
 /// Since 2: whether the relay's cursor has ever named the store, and the versions of handlers. A component's bytes are
 /// stored once, however many versions have them; `replaced` is the version that a deploy replaced by this one, the
@@ -143,6 +143,14 @@ const SINCE_4: &str = "
         since INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX unnamed_files_since ON unnamed_files (since);
+";
+
+/// Since 5: the numbers of batches that a start has skipped, after the first up to the second.
+const SINCE_5: &str = "
+    CREATE TABLE skipped (
+        after INTEGER PRIMARY KEY,
+        through INTEGER NOT NULL
+    ) STRICT;
 ";
 
 /// Handlers have ids, because every row refers to one. A state is found by row id when it is updated and by (handler,

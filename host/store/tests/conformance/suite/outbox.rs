@@ -133,6 +133,57 @@ pub(crate) fn a_store_that_takes_over_goes_on_above_the_cursor(backend: &mut imp
     assert_eq!(numbers(&all(&*store, batch.shard)), [41, 42, 43]);
 }
 
+pub(crate) fn numbers_that_a_start_skips_belong_to_no_batch_and_are_known(backend: &mut impl Backend) {
+    let store = backend.host();
+    let first = one(&*store, "a");
+    let shard = first.shard;
+    store.skip_numbers().unwrap();
+    // Nothing is committed between these starts.
+    store.skip_numbers().unwrap();
+    let second = one(&*store, "b");
+    assert!(second.number > 1 << 31, "{second:?}");
+    assert_eq!(numbers(&all(&*store, shard)), [1, second.number]);
+    drop(store);
+    backend.restart();
+    let store = backend.host();
+    store.skip_numbers().unwrap();
+    let third = one(&*store, "c");
+    let before = |number| store.skipped(shard, number).unwrap();
+    let edges = [
+        1,
+        2,
+        second.number - 1,
+        second.number,
+        second.number + 1,
+        third.number - 1,
+        third.number,
+    ];
+    let known = [
+        None,
+        Some(1),
+        Some(1),
+        None,
+        Some(second.number),
+        Some(second.number),
+        None,
+    ];
+    assert_eq!(edges.map(before), known);
+    assert_eq!(before(third.number + 1), None, "it is not given yet");
+    for other in (0..store.shards()).map(Shard).filter(|other| *other != shard) {
+        assert_eq!(store.skipped(other, 1).unwrap(), Some(0));
+    }
+    // A start forgets what the relay is past.
+    committed(&*store, &published(second.number, second));
+    store.skip_numbers().unwrap();
+    assert_eq!(
+        [2, second.number + 1, third.number + 1].map(before),
+        [None, Some(second.number), Some(third.number)]
+    );
+    store.adopt(shard, second.number + 1).unwrap();
+    assert_eq!([second.number + 1, third.number + 1].map(before), [None; 2]);
+    assert_eq!(numbers(&all(&*store, shard)), [third.number]);
+}
+
 pub(crate) fn a_claim_is_remembered(backend: &mut impl Backend) {
     let store = backend.host();
     for shard in (0..store.shards()).map(Shard) {
