@@ -32,6 +32,11 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     )
     .on_its_own_kafka(),
     Behaviour::new(
+        "a_partition_that_the_client_library_has_stopped_reading_is_read_again",
+        stalled,
+    )
+    .on_its_own_kafka(),
+    Behaviour::new(
         "a_broker_that_restarts_again_and_again_keeps_no_handler_waiting",
         restarts,
     )
@@ -184,6 +189,30 @@ fn unanswered(world: &World) -> Result {
     world.send(&input, &one(2))?;
     handled(world, 60)?;
     has(&host, 3.0)?;
+    host.terminate()?.says(0, &[])
+}
+
+/// An answer with records that never comes: the client library waits for it as long as it may, with its session alive.
+fn stalled(world: &World) -> Result {
+    world.own_broker()?;
+    let proxy = world.proxy()?;
+    let input = world.make_topic("thing.happened")?;
+    let settings = world
+        .settings()?
+        .set("kafka.brokers", &format!("{:?}", proxy.address()))
+        .set("kafka.options.\"socket.timeout.ms\"", "300000")
+        .set("kafka.options.\"transaction.timeout.ms\"", "300000")
+        .handler(echo(&[&input])?);
+    let host = world.host(&settings)?;
+    world.send(&input, &one(1))?;
+    handled(world, 30)?;
+    proxy.lose_next(Call::Fetch);
+    eventually("an answer to the host's consumer is lost", || {
+        Ok((proxy.touched() > 0).then_some(()))
+    })?;
+    world.send(&input, &one(2))?;
+    handled(world, 60)?;
+    host.says(&["the client library reads no more records of a partition that has more"])?;
     host.terminate()?.says(0, &[])
 }
 

@@ -113,6 +113,9 @@ impl Reader {
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
             .set("fetch.wait.max.ms", "50")
+            // A frozen broker answers nothing: what others lead since is read without waiting for a minute.
+            .set("socket.timeout.ms", "10000")
+            .set("topic.metadata.refresh.interval.ms", "5000")
             .create()
             .context("no consumer")?;
         let partitions = eventually(&format!("the topic {topic} exists"), || {

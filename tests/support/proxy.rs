@@ -26,8 +26,10 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A request, by Kafka's number for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// Records.
+    /// Records are sent.
     Produce = 0,
+    /// Records are asked for.
+    Fetch = 1,
     /// A member joins its group.
     JoinGroup = 11,
     /// The producer gets its epoch, and fences the one before it.

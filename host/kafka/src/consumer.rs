@@ -21,6 +21,7 @@ use super::rebalance::Member;
 use super::renewal::Renewals;
 use super::served::{HandlerTopics, Served};
 use super::settings::KafkaSettings;
+use super::stall::Stalls;
 use sandman_core::broker::Intake;
 
 /// The options of a consumer.
@@ -133,6 +134,7 @@ pub fn spawn_consumer(
     let kept = ConsumerHistory {
         doubts: Doubts::new(served, settings.clone(), Arc::clone(health)),
         renewals: Renewals::new(),
+        stalls: Stalls::default(),
     };
     let first = make.polling(&orders, (kept, false))?;
     let (end, ended) = mpsc::channel();

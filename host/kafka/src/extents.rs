@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
 
@@ -177,13 +177,8 @@ impl ExtentReader {
         })
     }
 
-    /// One request to each leader: the library treats the two ends of a partition as timestamps.
     fn ask(&self, of: &TopicPartitionList, point: Offset, wait: &mut Wait) -> Option<TopicPartitionList> {
-        let mut asked = of.clone();
-        let answer = asked
-            .set_all_offsets(point)
-            .and_then(|()| wait.on(|patience| self.consumer.offsets_for_times(asked, patience)));
-        answer
+        wait.on(|patience| offsets_at(&self.consumer, of, point, patience))
             .inspect_err(|error| tracing::debug!(?point, %error, "ends of partitions cannot be asked for"))
             .ok()
     }
@@ -213,7 +208,20 @@ impl Wait {
     }
 }
 
-fn offset(answers: &TopicPartitionList, of: &TopicPartition) -> Option<i64> {
+/// The offsets of partitions at one of their ends. One request to each leader: the library treats the ends as timestamps.
+pub(super) fn offsets_at<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    of: &TopicPartitionList,
+    end: Offset,
+    patience: Duration,
+) -> KafkaResult<TopicPartitionList> {
+    let mut asked = of.clone();
+    asked.set_all_offsets(end)?;
+    consumer.offsets_for_times(asked, patience)
+}
+
+/// The offset that a list has for a partition, if it has one.
+pub(super) fn offset(answers: &TopicPartitionList, of: &TopicPartition) -> Option<i64> {
     let answer = answers.find_partition(&of.topic, of.partition)?;
     answer.error().ok()?;
     // Unanswered entries still have the requested point, which is negative.

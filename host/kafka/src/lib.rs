@@ -34,6 +34,7 @@ mod renewal;
 mod scan;
 mod served;
 mod settings;
+mod stall;
 mod statistics;
 mod topics;
 mod trial;

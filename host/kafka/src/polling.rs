@@ -2,6 +2,7 @@
 
 mod errors;
 mod lost_offset;
+mod stalled;
 mod telling;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::orders::Orders;
 use super::rebalance::Member;
 use super::record::owned;
 use super::renewal::Renewals;
+use super::stall::Stalls;
 use super::wait::{Deadline, POLL, drop_apart};
 use sandman_core::broker::Flow;
 use sandman_core::event::TopicPartition;
@@ -59,6 +61,7 @@ pub(super) struct Polling {
 pub(super) struct ConsumerHistory {
     pub(super) doubts: Doubts,
     pub(super) renewals: Renewals,
+    pub(super) stalls: Stalls,
 }
 
 /// How a consumer ended.
@@ -74,6 +77,8 @@ pub(super) enum PollingEnd {
 enum Replacement {
     Fenced,
     Unanswered,
+    /// The library has stopped reading a partition.
+    Stalled,
     /// One of several handlers cannot go on, or there are others from now on.
     OtherHandlers,
 }
@@ -104,8 +109,7 @@ impl Polling {
         if !self.orders.stop.load(Ordering::Relaxed) {
             let at_fault = outcome.as_ref().err().and_then(|error| self.alone_at_fault(error));
             let anew = match &outcome {
-                Ok(()) if self.has_other_handlers() => Some(Replacement::OtherHandlers),
-                Ok(()) => Some(Replacement::Unanswered),
+                Ok(why) => *why,
                 Err(ConsumeError::Fenced(_)) if self.fenced_itself() => Some(Replacement::Fenced),
                 Err(error) => at_fault.as_ref().map(|handler| {
                     on_fatal(std::slice::from_ref(handler), error);
@@ -117,7 +121,7 @@ impl Polling {
             }
         }
         match &outcome {
-            Ok(()) => self.last_word(),
+            Ok(_) => self.last_word(),
             Err(error) => {
                 on_fatal(&self.member().served.names(), error);
             }
@@ -126,7 +130,7 @@ impl Polling {
             self.leave();
         }
         drop(self.consumer);
-        PollingEnd::Over(outcome)
+        PollingEnd::Over(outcome.map(drop))
     }
 
     /// Whether this consumer has fenced itself. After an outage the library joins under a new member id, and a request
@@ -159,6 +163,8 @@ impl Polling {
             Replacement::Unanswered => {
                 tracing::warn!(group, "the group does not answer after the session was lost; rejoining")
             }
+            // It was logged with the partition.
+            Replacement::Stalled => {}
             Replacement::OtherHandlers => tracing::info!(group, "the handlers of this member have changed; rejoining"),
         }
         let left = self.member().assignment.lock().clear();
@@ -174,7 +180,7 @@ impl Polling {
     }
 
     /// Polls until it is told to stop, or should be replaced.
-    fn poll_until_stopped(&mut self) -> Result<(), ConsumeError> {
+    fn poll_until_stopped(&mut self) -> Result<Option<Replacement>, ConsumeError> {
         while !self.orders.stop.load(Ordering::Relaxed) {
             if self.orders.quiesce.load(Ordering::Relaxed) {
                 self.quiesce();
@@ -206,13 +212,13 @@ impl Polling {
             self.unlooked += 1;
             if idle || self.unlooked >= RECORDS_PER_LOOK {
                 self.unlooked = 0;
-                self.look_around()?;
-                if self.has_other_handlers() || self.is_to_be_made_anew() {
-                    break;
+                let replacement = self.look_around()?;
+                if replacement.is_some() {
+                    return Ok(replacement);
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn take(&self, message: &BorrowedMessage<'_>) -> Result<(), ConsumeError> {
@@ -271,8 +277,8 @@ impl Polling {
         }
     }
 
-    /// The work that need not happen for each record.
-    fn look_around(&mut self) -> Result<(), ConsumeError> {
+    /// The work that need not happen for each record. Returns why this consumer is to be replaced, if it is.
+    fn look_around(&mut self) -> Result<Option<Replacement>, ConsumeError> {
         self.member().monitor.health().polled();
         let ordered = self.orders.rejoin.swap(false, Ordering::Relaxed);
         if self.member().again.swap(false, Ordering::Relaxed) || ordered {
@@ -289,15 +295,38 @@ impl Polling {
         if !resumed.is_empty() && !self.member().quiet.load(Ordering::Relaxed) {
             self.resume(&resumed)?;
         }
+        let mut stalled = false;
         if self.positioned.elapsed() >= POSITIONS {
             self.positioned = Instant::now();
-            self.tell_positions();
+            stalled = self.look_at_positions();
         }
         if self.told.elapsed() >= TELL {
             self.told = Instant::now();
             self.tell_group();
         }
-        self.kept.doubts.settle(&self.consumer)
+        self.kept.doubts.settle(&self.consumer)?;
+        Ok(if self.has_other_handlers() {
+            Some(Replacement::OtherHandlers)
+        } else if self.is_to_be_made_anew() {
+            Some(Replacement::Unanswered)
+        } else {
+            stalled.then_some(Replacement::Stalled)
+        })
+    }
+
+    /// Reports the positions, and returns whether one of them stands still although its partition has more. The library
+    /// moves a position when it hands over a record and when it passes a control record.
+    fn look_at_positions(&mut self) -> bool {
+        match self.consumer.position() {
+            Ok(positions) => {
+                self.tell_positions(&positions);
+                self.is_stalled(&positions)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the positions of the partitions are not known");
+                false
+            }
+        }
     }
 
     /// Whether the group has not answered for too long since the session was lost. An error counts as an answer.

@@ -2,23 +2,18 @@
 
 use std::sync::atomic::Ordering;
 
-use rdkafka::consumer::Consumer;
+use rdkafka::TopicPartitionList;
 
 use super::Polling;
 
 impl Polling {
-    /// Tells the intake the read positions of its partitions. The library moves a position when it hands over a record
-    /// and when it passes a control record.
-    pub(super) fn tell_positions(&self) {
+    /// Tells the intake the read positions of its partitions.
+    pub(super) fn tell_positions(&self, positions: &TopicPartitionList) {
         let member = self.member();
         // From then on records are dropped.
         if member.quiet.load(Ordering::Relaxed) {
             return;
         }
-        let positions = match self.consumer.position() {
-            Ok(positions) => positions,
-            Err(error) => return tracing::debug!(%error, "the positions of the partitions are not known"),
-        };
         let mut assignment = member.assignment.lock();
         let positions: Vec<_> = positions
             .elements()
