@@ -79,6 +79,8 @@ impl Producer {
         let inner = client(brokers)
             .set("partitioner", "murmur2_random")
             .set("enable.idempotence", "true")
+            // A frozen broker answers nothing: its partitions' new leaders are sent to without waiting for a minute.
+            .set("socket.timeout.ms", "10000")
             .set("compression.type", compression.name())
             .set("linger.ms", "5")
             .create_with_context(deliveries.clone())
