@@ -44,7 +44,8 @@ impl Flow {
             run.for_long(LOOK);
             let now = Self::of(run);
             let more = now.answered >= self.answered + ENOUGH;
-            let behind = now.on_the_way - self.on_the_way;
+            // What came out before it was acknowledged is acknowledged meanwhile.
+            let behind = now.on_the_way - self.on_the_way.max(0);
             Ok((more && behind <= ON_THE_WAY.cast_signed()).then_some(()))
         })
     }
