@@ -11,17 +11,17 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour::new("a_new_guest_that_cannot_be_is_refused_with_a_reason", refused).without_broker(),
 ];
 
-const EVENT: &str = "greeter/events/created.json";
+const EVENT: &str = "welcomer/events/created.json";
 
 fn the_loop(world: &World) -> Result {
     // What guests depend on is compiled by now.
     guest("echo")?;
     let newcomer = Newcomer::in_folder(world)?;
-    let said = newcomer.does(&["new", "greeter"])?;
+    let said = newcomer.does(&["new", "welcomer"])?;
     ensure!(said.contains("sandman dev"), "nothing says how to go on: {said}");
-    newcomer.does(&["build", "greeter"])?;
+    newcomer.does(&["build", "welcomer"])?;
     newcomer.does(&["check"])?;
-    let told = newcomer.does(&["invoke", "greeter", "--event", EVENT, "--json"])?;
+    let told = newcomer.does(&["invoke", "welcomer", "--event", EVENT, "--json"])?;
     let told: Value = serde_json::from_str(&told)?;
     ensure!(told["state"]["document"]["times"] == 1, "{told}");
     ensure!(told["events"][0]["eventType"] == "user.seen", "{told}");
@@ -33,25 +33,25 @@ fn the_loop(world: &World) -> Result {
 
     // A save is a new version, and the state is still there.
     newcomer.edit(
-        "greeter/src/lib.rs",
+        "welcomer/src/lib.rs",
         "let payload = UserSeen {\n        user_id: &user_id,\n        times,\n    };",
         "let payload = serde_json::json!({ \"userId\": user_id, \"times\": times, \"loud\": true });",
     )?;
-    dev.shows(&["greeter: version 2 serves, replacing version 1"])?;
+    dev.shows(&["welcomer: version 2 serves, replacing version 1"])?;
     newcomer.save(EVENT)?;
     dev.shows(&["out ", "\"loud\":true", "\"times\":2"])?;
 
     // What does not compile is shown, and the version before goes on.
-    newcomer.edit("greeter/src/lib.rs", "let times", "let tims")?;
+    newcomer.edit("welcomer/src/lib.rs", "let times", "let tims")?;
     dev.complains(&["does not compile"])?;
     dev.complains(&["src/lib.rs:"])?;
     newcomer.save(EVENT)?;
     dev.shows(&["out ", "\"loud\":true", "\"times\":3"])?;
 
     // What asks for more than it is granted does not serve either.
-    newcomer.edit("greeter/src/lib.rs", "let tims", "let times")?;
+    newcomer.edit("welcomer/src/lib.rs", "let tims", "let times")?;
     newcomer.edit(
-        "greeter/src/lib.rs",
+        "welcomer/src/lib.rs",
         ".emits(\"user.seen\", \"1.0\")",
         ".emits(\"user.sen\", \"1.0\")",
     )?;
@@ -67,12 +67,12 @@ fn the_loop(world: &World) -> Result {
     // The configuration is followed.
     newcomer.edit(
         "sandman.toml",
-        "[handlers.greeter]",
-        "[handlers.greeter]\nlimits.time = \"51ms\"",
+        "[handlers.welcomer]",
+        "[handlers.welcomer]\nlimits.time = \"51ms\"",
     )?;
     dev.shows(&["sandman.toml: followed"])?;
     newcomer.edit("sandman.toml", "51ms", "51 moons")?;
-    dev.complains(&["sandman.toml", "handlers.greeter.limits.time", "nothing changed"])?;
+    dev.complains(&["sandman.toml", "handlers.welcomer.limits.time", "nothing changed"])?;
 
     let ended = dev.interrupt()?;
     ensure!(ended.code() == 0, "{}\n{}", ended.status, ended.stderr);
